@@ -1,0 +1,143 @@
+// The checked configuration as every other room sees it: frozen, complete, units in the names.
+// Produced only by config/load.ts; nothing here is optional, null says "not configured".
+
+export type PolicyName = 'round-robin' | 'least-connections' | 'random-two' | 'least-sessions' | 'least-time';
+export type StickyMode = 'none' | 'cookie-hash' | 'cookie-pin' | 'learn' | 'header-hash' | 'address-hash';
+export type SessionState = 'local' | 'shared';
+export type ServerMode = 'ready' | 'drain' | 'maintenance';
+
+export interface ListenConfig {
+  /** Address as written, for messages and the `listener` metric label. */
+  readonly address: string;
+  readonly host: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  readonly timeouts: {
+    readonly headerMs: number;
+    readonly bodyMs: number;
+    readonly keepAliveMs: number;
+    readonly tunnelMs: number;
+  };
+  readonly limits: {
+    readonly headerBytes: number;
+    readonly headerCount: number;
+    /** 0 = no limit, as for the two below. */
+    readonly bodyBytes: number;
+    readonly connections: number;
+    readonly requestsPerConnection: number;
+  };
+}
+
+export interface CookieAttributes {
+  readonly httpOnly: boolean;
+  /** auto: Secure when the client's connection is TLS, directly or as a trusted peer says. */
+  readonly secure: boolean | 'auto';
+  readonly sameSite: 'Lax' | 'Strict' | 'None' | null;
+  readonly path: string;
+  readonly domain: string | null;
+  readonly maxAgeMs: number | null;
+  readonly partitioned: boolean;
+}
+
+export interface StickyConfig {
+  readonly mode: StickyMode;
+  readonly cookie: string;
+  /** Who sets `cookie`. The balancer mints values only for cookies of its own. */
+  readonly cookieOwner: 'balancer' | 'application';
+  /** Lower case; null when the mode reads no header. */
+  readonly header: string | null;
+  /** Empty: main makes one at start (and keeps it beside sessions.file when there is one). */
+  readonly secret: string;
+  readonly attributes: CookieAttributes;
+  readonly idleMs: number;
+  readonly lifeMs: number;
+  /** Bounded load for keys the balancer did not mint; 0 = off, otherwise > 1. */
+  readonly bound: number;
+  readonly whenDown: 'move' | 'refuse';
+}
+
+export interface HealthConfig {
+  /** null: a TCP connect is the whole check. */
+  readonly path: string | null;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly rise: number;
+  readonly fall: number;
+  /** Inclusive ranges of accepted status codes. */
+  readonly status: readonly (readonly [from: number, to: number])[];
+}
+
+export interface PassiveConfig {
+  readonly failures: number;
+  readonly windowMs: number;
+  readonly ejectMs: number;
+  /** 0..1 */
+  readonly maxEjected: number;
+}
+
+export interface ServerConfig {
+  readonly name: string;
+  /** Normalised: scheme://host:port, no path. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  /** 0 = no limit. */
+  readonly maxConnections: number;
+  readonly backup: boolean;
+  readonly mode: ServerMode;
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly policy: PolicyName;
+  readonly sticky: StickyConfig;
+  readonly state: SessionState;
+  /** null: health checks are off, servers count as up. */
+  readonly health: HealthConfig | null;
+  /** null: off. */
+  readonly passive: PassiveConfig | null;
+  readonly retry: {
+    /** Attempts after the first. */
+    readonly attempts: number;
+    /** Share of requests that may be retries, 0..1. */
+    readonly budget: number;
+    /** Upstream statuses that are retried as well. */
+    readonly status: readonly number[];
+  };
+  readonly queue: { readonly size: number; readonly timeoutMs: number };
+  readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
+  readonly keepAlive: { readonly max: number; readonly idleMs: number };
+  readonly slowStartMs: number;
+  readonly rebalance: {
+    readonly mode: 'off' | 'idle' | 'on';
+    readonly start: number;
+    readonly stop: number;
+    /** Share of the pool's sessions that may move per cycle, 0..1. */
+    readonly budget: number;
+    readonly everyMs: number;
+  };
+  readonly servers: readonly ServerConfig[];
+}
+
+export interface RouteConfig {
+  /** Lower case; null = any host. `*.` at the front is the one wildcard. */
+  readonly host: string | null;
+  /** Prefix on segment boundaries; null = any path. */
+  readonly path: string | null;
+  readonly pool: string;
+}
+
+export interface HoldfastConfig {
+  /** null: one per core. */
+  readonly threads: number | null;
+  readonly listen: readonly ListenConfig[];
+  /** null: no admin server. */
+  readonly admin: { readonly host: string; readonly port: number; readonly token: string } | null;
+  /** CIDR strings, checked. */
+  readonly trusted: readonly string[];
+  readonly accessLog: { readonly format: 'json'; readonly sample: number } | null;
+  readonly sessions: { readonly max: number; readonly file: string | null };
+  readonly routes: readonly RouteConfig[];
+  readonly pools: readonly PoolConfig[];
+}

@@ -1,0 +1,125 @@
+// Per-server control cells: written by main, read by every worker.
+//
+//   cell [ slot × CELLS + name ]   Int32
+//
+// Verdict and mode are separate on purpose: health never overwrites what the operator asked for.
+
+import { SLOTS_MAX } from './limits.ts';
+
+/** What health says. `starting` (no check finished yet) takes no traffic while any server of the pool is up. */
+export const Verdict = { starting: 0, up: 1, down: 2, ejected: 3 } as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+export const VERDICT_NAMES = ['starting', 'up', 'down', 'ejected'] as const;
+
+/** What the operator says. */
+export const Mode = { ready: 0, drain: 1, maintenance: 2 } as const;
+export type Mode = (typeof Mode)[keyof typeof Mode];
+export const MODE_NAMES = ['ready', 'drain', 'maintenance'] as const;
+
+/** Weights in shared memory are in thousandths, so that slow start can scale them. */
+export const WEIGHT_SCALE = 1000;
+
+const Cell = {
+  generation: 0,
+  verdict: 1,
+  mode: 2,
+  weight: 3,
+  sessions: 4,
+  tentative: 5,
+  deltaAtSweep: 6,
+  reportFailed: 7,
+} as const;
+const CELLS = 8;
+
+const Global = { revision: 0, sweepEpoch: 1 } as const;
+const GLOBALS = 16;
+
+export class ControlCells {
+  readonly buffer: SharedArrayBuffer;
+  readonly #globals: Int32Array;
+  readonly #cells: Int32Array;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.buffer = buffer ?? new SharedArrayBuffer((GLOBALS + SLOTS_MAX * CELLS) * 4);
+    this.#globals = new Int32Array(this.buffer, 0, GLOBALS);
+    this.#cells = new Int32Array(this.buffer, GLOBALS * 4);
+  }
+
+  verdict(slot: number): Verdict {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.verdict) as Verdict;
+  }
+
+  setVerdict(slot: number, verdict: Verdict): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.verdict, verdict);
+  }
+
+  mode(slot: number): Mode {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.mode) as Mode;
+  }
+
+  setMode(slot: number, mode: Mode): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.mode, mode);
+  }
+
+  /** Effective weight in thousandths of a configured unit (slow start included); 0 takes no new sessions. */
+  weight(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.weight);
+  }
+
+  setWeight(slot: number, thousandths: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.weight, thousandths);
+  }
+
+  /** Grows by one whenever a slot is given to another server; 1 .. 2^19 - 1, then starts over. */
+  generation(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.generation);
+  }
+
+  setGeneration(slot: number, generation: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.generation, generation);
+  }
+
+  /** Sessions homed on the slot as of the last sweep, tentative ones not counted. */
+  sessions(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.sessions);
+  }
+
+  /** Sessions as of the last sweep whose client has not shown yet that it keeps cookies. */
+  tentative(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.tentative);
+  }
+
+  /** Sum of the workers' session deltas when the last sweep began. */
+  deltaAtSweep(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.deltaAtSweep);
+  }
+
+  /** Publishes what a finished sweep found for one slot. */
+  publishSweep(slot: number, sessions: number, tentative: number, deltaAtSweep: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.sessions, sessions);
+    Atomics.store(this.#cells, slot * CELLS + Cell.tentative, tentative);
+    Atomics.store(this.#cells, slot * CELLS + Cell.deltaAtSweep, deltaAtSweep);
+  }
+
+  /**
+   * A worker's hint that a connection to the slot was refused: main checks the server at once.
+   * The one cell here that workers write; main clears it.
+   */
+  reportConnectFailure(slot: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.reportFailed, 1);
+  }
+
+  /** Reads and clears the hint. */
+  takeConnectFailure(slot: number): boolean {
+    return Atomics.exchange(this.#cells, slot * CELLS + Cell.reportFailed, 0) === 1;
+  }
+
+  /** Identifies the running sweep, 1..255; entries born during it carry the same number and are left to the next. */
+  sweepEpoch(): number {
+    return Atomics.load(this.#globals, Global.sweepEpoch);
+  }
+
+  setSweepEpoch(epoch: number): void {
+    Atomics.store(this.#globals, Global.sweepEpoch, epoch);
+  }
+}

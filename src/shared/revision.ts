@@ -1,0 +1,23 @@
+// One revision of the configuration as posted to the workers: the checked model plus what main has decided
+// about it: slots, generations, pool numbers, secrets. Structured-cloneable, never changed once posted.
+
+import type { HoldfastConfig, PoolConfig } from '../config/model.ts';
+
+export interface PoolRevision {
+  /** Index of the pool's counters; kept over reloads as long as the name stays. */
+  readonly id: number;
+  readonly config: PoolConfig;
+  /** Slot of each server, in the order of config.servers; kept over reloads for the same name and address. */
+  readonly slots: readonly number[];
+  /** Generation of each of those slots. */
+  readonly generations: readonly number[];
+  /** 32 bytes that key cookies and session hashes of this pool: the same on every balancer with the same secret. */
+  readonly key: Uint8Array;
+}
+
+export interface Revision {
+  /** 1 for the first, growing. */
+  readonly number: number;
+  readonly config: HoldfastConfig;
+  readonly pools: readonly PoolRevision[];
+}

@@ -1,0 +1,313 @@
+// The session table: which server is a session's home. Shared by all threads; the one structure with many writers.
+//
+// Set-associative with two choices: a key may live in either of two buckets of eight entries (Azar et al.,
+// "Balanced Allocations", 1994), so that a table filled to 80 % still places practically every key.
+//
+//   entry, 8 × Int32
+//   0 keyLow      never 0 in a used entry; written last on insert, cleared first on removal
+//   1 keyHigh
+//   2 home        slot (12 bits) | generation (19 bits) << 12
+//   3 created     tenths of a second since the table's epoch
+//   4 seen        tenths of a second since the table's epoch
+//   5 requests
+//   6 flags       birth epoch (8 bits) | tentative << 8 | moved << 9
+//   7 busy        requests and tunnels open now
+//
+// Readers take no lock: they compare both key words. Inserts, removals and moves hold the lock word of each
+// bucket they change, in ascending order; its value is the holder's thread number + 1, so that main can release the locks of
+// a worker that died. Counters in an entry may be touched while it changes hands: worth less than a lock.
+
+const ENTRY_WORDS = 8;
+const BUCKET_ENTRIES = 8;
+/** Filled to at most 1/1.25 = 80 % when `max` sessions are held. */
+const HEADROOM = 1.25;
+const SPINS_MAX = 1_000_000;
+
+const Word = { keyLow: 0, keyHigh: 1, home: 2, created: 3, seen: 4, requests: 5, flags: 6, busy: 7 } as const;
+const BIRTH_MASK = 0xff;
+const TENTATIVE = 1 << 8;
+const MOVED = 1 << 9;
+const SLOT_BITS = 12;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
+const GENERATION_MASK = (1 << 19) - 1;
+const NONE = -1;
+
+/** Slot and generation in one word; what an entry and a pin cookie call home. */
+export function packHome(slot: number, generation: number): number {
+  return ((generation & GENERATION_MASK) << SLOT_BITS) | slot;
+}
+export function homeSlot(home: number): number {
+  return home & SLOT_MASK;
+}
+export function homeGeneration(home: number): number {
+  return (home >>> SLOT_BITS) & GENERATION_MASK;
+}
+
+export interface SessionTableHandle {
+  readonly buffer: SharedArrayBuffer;
+  readonly buckets: number;
+  readonly epochMs: number;
+}
+
+export class SessionTable {
+  readonly handle: SessionTableHandle;
+  readonly #words: Int32Array;
+  readonly #locks: Int32Array;
+  readonly #buckets: number;
+  readonly #epochMs: number;
+  readonly #lockValue: number;
+  /** Home of the entry that the last `insert` pushed out, NONE when none had to go. */
+  evictedHome = NONE;
+  /** Whether the evicted entry was tentative. */
+  evictedTentative = false;
+
+  private constructor(handle: SessionTableHandle, thread: number) {
+    this.handle = handle;
+    this.#buckets = handle.buckets;
+    this.#epochMs = handle.epochMs;
+    const entryWords = handle.buckets * BUCKET_ENTRIES * ENTRY_WORDS;
+    this.#words = new Int32Array(handle.buffer, 0, entryWords);
+    this.#locks = new Int32Array(handle.buffer, entryWords * 4, handle.buckets);
+    this.#lockValue = thread + 1;
+  }
+
+  /** Main makes the table. `max`: sessions it must hold; about 41 bytes of memory each. `epochMs`: the clock's now. */
+  static create(max: number, epochMs: number, thread: number): SessionTable {
+    const buckets = Math.max(2, Math.ceil((max * HEADROOM) / BUCKET_ENTRIES));
+    const bytes = buckets * (BUCKET_ENTRIES * ENTRY_WORDS + 1) * 4;
+    return new SessionTable({ buffer: new SharedArrayBuffer(bytes), buckets, epochMs }, thread);
+  }
+
+  static attach(handle: SessionTableHandle, thread: number): SessionTable {
+    return new SessionTable(handle, thread);
+  }
+
+  /** Entries there is room for. */
+  get capacity(): number {
+    return this.#buckets * BUCKET_ENTRIES;
+  }
+
+  /** Entry of the key, -1 when absent. Costs at most 16 key comparisons, usually within two cache lines. */
+  find(keyLow: number, keyHigh: number): number {
+    const low = keyLow === 0 ? 1 : keyLow;
+    const found = this.#findIn(this.#firstBucket(low, keyHigh), low, keyHigh);
+    return found !== NONE ? found : this.#findIn(this.#secondBucket(low, keyHigh), low, keyHigh);
+  }
+
+  /** True while the entry still belongs to the key: check before trusting an entry kept over an await or event. */
+  isOf(entry: number, keyLow: number, keyHigh: number): boolean {
+    const base = entry * ENTRY_WORDS;
+    return (
+      Atomics.load(this.#words, base) === (keyLow === 0 ? 1 : keyLow) && this.#words[base + Word.keyHigh] === keyHigh
+    );
+  }
+
+  home(entry: number): number {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.home);
+  }
+
+  isTentative(entry: number): boolean {
+    return (Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & TENTATIVE) !== 0;
+  }
+
+  hasMoved(entry: number): boolean {
+    return (Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & MOVED) !== 0;
+  }
+
+  createdMs(entry: number): number {
+    return this.#epochMs + (this.#words[entry * ENTRY_WORDS + Word.created] as number) * 100;
+  }
+
+  seenMs(entry: number): number {
+    return this.#epochMs + (this.#words[entry * ENTRY_WORDS + Word.seen] as number) * 100;
+  }
+
+  requests(entry: number): number {
+    return this.#words[entry * ENTRY_WORDS + Word.requests] as number;
+  }
+
+  busy(entry: number): number {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.busy);
+  }
+
+  isUsed(entry: number): boolean {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS) !== 0;
+  }
+
+  keyLow(entry: number): number {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS);
+  }
+
+  keyHigh(entry: number): number {
+    return this.#words[entry * ENTRY_WORDS + Word.keyHigh] as number;
+  }
+
+  /** One request of the session begins: notes when, counts it, holds the entry busy until `release`. */
+  touch(entry: number, nowMs: number): void {
+    const base = entry * ENTRY_WORDS;
+    this.#words[base + Word.seen] = this.#tenths(nowMs);
+    Atomics.add(this.#words, base + Word.requests, 1);
+    Atomics.add(this.#words, base + Word.busy, 1);
+  }
+
+  /** The request that touched the entry is over. Ignored when the entry has changed hands meanwhile. */
+  release(entry: number, keyLow: number, keyHigh: number, nowMs: number): void {
+    if (!this.isOf(entry, keyLow, keyHigh)) return;
+    const base = entry * ENTRY_WORDS;
+    this.#words[base + Word.seen] = this.#tenths(nowMs);
+    if (Atomics.load(this.#words, base + Word.busy) > 0) Atomics.sub(this.#words, base + Word.busy, 1);
+  }
+
+  /** The client has shown its cookie: from now on the session counts. True for the one caller that settled it. */
+  confirm(entry: number): boolean {
+    return (Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~TENTATIVE) & TENTATIVE) !== 0;
+  }
+
+  /**
+   * Gives the key a home. Returns the entry; an existing one of the same key is kept, its home is set and its
+   * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`.
+   */
+  insert(keyLow: number, keyHigh: number, home: number, nowMs: number, birthEpoch: number, tentative: boolean): number {
+    const low = keyLow === 0 ? 1 : keyLow;
+    const first = this.#firstBucket(low, keyHigh);
+    const second = this.#secondBucket(low, keyHigh);
+    this.evictedHome = NONE;
+    this.#lockPair(first, second);
+    let entry = this.#findIn(first, low, keyHigh);
+    if (entry === NONE) entry = this.#findIn(second, low, keyHigh);
+    if (entry === NONE) entry = this.#claim(first, second);
+    const base = entry * ENTRY_WORDS;
+    const tenths = this.#tenths(nowMs);
+    Atomics.store(this.#words, base, 0);
+    this.#words[base + Word.keyHigh] = keyHigh;
+    this.#words[base + Word.created] = tenths;
+    this.#words[base + Word.seen] = tenths;
+    this.#words[base + Word.requests] = 0;
+    this.#words[base + Word.busy] = 0;
+    this.#words[base + Word.flags] = birthEpoch | (tentative ? TENTATIVE : 0);
+    this.#words[base + Word.home] = home;
+    Atomics.store(this.#words, base, low);
+    this.#unlockPair(first, second);
+    return entry;
+  }
+
+  /** Puts back a saved session with its age. `seenMs` and `createdMs` on this table's clock. */
+  restore(keyLow: number, keyHigh: number, home: number, createdMs: number, seenMs: number, requests: number): number {
+    const entry = this.insert(keyLow, keyHigh, home, seenMs, 0, false);
+    this.#words[entry * ENTRY_WORDS + Word.created] = this.#tenths(createdMs);
+    this.#words[entry * ENTRY_WORDS + Word.requests] = requests;
+    return entry;
+  }
+
+  /** One compare-exchange of the home. False when somebody else moved or replaced the session first. */
+  move(entry: number, keyLow: number, keyHigh: number, fromHome: number, toHome: number): boolean {
+    if (!this.isOf(entry, keyLow, keyHigh)) return false;
+    const base = entry * ENTRY_WORDS;
+    if (Atomics.compareExchange(this.#words, base + Word.home, fromHome, toHome) !== fromHome) return false;
+    Atomics.or(this.#words, base + Word.flags, MOVED);
+    return true;
+  }
+
+  /** Ends the session. False when the entry is no longer the key's. */
+  remove(entry: number, keyLow: number, keyHigh: number): boolean {
+    const bucket = Math.floor(entry / BUCKET_ENTRIES);
+    this.#lock(bucket);
+    const isMine = this.isOf(entry, keyLow, keyHigh);
+    if (isMine) Atomics.store(this.#words, entry * ENTRY_WORDS, 0);
+    this.#unlock(bucket);
+    return isMine;
+  }
+
+  /** Birth epoch of a new entry, 0 once a sweep has counted it. */
+  birthEpoch(entry: number): number {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & BIRTH_MASK;
+  }
+
+  /** The sweep has counted the entry: it is no longer "born during this sweep". */
+  settle(entry: number): void {
+    Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~BIRTH_MASK);
+  }
+
+  /** Main, after a thread died: frees the locks it held. O(buckets). */
+  releaseLocksOf(thread: number): void {
+    for (let bucket = 0; bucket < this.#buckets; bucket += 1) {
+      Atomics.compareExchange(this.#locks, bucket, thread + 1, 0);
+    }
+  }
+
+  #tenths(nowMs: number): number {
+    return Math.floor((nowMs - this.#epochMs) / 100);
+  }
+
+  // Multiply-high of an unsigned word by the bucket count: an even choice without a division.
+  #firstBucket(keyLow: number, keyHigh: number): number {
+    return Math.floor(((keyLow ^ Math.imul(keyHigh, 0x9e3779b1)) >>> 0) * (this.#buckets / 0x1_0000_0000));
+  }
+
+  #secondBucket(keyLow: number, keyHigh: number): number {
+    return Math.floor(((keyHigh ^ Math.imul(keyLow, 0x85ebca77)) >>> 0) * (this.#buckets / 0x1_0000_0000));
+  }
+
+  #findIn(bucket: number, keyLow: number, keyHigh: number): number {
+    const words = this.#words;
+    let entry = bucket * BUCKET_ENTRIES;
+    for (let index = 0; index < BUCKET_ENTRIES; index += 1, entry += 1) {
+      const base = entry * ENTRY_WORDS;
+      if (Atomics.load(words, base) === keyLow && words[base + Word.keyHigh] === keyHigh) return entry;
+    }
+    return NONE;
+  }
+
+  /** A free entry of the emptier bucket, or the idlest of both. Both locks held. */
+  #claim(first: number, second: number): number {
+    const free = this.#freeIn(first) >= this.#freeIn(second) ? first : second;
+    for (let index = 0; index < BUCKET_ENTRIES; index += 1) {
+      const entry = free * BUCKET_ENTRIES + index;
+      if (this.#words[entry * ENTRY_WORDS] === 0) return entry;
+    }
+    let idlest = first * BUCKET_ENTRIES;
+    for (let index = 1; index < 2 * BUCKET_ENTRIES; index += 1) {
+      const entry = (index < BUCKET_ENTRIES ? first : second - 1) * BUCKET_ENTRIES + index;
+      if (this.#idleRank(entry) < this.#idleRank(idlest)) idlest = entry;
+    }
+    this.evictedHome = this.home(idlest);
+    this.evictedTentative = this.isTentative(idlest);
+    return idlest;
+  }
+
+  /** Lower goes first: tentative before real, then the longest unseen. */
+  #idleRank(entry: number): number {
+    const seen = this.#words[entry * ENTRY_WORDS + Word.seen] as number;
+    return this.isTentative(entry) ? seen - 0x8000_0000 : seen;
+  }
+
+  #freeIn(bucket: number): number {
+    let free = 0;
+    for (let index = 0; index < BUCKET_ENTRIES; index += 1) {
+      if (this.#words[(bucket * BUCKET_ENTRIES + index) * ENTRY_WORDS] === 0) free += 1;
+    }
+    return free;
+  }
+
+  #lockPair(first: number, second: number): void {
+    this.#lock(Math.min(first, second));
+    if (first !== second) this.#lock(Math.max(first, second));
+  }
+
+  #unlockPair(first: number, second: number): void {
+    this.#unlock(first);
+    if (first !== second) this.#unlock(second);
+  }
+
+  /** Held for well under a microsecond by others; the bound is for a holder that died and is not yet reaped. */
+  #lock(bucket: number): void {
+    for (let spins = 0; spins < SPINS_MAX; spins += 1) {
+      if (Atomics.compareExchange(this.#locks, bucket, 0, this.#lockValue) === 0) return;
+    }
+    Atomics.store(this.#locks, bucket, this.#lockValue);
+  }
+
+  #unlock(bucket: number): void {
+    Atomics.compareExchange(this.#locks, bucket, this.#lockValue, 0);
+  }
+}

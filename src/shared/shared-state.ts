@@ -1,0 +1,83 @@
+// Everything the threads see in common, made by main and attached by each worker.
+
+import { ControlCells } from './control.ts';
+import { SessionTable, type SessionTableHandle } from './session-table.ts';
+import { Gauge, Stripe } from './stripe.ts';
+
+/** What main posts to a worker. */
+export interface SharedHandles {
+  readonly control: SharedArrayBuffer;
+  readonly stripes: readonly SharedArrayBuffer[];
+  readonly table: SessionTableHandle;
+}
+
+export class SharedState {
+  readonly control: ControlCells;
+  /** One per worker, and main's own as the last one. */
+  readonly stripes: readonly Stripe[];
+  readonly table: SessionTable;
+  /** The stripe this thread writes. */
+  readonly own: Stripe;
+
+  private constructor(control: ControlCells, stripes: readonly Stripe[], table: SessionTable, own: Stripe) {
+    this.control = control;
+    this.stripes = stripes;
+    this.table = table;
+    this.own = own;
+  }
+
+  /** Main's side. `workers`: how many worker stripes to make. */
+  static create(workers: number, sessionsMax: number, nowMs: number): SharedState {
+    const stripes = Array.from({ length: workers + 1 }, () => new Stripe());
+    const table = SessionTable.create(sessionsMax, nowMs, workers);
+    return new SharedState(new ControlCells(), stripes, table, stripes[workers] as Stripe);
+  }
+
+  /** A worker's side; `worker` is its index. */
+  static attach(handles: SharedHandles, worker: number): SharedState {
+    const stripes = handles.stripes.map((buffer) => new Stripe(buffer));
+    const table = SessionTable.attach(handles.table, worker);
+    return new SharedState(new ControlCells(handles.control), stripes, table, stripes[worker] as Stripe);
+  }
+
+  handles(): SharedHandles {
+    return {
+      control: this.control.buffer,
+      stripes: this.stripes.map((stripe) => stripe.buffer),
+      table: this.table.handle,
+    };
+  }
+
+  /** Requests in flight on the slot, all threads: exact. */
+  inFlight(slot: number): number {
+    return this.sumGauge(slot, Gauge.inFlight);
+  }
+
+  sumGauge(slot: number, gauge: Gauge): number {
+    let sum = 0;
+    for (const stripe of this.stripes) sum += stripe.gauge(slot, gauge);
+    return sum;
+  }
+
+  sumCounter(slot: number, offset: number): number {
+    let sum = 0;
+    for (const stripe of this.stripes) sum += stripe.counter(slot, offset);
+    return sum;
+  }
+
+  sumPoolCounter(pool: number, offset: number): number {
+    let sum = 0;
+    for (const stripe of this.stripes) sum += stripe.poolCounter(pool, offset);
+    return sum;
+  }
+
+  /**
+   * Sessions to reckon with when placing a new one: the last sweep's count, tentative ones included, plus what
+   * all threads placed and ended since that sweep began.
+   */
+  placedSessions(slot: number): number {
+    const { control } = this;
+    const since = this.sumGauge(slot, Gauge.sessionDelta) - control.deltaAtSweep(slot);
+    return control.sessions(slot) + control.tentative(slot) + since;
+  }
+}

@@ -1,0 +1,159 @@
+// One worker's counters. The worker writes, everybody reads; readers sum over workers. Float64 cells are
+// written with plain stores: one writer, and 64-bit aligned stores are not torn on the platforms Node runs on.
+//
+//   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
+//   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
+//   pools     Float64  [ pool × POOL_CELLS + name ]
+//   misc      Float64  [ rejected by kind | listener connections ]
+
+import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
+import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from './limits.ts';
+
+/** Upper bounds of the duration histograms, seconds. The last bucket (+Inf) is implied. */
+export const DURATION_BUCKETS_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const;
+/** Buckets per histogram, +Inf included. */
+export const BUCKETS = DURATION_BUCKETS_SECONDS.length + 1;
+
+/** Why a request went where it went: the `verdict` label of holdfast_affinity_decisions_total. */
+export const AFFINITY_VERDICTS = ['none', 'new', 'home', 'moved', 'refused', 'invalid', 'expired', 'overflow'] as const;
+export type AffinityVerdict = (typeof AFFINITY_VERDICTS)[number];
+/** The `reason` label of holdfast_session_moves_total. */
+export const MOVE_REASONS = ['failure', 'drain', 'rebalance', 'overload', 'operator', 'removed'] as const;
+export type MoveReason = (typeof MOVE_REASONS)[number];
+/** The `reason` label of holdfast_sessions_ended_total. */
+export const END_REASONS = ['idle', 'life', 'logout', 'evicted'] as const;
+export type EndReason = (typeof END_REASONS)[number];
+/** The `reason` label of holdfast_sessions_lost_total. */
+export const LOST_REASONS = ['failure', 'drain', 'removed', 'operator'] as const;
+export type LostReason = (typeof LOST_REASONS)[number];
+/** The `code` label of holdfast_requests_total; `none` = ended without a response. */
+export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+export const Gauge = { inFlight: 0, upstreamActive: 1, upstreamIdle: 2, sessionDelta: 3 } as const;
+export type Gauge = (typeof Gauge)[keyof typeof Gauge];
+const GAUGES = 4;
+
+/** Offsets inside one slot's counter block. */
+export const Counter = {
+  code: 0,
+  failures: CODE_CLASSES.length,
+  requestBytes: CODE_CLASSES.length + 1,
+  responseBytes: CODE_CLASSES.length + 2,
+  created: CODE_CLASSES.length + 3,
+  /** Not a count: moving average of the time to the first response byte, ms; 0 = nothing measured yet. */
+  firstByteMs: CODE_CLASSES.length + 4,
+  ended: CODE_CLASSES.length + 5,
+  lost: CODE_CLASSES.length + 5 + END_REASONS.length,
+  /** Sum in seconds, followed by the buckets (not cumulative). */
+  durationSum: CODE_CLASSES.length + 5 + END_REASONS.length + LOST_REASONS.length,
+  connectSum: CODE_CLASSES.length + 6 + END_REASONS.length + LOST_REASONS.length + BUCKETS,
+} as const;
+const COUNTERS = CODE_CLASSES.length + 7 + END_REASONS.length + LOST_REASONS.length + 2 * BUCKETS;
+
+/** Offsets inside one pool's block. */
+export const PoolCounter = {
+  affinity: 0,
+  moves: AFFINITY_VERDICTS.length,
+  retries: AFFINITY_VERDICTS.length + MOVE_REASONS.length,
+  queued: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length,
+  requests: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 1,
+} as const;
+const POOL_CELLS = AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 2;
+
+const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
+const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
+const POOL_BYTES = POOLS_MAX * POOL_CELLS * 8;
+const MISC_CELLS = FAILURE_KINDS.length + LISTENERS_MAX;
+
+export class Stripe {
+  readonly buffer: SharedArrayBuffer;
+  readonly #gauges: Int32Array;
+  readonly #counters: Float64Array;
+  readonly #pools: Float64Array;
+  readonly #misc: Float64Array;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.buffer = buffer ?? new SharedArrayBuffer(GAUGE_BYTES + COUNTER_BYTES + POOL_BYTES + MISC_CELLS * 8);
+    this.#gauges = new Int32Array(this.buffer, 0, SLOTS_MAX * GAUGES);
+    this.#counters = new Float64Array(this.buffer, GAUGE_BYTES, SLOTS_MAX * COUNTERS);
+    this.#pools = new Float64Array(this.buffer, GAUGE_BYTES + COUNTER_BYTES, POOLS_MAX * POOL_CELLS);
+    this.#misc = new Float64Array(this.buffer, GAUGE_BYTES + COUNTER_BYTES + POOL_BYTES, MISC_CELLS);
+  }
+
+  gauge(slot: number, gauge: Gauge): number {
+    return Atomics.load(this.#gauges, slot * GAUGES + gauge);
+  }
+
+  addGauge(slot: number, gauge: Gauge, amount: number): void {
+    Atomics.add(this.#gauges, slot * GAUGES + gauge, amount);
+  }
+
+  counter(slot: number, offset: number): number {
+    return this.#counters[slot * COUNTERS + offset] as number;
+  }
+
+  count(slot: number, offset: number, amount = 1): void {
+    const index = slot * COUNTERS + offset;
+    this.#counters[index] = (this.#counters[index] as number) + amount;
+  }
+
+  /** Records one duration in the histogram whose sum is at `sumOffset` (its buckets follow). */
+  observe(slot: number, sumOffset: number, seconds: number): void {
+    const base = slot * COUNTERS + sumOffset;
+    this.#counters[base] = (this.#counters[base] as number) + seconds;
+    let bucket = 0;
+    while (bucket < BUCKETS - 1 && seconds > (DURATION_BUCKETS_SECONDS[bucket] as number)) bucket += 1;
+    this.#counters[base + 1 + bucket] = (this.#counters[base + 1 + bucket] as number) + 1;
+  }
+
+  /** Moving average with weight 1/8 for the newest value, as TCP smooths its round-trip time (RFC 6298). */
+  smoothFirstByte(slot: number, ms: number): void {
+    const index = slot * COUNTERS + Counter.firstByteMs;
+    const old = this.#counters[index] as number;
+    this.#counters[index] = old === 0 ? ms : old + (ms - old) / 8;
+  }
+
+  poolCounter(pool: number, offset: number): number {
+    return this.#pools[pool * POOL_CELLS + offset] as number;
+  }
+
+  countPool(pool: number, offset: number, amount = 1): void {
+    const index = pool * POOL_CELLS + offset;
+    this.#pools[index] = (this.#pools[index] as number) + amount;
+  }
+
+  rejected(kindIndex: number): number {
+    return this.#misc[kindIndex] as number;
+  }
+
+  countRejected(kindIndex: number): void {
+    this.#misc[kindIndex] = (this.#misc[kindIndex] as number) + 1;
+  }
+
+  clientConnections(listener: number): number {
+    return this.#misc[FAILURE_KINDS.length + listener] as number;
+  }
+
+  addClientConnections(listener: number, amount: number): void {
+    const index = FAILURE_KINDS.length + listener;
+    this.#misc[index] = (this.#misc[index] as number) + amount;
+  }
+
+  /** Main, after the worker has died: what was in flight there is no more. Session deltas stay: they are totals. */
+  clearGauges(): void {
+    for (let slot = 0; slot < SLOTS_MAX; slot += 1) {
+      for (const gauge of [Gauge.inFlight, Gauge.upstreamActive, Gauge.upstreamIdle]) {
+        Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
+      }
+    }
+    this.#misc.fill(0, FAILURE_KINDS.length);
+  }
+
+  /** Main, before a slot is given to another server. */
+  clearSlot(slot: number): void {
+    for (let gauge = 0; gauge < GAUGES; gauge += 1) Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
+    this.#counters.fill(0, slot * COUNTERS, (slot + 1) * COUNTERS);
+  }
+}

@@ -33,7 +33,7 @@ export const Field = {
   cacheControl: 27, // response
   holdfast: 28, // any name that begins with x-holdfast-: reserved, a client's own are dropped
   watched: 29, // the configured session headers (see HeadLimits.watched); index in `FieldLines.watchedIndex`
-  connectionNamed: 30, // an otherwise uninteresting line that a Connection field names: to be dropped
+  connectionNamed: 30, // a line to be dropped: named by a Connection field, or x_forwarded_* posing as x-forwarded-*
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -48,7 +48,10 @@ export interface HeadLimits {
   readonly watched: readonly string[];
 }
 
-/** Recorded lines of one head: parallel arrays, valid up to `count`. Offsets are absolute in the parsed buffer. */
+/** `FieldLines.watchedIndex` of a line whose name is not watched. */
+export const NOT_WATCHED = 255;
+
+/** Recorded lines of one head: parallel arrays in the order of the bytes, valid up to `count`. Offsets are absolute in the parsed buffer. */
 export class FieldLines {
   count = 0;
   readonly field: Uint8Array;
@@ -58,6 +61,7 @@ export class FieldLines {
   readonly valueEnd: Int32Array;
   /** Just past the line's CRLF. */
   readonly lineEnd: Int32Array;
+  /** Index in HeadLimits.watched, NOT_WATCHED for other lines. Also set where a watched name has a Field of its own. */
   readonly watchedIndex: Uint8Array;
 
   constructor(capacity: number) {

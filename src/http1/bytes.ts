@@ -1,0 +1,109 @@
+// The byte classes of RFC 9110 and 9112 as 256-entry tables: one indexed read answers "may this byte stand here".
+
+export const HTAB = 0x09;
+export const LF = 0x0a;
+export const CR = 0x0d;
+export const SP = 0x20;
+export const DOUBLE_QUOTE = 0x22;
+export const COMMA = 0x2c;
+export const DASH = 0x2d;
+export const DOT = 0x2e;
+export const SLASH = 0x2f;
+export const COLON = 0x3a;
+export const SEMICOLON = 0x3b;
+export const EQUALS = 0x3d;
+export const BACKSLASH = 0x5c;
+export const UNDERSCORE = 0x5f;
+
+/** 1 for a byte of a token (RFC 9110 section 5.6.2): method, field name, Connection option. */
+export const TOKEN: Uint8Array = classOf("!#$%&'*+-.^_`|~0123456789", 'az', 'AZ');
+
+/** 1 for a byte of a field value: HTAB, SP, VCHAR and obs-text. Zero for CR, LF, NUL, DEL and all other controls. */
+export const VALUE: Uint8Array = valueClass();
+
+/** 1 for a byte of a request target: visible ASCII except "#", which no target may carry. */
+export const TARGET: Uint8Array = classOf('', '!"', '$~');
+
+/** 1 for a byte of a registered name as we accept it: no percent-encoding and no sub-delimiters. */
+export const HOST: Uint8Array = classOf('-._~', '09', 'az', 'AZ');
+
+/** Value of a hexadecimal digit, 255 for any other byte. */
+export const HEX: Uint8Array = hexTable();
+
+/** Lower case for A to Z, every other byte as it is. */
+export const LOWER: Uint8Array = lowerTable();
+
+/** Like LOWER, and "_" becomes "-": servers of the CGI family take the two for the same letter. */
+export const FOLD: Uint8Array = foldTable();
+
+/** Are these bytes that text, letter case aside? `text` must be lower case. */
+export function equalsIgnoreCase(buffer: Buffer, begin: number, end: number, text: string): boolean {
+  if (end - begin !== text.length) return false;
+  for (let index = 0; index < text.length; index += 1) {
+    if (LOWER[buffer[begin + index] as number] !== text.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+/** Are these bytes exactly that text? */
+export function equalsExact(buffer: Buffer, begin: number, end: number, text: string): boolean {
+  if (end - begin !== text.length) return false;
+  for (let index = 0; index < text.length; index += 1) {
+    if (buffer[begin + index] !== text.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+/** First offset from `begin` on that holds neither space nor tab; `end` when there is none. */
+export function skipBlank(buffer: Buffer, begin: number, end: number): number {
+  let position = begin;
+  while (position < end && (buffer[position] === SP || buffer[position] === HTAB)) position += 1;
+  return position;
+}
+
+/** End of the range without the spaces and tabs at its end. */
+export function trimBlank(buffer: Buffer, begin: number, end: number): number {
+  let position = end;
+  while (position > begin && (buffer[position - 1] === SP || buffer[position - 1] === HTAB)) position -= 1;
+  return position;
+}
+
+/** First offset from `begin` on that holds no token byte; `end` when there is none. */
+export function skipToken(buffer: Buffer, begin: number, end: number): number {
+  let position = begin;
+  while (position < end && TOKEN[buffer[position] as number] === 1) position += 1;
+  return position;
+}
+
+function classOf(single: string, ...ranges: readonly string[]): Uint8Array {
+  const table = new Uint8Array(256);
+  for (let index = 0; index < single.length; index += 1) table[single.charCodeAt(index)] = 1;
+  for (const range of ranges) table.fill(1, range.charCodeAt(0), range.charCodeAt(1) + 1);
+  return table;
+}
+
+function valueClass(): Uint8Array {
+  const table = new Uint8Array(256).fill(1, 0x20);
+  table[HTAB] = 1;
+  table[0x7f] = 0;
+  return table;
+}
+
+function hexTable(): Uint8Array {
+  const table = new Uint8Array(256).fill(255);
+  for (let value = 0; value < 16; value += 1) {
+    table[value.toString(16).charCodeAt(0)] = value;
+    table[value.toString(16).toUpperCase().charCodeAt(0)] = value;
+  }
+  return table;
+}
+
+function lowerTable(): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte));
+}
+
+function foldTable(): Uint8Array {
+  const table = lowerTable();
+  table[UNDERSCORE] = DASH;
+  return table;
+}

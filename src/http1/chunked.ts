@@ -1,0 +1,229 @@
+// Chunked bodies (RFC 9112 section 7.1): finds the end, checks every byte that is not data, and can hand out the data.
+//
+//   size [;ext[=val]]* CRLF  data CRLF  ...  0 [;ext]* CRLF  [trailer CRLF]*  CRLF
+//
+// The scanner is a state machine over single bytes, so a cut anywhere changes nothing; data is skipped whole.
+
+import { BACKSLASH, COLON, CR, DOUBLE_QUOTE, EQUALS, HEX, LF, SEMICOLON, TOKEN, VALUE } from './bytes.ts';
+import { Refusal } from './message.ts';
+import { TrailerName } from './trailer.ts';
+
+export interface ChunkedLimits {
+  /** Bytes of extensions on one chunk, from ";" to CRLF. */
+  readonly extensionBytesMax: number;
+  /** Bytes of extensions over the whole body. */
+  readonly extensionBytesTotalMax: number;
+  readonly trailerBytesMax: number;
+  readonly trailerCountMax: number;
+}
+
+export const CHUNKED_LIMITS: ChunkedLimits = Object.freeze({
+  extensionBytesMax: 256,
+  extensionBytesTotalMax: 4096,
+  trailerBytesMax: 8192,
+  trailerCountMax: 64,
+});
+
+/** Most hex digits of a chunk size, leading zeros included. */
+export const SIZE_DIGITS_MAX = 15;
+
+/** Receives the data of a chunked body, as ranges of the scanned buffer, without any framing. */
+export interface ChunkSink {
+  onChunkData(buffer: Buffer, begin: number, end: number): void;
+}
+
+const State = {
+  sizeFirst: 0, // needs one digit
+  size: 1,
+  extensionName: 2, // after ";"
+  extensionNameMore: 3,
+  extensionValue: 4, // after "="
+  extensionToken: 5,
+  extensionQuoted: 6,
+  extensionEscape: 7, // after "\" in quotes
+  extensionQuotedEnd: 8,
+  sizeLf: 9,
+  data: 10,
+  dataCr: 11,
+  dataLf: 12,
+  trailerFirst: 13, // first byte of a trailer line or the last CR
+  trailerName: 14,
+  trailerValue: 15,
+  trailerLf: 16,
+  lastLf: 17,
+  done: 18,
+} as const;
+
+export class ChunkedScanner {
+  /** The body was seen to its last byte. */
+  done = false;
+  /** A Refusal once the bytes broke a rule, 0 before. The scanner stays refused until reset. */
+  refusal = 0;
+  /** Data bytes seen so far, framing not counted. */
+  dataBytes = 0;
+  /** Gets the data when set; kept over resets. */
+  sink: ChunkSink | null = null;
+  #state: number = State.sizeFirst;
+  #limits = CHUNKED_LIMITS;
+  /** Size being read, then data bytes left of this chunk. */
+  #left = 0;
+  #digits = 0;
+  #extensionBytes = 0;
+  #extensionBytesTotal = 0;
+  #trailerBytes = 0;
+  #trailerCount = 0;
+  readonly #trailerName = new TrailerName();
+
+  /** Makes ready for the next body; limits stay as they are when left out. */
+  reset(limits: ChunkedLimits = this.#limits): void {
+    this.done = false;
+    this.refusal = 0;
+    this.dataBytes = 0;
+    this.#state = State.sizeFirst;
+    this.#limits = limits;
+    this.#left = 0;
+    this.#digits = 0;
+    this.#extensionBytes = 0;
+    this.#extensionBytesTotal = 0;
+    this.#trailerBytes = 0;
+    this.#trailerCount = 0;
+  }
+
+  /**
+   * Consumes bytes of the body. Returns the offset up to which they belong to it: `end`, or less when `done`, where
+   * the rest is the next message. When `refusal` is set nothing from the returned offset on may be forwarded and the
+   * message must be broken off: what was forwarded before is valid but unfinished. O(chunks), not O(data bytes).
+   */
+  scan(buffer: Buffer, begin: number, end: number): number {
+    let position = begin;
+    while (position < end && !this.done && this.refusal === 0) {
+      if (this.#state === State.data) {
+        position = this.#skipData(buffer, position, end);
+      } else {
+        const refusal = this.#step(buffer[position] as number);
+        if (refusal === 0) position += 1;
+        else this.refusal = refusal;
+      }
+    }
+    return position;
+  }
+
+  #skipData(buffer: Buffer, begin: number, end: number): number {
+    const dataEnd = Math.min(end, begin + this.#left);
+    this.#left -= dataEnd - begin;
+    this.dataBytes += dataEnd - begin;
+    if (this.#left === 0) this.#state = State.dataCr;
+    if (this.sink !== null) this.sink.onChunkData(buffer, begin, dataEnd);
+    return dataEnd;
+  }
+
+  /** Takes one byte that is not data: 0 or a Refusal. */
+  #step(byte: number): number {
+    const state = this.#state;
+    if (state <= State.size) return this.#stepSize(byte);
+    if (state <= State.extensionQuotedEnd) return this.#stepExtension(byte);
+    if (state >= State.trailerFirst) return this.#stepTrailer(byte);
+    if (state === State.sizeLf) return byte === LF ? this.#beginChunk() : Refusal.badChunk;
+    if (state === State.dataCr) return byte === CR ? this.#go(State.dataLf) : Refusal.badChunk;
+    return byte === LF ? this.#go(State.sizeFirst) : Refusal.badChunk;
+  }
+
+  #go(state: number): number {
+    this.#state = state;
+    return 0;
+  }
+
+  #stepSize(byte: number): number {
+    const digit = HEX[byte] as number;
+    if (digit !== 255) {
+      this.#digits += 1;
+      if (this.#digits > SIZE_DIGITS_MAX) return Refusal.chunkTooLarge;
+      this.#left = this.#left * 16 + digit;
+      if (this.#left > Number.MAX_SAFE_INTEGER) return Refusal.chunkTooLarge;
+      return this.#go(State.size);
+    }
+    if (this.#state === State.sizeFirst) return Refusal.badChunk;
+    return this.#endOfExtension(byte);
+  }
+
+  /** After a size or a whole extension: another extension or the end of the line. */
+  #endOfExtension(byte: number): number {
+    if (byte === CR) return this.#go(State.sizeLf);
+    return byte === SEMICOLON ? this.#go(State.extensionName) : Refusal.badChunk;
+  }
+
+  #beginChunk(): number {
+    const isLast = this.#left === 0;
+    this.#extensionBytes = 0;
+    this.#digits = 0;
+    return this.#go(isLast ? State.trailerFirst : State.data);
+  }
+
+  #stepExtension(byte: number): number {
+    this.#extensionBytes += 1;
+    this.#extensionBytesTotal += 1;
+    if (this.#extensionBytes > this.#limits.extensionBytesMax) return Refusal.badChunk;
+    if (this.#extensionBytesTotal > this.#limits.extensionBytesTotalMax) return Refusal.badChunk;
+    const isToken = TOKEN[byte] === 1;
+    switch (this.#state) {
+      case State.extensionName:
+        return isToken ? this.#go(State.extensionNameMore) : Refusal.badChunk;
+      case State.extensionNameMore:
+        if (isToken) return 0;
+        return byte === EQUALS ? this.#go(State.extensionValue) : this.#endOfExtension(byte);
+      case State.extensionValue:
+        if (isToken) return this.#go(State.extensionToken);
+        return byte === DOUBLE_QUOTE ? this.#go(State.extensionQuoted) : Refusal.badChunk;
+      case State.extensionToken:
+        return isToken ? 0 : this.#endOfExtension(byte);
+      case State.extensionQuoted:
+        if (byte === DOUBLE_QUOTE) return this.#go(State.extensionQuotedEnd);
+        if (byte === BACKSLASH) return this.#go(State.extensionEscape);
+        return VALUE[byte] === 1 ? 0 : Refusal.badChunk;
+      case State.extensionEscape:
+        return VALUE[byte] === 1 ? this.#go(State.extensionQuoted) : Refusal.badChunk;
+      default:
+        return this.#endOfExtension(byte);
+    }
+  }
+
+  #stepTrailer(byte: number): number {
+    this.#trailerBytes += 1;
+    if (this.#trailerBytes > this.#limits.trailerBytesMax) return Refusal.badTrailer;
+    switch (this.#state) {
+      case State.trailerFirst:
+        if (byte === CR) return this.#go(State.lastLf);
+        this.#trailerCount += 1;
+        if (TOKEN[byte] !== 1 || this.#trailerCount > this.#limits.trailerCountMax) return Refusal.badTrailer;
+        this.#trailerName.begin(byte);
+        return this.#go(State.trailerName);
+      case State.trailerName:
+        if (TOKEN[byte] === 1) {
+          this.#trailerName.push(byte);
+          return 0;
+        }
+        if (byte !== COLON || !this.#trailerName.isAllowed()) return Refusal.badTrailer;
+        return this.#go(State.trailerValue);
+      case State.trailerValue:
+        if (VALUE[byte] === 1) return 0;
+        return byte === CR ? this.#go(State.trailerLf) : Refusal.badTrailer;
+      case State.trailerLf:
+        return byte === LF ? this.#go(State.trailerFirst) : Refusal.badTrailer;
+      default:
+        if (byte !== LF) return Refusal.badTrailer;
+        this.done = true;
+        return this.#go(State.done);
+    }
+  }
+}
+
+/** What stands before a chunk of that many bytes; CRLF follows the data. `encodeChunkHead(0)` + CRLF ends a body. */
+export function encodeChunkHead(size: number): string {
+  return `${size.toString(16)}\r\n`;
+}
+
+/** Follows the data of each chunk. */
+export const CHUNK_TAIL = '\r\n';
+
+/** Ends a chunked body without trailers. */
+export const LAST_CHUNK = '0\r\n\r\n';

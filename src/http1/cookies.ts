@@ -1,0 +1,154 @@
+// Cookie and Set-Cookie (RFC 6265) as byte ranges: finding one cookie's value, reading and writing Set-Cookie.
+
+import { DOUBLE_QUOTE, EQUALS, equalsIgnoreCase, SEMICOLON, skipBlank, trimBlank } from './bytes.ts';
+
+/** A value found by findCookie: one reusable object, valid until the next call. */
+export class CookieRange {
+  valueBegin = 0;
+  /** Exclusive. Quotes around the value are left out. */
+  valueEnd = 0;
+}
+
+/**
+ * Looks for the cookie `name` (its exact bytes: names are case-sensitive) in one Cookie field value. Fills `found`
+ * with its first occurrence and returns how many there are: 0 leaves `found` untouched, 2 and more is an ambiguity the
+ * caller may refuse. O(length), allocates nothing.
+ */
+export function findCookie(
+  buffer: Buffer,
+  begin: number,
+  end: number,
+  name: Uint8Array,
+  found: CookieRange,
+): number {
+  const length = name.length;
+  let count = 0;
+  let position = begin;
+  while (position < end) {
+    const nameBegin = skipBlank(buffer, position, end);
+    position = nameBegin;
+    let same = 0;
+    while (same < length && position < end && buffer[position] === name[same]) {
+      same += 1;
+      position += 1;
+    }
+    const equals = same === length && length > 0 ? skipBlank(buffer, position, end) : end;
+    const isMatch = equals < end && buffer[equals] === EQUALS;
+    if (isMatch) position = equals;
+    while (position < end && buffer[position] !== SEMICOLON) position += 1;
+    if (isMatch) {
+      if (count === 0) setValue(buffer, equals + 1, position, found);
+      count += 1;
+    }
+    position += 1;
+  }
+  return count;
+}
+
+/** Trims blanks, then one pair of quotes. */
+function setValue(buffer: Buffer, begin: number, end: number, range: CookieRange): void {
+  const valueBegin = skipBlank(buffer, begin, end);
+  const valueEnd = trimBlank(buffer, valueBegin, end);
+  const isQuoted =
+    valueEnd - valueBegin >= 2 &&
+    buffer[valueBegin] === DOUBLE_QUOTE &&
+    buffer[valueEnd - 1] === DOUBLE_QUOTE;
+  range.valueBegin = isQuoted ? valueBegin + 1 : valueBegin;
+  range.valueEnd = isQuoted ? valueEnd - 1 : valueEnd;
+}
+
+/** What one Set-Cookie value says: one reusable object, valid until the next call. */
+export class SetCookie extends CookieRange {
+  nameBegin = 0;
+  nameEnd = 0;
+  /** The cookie is being deleted: empty value, Max-Age of zero or less, or Expires not after now. */
+  isDeletion = false;
+}
+
+/**
+ * Reads one Set-Cookie field value. `nowMs` is the wall-clock time that Expires is held against. Returns false when
+ * there is no name: browsers would ignore or misread such a line. Max-Age wins over Expires, the last of each counts.
+ */
+export function parseSetCookie(
+  buffer: Buffer,
+  begin: number,
+  end: number,
+  nowMs: number,
+  out: SetCookie,
+): boolean {
+  const pairEnd = endOfPart(buffer, begin, end);
+  const equals = buffer.indexOf(EQUALS, begin);
+  if (equals < 0 || equals >= pairEnd) return false;
+  out.nameBegin = skipBlank(buffer, begin, equals);
+  out.nameEnd = trimBlank(buffer, out.nameBegin, equals);
+  if (out.nameBegin === out.nameEnd) return false;
+  setValue(buffer, equals + 1, pairEnd, out);
+
+  let maxAge = Number.NaN;
+  let expiresMs = Number.NaN;
+  let position = pairEnd + 1;
+  while (position < end) {
+    const partEnd = endOfPart(buffer, position, end);
+    const nameBegin = skipBlank(buffer, position, partEnd);
+    const at = buffer.indexOf(EQUALS, nameBegin);
+    if (at >= 0 && at < partEnd) {
+      const nameEnd = trimBlank(buffer, nameBegin, at);
+      if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'max-age')) maxAge = maxAgeOf(buffer, at + 1, partEnd);
+      else if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'expires'))
+        expiresMs = dateOf(buffer, at + 1, partEnd);
+    }
+    position = partEnd + 1;
+  }
+  const isExpired = Number.isNaN(maxAge) ? expiresMs <= nowMs : maxAge <= 0;
+  out.isDeletion = isExpired || out.valueBegin === out.valueEnd;
+  return true;
+}
+
+function endOfPart(buffer: Buffer, begin: number, end: number): number {
+  let position = begin;
+  while (position < end && buffer[position] !== SEMICOLON) position += 1;
+  return position;
+}
+
+/** Seconds; NaN when it is no whole number (RFC 6265 section 5.2.2: such an attribute is ignored). */
+function maxAgeOf(buffer: Buffer, begin: number, end: number): number {
+  const text = buffer.toString('latin1', begin, end).trim();
+  return /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
+}
+
+/** Milliseconds since 1970; NaN when it is no date. */
+function dateOf(buffer: Buffer, begin: number, end: number): number {
+  return Date.parse(buffer.toString('latin1', begin, end).trim());
+}
+
+/** Attributes of the cookie that the balancer sets. */
+export interface CookieAttributes {
+  readonly path?: string | undefined;
+  readonly domain?: string | undefined;
+  /** Seconds; left out: a session cookie. */
+  readonly maxAge?: number | undefined;
+  readonly httpOnly?: boolean | undefined;
+  readonly sameSite?: 'Lax' | 'Strict' | 'None' | undefined;
+  readonly partitioned?: boolean | undefined;
+}
+
+/**
+ * One Set-Cookie field value. Values are checked where the configuration is: nothing is escaped here.
+ * `isSecure`: write Secure; the caller resolves `secure: auto` by the client's scheme.
+ */
+export function formatSetCookie(
+  name: string,
+  value: string,
+  attributes: CookieAttributes,
+  isSecure: boolean,
+): string {
+  let text = `${name}=${value}`;
+  if (attributes.maxAge !== undefined) text += `; Max-Age=${attributes.maxAge}`;
+  if (attributes.domain !== undefined) text += `; Domain=${attributes.domain}`;
+  if (attributes.path !== undefined) text += `; Path=${attributes.path}`;
+  if (attributes.httpOnly === true) text += '; HttpOnly';
+  if (isSecure) text += '; Secure';
+  if (attributes.sameSite !== undefined) text += `; SameSite=${attributes.sameSite}`;
+  if (attributes.partitioned === true) text += '; Partitioned';
+  return text;
+}

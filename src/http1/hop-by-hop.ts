@@ -1,0 +1,40 @@
+// Which recorded lines end at this hop and are cut out of the forwarded head (RFC 9110 section 7.6.1).
+//
+// Kept on purpose: Expect (100-continue is settled end to end, the server decides), Trailer (trailers travel with
+// the raw chunked body), Transfer-Encoding and Content-Length (the body is forwarded as it was framed).
+// X-Forwarded-*, Forwarded, Via and X-Request-Id are the proxy's decision, as it knows whom it trusts.
+
+import { Field } from './message.ts';
+
+const ALWAYS: readonly Field[] = [
+  Field.connection,
+  Field.keepAlive,
+  Field.proxyConnection,
+  Field.te,
+  Field.upgrade,
+  Field.http2Settings,
+  Field.holdfast,
+  Field.connectionNamed,
+];
+
+/** 1 at each Field that is never forwarded to a server. An upgrade that is let through is written anew. */
+export const REQUEST_CUT: Uint8Array = tableOf([...ALWAYS, Field.proxyAuthorization]);
+
+/** 1 at each Field that is never forwarded to a client. */
+export const RESPONSE_CUT: Uint8Array = tableOf(ALWAYS);
+
+/** Is a line of this field cut from every forwarded request? */
+export function isCutFromRequest(field: number): boolean {
+  return REQUEST_CUT[field] === 1;
+}
+
+/** Is a line of this field cut from every forwarded response? */
+export function isCutFromResponse(field: number): boolean {
+  return RESPONSE_CUT[field] === 1;
+}
+
+function tableOf(fields: readonly Field[]): Uint8Array {
+  const table = new Uint8Array(256);
+  for (const field of fields) table[field] = 1;
+  return table;
+}

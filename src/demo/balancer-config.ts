@@ -1,0 +1,55 @@
+// The balancer configuration that goes with a demo: YAML text, as a user would write it.
+import { stringify } from 'yaml';
+import type { Architecture } from './session-layer.ts';
+
+/** Options of demoBalancerConfig. */
+export interface DemoBalancerOptions {
+  readonly architecture: Architecture;
+  /** Sticky mode; default cookie-hash where sessions are local, none where any server can serve them. */
+  readonly sticky?: string;
+  /** host:port of the balancer. */
+  readonly listen: string;
+  /** host:port of the admin server. */
+  readonly admin: string;
+  /** Number of data-plane threads; default auto. */
+  readonly threads?: number | 'auto';
+  /** Placement of requests without a home; default least-sessions where sticky, else round-robin. */
+  readonly policy?: string;
+  /** Health check interval; default 500ms, so that a killed backend shows at once. */
+  readonly healthInterval?: string;
+}
+
+/** True when any server can serve any session, so that the balancer may move them. */
+export function isShared(architecture: Architecture): boolean {
+  return architecture !== 'memory';
+}
+
+/** YAML text of a balancer in front of `backends`, in one pool named demo. */
+export function demoBalancerConfig(
+  backends: readonly { readonly name: string; readonly url: string }[],
+  options: DemoBalancerOptions,
+): string {
+  const shared = isShared(options.architecture);
+  const mode = options.sticky ?? (shared ? 'none' : 'cookie-hash');
+  const sticky = mode === 'header-hash' ? { mode, header: 'x-session-id' } : { mode };
+  return stringify({
+    threads: options.threads ?? 'auto',
+    listen: [{ address: options.listen }],
+    admin: { address: options.admin },
+    pools: {
+      demo: {
+        policy: options.policy ?? (mode === 'none' ? 'round-robin' : 'least-sessions'),
+        sticky,
+        state: shared ? 'shared' : 'local',
+        health: {
+          path: '/healthz',
+          interval: options.healthInterval ?? '500ms',
+          timeout: '1s',
+          rise: 1,
+          fall: 2,
+        },
+        servers: backends.map(({ name, url }) => ({ url, name })),
+      },
+    },
+  });
+}

@@ -1,0 +1,117 @@
+// Addresses in configurations: where to listen, which peers to trust, where a server is. Pure, no look-ups.
+
+import { isIP, isIPv6 } from 'node:net';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A refusal says what is wrong and what is allowed. */
+export type Refused = { readonly refused: string };
+
+const LISTEN_FORMS = 'expected host:port, [::1]:8080 or :8080';
+
+/** `127.0.0.1:8080`, `localhost:0`, `[::1]:8080`, `:8080` (every IPv4 address). */
+export function parseListenAddress(text: string): HostPort | Refused {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  if (match === null) {
+    if (/^\d+$/.test(text)) return { refused: `"${text}" is a port without an address, write ":${text}"` };
+    if (isIPv6(text)) return { refused: `"${text}" needs a port and brackets, write "[${text}]:8080"` };
+    if (/^https?:\/\//.test(text)) return { refused: `"${text}" is a URL, ${LISTEN_FORMS}` };
+    return { refused: `"${text}" is not an address, ${LISTEN_FORMS}` };
+  }
+  const [, bracketed, plain, digits] = match;
+  const port = Number(digits);
+  if (port > 65_535) return { refused: `port ${port} is above 65535` };
+  if (bracketed !== undefined) {
+    return isIPv6(bracketed)
+      ? { host: bracketed, port }
+      : { refused: `"[${bracketed}]" is not an IPv6 address` };
+  }
+  const host = plain ?? '';
+  if (host === '') return { host: '0.0.0.0', port };
+  return isHost(host)
+    ? { host: host.toLowerCase(), port }
+    : { refused: `"${host}" is not a host name or IP address` };
+}
+
+/** `host:port` with IPv6 in brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** True for 127.0.0.0/8, ::1 and localhost: only this machine can connect. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+export interface ServerAddress extends HostPort {
+  readonly url: string;
+}
+
+/** `http://host[:port]`, nothing else; the port is 80 when absent. */
+export function parseServerUrl(text: string): ServerAddress | Refused {
+  const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/.exec(text);
+  if (match === null)
+    return { refused: `"${text}" is not a URL, expected http://host or http://host:port${hint(text)}` };
+  const [, scheme = '', authority = '', rest = ''] = match;
+  const refused = refuseScheme(scheme.toLowerCase()) ?? refuseRest(authority, rest);
+  if (refused !== null) return { refused };
+  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(authority);
+  if (parts === null) return { refused: `"${authority}" is not host:port` };
+  const port = parts[3] === undefined ? 80 : Number(parts[3]);
+  if (port < 1 || port > 65_535) return { refused: `port ${port} is not from 1 to 65535` };
+  const isHostValid = parts[1] === undefined ? isHost(parts[2] ?? '') : isIPv6(parts[1]);
+  if (!isHostValid) return { refused: `"${parts[1] ?? parts[2]}" is not a host name or IP address` };
+  const host = (parts[1] ?? parts[2] ?? '').toLowerCase();
+  return { host, port, url: `http://${formatHostPort({ host, port })}` };
+}
+
+/** A CIDR such as `10.0.0.0/8`; a bare address becomes /32 or /128. `loose` when bits beyond the prefix are set. */
+export function parseCidr(text: string): { readonly cidr: string; readonly isLoose: boolean } | Refused {
+  const [address = '', bits, ...more] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0 || address.includes('%')) {
+    return { refused: `"${text}" is not an IP address or CIDR such as 10.0.0.0/8` };
+  }
+  const bitsMax = family === 4 ? 32 : 128;
+  if (bits === undefined) return { cidr: `${address}/${bitsMax}`, isLoose: false };
+  if (!/^\d{1,3}$/.test(bits) || Number(bits) > bitsMax) {
+    return { refused: `"${text}" has a prefix length that is not from 0 to ${bitsMax}` };
+  }
+  const isLoose = family === 4 && hasBitsBeyond(address, Number(bits));
+  return { cidr: `${address}/${Number(bits)}`, isLoose };
+}
+
+function hasBitsBeyond(address: string, bits: number): boolean {
+  const value = address.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  return value % 2 ** (32 - bits) !== 0;
+}
+
+function refuseScheme(scheme: string): string | null {
+  if (scheme === 'http') return null;
+  if (scheme === 'https') return 'TLS to servers is not supported yet, use http:// on a private network';
+  return `scheme "${scheme}://" is not supported, only http://`;
+}
+
+function refuseRest(authority: string, rest: string): string | null {
+  if (authority.includes('@'))
+    return 'a server URL takes no user or password, the balancer passes on what the client sends';
+  if (rest === '' || rest === '/') return null;
+  if (rest.startsWith('/')) {
+    return `a server URL takes no path ("${rest}"), the client's path is passed on as it is; choose by path under "routes"`;
+  }
+  return `a server URL takes no query or fragment ("${rest}")`;
+}
+
+function hint(text: string): string {
+  return /^[\w.-]+(:\d+)?$/.test(text) ? `, did you mean "http://${text}"?` : '';
+}
+
+function isHost(text: string): boolean {
+  if (isIP(text) === 4) return true;
+  // all digits and dots would be a mistyped IPv4 address
+  if (/^[\d.]*$/.test(text) || text.length > 253) return false;
+  return text.split('.').every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
+}

@@ -1,0 +1,138 @@
+// The written configuration to the model of the other rooms: complete, units in the names, frozen.
+
+import { listeners, servers, stickyForm } from './forms.ts';
+import type { HoldfastConfig, PoolConfig, RouteConfig, StickyConfig } from './model.ts';
+import type { Written, WrittenPool } from './schema.ts';
+import { cookieOf, ownerOf } from './sticky-checks.ts';
+
+export function buildConfig(written: Written): HoldfastConfig {
+  const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool));
+  return deepFreeze({
+    threads: written.threads,
+    listen: listeners(written.listen).map(({ address, timeouts, limits }) => ({
+      address: address.address,
+      host: address.host,
+      port: address.port,
+      timeouts: {
+        headerMs: timeouts.header,
+        bodyMs: timeouts.body,
+        keepAliveMs: timeouts.keepAlive,
+        tunnelMs: timeouts.tunnel,
+      },
+      limits: { ...limits },
+    })),
+    admin:
+      written.admin === 'off'
+        ? null
+        : { host: written.admin.address.host, port: written.admin.address.port, token: written.admin.token },
+    trusted: written.trusted.map(({ cidr }) => cidr),
+    accessLog: buildAccessLog(written.accessLog),
+    sessions: { max: written.sessions.max, file: written.sessions.file ?? null },
+    routes: buildRoutes(written, pools),
+    pools,
+  });
+}
+
+function buildAccessLog(written: Written['accessLog']): HoldfastConfig['accessLog'] {
+  if (written === 'off') return null;
+  return written === 'json' ? { format: 'json', sample: 1 } : { ...written };
+}
+
+function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly RouteConfig[] {
+  if (written.routes === undefined) return pools.map(({ name }) => ({ host: null, path: null, pool: name }));
+  return written.routes.map(({ host, path, pool }) => ({
+    host: host?.toLowerCase() ?? null,
+    path: path ?? null,
+    pool,
+  }));
+}
+
+function buildPool(name: string, pool: WrittenPool): PoolConfig {
+  const { health, passive, rebalance } = pool;
+  return {
+    name,
+    policy: pool.policy,
+    sticky: buildSticky(pool.sticky),
+    state: pool.state,
+    health:
+      health === 'off'
+        ? null
+        : {
+            path: health.path ?? null,
+            intervalMs: health.interval,
+            timeoutMs: health.timeout,
+            rise: health.rise,
+            fall: health.fall,
+            status: health.status,
+          },
+    passive:
+      passive === 'off'
+        ? null
+        : {
+            failures: passive.failures,
+            windowMs: passive.window,
+            ejectMs: passive.eject,
+            maxEjected: passive.maxEjected,
+          },
+    retry: { attempts: pool.retry.attempts, budget: pool.retry.budget, status: pool.retry.status },
+    queue: { size: pool.queue.size, timeoutMs: pool.queue.timeout },
+    timeouts: {
+      connectMs: pool.timeouts.connect,
+      responseMs: pool.timeouts.response,
+      idleMs: pool.timeouts.idle,
+    },
+    keepAlive: { max: pool.keepAlive.max, idleMs: pool.keepAlive.idle },
+    slowStartMs: pool.slowStart,
+    rebalance: {
+      mode: rebalance.mode,
+      start: rebalance.start,
+      stop: rebalance.stop,
+      budget: rebalance.budget,
+      everyMs: rebalance.every,
+    },
+    servers: servers(pool.servers).map(
+      ({ name: serverName, address, weight, maxConnections, backup, mode }) => ({
+        name: serverName,
+        url: address.url,
+        host: address.host,
+        port: address.port,
+        weight,
+        maxConnections,
+        backup,
+        mode,
+      }),
+    ),
+  };
+}
+
+function buildSticky(written: WrittenPool['sticky']): StickyConfig {
+  const sticky = stickyForm(written);
+  const { attributes } = sticky;
+  const readsHeader = sticky.mode === 'header-hash' || sticky.mode === 'learn';
+  return {
+    mode: sticky.mode,
+    cookie: cookieOf(sticky),
+    cookieOwner: ownerOf(sticky),
+    header: readsHeader ? (sticky.header?.toLowerCase() ?? null) : null,
+    secret: sticky.secret,
+    attributes: {
+      httpOnly: attributes.httpOnly,
+      secure: attributes.secure,
+      sameSite: attributes.sameSite === 'off' ? null : attributes.sameSite,
+      path: attributes.path,
+      domain: attributes.domain ?? null,
+      maxAgeMs: attributes.maxAge ?? null,
+      partitioned: attributes.partitioned,
+    },
+    idleMs: sticky.idle,
+    lifeMs: sticky.life,
+    bound: sticky.bound,
+    whenDown: sticky.whenDown,
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,85 @@
+// The forms of text values. Each check returns null for good text, or the refusal that continues `"key" …`.
+
+const TEXT_LENGTH_MAX = 1_024;
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9._:[\]-]{0,127}$/;
+
+/** RFC 6265: a cookie name is a token. */
+export function checkCookieName(value: string): string | null {
+  return TOKEN.test(value) && value.length <= 128
+    ? null
+    : `must be a cookie name (letters, digits, - _ . and the like), not ${quote(value)}`;
+}
+
+/** RFC 9110: a field name is a token. Framing and connection fields identify nobody. */
+export function checkHeaderName(value: string): string | null {
+  if (!TOKEN.test(value) || value.length > 128)
+    return `must be a header name (letters, digits, -), not ${quote(value)}`;
+  const lower = value.toLowerCase();
+  if (lower === 'cookie' || lower === 'set-cookie')
+    return `must not be ${value}, name the cookie with "cookie" instead`;
+  return ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer'].includes(
+    lower,
+  )
+    ? `must not be ${value}, which does not identify a session`
+    : null;
+}
+
+/** Pool and server names stand in URLs, commands and metric labels. */
+export function checkName(value: string): string | null {
+  return NAME.test(value)
+    ? null
+    : `must be a name of letters, digits and . _ : - (at most 128), not ${quote(value)}`;
+}
+
+/** Bearer tokens and secrets: visible ASCII, nothing a header could not carry. */
+export function checkToken(value: string): string | null {
+  return /^[\x21-\x7e]*$/.test(value) && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be at most ${TEXT_LENGTH_MAX} visible ASCII characters without spaces`;
+}
+
+export function checkCookiePath(value: string): string | null {
+  return /^\/[\x21-\x3a\x3c-\x7e]*$/.test(value) && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must begin with "/" and hold no space or ";", not ${quote(value)}`;
+}
+
+export function checkDomain(value: string): string | null {
+  return /^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value) && value.length <= 253
+    ? null
+    : `must be a domain such as example.com, not ${quote(value)}`;
+}
+
+export function checkHealthPath(value: string): string | null {
+  return /^\/[\x21-\x22\x24-\x7e]*$/.test(value) && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be a path such as /healthz, without spaces or "#", not ${quote(value)}`;
+}
+
+/** Routes match the path only, and match it as it was sent. */
+export function checkRoutePath(value: string): string | null {
+  if (!value.startsWith('/')) return `must begin with "/", not ${quote(value)}`;
+  if (/[*]/.test(value))
+    return `is always a prefix, write ${quote(value.replace(/\/?\*+$/, '') || '/')} without "*"`;
+  if (/[?#]/.test(value)) return `matches the path only, without "?" or "#", not ${quote(value)}`;
+  return /^[\x21-\x7e]*$/.test(value) && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be visible ASCII, percent-encoded, not ${quote(value)}`;
+}
+
+/** A host name, an IP address, or `*.` and a host name. */
+export function checkHostPattern(value: string): string | null {
+  if (value === '*') return 'must not be "*", leave the key out for any host';
+  if (/^\[[0-9A-Fa-f:.]+\]$/.test(value)) return null;
+  if (/:\d+$/.test(value)) return `takes no port, it is ignored in requests; not ${quote(value)}`;
+  const rest = value.startsWith('*.') ? value.slice(2) : value;
+  if (rest.includes('*')) return `takes one wildcard, at the front (*.example.com), not ${quote(value)}`;
+  const isHost =
+    /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/.test(rest);
+  return isHost && value.length <= 253 ? null : `must be a host name, not ${quote(value)}`;
+}
+
+function quote(value: string): string {
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+}

@@ -1,0 +1,271 @@
+// The kinds of single values a configuration is made of. Each reads what was written, refuses it in words a person
+// can act on, and carries what the manual and the JSON Schema say about it.
+
+import * as z from 'zod';
+import {
+  BYTES_PATTERN,
+  DURATION_PATTERN,
+  formatBytes,
+  formatDuration,
+  PERCENT_PATTERN,
+  parseBytes,
+  parseDuration,
+  parsePercent,
+} from '../base/units.ts';
+import {
+  type HostPort,
+  parseCidr,
+  parseListenAddress,
+  parseServerUrl,
+  type Refused,
+  type ServerAddress,
+} from './address.ts';
+import { didYouMean } from './suggest.ts';
+
+/** What the JSON Schema and the manual show; `kind` is the manual's word for the type. */
+export interface Shown {
+  readonly kind: string;
+  readonly [keyword: string]: unknown;
+}
+
+type Reading<T> = { readonly value: T } | Refused;
+
+export type Leaf<T> = z.ZodPipe<z.ZodUnknown, z.ZodTransform<T, unknown>>;
+
+/** A leaf from a reading function; the refusal continues the sentence `"key" …`. */
+export function leaf<T>(shown: Shown, read: (written: unknown) => Reading<T>): Leaf<T> {
+  const { kind, ...keywords } = shown;
+  return z
+    .unknown()
+    .transform((written, context): T => {
+      const reading: Reading<T> = written === undefined ? { refused: 'is required' } : read(written);
+      if ('value' in reading) return reading.value;
+      context.issues.push({ code: 'custom', input: written, message: reading.refused });
+      return z.NEVER;
+    })
+    .meta({ ...keywords, 'x-kind': kind });
+}
+
+/** Milliseconds. */
+export function duration(minMs: number, maxMs: number): Leaf<number> {
+  const allowed = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+  return leaf(
+    { kind: 'duration', type: ['string', 'integer'], pattern: DURATION_PATTERN, 'x-range': allowed },
+    (written) => {
+      const example = formatDuration(Math.min(Math.max(5_000, minMs), maxMs));
+      if (typeof written === 'number' && written !== 0) {
+        return { refused: `is ${written} without a unit, write ${written}s or ${written}ms` };
+      }
+      const value = parseDuration(String(written));
+      if (value === null || typeof written === 'boolean') {
+        return { refused: `must be a duration such as ${example}, not ${shownValue(written)}` };
+      }
+      return value < minMs || value > maxMs
+        ? { refused: `must be ${allowed}, not ${shownValue(written)}` }
+        : { value };
+    },
+  );
+}
+
+/** Bytes. `zeroIsOff` lets 0 through below the smallest size. */
+export function size(minBytes: number, maxBytes: number, zeroIsOff = false): Leaf<number> {
+  const allowed = `${zeroIsOff ? '0 or ' : ''}from ${formatBytes(minBytes)} to ${formatBytes(maxBytes)}`;
+  return leaf(
+    { kind: 'size', type: ['string', 'integer'], pattern: BYTES_PATTERN, 'x-range': allowed },
+    (written) => {
+      const isText = typeof written === 'string' || typeof written === 'number';
+      const value = isText ? parseBytes(String(written)) : null;
+      if (value === null)
+        return { refused: `must be a size such as 64KiB, 1MiB or 10MB, not ${shownValue(written)}` };
+      if (zeroIsOff && value === 0) return { value };
+      return value < minBytes || value > maxBytes
+        ? { refused: `must be ${allowed}, not ${shownValue(written)}` }
+        : { value };
+    },
+  );
+}
+
+/** A share 0..1 written as `20%`. */
+export function percent(minPercent: number, maxPercent: number): Leaf<number> {
+  const allowed = `from ${minPercent}% to ${maxPercent}%`;
+  return leaf(
+    { kind: 'percent', type: ['string', 'integer'], pattern: PERCENT_PATTERN, 'x-range': allowed },
+    (written) => {
+      const value = written === 0 ? 0 : typeof written === 'string' ? parsePercent(written) : null;
+      if (value === null) return { refused: `must be a percentage such as 20%, not ${shownValue(written)}` };
+      const isInside = value >= minPercent / 100 && value <= maxPercent / 100;
+      return isInside ? { value } : { refused: `must be ${allowed}, not ${shownValue(written)}` };
+    },
+  );
+}
+
+export function integer(min: number, max: number): Leaf<number> {
+  const allowed = `a whole number from ${min} to ${max}`;
+  return leaf(
+    { kind: 'integer', type: 'integer', minimum: min, maximum: max, 'x-range': `from ${min} to ${max}` },
+    (written) => {
+      const value = toNumber(written);
+      const isInside = value !== null && Number.isInteger(value) && value >= min && value <= max;
+      return isInside ? { value } : { refused: `must be ${allowed}, not ${shownValue(written)}` };
+    },
+  );
+}
+
+/** A real number; `zeroIsOff` lets 0 through below `min`, `isAbove` leaves `min` itself out. */
+export function decimal(
+  min: number,
+  max: number,
+  options: { zeroIsOff?: boolean; isAbove?: boolean } = {},
+): Leaf<number> {
+  const { zeroIsOff = false, isAbove = false } = options;
+  const range = isAbove ? `above ${min} and at most ${max}` : `from ${min} to ${max}`;
+  const allowed = zeroIsOff ? `0 (off) or ${range}` : range;
+  return leaf({ kind: 'number', type: 'number', 'x-range': allowed }, (written) => {
+    const value = toNumber(written);
+    const isOff = zeroIsOff && value === 0;
+    const isInside = value !== null && value <= max && (isAbove ? value > min : value >= min);
+    return value !== null && (isOff || isInside)
+      ? { value }
+      : { refused: `must be a number ${allowed}, not ${shownValue(written)}` };
+  });
+}
+
+export function flag(): Leaf<boolean> {
+  return leaf({ kind: 'boolean', type: 'boolean' }, (written) => {
+    if (written === true || written === 'true') return { value: true };
+    if (written === false || written === 'false') return { value: false };
+    return { refused: `must be true or false, not ${shownValue(written)}` };
+  });
+}
+
+export function flagOrAuto(): Leaf<boolean | 'auto'> {
+  return leaf<boolean | 'auto'>({ kind: 'boolean or auto', enum: [true, false, 'auto'] }, (written) => {
+    if (written === true || written === 'true') return { value: true };
+    if (written === false || written === 'false') return { value: false };
+    if (written === 'auto') return { value: 'auto' };
+    return { refused: `must be true, false or auto, not ${shownValue(written)}` };
+  });
+}
+
+/** null is auto. */
+export function integerOrAuto(min: number, max: number): Leaf<number | null> {
+  const forms = [{ type: 'integer', minimum: min, maximum: max }, { const: 'auto' }];
+  return leaf({ kind: 'integer or auto', anyOf: forms, 'x-range': `from ${min} to ${max}` }, (written) => {
+    if (written === 'auto') return { value: null };
+    const value = toNumber(written);
+    const isInside = value !== null && Number.isInteger(value) && value >= min && value <= max;
+    return isInside
+      ? { value }
+      : { refused: `must be auto or a whole number from ${min} to ${max}, not ${shownValue(written)}` };
+  });
+}
+
+/** One word of a list. YAML tools of version 1.1 turn on and off into booleans; both are understood. */
+export function choice<const T extends string>(allowed: readonly T[]): Leaf<T> {
+  return leaf({ kind: allowed.join(' \\| '), enum: allowed }, (written) => {
+    const word = written === false ? 'off' : written === true ? 'on' : written;
+    const value = allowed.find((candidate) => candidate === word);
+    if (value !== undefined) return { value };
+    const nearest = typeof word === 'string' ? didYouMean(word, allowed) : '';
+    return { refused: `must be ${oneOf(allowed)}, not ${shownValue(written)}${nearest}` };
+  });
+}
+
+/** Text that passes `check`, which returns null or the refusal. A `secret` is never repeated in a message. */
+export function text(kind: string, check: (value: string) => string | null, secret = false): Leaf<string> {
+  return leaf({ kind, type: 'string', ...(secret ? { writeOnly: true } : {}) }, (written) => {
+    if (typeof written !== 'string') {
+      const what = secret ? 'this value' : shownValue(written);
+      return { refused: `must be text, not ${what}${isScalar(written) ? ', put it in quotes' : ''}` };
+    }
+    const refused = check(written);
+    return refused === null ? { value: written } : { refused };
+  });
+}
+
+export interface WrittenAddress extends HostPort {
+  readonly address: string;
+}
+
+export function listenAddress(): Leaf<WrittenAddress> {
+  return leaf({ kind: 'address', type: 'string' }, (written) => {
+    // `listen: 8080` is a number to YAML
+    const parsed = isScalar(written)
+      ? parseListenAddress(String(written))
+      : { refused: `${shownValue(written)} is not an address` };
+    return 'refused' in parsed ? parsed : { value: { ...parsed, address: String(written) } };
+  });
+}
+
+export function serverUrl(): Leaf<ServerAddress> {
+  return leaf({ kind: 'URL', type: 'string', format: 'uri' }, (written) => {
+    const parsed = isScalar(written)
+      ? parseServerUrl(String(written))
+      : { refused: `${shownValue(written)} is not a URL` };
+    return 'refused' in parsed ? parsed : { value: parsed };
+  });
+}
+
+export function cidr(): Leaf<{ readonly written: string; readonly cidr: string; readonly isLoose: boolean }> {
+  return leaf({ kind: 'IP or CIDR', type: 'string' }, (written) => {
+    const parsed = parseCidr(String(written));
+    return 'refused' in parsed ? parsed : { value: { ...parsed, written: String(written) } };
+  });
+}
+
+export type StatusRange = readonly [from: number, to: number];
+
+/** `200`, `200-399` or a list of both. */
+export function statusRanges(): Leaf<readonly StatusRange[]> {
+  const one = { type: ['string', 'integer'] };
+  return leaf(
+    { kind: 'status ranges', anyOf: [one, { type: 'array', items: one, minItems: 1 }] },
+    (written) => {
+      const list: readonly unknown[] = Array.isArray(written) ? written : [written];
+      if (list.length === 0) return { refused: 'must name at least one status, such as 200-399' };
+      const ranges: StatusRange[] = [];
+      for (const item of list) {
+        const range = parseStatusRange(item);
+        if (range === null) {
+          return {
+            refused: `must be status codes such as 200-399 or [200, 301-303], not ${shownValue(item)}`,
+          };
+        }
+        ranges.push(range);
+      }
+      return { value: ranges };
+    },
+  );
+}
+
+function parseStatusRange(item: unknown): StatusRange | null {
+  const match = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(isScalar(item) ? String(item) : '');
+  if (match === null) return null;
+  const from = Number(match[1]);
+  const to = Number(match[2] ?? match[1]);
+  return from <= to ? [from, to] : null;
+}
+
+/** What was written, short enough for one line. */
+export function shownValue(written: unknown): string {
+  if (written === null) return 'nothing';
+  if (Array.isArray(written)) return 'a list';
+  if (typeof written === 'object') return 'a mapping';
+  if (typeof written !== 'string') return String(written);
+  return JSON.stringify(written.length > 60 ? `${written.slice(0, 57)}...` : written);
+}
+
+function oneOf(allowed: readonly string[]): string {
+  if (allowed.length === 1) return String(allowed[0]);
+  return `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`;
+}
+
+function isScalar(written: unknown): boolean {
+  return typeof written === 'string' || typeof written === 'number' || typeof written === 'boolean';
+}
+
+/** Numbers also come as text, out of the environment. */
+function toNumber(written: unknown): number | null {
+  if (typeof written === 'number') return Number.isFinite(written) ? written : null;
+  return typeof written === 'string' && /^-?\d{1,15}(\.\d{1,15})?$/.test(written) ? Number(written) : null;
+}

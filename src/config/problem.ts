@@ -1,0 +1,34 @@
+// A problem of a configuration: where it is and what to do about it. Values, never exceptions.
+
+export interface Problem {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1, counted in UTF-16 units as editors do. */
+  readonly column: number;
+  /** Lower case, one line, without the place. */
+  readonly message: string;
+}
+
+/** A point in the text, both numbers from 1. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** `FILE:LINE:COLUMN: message`, the form editors and terminals make clickable. */
+export function formatProblem(problem: Problem): string {
+  return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
+}
+
+/** In reading order; what is said twice about one place is kept once. */
+export function sortProblems(problems: readonly Problem[]): readonly Problem[] {
+  const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  const seen = new Set<string>();
+  return sorted.filter((problem) => {
+    const text = formatProblem(problem);
+    if (seen.has(text)) return false;
+    seen.add(text);
+    return true;
+  });
+}

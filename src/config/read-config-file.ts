@@ -1,0 +1,32 @@
+// The one place where the configuration touches the disk.
+
+import { readFile, stat } from 'node:fs/promises';
+import { type Loaded, loadConfig } from './load.ts';
+import { TEXT_LENGTH_MAX } from './source.ts';
+
+/** Reads and checks the file. A file that cannot be read is a problem in line 1, like any other. Never throws. */
+export async function readConfigFile(
+  path: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Loaded> {
+  try {
+    const { size } = await stat(path);
+    if (size > TEXT_LENGTH_MAX)
+      return unreadable(path, `the file has ${size} bytes, at most ${TEXT_LENGTH_MAX} are read`);
+    return loadConfig(await readFile(path, 'utf8'), { file: path, env });
+  } catch (error) {
+    return unreadable(path, reasonOf(error));
+  }
+}
+
+function unreadable(file: string, message: string): Loaded {
+  return { config: null, problems: [{ file, line: 1, column: 1, message }], warnings: [] };
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return 'the file does not exist';
+  if (code === 'EACCES') return 'the file may not be read by this user';
+  if (code === 'EISDIR') return 'this is a directory, expected a file';
+  return `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,364 @@
+// The schema: every key, its kind, limits, default and meaning, in one place. The checks, the JSON Schema for editors
+// and docs/configuration.md all come from here. The meaning of combinations is in cross-checks.ts.
+
+import * as z from 'zod';
+import {
+  checkCookieName,
+  checkCookiePath,
+  checkDomain,
+  checkHeaderName,
+  checkHealthPath,
+  checkHostPattern,
+  checkName,
+  checkRoutePath,
+  checkToken,
+} from './check-text.ts';
+import {
+  choice,
+  cidr,
+  decimal,
+  duration,
+  flag,
+  flagOrAuto,
+  integer,
+  integerOrAuto,
+  listenAddress,
+  percent,
+  serverUrl,
+  size,
+  statusRanges,
+  text,
+} from './leaf.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const KIB = 1_024;
+const MIB = 1_024 * KIB;
+const TIB = 1_024 * 1_024 * MIB;
+
+/** Limits of lists, so that shared memory has a size. */
+export const LISTENERS_MAX = 64;
+export const ROUTES_MAX = 4_096;
+export const POOLS_MAX = 256;
+export const SERVERS_PER_POOL_MAX = 1_024;
+const TRUSTED_MAX = 1_024;
+
+export const LISTEN_DEFAULT = '0.0.0.0:8080';
+export const ADMIN_DEFAULT = '127.0.0.1:9090';
+
+const off = choice(['off']);
+
+const listenTimeouts = z.strictObject({
+  header: duration(100, 10 * MINUTE)
+    .prefault('10s')
+    .describe('the whole request head must arrive within this time'),
+  body: duration(100, HOUR).prefault('30s').describe('longest silence while a request body is expected'),
+  keepAlive: duration(0, HOUR)
+    .prefault('75s')
+    .describe('idle time between two requests of one connection; 0 closes after each'),
+  tunnel: duration(SECOND, 7 * DAY)
+    .prefault('1h')
+    .describe('longest silence in a WebSocket'),
+});
+
+const listenLimits = z.strictObject({
+  headerBytes: size(KIB, MIB).prefault('32KiB').describe('largest request head, request line included'),
+  headerCount: integer(1, 1_024).prefault(100).describe('most header fields of a request'),
+  bodyBytes: size(1, 16 * TIB, true)
+    .prefault(0)
+    .describe('largest request body; 0 = no limit'),
+  connections: integer(0, 1_000_000)
+    .prefault(10_000)
+    .describe('most client connections at once; 0 = no limit'),
+  requestsPerConnection: integer(0, 1_000_000_000)
+    .prefault(0)
+    .describe('requests after which a client connection is closed; 0 = no limit'),
+});
+
+const listener = z
+  .strictObject({
+    address: listenAddress()
+      .prefault(LISTEN_DEFAULT)
+      .describe(
+        '`host:port`, `[::1]:8080`, or `:8080` for every IPv4 address; port 0 lets the system choose',
+      ),
+    timeouts: listenTimeouts.prefault({}).describe('how long a client may take'),
+    limits: listenLimits.prefault({}).describe('how much a client may send'),
+  })
+  .meta({ id: 'listener' });
+
+const admin = z.strictObject({
+  address: listenAddress()
+    .prefault(ADMIN_DEFAULT)
+    .describe('where dashboard, API, /metrics, /healthz and /readyz are served'),
+  token: text('text', checkToken, true)
+    .prefault('')
+    .describe('bearer token, needed for changes when set; required when the address is not loopback'),
+});
+
+const accessLog = z.strictObject({
+  format: choice(['json']).prefault('json').describe('one JSON object per line'),
+  sample: decimal(0, 1).prefault(1).describe('share of requests that are logged; errors are always logged'),
+});
+
+const sessions = z.strictObject({
+  max: integer(64, 16_777_216)
+    .prefault(1_000_000)
+    .describe('most sessions remembered at once; when full, idle ones make room'),
+  file: text('path', (value) => (value === '' ? 'must not be empty, leave the key out for no file' : null))
+    .optional()
+    .describe('saved on stop and restored on start; absent: sessions are not kept over a restart'),
+});
+
+const route = z
+  .strictObject({
+    host: text('host', checkHostPattern)
+      .optional()
+      .describe(
+        'exact name or one leading wildcard (`*.example.com`); port ignored, case-insensitive; absent: any host',
+      ),
+    path: text('path', checkRoutePath)
+      .optional()
+      .describe(
+        'prefix on segment boundaries: `/api` matches `/api` and `/api/x`, not `/apix`; absent: any path',
+      ),
+    pool: text('text', () => null).describe('name of the pool that serves what matches'),
+  })
+  .meta({ id: 'route' });
+
+const attributes = z.strictObject({
+  httpOnly: flag().prefault(true).describe('keep the cookie from scripts'),
+  secure: flagOrAuto()
+    .prefault('auto')
+    .describe('`auto`: Secure when the client came over TLS, directly or as a trusted peer says'),
+  sameSite: choice(['Lax', 'Strict', 'None', 'off'])
+    .prefault('Lax')
+    .describe('`off` leaves the attribute out; `None` needs `secure: true`'),
+  path: text('path', checkCookiePath).prefault('/').describe('the part of the site that sees the cookie'),
+  domain: text('domain', checkDomain)
+    .optional()
+    .describe('share the cookie with sub-domains; absent: this host only'),
+  maxAge: duration(SECOND, 400 * DAY)
+    .optional()
+    .describe('keep the cookie this long; absent: until the browser closes'),
+  partitioned: flag()
+    .prefault(false)
+    .describe('a separate cookie per top-level site (CHIPS); needs `secure: true`'),
+});
+
+export const STICKY_MODES = [
+  'none',
+  'cookie-hash',
+  'cookie-pin',
+  'learn',
+  'header-hash',
+  'address-hash',
+] as const;
+
+const sticky = z.strictObject({
+  mode: choice(STICKY_MODES)
+    .prefault('none')
+    .describe(
+      '`cookie-hash`: hash of a cookie, every balancer agrees without shared state. `cookie-pin`: the cookie names the home, sealed. ' +
+        "`learn`: the application's cookie or header, remembered in the session table. `header-hash`, `address-hash`: hash of a header or of the client's address. `none`: no affinity",
+    ),
+  cookie: text('cookie name', checkCookieName)
+    .optional()
+    .describe(
+      "the balancer's own cookie, or the application's (for `cookie-hash` and `learn`); default `holdfast` where the mode needs one",
+    ),
+  owner: choice(['balancer', 'application'])
+    .optional()
+    .describe(
+      'who sets the cookie. `cookie-pin`: always the balancer. `learn`: always the application. `cookie-hash`: absent means the balancer when the cookie is called `holdfast`, ends in `-holdfast` or begins with `__Host-holdfast`, else the application',
+    ),
+  header: text('header name', checkHeaderName)
+    .optional()
+    .describe('for `header-hash`, and for `learn` instead of a cookie'),
+  secret: text('text', checkToken, true)
+    .prefault('')
+    .describe(
+      'keys the cookie; give the same one to every balancer of the pool. When empty one is made, and kept beside `sessions.file` if there is one',
+    ),
+  attributes: attributes.prefault({}).describe("attributes of the balancer's own cookie"),
+  idle: duration(SECOND, 30 * DAY)
+    .prefault('30m')
+    .describe('a session not seen for so long has ended'),
+  life: duration(SECOND, 400 * DAY)
+    .prefault('24h')
+    .describe('a session lives at most so long'),
+  bound: decimal(1, 100, { zeroIsOff: true, isAbove: true })
+    .prefault(0)
+    .describe(
+      'bounded load for keys not made by the balancer: 1.25 = no server above 1.25 × its fair share of sessions; 0 = off',
+    ),
+  whenDown: choice(['move', 'refuse'])
+    .prefault('move')
+    .describe('a request whose home is down: `move` it to another server or `refuse` it with 503'),
+});
+
+const health = z.strictObject({
+  path: text('path', checkHealthPath)
+    .optional()
+    .describe('path of a GET request; absent: a TCP connect is the whole check'),
+  interval: duration(100, HOUR).prefault('2s').describe('time between two checks of a server'),
+  timeout: duration(10, 10 * MINUTE)
+    .prefault('1s')
+    .describe('a check without an answer in this time has failed'),
+  rise: integer(1, 100).prefault(2).describe('good checks in a row until a server is up'),
+  fall: integer(1, 100).prefault(3).describe('failed checks in a row until a server is down'),
+  status: statusRanges()
+    .prefault('200-399')
+    .describe('status codes of a good check: `200-399`, `204` or `[200, 301-303]`'),
+});
+
+const passive = z.strictObject({
+  failures: integer(1, 100_000)
+    .prefault(5)
+    .describe('failed requests within the window until a server is ejected'),
+  window: duration(SECOND, HOUR).prefault('10s').describe('time over which failures are counted'),
+  eject: duration(SECOND, DAY).prefault('30s').describe('how long an ejected server gets no requests'),
+  maxEjected: percent(0, 100).prefault('50%').describe('share of the pool that may be ejected at once'),
+});
+
+const retry = z.strictObject({
+  attempts: integer(0, 10).prefault(2).describe('attempts after the first; 0 = no retries'),
+  budget: percent(0, 100).prefault('20%').describe('share of requests that may be retries'),
+  status: z
+    .array(integer(400, 599))
+    .max(32)
+    .prefault([])
+    .describe('statuses of the server that are retried as well, such as `[502, 503]`'),
+});
+
+const rebalance = z.strictObject({
+  mode: choice(['off', 'idle', 'on'])
+    .prefault('off')
+    .describe(
+      '`on`: move sessions when servers are uneven. `idle`: only sessions without a request in flight. Needs `state: shared`',
+    ),
+  start: decimal(1, 100, { isAbove: true })
+    .prefault(1.25)
+    .describe('begin when the skew ratio is above this'),
+  stop: decimal(1, 100, { isAbove: true }).prefault(1.08).describe('end when the skew ratio is below this'),
+  budget: percent(0, 100).prefault('2%').describe("share of the pool's sessions that may move per cycle"),
+  every: duration(SECOND, HOUR).prefault('10s').describe('time between two cycles'),
+});
+
+const server = z
+  .strictObject({
+    url: serverUrl().describe('`http://host` or `http://host:port`; port 80 when absent'),
+    name: text('name', checkName).optional().describe('for metrics, commands and pages; default host:port'),
+    weight: integer(0, 1_000)
+      .prefault(1)
+      .describe('share of the load relative to the others; 0 takes no new sessions'),
+    maxConnections: integer(0, 1_000_000).prefault(0).describe('most requests in flight; 0 = no limit'),
+    backup: flag().prefault(false).describe('gets requests only when no other server can'),
+    mode: choice(['ready', 'drain', 'maintenance'])
+      .prefault('ready')
+      .describe('`drain`: no new sessions. `maintenance`: no requests and no health checks'),
+  })
+  .meta({ id: 'server' });
+
+const pool = z
+  .strictObject({
+    policy: choice(['round-robin', 'least-connections', 'random-two', 'least-sessions', 'least-time'])
+      .prefault('round-robin')
+      .describe('how a server is chosen for a request without a home'),
+    sticky: sticky
+      .or(choice(['none']))
+      .prefault({})
+      .describe('session affinity; `none` for short'),
+    state: choice(['local', 'shared'])
+      .prefault('local')
+      .describe(
+        "where the application keeps session state. `local`: in the server's own memory, a session is never moved while its home lives. `shared`: any server can serve any session",
+      ),
+    health: health.or(off).prefault({}).describe('active checks; `off`: servers count as up'),
+    passive: passive
+      .or(off)
+      .prefault({})
+      .describe('ejects a server that fails requests; `off` to switch off'),
+    retry: retry.prefault({}).describe('another attempt when nothing reached the client yet'),
+    queue: z
+      .strictObject({
+        size: integer(0, 1_000_000).prefault(1_000).describe('most waiting requests; 0 = refuse at once'),
+        timeout: duration(0, 10 * MINUTE)
+          .prefault('5s')
+          .describe('longest wait'),
+      })
+      .prefault({})
+      .describe('used when every eligible server is at maxConnections'),
+    timeouts: z
+      .strictObject({
+        connect: duration(10, 5 * MINUTE)
+          .prefault('2s')
+          .describe('until the connection to a server stands'),
+        response: duration(10, DAY)
+          .prefault('60s')
+          .describe('from the request sent to the first byte of the response'),
+        idle: duration(10, DAY).prefault('60s').describe('longest silence within a response'),
+      })
+      .prefault({})
+      .describe('how long a server may take'),
+    keepAlive: z
+      .strictObject({
+        max: integer(0, 65_536)
+          .prefault(256)
+          .describe('idle connections kept per server and thread; 0 = none'),
+        idle: duration(0, HOUR).prefault('60s').describe('how long an idle connection is kept'),
+      })
+      .prefault({})
+      .describe('idle connections to servers'),
+    slowStart: duration(0, HOUR)
+      .prefault('0s')
+      .describe('a server that comes up grows to its full weight over this time'),
+    rebalance: rebalance.prefault({}).describe('moves sessions from crowded servers'),
+    servers: z
+      .array(server.or(serverUrl()))
+      .min(1)
+      .max(SERVERS_PER_POOL_MAX)
+      .describe('the servers; a plain URL is short for `{ url: … }`'),
+  })
+  .meta({ id: 'pool' });
+
+export const configSchema = z.strictObject({
+  threads: integerOrAuto(1, 64)
+    .prefault('auto')
+    .describe('data-plane threads: a number, or `auto` = one per core'),
+  listen: z
+    .array(listener.or(listenAddress()))
+    .min(1)
+    .max(LISTENERS_MAX)
+    .or(listener)
+    .or(listenAddress())
+    .prefault([{}])
+    .describe('where clients connect: one listener or a list; a plain address is short for `{ address: … }`'),
+  admin: admin.or(off).prefault({}).describe('the admin server; `off` to have none'),
+  trusted: z
+    .array(cidr())
+    .max(TRUSTED_MAX)
+    .prefault(['127.0.0.0/8', '::1'])
+    .describe('peers whose forwarding headers (X-Forwarded-For and so on) are believed: addresses or CIDRs'),
+  accessLog: accessLog
+    .or(choice(['off', 'json']))
+    .prefault('off')
+    .describe('a line per request; `json` for short'),
+  sessions: sessions.prefault({}).describe('the session table'),
+  routes: z
+    .array(route)
+    .min(1)
+    .max(ROUTES_MAX)
+    .optional()
+    .describe('which pool serves what, first match wins; optional when there is one pool'),
+  pools: z.record(z.string(), pool).describe('groups of servers, by name'),
+});
+
+/** What was written, defaults filled in, units resolved; not yet cross-checked. */
+export type Written = z.output<typeof configSchema>;
+export type WrittenPool = z.output<typeof pool>;
+export type WrittenSticky = Exclude<WrittenPool['sticky'], string>;
+export type WrittenListener = z.output<typeof listener>;
+export type WrittenServer = z.output<typeof server>;

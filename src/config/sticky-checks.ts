@@ -1,0 +1,146 @@
+// What the keys of `sticky` mean together: which mode needs what, and what browsers demand of cookies.
+
+import type { Remarks } from './remarks.ts';
+import type { WrittenPool, WrittenSticky } from './schema.ts';
+import type { Path } from './tree.ts';
+
+const SECRET_LENGTH_WISE = 16;
+const PREFIXES = ['__Host-', '__Secure-'] as const;
+export const COOKIE_DEFAULT = 'holdfast';
+
+/** The cookie the mode reads; the default name stands in only where the balancer makes the cookie. */
+export function cookieOf(sticky: WrittenSticky): string {
+  return sticky.cookie ?? COOKIE_DEFAULT;
+}
+
+/** Who sets the cookie: as written, else told by mode and name. */
+export function ownerOf(sticky: WrittenSticky): 'balancer' | 'application' {
+  if (sticky.mode === 'learn') return 'application';
+  if (sticky.mode !== 'cookie-hash') return 'balancer';
+  const cookie = cookieOf(sticky);
+  const isOurs =
+    cookie === COOKIE_DEFAULT || cookie.endsWith('-holdfast') || cookie.startsWith('__Host-holdfast');
+  return sticky.owner ?? (isOurs ? 'balancer' : 'application');
+}
+
+export function stickyProblems(at: Path, written: WrittenPool['sticky'], remarks: Remarks): void {
+  if (written === 'none') return;
+  checkMode(at, written, remarks);
+  checkOwner(at, written, remarks);
+  if (written.idle > written.life) {
+    remarks.error([...at, 'idle'], '"idle" must not be longer than "life"', [
+      [...at, 'idle'],
+      [...at, 'life'],
+    ]);
+  }
+  if (written.secret !== '' && written.secret.length < SECRET_LENGTH_WISE) {
+    remarks.warning(
+      [...at, 'secret'],
+      `"secret" is short, use at least ${SECRET_LENGTH_WISE} random characters`,
+    );
+  }
+  if (setsCookie(written)) checkCookie(at, written, remarks);
+}
+
+function setsCookie(sticky: WrittenSticky): boolean {
+  const usesCookie = sticky.mode === 'cookie-hash' || sticky.mode === 'cookie-pin';
+  return usesCookie && ownerOf(sticky) === 'balancer';
+}
+
+function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
+  const { mode, cookie, header } = sticky;
+  const modePath = [...at, 'mode'];
+  if (mode === 'learn') {
+    if (cookie === undefined && header === undefined) {
+      remarks.error(modePath, 'mode learn needs "cookie" or "header", the one the application sets', [
+        [...at, 'cookie'],
+        [...at, 'header'],
+      ]);
+    } else if (cookie !== undefined && header !== undefined) {
+      remarks.errorAtKey([...at, 'header'], 'mode learn takes "cookie" or "header", not both');
+    }
+    return;
+  }
+  if (mode === 'header-hash' && header === undefined) {
+    remarks.error(modePath, 'mode header-hash needs "header"', [[...at, 'header']]);
+  }
+  if (mode !== 'header-hash' && header !== undefined) unused([...at, 'header'], 'header', mode, at, remarks);
+  const readsCookie = mode === 'cookie-hash' || mode === 'cookie-pin';
+  if (!readsCookie && cookie !== undefined) unused([...at, 'cookie'], 'cookie', mode, at, remarks);
+}
+
+function unused(path: Path, key: string, mode: string, at: Path, remarks: Remarks): void {
+  remarks.warning(path, `"${key}" has no effect with mode ${mode}`, [[...at, 'mode']]);
+}
+
+function checkOwner(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
+  const { mode, owner } = sticky;
+  const path = [...at, 'owner'];
+  if (mode === 'cookie-pin' && owner === 'application') {
+    remarks.error(
+      path,
+      'mode cookie-pin always sets its own cookie, leave "owner" out or use mode cookie-hash or learn',
+      [[...at, 'mode']],
+    );
+  } else if (mode === 'learn' && owner === 'balancer') {
+    remarks.error(
+      path,
+      'mode learn always reads what the application sets, leave "owner" out or use mode cookie-hash',
+      [[...at, 'mode']],
+    );
+  } else if (owner !== undefined && !['cookie-hash', 'cookie-pin', 'learn'].includes(mode)) {
+    unused(path, 'owner', mode, at, remarks);
+  }
+}
+
+/** Rules of browsers: a cookie that breaks one is dropped silently, and with it the affinity. */
+function checkCookie(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
+  const { attributes } = sticky;
+  const cookie = cookieOf(sticky);
+  const securePath = [...at, 'attributes', 'secure'];
+  const prefix = PREFIXES.find((candidate) => cookie.toLowerCase().startsWith(candidate.toLowerCase()));
+  const cookiePath = [...at, 'cookie'];
+  if (prefix !== undefined && attributes.secure !== true) {
+    const message = `browsers drop a ${prefix} cookie without Secure and listeners speak plain HTTP, set "attributes.secure: true" if TLS ends in front of the balancer, else leave the prefix out`;
+    remarks.error(cookiePath, message, [securePath]);
+  }
+  if (prefix === '__Host-' && attributes.domain !== undefined) {
+    remarks.error([...at, 'attributes', 'domain'], 'a __Host- cookie must not have a "domain"', [cookiePath]);
+  }
+  if (prefix === '__Host-' && attributes.path !== '/') {
+    remarks.error([...at, 'attributes', 'path'], 'a __Host- cookie must have "path: /"', [cookiePath]);
+  }
+  requireSecure(
+    [...at, 'attributes', 'sameSite'],
+    '"sameSite: None"',
+    attributes.sameSite === 'None',
+    attributes.secure,
+    remarks,
+  );
+  requireSecure(
+    [...at, 'attributes', 'partitioned'],
+    '"partitioned"',
+    attributes.partitioned,
+    attributes.secure,
+    remarks,
+  );
+}
+
+function requireSecure(
+  path: Path,
+  what: string,
+  isWanted: boolean,
+  secure: boolean | 'auto',
+  remarks: Remarks,
+): void {
+  if (!isWanted || secure === true) return;
+  const involves = [[...path.slice(0, -1), 'secure']];
+  if (secure === false)
+    remarks.error(path, `${what} needs "secure: true", browsers drop such a cookie`, involves);
+  else
+    remarks.warning(
+      path,
+      `${what} needs "secure: true"; with "auto" browsers drop the cookie when a client comes over plain HTTP`,
+      involves,
+    );
+}

@@ -1,0 +1,88 @@
+// A YAML value that remembers where each of its parts was written.
+
+import type { Place } from './problem.ts';
+
+export type PathPart = string | number;
+export type Path = readonly PathPart[];
+
+export interface TreeEntry {
+  readonly key: Place;
+  readonly tree: Tree;
+}
+
+export type Tree =
+  | { readonly kind: 'scalar'; readonly place: Place; readonly value: unknown }
+  | { readonly kind: 'list'; readonly place: Place; readonly items: readonly Tree[] }
+  | { readonly kind: 'map'; readonly place: Place; readonly entries: ReadonlyMap<string, TreeEntry> };
+
+/** Plain objects and arrays, the form the schema reads. */
+export function toPlain(tree: Tree): unknown {
+  if (tree.kind === 'scalar') return tree.value;
+  if (tree.kind === 'list') return tree.items.map(toPlain);
+  return Object.fromEntries(Array.from(tree.entries, ([key, entry]) => [key, toPlain(entry.tree)]));
+}
+
+/** The part at `path`; undefined when it was not written. */
+export function find(tree: Tree, path: Path): Tree | undefined {
+  let at: Tree | undefined = tree;
+  for (const part of path) at = at === undefined ? undefined : child(at, part);
+  return at;
+}
+
+/** Where the value at `path` is, or the nearest written part around it. */
+export function valuePlace(tree: Tree, path: Path): Place {
+  let at = tree;
+  for (const part of path) {
+    const next = child(at, part);
+    if (next === undefined) break;
+    at = next;
+  }
+  return at.place;
+}
+
+/** Where the last key of `path` is; the value's place when that part has no key. */
+export function keyPlace(tree: Tree, path: Path): Place {
+  const parent = find(tree, path.slice(0, -1));
+  const last = path.at(-1);
+  const entry = parent?.kind === 'map' && last !== undefined ? parent.entries.get(String(last)) : undefined;
+  return entry?.key ?? valuePlace(tree, path);
+}
+
+/**
+ * The tree without the given parts, so that what is left can still be checked. A part that was never written is a
+ * missing one: then what should have held it goes. Null when nothing is left.
+ */
+export function prune(tree: Tree, paths: readonly Path[]): Tree | null {
+  const doomed = new Set(paths.map((path) => pathText(nearestRemovable(tree, path))));
+  return pruneAt(tree, [], doomed);
+}
+
+/** One string per path, for sets. */
+export function pathText(path: Path): string {
+  return path.join('\u0000');
+}
+
+function nearestRemovable(tree: Tree, path: Path): Path {
+  return path.length === 0 || find(tree, path) !== undefined ? path : path.slice(0, -1);
+}
+
+function pruneAt(tree: Tree, path: Path, doomed: ReadonlySet<string>): Tree | null {
+  if (doomed.has(pathText(path))) return null;
+  if (tree.kind === 'scalar') return tree;
+  if (tree.kind === 'list') {
+    const kept = tree.items.map((item, index) => pruneAt(item, [...path, index], doomed));
+    return { ...tree, items: kept.filter((item) => item !== null) };
+  }
+  const entries = new Map<string, TreeEntry>();
+  for (const [key, entry] of tree.entries) {
+    const kept = pruneAt(entry.tree, [...path, key], doomed);
+    if (kept !== null) entries.set(key, { key: entry.key, tree: kept });
+  }
+  return { ...tree, entries };
+}
+
+function child(tree: Tree, part: PathPart): Tree | undefined {
+  if (tree.kind === 'map') return tree.entries.get(String(part))?.tree;
+  if (tree.kind === 'list' && typeof part === 'number') return tree.items[part];
+  return undefined;
+}

@@ -1,0 +1,45 @@
+/** Holdfast as a user runs it: `holdfast run`, one data-plane thread, sticky by hashed cookie. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Launch, type Peer, packageVersion, ROOT, type Site } from './peer.ts';
+
+export const HOLDFAST: Peer = {
+  name: 'holdfast',
+  sticky: 'cookie-hash, session table',
+  version: () => packageVersion('holdfast') ?? 'checkout',
+  launch,
+};
+
+function launch(site: Site): Launch {
+  const file = join(site.folder, 'holdfast.yaml');
+  writeFileSync(file, configText(site));
+  const command = [
+    process.execPath,
+    join(ROOT, 'src/holdfast.mjs'),
+    'run',
+    '--config',
+    file,
+    '--threads',
+    '1',
+  ];
+  return { command, printsPort: true };
+}
+
+function configText(site: Site): string {
+  const servers = site.backends.map(
+    ({ name, port }) => `      - { name: ${name}, url: "http://127.0.0.1:${port}" }`,
+  );
+  return `threads: 1
+listen:
+  - address: 127.0.0.1:0
+    limits: { connections: ${site.connectionsMax} }
+    timeouts: { keepAlive: 10m }
+admin: { address: 127.0.0.1:0 }
+pools:
+  bench:
+    policy: round-robin
+    sticky: { mode: cookie-hash }
+    servers:
+${servers.join('\n')}
+`;
+}

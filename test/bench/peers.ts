@@ -1,0 +1,7 @@
+/** Every proxy that takes part, in the order of the report. */
+import type { Peer } from './peer.ts';
+import { HOLDFAST } from './peer-holdfast.ts';
+import { CADDY, HAPROXY, NGINX } from './peers-native.ts';
+import { NPM_PEERS } from './peers-npm.ts';
+
+export const PEERS: readonly Peer[] = [HOLDFAST, HAPROXY, NGINX, CADDY, ...NPM_PEERS];

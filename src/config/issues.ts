@@ -53,22 +53,24 @@ function findingsOf(
     const inside = holder.length === 0 ? '' : ` in ${subject(holder)}`;
     return [{ path, place: placeOfHolder(tree, holder), message: `${subject(path)} is required${inside}` }];
   }
-  return [{ path, place: valuePlace(tree, path), message: `${subject(path)} ${predicate(issue, written)}` }];
+  return [{ path, place: valuePlace(tree, path), message: `${subject(path)}${predicate(issue, written)}` }];
 }
 
+/** What follows the subject: ` must be …`, or `: ` and a sentence of its own. */
 function predicate(issue: Issue, written: Tree): string {
-  const shown = shownValue(toPlain(written));
   switch (issue.code) {
     case 'custom':
-      return issue.message;
-    case 'invalid_type':
-      return `must be ${issue.expected === 'array' ? 'a list' : 'a mapping of keys'}, not ${shown}`;
+      return issue.message.startsWith(': ') ? issue.message : ` ${issue.message}`;
+    case 'invalid_type': {
+      const wanted = issue.expected === 'array' ? 'a list' : 'a mapping of keys';
+      return ` must be ${wanted}, not ${shownValue(toPlain(written))}`;
+    }
     case 'too_small':
-      return 'must not be empty';
+      return ' must not be empty';
     case 'too_big':
-      return `must have at most ${issue.maximum} entries`;
+      return ` must have at most ${issue.maximum} entries`;
     default:
-      return `is not valid: ${issue.message}`;
+      return ` is not valid: ${issue.message}`;
   }
 }
 

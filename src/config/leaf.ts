@@ -30,6 +30,11 @@ export interface Shown {
 
 type Reading<T> = { readonly value: T } | Refused;
 
+/** Values with a grammar of their own say themselves what is wrong: `"url": port 0 is not …`. */
+function ownWords(refused: string): Refused {
+  return { refused: `: ${refused}` };
+}
+
 export type Leaf<T> = z.ZodPipe<z.ZodUnknown, z.ZodTransform<T, unknown>>;
 
 /** A leaf from a reading function; the refusal continues the sentence `"key" …`. */
@@ -193,7 +198,9 @@ export function listenAddress(): Leaf<WrittenAddress> {
     const parsed = isScalar(written)
       ? parseListenAddress(String(written))
       : { refused: `${shownValue(written)} is not an address` };
-    return 'refused' in parsed ? parsed : { value: { ...parsed, address: String(written) } };
+    return 'refused' in parsed
+      ? ownWords(parsed.refused)
+      : { value: { ...parsed, address: String(written) } };
   });
 }
 
@@ -202,14 +209,16 @@ export function serverUrl(): Leaf<ServerAddress> {
     const parsed = isScalar(written)
       ? parseServerUrl(String(written))
       : { refused: `${shownValue(written)} is not a URL` };
-    return 'refused' in parsed ? parsed : { value: parsed };
+    return 'refused' in parsed ? ownWords(parsed.refused) : { value: parsed };
   });
 }
 
 export function cidr(): Leaf<{ readonly written: string; readonly cidr: string; readonly isLoose: boolean }> {
   return leaf({ kind: 'IP or CIDR', type: 'string' }, (written) => {
     const parsed = parseCidr(String(written));
-    return 'refused' in parsed ? parsed : { value: { ...parsed, written: String(written) } };
+    return 'refused' in parsed
+      ? ownWords(parsed.refused)
+      : { value: { ...parsed, written: String(written) } };
   });
 }
 

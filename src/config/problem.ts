@@ -2,9 +2,9 @@
 
 export interface Problem {
   readonly file: string;
-  /** From 1. */
+  /** From 1; 0 when the file as a whole is meant, because it could not be read. */
   readonly line: number;
-  /** From 1, counted in UTF-16 units as editors do. */
+  /** From 1 (0 as above), counted in UTF-16 units as editors do. */
   readonly column: number;
   /** Lower case, one line, without the place. */
   readonly message: string;
@@ -18,6 +18,7 @@ export interface Place {
 
 /** `FILE:LINE:COLUMN: message`, the form editors and terminals make clickable. */
 export function formatProblem(problem: Problem): string {
+  if (problem.line === 0) return `${problem.file}: ${problem.message}`;
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
 }
 

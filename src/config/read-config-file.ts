@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { type Loaded, loadConfig } from './load.ts';
 import { TEXT_LENGTH_MAX } from './source.ts';
 
-/** Reads and checks the file. A file that cannot be read is a problem in line 1, like any other. Never throws. */
+/** Reads and checks the file. A file that cannot be read is a problem like any other, without a line. Never throws. */
 export async function readConfigFile(
   path: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -20,7 +20,7 @@ export async function readConfigFile(
 }
 
 function unreadable(file: string, message: string): Loaded {
-  return { config: null, problems: [{ file, line: 1, column: 1, message }], warnings: [] };
+  return { config: null, problems: [{ file, line: 0, column: 0, message }], warnings: [] };
 }
 
 function reasonOf(error: unknown): string {

@@ -329,11 +329,7 @@ export const configSchema = z.strictObject({
     .prefault('auto')
     .describe('data-plane threads: a number, or `auto` = one per core'),
   listen: z
-    .array(listener.or(listenAddress()))
-    .min(1)
-    .max(LISTENERS_MAX)
-    .or(listener)
-    .or(listenAddress())
+    .union([z.array(listener.or(listenAddress())).min(1).max(LISTENERS_MAX), listener, listenAddress()])
     .prefault([{}])
     .describe('where clients connect: one listener or a list; a plain address is short for `{ address: … }`'),
   admin: admin.or(off).prefault({}).describe('the admin server; `off` to have none'),

@@ -1,0 +1,45 @@
+// The face: `holdfast COMMAND`. Commands register here and load their implementation only when they run, so that
+// --help is quick. A new command is one import and one line in COMMANDS.
+
+import { Command, CommanderError } from 'commander';
+import { register as registerCheck } from './cli/check.ts';
+import { EXIT_OK, EXIT_USAGE } from './cli/exit.ts';
+import { packageVersion } from './cli/version.ts';
+
+const COMMANDS: readonly ((program: Command) => void)[] = [registerCheck];
+
+const DESCRIPTION =
+  'A reverse-proxy load balancer with session affinity that shows its sessions, keeps them and moves them.';
+
+process.exitCode = await main(process.argv);
+
+/** Runs one command; a command that has failed has set process.exitCode. */
+async function main(argv: readonly string[]): Promise<number> {
+  process.stdout.on('error', leaveWhenReaderIsGone);
+  try {
+    await createProgram().parseAsync([...argv]);
+    return Number(process.exitCode ?? EXIT_OK);
+  } catch (error) {
+    // commander has printed its message already; help and version "fail" with 0
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    throw error;
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('holdfast')
+    .description(DESCRIPTION)
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showHelpAfterError('(add --help for usage)')
+    .exitOverride();
+  for (const register of COMMANDS) register(program);
+  return program;
+}
+
+/** `holdfast check --print | head` ends quietly. */
+function leaveWhenReaderIsGone(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(EXIT_OK);
+  throw error;
+}

@@ -1,0 +1,7 @@
+// Exit statuses of every command.
+
+export const EXIT_OK = 0;
+/** The command ran and the answer is no: an invalid configuration, a refused change. */
+export const EXIT_FAILED = 1;
+/** The command line itself was wrong. */
+export const EXIT_USAGE = 2;

@@ -1,0 +1,146 @@
+// The effective configuration as YAML: every default filled in, secrets hidden. What it prints loads again.
+
+import { stringify } from 'yaml';
+import { formatBytes, formatDuration, formatPercent } from '../base/units.ts';
+import { formatHostPort } from './address.ts';
+import type { HoldfastConfig, ListenConfig, PoolConfig, ServerConfig, StickyConfig } from './model.ts';
+
+const HIDDEN = '***';
+
+/** Secrets that are set are printed as `***`, unset ones as the empty text. */
+export function printConfig(config: HoldfastConfig): string {
+  return stringify(escapeSubstitutions(writable(config)), { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function writable(config: HoldfastConfig): object {
+  const { admin, sessions } = config;
+  return {
+    threads: config.threads ?? 'auto',
+    listen: config.listen.map(writableListener),
+    admin: admin === null ? 'off' : { address: formatHostPort(admin), token: hide(admin.token) },
+    trusted: config.trusted,
+    accessLog: config.accessLog ?? 'off',
+    sessions: { max: sessions.max, ...present('file', sessions.file) },
+    routes: config.routes.map(({ host, path, pool }) => ({
+      ...present('host', host),
+      ...present('path', path),
+      pool,
+    })),
+    pools: Object.fromEntries(config.pools.map((pool) => [pool.name, writablePool(pool)])),
+  };
+}
+
+function writableListener({ address, timeouts, limits }: ListenConfig): object {
+  return {
+    address,
+    timeouts: {
+      header: formatDuration(timeouts.headerMs),
+      body: formatDuration(timeouts.bodyMs),
+      keepAlive: formatDuration(timeouts.keepAliveMs),
+      tunnel: formatDuration(timeouts.tunnelMs),
+    },
+    limits: {
+      headerBytes: formatBytes(limits.headerBytes),
+      headerCount: limits.headerCount,
+      bodyBytes: limits.bodyBytes === 0 ? 0 : formatBytes(limits.bodyBytes),
+      connections: limits.connections,
+      requestsPerConnection: limits.requestsPerConnection,
+    },
+  };
+}
+
+function writablePool(pool: PoolConfig): object {
+  const { queue, timeouts, keepAlive, rebalance, retry } = pool;
+  return {
+    policy: pool.policy,
+    sticky: writableSticky(pool.sticky),
+    state: pool.state,
+    health: writableHealth(pool.health),
+    passive: writablePassive(pool.passive),
+    retry: { attempts: retry.attempts, budget: formatPercent(retry.budget), status: retry.status },
+    queue: { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
+    timeouts: {
+      connect: formatDuration(timeouts.connectMs),
+      response: formatDuration(timeouts.responseMs),
+      idle: formatDuration(timeouts.idleMs),
+    },
+    keepAlive: { max: keepAlive.max, idle: formatDuration(keepAlive.idleMs) },
+    slowStart: formatDuration(pool.slowStartMs),
+    rebalance: {
+      mode: rebalance.mode,
+      start: rebalance.start,
+      stop: rebalance.stop,
+      budget: formatPercent(rebalance.budget),
+      every: formatDuration(rebalance.everyMs),
+    },
+    servers: pool.servers.map(writableServer),
+  };
+}
+
+/** Only the keys the mode reads, so that what is printed loads without a warning. */
+function writableSticky(sticky: StickyConfig): object {
+  const { mode, attributes } = sticky;
+  const readsCookie =
+    mode === 'cookie-hash' || mode === 'cookie-pin' || (mode === 'learn' && sticky.header === null);
+  return {
+    mode,
+    ...(readsCookie ? { cookie: sticky.cookie, owner: sticky.cookieOwner } : {}),
+    ...present('header', sticky.header),
+    secret: hide(sticky.secret),
+    attributes: {
+      httpOnly: attributes.httpOnly,
+      secure: attributes.secure,
+      sameSite: attributes.sameSite ?? 'off',
+      path: attributes.path,
+      ...present('domain', attributes.domain),
+      ...present('maxAge', attributes.maxAgeMs === null ? null : formatDuration(attributes.maxAgeMs)),
+      partitioned: attributes.partitioned,
+    },
+    idle: formatDuration(sticky.idleMs),
+    life: formatDuration(sticky.lifeMs),
+    bound: sticky.bound,
+    whenDown: sticky.whenDown,
+  };
+}
+
+function writableHealth(health: PoolConfig['health']): object | 'off' {
+  if (health === null) return 'off';
+  return {
+    ...present('path', health.path),
+    interval: formatDuration(health.intervalMs),
+    timeout: formatDuration(health.timeoutMs),
+    rise: health.rise,
+    fall: health.fall,
+    status: health.status.map(([from, to]) => (from === to ? from : `${from}-${to}`)),
+  };
+}
+
+function writablePassive(passive: PoolConfig['passive']): object | 'off' {
+  if (passive === null) return 'off';
+  return {
+    failures: passive.failures,
+    window: formatDuration(passive.windowMs),
+    eject: formatDuration(passive.ejectMs),
+    maxEjected: formatPercent(passive.maxEjected),
+  };
+}
+
+function writableServer({ url, name, weight, maxConnections, backup, mode }: ServerConfig): object {
+  return { url, name, weight, maxConnections, backup, mode };
+}
+
+function present(key: string, value: string | null): object {
+  return value === null ? {} : { [key]: value };
+}
+
+function hide(secret: string): string {
+  return secret === '' ? '' : HIDDEN;
+}
+
+/** A literal `${` must not be taken for a substitution when the text is loaded again. */
+function escapeSubstitutions(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('${', '$$$${');
+  if (Array.isArray(value)) return value.map(escapeSubstitutions);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, escapeSubstitutions(inner)]));
+}

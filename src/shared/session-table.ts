@@ -60,6 +60,8 @@ export class SessionTable {
   evictedHome = NONE;
   /** Whether the evicted entry was tentative. */
   evictedTentative = false;
+  /** Home that the key had before the last `insert`, NONE when the key was new. */
+  replacedHome = NONE;
 
   private constructor(handle: SessionTableHandle, thread: number) {
     this.handle = handle;
@@ -172,10 +174,13 @@ export class SessionTable {
     const first = this.#firstBucket(low, keyHigh);
     const second = this.#secondBucket(low, keyHigh);
     this.evictedHome = NONE;
+    this.replacedHome = NONE;
     this.#lockPair(first, second);
     let entry = this.#findIn(first, low, keyHigh);
     if (entry === NONE) entry = this.#findIn(second, low, keyHigh);
-    if (entry === NONE) entry = this.#claim(first, second);
+    const isNew = entry === NONE;
+    if (isNew) entry = this.#claim(first, second);
+    else this.replacedHome = this.home(entry);
     const base = entry * ENTRY_WORDS;
     const tenths = this.#tenths(nowMs);
     Atomics.store(this.#words, base, 0);
@@ -183,7 +188,7 @@ export class SessionTable {
     this.#words[base + Word.created] = tenths;
     this.#words[base + Word.seen] = tenths;
     this.#words[base + Word.requests] = 0;
-    this.#words[base + Word.busy] = 0;
+    if (isNew) this.#words[base + Word.busy] = 0;
     this.#words[base + Word.flags] = birthEpoch | (tentative ? TENTATIVE : 0);
     this.#words[base + Word.home] = home;
     Atomics.store(this.#words, base, low);
@@ -206,6 +211,11 @@ export class SessionTable {
     if (Atomics.compareExchange(this.#words, base + Word.home, fromHome, toHome) !== fromHome) return false;
     Atomics.or(this.#words, base + Word.flags, MOVED);
     return true;
+  }
+
+  /** The client has been seen with a cookie that names the present home: nothing is left to tell it. */
+  clearMoved(entry: number): void {
+    Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~MOVED);
   }
 
   /** Ends the session. False when the entry is no longer the key's. */

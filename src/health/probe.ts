@@ -1,0 +1,138 @@
+// One active check of one server: an HTTP request through undici, or a TCP connect. Real sockets, real time.
+
+import { connect } from 'node:net';
+import { Client } from 'undici';
+import type { HealthConfig, ServerConfig } from '../config/model.ts';
+import type { CheckResult } from './verdict.ts';
+
+export interface ProbeOutcome {
+  readonly result: CheckResult;
+  /** The connection was actively refused: nothing listens there, which no second look will change. */
+  readonly isRefused: boolean;
+  /** What came, in words: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
+  readonly detail: string;
+}
+
+/** Checks one server again and again; `close` ends whatever is under way. */
+export interface Probe {
+  check(): Promise<ProbeOutcome>;
+  close(): void;
+}
+
+export type ProbeFactory = (server: ServerConfig, health: HealthConfig) => Probe;
+
+/** A health body is read to its end, so that the server sees a complete exchange, but no further than this. */
+const BODY_BYTES_MAX = 65_536;
+
+/** The probe that the configuration asks for: HTTP when there is a path, a TCP connect otherwise. */
+export const createProbe: ProbeFactory = (server, health) =>
+  health.path === null ? new TcpProbe(server, health) : new HttpProbe(server, health, health.path);
+
+/** GET on a fresh connection each time: a kept one would not notice that nobody listens any more. */
+class HttpProbe implements Probe {
+  readonly #server: ServerConfig;
+  readonly #health: HealthConfig;
+  readonly #path: string;
+  #client: Client | null = null;
+
+  constructor(server: ServerConfig, health: HealthConfig, path: string) {
+    this.#server = server;
+    this.#health = health;
+    this.#path = path;
+  }
+
+  async check(): Promise<ProbeOutcome> {
+    const client = this.#client ?? this.#open();
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), this.#health.timeoutMs);
+    try {
+      const response = await client.request({
+        method: 'GET',
+        path: this.#path,
+        headers: { 'user-agent': 'holdfast-health', accept: '*/*' },
+        signal: abort.signal,
+      });
+      const outcome = judgeStatus(response.statusCode, this.#health.status);
+      // The head decides; a body that breaks off or does not end changes nothing.
+      await response.body.dump({ limit: BODY_BYTES_MAX, signal: abort.signal }).catch(() => this.close());
+      return outcome;
+    } catch (error) {
+      this.close();
+      if (abort.signal.aborted) return timedOut(this.#health.timeoutMs);
+      return failed(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  close(): void {
+    const client = this.#client;
+    this.#client = null;
+    client?.destroy().catch(() => undefined);
+  }
+
+  #open(): Client {
+    const timeoutMs = this.#health.timeoutMs;
+    const options = {
+      pipelining: 0,
+      connectTimeout: timeoutMs,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+    };
+    const client = new Client(this.#server.url, { ...options, maxHeaderSize: 32_768 });
+    this.#client = client;
+    return client;
+  }
+}
+
+class TcpProbe implements Probe {
+  readonly #server: ServerConfig;
+  readonly #health: HealthConfig;
+  #end: (() => void) | null = null;
+
+  constructor(server: ServerConfig, health: HealthConfig) {
+    this.#server = server;
+    this.#health = health;
+  }
+
+  check(): Promise<ProbeOutcome> {
+    const { host, port } = this.#server;
+    const { timeoutMs } = this.#health;
+    return new Promise((resolve) => {
+      const socket = connect({ host: host.replace(/^\[|\]$/g, ''), port });
+      socket.once('error', (error) => finish(failed(error)));
+      socket.once('connect', () => finish({ result: 'success', isRefused: false, detail: 'connected' }));
+      const timer = setTimeout(() => finish(timedOut(timeoutMs)), timeoutMs);
+      const finish = (outcome: ProbeOutcome): void => {
+        clearTimeout(timer);
+        this.#end = null;
+        socket.on('error', () => undefined);
+        socket.destroy();
+        resolve(outcome);
+      };
+      this.#end = () => finish({ result: 'failure', isRefused: false, detail: 'check was ended' });
+    });
+  }
+
+  close(): void {
+    this.#end?.();
+  }
+}
+
+function judgeStatus(status: number, accepted: HealthConfig['status']): ProbeOutcome {
+  const isGood = accepted.some(([from, to]) => status >= from && status <= to);
+  return { result: isGood ? 'success' : 'failure', isRefused: false, detail: `status ${status}` };
+}
+
+function timedOut(timeoutMs: number): ProbeOutcome {
+  return { result: 'timeout', isRefused: false, detail: `no answer within ${timeoutMs} ms` };
+}
+
+function failed(error: unknown): ProbeOutcome {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return { result: 'timeout', isRefused: false, detail: code };
+  }
+  const detail = error instanceof Error && error.message !== '' ? error.message : code || String(error);
+  return { result: 'failure', isRefused: code === 'ECONNREFUSED', detail };
+}

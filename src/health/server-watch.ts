@@ -1,0 +1,147 @@
+// Active checks of one server over time: when the next one runs, one at a time, and what it means for the verdict.
+
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Scheduled, Scheduler } from '../base/scheduler.ts';
+import type { HealthConfig, ServerConfig } from '../config/model.ts';
+import type { Probe, ProbeFactory, ProbeOutcome } from './probe.ts';
+import { type CheckResult, ServerVerdict } from './verdict.ts';
+
+/** Intervals vary by this share, so that checks of many servers and balancers do not march in step. */
+const JITTER_SHARE = 0.1;
+/** A refused check is repeated after this long; refused twice is down, whatever `fall` says. */
+export const CONFIRM_MS = 50;
+
+/** Rules of a server without active checks; never reached. */
+const NO_RULES = { rise: 1, fall: 1 } as const;
+
+export interface WatchTools {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly createProbe: ProbeFactory;
+  /** The verdict may have changed. */
+  readonly onVerdict: (watch: ServerWatch, reason: string) => void;
+}
+
+export class ServerWatch {
+  readonly pool: string;
+  readonly slot: number;
+  readonly generation: number;
+  readonly verdict: ServerVerdict;
+  /** Finished checks by result; the monitor's business to export. */
+  readonly checks: Record<CheckResult, number> = { success: 0, failure: 0, timeout: 0 };
+  server: ServerConfig;
+  /** What the last finished check found, in words; empty before the first. */
+  lastDetail = '';
+  readonly #tools: WatchTools;
+  #health: HealthConfig | null;
+  #probe: Probe | null = null;
+  #timer: Scheduled | null = null;
+  #running: Promise<void> | null = null;
+  #isCertainWanted = false;
+  #isPaused = false;
+  #isFirst = true;
+  #isClosed = false;
+
+  constructor(pool: string, slot: number, generation: number, server: ServerConfig, tools: WatchTools) {
+    this.pool = pool;
+    this.slot = slot;
+    this.generation = generation;
+    this.server = server;
+    this.#tools = tools;
+    this.#health = null;
+    this.verdict = new ServerVerdict(NO_RULES, tools.clock.nowMs());
+  }
+
+  /** Begins checking, or goes on with other settings. Null: no checks, the server counts as up. */
+  configure(server: ServerConfig, health: HealthConfig | null): void {
+    const isSame = this.#probe !== null && JSON.stringify(health) === JSON.stringify(this.#health);
+    this.server = server;
+    this.#health = health;
+    if (isSame) return;
+    this.#probe?.close();
+    this.#probe = null;
+    this.#cancel();
+    if (health === null) {
+      if (this.verdict.assumeUp(this.#tools.clock.nowMs()))
+        this.#tools.onVerdict(this, 'health checks are off');
+      return;
+    }
+    this.verdict.setRules(health);
+    this.#probe = this.#tools.createProbe(server, health);
+    this.checkNow(false);
+  }
+
+  /** In maintenance nothing is checked; afterwards the first check decides alone. */
+  setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    this.#cancel();
+    if (isPaused || this.#probe === null) return;
+    if (this.verdict.restart(this.#tools.clock.nowMs())) this.#tools.onVerdict(this, 'maintenance is over');
+    this.checkNow(false);
+  }
+
+  /**
+   * Checks without waiting for the interval. `isCertain`: there is other evidence against the server, so that one
+   * failure suffices. While a check is running, the next one begins right after it.
+   */
+  checkNow(isCertain: boolean): void {
+    this.#cancel();
+    if (this.#probe === null || this.#isPaused || this.#isClosed) return;
+    if (this.#running !== null) {
+      this.#isCertainWanted ||= isCertain;
+      return;
+    }
+    this.#running = this.#check(this.#probe, isCertain).finally(() => this.#afterCheck());
+  }
+
+  /** Ends checking; settles when the check under way is over. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancel();
+    this.#probe?.close();
+    await this.#running;
+  }
+
+  async #check(probe: Probe, isCertain: boolean): Promise<void> {
+    const startMs = this.#tools.clock.nowMs();
+    const outcome = await probe.check();
+    // A server that was removed, reconfigured or put into maintenance meanwhile was not judged by these rules.
+    if (this.#isClosed || this.#isPaused || probe !== this.#probe) return;
+    this.#judge(outcome, isCertain);
+    this.#schedule(outcome, isCertain, this.#tools.clock.nowMs() - startMs);
+  }
+
+  #judge(outcome: ProbeOutcome, isCertain: boolean): void {
+    this.checks[outcome.result] += 1;
+    this.lastDetail = outcome.detail;
+    if (this.verdict.observe(outcome.result, this.#tools.clock.nowMs(), isCertain)) {
+      this.#tools.onVerdict(this, outcome.detail);
+    }
+  }
+
+  #schedule(outcome: ProbeOutcome, wasCertain: boolean, tookMs: number): void {
+    const intervalMs = this.#health?.intervalMs ?? 0;
+    const isDoubtful = outcome.isRefused && this.verdict.streak > 0 && !wasCertain;
+    const { random, scheduler } = this.#tools;
+    const jitter = this.#isFirst ? random.next() : 1 + JITTER_SHARE * (2 * random.next() - 1);
+    this.#isFirst = false;
+    const delayMs = isDoubtful ? CONFIRM_MS : Math.max(0, intervalMs * jitter - tookMs);
+    this.#timer = scheduler.after(delayMs, () => this.checkNow(isDoubtful));
+  }
+
+  /** A check asked for while one was running, or whose probe was replaced under it, begins now. */
+  #afterCheck(): void {
+    this.#running = null;
+    const isCertain = this.#isCertainWanted;
+    this.#isCertainWanted = false;
+    if (isCertain || this.#timer === null) this.checkNow(isCertain);
+  }
+
+  #cancel(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+}

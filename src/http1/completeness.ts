@@ -8,7 +8,7 @@ import { LF } from './bytes.ts';
  * sends its head byte by byte from making us scan the whole head each time (quadratic). One native search.
  */
 export function mayEndHead(buffer: Buffer, begin: number, arrivedAt: number, end: number): boolean {
-  let position = buffer.indexOf(LF, Math.max(begin, arrivedAt - 1));
+  let position = buffer.indexOf(LF, Math.max(begin, arrivedAt));
   while (position >= 0 && position < end) {
     if (position - 2 >= begin && buffer[position - 2] === LF) return true;
     position = buffer.indexOf(LF, position + 1);

@@ -1,6 +1,6 @@
 // The header section of requests and responses: one pass that checks every byte and records the lines we care about.
 
-import { COLON, CR, HTAB, LF, LOWER, SP, TOKEN, trimBlank, VALUE } from './bytes.ts';
+import { COLON, CR, HTAB, LF, LOWER, SP, skipValue, TOKEN, trimBlank } from './bytes.ts';
 import { fieldOfName, LOOKALIKE, UNINTERESTING } from './field-names.ts';
 import {
   Field,
@@ -30,7 +30,8 @@ export function scanFields(
 ): number {
   const countMax = Math.min(limits.headerCountMax, HEADER_COUNT_MAX);
   const hasWatched = limits.watched.length > 0;
-  let position = begin;
+  const token = TOKEN;
+  let position = begin | 0;
   let count = 0;
   let recorded = 0;
   for (;;) {
@@ -45,7 +46,7 @@ export function scanFields(
     if (count > countMax) return Refusal.tooManyHeaders;
 
     const lineBegin = position;
-    while (position < limit && TOKEN[buffer[position] as number] === 1) position += 1;
+    while (position < limit && token[buffer[position] as number] === 1) position = (position + 1) | 0;
     if (position >= limit) return RAN_OUT;
     if (buffer[position] !== COLON || position === lineBegin) return Refusal.badHeader;
     const nameEnd = position;
@@ -53,7 +54,7 @@ export function scanFields(
     if (field === LOOKALIKE) return Refusal.badHeader;
 
     position += 1;
-    while (position < limit && VALUE[buffer[position] as number] === 1) position += 1;
+    position = skipValue(buffer, position, limit);
     if (position >= limit) return RAN_OUT;
     if (buffer[position] !== CR) return Refusal.badHeader;
     const valueLimit = position;

@@ -81,8 +81,10 @@ function slotOf(length: number, first: number): number {
 }
 
 function equalsFolded(buffer: Buffer, begin: number, length: number, name: number): boolean {
-  for (let index = 0; index < length; index += 1) {
-    if (FOLD[buffer[begin + index] as number] !== NAMES[name + index]) return false;
+  const fold = FOLD;
+  const names = NAMES;
+  for (let index = 0; index < length; index = (index + 1) | 0) {
+    if (fold[buffer[(begin + index) | 0] as number] !== names[(name + index) | 0]) return false;
   }
   return true;
 }

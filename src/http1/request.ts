@@ -1,6 +1,6 @@
 // Request head: bytes to RequestHead in one pass, strict; every ambiguity is a refusal (RFC 9112 sections 2 to 7).
 
-import { CR, equalsIgnoreCase, LF, SLASH, SP, TARGET, TOKEN } from './bytes.ts';
+import { CR, equalsIgnoreCase, LF, SLASH, SP, skipTarget, skipToken } from './bytes.ts';
 import { Option, readConnection, recordConnectionNamed } from './connection.ts';
 import { scanFields } from './field-lines.ts';
 import { framing, readFraming } from './framing.ts';
@@ -47,7 +47,7 @@ function readRequestLine(buffer: Buffer, begin: number, limit: number, head: Req
   let position = skipEmptyLines(buffer, begin, limit);
   if (position < 0) return position;
   const methodBegin = position;
-  while (position < limit && TOKEN[buffer[position] as number] === 1) position += 1;
+  position = skipToken(buffer, position, limit);
   if (position >= limit) return INCOMPLETE;
   if (buffer[position] !== SP) return Refusal.badMethod;
   if (position === methodBegin) return Refusal.badRequestLine;
@@ -58,7 +58,7 @@ function readRequestLine(buffer: Buffer, begin: number, limit: number, head: Req
 
   position += 1;
   const targetBegin = position;
-  while (position < limit && TARGET[buffer[position] as number] === 1) position += 1;
+  position = skipTarget(buffer, position, limit);
   if (position >= limit) return INCOMPLETE;
   if (buffer[position] !== SP) {
     const isLineEnd = buffer[position] === CR || buffer[position] === LF;

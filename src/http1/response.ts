@@ -1,6 +1,6 @@
 // Response head: bytes to ResponseHead in one pass, as strict with servers as with clients.
 
-import { CR, LF, SP, VALUE } from './bytes.ts';
+import { CR, LF, SP, skipValue } from './bytes.ts';
 import { keepAliveTimeoutMs, Option, readConnection, recordConnectionNamed } from './connection.ts';
 import { scanFields } from './field-lines.ts';
 import { framing, readFraming } from './framing.ts';
@@ -58,7 +58,7 @@ function readStatusLine(buffer: Buffer, begin: number, limit: number, head: Resp
   if (buffer[position] === SP) position += 1;
   else if (buffer[position] !== CR) return Refusal.badStatusLine;
   head.reasonBegin = position;
-  while (position < limit && VALUE[buffer[position] as number] === 1) position += 1;
+  position = skipValue(buffer, position, limit);
   head.reasonEnd = position;
   if (position >= limit) return INCOMPLETE;
   if (buffer[position] !== CR) return Refusal.badStatusLine;

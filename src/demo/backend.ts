@@ -24,9 +24,12 @@ await serve(parsed.options);
 async function serve(options: BackendOptions): Promise<void> {
   let phase: 'starting' | 'ready' | 'draining' = 'starting';
   const delay = { ms: options.storeDelayMs };
-  const layer = chooseLayer(options, () => delay.ms);
+  const announceLine = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+  };
+  const { layer, directory } = chooseLayer(options, { storeDelayMs: () => delay.ms, announce: announceLine });
   const record = await hashPassword(DEMO_PASSWORD, options.scryptCost);
-  const passwords = new PasswordChecker(localDirectory(record, options.userCount), record);
+  const passwords = new PasswordChecker(directory ?? localDirectory(record, options.userCount), record);
   const throttle = new LoginThrottle(options.loginFailuresMax, options.loginWindowMs);
   const ticks = new TickSource((count) => tickText(options.name, count));
   const app = createApp({ options, layer, passwords, throttle, ticks, phase: () => phase });

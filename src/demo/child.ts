@@ -33,6 +33,8 @@ export interface Child {
   readonly ended: Promise<number | null>;
   /** Sends a signal and resolves when the child has ended. SIGTERM turns into SIGKILL after a while. */
   end(signal: NodeJS.Signals): Promise<void>;
+  /** Sends a signal and waits for nothing; does nothing to a child that has ended. */
+  signal(signal: NodeJS.Signals): void;
 }
 
 /** A child could not be started; the message says which, why, and what helps. */
@@ -56,10 +58,30 @@ export async function startChild(plan: ChildPlan, readyMsMax: number = READY_MS_
     process_.once('exit', (code) => resolve(code));
     process_.once('error', () => resolve(null));
   });
+  // A child that ends before it has read its input is reported by its exit, not by the broken pipe.
   process_.stdin?.on('error', () => {});
   process_.stdin?.end(plan.input ?? '');
+  if (!plan.ours) guard(process_, ended);
   const output = await untilReady(process_, plan, readyMsMax);
-  return { pid: process_.pid ?? 0, output, ended, end: (signal) => endChild(process_, ended, signal) };
+  return {
+    pid: process_.pid ?? 0,
+    output,
+    ended,
+    end: (signal) => endChild(process_, ended, signal),
+    signal: (signal) => {
+      process_.kill(signal);
+    },
+  };
+}
+
+/** A foreign program does not know that it must die with us: a shell waits for our end of a pipe to close. */
+function guard(child: ChildProcess, ended: Promise<unknown>): void {
+  if (child.pid === undefined) return;
+  const script = 'trap "" INT TERM; cat >/dev/null; kill -9 "$1" 2>/dev/null';
+  const shell = spawn('sh', ['-c', script, 'sh', String(child.pid)], { stdio: ['pipe', 'ignore', 'ignore'] });
+  shell.on('error', () => {});
+  shell.stdin.on('error', () => {});
+  void ended.then(() => shell.kill('SIGKILL'));
 }
 
 async function endChild(child: ChildProcess, ended: Promise<unknown>, signal: NodeJS.Signals): Promise<void> {

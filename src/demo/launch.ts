@@ -2,9 +2,11 @@
 // Everything started is stopped again when a part fails, when stop() is called, and when this process dies.
 import { randomBytes } from 'node:crypto';
 import { announced, type Child, ChildFailure, entryPath, startChild } from './child.ts';
+import type { DemoStore } from './demo-store.ts';
 import { SECRET_VARIABLE } from './flags.ts';
+import type { RedisKind } from './redis-servers.ts';
 import type { Architecture } from './session-layer.ts';
-import { type DemoStore, type RedisKind, startStore } from './stores.ts';
+import { startStore } from './stores.ts';
 
 /** Options of startDemo; what is left out takes the default given. */
 export interface DemoOptions {
@@ -68,7 +70,8 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     throw new ChildFailure(`a demo of ${count} servers: 1 to ${SERVERS_MAX} are allowed`);
   }
   const secret = options.secret ?? randomBytes(32).toString('hex');
-  const store = await startStore({ architecture, secret, redis: options.redis, denyList: options.denyList });
+  const { redis = 'single', denyList = false } = options;
+  const store = await startStore({ architecture, secret, redis, denyList });
   const backends: Backend[] = [];
   const add = async (): Promise<Backend> => {
     const index = backends.length;
@@ -167,7 +170,7 @@ class Backend implements DemoBackend {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (this.#child !== null && this.#alive) process.kill(this.#child.pid, signal);
+    this.#child?.signal(signal);
   }
 
   async restart(): Promise<void> {
@@ -208,7 +211,7 @@ class Backend implements DemoBackend {
           ...this.#store.backendFlags,
           ...flags,
         ],
-        environment: { [SECRET_VARIABLE]: this.#secret },
+        environment: { [SECRET_VARIABLE]: this.#secret, ...this.#store.backendEnvironment },
         ours: true,
         isReady: (output) => /^ready after/m.test(output),
       });

@@ -30,6 +30,8 @@ export interface SessionLimits {
 
 /** What a layer knows of itself for GET /lab/stats. */
 export interface LayerStats {
+  /** server: `sessions` and `bytes` are in this process's memory. pool: in the store all backends share. */
+  readonly sessionsScope: 'server' | 'pool';
   /** Logged-in, unexpired sessions this layer can see; null when nobody but the clients knows. */
   readonly sessions: number | null;
   /** Bytes of those sessions as stored; null like `sessions`. */
@@ -48,6 +50,7 @@ export interface LayerStats {
 
 /** Stats of a layer with neither messages nor store; spread it and override. */
 export const NO_STATS: LayerStats = {
+  sessionsScope: 'server',
   sessions: null,
   bytes: null,
   messagesSent: 0,

@@ -1,37 +1,27 @@
 // What an architecture keeps its sessions in outside the backends, as processes one can kill.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { announced, type Child, entryPath, startChild } from './child.ts';
+import type { DemoStore } from './demo-store.ts';
+import { SECRET_VARIABLE } from './flags.ts';
+import { type RedisKind, startRedis } from './redis-servers.ts';
 import type { Architecture } from './session-layer.ts';
-
-/** Which Redis: one server without persistence, one with an append-only file, or primary, replica and Sentinels. */
-export type RedisKind = 'single' | 'aof' | 'sentinel';
-
-/** The session store of a demo. */
-export interface DemoStore {
-  readonly kind: 'none' | 'sessiond' | 'redis';
-  /** Process that dies in kill(): sessiond, or the Redis primary. 0 when there is none. */
-  readonly pid: number;
-  /** Flags that tell a backend where the store is. */
-  readonly backendFlags: readonly string[];
-  /** SIGKILL; resolves when it has ended. */
-  kill(): Promise<void>;
-  signal(signal: NodeJS.Signals): void;
-  /** Starts it again at the same address with whatever it persisted; resolves when it is ready. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
-}
 
 /** What to start. */
 export interface StoreRequest {
   readonly architecture: Architecture;
   readonly secret: string;
-  readonly redis?: RedisKind | undefined;
-  readonly denyList?: boolean | undefined;
+  readonly redis: RedisKind;
+  readonly denyList: boolean;
 }
 
 /** The store of architectures that have none. */
-export const noStore: DemoStore = {
+const NO_STORE: DemoStore = {
   kind: 'none',
   pid: 0,
   backendFlags: [],
+  backendEnvironment: {},
   kill: () => Promise.resolve(),
   signal: () => {},
   restart: () => Promise.resolve(),
@@ -40,8 +30,48 @@ export const noStore: DemoStore = {
 
 /** Starts the store that the architecture needs and resolves when it answers. */
 export function startStore(request: StoreRequest): Promise<DemoStore> {
-  switch (request.architecture) {
-    default:
-      return Promise.resolve(noStore);
-  }
+  const { architecture, secret } = request;
+  if (architecture === 'redis') return startRedis(request.redis);
+  if (architecture === 'database' || (architecture === 'jwt' && request.denyList))
+    return startSessiond(secret);
+  return Promise.resolve(NO_STORE);
+}
+
+async function startSessiond(secret: string): Promise<DemoStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-demo-'));
+  const start = (port: string): Promise<Child> =>
+    startChild({
+      title: 'the session database (sessiond)',
+      command: process.execPath,
+      args: ['--disable-warning=ExperimentalWarning', entryPath('sessiond'), '--port', port].concat([
+        '--file',
+        join(folder, 'sessions.sqlite'),
+      ]),
+      environment: { [SECRET_VARIABLE]: secret },
+      ours: true,
+      isReady: (output) => /^listening on/m.test(output),
+    });
+  let child = await start('0').catch(async (error: unknown) => {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  });
+  const url = announced(child.output, 'listening on');
+  return {
+    kind: 'sessiond',
+    get pid() {
+      return child.pid;
+    },
+    backendFlags: ['--sessiond', url],
+    backendEnvironment: {},
+    kill: () => child.end('SIGKILL'),
+    signal: (signal) => child.signal(signal),
+    async restart() {
+      await child.end('SIGTERM');
+      child = await start(new URL(url).port);
+    },
+    async stop() {
+      await child.end('SIGTERM');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }

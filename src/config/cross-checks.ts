@@ -17,6 +17,7 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
   checkAdmin(written, remarks);
   checkTrusted(written, remarks);
   checkRoutes(written, poolNames, remarks);
+  checkUnreached(written, remarks);
   if (poolNames.length === 0) remarks.error(['pools'], '"pools" must name at least one pool');
   if (poolNames.length > POOLS_MAX)
     remarks.error(['pools'], `"pools" must have at most ${POOLS_MAX} entries`);
@@ -90,6 +91,15 @@ function checkRoutes(written: Written, poolNames: readonly string[], remarks: Re
         ['routes', index],
         `this route is never reached, route ${earlier + 1} of the list matches all of it first`,
       );
+  }
+}
+
+function checkUnreached(written: Written, remarks: Remarks): void {
+  if (written.routes === undefined) return;
+  const reached = new Set(written.routes.map(({ pool }) => pool));
+  for (const name of Object.keys(written.pools)) {
+    if (!reached.has(name))
+      remarks.warningAtKey(['pools', name], `no route leads to pool "${name}"`, [['routes']]);
   }
 }
 

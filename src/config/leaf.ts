@@ -167,7 +167,7 @@ export function integerOrAuto(min: number, max: number): Leaf<number | null> {
 
 /** One word of a list. YAML tools of version 1.1 turn on and off into booleans; both are understood. */
 export function choice<const T extends string>(allowed: readonly T[]): Leaf<T> {
-  return leaf({ kind: allowed.join(' \\| '), enum: allowed }, (written) => {
+  return leaf({ kind: 'word', enum: allowed }, (written) => {
     const word = written === false ? 'off' : written === true ? 'on' : written;
     const value = allowed.find((candidate) => candidate === word);
     if (value !== undefined) return { value };

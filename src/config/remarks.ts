@@ -27,4 +27,8 @@ export class Remarks {
   warning(path: Path, message: string, involves: readonly Path[] = []): void {
     this.list.push({ severity: 'warning', path, at: 'value', message, involves });
   }
+
+  warningAtKey(path: Path, message: string, involves: readonly Path[] = []): void {
+    this.list.push({ severity: 'warning', path, at: 'key', message, involves });
+  }
 }

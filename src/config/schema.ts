@@ -100,7 +100,7 @@ const admin = z.strictObject({
 
 const accessLog = z.strictObject({
   format: choice(['json']).prefault('json').describe('one JSON object per line'),
-  sample: decimal(0, 1).prefault(1).describe('share of requests that are logged; errors are always logged'),
+  sample: decimal(0, 1).prefault(1).describe('share of requests that are logged: 1 = all, 0.01 = one in a hundred'),
 });
 
 const sessions = z.strictObject({
@@ -237,7 +237,7 @@ const rebalance = z.strictObject({
   mode: choice(['off', 'idle', 'on'])
     .prefault('off')
     .describe(
-      '`on`: move sessions when servers are uneven. `idle`: only sessions without a request in flight. Needs `state: shared`',
+      '`on`: move sessions when servers are uneven. `idle`: only sessions that are idle at the moment. Needs `state: shared`',
     ),
   start: decimal(1, 100, { isAbove: true })
     .prefault(1.25)

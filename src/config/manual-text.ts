@@ -1,0 +1,89 @@
+// The prose of docs/configuration.md. What a single key means stands in schema.ts.
+
+/** Notes under the heading of a section, by its title. */
+export const SECTION_NOTES: Readonly<Record<string, string>> = {
+  'listen[]': `Two listeners must not have the same address, unless the port is 0. \`:8080\` is every IPv4 address; \`[::]:8080\` is every
+IPv6 and, on most systems, IPv4 address.`,
+  'routes[]': `Routes are tried from the top; the first whose host and path both match wins. With more than one pool, routes are
+required, and a route that an earlier one hides completely is an error. A request that no route matches is answered with 404.`,
+  admin: `Without a token anyone who can connect may change server modes. An address that other machines can reach
+therefore requires a token.`,
+  'pools.NAME': `A name has letters, digits and \`. _ : -\`. It stands in commands (\`holdfast drain shop/a\`), metrics and pages.`,
+  'pools.NAME.sticky': `| mode | what identifies the session | who remembers its home |
+|---|---|---|
+| \`cookie-hash\` | a cookie | nobody has to: the hash names it. With a cookie of the application, the server that set it is learned |
+| \`cookie-pin\` | the balancer's cookie | the cookie, sealed; new servers get only new sessions |
+| \`learn\` | a cookie or a header of the application | the session table |
+| \`header-hash\` | a header | the hash |
+| \`address-hash\` | the client's address | the hash |
+
+\`learn\` needs either \`cookie\` or \`header\`; \`header-hash\` needs \`header\`. A key that the mode does not read is a warning.`,
+  'pools.NAME.sticky.attributes': `Browsers drop a cookie that breaks their rules without a word, and the affinity with it. So these are errors, for cookies
+the balancer sets: \`__Host-\` and \`__Secure-\` names without \`secure: true\` (listeners speak plain HTTP; say it when TLS ends in front of the
+balancer); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: None\` or \`partitioned\` with \`secure: false\`. With
+\`secure: auto\` the last two are warnings.`,
+  'pools.NAME.rebalance': `\`start\` must be above \`stop\`. Moving sessions away from servers that keep them in memory would lose them, so any mode
+but \`off\` needs \`state: shared\`.`,
+  'pools.NAME.servers[]': `The URL is scheme, host and port only. The path and query of the client are passed on as they are; to choose by path, write
+[routes](#routes). TLS to servers is not supported yet.`,
+};
+
+export const MANUAL_BEFORE = `# Configuration
+
+<!-- Generated from src/config/schema.ts by "npm run docs". Do not edit. -->
+
+One YAML file. The smallest one:
+
+\`\`\`yaml
+pools:
+  shop:
+    servers:
+      - http://127.0.0.1:3001
+      - http://127.0.0.1:3002
+\`\`\`
+
+This listens on port 8080, shares requests evenly, checks the servers by TCP connects and serves dashboard, API and metrics on
+127.0.0.1:9090. [config/reference.yaml](../config/reference.yaml) shows every key; the other files in [config/](../config) are
+examples by purpose.
+
+## Checking
+
+    holdfast check --config FILE            valid or not: every problem at once, as FILE:LINE:COLUMN: message
+    holdfast check --config FILE --print    what it comes to, with all defaults; secrets are shown as ***
+    holdfast check --schema                 the JSON Schema
+
+Exit status: 0 valid, 1 invalid, 2 wrong usage. Warnings name what works but is probably not meant; they do not change the status.
+A reload (SIGHUP, \`holdfast reload\`) checks first: a configuration with problems changes nothing.
+
+Editors with a YAML language server complete and check keys when the file begins with
+
+\`\`\`yaml
+# yaml-language-server: $schema=./holdfast.schema.json
+\`\`\`
+
+## Values
+
+| type | spelling |
+|---|---|
+| duration | \`0\`, \`250ms\`, \`5s\`, \`30m\`, \`12h\`, \`7d\`, \`1h30m\` |
+| size | bytes, or \`64KiB\`, \`1MiB\`, \`2GiB\` (powers of 1024), \`10KB\`, \`10MB\`, \`1GB\` (powers of 1000) |
+| percent | \`20%\`, \`2.5%\` |
+| status ranges | \`200-399\`, \`204\`, \`[200, 301-303]\` |
+| address | \`127.0.0.1:8080\`, \`[::1]:8080\`, \`:8080\`; port 0 lets the system choose |
+| IP or CIDR | \`10.0.0.0/8\`, \`192.0.2.7\`, \`"::1"\` |
+
+\`off\` is a plain word. Unknown keys, keys written twice and values out of range are errors. Anchors, aliases and \`<<\` work.
+
+### Environment variables
+
+\`\${NAME}\` in a value is replaced by the environment variable, also inside longer text. \`\${NAME:-default}\` gives a default, which
+also stands in for an empty variable. A variable that is missing without a default is an error. \`$\${\` stands for the two
+characters \`\${\`. Keys are never replaced, and what a variable contains is text, never YAML. Where a number or a boolean is
+expected, its text is read as one: \`threads: \${THREADS:-4}\`.
+
+## Keys`;
+
+export const MANUAL_AFTER = `## Limits
+
+The file may have 4 MiB, 200 000 values (aliases expanded) and 32 levels. There may be 64 listeners, 4096 routes, 256 pools, 1024
+servers in a pool and 1024 trusted networks.`;

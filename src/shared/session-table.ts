@@ -310,6 +310,16 @@ export class SessionTable {
     }
   }
 
+  /**
+   * Main, after a thread died: nobody can say which busy counts were its, so all start over. Requests of other
+   * threads that are open now are not counted as busy until their next one. O(capacity).
+   */
+  clearBusy(): void {
+    for (let entry = 0; entry < this.capacity; entry += 1) {
+      Atomics.store(this.#words, entry * ENTRY_WORDS + Word.busy, 0);
+    }
+  }
+
   #tenths(nowMs: number): number {
     return Math.floor((nowMs - this.#epochMs) / 100);
   }

@@ -1,0 +1,3 @@
+// The vocabulary of log lines; run/logger.ts writes them.
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

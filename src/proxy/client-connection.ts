@@ -1,0 +1,279 @@
+// One client's connection: heads out of bytes, one exchange at a time, pipelined requests answered in order.
+
+import type { Socket } from 'node:net';
+import { FAILURES, type FailureKind } from '../base/failure.ts';
+import { mayEndHead } from '../http1/completeness.ts';
+import { INCOMPLETE } from '../http1/message.ts';
+import { parseRequestHead } from '../http1/request.ts';
+import { type DeadlineOwner, NEVER } from './deadlines.ts';
+import type { Exchange } from './exchange.ts';
+import type { ListenerState } from './listener.ts';
+import { formatReply } from './replies.ts';
+import { type Forwarding, forwardingLines } from './request-lines.ts';
+import type { ProxyThread } from './thread.ts';
+
+/** What the connection waits for; decides what happens when it does not come. */
+export type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'body' | 'queue' | 'response' | 'progress' | 'linger';
+
+/** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
+const LINGER_MS = 2000;
+/** How long a slow reader may take for what is left of the last response. */
+const FLUSH_MS = 60_000;
+
+export class ClientConnection implements DeadlineOwner, Forwarding {
+  readonly socket: Socket;
+  readonly listener: ListenerState;
+  readonly thread: ProxyThread;
+  readonly peerAddress: string;
+  readonly isTrusted: boolean;
+  readonly localPort: number;
+  readonly forwardingLines: string;
+  readonly listenAuthority: string;
+  exchange: Exchange | null = null;
+  deadlineMs = NEVER;
+  deadlineIndex = -1;
+  isPaused = false;
+  #waiting: Waiting = 'first-byte';
+  /** Bytes not yet consumed: a head in parts, or pipelined requests. */
+  #pending: Buffer | null = null;
+  #isClosing = false;
+  #isAdvancing = false;
+  #hasEnded = false;
+  #requests = 0;
+
+  constructor(socket: Socket, listener: ListenerState, thread: ProxyThread, nowMs: number) {
+    this.socket = socket;
+    this.listener = listener;
+    this.thread = thread;
+    this.peerAddress = plainAddress(socket.remoteAddress ?? '');
+    this.localPort = listener.port;
+    this.listenAuthority = listener.authority;
+    this.isTrusted = thread.isTrustedAddress(this.peerAddress);
+    this.forwardingLines = forwardingLines(this.peerAddress, this.localPort);
+    this.deadlineMs = nowMs + listener.config.timeouts.headerMs;
+    socket.on('error', () => {
+      // 'close' follows and does the work.
+    });
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.exchange?.onClientDrain());
+    socket.on('close', () => this.#onClose());
+  }
+
+  setDeadline(waiting: Waiting, deadlineMs: number): void {
+    this.#waiting = waiting;
+    this.deadlineMs = deadlineMs;
+  }
+
+  pause(): void {
+    if (this.isPaused) return;
+    this.isPaused = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (!this.isPaused || (this.#pending !== null && this.exchange !== null)) return;
+    this.isPaused = false;
+    this.socket.resume();
+  }
+
+  /** Bytes that came after an upgrade request: they belong to the tunnel. */
+  takePending(): Buffer | null {
+    const pending = this.#pending;
+    this.#pending = null;
+    return pending;
+  }
+
+  mayServeMore(): boolean {
+    const { requestsPerConnection } = this.listener.config.limits;
+    return requestsPerConnection === 0 || this.#requests < requestsPerConnection;
+  }
+
+  /** No exchange is running: nothing is lost when the connection is closed now. */
+  get isIdle(): boolean {
+    return this.exchange === null;
+  }
+
+  #onData(chunk: Buffer): void {
+    const { exchange } = this;
+    if (this.#isClosing) return;
+    if (exchange === null) {
+      this.#receive(chunk);
+    } else if (exchange.relay.isTunnel) {
+      exchange.relay.fromClient(chunk);
+    } else if (exchange.requestBody.isDone) {
+      this.#hold(chunk);
+    } else {
+      const consumed = exchange.onRequestData(chunk);
+      if (consumed < chunk.length && !this.#isClosing) {
+        this.#hold(chunk.subarray(consumed));
+        this.#advance();
+      }
+    }
+  }
+
+  /** Pipelined bytes wait their turn; no more is read until then. */
+  #hold(rest: Buffer): void {
+    this.#pending = this.#pending === null ? rest : Buffer.concat([this.#pending, rest]);
+    this.pause();
+  }
+
+  /** Bytes of a head. */
+  #receive(chunk: Buffer): void {
+    const had = this.#pending?.length ?? 0;
+    const buffer = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
+    this.#pending = buffer;
+    if (had > 0 && buffer.length <= this.listener.headLimits.headBytesMax && !mayEndHead(buffer, 0, had, buffer.length)) {
+      return;
+    }
+    this.#advance();
+  }
+
+  /** Begins exchanges as long as there is a whole head and none is running. */
+  #advance(): void {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    while (this.exchange === null && this.#pending !== null && !this.#isClosing) {
+      if (!this.#beginNext(this.#pending)) break;
+    }
+    this.#isAdvancing = false;
+    if (this.exchange === null && !this.#isClosing) this.resume();
+  }
+
+  /** False when the bytes do not make a head yet or the connection is ending. */
+  #beginNext(buffer: Buffer): boolean {
+    const { thread, listener } = this;
+    const nowMs = thread.clock.nowMs();
+    const head = thread.requestHead;
+    const headEnd = parseRequestHead(buffer, 0, buffer.length, listener.headLimits, head);
+    if (headEnd === INCOMPLETE) {
+      if (this.#waiting !== 'head') this.setDeadline('head', nowMs + listener.config.timeouts.headerMs);
+      return false;
+    }
+    if (headEnd < 0) {
+      const facts = thread.refusalFacts(headEnd);
+      this.reply(facts.kind, facts.detail, false, false);
+      return false;
+    }
+    this.#requests += 1;
+    this.#pending = null;
+    const plan = thread.router.route(buffer, head);
+    if (plan === null) return this.#refuseRoute(buffer, headEnd);
+    const exchange = thread.takeExchange();
+    this.exchange = exchange;
+    const consumed = exchange.begin(this, plan, buffer, headEnd, nowMs);
+    if (consumed < buffer.length && !this.#isClosing) {
+      this.#pending = buffer.subarray(consumed);
+      if (this.exchange !== null) this.pause();
+    }
+    return this.exchange === null;
+  }
+
+  #refuseRoute(buffer: Buffer, headEnd: number): boolean {
+    const head = this.thread.requestHead;
+    const isKept = head.keepAlive && head.body === 0 && this.mayServeMore();
+    if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
+    this.reply('no-route', '', head.method === 'HEAD', isKept);
+    return isKept;
+  }
+
+  /** Sends our own reply; `isKept`: the connection goes on after it. */
+  reply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean): void {
+    const { thread } = this;
+    thread.own.countRejected(thread.kindIndex(kind));
+    if (FAILURES[kind].status === 0) {
+      this.breakOff();
+      return;
+    }
+    this.socket.write(formatReply(kind, detail, isHead, !isKept), 'latin1');
+    if (isKept) this.exchangeDone(true);
+    else this.#endPolitely();
+  }
+
+  /** The exchange is over and its response written. */
+  exchangeDone(isKept: boolean): void {
+    if (!isKept || this.#hasEnded || this.thread.isStopping) {
+      this.#endPolitely();
+      return;
+    }
+    const nowMs = this.thread.clock.nowMs();
+    this.setDeadline('keep-alive', nowMs + this.listener.config.timeouts.keepAliveMs);
+    if (this.#pending !== null || this.isPaused) this.#advance();
+  }
+
+  /** Ends a response that cannot be finished, so that the client sees it: a reset, never a clean end. */
+  breakOff(): void {
+    this.#isClosing = true;
+    this.socket.resetAndDestroy();
+  }
+
+  /** Our half closes now; what the client still sends is read and dropped for a while. */
+  #endPolitely(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#pending = null;
+    const { clock } = this.thread;
+    this.setDeadline('linger', clock.nowMs() + FLUSH_MS);
+    if (this.#hasEnded) {
+      this.socket.destroySoon();
+      return;
+    }
+    this.socket.end(() => this.setDeadline('linger', clock.nowMs() + LINGER_MS));
+    if (this.isPaused) {
+      this.isPaused = false;
+      this.socket.resume();
+    }
+  }
+
+  /** Graceful stop: an idle connection closes now, a busy one after its response. */
+  stop(): void {
+    if (this.exchange === null && !this.#isClosing && this.#pending === null) this.#endPolitely();
+  }
+
+  /** At once, whatever is going on. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /**
+   * The client has sent its last byte. After a whole request that announced the end of the connection this is a polite
+   * half-close and the response is still wanted; otherwise the client has gone away (as nginx reads it).
+   */
+  #onEnd(): void {
+    this.#hasEnded = true;
+    const { exchange } = this;
+    if (exchange === null || this.#isClosing) {
+      this.socket.destroySoon();
+    } else if (exchange.relay.isTunnel) {
+      exchange.relay.onClientEnd();
+    } else if (exchange.keepAlive || !exchange.requestBody.isDone) {
+      this.destroy();
+    }
+  }
+
+  #onClose(): void {
+    this.#isClosing = true;
+    this.deadlineMs = NEVER;
+    this.exchange?.abort();
+    this.#pending = null;
+    this.listener.closed(this);
+  }
+
+  onDeadline(): void {
+    const waiting = this.#waiting;
+    this.setDeadline('none', NEVER);
+    const { exchange } = this;
+    if (waiting === 'head') this.reply('request-timeout', '', false, false);
+    else if (waiting === 'first-byte' || waiting === 'keep-alive' || waiting === 'linger') this.destroy();
+    else if (exchange === null) return;
+    else if (waiting === 'body') exchange.fail('request-timeout', 'the request body did not arrive in time');
+    else if (waiting === 'queue') exchange.fail('queue-timeout', '');
+    else if (waiting === 'response') exchange.onResponseTimeout();
+    else if (waiting === 'progress') exchange.relay.onSilence();
+  }
+}
+
+/** An IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2) is written as IPv4. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}

@@ -1,0 +1,392 @@
+// One request and its response: attempts on servers until one answers, then the relay of the answer.
+//
+//   begin -> attempt (choose, commit, connect or reuse) -> send -> answered -> relay -> finish
+//              ^------------- attempt failed, may retry ----'
+//
+// Objects are reused: one exchange at a time belongs to one client connection. Every way out leads through `#close`,
+// which gives back the in-flight count, the session's busy count and the upstream connection exactly once.
+
+import { FAILURES, type FailureKind, RETRY_REASONS, type RetryReason } from '../base/failure.ts';
+import { Affinity } from '../choose/affinity.ts';
+import type { PoolPlan } from '../choose/plan.ts';
+import { mayRetry } from '../choose/retry.ts';
+import { Body, type RequestHead } from '../http1/message.ts';
+import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
+import { BodyReader } from './body-reader.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { NEVER } from './deadlines.ts';
+import { clientAddressOf, isSecureClient, requestLines } from './request-lines.ts';
+import { ResponseRelay } from './response-relay.ts';
+import type { ProxyThread } from './thread.ts';
+import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
+
+/** A request body up to this size, when it is all there, can be sent again to another server. */
+const REPLAY_BYTES_MAX = 64 * 1024;
+const NO_SLOT = -1;
+
+export class Exchange implements UpstreamUser {
+  readonly thread: ProxyThread;
+  readonly affinity: Affinity = new Affinity();
+  readonly requestBody: BodyReader = new BodyReader();
+  readonly relay: ResponseRelay;
+  plan: PoolPlan | null = null;
+  client: ClientConnection | null = null;
+  upstream: UpstreamConnection | null = null;
+  slot = NO_SLOT;
+  isHead = false;
+  isSecure = false;
+  clientVersionMinor = 1;
+  /** The client offered an upgrade that we pass on. */
+  wantsUpgrade = false;
+  /** The client's connection may carry another request after this one. */
+  keepAlive = true;
+  /** When the current attempt's head was written. */
+  sentMs = 0;
+  #isIdempotent = false;
+  #startedMs = 0;
+  #headText = '';
+  #attemptsLeft = 0;
+  readonly #tried: number[] = [];
+  /** Body bytes not yet sent, or kept for another attempt. */
+  #held: Buffer | null = null;
+  #isReplayable = true;
+  /** The head of this attempt was written to the server. */
+  #isSent = false;
+  #hasRetriedStale = false;
+  /** 0 while the exchange was never queued. */
+  #queuedUntilMs = 0;
+  isQueued = false;
+
+  constructor(thread: ProxyThread) {
+    this.thread = thread;
+    this.relay = new ResponseRelay(this);
+  }
+
+  /** Takes the request whose head was just parsed. Returns the offset up to which it consumed the buffer. */
+  begin(client: ClientConnection, plan: PoolPlan, buffer: Buffer, headEnd: number, nowMs: number): number {
+    const head = this.thread.requestHead;
+    this.client = client;
+    this.plan = plan;
+    this.#startedMs = nowMs;
+    this.isHead = head.method === 'HEAD';
+    this.#isIdempotent = head.isIdempotent;
+    this.clientVersionMinor = head.versionMinor;
+    this.keepAlive = head.keepAlive;
+    this.wantsUpgrade = head.upgradeEnd > head.upgradeBegin && isWebSocket(buffer, head) && head.body === Body.none;
+    this.#attemptsLeft = plan.config.retry.attempts;
+    this.requestBody.begin(head.body, head.contentLength, null);
+    this.relay.reset();
+    const { thread, affinity } = this;
+    affinity.reset();
+    const isTrusted = client.isTrusted;
+    const address = isTrusted ? clientAddressOf(buffer, head, client, thread.isTrustedAddress) : client.peerAddress;
+    this.isSecure = isTrusted && isSecureClient(buffer, head, client);
+    thread.chooser.identify(plan, buffer, head, address, nowMs, thread.clock.wallMs(), affinity);
+    thread.own.countPool(plan.id, PoolCounter.requests);
+    thread.retryBudget(plan).request(nowMs);
+    this.#headText = requestLines(buffer, head, client, this.wantsUpgrade, client.listenAuthority);
+    const bodyEnd = this.#takeBody(buffer, headEnd, client);
+    if (this.client !== null) this.#attempt(nowMs);
+    return bodyEnd;
+  }
+
+  /** Body bytes that arrived with the head. */
+  #takeBody(buffer: Buffer, begin: number, client: ClientConnection): number {
+    const bodyEnd = this.requestBody.consume(buffer, begin, buffer.length);
+    if (this.#isBodyRefused(client)) return bodyEnd;
+    if (bodyEnd > begin) this.#held = buffer.subarray(begin, bodyEnd);
+    this.#isReplayable = this.requestBody.isDone && bodyEnd - begin <= REPLAY_BYTES_MAX;
+    return bodyEnd;
+  }
+
+  #isBodyRefused(client: ClientConnection): boolean {
+    const { refusal, bytes } = this.requestBody;
+    const bytesMax = client.listener.config.limits.bodyBytes;
+    if (refusal !== 0) this.failWithRefusal(refusal);
+    else if (bytesMax > 0 && bytes > bytesMax) this.fail('body-too-large', '');
+    else return false;
+    return true;
+  }
+
+  /** More of the request body. Returns the offset up to which the bytes belong to this request. */
+  onRequestData(chunk: Buffer): number {
+    const { client, upstream } = this;
+    const bodyEnd = this.requestBody.consume(chunk, 0, chunk.length);
+    if (client === null || this.#isBodyRefused(client)) return bodyEnd;
+    const part = bodyEnd === chunk.length ? chunk : chunk.subarray(0, bodyEnd);
+    if (upstream === null || !this.#isSent) {
+      this.#held = this.#held === null ? part : Buffer.concat([this.#held, part]);
+      this.#isReplayable = this.requestBody.isDone && this.#held.length <= REPLAY_BYTES_MAX;
+      if (!this.requestBody.isDone) client.pause();
+    } else if (part.length > 0) {
+      this.#isReplayable = false;
+      this.#held = null;
+      if (!upstream.socket.write(part)) client.pause();
+    }
+    this.#awaitNext(this.thread.clock.nowMs());
+    return bodyEnd;
+  }
+
+  #attempt(nowMs: number): void {
+    const { thread, plan, affinity } = this;
+    if (plan === null) return;
+    const slot = thread.chooser.choose(plan, affinity, this.#tried, nowMs);
+    if (slot < 0) {
+      if (affinity.failure === 'busy') this.#queue(plan, nowMs);
+      else this.fail(affinity.failure === 'home-down' ? 'home-down' : 'no-server', '');
+      return;
+    }
+    thread.chooser.commit(plan, affinity, slot, nowMs, thread.clock.wallMs());
+    this.slot = slot;
+    this.#tried.push(slot);
+    thread.own.addGauge(slot, Gauge.inFlight, 1);
+    const pool = thread.upstreamPool(slot);
+    const idle = pool.takeIdle(this);
+    if (idle === null) this.#connect(nowMs);
+    else {
+      this.upstream = idle;
+      this.#send(nowMs);
+    }
+  }
+
+  #connect(nowMs: number): void {
+    this.upstream = this.thread.upstreamPool(this.slot).open(this, nowMs);
+    // Reading on would only pile up body bytes; once the request is whole, reading on notices an abort.
+    if (!this.requestBody.isDone) this.client?.pause();
+    this.client?.setDeadline('none', NEVER);
+  }
+
+  /** A server is free again, or may be: called by the thread's queue. */
+  retryFromQueue(nowMs: number): void {
+    this.isQueued = false;
+    this.#attempt(nowMs);
+  }
+
+  #queue(plan: PoolPlan, nowMs: number): void {
+    const { thread } = this;
+    if (!thread.queue(plan).add(this)) {
+      this.fail('queue-full', '');
+      return;
+    }
+    this.isQueued = true;
+    if (!this.requestBody.isDone) this.client?.pause();
+    if (this.#queuedUntilMs === 0) {
+      this.#queuedUntilMs = nowMs + plan.config.queue.timeoutMs;
+      thread.own.countPool(plan.id, PoolCounter.queued);
+    }
+    this.client?.setDeadline('queue', this.#queuedUntilMs);
+  }
+
+  #send(nowMs: number): void {
+    const { upstream, client } = this;
+    if (upstream === null || client === null) return;
+    const { socket } = upstream;
+    this.#isSent = true;
+    this.sentMs = nowMs;
+    let isFlowing = true;
+    if (this.#held === null) isFlowing = socket.write(this.#headText, 'latin1');
+    else {
+      socket.cork();
+      socket.write(this.#headText, 'latin1');
+      isFlowing = socket.write(this.#held);
+      socket.uncork();
+    }
+    if (!this.#isReplayable) this.#held = null;
+    if (isFlowing) client.resume();
+    else if (!this.requestBody.isDone) client.pause();
+    this.#awaitNext(nowMs);
+  }
+
+  /** Sets the deadline for what is waited for now: more body, or the response. */
+  #awaitNext(nowMs: number): void {
+    const { client, plan } = this;
+    if (client === null || plan === null || !this.#isSent) return;
+    if (this.relay.isStarted) this.relay.awaitProgress(nowMs);
+    else if (!this.requestBody.isDone && !client.isPaused) client.setDeadline('body', nowMs + client.listener.config.timeouts.bodyMs);
+    else client.setDeadline('response', nowMs + plan.config.timeouts.responseMs);
+  }
+
+  onConnected(): void {
+    if (!this.#isSent) this.#send(this.thread.clock.nowMs());
+  }
+
+  onResponseData(_upstream: UpstreamConnection, chunk: Buffer): void {
+    this.relay.onData(chunk);
+  }
+
+  onResponseEnd(upstream: UpstreamConnection): void {
+    if (this.relay.isStarted) this.relay.onEnd();
+    else {
+      upstream.destroy();
+      this.attemptFailed('server-closed');
+    }
+  }
+
+  onUpstreamGone(upstream: UpstreamConnection, wasConnected: boolean, isTimeout: boolean): void {
+    if (!wasConnected) {
+      this.thread.shared.control.reportConnectFailure(upstream.pool.slot);
+      this.attemptFailed(isTimeout ? 'connect-timeout' : 'connect-failed');
+    } else if (this.relay.isStarted) this.relay.onBroken();
+    else this.attemptFailed('server-closed');
+  }
+
+  onUpstreamDrain(): void {
+    this.client?.resume();
+    this.#awaitNext(this.thread.clock.nowMs());
+  }
+
+  onClientDrain(): void {
+    this.upstream?.socket.resume();
+    if (this.relay.isStarted) this.relay.awaitProgress(this.thread.clock.nowMs());
+  }
+
+  /** The response did not begin in time. */
+  onResponseTimeout(): void {
+    this.upstream?.destroy();
+    this.attemptFailed('response-timeout');
+  }
+
+  /** The attempt is over without a response head: try another server, or tell the client. */
+  attemptFailed(kind: FailureKind): void {
+    const { thread, plan, slot, upstream } = this;
+    if (plan === null || this.client === null) return;
+    const nowMs = thread.clock.nowMs();
+    const isStale = kind === 'server-closed' && upstream !== null && upstream.isReused && !this.#hasRetriedStale;
+    this.upstream = null;
+    const wasSent = this.#isSent;
+    this.#isSent = false;
+    this.relay.reset();
+    if (isStale && this.#isIdempotent && this.#isReplayable) {
+      this.#hasRetriedStale = true;
+      this.#connect(nowMs);
+      return;
+    }
+    this.#leaveSlot();
+    thread.own.count(slot, Counter.failures);
+    const request = {
+      failureKind: kind,
+      attemptsLeft: this.#attemptsLeft,
+      sentBytes: wasSent,
+      isIdempotent: this.#isIdempotent,
+      bodyReplayable: this.#isReplayable,
+      responseStarted: false,
+    };
+    if (!mayRetry(request) || !thread.retryBudget(plan).take(nowMs)) {
+      this.fail(kind, '', slot);
+      return;
+    }
+    this.#attemptsLeft -= 1;
+    const reason = RETRY_REASONS.indexOf(kind as RetryReason);
+    if (reason >= 0) thread.own.countPool(plan.id, PoolCounter.retries + reason);
+    this.#attempt(nowMs);
+  }
+
+  /** A status the pool wants retried: true when another attempt has been made instead of relaying it. */
+  retryStatus(status: number): boolean {
+    const { plan, thread, upstream, slot } = this;
+    if (plan === null || !plan.config.retry.status.includes(status)) return false;
+    const isAllowed = this.#attemptsLeft > 0 && this.#isIdempotent && this.#isReplayable;
+    const nowMs = thread.clock.nowMs();
+    if (!isAllowed || !thread.retryBudget(plan).take(nowMs)) return false;
+    this.upstream = null;
+    upstream?.destroy();
+    this.#isSent = false;
+    this.#leaveSlot();
+    thread.own.count(slot, Counter.failures);
+    thread.own.countPool(plan.id, PoolCounter.retries + RETRY_REASONS.indexOf('status'));
+    this.#attemptsLeft -= 1;
+    this.relay.reset();
+    this.#attempt(nowMs);
+    return true;
+  }
+
+  failWithRefusal(refusal: number): void {
+    const facts = this.thread.refusalFacts(refusal);
+    this.fail(facts.kind, facts.detail);
+  }
+
+  /** Ends the exchange with our own reply, or by breaking the connection when the response has begun. */
+  fail(kind: FailureKind, detail: string, failedSlot: number = this.slot): void {
+    const { client, thread, relay } = this;
+    if (client === null) return;
+    const facts = FAILURES[kind];
+    const isBroken = relay.isHeadSent || facts.status === 0;
+    const isKept = !isBroken && this.keepAlive && this.requestBody.isDone && facts.side !== 'client' && !thread.isStopping;
+    if (failedSlot !== NO_SLOT) {
+      const codeClass = isBroken ? 0 : Math.floor(facts.status / 100);
+      this.#countRequest(failedSlot, codeClass);
+    }
+    const isHead = this.isHead;
+    this.#close();
+    if (isBroken) client.breakOff();
+    else client.reply(kind, detail, isHead, isKept);
+  }
+
+  /** The response went out whole. `hintMs`: the server's keep-alive timeout; `isReusable`: it may carry another. */
+  complete(isReusable: boolean, hintMs: number): void {
+    const { client, upstream, relay, thread } = this;
+    if (client === null) return;
+    this.#countRequest(this.slot, Math.floor(relay.status / 100));
+    this.upstream = null;
+    const requestDone = this.requestBody.isDone;
+    if (upstream !== null) {
+      if (isReusable && requestDone) upstream.pool.giveBack(upstream, hintMs, thread.clock.nowMs());
+      else if (relay.isTunnel) upstream.finish();
+      else upstream.destroy();
+    }
+    const isKept = requestDone && relay.isClientKept;
+    this.#close();
+    client.exchangeDone(isKept);
+  }
+
+  /** The client is gone: everything stops at once. */
+  abort(): void {
+    if (this.slot !== NO_SLOT) this.#countRequest(this.slot, this.relay.isHeadSent ? Math.floor(this.relay.status / 100) : 0);
+    this.thread.own.countRejected(this.thread.kindIndex('client-aborted'));
+    this.#close();
+  }
+
+  #countRequest(slot: number, codeClass: number): void {
+    const { own, clock } = this.thread;
+    own.count(slot, Counter.code + codeClass);
+    own.count(slot, Counter.requestBytes, this.#headText.length + this.requestBody.bytes);
+    own.count(slot, Counter.responseBytes, this.relay.bytes);
+    own.observe(slot, Counter.durationSum, (clock.nowMs() - this.#startedMs) / 1000);
+  }
+
+  #leaveSlot(): void {
+    if (this.slot === NO_SLOT) return;
+    this.thread.own.addGauge(this.slot, Gauge.inFlight, -1);
+    this.slot = NO_SLOT;
+  }
+
+  /** Gives everything back and returns the object to the thread. Safe to call twice. */
+  #close(): void {
+    const { client, plan, thread, upstream } = this;
+    if (client === null || plan === null) return;
+    this.client = null;
+    this.upstream = null;
+    upstream?.destroy();
+    if (this.isQueued) thread.queue(plan).remove(this);
+    this.isQueued = false;
+    this.#leaveSlot();
+    thread.chooser.finish(plan, this.affinity, thread.clock.nowMs());
+    thread.slotFreed(plan);
+    client.exchange = null;
+    this.plan = null;
+    this.#held = null;
+    this.#headText = '';
+    this.#isSent = false;
+    this.#hasRetriedStale = false;
+    this.#queuedUntilMs = 0;
+    this.#tried.length = 0;
+    this.requestBody.clear();
+    this.relay.reset();
+    thread.returnExchange(this);
+  }
+}
+
+/** RFC 6455 section 4.1: the one upgrade that passes. Anything else is forwarded as a request without upgrade. */
+function isWebSocket(buffer: Buffer, head: RequestHead): boolean {
+  return buffer.toString('latin1', head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
+}

@@ -1,0 +1,76 @@
+// One listening address on one thread.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import type { ListenConfig } from '../config/model.ts';
+import type { HeadLimits } from '../http1/message.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { ProxyThread } from './thread.ts';
+
+const BACKLOG = 4096;
+
+export class ListenerState {
+  readonly index: number;
+  config: ListenConfig;
+  headLimits: HeadLimits;
+  /** The port in use, also where the configuration says 0. */
+  port = 0;
+  authority = '';
+  readonly connections = new Set<ClientConnection>();
+  readonly #thread: ProxyThread;
+  readonly #server: Server;
+
+  constructor(index: number, config: ListenConfig, headLimits: HeadLimits, thread: ProxyThread) {
+    this.index = index;
+    this.config = config;
+    this.headLimits = headLimits;
+    this.#thread = thread;
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true, highWaterMark: 64 * 1024 }, (socket) =>
+      this.#onConnection(socket),
+    );
+  }
+
+  /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
+  listen(port: number, reusePort: boolean): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: this.config.host, port, reusePort, exclusive: true, backlog: BACKLOG }, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) => this.#thread.log('error', `listener ${this.config.address}: ${error.message}`));
+        const address = this.#server.address();
+        this.port = address !== null && typeof address === 'object' ? address.port : port;
+        this.authority = `${this.config.host}:${this.port}`;
+        resolve(this.port);
+      });
+    });
+  }
+
+  #onConnection(socket: Socket): void {
+    const thread = this.#thread;
+    const connection = new ClientConnection(socket, this, thread, thread.clock.nowMs());
+    this.connections.add(connection);
+    thread.deadlines.add(connection);
+    thread.own.addClientConnections(this.index, 1);
+    const { connections } = this.config.limits;
+    if (connections > 0 && thread.clientConnections(this.index) > connections) {
+      connection.reply('too-many-connections', '', false, false);
+    }
+  }
+
+  closed(connection: ClientConnection): void {
+    if (!this.connections.delete(connection)) return;
+    this.#thread.deadlines.remove(connection);
+    this.#thread.own.addClientConnections(this.index, -1);
+    this.#thread.connectionClosed();
+  }
+
+  /** No new connections; idle ones end, busy ones after their response. */
+  stop(): void {
+    this.#server.close();
+    for (const connection of [...this.connections]) connection.stop();
+  }
+
+  /** Everything ends at once. */
+  destroy(): void {
+    for (const connection of [...this.connections]) connection.destroy();
+  }
+}

@@ -1,0 +1,38 @@
+// From the codec's refusals to the proxy's failures: which reply, and a sentence that says what was wrong.
+
+import type { FailureKind } from '../base/failure.ts';
+import { Refusal } from '../http1/message.ts';
+
+interface RefusalFacts {
+  readonly kind: FailureKind;
+  readonly detail: string;
+}
+
+const FACTS = {
+  [Refusal.badRequestLine]: { kind: 'bad-request', detail: 'malformed request line' },
+  [Refusal.badMethod]: { kind: 'bad-request', detail: 'malformed method' },
+  [Refusal.badTarget]: { kind: 'bad-request', detail: 'malformed request target' },
+  [Refusal.badVersion]: { kind: 'bad-request', detail: 'only HTTP/1.0 and HTTP/1.1 are spoken here' },
+  [Refusal.badHeader]: { kind: 'bad-request', detail: 'malformed header line' },
+  [Refusal.badHost]: { kind: 'bad-request', detail: 'exactly one valid Host is needed' },
+  [Refusal.badContentLength]: { kind: 'bad-request', detail: 'malformed or repeated Content-Length' },
+  [Refusal.badTransferEncoding]: { kind: 'bad-request', detail: 'malformed or repeated Transfer-Encoding' },
+  [Refusal.unknownTransferCoding]: { kind: 'not-implemented', detail: 'only the chunked transfer coding is supported' },
+  [Refusal.conflictingFraming]: { kind: 'bad-request', detail: 'Content-Length together with Transfer-Encoding' },
+  [Refusal.headTooLarge]: { kind: 'head-too-large', detail: '' },
+  [Refusal.tooManyHeaders]: { kind: 'head-too-large', detail: 'too many header lines' },
+  [Refusal.targetTooLong]: { kind: 'target-too-long', detail: '' },
+  [Refusal.methodNotAllowed]: { kind: 'not-implemented', detail: 'CONNECT and TRACE are not supported' },
+  [Refusal.expectationFailed]: { kind: 'expectation-failed', detail: '' },
+  [Refusal.badChunk]: { kind: 'bad-request', detail: 'malformed chunked body' },
+  [Refusal.chunkTooLarge]: { kind: 'bad-request', detail: 'chunk size out of range' },
+  [Refusal.badTrailer]: { kind: 'bad-request', detail: 'malformed or forbidden trailer field' },
+  [Refusal.badStatusLine]: { kind: 'bad-response', detail: '' },
+  [Refusal.badConnection]: { kind: 'bad-request', detail: 'malformed Connection field' },
+  [Refusal.badUpgrade]: { kind: 'bad-request', detail: 'malformed Upgrade field' },
+} as const satisfies Record<Refusal, RefusalFacts>;
+
+/** What a request that the codec refused is answered with. */
+export function requestRefusal(refusal: number): RefusalFacts {
+  return FACTS[refusal as Refusal];
+}

@@ -1,0 +1,31 @@
+// The balancer's own replies: short, plain text, marked with x-holdfast-error.
+
+import { FAILURES, type FailureKind } from '../base/failure.ts';
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  417: 'Expectation Failed',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+const RETRY_AFTER_SECONDS = 1;
+
+/** The whole reply to a failure. `isHead`: no body follows; `close`: the connection ends after it. */
+export function formatReply(kind: FailureKind, detail: string, isHead: boolean, close: boolean): string {
+  const { status, text } = FAILURES[kind];
+  const body = `${status} ${REASONS[status] ?? ''}: ${detail === '' ? text : detail}\n`;
+  const retryAfter = status === 503 || status === 429 ? `retry-after: ${RETRY_AFTER_SECONDS}\r\n` : '';
+  return (
+    `HTTP/1.1 ${status} ${REASONS[status] ?? ''}\r\n` +
+    `x-holdfast-error: ${kind}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +
+    `cache-control: no-store\r\n${retryAfter}${close ? 'connection: close\r\n' : ''}\r\n${isHead ? '' : body}`
+  );
+}

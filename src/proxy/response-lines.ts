@@ -1,0 +1,38 @@
+// The head sent to the client: the server's head with ranges cut out and our lines added, as one latin1 string.
+
+import { RESPONSE_CUT } from '../http1/hop-by-hop.ts';
+import { Field, type ResponseHead } from '../http1/message.ts';
+
+/** How the body goes to the client when its framing has to change on the way. */
+export const Reframe = { none: 0, toChunked: 1, toClose: 2 } as const;
+export type Reframe = (typeof Reframe)[keyof typeof Reframe];
+
+/**
+ * `setCookie`: value of our one Set-Cookie line, '' for none. `connection`: value of the Connection line, '' for none.
+ */
+export function responseLines(
+  buffer: Buffer,
+  head: ResponseHead,
+  reframe: Reframe,
+  setCookie: string,
+  connection: string,
+): string {
+  const { lines } = head;
+  let text = `HTTP/1.1 ${head.status} ${buffer.toString('latin1', head.reasonBegin, head.reasonEnd)}\r\n`;
+  let copiedTo = head.fieldsBegin;
+  for (let index = 0; index < lines.count; index += 1) {
+    const field = lines.field[index] as number;
+    const isCut =
+      RESPONSE_CUT[field] === 1 ||
+      (reframe === Reframe.toClose && (field === Field.transferEncoding || field === Field.trailer));
+    if (!isCut) continue;
+    const lineBegin = lines.lineBegin[index] as number;
+    if (lineBegin > copiedTo) text += buffer.toString('latin1', copiedTo, lineBegin);
+    copiedTo = lines.lineEnd[index] as number;
+  }
+  if (head.fieldsEnd > copiedTo) text += buffer.toString('latin1', copiedTo, head.fieldsEnd);
+  if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n`;
+  if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
+  if (connection !== '') text += `connection: ${connection}\r\n`;
+  return `${text}\r\n`;
+}

@@ -1,0 +1,322 @@
+// The way back: the server's response head is checked and rewritten, its body passed on as it comes.
+//
+//   waiting -> (1xx passed on)* -> started -> done
+//                    \-> 101 -> tunnel
+//
+// Framing is kept as the server chose it, except where the client could not read it: a body that ends with the
+// connection becomes chunked for HTTP/1.1, a chunked one is unwrapped for HTTP/1.0.
+
+import type { ChunkSink } from '../http1/chunked.ts';
+import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
+import { Body, Field, INCOMPLETE, type ResponseHead } from '../http1/message.ts';
+import { parseResponseHead } from '../http1/response.ts';
+import { BodyReader } from './body-reader.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { Exchange } from './exchange.ts';
+import { Reframe, responseLines } from './response-lines.ts';
+
+/** Bodies up to this size ride in the same write as the head. Node encodes strings of 16 KiB on the stack. */
+const RIDE_ALONG_BYTES_MAX = 12 * 1024;
+/** How long one side of a tunnel may stay open after the other has closed. */
+const HALF_CLOSED_MS = 30_000;
+const SWITCHING_PROTOCOLS = 101;
+
+export class ResponseRelay implements ChunkSink {
+  /** The final response head has arrived. */
+  isStarted = false;
+  /** Bytes of the final response head are on their way to the client: no other reply is possible. */
+  isHeadSent = false;
+  isTunnel = false;
+  status = 0;
+  /** Sent to the client, head included. */
+  bytes = 0;
+  /** What we told the client about its connection. */
+  isClientKept = false;
+  readonly #exchange: Exchange;
+  readonly #body = new BodyReader();
+  #pending: Buffer | null = null;
+  #reframe: Reframe = Reframe.none;
+  #isServerKept = false;
+  #hintMs = 0;
+  #silenceMs = 0;
+  #isClientEnded = false;
+  #isServerEnded = false;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  reset(): void {
+    this.isStarted = false;
+    this.isHeadSent = false;
+    this.isTunnel = false;
+    this.status = 0;
+    this.bytes = 0;
+    this.isClientKept = false;
+    this.#pending = null;
+    this.#reframe = Reframe.none;
+    this.#hintMs = 0;
+    this.#isClientEnded = false;
+    this.#isServerEnded = false;
+    this.#body.clear();
+  }
+
+  onData(chunk: Buffer): void {
+    const { client } = this.#exchange;
+    if (client === null) return;
+    if (this.isTunnel) this.#toClient(chunk, client);
+    else if (this.isStarted) this.#onBody(chunk, client);
+    else this.#onHead(this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]), client);
+  }
+
+  #onHead(buffer: Buffer, client: ClientConnection): void {
+    const { thread, isHead, wantsUpgrade } = this.#exchange;
+    const head = thread.responseHead;
+    this.#pending = null;
+    let begin = 0;
+    while (begin < buffer.length) {
+      const headEnd = parseResponseHead(buffer, begin, buffer.length, thread.responseLimits, isHead, head);
+      if (headEnd === INCOMPLETE) {
+        this.#pending = begin === 0 ? buffer : buffer.subarray(begin);
+        return;
+      }
+      const isUpgradeAnswer = head.status === SWITCHING_PROTOCOLS;
+      if (headEnd < 0 || (isUpgradeAnswer && !(wantsUpgrade && head.isUpgrade))) {
+        this.#refuse();
+        return;
+      }
+      if (head.status >= 200 || isUpgradeAnswer) {
+        this.#start(buffer, headEnd, head, client);
+        return;
+      }
+      if (this.#exchange.clientVersionMinor === 1) this.#write(client, responseLines(buffer, head, Reframe.none, '', ''));
+      begin = headEnd;
+    }
+  }
+
+  /** What the server sent is not a response we may pass on. */
+  #refuse(): void {
+    const { upstream } = this.#exchange;
+    upstream?.destroy();
+    this.#exchange.attemptFailed('bad-response');
+  }
+
+  #start(buffer: Buffer, headEnd: number, head: ResponseHead, client: ClientConnection): void {
+    const exchange = this.#exchange;
+    const { thread, plan, affinity, slot } = exchange;
+    if (plan === null || exchange.retryStatus(head.status)) return;
+    const nowMs = thread.clock.nowMs();
+    const wallMs = thread.clock.wallMs();
+    thread.own.smoothFirstByte(slot, nowMs - exchange.sentMs);
+    this.#body.begin(head.body, head.contentLength, null);
+    this.#reframe = this.#reframeFor(head);
+    if (this.#reframe === Reframe.toClose && head.body === Body.chunked) this.#body.begin(head.body, 0, this);
+    this.status = head.status;
+    this.#isServerKept = head.keepAlive;
+    this.#hintMs = head.keepAliveHintMs;
+    this.#silenceMs = isEventStream(buffer, head) ? client.listener.config.timeouts.tunnelMs : plan.config.timeouts.idleMs;
+    const setCookie = thread.chooser.answered(plan, affinity, slot, buffer, head, nowMs, wallMs, exchange.isSecure);
+    if (head.status === SWITCHING_PROTOCOLS) {
+      this.#openTunnel(buffer, headEnd, head, setCookie, client);
+      return;
+    }
+    this.isClientKept = this.#mayKeepClient(client);
+    const text = responseLines(buffer, head, this.#reframe, setCookie, this.#connectionValue());
+    this.#writeFirst(client, text, buffer, headEnd, nowMs);
+  }
+
+  #reframeFor(head: ResponseHead): Reframe {
+    const isOldClient = this.#exchange.clientVersionMinor === 0;
+    if (head.body === Body.untilClose) return isOldClient ? Reframe.toClose : Reframe.toChunked;
+    return head.body === Body.chunked && isOldClient ? Reframe.toClose : Reframe.none;
+  }
+
+  #mayKeepClient(client: ClientConnection): boolean {
+    const { keepAlive, thread } = this.#exchange;
+    return keepAlive && this.#reframe !== Reframe.toClose && !thread.isStopping && client.mayServeMore();
+  }
+
+  #connectionValue(): string {
+    if (!this.isClientKept) return 'close';
+    return this.#exchange.clientVersionMinor === 0 ? 'keep-alive' : '';
+  }
+
+  /** The head, together with what is there of the body. */
+  #writeFirst(client: ClientConnection, text: string, buffer: Buffer, headEnd: number, nowMs: number): void {
+    if (this.#reframe !== Reframe.none) {
+      this.#markStarted();
+      client.socket.cork();
+      this.#write(client, text);
+      this.#onBodyRange(buffer, headEnd, client);
+      client.socket.uncork();
+      return;
+    }
+    const bodyEnd = this.#body.consume(buffer, headEnd, buffer.length);
+    if (this.#body.refusal !== 0) {
+      this.#refuse();
+      return;
+    }
+    this.#markStarted();
+    const bodyBytes = bodyEnd - headEnd;
+    if (bodyBytes <= RIDE_ALONG_BYTES_MAX) {
+      this.#write(client, bodyBytes === 0 ? text : text + buffer.toString('latin1', headEnd, bodyEnd));
+    } else {
+      client.socket.cork();
+      this.#write(client, text);
+      this.#toClient(buffer.subarray(headEnd, bodyEnd), client);
+      client.socket.uncork();
+    }
+    this.#afterBody(bodyEnd === buffer.length, nowMs);
+  }
+
+  #markStarted(): void {
+    this.isStarted = true;
+    this.isHeadSent = true;
+  }
+
+  #onBody(chunk: Buffer, client: ClientConnection): void {
+    if (this.#reframe !== Reframe.none) {
+      client.socket.cork();
+      this.#onBodyRange(chunk, 0, client);
+      client.socket.uncork();
+      return;
+    }
+    const bodyEnd = this.#body.consume(chunk, 0, chunk.length);
+    const part = bodyEnd === chunk.length ? chunk : chunk.subarray(0, bodyEnd);
+    if (part.length > 0) this.#toClient(part, client);
+    if (this.#body.refusal !== 0) this.onBroken();
+    else this.#afterBody(bodyEnd === chunk.length, this.#exchange.thread.clock.nowMs());
+  }
+
+  /** Body bytes whose framing changes on the way. */
+  #onBodyRange(buffer: Buffer, begin: number, client: ClientConnection): void {
+    const bodyEnd = this.#body.consume(buffer, begin, buffer.length);
+    if (this.#body.refusal !== 0) {
+      this.onBroken();
+      return;
+    }
+    if (this.#reframe === Reframe.toChunked && bodyEnd > begin) {
+      this.#write(client, encodeChunkHead(bodyEnd - begin));
+      this.#toClient(buffer.subarray(begin, bodyEnd), client);
+      this.#write(client, CHUNK_TAIL);
+    } else if (this.#body.kind === Body.untilClose && bodyEnd > begin) {
+      this.#toClient(buffer.subarray(begin, bodyEnd), client);
+    }
+    this.#afterBody(bodyEnd === buffer.length, this.#exchange.thread.clock.nowMs());
+  }
+
+  /** Data of a chunked body on its way to an HTTP/1.0 client. */
+  onChunkData(buffer: Buffer, begin: number, end: number): void {
+    const { client } = this.#exchange;
+    if (client !== null && end > begin) this.#toClient(buffer.subarray(begin, end), client);
+  }
+
+  #afterBody(isAllConsumed: boolean, nowMs: number): void {
+    if (this.#body.isDone) this.#exchange.complete(this.#isServerKept && isAllConsumed, this.#hintMs);
+    else this.awaitProgress(nowMs);
+  }
+
+  /** The server has finished sending. */
+  onEnd(): void {
+    const { client, upstream } = this.#exchange;
+    if (client === null) return;
+    if (this.isTunnel) {
+      this.#isServerEnded = true;
+      client.socket.end();
+      this.#afterHalfClose(client);
+    } else if (this.#body.kind === Body.untilClose) {
+      if (this.#reframe === Reframe.toChunked) this.#write(client, LAST_CHUNK);
+      this.#exchange.complete(false, 0);
+    } else {
+      upstream?.destroy();
+      this.onBroken();
+    }
+  }
+
+  /** The response cannot be completed: the client must see that it is truncated. */
+  onBroken(): void {
+    if (this.isTunnel) this.#endTunnel();
+    else this.#exchange.fail('response-truncated', '');
+  }
+
+  /** Neither side has moved a byte for too long. */
+  onSilence(): void {
+    if (this.isTunnel) this.#endTunnel();
+    else this.#exchange.fail('response-truncated', '');
+  }
+
+  /** Sets the deadline for the next sign of life of the response. */
+  awaitProgress(nowMs: number): void {
+    const { client } = this.#exchange;
+    if (client === null) return;
+    const silenceMs = this.isTunnel && (this.#isClientEnded || this.#isServerEnded) ? HALF_CLOSED_MS : this.#silenceMs;
+    client.setDeadline('progress', nowMs + silenceMs);
+  }
+
+  #openTunnel(buffer: Buffer, headEnd: number, head: ResponseHead, setCookie: string, client: ClientConnection): void {
+    const { upstream, thread } = this.#exchange;
+    if (upstream === null) return;
+    this.#markStarted();
+    this.isTunnel = true;
+    this.#silenceMs = client.listener.config.timeouts.tunnelMs;
+    const lines = head.lines;
+    const index = lines.indexOf(Field.upgrade);
+    const protocol = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+    const connection = `upgrade\r\nupgrade: ${protocol}`;
+    this.#write(client, responseLines(buffer, head, Reframe.none, setCookie, connection));
+    if (headEnd < buffer.length) this.#toClient(buffer.subarray(headEnd), client);
+    const early = client.takePending();
+    if (early !== null) this.fromClient(early);
+    client.resume();
+    this.awaitProgress(thread.clock.nowMs());
+  }
+
+  /** Bytes of the client inside a tunnel. */
+  fromClient(chunk: Buffer): void {
+    const { upstream, client, thread, requestBody } = this.#exchange;
+    if (upstream === null || client === null) return;
+    requestBody.bytes += chunk.length;
+    if (!upstream.socket.write(chunk)) client.pause();
+    this.awaitProgress(thread.clock.nowMs());
+  }
+
+  /** The client has closed its half of the tunnel. */
+  onClientEnd(): void {
+    const { upstream, client } = this.#exchange;
+    if (client === null) return;
+    this.#isClientEnded = true;
+    upstream?.socket.end();
+    this.#afterHalfClose(client);
+  }
+
+  #afterHalfClose(client: ClientConnection): void {
+    if (this.#isClientEnded && this.#isServerEnded) this.#endTunnel();
+    else client.setDeadline('progress', this.#exchange.thread.clock.nowMs() + HALF_CLOSED_MS);
+  }
+
+  #endTunnel(): void {
+    this.isClientKept = false;
+    this.#exchange.complete(false, 0);
+  }
+
+  #toClient(part: Buffer, client: ClientConnection): void {
+    this.bytes += part.length;
+    if (!client.socket.write(part)) this.#exchange.upstream?.socket.pause();
+    if (this.isTunnel) this.awaitProgress(this.#exchange.thread.clock.nowMs());
+  }
+
+  #write(client: ClientConnection, text: string): void {
+    this.bytes += text.length;
+    client.socket.write(text, 'latin1');
+  }
+}
+
+/** An event stream may be silent for long: it lives by the tunnel timeout. */
+function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
+  const index = head.lines.indexOf(Field.contentType);
+  if (index < 0) return false;
+  const begin = head.lines.valueBegin[index] as number;
+  // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
+  if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
+  return buffer.toString('latin1', begin, head.lines.valueEnd[index] as number).toLowerCase().startsWith('text/event-stream');
+}

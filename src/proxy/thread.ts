@@ -1,0 +1,210 @@
+// What one worker thread holds: the current revision, the listeners, upstream pools, queues and reused objects.
+
+import type { Clock } from '../base/clock.ts';
+import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
+import type { LogLevel } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { compileTrusted } from '../base/trusted.ts';
+import { Chooser } from '../choose/chooser.ts';
+import { compilePool, type PoolPlan } from '../choose/plan.ts';
+import { RetryBudget } from '../choose/retry.ts';
+import { Router } from '../choose/route.ts';
+import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
+import type { Revision } from '../shared/revision.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import type { Stripe } from '../shared/stripe.ts';
+import { Deadlines } from './deadlines.ts';
+import { Exchange } from './exchange.ts';
+import { ListenerState } from './listener.ts';
+import { requestRefusal } from './refusals.ts';
+import { UpstreamPool } from './upstream-pool.ts';
+import { WaitQueue } from './wait-queue.ts';
+
+/** Exchanges kept for reuse. */
+const SPARE_EXCHANGES_MAX = 4096;
+const RESPONSE_HEAD_BYTES_MAX = 64 * 1024;
+const RESPONSE_HEADER_COUNT_MAX = 256;
+
+/** Per pool and thread: what outlives a revision. */
+interface PoolRuntime {
+  readonly budget: RetryBudget;
+  queue: WaitQueue;
+}
+
+export interface ProxyThreadOptions {
+  readonly shared: SharedState;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: (level: LogLevel, message: string) => void;
+  /** Called when a stopping thread has closed its last connection. */
+  readonly onDrained: () => void;
+}
+
+export class ProxyThread {
+  readonly shared: SharedState;
+  readonly own: Stripe;
+  readonly clock: Clock;
+  readonly log: (level: LogLevel, message: string) => void;
+  readonly chooser: Chooser;
+  readonly deadlines: Deadlines;
+  readonly requestHead: RequestHead = new RequestHead();
+  readonly responseHead: ResponseHead = new ResponseHead();
+  router: Router;
+  responseLimits: HeadLimits = { headBytesMax: RESPONSE_HEAD_BYTES_MAX, headerCountMax: RESPONSE_HEADER_COUNT_MAX, watched: [] };
+  isTrustedAddress: (address: string) => boolean = () => false;
+  isStopping = false;
+  readonly #random: Random;
+  readonly #onDrained: () => void;
+  readonly #upstreams: (UpstreamPool | undefined)[] = [];
+  readonly #runtimes = new Map<number, PoolRuntime>();
+  readonly #spare: Exchange[] = [];
+  #listeners: ListenerState[] = [];
+  #watched: readonly string[] = [];
+
+  constructor(options: ProxyThreadOptions, revision: Revision) {
+    this.shared = options.shared;
+    this.own = options.shared.own;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.#random = options.random;
+    this.#onDrained = options.onDrained;
+    this.chooser = new Chooser(options.shared, options.random);
+    this.deadlines = new Deadlines(options.clock, (nowMs) => this.#serveQueues(nowMs));
+    this.router = new Router(revision, []);
+    this.apply(revision);
+    this.deadlines.start();
+  }
+
+  /** One swap to a new revision. Exchanges in flight keep the plan they began with. */
+  apply(revision: Revision): void {
+    const plans = revision.pools.map((pool) => compilePool(pool, this.#random));
+    const slots = new Set<number>();
+    for (const pool of revision.pools) {
+      pool.config.servers.forEach((server, index) => {
+        const slot = pool.slots[index] as number;
+        const generation = pool.generations[index] as number;
+        slots.add(slot);
+        let upstream = this.#upstreams[slot];
+        if (upstream === undefined || upstream.generation !== generation) {
+          upstream?.retire();
+          upstream = new UpstreamPool(slot, generation, server, this.own, this.deadlines);
+          this.#upstreams[slot] = upstream;
+        }
+        upstream.configure(pool.config);
+      });
+      const runtime = this.#runtimes.get(pool.id);
+      if (runtime === undefined) {
+        this.#runtimes.set(pool.id, {
+          budget: new RetryBudget(pool.config.retry.budget),
+          queue: new WaitQueue(pool.config.queue.size),
+        });
+      }
+    }
+    this.#upstreams.forEach((upstream, slot) => {
+      if (!slots.has(slot)) upstream?.retire();
+    });
+    this.#watched = [...new Set(revision.pools.flatMap((pool) => pool.config.sticky.header ?? []))];
+    this.responseLimits = { ...this.responseLimits, watched: this.#watched };
+    this.isTrustedAddress = compileTrusted(revision.config.trusted);
+    this.router = new Router(revision, plans);
+    for (const listener of this.#listeners) {
+      const config = revision.config.listen.find((candidate) => candidate.address === listener.config.address);
+      if (config === undefined) continue;
+      listener.config = config;
+      listener.headLimits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
+    }
+  }
+
+  /** Opens one listener of the revision. */
+  async listen(revision: Revision, index: number, port: number, reusePort: boolean): Promise<number> {
+    const config = revision.config.listen[index];
+    if (config === undefined) throw new Error(`no listener ${index} in revision ${revision.number}`);
+    const limits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
+    const listener = new ListenerState(index, config, limits, this);
+    this.#listeners.push(listener);
+    return listener.listen(port, reusePort);
+  }
+
+  #headLimits(headBytesMax: number, headerCountMax: number): HeadLimits {
+    return { headBytesMax, headerCountMax, watched: this.#watched };
+  }
+
+  takeExchange(): Exchange {
+    return this.#spare.pop() ?? new Exchange(this);
+  }
+
+  returnExchange(exchange: Exchange): void {
+    if (this.#spare.length < SPARE_EXCHANGES_MAX) this.#spare.push(exchange);
+  }
+
+  upstreamPool(slot: number): UpstreamPool {
+    const pool = this.#upstreams[slot];
+    if (pool === undefined) throw new Error(`no upstream pool for slot ${slot}`);
+    return pool;
+  }
+
+  retryBudget(plan: PoolPlan): RetryBudget {
+    return this.#runtime(plan).budget;
+  }
+
+  queue(plan: PoolPlan): WaitQueue {
+    return this.#runtime(plan).queue;
+  }
+
+  #runtime(plan: PoolPlan): PoolRuntime {
+    const runtime = this.#runtimes.get(plan.id);
+    if (runtime === undefined) throw new Error(`no runtime for pool ${plan.config.name}`);
+    return runtime;
+  }
+
+  /** A request has left a server of the pool. */
+  slotFreed(plan: PoolPlan): void {
+    const { queue } = this.#runtime(plan);
+    if (queue.length > 0) queue.serve(this.clock.nowMs());
+  }
+
+  /** Other threads free connections too; and a server may have come back. */
+  #serveQueues(nowMs: number): void {
+    for (const { queue } of this.#runtimes.values()) if (queue.length > 0) queue.serve(nowMs);
+  }
+
+  refusalFacts(refusal: number): { readonly kind: FailureKind; readonly detail: string } {
+    return requestRefusal(refusal);
+  }
+
+  kindIndex(kind: FailureKind): number {
+    return FAILURE_KINDS.indexOf(kind);
+  }
+
+  /** Client connections of a listener over all threads. */
+  clientConnections(listener: number): number {
+    let sum = 0;
+    for (const stripe of this.shared.stripes) sum += stripe.clientConnections(listener);
+    return sum;
+  }
+
+  /** Graceful: no new connections, idle ones end, requests in flight finish. `onDrained` tells when nothing is left. */
+  stop(): void {
+    this.isStopping = true;
+    for (const listener of this.#listeners) listener.stop();
+    this.connectionClosed();
+  }
+
+  /** At once. */
+  destroy(): void {
+    this.isStopping = true;
+    this.deadlines.stop();
+    for (const listener of this.#listeners) {
+      listener.stop();
+      listener.destroy();
+    }
+    for (const upstream of this.#upstreams) upstream?.retire();
+  }
+
+  connectionClosed(): void {
+    if (!this.isStopping || this.#listeners.some((listener) => listener.connections.size > 0)) return;
+    this.deadlines.stop();
+    for (const upstream of this.#upstreams) upstream?.retire();
+    this.#onDrained();
+  }
+}

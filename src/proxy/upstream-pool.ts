@@ -1,0 +1,100 @@
+// Connections of one thread to one server. Idle ones are taken newest first, so that surplus ones grow old and go.
+
+import type { PoolConfig, ServerConfig } from '../config/model.ts';
+import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
+import type { Deadlines } from './deadlines.ts';
+import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
+
+/** Taken off a server's own `Keep-Alive: timeout` hint, so that we close first (Node closes after 5 s). */
+const HINT_MARGIN_MS = 1000;
+
+export class UpstreamPool {
+  readonly slot: number;
+  readonly generation: number;
+  readonly host: string;
+  readonly port: number;
+  /** Stands in for a missing Host. */
+  readonly authority: string;
+  connectTimeoutMs = 0;
+  #keepAliveMax = 0;
+  #keepAliveIdleMs = 0;
+  #isRetired = false;
+  readonly #idle: UpstreamConnection[] = [];
+  readonly #all = new Set<UpstreamConnection>();
+  readonly #stripe: Stripe;
+  readonly #deadlines: Deadlines;
+
+  constructor(slot: number, generation: number, server: ServerConfig, stripe: Stripe, deadlines: Deadlines) {
+    this.slot = slot;
+    this.generation = generation;
+    this.host = server.host;
+    this.port = server.port;
+    this.authority = server.port === 80 ? server.host : `${server.host}:${server.port}`;
+    this.#stripe = stripe;
+    this.#deadlines = deadlines;
+  }
+
+  /** Takes over the times and sizes of a new revision. */
+  configure(config: PoolConfig): void {
+    this.connectTimeoutMs = config.timeouts.connectMs;
+    this.#keepAliveMax = config.keepAlive.max;
+    this.#keepAliveIdleMs = config.keepAlive.idleMs;
+  }
+
+  /** An idle connection, or null. */
+  takeIdle(user: UpstreamUser): UpstreamConnection | null {
+    const upstream = this.#idle.pop();
+    if (upstream === undefined) return null;
+    this.#stripe.addGauge(this.slot, Gauge.upstreamIdle, -1);
+    this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);
+    upstream.assign(user);
+    return upstream;
+  }
+
+  /** Opens a new connection; `user` hears of its success or end later, never before this returns. */
+  open(user: UpstreamUser, nowMs: number): UpstreamConnection {
+    const upstream = new UpstreamConnection(this, user, nowMs);
+    this.#all.add(upstream);
+    this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);
+    this.#deadlines.add(upstream);
+    return upstream;
+  }
+
+  /** A new connection is established. */
+  connected(upstream: UpstreamConnection): void {
+    const seconds = (this.#deadlines.nowMs() - upstream.startedMs) / 1000;
+    this.#stripe.observe(this.slot, Counter.connectSum, seconds);
+  }
+
+  /** Puts a connection back, or closes it when there are enough. `hintMs`: the server's keep-alive timeout, 0 = none. */
+  giveBack(upstream: UpstreamConnection, hintMs: number, nowMs: number): void {
+    const idleMs = hintMs > 0 ? Math.min(this.#keepAliveIdleMs, hintMs - HINT_MARGIN_MS) : this.#keepAliveIdleMs;
+    if (this.#isRetired || idleMs <= 0 || this.#idle.length >= this.#keepAliveMax) {
+      upstream.destroy();
+      return;
+    }
+    this.#idle.push(upstream);
+    this.#stripe.addGauge(this.slot, Gauge.upstreamIdle, 1);
+    this.#stripe.addGauge(this.slot, Gauge.upstreamActive, -1);
+    upstream.park(nowMs + idleMs);
+  }
+
+  /** The connection is closed or about to be. */
+  forget(upstream: UpstreamConnection): void {
+    if (!this.#all.delete(upstream)) return;
+    this.#deadlines.remove(upstream);
+    const index = this.#idle.lastIndexOf(upstream);
+    this.#stripe.addGauge(this.slot, index < 0 ? Gauge.upstreamActive : Gauge.upstreamIdle, -1);
+    if (index >= 0) this.#idle.splice(index, 1);
+  }
+
+  /** The server is no longer configured: idle connections go now, busy ones after their exchange. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const upstream of [...this.#idle]) upstream.destroy();
+  }
+
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+}

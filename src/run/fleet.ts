@@ -1,0 +1,210 @@
+// The worker threads: started, listened for, restarted with back-off when one dies, stopped.
+
+import { createServer } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import type { Revision } from '../shared/revision.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import type { Logger } from './logger.ts';
+import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+
+const BACKOFF_FIRST_MS = 100;
+const BACKOFF_MAX_MS = 5000;
+/** A worker that lived so long starts its back-off anew. */
+const HEALTHY_MS = 30_000;
+const WORKER_ENTRY = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** A listener could not be opened. The message is for the user. */
+export class ListenError extends Error {}
+
+interface Member {
+  worker: Worker | null;
+  startedMs: number;
+  backoffMs: number;
+  isDrained: boolean;
+}
+
+export interface FleetOptions {
+  readonly shared: SharedState;
+  readonly threads: number;
+  readonly reusePort: boolean;
+  readonly log: Logger;
+}
+
+export class Fleet {
+  restarts = 0;
+  readonly #options: FleetOptions;
+  readonly #members: Member[];
+  #revision: Revision | null = null;
+  #ports: readonly number[] = [];
+  #isStopping = false;
+  #onDrained: (() => void) | null = null;
+  readonly #applied = new Map<number, number>();
+  #onApplied: (() => void) | null = null;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#members = Array.from({ length: options.threads }, () => ({
+      worker: null,
+      startedMs: 0,
+      backoffMs: BACKOFF_FIRST_MS,
+      isDrained: false,
+    }));
+  }
+
+  /** Starts all workers on the revision; the first binds, the others share its ports. Rejects with ListenError. */
+  async start(revision: Revision): Promise<readonly number[]> {
+    this.#revision = revision;
+    const wanted = revision.config.listen.map((listen) => listen.port);
+    this.#ports = await this.#startWorker(0, wanted);
+    await Promise.all(this.#members.slice(1).map((_, index) => this.#startWorker(index + 1, this.#ports)));
+    return this.#ports;
+  }
+
+  #startWorker(index: number, ports: readonly number[]): Promise<readonly number[]> {
+    const { shared, reusePort } = this.#options;
+    const member = this.#members[index];
+    const revision = this.#revision;
+    if (member === undefined || revision === null) throw new Error(`no worker ${index}`);
+    const workerData: WorkerData = { worker: index, handles: shared.handles(), revision, reusePort };
+    const worker = new Worker(WORKER_ENTRY, { workerData, name: `holdfast-${index}` });
+    member.worker = worker;
+    member.startedMs = performance.now();
+    member.isDrained = false;
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') this.#say(worker, { type: 'listen', ports });
+        else if (message.type === 'listening') {
+          this.#applied.set(index, revision.number);
+          resolve(message.ports);
+        } else if (message.type === 'listen-failed') reject(new ListenError(listenMessage(message)));
+        else this.#onMessage(index, message);
+      });
+      worker.on('error', (error) => {
+        this.#options.log.error({ worker: index, error: error.stack ?? String(error) }, 'a worker thread failed');
+        reject(error);
+      });
+      worker.on('exit', () => this.#onExit(index, worker));
+    });
+  }
+
+  #onMessage(index: number, message: FromWorker): void {
+    const member = this.#members[index];
+    if (message.type === 'log') this.#options.log[message.level]({ worker: index }, message.message);
+    else if (message.type === 'applied') {
+      this.#applied.set(index, message.revision);
+      this.#onApplied?.();
+    } else if (message.type === 'drained' && member !== undefined) {
+      member.isDrained = true;
+      this.#checkDrained();
+    }
+  }
+
+  #say(worker: Worker, message: ToWorker): void {
+    worker.postMessage(message);
+  }
+
+  /** The worker's gauges and locks are released; unless we are stopping, another takes its place. */
+  #onExit(index: number, worker: Worker): void {
+    const { shared, log } = this.#options;
+    const member = this.#members[index];
+    if (member === undefined || member.worker !== worker) return;
+    member.worker = null;
+    shared.stripes[index]?.clearGauges();
+    shared.table.releaseLocksOf(index);
+    if (this.#isStopping || member.isDrained) {
+      member.isDrained = true;
+      this.#checkDrained();
+      return;
+    }
+    shared.table.clearBusy();
+    this.restarts += 1;
+    if (performance.now() - member.startedMs > HEALTHY_MS) member.backoffMs = BACKOFF_FIRST_MS;
+    log.error({ worker: index, restartInMs: member.backoffMs }, 'a worker thread died and is restarted');
+    setTimeout(() => this.#restart(index), member.backoffMs);
+    member.backoffMs = Math.min(BACKOFF_MAX_MS, member.backoffMs * 2);
+  }
+
+  #restart(index: number): void {
+    if (this.#isStopping) return;
+    this.#startWorker(index, this.#ports).catch((error: unknown) => {
+      this.#options.log.error({ worker: index, error: String(error) }, 'a worker thread could not be restarted');
+      void this.#members[index]?.worker?.terminate();
+    });
+  }
+
+  /** Posts a revision; resolves once every living worker has swapped to it. */
+  async apply(revision: Revision): Promise<void> {
+    this.#revision = revision;
+    for (const { worker } of this.#members) if (worker !== null) this.#say(worker, { type: 'revision', revision });
+    await new Promise<void>((resolve) => {
+      const check = (): void => {
+        const isDone = this.#members.every(
+          ({ worker }, index) => worker === null || (this.#applied.get(index) ?? 0) >= revision.number,
+        );
+        if (isDone) resolve();
+      };
+      this.#onApplied = check;
+      check();
+    });
+    this.#onApplied = null;
+  }
+
+  /** Lets requests in flight finish for at most `graceMs`, then ends what is left. True when nothing had to be cut. */
+  async stop(graceMs: number): Promise<boolean> {
+    this.#isStopping = true;
+    for (const { worker } of this.#members) if (worker !== null) this.#say(worker, { type: 'stop' });
+    const isClean = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), graceMs);
+      this.#onDrained = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      this.#checkDrained();
+    });
+    await this.end();
+    return isClean;
+  }
+
+  /** Ends all workers now. */
+  async end(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#members.map(({ worker }) => worker?.terminate()));
+  }
+
+  #checkDrained(): void {
+    if (this.#members.every((member) => member.isDrained || member.worker === null)) this.#onDrained?.();
+  }
+}
+
+function listenMessage(failed: { address: string; code: string; message: string }): string {
+  if (failed.code === 'EADDRINUSE') return portTaken(failed.address);
+  if (failed.code === 'EACCES') return `may not listen on ${failed.address}: ports below 1024 need a privilege`;
+  return `cannot listen on ${failed.address}: ${failed.message}`;
+}
+
+export function portTaken(address: string): string {
+  return `cannot listen on ${address}: the port is taken by another process; stop it or choose another port`;
+}
+
+/** Whether several sockets may share a port here (SO_REUSEPORT with load balancing: Linux, some BSDs). */
+export function supportsReusePort(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ host: '127.0.0.1', port: 0, reusePort: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/**
+ * Rejects with ListenError when somebody listens there already. Needed because SO_REUSEPORT would let a second
+ * process of the same user share the port silently.
+ */
+export function assertPortFree(address: string, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new ListenError(listenMessage({ address, code: error.code ?? '', message: error.message })));
+    });
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+  });
+}

@@ -1,0 +1,29 @@
+// What main and its workers say to each other. Everything else goes through shared memory.
+
+import type { LogLevel } from '../base/log.ts';
+import type { Revision } from '../shared/revision.ts';
+import type { SharedHandles } from '../shared/shared-state.ts';
+
+export interface WorkerData {
+  readonly worker: number;
+  readonly handles: SharedHandles;
+  readonly revision: Revision;
+  readonly reusePort: boolean;
+}
+
+export type ToWorker =
+  /** Open the listeners. `ports`: what to bind, 0 where the kernel may choose. */
+  | { readonly type: 'listen'; readonly ports: readonly number[] }
+  | { readonly type: 'revision'; readonly revision: Revision }
+  /** Finish what is in flight, then exit. */
+  | { readonly type: 'stop' }
+  /** Exit now. */
+  | { readonly type: 'end' };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'listening'; readonly ports: readonly number[] }
+  | { readonly type: 'listen-failed'; readonly address: string; readonly code: string; readonly message: string }
+  | { readonly type: 'applied'; readonly revision: number }
+  | { readonly type: 'drained' }
+  | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

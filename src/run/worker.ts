@@ -1,0 +1,62 @@
+// Entry of a worker thread: one ProxyThread, driven by messages from main.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import type { LogLevel } from '../base/log.ts';
+import { SeededRandom, unpredictableSeed } from '../base/random.ts';
+import { ProxyThread } from '../proxy/thread.ts';
+import type { Revision } from '../shared/revision.ts';
+import { SharedState } from '../shared/shared-state.ts';
+import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+
+const data = workerData as WorkerData;
+const port = parentPort;
+if (port === null) throw new Error('run/worker.ts is started by the supervisor as a worker thread');
+
+function say(message: FromWorker): void {
+  port?.postMessage(message);
+}
+
+const thread = new ProxyThread(
+  {
+    shared: SharedState.attach(data.handles, data.worker),
+    clock: systemClock,
+    random: new SeededRandom(unpredictableSeed()),
+    log: (level: LogLevel, message: string) => say({ type: 'log', level, message }),
+    onDrained: () => {
+      say({ type: 'drained' });
+      port.close();
+    },
+  },
+  data.revision,
+);
+let revision: Revision = data.revision;
+
+async function listen(ports: readonly number[]): Promise<void> {
+  const bound: number[] = [];
+  for (const [index, wanted] of ports.entries()) {
+    try {
+      bound.push(await thread.listen(revision, index, wanted, data.reusePort));
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const address = revision.config.listen[index]?.address ?? '';
+      say({ type: 'listen-failed', address, code: code ?? '', message });
+      return;
+    }
+  }
+  say({ type: 'listening', ports: bound });
+}
+
+port.on('message', (message: ToWorker) => {
+  if (message.type === 'listen') void listen(message.ports);
+  else if (message.type === 'revision') {
+    revision = message.revision;
+    thread.apply(revision);
+    say({ type: 'applied', revision: revision.number });
+  } else if (message.type === 'stop') thread.stop();
+  else {
+    thread.destroy();
+    port.close();
+  }
+});
+say({ type: 'ready' });

@@ -1,9 +1,10 @@
 /** The two backends behind every timed proxy: nginx where it exists, else our canned responder. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, freePorts, isAccepting, startChild, until } from './children.ts';
 import { findProgram } from './cores.ts';
+import { makeFolder, removeFolder } from './folders.ts';
 import { LARGE_BODY_BYTES, SMALL_BODY_BYTES } from './scenarios.ts';
 
 export type Backend = { readonly name: string; readonly port: number };
@@ -44,7 +45,7 @@ export function portOf(child: Child): number | null {
 async function startNginx(nginx: string, core: number | null): Promise<Backends> {
   const ports = await freePorts(NAMES.length);
   const list = NAMES.map((name, index) => ({ name, port: ports[index]! }));
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  const folder = makeFolder('backends');
   writeFileSync(join(folder, 'large'), Buffer.alloc(LARGE_BODY_BYTES, 'l'));
   writeFileSync(join(folder, 'nginx.conf'), nginxText(folder, list));
   const child = startChild([nginx, '-p', folder, '-c', join(folder, 'nginx.conf')], core);
@@ -53,7 +54,7 @@ async function startNginx(nginx: string, core: number | null): Promise<Backends>
   }
   const stop = async (): Promise<void> => {
     await child.stop();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   };
   return { text: 'nginx, two servers in one worker process', list, stop };
 }

@@ -1,9 +1,10 @@
 /** One timed run: the load generator at full speed for some seconds, and what the proxy spent meanwhile. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runChild } from './children.ts';
 import { findProgram } from './cores.ts';
+import { makeFolder, removeFolder } from './folders.ts';
 import { cpuMicrosOfTree, resetPeak, residentOfTree } from './proc-stat.ts';
 import { requestBytes, type Scenario } from './scenarios.ts';
 
@@ -75,7 +76,7 @@ export async function drive(target: Target, seconds: number): Promise<Load> {
 }
 
 async function wrk(target: Target, seconds: number): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-wrk-'));
+  const folder = makeFolder('wrk');
   const script = join(folder, 'load.lua');
   writeFileSync(script, luaText(target.visitors.map((cookie) => requestBytes(target.scenario, cookie))));
   const options = ['-t1', `-c${target.connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script];
@@ -83,7 +84,7 @@ async function wrk(target: Target, seconds: number): Promise<string> {
   try {
     return await runChild(command, target.core, seconds * 1000 + GRACE_MS);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 

@@ -1,10 +1,9 @@
 /** A proxy that is running and answers: started from its adapter, stopped by its pid. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+
 import { type Backend, portOf } from './backends.ts';
 import { freePorts, isAccepting, startChild, until } from './children.ts';
 import { createClient } from './client.ts';
+import { makeFolder, removeFolder } from './folders.ts';
 import type { Peer } from './peer.ts';
 
 export type Running = {
@@ -23,13 +22,13 @@ export async function startPeer(
   core: number | null,
   connectionsMax: number,
 ): Promise<Running> {
-  const folder = mkdtempSync(join(tmpdir(), `holdfast-bench-${peer.name}-`));
+  const folder = makeFolder(peer.name);
   const [freePort = 0] = await freePorts(1);
   const { command, printsPort } = peer.launch({ folder, port: freePort, backends, connectionsMax });
   const child = startChild(command, core);
   const stop = async (): Promise<void> => {
     await child.stop();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   };
   try {
     const port = await until(child, `${peer.name} to listen`, START_MS, async () => {

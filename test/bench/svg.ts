@@ -9,6 +9,7 @@ const BAR_HEIGHT = 18;
 const ROW_HEIGHT = 26;
 const TITLE_HEIGHT = 40;
 const MARGIN = 16;
+const CAPTION_CHARS_MAX = 110;
 
 const STYLE = `text{font:13px system-ui,sans-serif;fill:#1f2328}
 .title{font-weight:600;font-size:14px}.faint{fill:#59636e;font-size:12px}
@@ -30,8 +31,11 @@ export function chartOf(
     parts.push(panel(top, title, own));
     top += TITLE_HEIGHT + own.length * ROW_HEIGHT;
   }
-  const height = top + MARGIN * 2;
-  parts.push(`<text class="faint" x="${MARGIN}" y="${height - MARGIN}">${escaped(caption)}</text>`);
+  const lines = wrapped(caption);
+  const height = top + MARGIN * (lines.length + 1);
+  lines.forEach((line, index) => {
+    parts.push(`<text class="faint" x="${MARGIN}" y="${top + MARGIN * (index + 1)}">${escaped(line)}</text>`);
+  });
   const title = 'CPU time of the proxy per request, microseconds';
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img">
 <title>${title}</title>
@@ -62,6 +66,17 @@ function panel(top: number, title: string, figures: readonly Figures[]): string 
     );
   });
   return lines.join('\n');
+}
+
+/** Breaks between words, since SVG text does not wrap. */
+function wrapped(text: string): readonly string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.length - 1;
+    if (`${lines[last]} ${word}`.length > CAPTION_CHARS_MAX) lines.push(word);
+    else lines[last] = `${lines[last]} ${word}`.trimStart();
+  }
+  return lines;
 }
 
 function escaped(text: string): string {

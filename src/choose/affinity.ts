@@ -1,0 +1,104 @@
+// What is known about one exchange's session while it runs. One per exchange, reused: plain fields of one shape.
+//
+// Written by the choose room only; the proxy reads verdict, moveReason and failure (for the access log and its reply).
+
+import type { FailureKind } from '../base/failure.ts';
+import { AFFINITY_VERDICTS, type AffinityVerdict, MOVE_REASONS, type MoveReason } from '../shared/stripe.ts';
+import { COOKIE_TEXT_MAX, OwnCookie } from './own-cookie.ts';
+
+/** Indices into AFFINITY_VERDICTS. */
+export const Finding = {
+  none: verdictIndex('none'),
+  new: verdictIndex('new'),
+  home: verdictIndex('home'),
+  moved: verdictIndex('moved'),
+  refused: verdictIndex('refused'),
+  invalid: verdictIndex('invalid'),
+  expired: verdictIndex('expired'),
+  overflow: verdictIndex('overflow'),
+} as const;
+
+/** Indices into MOVE_REASONS. */
+export const Reason = {
+  none: -1,
+  failure: reasonIndex('failure'),
+  operator: reasonIndex('operator'),
+  removed: reasonIndex('removed'),
+} as const;
+
+export type ChoiceFailure = Extract<FailureKind, 'no-server' | 'home-down'> | 'busy';
+
+export class Affinity {
+  /** The session key; meaningful with hasKey. */
+  keyLow = 0;
+  keyHigh = 0;
+  hasKey = false;
+  /** The session's entry in the table, held busy; -1 when there is none. */
+  entry = -1;
+  /** The session's home: packed, and its slot. -1 when it has none, or none that is still of this pool. */
+  home = -1;
+  homeSlot = -1;
+  /** The home is of a server that is no longer of the pool: only a move can help. */
+  isHomeRemoved = false;
+  /** The session began with this exchange: it may still be placed elsewhere, or be taken back. */
+  isBorn = false;
+  /** A response head has arrived, so that what was reserved is kept. */
+  isAnswered = false;
+  /** The latest choice is for this request only; the session stays where it is. */
+  isOverflow = false;
+  /** Slot of a session that is counted on but has no key yet, -1 for none. */
+  reservedSlot = -1;
+  /** What identify found when it is not a home: Finding.new, invalid, expired or none. */
+  arrival: number = Finding.none;
+  /** Index into AFFINITY_VERDICTS. */
+  verdict: number = Finding.none;
+  /** Why the latest choice is not the home: counted by commit. */
+  pendingReason: number = Reason.none;
+  /** Index into MOVE_REASONS, -1 when the session did not move with this exchange. */
+  moveReason: number = Reason.none;
+  /** Set-Cookie value that went out with the response head, '' for none. */
+  cookieToSet = '';
+  /** Why choose returned -1; null otherwise. */
+  failure: ChoiceFailure | null = null;
+  /** The exchange has begun and is not finished: the verdict is still to be counted. */
+  isOpen = false;
+  /** The client's cookie, or the new one, says something else than the table: it is due a new one. */
+  isCookieDue = false;
+  /** `cookie` holds the client's cookie, checked, or the newly minted one. */
+  isCookieOpen = false;
+  /** The balancer's own cookie of this exchange. */
+  readonly cookie: OwnCookie = new OwnCookie();
+  /** Its characters as the client sent them, for a move that is decided later. */
+  readonly cookieText: Buffer = Buffer.alloc(COOKIE_TEXT_MAX);
+
+  reset(): void {
+    this.keyLow = 0;
+    this.keyHigh = 0;
+    this.hasKey = false;
+    this.entry = -1;
+    this.home = -1;
+    this.homeSlot = -1;
+    this.isHomeRemoved = false;
+    this.isBorn = false;
+    this.isAnswered = false;
+    this.isOverflow = false;
+    this.reservedSlot = -1;
+    this.arrival = Finding.none;
+    this.verdict = Finding.none;
+    this.pendingReason = Reason.none;
+    this.moveReason = Reason.none;
+    this.cookieToSet = '';
+    this.failure = null;
+    this.isOpen = false;
+    this.isCookieDue = false;
+    this.isCookieOpen = false;
+  }
+}
+
+function verdictIndex(name: AffinityVerdict): number {
+  return AFFINITY_VERDICTS.indexOf(name);
+}
+
+function reasonIndex(name: MoveReason): number {
+  return MOVE_REASONS.indexOf(name);
+}

@@ -1,0 +1,86 @@
+// The servers that may take a new session now, gathered into reusable arrays.
+//
+// Groups, the first with a member wins: primaries up, primaries starting, backups up, backups starting. Ready mode
+// and a weight above 0 are always asked for. Servers already tried by the exchange count only when nobody else is
+// left. Members at their connection limit are left out of the candidates but keep their group the chosen one: a
+// backup is for servers that are down, not for servers that are busy.
+
+import { type ControlCells, Mode, Verdict } from '../shared/control.ts';
+import { SLOTS_MAX } from '../shared/limits.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+
+/** The part of a pool's plan that is read here. */
+export interface CandidatePool {
+  /** Slot of each server, by its place in the configuration. */
+  readonly slots: Int32Array;
+  /** Places of the servers that are no backups, and of those that are. */
+  readonly primaries: Int32Array;
+  readonly backups: Int32Array;
+  /** Connection limit of each server, 0 for none. */
+  readonly connectionsMax: Int32Array;
+}
+
+export const Gathered = { some: 0, busy: 1, none: 2 } as const;
+export type Gathered = (typeof Gathered)[keyof typeof Gathered];
+
+export class Candidates {
+  /** Places in the pool's configuration, valid up to `count`. */
+  readonly indices: Int32Array = new Int32Array(SLOTS_MAX);
+  count = 0;
+  /** Scratch of the policies: a load per candidate, lower is better. */
+  readonly loads: Float64Array = new Float64Array(SLOTS_MAX);
+
+  /** Fills `indices`. O(servers). */
+  gather(plan: CandidatePool, shared: SharedState, tried: readonly number[]): Gathered {
+    const fresh = this.#gatherGroups(plan, shared, tried);
+    if (fresh !== Gathered.none || tried.length === 0) return fresh;
+    return this.#gatherGroups(plan, shared, NOBODY);
+  }
+
+  #gatherGroups(plan: CandidatePool, shared: SharedState, tried: readonly number[]): Gathered {
+    for (let group = 0; group < 4; group += 1) {
+      const members = group < 2 ? plan.primaries : plan.backups;
+      const verdict = (group & 1) === 0 ? Verdict.up : Verdict.starting;
+      const gathered = this.#gatherGroup(plan, shared, members, verdict, tried);
+      if (gathered !== Gathered.none) return gathered;
+    }
+    return Gathered.none;
+  }
+
+  #gatherGroup(
+    plan: CandidatePool,
+    shared: SharedState,
+    members: Int32Array,
+    verdict: Verdict,
+    tried: readonly number[],
+  ): Gathered {
+    let count = 0;
+    let isAnyBusy = false;
+    for (let at = 0; at < members.length; at += 1) {
+      const index = members[at] as number;
+      const slot = plan.slots[index] as number;
+      if (!takesNewSessions(shared.control, slot, verdict) || tried.includes(slot)) continue;
+      if (isFull(plan, shared, index)) {
+        isAnyBusy = true;
+        continue;
+      }
+      this.indices[count] = index;
+      count += 1;
+    }
+    this.count = count;
+    if (count > 0) return Gathered.some;
+    return isAnyBusy ? Gathered.busy : Gathered.none;
+  }
+}
+
+/** Is the server at its connection limit, over all threads? */
+export function isFull(plan: CandidatePool, shared: SharedState, index: number): boolean {
+  const connectionsMax = plan.connectionsMax[index] as number;
+  return connectionsMax > 0 && shared.inFlight(plan.slots[index] as number) >= connectionsMax;
+}
+
+function takesNewSessions(control: ControlCells, slot: number, verdict: Verdict): boolean {
+  return control.verdict(slot) === verdict && control.mode(slot) === Mode.ready && control.weight(slot) > 0;
+}
+
+const NOBODY: readonly number[] = [];

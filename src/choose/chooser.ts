@@ -1,0 +1,305 @@
+// Which server takes a request: session table first, then the cookie, then hash or policy.
+//
+//   identify ── choose ── commit ── (attempt fails: choose ── commit) ── answered ── finish
+//
+// choose only decides. commit writes the decision down. finish lets go of everything, whatever happened in between.
+//
+// A session whose home is down goes to the best-ranked eligible server by its key, not to the policy's pick: parallel
+// requests of the session, and other balancers, then come to the same answer on their own, while different sessions
+// still spread over all survivors by weight.
+
+import { hashed } from '../base/hash.ts';
+import type { Random } from '../base/random.ts';
+import { formatSetCookie } from '../http1/cookies.ts';
+import type { RequestHead, ResponseHead } from '../http1/message.ts';
+import { Mode, Verdict } from '../shared/control.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import { PoolCounter } from '../shared/stripe.ts';
+import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.ts';
+import { Gathered, isFull } from './candidates.ts';
+import { learn } from './learning.ts';
+import { Ledger } from './ledger.ts';
+import { FAILOVER_TURN, mint, open, seal } from './own-cookie.ts';
+import { Placement } from './placement.ts';
+import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
+import { readSessionKey } from './session-key.ts';
+
+const NO_SLOT = -1;
+
+export class Chooser {
+  readonly #shared: SharedState;
+  readonly #ledger: Ledger;
+  readonly #placement: Placement;
+
+  constructor(shared: SharedState, random: Random) {
+    this.#shared = shared;
+    this.#ledger = new Ledger(shared);
+    this.#placement = new Placement(shared, random);
+  }
+
+  /** Reads the session key of the request for the pool's sticky mode and looks up the table. No choice yet. */
+  identify(
+    plan: PoolPlan,
+    buffer: Buffer,
+    head: RequestHead,
+    clientAddress: string,
+    nowMs: number,
+    wallMs: number,
+    affinity: Affinity,
+  ): void {
+    affinity.reset();
+    affinity.isOpen = true;
+    if (plan.source === Source.none) return;
+    readSessionKey(plan, buffer, head, clientAddress, affinity);
+    if (!affinity.hasKey) return;
+    const entry = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
+    if (entry !== -1) this.#recognise(plan, affinity, entry, nowMs);
+    else if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
+  }
+
+  /**
+   * Slot for the next attempt, or -1 with affinity.failure: 'no-server' (none eligible), 'home-down' (whenDown:
+   * refuse), 'busy' (all that are eligible are at maxConnections: queue and call again). Never a slot in `tried`
+   * while another is eligible. No effect on shared memory.
+   */
+  choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], _nowMs: number): number {
+    affinity.failure = null;
+    affinity.isOverflow = false;
+    affinity.pendingReason = Reason.none;
+    if (this.#ledger.holdsEntry(affinity)) this.#ledger.followHome(plan, affinity);
+    if (affinity.isBorn || (affinity.homeSlot === -1 && !affinity.isHomeRemoved)) {
+      return this.#place(plan, affinity, tried);
+    }
+    const reason = this.#reasonToLeave(plan, affinity, tried);
+    if (reason === Reason.none) return this.#stay(plan, affinity, tried);
+    // a removed home never comes back, so that waiting for it would be refusing for ever
+    if (plan.config.sticky.whenDown === 'refuse' && reason !== Reason.removed) {
+      return this.#fail(affinity, 'home-down', Finding.refused);
+    }
+    return this.#rehome(plan, affinity, tried, reason);
+  }
+
+  /**
+   * Called right after choose: reserves the session at `slot` or moves it there. May be called again after a retry
+   * elected another slot: nothing is counted twice, the cookie names the last.
+   */
+  commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): void {
+    if (plan.source === Source.none || affinity.isOverflow) return;
+    const index = indexOfSlot(plan, slot);
+    if (this.#ledger.holdsEntry(affinity)) {
+      if (affinity.home === plan.homes[index]) return;
+      this.#ledger.move(plan, affinity, index);
+      affinity.isCookieDue = plan.source === Source.ownCookie;
+    } else if (affinity.hasKey) {
+      this.#beginKnown(plan, affinity, index, nowMs);
+    } else if (plan.source === Source.ownCookie) {
+      this.#beginOwn(plan, affinity, index, nowMs, wallMs);
+    } else if (plan.learns) {
+      this.#ledger.reserve(affinity, slot);
+    }
+  }
+
+  /**
+   * The response head of `slot` is here: learns or ends the session from what it says, or decides on our own cookie.
+   * Returns the whole Set-Cookie value to add, '' for none; never twice per exchange.
+   */
+  answered(
+    plan: PoolPlan,
+    affinity: Affinity,
+    slot: number,
+    buffer: Buffer,
+    head: ResponseHead,
+    nowMs: number,
+    wallMs: number,
+    isSecure: boolean,
+  ): string {
+    affinity.isAnswered = true;
+    if (plan.source === Source.none) return '';
+    if (plan.source === Source.ownCookie) return this.#cookieFor(plan, affinity, slot, isSecure);
+    if (plan.learns) {
+      learn(plan, this.#ledger, affinity, indexOfSlot(plan, slot), buffer, head, nowMs, wallMs);
+    } else if (affinity.isBorn && this.#ledger.holdsEntry(affinity)) {
+      this.#ledger.confirm(affinity);
+    }
+    return '';
+  }
+
+  /** The exchange is over, whatever its outcome. A second call does nothing. */
+  finish(plan: PoolPlan, affinity: Affinity, nowMs: number): void {
+    if (!affinity.isOpen) return;
+    affinity.isOpen = false;
+    this.#ledger.release(affinity, nowMs);
+    this.#ledger.unreserve(affinity);
+    this.#shared.own.countPool(plan.id, PoolCounter.affinity + affinity.verdict);
+  }
+
+  /** The table knows the key: the session goes on, unless it has been idle or has lived for too long. */
+  #recognise(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
+    const { table } = this.#shared;
+    const { idleMs, lifeMs } = plan.config.sticky;
+    const isTooOld = nowMs - table.createdMs(entry) > lifeMs;
+    if (isTooOld || (nowMs - table.seenMs(entry) > idleMs && table.busy(entry) === 0)) {
+      this.#ledger.end(entry, affinity.keyLow, affinity.keyHigh, isTooOld ? 'life' : 'idle');
+      affinity.arrival = Finding.expired;
+      affinity.hasKey = plan.source !== Source.ownCookie;
+      return;
+    }
+    this.#ledger.hold(plan, affinity, entry, nowMs);
+    if (plan.source === Source.ownCookie && table.hasMoved(entry)) this.#compareCookie(plan, affinity);
+  }
+
+  /** The session has moved: its client is due a new cookie until it shows one that names the present home. */
+  #compareCookie(plan: PoolPlan, affinity: Affinity): void {
+    if (!this.#openCookie(plan, affinity)) return;
+    const index = affinity.cookie.homeIndex;
+    if (index !== -1 && plan.homes[index] === affinity.home) this.#shared.table.clearMoved(affinity.entry);
+    else affinity.isCookieDue = true;
+  }
+
+  /** The table does not know our cookie (restart, eviction, another balancer made it): it speaks for itself. */
+  #believe(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
+    if (!this.#openCookie(plan, affinity)) {
+      affinity.arrival = Finding.invalid;
+      affinity.hasKey = false;
+      return;
+    }
+    const { issuedSeconds, homeIndex } = affinity.cookie;
+    if (wallMs - issuedSeconds * 1000 > plan.config.sticky.lifeMs) {
+      affinity.arrival = Finding.expired;
+      affinity.hasKey = false;
+      return;
+    }
+    affinity.isHomeRemoved = homeIndex === -1;
+    if (homeIndex === -1) return;
+    affinity.home = plan.homes[homeIndex] as number;
+    affinity.homeSlot = plan.slots[homeIndex] as number;
+  }
+
+  #openCookie(plan: PoolPlan, affinity: Affinity): boolean {
+    if (!affinity.isCookieOpen) {
+      const { cookieText, keyLow, keyHigh, cookie } = affinity;
+      affinity.isCookieOpen = open(plan, cookieText, keyLow, keyHigh, cookie);
+    }
+    return affinity.isCookieOpen;
+  }
+
+  /** Reason.none when the home can be asked. A home not checked yet is asked: others might lose the session. */
+  #reasonToLeave(plan: PoolPlan, affinity: Affinity, tried: readonly number[]): number {
+    if (affinity.isHomeRemoved) return Reason.removed;
+    const { control } = this.#shared;
+    const slot = affinity.homeSlot;
+    if (control.mode(slot) === Mode.maintenance) return Reason.operator;
+    const verdict = control.verdict(slot);
+    if (verdict === Verdict.down || verdict === Verdict.ejected) return Reason.failure;
+    // a session that may not leave its home tries it again
+    return plan.config.sticky.whenDown === 'move' && tried.includes(slot) ? Reason.failure : Reason.none;
+  }
+
+  /**
+   * The home can be asked. When it is full the request waits, since only the home has the session; where any server
+   * can serve it (state shared) it is served elsewhere, this once, and the session stays.
+   */
+  #stay(plan: PoolPlan, affinity: Affinity, tried: readonly number[]): number {
+    const slot = affinity.homeSlot;
+    if (!isFull(plan, this.#shared, indexOfSlot(plan, slot))) {
+      affinity.verdict = Finding.home;
+      return slot;
+    }
+    if (plan.config.state === 'local' || this.#placement.gather(plan, tried) !== Gathered.some) {
+      return this.#fail(affinity, 'busy', Finding.none);
+    }
+    affinity.isOverflow = true;
+    affinity.verdict = Finding.overflow;
+    return plan.slots[this.#placement.byPolicy(plan)] as number;
+  }
+
+  #rehome(plan: PoolPlan, affinity: Affinity, tried: readonly number[], reason: number): number {
+    const gathered = this.#placement.gather(plan, tried);
+    if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
+    const { keyLow, keyHigh } = affinity;
+    const isForeign = plan.source !== Source.ownCookie;
+    const turn = isForeign && plan.isHashed ? 0 : FAILOVER_TURN;
+    const bound = isForeign ? plan.config.sticky.bound : 0;
+    const slot = plan.slots[this.#placement.byRank(plan, keyLow, keyHigh, turn, bound)] as number;
+    const isMove = slot !== affinity.homeSlot;
+    affinity.pendingReason = isMove ? reason : Reason.none;
+    affinity.verdict = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
+    return slot;
+  }
+
+  /** A session without a home: by hash where the key is not ours to mint, otherwise by policy. */
+  #place(plan: PoolPlan, affinity: Affinity, tried: readonly number[]): number {
+    const gathered = this.#placement.gather(plan, tried);
+    if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
+    affinity.verdict = affinity.arrival;
+    if (!affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie) {
+      return plan.slots[this.#placement.byPolicy(plan)] as number;
+    }
+    const { keyLow, keyHigh } = affinity;
+    const index = this.#placement.byRank(plan, keyLow, keyHigh, 0, plan.config.sticky.bound);
+    if (this.#placement.wasBounded && affinity.arrival === Finding.new) affinity.verdict = Finding.overflow;
+    return plan.slots[index] as number;
+  }
+
+  #failGathered(affinity: Affinity, gathered: Gathered): number {
+    return this.#fail(affinity, gathered === Gathered.busy ? 'busy' : 'no-server', Finding.none);
+  }
+
+  /** A forged or expired cookie is counted as such even when nobody serves it. */
+  #fail(affinity: Affinity, failure: ChoiceFailure, verdict: number): number {
+    affinity.failure = failure;
+    const { arrival } = affinity;
+    affinity.verdict = arrival === Finding.invalid || arrival === Finding.expired ? arrival : verdict;
+    return NO_SLOT;
+  }
+
+  /** The key is known, the table has no entry (any more). */
+  #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): void {
+    const found = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
+    if (found !== -1) {
+      // another request of the session was first; this one keeps its choice, the session that home
+      this.#ledger.hold(plan, affinity, found, nowMs);
+      affinity.isCookieDue ||= plan.source === Source.ownCookie && affinity.home !== plan.homes[index];
+      return;
+    }
+    const isVerified = plan.source === Source.ownCookie && !affinity.isBorn;
+    const from = affinity.home;
+    const isMove = isVerified && from !== plan.homes[index];
+    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified, false);
+    if (isMove) {
+      this.#ledger.countMove(plan, affinity, from);
+      affinity.isCookieDue = true;
+    }
+    affinity.isBorn ||= !isVerified;
+  }
+
+  /** A new session by our own cookie: tentative until the cookie comes back. */
+  #beginOwn(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number, wallMs: number): void {
+    mint(plan, wallMs, affinity.cookie);
+    affinity.keyLow = hashed.low;
+    affinity.keyHigh = hashed.high;
+    affinity.hasKey = true;
+    affinity.isCookieOpen = true;
+    affinity.isCookieDue = true;
+    affinity.isBorn = true;
+    this.#ledger.begin(plan, affinity, index, nowMs, true, false);
+  }
+
+  /** Names the home that the table has, which is `slot` unless another request moved the session. */
+  #cookieFor(plan: PoolPlan, affinity: Affinity, slot: number, isSecure: boolean): string {
+    if (!affinity.isCookieDue || affinity.cookieToSet !== '') return '';
+    if (!this.#openCookie(plan, affinity)) return '';
+    if (this.#ledger.holdsEntry(affinity)) this.#ledger.followHome(plan, affinity);
+    const index = indexOfSlot(plan, affinity.homeSlot === -1 ? slot : affinity.homeSlot);
+    const { secure } = plan.config.sticky.attributes;
+    const value = seal(plan, affinity.cookie, affinity.keyLow, affinity.keyHigh, index);
+    const isSecureWritten = secure === 'auto' ? isSecure : secure;
+    affinity.cookieToSet = formatSetCookie(
+      plan.config.sticky.cookie,
+      value,
+      plan.cookieAttributes,
+      isSecureWritten,
+    );
+    return affinity.cookieToSet;
+  }
+}

@@ -1,0 +1,188 @@
+// Every effect that choosing has on shared memory: entries begun, moved and ended, each with its counts.
+//
+//   Gauge.sessionDelta   +1 and -1 with every entry (tentative ones too) and reservation: what placement reckons with
+//   Counter.created      a session became real: its client has shown the key, or the application has set it
+//   Counter.ended, lost  real sessions only, at the home they had
+//
+// A home whose slot has been given to another server since is not counted at: the cells are the other server's now.
+
+import { homeGeneration, homeSlot } from '../shared/session-table.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import {
+  Counter,
+  END_REASONS,
+  type EndReason,
+  Gauge,
+  LOST_REASONS,
+  MOVE_REASONS,
+  PoolCounter,
+} from '../shared/stripe.ts';
+import { type Affinity, Reason } from './affinity.ts';
+import type { PoolPlan } from './plan.ts';
+
+/** Index in LOST_REASONS of each of MOVE_REASONS, -1 where such a move loses nothing. */
+const LOST_BY_MOVE = MOVE_REASONS.map((reason) => (LOST_REASONS as readonly string[]).indexOf(reason));
+
+export class Ledger {
+  readonly #shared: SharedState;
+
+  constructor(shared: SharedState) {
+    this.#shared = shared;
+  }
+
+  /** The entry the affinity holds is still its session's. Forgets it otherwise. */
+  holdsEntry(affinity: Affinity): boolean {
+    const { entry } = affinity;
+    if (entry === -1) return false;
+    if (this.#shared.table.isOf(entry, affinity.keyLow, affinity.keyHigh)) return true;
+    affinity.entry = -1;
+    return false;
+  }
+
+  /** Holds the entry busy for this exchange; its client has shown the key, so the session counts from now on. */
+  hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
+    this.#shared.table.touch(entry, nowMs);
+    affinity.entry = entry;
+    this.#takeHome(plan, affinity);
+    this.confirm(affinity);
+  }
+
+  /** Reads the home anew; another request or the rebalancer may have moved the session. True when it had. */
+  followHome(plan: PoolPlan, affinity: Affinity): boolean {
+    if (this.#shared.table.home(affinity.entry) === affinity.home) return false;
+    this.#takeHome(plan, affinity);
+    return true;
+  }
+
+  /** The held session counts already: its entry is not tentative. */
+  isReal(affinity: Affinity): boolean {
+    return !this.#shared.table.isTentative(affinity.entry);
+  }
+
+  /** Makes a tentative session real, at its home. Does nothing to a real one. */
+  confirm(affinity: Affinity): void {
+    const { table, own } = this.#shared;
+    if (table.confirm(affinity.entry) && this.#isCurrent(affinity.home)) {
+      own.count(homeSlot(affinity.home), Counter.created);
+    }
+  }
+
+  /**
+   * Makes the session's entry with server `index` as its home, held busy. A tentative one is real only once it is
+   * confirmed; `isCounted`: the session was counted as created before, under another key.
+   */
+  begin(
+    plan: PoolPlan,
+    affinity: Affinity,
+    index: number,
+    nowMs: number,
+    isTentative: boolean,
+    isCounted: boolean,
+  ): void {
+    const { table, own, control } = this.#shared;
+    const home = plan.homes[index] as number;
+    const { keyLow, keyHigh } = affinity;
+    const entry = table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), isTentative);
+    this.#addDelta(home, 1);
+    if (table.replacedHome !== -1) this.#addDelta(table.replacedHome, -1);
+    if (table.evictedHome !== -1) this.#countEnd(table.evictedHome, table.evictedTentative, 'evicted');
+    table.touch(entry, nowMs);
+    affinity.entry = entry;
+    affinity.home = home;
+    affinity.homeSlot = homeSlot(home);
+    affinity.isHomeRemoved = false;
+    if (!isTentative && !isCounted) own.count(affinity.homeSlot, Counter.created);
+  }
+
+  /** Moves the session to server `index`. False when another request moved it first: then that home is taken over. */
+  move(plan: PoolPlan, affinity: Affinity, index: number): boolean {
+    const { table } = this.#shared;
+    const from = affinity.home;
+    const to = plan.homes[index] as number;
+    if (!table.move(affinity.entry, affinity.keyLow, affinity.keyHigh, from, to)) {
+      this.#takeHome(plan, affinity);
+      return false;
+    }
+    this.#addDelta(from, -1);
+    this.#addDelta(to, 1);
+    if (!affinity.isBorn) this.countMove(plan, affinity, from);
+    affinity.home = to;
+    affinity.homeSlot = homeSlot(to);
+    affinity.isHomeRemoved = false;
+    return true;
+  }
+
+  /** Counts a move of a real session away from `from` (-1: nobody knows any more), once per exchange. */
+  countMove(plan: PoolPlan, affinity: Affinity, from: number): void {
+    const reason = affinity.pendingReason;
+    if (reason === Reason.none || affinity.moveReason !== Reason.none) return;
+    affinity.moveReason = reason;
+    const { own } = this.#shared;
+    own.countPool(plan.id, PoolCounter.moves + reason);
+    const lost = LOST_BY_MOVE[reason] as number;
+    if (plan.config.state === 'local' && lost !== -1 && this.#isCurrent(from)) {
+      own.count(homeSlot(from), Counter.lost + lost);
+    }
+  }
+
+  /** Ends the session of the key at `entry`. `reason` null: it is not over, it lives on under another key. */
+  end(entry: number, keyLow: number, keyHigh: number, reason: EndReason | null): boolean {
+    const { table } = this.#shared;
+    const home = table.home(entry);
+    const isTentative = table.isTentative(entry);
+    if (!table.remove(entry, keyLow, keyHigh)) return false;
+    this.#countEnd(home, isTentative, reason);
+    return true;
+  }
+
+  /** Counts on a session at `slot` whose key is not known yet, instead of any earlier reservation. */
+  reserve(affinity: Affinity, slot: number): void {
+    if (affinity.reservedSlot === slot) return;
+    this.unreserve(affinity);
+    affinity.reservedSlot = slot;
+    this.#shared.own.addGauge(slot, Gauge.sessionDelta, 1);
+  }
+
+  unreserve(affinity: Affinity): void {
+    if (affinity.reservedSlot === -1) return;
+    this.#shared.own.addGauge(affinity.reservedSlot, Gauge.sessionDelta, -1);
+    affinity.reservedSlot = -1;
+  }
+
+  /** Lets go of the entry; takes a session back that began with this exchange and got no answer. */
+  release(affinity: Affinity, nowMs: number): void {
+    const { entry, keyLow, keyHigh } = affinity;
+    if (entry === -1) return;
+    const { table } = this.#shared;
+    table.release(entry, keyLow, keyHigh, nowMs);
+    affinity.entry = -1;
+    const isUnanswered = affinity.isBorn && !affinity.isAnswered;
+    if (isUnanswered && table.isTentative(entry) && table.busy(entry) === 0) {
+      this.end(entry, keyLow, keyHigh, null);
+    }
+  }
+
+  #takeHome(plan: PoolPlan, affinity: Affinity): void {
+    const home = this.#shared.table.home(affinity.entry);
+    const slot = homeSlot(home);
+    const index = plan.indexBySlot[slot] as number;
+    const isOfPool = index >= 0 && plan.homes[index] === home;
+    affinity.home = home;
+    affinity.homeSlot = isOfPool ? slot : -1;
+    affinity.isHomeRemoved = !isOfPool;
+  }
+
+  #countEnd(home: number, isTentative: boolean, reason: EndReason | null): void {
+    this.#addDelta(home, -1);
+    if (reason === null || isTentative || !this.#isCurrent(home)) return;
+    this.#shared.own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
+  }
+
+  #addDelta(home: number, amount: number): void {
+    if (this.#isCurrent(home)) this.#shared.own.addGauge(homeSlot(home), Gauge.sessionDelta, amount);
+  }
+
+  #isCurrent(home: number): boolean {
+    return home !== -1 && this.#shared.control.generation(homeSlot(home)) === homeGeneration(home);
+  }
+}

@@ -1,0 +1,74 @@
+// Picks a server for a session that has no home, or whose home is gone: by rendezvous rank where the key decides, by
+// the pool's policy otherwise. No effect on shared memory.
+
+import type { Random } from '../base/random.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import { Candidates, type Gathered } from './candidates.ts';
+import type { PoolPlan } from './plan.ts';
+import { rankWord, scoreOf, winnerOf } from './rendezvous.ts';
+
+export class Placement {
+  readonly #shared: SharedState;
+  readonly #random: Random;
+  readonly #candidates: Candidates = new Candidates();
+  /** The latest ranked choice passed over a server that had more than its share. */
+  wasBounded = false;
+
+  constructor(shared: SharedState, random: Random) {
+    this.#shared = shared;
+    this.#random = random;
+  }
+
+  /** Finds who may be chosen now; call before the two below, which need Gathered.some. */
+  gather(plan: PoolPlan, tried: readonly number[]): Gathered {
+    return this.#candidates.gather(plan, this.#shared, tried);
+  }
+
+  /** Index of the server the policy picks. */
+  byPolicy(plan: PoolPlan): number {
+    this.wasBounded = false;
+    return plan.policy.choose(plan, this.#candidates, this.#shared, this.#random);
+  }
+
+  /**
+   * Index of the best-ranked candidate for the key. With `bound` above 0, the best-ranked of those that would not
+   * exceed that multiple of their fair share of sessions (Mirrokni, Thorup, Zadimoghaddam 2018).
+   */
+  byRank(plan: PoolPlan, keyLow: number, keyHigh: number, turn: number, bound: number): number {
+    const candidates = this.#candidates;
+    this.wasBounded = false;
+    const word = rankWord(keyLow, keyHigh, turn);
+    const first = winnerOf(plan, candidates.indices, candidates.count, word);
+    if (bound === 0) return first;
+    return this.#withinBound(plan, word, bound, first);
+  }
+
+  /** O(servers × threads): only sessions that are new to the table come here. */
+  #withinBound(plan: PoolPlan, word: number, bound: number, first: number): number {
+    const { control } = this.#shared;
+    const { indices, loads, count } = this.#candidates;
+    let sessions = 1;
+    let weights = 0;
+    for (let at = 0; at < count; at += 1) {
+      const slot = plan.slots[indices[at] as number] as number;
+      const placed = this.#shared.placedSessions(slot);
+      loads[at] = placed;
+      sessions += placed;
+      weights += control.weight(slot);
+    }
+    let best = -1;
+    let bestScore = 0;
+    for (let at = 0; at < count; at += 1) {
+      const index = indices[at] as number;
+      const share = control.weight(plan.slots[index] as number) / weights;
+      if ((loads[at] as number) + 1 > Math.ceil(bound * sessions * share)) continue;
+      const score = scoreOf(plan, index, word);
+      if (best !== -1 && score >= bestScore) continue;
+      best = index;
+      bestScore = score;
+    }
+    if (best === -1) return first;
+    this.wasBounded = best !== first;
+    return best;
+  }
+}

@@ -1,0 +1,15 @@
+// Fewest requests in flight for its weight, over all threads.
+
+import type { Random } from '../../base/random.ts';
+import type { SharedState } from '../../shared/shared-state.ts';
+import type { Candidates } from '../candidates.ts';
+import { leastOf, loadAfter, type Policy, type PolicyPool } from './policy.ts';
+
+export class LeastConnections implements Policy {
+  choose(pool: PolicyPool, candidates: Candidates, shared: SharedState, random: Random): number {
+    for (let at = 0; at < candidates.count; at += 1) {
+      candidates.loads[at] = loadAfter(shared, pool.slots[candidates.indices[at] as number] as number);
+    }
+    return leastOf(candidates, random);
+  }
+}

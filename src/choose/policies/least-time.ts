@@ -1,0 +1,48 @@
+// Shortest expected wait: time to the first byte × requests in flight, for its weight.
+//
+// A server with nothing measured and nothing in flight goes first, to be measured. Until its first answer is here it
+// is taken to be as fast as the others are on average, so that a newcomer is probed and not flooded.
+
+import type { Random } from '../../base/random.ts';
+import type { SharedState } from '../../shared/shared-state.ts';
+import { Counter } from '../../shared/stripe.ts';
+import type { Candidates } from '../candidates.ts';
+import { leastOf, loadAfter, type Policy, type PolicyPool } from './policy.ts';
+
+const UNMEASURED = 0;
+
+export class LeastTime implements Policy {
+  choose(pool: PolicyPool, candidates: Candidates, shared: SharedState, random: Random): number {
+    let sumMs = 0;
+    let measured = 0;
+    for (let at = 0; at < candidates.count; at += 1) {
+      const firstByteMs = firstByteOf(shared, pool.slots[candidates.indices[at] as number] as number);
+      candidates.loads[at] = firstByteMs;
+      if (firstByteMs === UNMEASURED) continue;
+      sumMs += firstByteMs;
+      measured += 1;
+    }
+    const usualMs = measured === 0 ? 1 : sumMs / measured;
+    for (let at = 0; at < candidates.count; at += 1) {
+      const slot = pool.slots[candidates.indices[at] as number] as number;
+      const firstByteMs = candidates.loads[at] as number;
+      const isProbe = firstByteMs === UNMEASURED && shared.inFlight(slot) === 0;
+      const expectedMs = firstByteMs === UNMEASURED ? usualMs : firstByteMs;
+      candidates.loads[at] = isProbe ? 0 : expectedMs * loadAfter(shared, slot);
+    }
+    return leastOf(candidates, random);
+  }
+}
+
+/** Mean of what the threads measured; threads that measured nothing are left out. */
+function firstByteOf(shared: SharedState, slot: number): number {
+  let sum = 0;
+  let threads = 0;
+  for (const stripe of shared.stripes) {
+    const firstByteMs = stripe.counter(slot, Counter.firstByteMs);
+    if (firstByteMs <= 0) continue;
+    sum += firstByteMs;
+    threads += 1;
+  }
+  return threads === 0 ? UNMEASURED : sum / threads;
+}

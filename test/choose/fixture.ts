@@ -1,0 +1,402 @@
+// A small world for the choose room: one SharedState seen by any number of workers, a pool, a clock that is moved by
+// hand, requests and responses made from text by the real codec's offsets.
+
+import { ManualClock } from '../../src/base/clock.ts';
+import { SeededRandom } from '../../src/base/random.ts';
+import { Affinity } from '../../src/choose/affinity.ts';
+import { Chooser } from '../../src/choose/chooser.ts';
+import { compilePool, indexOfSlot, type PoolPlan } from '../../src/choose/plan.ts';
+import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/model.ts';
+import { type HeadLimits, RequestHead, ResponseHead } from '../../src/http1/message.ts';
+import { parseRequestHead } from '../../src/http1/request.ts';
+import { parseResponseHead } from '../../src/http1/response.ts';
+import { Mode, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
+import {
+  AFFINITY_VERDICTS,
+  type AffinityVerdict,
+  Counter,
+  END_REASONS,
+  type EndReason,
+  Gauge,
+  LOST_REASONS,
+  type LostReason,
+  MOVE_REASONS,
+  type MoveReason,
+  PoolCounter,
+} from '../../src/shared/stripe.ts';
+
+export const SECRET: Uint8Array = Uint8Array.from({ length: 32 }, (_, index) => index * 7 + 1);
+export const POOL_ID = 3;
+/** The first server's slot: not 0, so that an index taken for a slot shows. */
+export const FIRST_SLOT = 5;
+const GENERATION = 2;
+const LIMITS: HeadLimits = {
+  headBytesMax: 65_536,
+  headerCountMax: 100,
+  watched: ['x-other', 'x-session-id'],
+};
+
+export interface WorldOptions {
+  readonly servers?: readonly Partial<ServerConfig>[];
+  readonly sticky?: Partial<StickyConfig>;
+  readonly pool?: Partial<Omit<PoolConfig, 'servers' | 'sticky'>>;
+  readonly workers?: number;
+  readonly seed?: number;
+  readonly secret?: Uint8Array;
+  readonly sessionsMax?: number;
+  readonly firstSlot?: number;
+}
+
+export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
+  return {
+    mode: 'none',
+    cookie: 'holdfast',
+    cookieOwner: 'balancer',
+    header: null,
+    secret: '',
+    attributes: {
+      httpOnly: true,
+      secure: 'auto',
+      sameSite: 'Lax',
+      path: '/',
+      domain: null,
+      maxAgeMs: null,
+      partitioned: false,
+    },
+    idleMs: 30 * 60_000,
+    lifeMs: 24 * 3_600_000,
+    bound: 0,
+    whenDown: 'move',
+    ...options,
+  };
+}
+
+export function serverOf(index: number, options: Partial<ServerConfig> = {}): ServerConfig {
+  return {
+    name: String.fromCharCode(97 + index),
+    url: `http://127.0.0.1:${3001 + index}`,
+    host: '127.0.0.1',
+    port: 3001 + index,
+    weight: 1,
+    maxConnections: 0,
+    backup: false,
+    mode: 'ready',
+    ...options,
+  };
+}
+
+export function poolOf(options: WorldOptions): PoolConfig {
+  const servers = options.servers ?? [{}, {}, {}, {}];
+  return {
+    name: 'shop',
+    policy: 'round-robin',
+    state: 'local',
+    health: null,
+    passive: null,
+    retry: { attempts: 2, budget: 0.2, status: [] },
+    queue: { size: 10, timeoutMs: 1000 },
+    timeouts: { connectMs: 1000, responseMs: 1000, idleMs: 1000 },
+    keepAlive: { max: 10, idleMs: 1000 },
+    slowStartMs: 0,
+    rebalance: { mode: 'off', start: 1.25, stop: 1.08, budget: 0.02, everyMs: 1000 },
+    ...options.pool,
+    sticky: stickyOf(options.sticky),
+    servers: servers.map((server, index) => serverOf(index, server)),
+  };
+}
+
+/** What one whole exchange came to. */
+export interface Outcome {
+  /** Name of the server, null when there was none. */
+  readonly server: string | null;
+  readonly failure: string | null;
+  readonly verdict: AffinityVerdict;
+  readonly moveReason: MoveReason | null;
+  /** Set-Cookie value added by the balancer, '' for none. */
+  readonly setCookie: string;
+}
+
+export interface ExchangeOptions {
+  readonly headers?: readonly string[];
+  readonly cookie?: string;
+  readonly address?: string;
+  readonly responseHeaders?: readonly string[];
+  readonly isSecure?: boolean;
+  /** Names of servers that fail before they answer. */
+  readonly failing?: readonly string[];
+  /** The client gives up before the response head. */
+  readonly unanswered?: boolean;
+}
+
+export class World {
+  readonly clock: ManualClock = new ManualClock();
+  readonly shared: SharedState;
+  readonly workers: readonly SharedState[];
+  readonly choosers: readonly Chooser[];
+  plans: readonly PoolPlan[];
+  readonly config: PoolConfig;
+  readonly #options: WorldOptions;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    const workers = options.workers ?? 1;
+    const seed = options.seed ?? 1;
+    this.shared = SharedState.create(workers, options.sessionsMax ?? 20_000, this.clock.nowMs());
+    this.config = poolOf(options);
+    this.config.servers.forEach((server, index) => {
+      const slot = this.slot(index);
+      this.shared.control.setGeneration(slot, GENERATION);
+      this.shared.control.setVerdict(slot, Verdict.up);
+      this.shared.control.setMode(slot, Mode[server.mode]);
+      this.shared.control.setWeight(slot, server.weight * WEIGHT_SCALE);
+    });
+    this.workers = Array.from({ length: workers }, (_, worker) =>
+      SharedState.attach(this.shared.handles(), worker),
+    );
+    this.choosers = this.workers.map(
+      (state, worker) => new Chooser(state, new SeededRandom(seed * 1000 + worker)),
+    );
+    this.plans = this.workers.map((_, worker) => this.compile(this.config, seed * 2000 + worker));
+  }
+
+  compile(
+    config: PoolConfig,
+    seed = 1,
+    slots = config.servers.map((_, index) => this.slot(index)),
+  ): PoolPlan {
+    return compilePool(
+      {
+        id: POOL_ID,
+        config,
+        slots,
+        generations: slots.map(() => GENERATION),
+        key: this.#options.secret ?? SECRET,
+      },
+      new SeededRandom(seed),
+    );
+  }
+
+  /** A reload: all workers go over to the servers of these names. */
+  reload(names: readonly string[]): void {
+    const servers = this.config.servers.filter((server) => names.includes(server.name));
+    const slots = servers.map((server) => this.slot(this.config.servers.indexOf(server)));
+    this.plans = this.workers.map((_, worker) => this.compile({ ...this.config, servers }, worker, slots));
+  }
+
+  slot(index: number): number {
+    return (this.#options.firstSlot ?? FIRST_SLOT) + index;
+  }
+
+  slotOf(name: string): number {
+    return this.slot(this.config.servers.findIndex((server) => server.name === name));
+  }
+
+  nameOf(slot: number): string {
+    const plan = this.plans[0] as PoolPlan;
+    return plan.config.servers[indexOfSlot(plan, slot)]?.name ?? `slot ${slot}`;
+  }
+
+  setVerdict(name: string, verdict: Verdict): void {
+    this.shared.control.setVerdict(this.slotOf(name), verdict);
+  }
+
+  setMode(name: string, mode: Mode): void {
+    this.shared.control.setMode(this.slotOf(name), mode);
+  }
+
+  addInFlight(name: string, amount: number, worker = 0): void {
+    this.workers[worker]?.own.addGauge(this.slotOf(name), Gauge.inFlight, amount);
+  }
+
+  begin(options: ExchangeOptions = {}, worker = 0): Exchange {
+    return new Exchange(this, worker, options);
+  }
+
+  /** One exchange from beginning to end. */
+  exchange(options: ExchangeOptions = {}, worker = 0): Outcome {
+    const exchange = this.begin(options, worker);
+    const failing = options.failing ?? [];
+    let server = exchange.attempt();
+    while (server !== null && failing.includes(server) && exchange.tried.length < 10) {
+      exchange.tried.push(this.slotOf(server));
+      server = exchange.attempt();
+    }
+    if (server !== null && options.unanswered !== true)
+      exchange.answer(options.responseHeaders, options.isSecure);
+    return exchange.finish();
+  }
+
+  created(name: string): number {
+    return this.shared.sumCounter(this.slotOf(name), Counter.created);
+  }
+
+  ended(name: string, reason: EndReason): number {
+    return this.shared.sumCounter(this.slotOf(name), Counter.ended + END_REASONS.indexOf(reason));
+  }
+
+  lost(name: string, reason: LostReason): number {
+    return this.shared.sumCounter(this.slotOf(name), Counter.lost + LOST_REASONS.indexOf(reason));
+  }
+
+  placed(name: string): number {
+    return this.shared.placedSessions(this.slotOf(name));
+  }
+
+  moves(reason: MoveReason): number {
+    return this.shared.sumPoolCounter(POOL_ID, PoolCounter.moves + MOVE_REASONS.indexOf(reason));
+  }
+
+  verdicts(verdict: AffinityVerdict): number {
+    return this.shared.sumPoolCounter(POOL_ID, PoolCounter.affinity + AFFINITY_VERDICTS.indexOf(verdict));
+  }
+
+  /** Of a counter over all servers. */
+  total(read: (name: string) => number): number {
+    return this.config.servers.reduce((sum, server) => sum + read(server.name), 0);
+  }
+
+  /** Entries in the table, and those of them that a request holds. */
+  entries(): { used: number; busy: number; tentative: number; homes: Map<string, number> } {
+    const { table } = this.shared;
+    const homes = new Map<string, number>();
+    let used = 0;
+    let busy = 0;
+    let tentative = 0;
+    for (let entry = 0; entry < table.capacity; entry += 1) {
+      if (!table.isUsed(entry)) continue;
+      used += 1;
+      if (table.busy(entry) > 0) busy += 1;
+      if (table.isTentative(entry)) tentative += 1;
+      const name = this.nameOf(table.home(entry) & 0xfff);
+      homes.set(name, (homes.get(name) ?? 0) + 1);
+    }
+    return { used, busy, tentative, homes };
+  }
+}
+
+/** One exchange, step by step. */
+export class Exchange {
+  readonly affinity: Affinity = new Affinity();
+  readonly tried: number[] = [];
+  slot = -1;
+  setCookie = '';
+  readonly #world: World;
+  readonly #chooser: Chooser;
+  readonly #worker: number;
+
+  constructor(world: World, worker: number, options: ExchangeOptions) {
+    this.#world = world;
+    this.#worker = worker;
+    this.#chooser = world.choosers[worker] as Chooser;
+    const lines = [...(options.headers ?? [])];
+    if (options.cookie !== undefined) lines.push(`Cookie: ${options.cookie}`);
+    const { buffer, head } = requestOf(lines);
+    const { clock } = world;
+    const address = options.address ?? '192.0.2.1';
+    this.#chooser.identify(this.plan, buffer, head, address, clock.nowMs(), clock.wallMs(), this.affinity);
+    buffer.fill(0); // whoever needs a value after the event must have copied it
+  }
+
+  get plan(): PoolPlan {
+    return this.#world.plans[this.#worker] as PoolPlan;
+  }
+
+  /** choose and commit; the server's name, null when there is none. */
+  attempt(): string | null {
+    const { clock } = this.#world;
+    this.slot = this.#chooser.choose(this.plan, this.affinity, this.tried, clock.nowMs());
+    if (this.slot === -1) return null;
+    this.commit();
+    return this.#world.nameOf(this.slot);
+  }
+
+  choose(): number {
+    this.slot = this.#chooser.choose(this.plan, this.affinity, this.tried, this.#world.clock.nowMs());
+    return this.slot;
+  }
+
+  commit(): void {
+    const { clock } = this.#world;
+    this.#chooser.commit(this.plan, this.affinity, this.slot, clock.nowMs(), clock.wallMs());
+  }
+
+  answer(headers: readonly string[] = [], isSecure = false): string {
+    const { buffer, head } = responseOf(headers);
+    const { clock } = this.#world;
+    this.setCookie = this.#chooser.answered(
+      this.plan,
+      this.affinity,
+      this.slot,
+      buffer,
+      head,
+      clock.nowMs(),
+      clock.wallMs(),
+      isSecure,
+    );
+    return this.setCookie;
+  }
+
+  finish(): Outcome {
+    const { affinity } = this;
+    this.#chooser.finish(this.plan, affinity, this.#world.clock.nowMs());
+    this.#chooser.finish(this.plan, affinity, this.#world.clock.nowMs());
+    return {
+      server: this.slot === -1 ? null : this.#world.nameOf(this.slot),
+      failure: affinity.failure,
+      verdict: AFFINITY_VERDICTS[affinity.verdict] as AffinityVerdict,
+      moveReason: affinity.moveReason === -1 ? null : (MOVE_REASONS[affinity.moveReason] as MoveReason),
+      setCookie: this.setCookie,
+    };
+  }
+}
+
+export function requestOf(
+  headers: readonly string[],
+  target = '/',
+  host = 'shop.example',
+): { buffer: Buffer; head: RequestHead } {
+  const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
+  const buffer = Buffer.from(text, 'latin1');
+  const head = new RequestHead();
+  const end = parseRequestHead(buffer, 0, buffer.length, LIMITS, head);
+  if (end !== buffer.length) throw new Error(`the test's own request is refused: ${end} ${text}`);
+  return { buffer, head };
+}
+
+export function responseOf(headers: readonly string[]): { buffer: Buffer; head: ResponseHead } {
+  const lines = headers.map((line) => `${line}\r\n`).join('');
+  const buffer = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${lines}\r\n`, 'latin1');
+  const head = new ResponseHead();
+  const end = parseResponseHead(buffer, 0, buffer.length, LIMITS, false, head);
+  if (end !== buffer.length) throw new Error(`the test's own response is refused: ${end}`);
+  return { buffer, head };
+}
+
+/** `name=value` of a Set-Cookie value: what a browser would send back. */
+export function cookiePair(setCookie: string): string {
+  return setCookie.split(';')[0] as string;
+}
+
+/** Pearson's statistic against expected counts in proportion to `weights`. */
+export function chiSquare(
+  counts: readonly number[],
+  weights: readonly number[] = counts.map(() => 1),
+): number {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const weightSum = weights.reduce((sum, weight) => sum + weight, 0);
+  return counts.reduce((sum, count, index) => {
+    const expected = (total * (weights[index] as number)) / weightSum;
+    return sum + (count - expected) ** 2 / expected;
+  }, 0);
+}
+
+/** 99.9 % points of chi-square by degrees of freedom (SESSIONS section 2.3). */
+export const CHI_SQUARE_999: Readonly<Record<number, number>> = {
+  1: 10.83,
+  2: 13.8,
+  3: 16.3,
+  4: 18.5,
+  7: 24.3,
+  9: 27.9,
+};

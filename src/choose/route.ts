@@ -1,0 +1,96 @@
+// Which pool a request belongs to: by host and path prefix, the first route that matches.
+//
+// The path is matched as it was written, byte by byte: nothing is decoded and no dot segment resolved, so "/%61pi",
+// "/api%2fx" and "/x/../api" are not under "/api". What is routed is exactly what is sent upstream, and a route
+// is not an access rule: whoever guards a path must do it where the path is interpreted.
+
+import type { RouteConfig } from '../config/model.ts';
+import { COLON, DOT, LOWER, SLASH } from '../http1/bytes.ts';
+import type { RequestHead } from '../http1/message.ts';
+import type { Revision } from '../shared/revision.ts';
+import type { PoolPlan } from './plan.ts';
+
+const QUESTION_MARK = 0x3f;
+const BRACKET_OPEN = 0x5b;
+const BRACKET_CLOSE = 0x5d;
+
+interface Route {
+  /** Lower case, without the wildcard's star: then it begins with a dot. Empty: any host. */
+  readonly host: Uint8Array;
+  readonly isWildcard: boolean;
+  /** Without a slash at its end. Empty: any path. */
+  readonly path: Uint8Array;
+  readonly plan: PoolPlan;
+}
+
+export class Router {
+  readonly #routes: readonly Route[];
+  /** The pool of all requests, when there are no routes. */
+  readonly #only: PoolPlan | null;
+
+  /** `plans`: one per pool of the revision, in any order; routes to pools without a plan match nothing. */
+  constructor(revision: Revision, plans: readonly PoolPlan[]) {
+    const { routes } = revision.config;
+    this.#routes = routes.flatMap((route) => {
+      const plan = plans.find((candidate) => candidate.config.name === route.pool);
+      return plan === undefined ? [] : [compileRoute(route, plan)];
+    });
+    this.#only = routes.length === 0 ? (plans[0] ?? null) : null;
+  }
+
+  /** The pool's plan; null when no route matches. O(routes), allocates nothing. */
+  route(buffer: Buffer, head: RequestHead): PoolPlan | null {
+    if (this.#only !== null) return this.#only;
+    const hostEnd = endOfName(buffer, head.hostBegin, head.hostEnd);
+    for (const route of this.#routes) {
+      if (!matchesHost(route, buffer, head.hostBegin, hostEnd)) continue;
+      if (matchesPath(route.path, buffer, head.pathBegin, head.pathEnd)) return route.plan;
+    }
+    return null;
+  }
+}
+
+function compileRoute(route: RouteConfig, plan: PoolPlan): Route {
+  const host = route.host ?? '';
+  const isWildcard = host.startsWith('*.');
+  return {
+    host: Buffer.from(isWildcard ? host.slice(1) : host, 'latin1'),
+    isWildcard,
+    path: Buffer.from((route.path ?? '').replace(/\/+$/, ''), 'latin1'),
+    plan,
+  };
+}
+
+/** End of the host's name: before a port, and before the dot that a fully qualified name may end with. */
+function endOfName(buffer: Buffer, begin: number, end: number): number {
+  let position = begin;
+  if (buffer[begin] === BRACKET_OPEN) {
+    while (position < end && buffer[position] !== BRACKET_CLOSE) position += 1;
+    return Math.min(position + 1, end);
+  }
+  while (position < end && buffer[position] !== COLON) position += 1;
+  return position > begin + 1 && buffer[position - 1] === DOT ? position - 1 : position;
+}
+
+/** A wildcard stands for one label or more, never for none. */
+function matchesHost(route: Route, buffer: Buffer, begin: number, end: number): boolean {
+  const { host } = route;
+  if (host.length === 0) return true;
+  const surplus = end - begin - host.length;
+  if (route.isWildcard ? surplus < 1 : surplus !== 0) return false;
+  const nameBegin = begin + surplus;
+  for (let at = 0; at < host.length; at += 1) {
+    if (LOWER[buffer[nameBegin + at] as number] !== host[at]) return false;
+  }
+  return true;
+}
+
+/** The prefix ends where a segment ends. A target without a path (absolute-form) counts as "/". */
+function matchesPath(path: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
+  const { length } = path;
+  if (length === 0) return true;
+  if (end - begin < length) return false;
+  for (let at = 0; at < length; at += 1) if (buffer[begin + at] !== path[at]) return false;
+  const next = begin + length;
+  return next === end || buffer[next] === SLASH || buffer[next] === QUESTION_MARK;
+}

@@ -1,6 +1,6 @@
 // The Connection field: its options as flags, and the lines it names for removal (RFC 9110 section 7.6.1).
 
-import { COMMA, EQUALS, equalsIgnoreCase, LF, LOWER, skipBlank, skipToken } from './bytes.ts';
+import { COMMA, EQUALS, equalsIgnoreCase, LF, LOWER, skipBlank, skipToken, trimBlank } from './bytes.ts';
 import { FIELD_NAMES } from './field-names.ts';
 import { Field, type FieldLines, NOT_WATCHED, Refusal } from './message.ts';
 
@@ -69,7 +69,7 @@ export function recordConnectionNamed(
     } else {
       const nameEnd = skipToken(buffer, position, lineEnd);
       if (names.has(lowerText(buffer, position, nameEnd))) {
-        insertLine(lines, next, position, nameEnd + 1, lineEnd);
+        insertLine(buffer, lines, next, position, nameEnd, lineEnd);
         next += 1;
       }
     }
@@ -108,24 +108,26 @@ function isRemovable(name: string): boolean {
   return !(Object.hasOwn(FIELD_NAMES, name) || PROTECTED.has(name) || name.startsWith('x-forwarded-'));
 }
 
-function insertLine(lines: FieldLines, at: number, begin: number, valueBegin: number, end: number): void {
-  const count = lines.count;
-  for (const column of [
-    lines.field,
-    lines.lineBegin,
-    lines.valueBegin,
-    lines.valueEnd,
-    lines.lineEnd,
-    lines.watchedIndex,
-  ]) {
+/** Makes room at that index and records the line there, so that the lines stay in the order of the bytes. */
+function insertLine(
+  buffer: Buffer,
+  lines: FieldLines,
+  at: number,
+  begin: number,
+  nameEnd: number,
+  end: number,
+): void {
+  const { field, lineBegin, valueBegin, valueEnd, lineEnd, watchedIndex, count } = lines;
+  for (const column of [field, lineBegin, valueBegin, valueEnd, lineEnd, watchedIndex]) {
     column.copyWithin(at + 1, at, count);
   }
-  lines.field[at] = Field.connectionNamed;
-  lines.lineBegin[at] = begin;
-  lines.valueBegin[at] = valueBegin;
-  lines.valueEnd[at] = end - 2;
-  lines.lineEnd[at] = end;
-  lines.watchedIndex[at] = NOT_WATCHED;
+  const value = skipBlank(buffer, nameEnd + 1, end - 2);
+  field[at] = Field.connectionNamed;
+  lineBegin[at] = begin;
+  valueBegin[at] = value;
+  valueEnd[at] = trimBlank(buffer, value, end - 2);
+  lineEnd[at] = end;
+  watchedIndex[at] = NOT_WATCHED;
   lines.count = count + 1;
 }
 

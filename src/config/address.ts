@@ -106,7 +106,7 @@ function refuseRest(authority: string, rest: string): string | null {
 }
 
 function hint(text: string): string {
-  return /^[\w.-]+(:\d+)?$/.test(text) ? `, did you mean "http://${text}"?` : '';
+  return /^[\w.-]+(:\d+)?$/.test(text) && /\D/.test(text) ? `, did you mean "http://${text}"?` : '';
 }
 
 function isHost(text: string): boolean {

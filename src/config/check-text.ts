@@ -2,7 +2,7 @@
 
 const TEXT_LENGTH_MAX = 1_024;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-const NAME = /^[A-Za-z0-9_][A-Za-z0-9._:[\]-]{0,127}$/;
+const NAME = /^(\[[0-9A-Fa-f:.]{2,45}\]:\d{1,5}|[A-Za-z0-9_][A-Za-z0-9._:-]{0,127})$/;
 
 /** RFC 6265: a cookie name is a token. */
 export function checkCookieName(value: string): string | null {
@@ -25,7 +25,7 @@ export function checkHeaderName(value: string): string | null {
     : null;
 }
 
-/** Pool and server names stand in URLs, commands and metric labels. */
+/** Pool and server names stand in URLs, commands (POOL/SERVER) and metric labels; `[::1]:80` is a name by default. */
 export function checkName(value: string): string | null {
   return NAME.test(value)
     ? null

@@ -26,24 +26,29 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
 }
 
 function checkListeners(written: Written, remarks: Remarks): void {
-  const first = new Map<string, number>();
-  const list = listeners(written.listen);
-  for (const [index, listener] of list.entries()) {
-    const { host, port, address } = listener.address;
-    const key = formatHostPort({ host, port });
+  const first = new Map<string, Path>();
+  const adminKey = written.admin === 'off' ? null : formatHostPort(written.admin.address);
+  for (const [index, { address }] of listeners(written.listen).entries()) {
+    if (address.port === 0) continue;
+    const key = formatHostPort(address);
+    const path: Path = Array.isArray(written.listen) ? ['listen', index, 'address'] : ['listen', 'address'];
     const earlier = first.get(key);
-    if (port !== 0 && earlier !== undefined) {
+    if (earlier !== undefined) {
+      remarks.clash(
+        path,
+        earlier,
+        `address "${address.address}" is already taken by the listener in line {line}`,
+      );
+    } else {
+      first.set(key, path);
+    }
+    if (key === adminKey) {
       remarks.error(
-        ['listen', index, 'address'],
-        `address "${address}" is already taken by listener ${earlier + 1} of the list`,
+        path,
+        `address "${address.address}" is the one of the admin server, give one of them another port`,
+        [['admin']],
       );
     }
-    if (earlier === undefined) first.set(key, index);
-  }
-  if (written.admin === 'off') return;
-  const { host, port, address } = written.admin.address;
-  if (port !== 0 && first.has(formatHostPort({ host, port }))) {
-    remarks.error(['admin', 'address'], `address "${address}" is already taken by a listener`, [['listen']]);
   }
 }
 
@@ -73,23 +78,31 @@ function checkRoutes(written: Written, poolNames: readonly string[], remarks: Re
     return;
   }
   const known = new Set(poolNames);
-  const first = new Map<string, number>();
-  for (const [index, route] of written.routes.entries()) {
-    if (!known.has(route.pool)) {
-      const nearest = didYouMean(route.pool, poolNames);
-      const list =
-        nearest === '' && poolNames.length > 0
-          ? `, pools are: ${poolNames.slice(0, 20).join(', ')}`
-          : nearest;
-      remarks.error(['routes', index, 'pool'], `there is no pool "${route.pool}"${list}`);
-    }
-    const key = `${route.host?.toLowerCase() ?? ''} ${route.path?.replace(/\/$/, '') ?? ''}`;
-    const earlier = first.get(key) ?? first.get(' ');
-    if (earlier === undefined) first.set(key, index);
+  for (const [index, { pool }] of written.routes.entries()) {
+    if (known.has(pool)) continue;
+    const nearest = didYouMean(pool, poolNames);
+    const list =
+      nearest === '' && poolNames.length > 0 ? `, pools are: ${poolNames.slice(0, 20).join(', ')}` : nearest;
+    remarks.error(['routes', index, 'pool'], `there is no pool "${pool}"${list}`);
+  }
+  checkHiddenRoutes(written.routes, remarks);
+}
+
+/** The plain cases of a route behind one that matches all of it: same or any host, same or any path. */
+function checkHiddenRoutes(routes: NonNullable<Written['routes']>, remarks: Remarks): void {
+  const first = new Map<string, Path>();
+  for (const [index, route] of routes.entries()) {
+    const host = route.host?.toLowerCase() ?? '';
+    const routePath = route.path?.replace(/\/$/, '') ?? '';
+    const wider = [`${host} ${routePath}`, `${host} `, ` ${routePath}`, ' '];
+    const earlier = wider.map((key) => first.get(key)).find((path) => path !== undefined);
+    const path: Path = ['routes', index];
+    if (earlier === undefined) first.set(`${host} ${routePath}`, path);
     else
-      remarks.error(
-        ['routes', index],
-        `this route is never reached, route ${earlier + 1} of the list matches all of it first`,
+      remarks.warningClash(
+        path,
+        earlier,
+        'this route is never reached, the one in line {line} matches all of it first',
       );
   }
 }
@@ -136,20 +149,18 @@ function unusedStatus(at: Path, status: readonly (readonly number[])[]): readonl
 }
 
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
-  const first = new Map<string, number>();
-  for (const [index, server] of servers(pool.servers).entries()) {
-    const path = [...at, 'servers', index, ...(server.isNameWritten ? ['name'] : [])];
-    const earlier = first.get(server.name);
-    if (earlier === undefined) first.set(server.name, index);
-    else if (server.isNameWritten)
-      remarks.error(
-        path,
-        `server name "${server.name}" is already taken by server ${earlier + 1} of the list`,
-      );
+  const first = new Map<string, Path>();
+  for (const [index, { name, isNameWritten }] of servers(pool.servers).entries()) {
+    const path: Path = [...at, 'servers', index, ...(isNameWritten ? ['name'] : [])];
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, path);
+    else if (isNameWritten)
+      remarks.clash(path, earlier, `server name "${name}" is already taken in line {line}`);
     else
-      remarks.error(
+      remarks.clash(
         path,
-        `server "${server.name}" is already in the list, as server ${earlier + 1}; give one of them a "name"`,
+        earlier,
+        `server "${name}" is already in the list, in line {line}; give one of them a "name"`,
       );
   }
 }

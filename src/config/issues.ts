@@ -83,7 +83,9 @@ function branch(branches: readonly (readonly Issue[])[], written: Tree | undefin
     [];
   const first = words[0];
   if (first === undefined) return branches[0] ?? [];
-  return [{ ...first, message: first.message.replace(/^must be /, 'must be a mapping of keys or ') }];
+  const isOneOfMany = /^must be [^"]* or /.test(first.message);
+  const opening = `must be a mapping of keys${isOneOfMany ? ', ' : ' or '}`;
+  return [{ ...first, message: first.message.replace(/^must be /, opening) }];
 }
 
 /** The value as a whole was of the wrong shape for this form. */

@@ -5,11 +5,22 @@ import { buildConfig } from './build.ts';
 import { crossCheck } from './cross-checks.ts';
 import { type Finding, findings } from './issues.ts';
 import type { HoldfastConfig } from './model.ts';
-import { type Problem, sortProblems } from './problem.ts';
+import { type Place, type Problem, sortProblems } from './problem.ts';
 import type { Remark } from './remarks.ts';
 import { configSchema, type Written } from './schema.ts';
 import { readSource, type SourceOptions } from './source.ts';
-import { find, keyPlace, type Path, pathText, prune, type Tree, toPlain, valuePlace } from './tree.ts';
+import {
+  brokenPaths,
+  find,
+  keyPlace,
+  type Path,
+  pathText,
+  prune,
+  type Tree,
+  toPlain,
+  valuePlace,
+  writtenPath,
+} from './tree.ts';
 
 export type { Problem, SourceOptions };
 
@@ -29,59 +40,77 @@ const PRUNE_ROUNDS_MAX = 12;
 export function loadConfig(text: string, options: SourceOptions): Loaded {
   const { tree, problems } = readSource(text, options);
   if (tree === null) return { config: null, problems, warnings: [] };
-  const { written, found } = readSchema(tree);
-  const remarks = written === null ? [] : relevant(crossCheck(written, poolNames(tree)), found);
-  const all = [
+  const broken = brokenPaths(tree).map(pathText);
+  const { written, rest, found } = readSchema(tree);
+  const remarks = written === null ? [] : relevant(crossCheck(written, poolNames(tree)), rest, found, broken);
+  const toProblem = (remark: Remark) => ({ file: options.file, ...placed(remark, rest) });
+  const errors = [
     ...problems,
-    ...found.map(({ place, message }) => ({ file: options.file, ...place, message })),
+    ...found
+      .filter(({ path }) => !broken.includes(pathText(path)))
+      .map(({ place, message }) => ({ file: options.file, ...place, message })),
+    ...remarks.filter(({ severity }) => severity === 'error').map(toProblem),
   ];
-  all.push(...ofSeverity('error', remarks, tree, options.file));
-  const warnings = sortProblems(ofSeverity('warning', remarks, tree, options.file));
-  const isGood = all.length === 0 && written !== null;
-  return { config: isGood ? buildConfig(written) : null, problems: sortProblems(all), warnings };
+  const warnings = remarks.filter(({ severity }) => severity === 'warning').map(toProblem);
+  const isGood = errors.length === 0 && written !== null;
+  return {
+    config: isGood ? buildConfig(written) : null,
+    problems: sortProblems(errors),
+    warnings: sortProblems(warnings),
+  };
+}
+
+interface SchemaReading {
+  /** Null when so much is wrong that nothing is left to check. */
+  readonly written: Written | null;
+  /** The tree `written` was made of. */
+  readonly rest: Tree;
+  /** What was wrong with the whole tree. */
+  readonly found: readonly Finding[];
 }
 
 /** What the schema makes of the tree; where parts are wrong, of the rest, so that the rest is checked too. */
-function readSchema(tree: Tree): { written: Written | null; found: readonly Finding[] } {
+function readSchema(tree: Tree): SchemaReading {
   let found: readonly Finding[] | null = null;
-  let rest: Tree | null = tree;
-  for (let round = 0; round < PRUNE_ROUNDS_MAX && rest !== null; round += 1) {
+  let rest = tree;
+  for (let round = 0; round < PRUNE_ROUNDS_MAX; round += 1) {
     const result = configSchema.safeParse(toPlain(rest));
-    if (result.success) return { written: result.data, found: found ?? [] };
+    if (result.success) return { written: result.data, rest, found: found ?? [] };
     const here = findings(result.error.issues, rest, allowedKeys);
     found ??= here;
-    rest = prune(
-      rest,
-      here.map(({ path }) => path),
-    );
+    const paths = here.map(({ path }) => path);
+    const pruned = prune(rest, paths);
+    if (pruned === null) break;
+    rest = pruned;
   }
-  return { written: null, found: found ?? [] };
+  return { written: null, rest: tree, found: found ?? [] };
 }
 
 /** Remarks that rest on something already reported would only confuse. */
-function relevant(remarks: readonly Remark[], found: readonly Finding[]): readonly Remark[] {
-  const wrong = found.map(({ path }) => pathText(path));
-  const isWrong = (path: Path) =>
-    wrong.some(
-      (text) =>
-        `${pathText(path)}\u0000`.startsWith(`${text}\u0000`) || text.startsWith(`${pathText(path)}\u0000`),
-    );
-  return remarks.filter(({ involves }) => !involves.some(isWrong));
+function relevant(
+  remarks: readonly Remark[],
+  rest: Tree,
+  found: readonly Finding[],
+  broken: readonly string[],
+): readonly Remark[] {
+  const wrong = [...found.map(({ path }) => pathText(path)), ...broken];
+  const isWrong = (path: Path) => {
+    const text = pathText(writtenPath(rest, path));
+    return wrong.some((other) => isWithin(text, other) || isWithin(other, text));
+  };
+  return remarks.filter(
+    ({ path, involves }) => !involves.some(isWrong) && !broken.includes(pathText(writtenPath(rest, path))),
+  );
 }
 
-function ofSeverity(
-  severity: Remark['severity'],
-  remarks: readonly Remark[],
-  tree: Tree,
-  file: string,
-): readonly Problem[] {
-  return remarks
-    .filter((remark) => remark.severity === severity)
-    .map(({ path, at, message }) => ({
-      file,
-      ...(at === 'key' ? keyPlace(tree, path) : valuePlace(tree, path)),
-      message,
-    }));
+function isWithin(inner: string, outer: string): boolean {
+  return inner === outer || inner.startsWith(`${outer}\u0000`);
+}
+
+function placed({ path, at, message, other }: Remark, rest: Tree): Place & { readonly message: string } {
+  const place = at === 'key' ? keyPlace(rest, path) : valuePlace(rest, path);
+  if (other === undefined) return { ...place, message };
+  return { ...place, message: message.replace('{line}', String(valuePlace(rest, other).line)) };
 }
 
 function poolNames(tree: Tree): readonly string[] {

@@ -5,7 +5,7 @@ export const SECTION_NOTES: Readonly<Record<string, string>> = {
   'listen[]': `Two listeners must not have the same address, unless the port is 0. \`:8080\` is every IPv4 address; \`[::]:8080\` is every
 IPv6 and, on most systems, IPv4 address.`,
   'routes[]': `Routes are tried from the top; the first whose host and path both match wins. With more than one pool, routes are
-required, and a route that an earlier one hides completely is an error. A request that no route matches is answered with 404.`,
+required, and a route that an earlier one hides completely is a warning. A request that no route matches is answered with 404.`,
   admin: `Without a token anyone who can connect may change server modes. An address that other machines can reach
 therefore requires a token.`,
   'pools.NAME': `A name has letters, digits and \`. _ : -\`. It stands in commands (\`holdfast drain shop/a\`), metrics and pages.`,
@@ -79,7 +79,7 @@ Editors with a YAML language server complete and check keys when the file begins
 \`\${NAME}\` in a value is replaced by the environment variable, also inside longer text. \`\${NAME:-default}\` gives a default, which
 also stands in for an empty variable. A variable that is missing without a default is an error. \`$\${\` stands for the two
 characters \`\${\`. Keys are never replaced, and what a variable contains is text, never YAML. Where a number or a boolean is
-expected, its text is read as one: \`threads: \${THREADS:-4}\`.
+expected, its text is read as one: \`threads: \${THREADS:-4}\`. Within \`{ }\` and \`[ ]\` YAML wants quotes: \`{ weight: "\${WEIGHT}" }\`.
 
 ## Keys`;
 

@@ -44,7 +44,7 @@ export interface StickyConfig {
   readonly cookie: string;
   /** Who sets `cookie`. The balancer mints values only for cookies of its own. */
   readonly cookieOwner: 'balancer' | 'application';
-  /** Lower case; null when the mode reads no header. */
+  /** Lower case; null when the mode reads no header. With learn exactly one is read: the header, or `cookie` when it is null. */
   readonly header: string | null;
   /** Empty: main makes one at start (and keeps it beside sessions.file when there is one). */
   readonly secret: string;

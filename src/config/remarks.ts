@@ -7,7 +7,9 @@ export interface Remark {
   /** What the remark points at. */
   readonly path: Path;
   readonly at: 'key' | 'value';
+  /** `{line}` stands for the line of `other`. */
   readonly message: string;
+  readonly other?: Path;
   /** Other values it rests on: when one of those was wrong already, the remark is dropped. */
   readonly involves: readonly Path[];
 }
@@ -30,5 +32,14 @@ export class Remarks {
 
   warningAtKey(path: Path, message: string, involves: readonly Path[] = []): void {
     this.list.push({ severity: 'warning', path, at: 'key', message, involves });
+  }
+
+  /** An error that names another place, which must be right for it to make sense. */
+  clash(path: Path, other: Path, message: string): void {
+    this.list.push({ severity: 'error', path, at: 'value', message, other, involves: [path, other] });
+  }
+
+  warningClash(path: Path, other: Path, message: string): void {
+    this.list.push({ severity: 'warning', path, at: 'value', message, other, involves: [path, other] });
   }
 }

@@ -100,7 +100,9 @@ const admin = z.strictObject({
 
 const accessLog = z.strictObject({
   format: choice(['json']).prefault('json').describe('one JSON object per line'),
-  sample: decimal(0, 1).prefault(1).describe('share of requests that are logged: 1 = all, 0.01 = one in a hundred'),
+  sample: decimal(0, 1)
+    .prefault(1)
+    .describe('share of requests that are logged: 1 = all, 0.01 = one in a hundred'),
 });
 
 const sessions = z.strictObject({

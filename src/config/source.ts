@@ -10,7 +10,9 @@ import {
   type ParsedNode,
   parseDocument,
   Scalar,
+  type YAMLError,
   type YAMLMap,
+  type YAMLWarning,
 } from 'yaml';
 import { type Place, type Problem, sortProblems } from './problem.ts';
 import { substitute } from './substitute.ts';
@@ -18,6 +20,8 @@ import type { Tree, TreeEntry } from './tree.ts';
 
 /** A configuration is written by people; a larger one is a mistake. */
 export const TEXT_LENGTH_MAX = 4 * 1024 * 1024;
+/** How far around an error its cause is looked for. */
+const NEAR_LENGTH = 120;
 const DEPTH_MAX = 32;
 /** Values after aliases are expanded, so that nine lines of aliases to aliases cannot fill the memory. */
 const VALUES_MAX = 200_000;
@@ -84,17 +88,34 @@ class SourceReader {
         lineCounter: this.lines,
         prettyErrors: false,
         uniqueKeys: false,
-        logLevel: 'silent',
+        logLevel: 'error',
         version: '1.2',
       });
-      for (const error of [...document.errors, ...document.warnings])
-        this.fail(error.pos[0], syntaxMessage(error));
+      this.failSyntax([...document.errors, ...document.warnings]);
       return document.contents;
     } catch (error) {
       // the library recurses; nothing else it throws on text is known
       if (!(error instanceof RangeError)) throw error;
       return this.fail(0, 'the file is nested too deeply to be read');
     }
+  }
+
+  /** One slip makes the parser stumble several times; the first of a line tells. */
+  private failSyntax(errors: readonly (YAMLError | YAMLWarning)[]): void {
+    const seen = new Set<number>();
+    for (const error of errors) {
+      const [offset] = error.pos;
+      const { line } = this.place(offset);
+      if (!seen.has(line)) this.fail(offset, `${syntaxMessage(error)}${this.substitutionHint(offset)}`);
+      seen.add(line);
+    }
+  }
+
+  /** `{ name: ${NAME} }` ends at the first brace for YAML. */
+  private substitutionHint(offset: number): string {
+    const begin = Math.max(this.text.lastIndexOf('\n', offset - 1) + 1, offset - NEAR_LENGTH);
+    const [line = ''] = this.text.slice(begin, offset + NEAR_LENGTH).split('\n');
+    return /[[{,:]\s*[^"'\s]*\$\{/.test(line) ? '; within { } and [ ] put quotes around a substitution' : '';
   }
 
   private tree(node: Node, depth: number): Tree {
@@ -108,20 +129,23 @@ class SourceReader {
       const target = this.anchors.get(node.source);
       if (target !== undefined) return this.tree(target, depth + 1);
       this.fail(offset, `alias *${node.source} has no anchor &${node.source} before it`);
-      return { kind: 'scalar', place: this.place(offset), value: null };
+      return { kind: 'scalar', place: this.place(offset), value: null, isBroken: true };
     }
     const anchor = 'anchor' in node && typeof node.anchor === 'string' ? node.anchor : undefined;
     if (anchor !== undefined) this.anchors.set(anchor, node);
     const place = this.place(offset);
     if (isMap(node)) return { kind: 'map', place, entries: this.entries(node, depth) };
-    if (isSeq(node))
-      return { kind: 'list', place, items: node.items.map((item) => this.item(item, offset, depth)) };
-    return { kind: 'scalar', place, value: isScalar(node) ? this.scalar(node, offset) : null };
+    if (isSeq(node)) {
+      const items = node.items.map((item) => this.item(item, offset, depth));
+      return { kind: 'list', place, items, writtenAt: items.map((_, index) => index) };
+    }
+    if (isScalar(node)) return this.scalar(node, offset, place);
+    return { kind: 'scalar', place, value: null, isBroken: false };
   }
 
   private item(item: unknown, offset: number, depth: number): Tree {
     if (isNode(item)) return this.tree(item, depth + 1);
-    return { kind: 'scalar', place: this.place(offset), value: null };
+    return { kind: 'scalar', place: this.place(offset), value: null, isBroken: false };
   }
 
   private entries(map: YAMLMap, depth: number): ReadonlyMap<string, TreeEntry> {
@@ -138,7 +162,7 @@ class SourceReader {
         typeof pair.key.value === 'string' ? pair.key.value : (pair.key.source ?? String(pair.key.value));
       const tree: Tree = isNode(pair.value)
         ? this.tree(pair.value, depth + 1)
-        : { kind: 'scalar', place: key, value: null };
+        : { kind: 'scalar', place: key, value: null, isBroken: false };
       const earlier = entries.get(name);
       if (name === '<<' && pair.key.type === Scalar.PLAIN) {
         this.merge(tree, merged);
@@ -170,16 +194,16 @@ class SourceReader {
     }
   }
 
-  private scalar(node: Scalar, offset: number): unknown {
-    if (typeof node.value !== 'string') return node.value;
+  private scalar(node: Scalar, offset: number, place: Place): Tree {
+    if (typeof node.value !== 'string') return { kind: 'scalar', place, value: node.value, isBroken: false };
     const { text, problems } = substitute(node.value, this.options.env);
     let from = offset;
     for (const problem of problems) {
-      from = this.sourceOffset(node.value.slice(problem.offset, problem.offset + 8), from, node);
+      from = this.sourceOffset(problem.written, from, node);
       this.fail(from, problem.message);
-      from += 2;
+      from += problem.written.length;
     }
-    return text;
+    return { kind: 'scalar', place, value: text, isBroken: problems.length > 0 };
   }
 
   /** Escapes and folding move characters, so the place is looked up in the source itself. */
@@ -216,6 +240,8 @@ function describe(node: Node): string {
 function syntaxMessage(error: { readonly code: string; readonly message: string }): string {
   if (error.code === 'TAB_AS_INDENT') return 'a tab is used for indentation, YAML allows only spaces';
   if (error.code === 'MULTIPLE_DOCS') return 'the file holds more than one document ("---"), expected one';
+  // the parser recurses, and turns the overflow into an error of its own
+  if (error.message.includes('call stack')) return 'values are nested too deeply to be read';
   const [firstLine = 'not valid YAML'] = error.message.split('\n');
   return `not valid YAML: ${firstLine.charAt(0).toLowerCase()}${firstLine.slice(1)}`;
 }

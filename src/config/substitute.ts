@@ -1,8 +1,8 @@
 // `${NAME}` and `${NAME:-default}` inside a scalar; `$${` stands for a literal `${`.
 
 export interface SubstitutionProblem {
-  /** The text to point at, as it stands in the source; the first match from `offset` on. */
-  readonly offset: number;
+  /** The text to point at, as it stands in the source. */
+  readonly written: string;
   readonly message: string;
 }
 
@@ -29,13 +29,14 @@ export function substitute(text: string, env: Readonly<Record<string, string | u
     const close = text.indexOf('}', dollar);
     if (close < 0) {
       problems.push({
-        offset: dollar,
+        written: '${',
         message: 'the substitution "${" is not closed, write $${ for the two characters themselves',
       });
       return { text: result, problems };
     }
     const outcome = expand(text.slice(dollar + 2, close), env);
-    if ('message' in outcome) problems.push({ offset: dollar, message: outcome.message });
+    if ('message' in outcome)
+      problems.push({ written: text.slice(dollar, close + 1), message: outcome.message });
     else result += outcome.value;
     at = close + 1;
   }

@@ -11,8 +11,20 @@ export interface TreeEntry {
 }
 
 export type Tree =
-  | { readonly kind: 'scalar'; readonly place: Place; readonly value: unknown }
-  | { readonly kind: 'list'; readonly place: Place; readonly items: readonly Tree[] }
+  | {
+      readonly kind: 'scalar';
+      readonly place: Place;
+      readonly value: unknown;
+      /** What was written could not be read and has been reported; the value is a stand-in. */
+      readonly isBroken: boolean;
+    }
+  | {
+      readonly kind: 'list';
+      readonly place: Place;
+      readonly items: readonly Tree[];
+      /** Index of each item in the list as it was written; pruning leaves gaps. */
+      readonly writtenAt: readonly number[];
+    }
   | { readonly kind: 'map'; readonly place: Place; readonly entries: ReadonlyMap<string, TreeEntry> };
 
 /** Plain objects and arrays, the form the schema reads. */
@@ -57,6 +69,23 @@ export function prune(tree: Tree, paths: readonly Path[]): Tree | null {
   return pruneAt(tree, [], doomed);
 }
 
+/** The path in the whole tree of what has `path` in a pruned one. */
+export function writtenPath(pruned: Tree, path: Path): Path {
+  let at: Tree | undefined = pruned;
+  return path.map((part) => {
+    const written = at?.kind === 'list' && typeof part === 'number' ? (at.writtenAt[part] ?? part) : part;
+    at = at === undefined ? undefined : child(at, part);
+    return written;
+  });
+}
+
+/** The paths of all values that could not be read. */
+export function brokenPaths(tree: Tree, path: Path = []): readonly Path[] {
+  if (tree.kind === 'scalar') return tree.isBroken ? [path] : [];
+  if (tree.kind === 'list') return tree.items.flatMap((item, index) => brokenPaths(item, [...path, index]));
+  return Array.from(tree.entries).flatMap(([key, entry]) => brokenPaths(entry.tree, [...path, key]));
+}
+
 /** One string per path, for sets. */
 export function pathText(path: Path): string {
   return path.join('\u0000');
@@ -70,8 +99,15 @@ function pruneAt(tree: Tree, path: Path, doomed: ReadonlySet<string>): Tree | nu
   if (doomed.has(pathText(path))) return null;
   if (tree.kind === 'scalar') return tree;
   if (tree.kind === 'list') {
-    const kept = tree.items.map((item, index) => pruneAt(item, [...path, index], doomed));
-    return { ...tree, items: kept.filter((item) => item !== null) };
+    const items: Tree[] = [];
+    const writtenAt: number[] = [];
+    for (const [index, item] of tree.items.entries()) {
+      const kept = pruneAt(item, [...path, index], doomed);
+      if (kept === null) continue;
+      items.push(kept);
+      writtenAt.push(tree.writtenAt[index] ?? index);
+    }
+    return { ...tree, items, writtenAt };
   }
   const entries = new Map<string, TreeEntry>();
   for (const [key, entry] of tree.entries) {

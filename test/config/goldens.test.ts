@@ -11,7 +11,8 @@ import { type MarkdownCase, parseCases, replaceOutcomes } from './markdown-cases
 const BAD = new URL('./goldens/bad/', import.meta.url);
 const GOOD = new URL('./goldens/good/', import.meta.url);
 const FILE = 'f.yaml';
-const isUpdate = process.env['UPDATE_GOLDENS'] === '1';
+const { UPDATE_GOLDENS } = process.env;
+const isUpdate = UPDATE_GOLDENS === '1';
 
 function outcomeOf(one: Pick<MarkdownCase, 'yaml' | 'env'>) {
   const { config, problems, warnings } = loadConfig(one.yaml, { file: FILE, env: one.env });
@@ -42,7 +43,10 @@ describe('good', () => {
   for (const name of readdirSync(GOOD).filter((file) => !file.endsWith('.effective.yaml'))) {
     test(name, () => {
       const text = readFileSync(new URL(name, GOOD), 'utf8');
-      const { config, problems, warnings } = outcomeOf({ yaml: text, env: { PORT: '9000', WEIGHT: '3', EMPTY: '' } });
+      const { config, problems, warnings } = outcomeOf({
+        yaml: text,
+        env: { PORT: '9000', WEIGHT: '3', EMPTY: '' },
+      });
       expect({ problems, warnings }).toEqual({ problems: [], warnings: [] });
       if (config === null) throw new Error('no problems, yet no configuration');
       const url = new URL(name.replace('.yaml', '.effective.yaml'), GOOD);

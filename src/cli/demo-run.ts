@@ -1,0 +1,79 @@
+// What `holdfast demo` does: the demo's processes, then a balancer in this process in front of them.
+
+import { loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import { demoBalancerConfig } from '../demo/balancer-config.ts';
+import { ChildFailure } from '../demo/child.ts';
+import { type Demo, startDemo } from '../demo/launch.ts';
+import type { RedisKind } from '../demo/redis-servers.ts';
+import type { Architecture } from '../demo/session-layer.ts';
+import { printWelcome } from '../demo/welcome.ts';
+import { ListenError } from '../run/fleet.ts';
+import { type RunningBalancer, startBalancer, stopSignal } from '../run/foreground.ts';
+import { createLogger } from '../run/logger.ts';
+import { EXIT_FAILED, EXIT_OK } from './exit.ts';
+
+const LOOPBACK = '127.0.0.1';
+
+export interface DemoRunOptions {
+  readonly architecture: Architecture;
+  readonly servers: number;
+  readonly sticky?: string;
+  readonly port: number;
+  readonly adminPort: number;
+  readonly backendPort: number;
+  readonly threads?: number;
+  readonly redis: RedisKind;
+  readonly synchronous?: boolean;
+  readonly denyList?: boolean;
+}
+
+/** Runs until SIGINT or SIGTERM; returns the exit status. Everything started is stopped, whatever happens. */
+export async function runDemo(options: DemoRunOptions): Promise<number> {
+  let demo: Demo | null = null;
+  let running: RunningBalancer | null = null;
+  try {
+    demo = await startDemo({
+      architecture: options.architecture,
+      servers: options.servers,
+      port: options.backendPort,
+      redis: options.redis,
+      replication: options.synchronous === true ? 'sync' : 'async',
+      denyList: options.denyList === true,
+    });
+    running = await startInFront(demo, options);
+    printWelcome({
+      architecture: demo.architecture,
+      backends: demo.backends,
+      balancerUrl: running.listenUrls[0] ?? '',
+      adminUrl: running.adminUrl ?? '',
+    });
+    await stopSignal();
+    return EXIT_OK;
+  } catch (error) {
+    if (!(error instanceof ChildFailure || error instanceof ListenError)) throw error;
+    process.stderr.write(`${error.message}${hintFor(error)}\n`);
+    return EXIT_FAILED;
+  } finally {
+    await running?.stop();
+    await demo?.stop();
+  }
+}
+
+async function startInFront(demo: Demo, options: DemoRunOptions): Promise<RunningBalancer> {
+  const yaml = demoBalancerConfig(demo.backends, {
+    architecture: demo.architecture,
+    listen: `${LOOPBACK}:${options.port}`,
+    admin: `${LOOPBACK}:${options.adminPort}`,
+    ...(options.sticky === undefined ? {} : { sticky: options.sticky }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+  });
+  const { config, problems } = loadConfig(yaml, { file: 'demo.yaml', env: {} });
+  if (config === null) throw new ChildFailure(problems.map(formatProblem).join('\n'));
+  const log = await createLogger('warn');
+  return startBalancer(config, log, null, (line) => process.stdout.write(`${line}\n`));
+}
+
+function hintFor(error: Error): string {
+  return error instanceof ListenError ? ' (--port, --admin-port)' : '';
+}

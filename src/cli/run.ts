@@ -1,0 +1,39 @@
+// `holdfast run`: the balancer in the foreground.
+
+import { type Command, InvalidArgumentError } from 'commander';
+
+interface RunOptions {
+  readonly config: string;
+  readonly threads?: number;
+  readonly logLevel: string;
+}
+
+const NOTES = `
+SIGTERM and SIGINT stop gracefully (a second one at once), SIGHUP reloads the configuration.
+Exit status: 0 stopped as asked, 1 could not start or the configuration is invalid, 2 wrong usage.`;
+
+export function register(program: Command): void {
+  program
+    .command('run')
+    .summary('run the balancer')
+    .description('Run the balancer with a configuration file, in the foreground.')
+    .requiredOption('-c, --config <file>', 'the configuration file')
+    .option('--threads <n>', 'data-plane threads; wins over the configuration', parseThreads)
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .addHelpText('after', NOTES)
+    .action(async (options: RunOptions) => {
+      const { runForeground } = await import('../run/foreground.ts');
+      process.exitCode = await runForeground({
+        configFile: options.config,
+        threads: options.threads ?? null,
+        logLevel: options.logLevel,
+      });
+    });
+}
+
+function parseThreads(text: string): number {
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 1 || threads > 64)
+    throw new InvalidArgumentError('expected 1 to 64.');
+  return threads;
+}

@@ -1,0 +1,126 @@
+// `holdfast check` as a real process: exit status and what goes to which stream.
+
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+
+const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-check-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Outcome {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function holdfast(...args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [LAUNCHER, ...args],
+      { cwd: folder, timeout: 15_000 },
+      (_, out, err) => {
+        resolve({ status: child.exitCode ?? -1, out, err });
+      },
+    );
+  });
+}
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return name;
+}
+
+const GOOD = 'pools:\n  shop:\n    servers: [http://127.0.0.1:3001, http://127.0.0.1:3002]\n';
+
+describe('holdfast check', () => {
+  test('a valid file: one line on standard output, status 0', async () => {
+    const name = file('good.yaml', GOOD);
+    expect(await holdfast('check', '--config', name)).toEqual({
+      status: 0,
+      out: 'good.yaml: valid (listening on 0.0.0.0:8080, 1 route, 1 pool, 2 servers)\n',
+      err: '',
+    });
+  });
+
+  test('an invalid file: every problem on standard error, nothing on standard output, status 1', async () => {
+    const name = file('bad.yaml', `thread: 2\n${GOOD}    polcy: x\n`);
+    expect(await holdfast('check', '-c', name)).toEqual({
+      status: 1,
+      out: '',
+      err:
+        'bad.yaml:1:1: unknown key "thread", did you mean "threads"?\n' +
+        'bad.yaml:5:5: unknown key "polcy" in "shop", did you mean "policy"?\n',
+    });
+  });
+
+  test('warnings go to standard error and leave the status alone', async () => {
+    const name = file('warning.yaml', `trusted: [10.1.0.0/8]\n${GOOD}`);
+    const { status, out, err } = await holdfast('check', '--config', name);
+    expect({ status, err }).toEqual({
+      status: 0,
+      err: 'warning.yaml:1:11: warning: "10.1.0.0/8" has address bits beyond its prefix length, they are ignored\n',
+    });
+    expect(out).toMatch(/^warning.yaml: valid \(/);
+  });
+
+  test('--print gives a file that is valid itself', async () => {
+    const printed = await holdfast('check', '--print', '--config', file('good.yaml', GOOD));
+    expect({ status: printed.status, err: printed.err }).toEqual({ status: 0, err: '' });
+    const again = await holdfast('check', '--print', '--config', file('printed.yaml', printed.out));
+    expect(again.out.replace(/^# .*\n/, '')).toBe(printed.out.replace(/^# .*\n/, ''));
+  });
+
+  test('--print of an invalid file prints only its problems', async () => {
+    const { status, out } = await holdfast('check', '--print', '--config', file('empty.yaml', ''));
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+  });
+
+  test('--schema prints the schema of the repository', async () => {
+    const committed = readFileSync(new URL('../../config/holdfast.schema.json', import.meta.url), 'utf8');
+    expect(await holdfast('check', '--schema')).toEqual({ status: 0, out: committed, err: '' });
+  });
+
+  test('a file that cannot be read is a problem, status 1', async () => {
+    expect(await holdfast('check', '--config', 'nowhere.yaml')).toEqual({
+      status: 1,
+      out: '',
+      err: 'nowhere.yaml: the file does not exist\n',
+    });
+    expect((await holdfast('check', '--config', '.')).err).toBe('.: this is a directory, expected a file\n');
+  });
+});
+
+describe('wrong usage has status 2 and an empty standard output', () => {
+  test.each([
+    [[], /^Usage: holdfast/],
+    [['chekc'], /unknown command 'chekc'\n\(Did you mean check\?\)/],
+    [['check'], /--config FILE is required/],
+    [['check', '--config'], /argument missing/],
+    [['check', '--confg', 'x.yaml'], /unknown option '--confg'\n\(Did you mean --config\?\)/],
+    [['check', 'x.yaml'], /too many arguments/],
+    [['--frobnicate'], /unknown option/],
+  ])('holdfast %j', async (args, message) => {
+    const { status, out, err } = await holdfast(...args);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toMatch(message);
+  });
+});
+
+describe('help and version have status 0 and an empty standard error', () => {
+  test.each([
+    [['--help'], /^Usage: holdfast \[options\] \[command\]/],
+    [['-h'], /^Usage: holdfast/],
+    [['help', 'check'], /^Usage: holdfast check/],
+    [['check', '--help'], /Exit status: 0 valid, 1 invalid, 2 wrong usage/],
+    [['--version'], /^\d+\.\d+\.\d+\n$/],
+  ])('holdfast %j', async (args, message) => {
+    const { status, out, err } = await holdfast(...args);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(out).toMatch(message);
+  });
+});

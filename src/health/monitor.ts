@@ -28,7 +28,7 @@ export interface HealthTransition {
   readonly wallMs: number;
 }
 
-/** The part of a logger that this room uses. */
+/** The part of pino's logger that this room uses. */
 export interface HealthLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

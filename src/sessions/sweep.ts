@@ -20,6 +20,7 @@ import type { SharedState } from '../shared/shared-state.ts';
 import { Counter, END_REASONS, type EndReason, Gauge } from '../shared/stripe.ts';
 import { createTally, NEVER, RATE_SMOOTHING_SECONDS, type SweepTally } from '../shared/sweep-tally.ts';
 import { type HotSession, Hottest } from './hottest.ts';
+import { RequestWindow } from './load.ts';
 
 /** Entries looked at between two looks at the clock: about 0.1 ms. */
 const SLICE_ENTRIES = 8_192;
@@ -69,6 +70,7 @@ export class Sweeper {
   readonly #onPass: (report: SweepReport) => void;
   readonly #tally: SweepTally = createTally(SLICE_ENTRIES);
   readonly #deltaAtBegin = new Int32Array(SLOTS_MAX);
+  readonly #requests = new RequestWindow();
   readonly #poolOf: (SweptPool | undefined)[] = [];
   #pools: readonly SweptPool[] = [];
   /** Next entry to look at; -1 between two passes. */
@@ -98,6 +100,11 @@ export class Sweeper {
   /** How many equally busy sessions would be as uneven as the pool's: (sum of rates)^2 / sum of squares. */
   effectiveSessions(pool: string): number {
     return this.#find(pool)?.effective ?? 0;
+  }
+
+  /** Requests of the slot over about the last minute. */
+  recentRequests(slot: number): number {
+    return this.#requests.recent(slot);
   }
 
   /** Servers and limits are now these. A pass under way begins anew. */
@@ -251,6 +258,10 @@ export class Sweeper {
       pool.report = pool.hottest.report(rate);
       pool.effective = squares > 0 ? (rate * rate) / squares : 0;
     }
+    this.#requests.sample(
+      this.#shared,
+      this.#pools.flatMap((pool) => pool.slots),
+    );
     this.#next = -1;
     const passes = this.#report.passes + 1;
     const { entries } = tally;

@@ -1,0 +1,73 @@
+// The admin server: binds the routes to an address.
+
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import { EventFeed } from './events.ts';
+import { isLoopback } from './guards.ts';
+import { createRoutes } from './routes.ts';
+import type { AdminSource } from './source.ts';
+
+const CONNECTIONS_MAX = 256;
+
+export interface AdminOptions {
+  readonly host: string;
+  /** 0: the kernel chooses. */
+  readonly port: number;
+  readonly token: string;
+  readonly source: AdminSource;
+}
+
+export interface AdminServer {
+  readonly kind: 'listening';
+  readonly address: string;
+  readonly port: number;
+  /** As printed and opened: `http://127.0.0.1:9090`. */
+  readonly url: string;
+  /** Ends all connections, event streams too. */
+  close(): Promise<void>;
+}
+
+export interface AdminFailure {
+  readonly kind: 'failed';
+  readonly code: string;
+  /** In words, for the user. */
+  readonly message: string;
+}
+
+/** Listens; a taken port or an address of another machine is a failure to report, not an exception. */
+export function startAdmin({ host, port, token, source }: AdminOptions): Promise<AdminServer | AdminFailure> {
+  const feed = new EventFeed();
+  const routes = createRoutes({ source, feed, token, isLoopbackOnly: isLoopback(host) });
+  const server = createAdaptorServer({ fetch: routes.fetch });
+  server.on('error', () => undefined);
+  if ('maxConnections' in server) server.maxConnections = CONNECTIONS_MAX;
+  return new Promise((resolve) => {
+    server.once('error', (error) => resolve(describeFailure(error, host, port)));
+    server.listen({ host: host.replace(/^\[|\]$/g, ''), port, exclusive: true }, () => {
+      const bound = server.address() as AddressInfo;
+      const close = (): Promise<void> =>
+        new Promise((closed) => {
+          feed.close();
+          server.close(() => closed());
+          if ('closeAllConnections' in server) server.closeAllConnections();
+        });
+      const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+      const url = `http://${shown}:${bound.port}`;
+      resolve({ kind: 'listening', address: bound.address, port: bound.port, url, close });
+    });
+  });
+}
+
+function describeFailure(error: Error, host: string, port: number): AdminFailure {
+  const code = 'code' in error ? String(error.code) : 'unknown';
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another program listens there',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+    EACCES: 'the system does not permit it',
+  };
+  return {
+    kind: 'failed',
+    code,
+    message: `admin cannot listen on ${host}:${port}: ${reasons[code] ?? error.message}`,
+  };
+}

@@ -1,0 +1,217 @@
+// The document of GET /api/status: what runs, as of now. Pure; read from the revision and shared memory.
+
+import type { PolicyName, SessionState, StickyMode } from '../config/model.ts';
+import { loadSkew, sessionSkew, totalRequests } from '../sessions/load.ts';
+import { MODE_NAMES, VERDICT_NAMES, WEIGHT_SCALE } from '../shared/control.ts';
+import type { PoolRevision, Revision } from '../shared/revision.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import { Counter, END_REASONS, Gauge, LOST_REASONS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
+
+export interface ServerStatus {
+  readonly name: string;
+  readonly url: string;
+  readonly state: (typeof VERDICT_NAMES)[number];
+  readonly mode: (typeof MODE_NAMES)[number];
+  /** As configured or set by the operator. */
+  readonly weight: number;
+  /** What choosing uses at the moment: slow start lowers it. */
+  readonly effectiveWeight: number;
+  readonly backup: boolean;
+  readonly sessions: number;
+  /** Cookies given out that no client has shown yet. */
+  readonly tentative: number;
+  readonly inFlight: number;
+  readonly connections: { readonly active: number; readonly idle: number };
+  readonly maxConnections: number;
+  readonly requests: number;
+  readonly failures: number;
+  readonly created: number;
+  readonly ended: number;
+  readonly lost: number;
+  /** What the last health check found, in words; null: none yet or none wanted. */
+  readonly check: string | null;
+  /** Since when `state` stands; null: not watched yet. */
+  readonly since: string | null;
+}
+
+export interface SkewStatus {
+  readonly ratio: number;
+  readonly cv: number;
+  readonly jain: number;
+  readonly gini: number;
+  readonly floor: number;
+  readonly trough: number;
+  readonly excess: number;
+  readonly beyondChance: boolean;
+}
+
+export interface HotSessionStatus {
+  /** Eight hex digits of the hashed session key. */
+  readonly key: string;
+  readonly server: string;
+  readonly requestsPerSecond: number;
+  readonly share: number;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly policy: PolicyName;
+  readonly sticky: StickyMode;
+  readonly state: SessionState;
+  readonly sessions: number;
+  readonly skew: SkewStatus;
+  readonly loadSkew: { readonly requests: number; readonly inFlight: number };
+  /** How many equally busy sessions would be as uneven. */
+  readonly sessionsEffective: number;
+  readonly hottest: readonly HotSessionStatus[];
+  readonly moves: Readonly<Record<string, number>>;
+  readonly servers: readonly ServerStatus[];
+}
+
+export interface StatusDocument {
+  readonly version: string;
+  readonly revision: number;
+  readonly threads: number;
+  readonly uptimeSeconds: number;
+  readonly sessionTable: { readonly entries: number; readonly capacity: number };
+  readonly pools: readonly PoolStatus[];
+}
+
+/** What the document needs beside the revision and shared memory; HealthMonitor and Sweeper fit as they are. */
+export interface StatusFacts {
+  readonly version: string;
+  readonly threads: number;
+  readonly uptimeSeconds: number;
+  readonly health: {
+    lastCheck(slot: number): { readonly detail: string; readonly sinceWallMs: number } | null;
+  };
+  readonly sweep: {
+    readonly report: { readonly entries: number };
+    recentRequests(slot: number): number;
+    effectiveSessions(pool: string): number;
+    hottest(pool: string): readonly {
+      readonly key: string;
+      readonly slot: number;
+      readonly requestsPerSecond: number;
+      readonly share: number;
+    }[];
+  };
+  /** Weight that the operator has set on the slot; null: the configured one stands. */
+  readonly operatorWeight?: (slot: number) => number | null;
+}
+
+/** O(servers × threads). */
+export function buildStatus(revision: Revision, shared: SharedState, facts: StatusFacts): StatusDocument {
+  return {
+    version: facts.version,
+    revision: revision.number,
+    threads: facts.threads,
+    uptimeSeconds: rounded(facts.uptimeSeconds, 1),
+    sessionTable: { entries: facts.sweep.report.entries, capacity: shared.table.capacity },
+    pools: revision.pools.map((pool) => buildPool(pool, shared, facts)),
+  };
+}
+
+/** Why the balancer is not ready: a sentence for each pool without an eligible server; none: it is ready. */
+export function unreadyReasons(status: StatusDocument): readonly string[] {
+  return status.pools
+    .filter(
+      (pool) =>
+        !pool.servers.some((server) => server.state === 'up' && server.mode === 'ready' && server.weight > 0),
+    )
+    .map((pool) => `pool ${pool.name} has no eligible server`);
+}
+
+function buildPool(pool: PoolRevision, shared: SharedState, facts: StatusFacts): PoolStatus {
+  const { config } = pool;
+  const { sweep } = facts;
+  const servers = config.servers.flatMap((_server, index) => buildServer(pool, index, shared, facts) ?? []);
+  const recent = (slot: number): number => sweep.recentRequests(slot);
+  return {
+    name: config.name,
+    policy: config.policy,
+    sticky: config.sticky.mode,
+    state: config.state,
+    sessions: servers.reduce((sum, server) => sum + server.sessions, 0),
+    skew: buildSkew(pool, shared),
+    loadSkew: {
+      requests: rounded(loadSkew(pool, shared, 'requests', recent).ratio, 4),
+      inFlight: rounded(loadSkew(pool, shared, 'in_flight', recent).ratio, 4),
+    },
+    sessionsEffective: rounded(sweep.effectiveSessions(config.name), 1),
+    hottest: sweep.hottest(config.name).map(({ key, slot, requestsPerSecond, share }) => ({
+      key,
+      server: config.servers[pool.slots.indexOf(slot)]?.name ?? '',
+      requestsPerSecond: rounded(requestsPerSecond, 3),
+      share: rounded(share, 6),
+    })),
+    moves: Object.fromEntries(
+      MOVE_REASONS.map((reason, index) => [
+        reason,
+        shared.sumPoolCounter(pool.id, PoolCounter.moves + index),
+      ]),
+    ),
+    servers,
+  };
+}
+
+function buildSkew(pool: PoolRevision, shared: SharedState): SkewStatus {
+  const skew = sessionSkew(pool, shared);
+  return {
+    ratio: rounded(skew.ratio, 4),
+    cv: rounded(skew.cv, 4),
+    jain: rounded(skew.jain, 4),
+    gini: rounded(skew.gini, 4),
+    floor: rounded(skew.floor, 4),
+    trough: rounded(skew.trough, 4),
+    excess: rounded(skew.excess, 4),
+    beyondChance: skew.isBeyondChance,
+  };
+}
+
+function buildServer(
+  pool: PoolRevision,
+  index: number,
+  shared: SharedState,
+  facts: StatusFacts,
+): ServerStatus | null {
+  const server = pool.config.servers[index];
+  const slot = pool.slots[index];
+  if (server === undefined || slot === undefined) return null;
+  const { control } = shared;
+  const check = facts.health.lastCheck(slot);
+  return {
+    name: server.name,
+    url: server.url,
+    state: VERDICT_NAMES[control.verdict(slot)],
+    mode: MODE_NAMES[control.mode(slot)],
+    weight: facts.operatorWeight?.(slot) ?? server.weight,
+    effectiveWeight: control.weight(slot) / WEIGHT_SCALE,
+    backup: server.backup,
+    sessions: control.sessions(slot),
+    tentative: control.tentative(slot),
+    inFlight: Math.max(0, shared.inFlight(slot)),
+    connections: {
+      active: Math.max(0, shared.sumGauge(slot, Gauge.upstreamActive)),
+      idle: Math.max(0, shared.sumGauge(slot, Gauge.upstreamIdle)),
+    },
+    maxConnections: server.maxConnections,
+    requests: totalRequests(shared, slot),
+    failures: shared.sumCounter(slot, Counter.failures),
+    created: shared.sumCounter(slot, Counter.created),
+    ended: sumCounters(shared, slot, Counter.ended, END_REASONS.length),
+    lost: sumCounters(shared, slot, Counter.lost, LOST_REASONS.length),
+    check: check === null || check.detail === '' ? null : check.detail,
+    since: check === null ? null : new Date(check.sinceWallMs).toISOString(),
+  };
+}
+
+function sumCounters(shared: SharedState, slot: number, offset: number, count: number): number {
+  let sum = 0;
+  for (let index = 0; index < count; index += 1) sum += shared.sumCounter(slot, offset + index);
+  return sum;
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

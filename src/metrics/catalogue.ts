@@ -1,0 +1,271 @@
+// Every metric of Holdfast, in one table. docs/metrics.md, the collectors and the dashboards are held to it by tests.
+
+export interface MetricDescription {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const SERVER = ['pool', 'server'] as const;
+
+export const CATALOGUE = {
+  holdfast_requests_total: {
+    type: 'counter',
+    labels: [...SERVER, 'code'],
+    help: 'Requests sent to the server by class of the response status; none: it ended without a response.',
+  },
+  holdfast_request_duration_seconds: {
+    type: 'histogram',
+    labels: SERVER,
+    help: 'From the whole request head received to the last response byte handed to the client.',
+  },
+  holdfast_upstream_connect_duration_seconds: {
+    type: 'histogram',
+    labels: SERVER,
+    help: 'Time to connect to the server, new connections only.',
+  },
+  holdfast_requests_in_flight: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Requests and tunnels open on the server now.',
+  },
+  holdfast_request_bytes_total: {
+    type: 'counter',
+    labels: SERVER,
+    help: 'Request bytes sent to the server.',
+  },
+  holdfast_response_bytes_total: {
+    type: 'counter',
+    labels: SERVER,
+    help: 'Response bytes received from the server.',
+  },
+  holdfast_upstream_failures_total: {
+    type: 'counter',
+    labels: SERVER,
+    help: 'Attempts on the server that failed: not reached, no or no valid response, or broken off; retried ones too.',
+  },
+  holdfast_server_first_byte_seconds: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Moving average of the time to the first response byte, as the policy least-time sees it; 0: not measured.',
+  },
+  holdfast_client_connections: { type: 'gauge', labels: ['listener'], help: 'Client connections open now.' },
+  holdfast_upstream_connections: {
+    type: 'gauge',
+    labels: [...SERVER, 'state'],
+    help: 'Connections to the server open now: active, or idle and kept for the next request.',
+  },
+  holdfast_rejected_requests_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Requests that the balancer answered or ended itself, by the kind also named in x-holdfast-error.',
+  },
+  holdfast_retries_total: {
+    type: 'counter',
+    labels: ['pool', 'reason'],
+    help: 'Attempts after the first, by what went wrong before.',
+  },
+  holdfast_queued_requests_total: {
+    type: 'counter',
+    labels: ['pool'],
+    help: 'Requests that had to wait because every eligible server was at its connection limit.',
+  },
+  holdfast_pool_requests_total: {
+    type: 'counter',
+    labels: ['pool'],
+    help: 'Requests routed to the pool, answered or not.',
+  },
+  holdfast_pool_servers_eligible: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Servers of the pool that are up and ready and have a weight, backups included.',
+  },
+  holdfast_server_up: {
+    type: 'gauge',
+    labels: SERVER,
+    help: '1 when the verdict on the server is up, else 0.',
+  },
+  holdfast_server_verdict: {
+    type: 'gauge',
+    labels: [...SERVER, 'verdict'],
+    help: '1 for the present verdict: starting, up, down or ejected.',
+  },
+  holdfast_server_mode: {
+    type: 'gauge',
+    labels: [...SERVER, 'mode'],
+    help: '1 for the mode that the operator has set.',
+  },
+  holdfast_server_weight: { type: 'gauge', labels: SERVER, help: 'Effective weight, slow start included.' },
+  holdfast_server_max_connections: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Configured limit of requests in flight; 0: none.',
+  },
+  holdfast_server_transitions_total: {
+    type: 'counter',
+    labels: [...SERVER, 'to'],
+    help: 'Changes of the verdict, by the new one.',
+  },
+  holdfast_health_checks_total: {
+    type: 'counter',
+    labels: [...SERVER, 'result'],
+    help: 'Finished active checks: success, failure or timeout.',
+  },
+  holdfast_sessions: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Sessions whose home is the server, as the last sweep found them.',
+  },
+  holdfast_sessions_tentative: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Cookies given out that no client has shown yet; not part of holdfast_sessions.',
+  },
+  holdfast_sessions_created_total: {
+    type: 'counter',
+    labels: SERVER,
+    help: 'Sessions that began on the server.',
+  },
+  holdfast_sessions_ended_total: {
+    type: 'counter',
+    labels: [...SERVER, 'reason'],
+    help: 'Sessions that ended: idle, life (too old), logout (the application deleted its cookie) or evicted (table full).',
+  },
+  holdfast_sessions_lost_total: {
+    type: 'counter',
+    labels: [...SERVER, 'reason'],
+    help: 'Sessions that had to leave a home that alone held their state.',
+  },
+  holdfast_session_moves_total: {
+    type: 'counter',
+    labels: ['pool', 'reason'],
+    help: 'Sessions given another home.',
+  },
+  holdfast_affinity_decisions_total: {
+    type: 'counter',
+    labels: ['pool', 'verdict'],
+    help: 'Why requests went where they went.',
+  },
+  holdfast_session_skew_ratio: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Sessions of the fullest server over its fair share; 1: even. Servers that are up, ready and not backups.',
+  },
+  holdfast_session_skew_trough: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Sessions of the emptiest server over its fair share.',
+  },
+  holdfast_session_skew_cv: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Standard deviation of sessions over fair share.',
+  },
+  holdfast_session_skew_jain: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: "Jain's fairness index of sessions; 1: even.",
+  },
+  holdfast_session_skew_gini: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Gini coefficient of sessions; 0: even.',
+  },
+  holdfast_session_skew_floor: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Ratio that placing as many sessions at random would give: what is not above it is chance.',
+  },
+  holdfast_session_skew_floor_cv: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Standard deviation that random placement would give.',
+  },
+  holdfast_session_skew_excess: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Deviation beyond chance: sqrt(max(0, cv^2 - floor_cv^2)).',
+  },
+  holdfast_session_skew_chi2: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: "Pearson's chi-square of sessions against fair shares.",
+  },
+  holdfast_session_skew_chi2_limit: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'What chance exceeds once in a thousand times; chi2 above it is not bad luck.',
+  },
+  holdfast_load_skew_ratio: {
+    type: 'gauge',
+    labels: ['pool', 'by'],
+    help: 'Load of the most loaded server over its fair share: requests of the last minute, or in_flight now.',
+  },
+  holdfast_session_hottest_share: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: "Share of the busiest session in the request rate of the pool's sessions.",
+  },
+  holdfast_sessions_effective: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'How many equally busy sessions would load the servers as unevenly: (sum of rates)^2 / sum of squares.',
+  },
+  holdfast_session_table_entries: {
+    type: 'gauge',
+    labels: [],
+    help: 'Entries in use in the session table, tentative ones included.',
+  },
+  holdfast_session_table_capacity: {
+    type: 'gauge',
+    labels: [],
+    help: 'Entries there is room for in the session table.',
+  },
+  holdfast_session_sweep_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: "Main's time spent on the last pass over the session table.",
+  },
+  holdfast_config_revision: {
+    type: 'gauge',
+    labels: [],
+    help: 'Number of the running configuration; grows with each reload.',
+  },
+  holdfast_reloads_total: { type: 'counter', labels: ['result'], help: 'Reloads: success or failure.' },
+  holdfast_worker_restarts_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Workers that died and were replaced.',
+  },
+  holdfast_threads: { type: 'gauge', labels: [], help: 'Data-plane threads.' },
+  holdfast_build_info: {
+    type: 'gauge',
+    labels: ['version', 'node'],
+    help: 'Always 1; the labels say what is running.',
+  },
+} as const satisfies Record<string, MetricDescription>;
+
+export type MetricName = keyof typeof CATALOGUE;
+export const METRIC_NAMES = Object.keys(CATALOGUE) as readonly MetricName[];
+
+/** docs/metrics.md, generated: `node src/metrics/write-docs.ts` writes it, a test compares. */
+export function metricsManual(): string {
+  const rows = METRIC_NAMES.map((name) => {
+    const { type, labels, help } = CATALOGUE[name];
+    return `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`;
+  });
+  return [
+    '# Metrics',
+    '',
+    '<!-- Generated from src/metrics/catalogue.ts by src/metrics/write-docs.ts. Do not edit. -->',
+    '',
+    'Served at `GET /metrics` of the admin address, in the Prometheus text format, or as OpenMetrics when the `Accept`',
+    'header asks for it. Series of a server disappear when a reload removes it. Beside these there are the',
+    '`process_*` and `nodejs_*` metrics of prom-client for the main thread.',
+    '',
+    '| name | type | labels | meaning |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}

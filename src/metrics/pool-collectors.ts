@@ -1,0 +1,101 @@
+// Collectors of the metrics that have a pool label but no server, and of those that have neither.
+
+import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
+import { LOAD_KINDS, loadSkew, sessionSkew } from '../sessions/load.ts';
+import type { Skew } from '../sessions/skew.ts';
+import { Mode, Verdict } from '../shared/control.ts';
+import type { PoolRevision } from '../shared/revision.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import { AFFINITY_VERDICTS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
+import type { MetricsSource, Sample } from './source.ts';
+
+export type PoolCollector = (source: MetricsSource, pools: readonly PoolRevision[]) => Sample[];
+type GlobalCollector = (source: MetricsSource) => Sample[];
+
+export const POOL_COLLECTORS = {
+  holdfast_retries_total: byList(RETRY_REASONS, 'reason', PoolCounter.retries),
+  holdfast_queued_requests_total: single(({ shared }, { id }) =>
+    shared.sumPoolCounter(id, PoolCounter.queued),
+  ),
+  holdfast_pool_requests_total: single(({ shared }, { id }) =>
+    shared.sumPoolCounter(id, PoolCounter.requests),
+  ),
+  holdfast_pool_servers_eligible: single(({ shared }, pool) => countEligible(shared, pool)),
+  holdfast_session_moves_total: byList(MOVE_REASONS, 'reason', PoolCounter.moves),
+  holdfast_affinity_decisions_total: byList(AFFINITY_VERDICTS, 'verdict', PoolCounter.affinity),
+  holdfast_session_skew_ratio: skew((found) => found.ratio),
+  holdfast_session_skew_trough: skew((found) => found.trough),
+  holdfast_session_skew_cv: skew((found) => found.cv),
+  holdfast_session_skew_jain: skew((found) => found.jain),
+  holdfast_session_skew_gini: skew((found) => found.gini),
+  holdfast_session_skew_floor: skew((found) => found.floor),
+  holdfast_session_skew_floor_cv: skew((found) => found.floorCv),
+  holdfast_session_skew_excess: skew((found) => found.excess),
+  holdfast_session_skew_chi2: skew((found) => found.chi2),
+  holdfast_session_skew_chi2_limit: skew((found) => found.chi2Limit),
+  holdfast_load_skew_ratio: ({ shared, sweep }, pools) =>
+    pools.flatMap((pool) =>
+      LOAD_KINDS.map((by) => ({
+        labels: { pool: pool.config.name, by },
+        value: loadSkew(pool, shared, by, (slot) => sweep.recentRequests(slot)).ratio,
+      })),
+    ),
+  holdfast_session_hottest_share: single(
+    ({ sweep }, { config }) => sweep.hottest(config.name)[0]?.share ?? 0,
+  ),
+  holdfast_sessions_effective: single(({ sweep }, { config }) => sweep.effectiveSessions(config.name)),
+} as const satisfies Record<string, PoolCollector>;
+
+export const GLOBAL_COLLECTORS = {
+  holdfast_client_connections: (source) =>
+    (source.revision()?.config.listen ?? []).map(({ address }, index) => {
+      const open = source.shared.stripes.reduce((sum, stripe) => sum + stripe.clientConnections(index), 0);
+      return { labels: { listener: address }, value: open };
+    }),
+  holdfast_rejected_requests_total: ({ shared }) =>
+    FAILURE_KINDS.map((reason, index) => {
+      const value = shared.stripes.reduce((sum, stripe) => sum + stripe.rejected(index), 0);
+      return { labels: { reason }, value };
+    }),
+  holdfast_session_table_entries: ({ sweep }) => [{ labels: {}, value: sweep.report.entries }],
+  holdfast_session_table_capacity: ({ shared }) => [{ labels: {}, value: shared.table.capacity }],
+  holdfast_session_sweep_seconds: ({ sweep }) => [{ labels: {}, value: sweep.report.busyMs / 1_000 }],
+  holdfast_config_revision: (source) => [{ labels: {}, value: source.revision()?.number ?? 0 }],
+  holdfast_reloads_total: (source) =>
+    Object.entries(source.reloads()).map(([result, value]) => ({ labels: { result }, value })),
+  holdfast_worker_restarts_total: (source) => [{ labels: {}, value: source.workerRestarts() }],
+  holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],
+  holdfast_build_info: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
+} as const satisfies Record<string, GlobalCollector>;
+
+/** One value per pool. */
+function single(read: (source: MetricsSource, pool: PoolRevision) => number): PoolCollector {
+  return (source, pools) =>
+    pools.map((pool) => ({ labels: { pool: pool.config.name }, value: read(source, pool) }));
+}
+
+/** Only pools that keep sessions have a skew of them. */
+function skew(pick: (found: Skew) => number): PoolCollector {
+  return ({ shared }, pools) =>
+    pools
+      .filter((pool) => pool.config.sticky.mode !== 'none')
+      .map((pool) => ({ labels: { pool: pool.config.name }, value: pick(sessionSkew(pool, shared)) }));
+}
+
+/** Neighbouring counters of each pool, one for each of `names`. */
+function byList(names: readonly string[], label: string, offset: number): PoolCollector {
+  return ({ shared }, pools) =>
+    pools.flatMap(({ id, config }) =>
+      names.map((name, index) => ({
+        labels: { pool: config.name, [label]: name },
+        value: shared.sumPoolCounter(id, offset + index),
+      })),
+    );
+}
+
+function countEligible({ control }: SharedState, pool: PoolRevision): number {
+  return pool.slots.filter((slot) => {
+    const isReady = control.mode(slot) === Mode.ready && control.verdict(slot) === Verdict.up;
+    return isReady && control.weight(slot) > 0;
+  }).length;
+}

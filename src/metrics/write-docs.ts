@@ -1,0 +1,6 @@
+// Writes docs/metrics.md from the catalogue: `node src/metrics/write-docs.ts`.
+
+import { writeFileSync } from 'node:fs';
+import { metricsManual } from './catalogue.ts';
+
+writeFileSync(new URL('../../docs/metrics.md', import.meta.url), metricsManual());

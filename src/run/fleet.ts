@@ -79,7 +79,7 @@ export class Fleet {
         } else if (message.type === 'listen-failed') reject(new ListenError(listenMessage(message)));
         else this.#onMessage(index, message);
       });
-      worker.on('error', (error) => {
+      worker.on('error', (error: Error) => {
         this.#options.log.error({ worker: index, error: error.stack ?? String(error) }, 'a worker thread failed');
         reject(error);
       });

@@ -1,0 +1,92 @@
+// The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
+
+import { readConfigFile } from '../config/read-config-file.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import { type AdminHandle, startAdminServer } from './admin-source.ts';
+import { Balancer } from './balancer.ts';
+import { ListenError } from './fleet.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { packageVersion } from '../base/version.ts';
+
+export interface ForegroundOptions {
+  readonly configFile: string;
+  /** null: as configured. */
+  readonly threads: number | null;
+  readonly logLevel: string;
+}
+
+/** What `holdfast run` runs and `holdfast demo` embeds. */
+export interface RunningBalancer {
+  readonly balancer: Balancer;
+  readonly listenUrls: readonly string[];
+  /** null: admin is off. */
+  readonly adminUrl: string | null;
+  /** Graceful; true when no request had to be cut. */
+  stop(): Promise<boolean>;
+}
+
+/** Starts balancer and admin server and announces both on standard output. Rejects with ListenError. */
+export async function startBalancer(
+  config: HoldfastConfig,
+  log: Logger,
+  threads: number | null,
+  announce: (line: string) => void,
+): Promise<RunningBalancer> {
+  const balancer = await Balancer.start({ config, log, threads, version: packageVersion() });
+  let admin: AdminHandle | null = null;
+  try {
+    admin = config.admin === null ? null : await startAdminServer(balancer, config.admin);
+  } catch (error) {
+    await balancer.stop(0);
+    throw error;
+  }
+  const listenUrls = config.listen.map(
+    ({ host }, index) => `http://${host.includes(':') ? `[${host}]` : host}:${balancer.ports[index] ?? 0}`,
+  );
+  for (const url of listenUrls) announce(`listening on ${url}`);
+  if (admin !== null) announce(`admin on ${admin.url}`);
+  const stop = async (): Promise<boolean> => {
+    const isClean = await balancer.stop();
+    await admin?.close();
+    return isClean;
+  };
+  return { balancer, listenUrls, adminUrl: admin?.url ?? null, stop };
+}
+
+/** Resolves with the exit code once the balancer has stopped. */
+export async function runForeground(options: ForegroundOptions): Promise<number> {
+  const { config, problems, warnings } = await readConfigFile(options.configFile);
+  for (const problem of [...problems, ...warnings]) {
+    process.stderr.write(`${problem.file}:${problem.line}:${problem.column}: ${problem.message}\n`);
+  }
+  if (config === null) return 1;
+  const log = await createLogger(options.logLevel);
+  try {
+    const running = await startBalancer(config, log, options.threads, (line) => process.stdout.write(`${line}\n`));
+    await stopSignal();
+    log.info('stopping: finishing requests in flight; a second signal ends at once');
+    const onSecond = (): void => process.exit(1);
+    process.once('SIGTERM', onSecond);
+    process.once('SIGINT', onSecond);
+    const isClean = await running.stop();
+    log.info({ clean: isClean }, 'stopped');
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT. */
+export function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const onSignal = (): void => {
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}

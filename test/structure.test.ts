@@ -1,0 +1,172 @@
+// The layout is a test: which room may import which, no cycles, sizes, and calls that belong to one room only.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Node, parse } from 'acorn';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FILE_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
+
+/** Each room and the rooms it may import, types included. `run` composes; `cli` and its commands are the face. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  config: ['base'],
+  http1: ['base'],
+  shared: ['base', 'config'],
+  choose: ['base', 'config', 'http1', 'shared'],
+  health: ['base', 'config', 'shared'],
+  sessions: ['base', 'config', 'shared'],
+  metrics: ['base', 'config', 'shared', 'sessions', 'health'],
+  proxy: ['base', 'config', 'http1', 'shared', 'choose'],
+  admin: ['base', 'config', 'shared', 'sessions', 'metrics', 'health'],
+  embed: ['base', 'config', 'http1', 'shared', 'choose', 'health', 'sessions', 'metrics', 'admin', 'run'],
+  run: ['base', 'config', 'http1', 'shared', 'choose', 'health', 'sessions', 'metrics', 'proxy', 'admin'],
+  demo: ['base'],
+  lab: ['base', 'demo', 'config', 'sessions', 'run'],
+  cli: ['base', 'config', 'run', 'demo', 'lab', 'admin', 'embed'],
+};
+
+/** Text that may stand only in the named files or rooms (prefix of the path under src/). */
+const BANNED: readonly { readonly pattern: RegExp; readonly what: string; readonly allowed: readonly string[] }[] = [
+  { pattern: /\bDate\.now\(/, what: 'Date.now', allowed: ['base/clock.ts', 'demo/', 'lab/', 'admin/page/'] },
+  { pattern: /\bnew Date\(\)/, what: 'new Date()', allowed: ['demo/', 'lab/', 'admin/page/'] },
+  { pattern: /\bMath\.random\(/, what: 'Math.random', allowed: ['demo/page.ts', 'admin/page/'] },
+  {
+    pattern: /\bset(Timeout|Interval)\(/,
+    what: 'timers',
+    allowed: ['base/scheduler.ts', 'run/', 'demo/', 'lab/', 'proxy/deadlines.ts', 'proxy/upstream-connection.ts', 'admin/', 'health/', 'cli/'],
+  },
+  { pattern: /\bprocess\.env\b/, what: 'process.env', allowed: ['run/', 'cli/', 'cli.ts', 'demo/', 'lab/', 'config/read-config-file.ts'] },
+  { pattern: /\bconsole\./, what: 'console', allowed: ['demo/page.ts'] },
+  { pattern: /\bAtomics\.|SharedArrayBuffer\(/, what: 'Atomics', allowed: ['shared/'] },
+];
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  /** Absolute paths of the project files it imports. */
+  readonly imports: readonly string[];
+}
+
+function filesUnder(directory: string): string[] {
+  return readdirSync(join(ROOT, directory), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => join(directory, name))
+    .sort();
+}
+
+function load(path: string): SourceFile {
+  const text = readFileSync(join(ROOT, path), 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '');
+  return { path, text, imports: specifiers.map((specifier) => resolve(ROOT, dirname(path), specifier)) };
+}
+
+const sources = filesUnder('src').map(load);
+const tests = filesUnder('test').map(load);
+
+function roomOf(path: string): string {
+  const inside = relative('src', path);
+  return inside.includes('/') ? (inside.split('/')[0] ?? '') : inside.replace(/\.ts$/, '');
+}
+
+describe('the layout', () => {
+  test('rooms import only the rooms below them', () => {
+    const wrong = sources.flatMap((file) => {
+      const room = roomOf(file.path);
+      const allowed = ROOMS[room] ?? (room === 'index' ? Object.keys(ROOMS) : undefined);
+      if (allowed === undefined) return [`${file.path}: the room ${room} is not in the table`];
+      return file.imports
+        .map((path) => roomOf(relative(ROOT, path)))
+        .filter((target) => target !== room && !allowed.includes(target))
+        .map((target) => `${file.path}: ${room} may not import ${target}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('no file imports itself through others', () => {
+    const byPath = new Map(sources.map((file) => [join(ROOT, file.path), file]));
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (path: string, trail: readonly string[]): void => {
+      if (trail.includes(path)) {
+        const cycle = [...trail.slice(trail.indexOf(path)), path].map((step) => relative(ROOT, step));
+        if (!isAllowedCycle(cycle)) cycles.push(cycle.join(' -> '));
+        return;
+      }
+      if (done.has(path)) return;
+      for (const next of byPath.get(path)?.imports ?? []) visit(next, [...trail, path]);
+      done.add(path);
+    };
+    for (const path of byPath.keys()) visit(path, []);
+    expect(cycles).toEqual([]);
+  });
+
+  test('every source file opens with a sentence of purpose', () => {
+    const silent = sources.filter((file) => !file.text.replace(/^#!.*\n/, '').startsWith('//'));
+    expect(silent.map((file) => file.path)).toEqual([]);
+  });
+
+  test('tests import the sources they test by their public files, never another test', () => {
+    const wrong = tests.filter((file) => file.imports.some((path) => path.endsWith('.test.ts')));
+    expect(wrong.map((file) => file.path)).toEqual([]);
+  });
+});
+
+/** The proxy room's connections and exchanges know each other by nature: type imports only, within that room. */
+function isAllowedCycle(cycle: readonly string[]): boolean {
+  return cycle.every((path) => path.startsWith('src/proxy/'));
+}
+
+describe('sizes', () => {
+  test(`no file has more than ${FILE_LINES_MAX} lines`, () => {
+    const long = [...sources, ...tests].filter((file) => file.text.split('\n').length > FILE_LINES_MAX + 1);
+    expect(long.map((file) => file.path)).toEqual([]);
+  });
+
+  test(`no function has more than ${FUNCTION_LINES_MAX} lines, unless it says why`, () => {
+    expect(sources.flatMap(longFunctions)).toEqual([]);
+  });
+});
+
+describe('calls that belong to one room', () => {
+  for (const { pattern, what, allowed } of BANNED) {
+    test(`${what} only in ${allowed.join(', ')}`, () => {
+      const wrong = sources.filter((file) => {
+        const inside = relative('src', file.path);
+        return !allowed.some((prefix) => inside.startsWith(prefix)) && pattern.test(withoutComments(file.text));
+      });
+      expect(wrong.map((file) => file.path)).toEqual([]);
+    });
+  }
+});
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+}
+
+/** A long function is allowed when the line above it gives the reason: `// structure: long function because ...`. */
+function longFunctions(file: SourceFile): string[] {
+  const code = stripTypeScriptTypes(file.text);
+  const lines = file.text.split('\n');
+  const found: string[] = [];
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(visit);
+    if (typeof node !== 'object' || node === null || !('type' in node)) return;
+    const { type, start, end } = node as Node;
+    if (/Function/.test(type)) {
+      const first = code.slice(0, start).split('\n').length;
+      const length = code.slice(start, end).split('\n').length;
+      const above = lines.slice(Math.max(0, first - 12), first).join('\n');
+      if (length > FUNCTION_LINES_MAX && !above.includes('// structure: long function because')) {
+        found.push(`${file.path}:${first} has ${length} lines`);
+      }
+    }
+    for (const value of Object.values(node)) visit(value);
+  };
+  visit(parse(code, { ecmaVersion: 'latest', sourceType: 'module', allowHashBang: true }));
+  return found;
+}

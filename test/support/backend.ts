@@ -1,0 +1,89 @@
+// Servers to put behind the balancer: real sockets in the test's own process.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+export interface Backend {
+  readonly url: string;
+  readonly port: number;
+  readonly server: Server | TcpServer;
+  /** Sockets open now. */
+  readonly sockets: ReadonlySet<Socket>;
+  /** Connections accepted so far. */
+  connections(): number;
+  /** Stops listening and cuts all connections. */
+  close(): Promise<void>;
+}
+
+/** An HTTP server of node:http. The default answers with its name, the method, the target and the body it got. */
+export async function httpBackend(
+  name: string,
+  handler: (request: IncomingMessage, response: ServerResponse) => void = echo(name),
+): Promise<Backend> {
+  return open(createServer({ keepAliveTimeout: 60_000 }, handler));
+}
+
+/** A raw TCP server. */
+export async function tcpBackend(onSocket: (socket: Socket) => void, port = 0): Promise<Backend> {
+  return open(createTcpServer({ allowHalfOpen: true }, onSocket), port);
+}
+
+/** Answers each request on a raw socket with the given bytes, once its head has arrived. */
+export function cannedBackend(reply: string | Buffer, then: 'keep' | 'end' | 'destroy' = 'keep'): Promise<Backend> {
+  return tcpBackend((socket) => {
+    let received = '';
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      received += chunk.toString('latin1');
+      if (!received.includes('\r\n\r\n')) return;
+      received = '';
+      socket.write(reply);
+      if (then === 'end') socket.end();
+      if (then === 'destroy') setImmediate(() => socket.destroy());
+    });
+  });
+}
+
+async function open(server: Server | TcpServer, port = 0): Promise<Backend> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  server.on('connection', (socket: Socket) => {
+    connections += 1;
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const close = (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    return new Promise((resolve) => server.close(() => resolve()));
+  };
+  onTestFinished(close);
+  const bound = (server.address() as AddressInfo).port;
+  return { url: `http://127.0.0.1:${bound}`, port: bound, server, sockets, connections: () => connections, close };
+}
+
+/** JSON of what arrived. */
+export function echo(name: string): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const body = Buffer.concat(parts);
+      response.setHeader('content-type', 'application/json');
+      response.end(
+        JSON.stringify({
+          server: name,
+          method: request.method,
+          target: request.url,
+          headers: request.headers,
+          rawHeaders: request.rawHeaders,
+          body: body.length > 4096 ? `${body.length} bytes` : body.toString('latin1'),
+        }),
+      );
+    });
+  };
+}

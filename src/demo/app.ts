@@ -46,7 +46,6 @@ export function createApp(parts: AppParts): Express {
   app.use((_request, response, next) => {
     response.setHeader('x-served-by', options.name);
     response.setHeader('x-content-type-options', 'nosniff');
-    if (parts.phase() === 'draining') response.setHeader('connection', 'close');
     next();
   });
   app.get('/healthz', (_request, response) => {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { systemClock } from '../base/clock.ts';
 import { createApp } from './app.ts';
 import { type BackendOptions, parseBackendFlags } from './flags.ts';
+import { GracefulServer } from './graceful.ts';
 import { createLabApp } from './lab-server.ts';
 import { chooseLayer } from './layers/choose.ts';
 import { attachEcho, TickSource, tickText } from './streams.ts';
@@ -40,13 +41,15 @@ async function serve(options: BackendOptions): Promise<void> {
     options.statsPort,
     'stats-port',
   );
+  const graceful = new GracefulServer(server);
   const endEcho = attachEcho(server, options.name);
   const stop = async (): Promise<void> => {
     if (phase === 'draining') return;
     phase = 'draining';
+    graceful.announceClose();
     const cut = setTimeout(() => process.exit(1), options.graceMs + FINISH_MS_MAX);
     await new Promise((resolve) => setTimeout(resolve, options.graceMs));
-    const closed = new Promise((resolve) => server.close(resolve));
+    const closed = graceful.close();
     ticks.end();
     endEcho();
     await closed;

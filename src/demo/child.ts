@@ -31,8 +31,8 @@ export interface Child {
   readonly output: string;
   /** Resolves with the exit code (null: ended by a signal) once it has ended. */
   readonly ended: Promise<number | null>;
-  /** Sends a signal and resolves when the child has ended. SIGTERM turns into SIGKILL after a while. */
-  end(signal: NodeJS.Signals): Promise<void>;
+  /** Sends a signal and resolves like `ended`. A child that takes too long is killed. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
   /** Sends a signal and waits for nothing; does nothing to a child that has ended. */
   signal(signal: NodeJS.Signals): void;
 }
@@ -84,12 +84,17 @@ function guard(child: ChildProcess, ended: Promise<unknown>): void {
   void ended.then(() => shell.kill('SIGKILL'));
 }
 
-async function endChild(child: ChildProcess, ended: Promise<unknown>, signal: NodeJS.Signals): Promise<void> {
+async function endChild(
+  child: ChildProcess,
+  ended: Promise<number | null>,
+  signal: NodeJS.Signals,
+): Promise<number | null> {
   child.kill(signal);
   // A stopped (SIGSTOP) process holds SIGTERM back, SIGKILL ends it all the same.
   const killing = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
-  await ended;
+  const code = await ended;
   clearTimeout(killing);
+  return code;
 }
 
 function untilReady(child: ChildProcess, plan: ChildPlan, readyMsMax: number): Promise<string> {

@@ -10,7 +10,7 @@ export interface DemoStore {
   /** Environment a backend needs to be let in. */
   readonly backendEnvironment: Readonly<Record<string, string>>;
   /** SIGKILL; resolves when it has ended. */
-  kill(): Promise<void>;
+  kill(): Promise<unknown>;
   /** Sends a signal (SIGSTOP, SIGCONT, ...) without waiting for anything. */
   signal(signal: NodeJS.Signals): void;
   /** Starts it again at the same address with whatever it persisted; resolves when it answers. */

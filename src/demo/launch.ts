@@ -39,8 +39,8 @@ export interface DemoBackend {
   /** Base URL of the loopback port with /lab/stats, /lab/store-delay and /admin/ban. */
   readonly statsUrl: string;
   readonly pid: number;
-  /** Ends the process with a signal (default SIGKILL) and resolves when it has ended. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the process with a signal (default SIGKILL); resolves with its exit code, null when a signal ended it. */
+  kill(signal?: NodeJS.Signals): Promise<number | null>;
   /** Sends a signal (SIGSTOP, SIGCONT, ...) without waiting for anything. */
   signal(signal: NodeJS.Signals): void;
   /** Starts it again on the same ports (a running one gets SIGTERM first); resolves when it is ready. */
@@ -165,8 +165,8 @@ class Backend implements DemoBackend {
     return this.#child?.pid ?? 0;
   }
 
-  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (this.#child !== null && this.#alive) await this.#child.end(signal);
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
+    return this.#child !== null && this.#alive ? this.#child.end(signal) : null;
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -34,7 +34,7 @@ h1 span { color: var(--soft); font-weight: 400; }
 .badge {
   width: 76px; height: 76px; flex: none; border-radius: 18px; display: grid; place-items: center;
   font-size: 2.1rem; font-weight: 650; text-transform: uppercase;
-  background: hsl(var(--hue) 55% 42%); color: #fff; transition: background .25s;
+  background: oklch(52% .14 var(--hue)); color: #fff; transition: background .25s;
 }
 .badge.long { font-size: 1rem; text-transform: none; }
 .label { color: var(--soft); font-size: .82rem; }
@@ -63,9 +63,9 @@ button:hover { filter: brightness(1.08); }
 .strip { list-style: none; padding: 0; display: grid; grid-template-columns: repeat(15, 1fr); gap: 4px; }
 .strip li {
   aspect-ratio: 1; border-radius: 6px; display: grid; place-items: center; overflow: hidden;
-  font-size: .8rem; font-weight: 650; text-transform: uppercase; color: #fff; background: hsl(var(--hue) 55% 42%);
+  font-size: .8rem; font-weight: 650; text-transform: uppercase; color: #fff; background: oklch(52% .14 var(--hue));
 }
-.strip li.out { background: transparent; border: 2px dashed; color: light-dark(hsl(var(--hue) 60% 34%), hsl(var(--hue) 55% 64%)); }
+.strip li.out { background: transparent; border: 2px dashed; color: light-dark(oklch(50% .14 var(--hue)), oklch(76% .12 var(--hue))); }
 .strip li.error { background: transparent; color: var(--bad); border: 2px solid; }
 .strip li.empty { background: var(--ground); border: 1px solid var(--line); }
 .legend { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 14px; margin-top: 10px; font-size: .8rem; color: var(--soft); }

@@ -1,0 +1,132 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { loadConfig } from '../../src/config/load.ts';
+import { demoBalancerConfig } from '../../src/demo/balancer-config.ts';
+import { startDemo } from '../../src/demo/launch.ts';
+import { ARCHITECTURES } from '../../src/demo/session-layer.ts';
+import { welcomeText } from '../../src/demo/welcome.ts';
+import { eventually, Visitor } from './visitor.ts';
+
+const BACKENDS = [
+  { name: 'a', url: 'http://127.0.0.1:3001', pid: 101 },
+  { name: 'b', url: 'http://127.0.0.1:3002', pid: 102 },
+];
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('backends keep name and ports over kill and restart, and stop() leaves nothing', async () => {
+  const demo = await startDemo({ servers: 2 });
+  const [first] = demo.backends as unknown as [(typeof demo.backends)[number]];
+  const { name, url, pid } = first;
+  expect(demo.backends.map((backend) => backend.name)).toEqual(['a', 'b']);
+  expect(await first.kill()).toBe(null);
+  expect(isAlive(pid)).toBe(false);
+  await first.restart();
+  expect([first.name, first.url]).toEqual([name, url]);
+  expect(first.pid).not.toBe(pid);
+  expect((await new Visitor().get(`${url}/healthz`)).status).toBe(200);
+  const pids = demo.backends.map((backend) => backend.pid);
+  await Promise.all([demo.stop(), demo.stop()]);
+  expect(pids.filter(isAlive)).toEqual([]);
+});
+
+test('a taken port is named together with the option that changes it, and what had started is stopped', async () => {
+  const blocker = createServer();
+  blocker.listen(0, '127.0.0.1');
+  await once(blocker, 'listening');
+  const { port } = blocker.address() as AddressInfo;
+  await expect(startDemo({ servers: 2, port: port - 1 })).rejects.toThrow(
+    `port ${port} for backend b is taken; choose another with --backend-port`,
+  );
+  await expect(new Visitor().get(`http://127.0.0.1:${port - 1}/healthz`)).rejects.toThrow();
+  blocker.close();
+});
+
+test('a bad flag is reported with what the backend says about it', async () => {
+  await expect(startDemo({ servers: 1, flags: ['--idle', 'soon'] })).rejects.toThrow(
+    'backend a ended with code 2 before it was ready: --idle soon: write 250ms, 5s, 30m or 12h',
+  );
+});
+
+test('backends, sessiond and Redis die with the process that started them', async () => {
+  const parent = fork(fileURLToPath(new URL('./orphan-parent.ts', import.meta.url)), { stdio: 'ignore' });
+  const [pids] = (await once(parent, 'message')) as [number[]];
+  expect(pids.length).toBeGreaterThanOrEqual(3);
+  expect(pids.every(isAlive)).toBe(true);
+  parent.kill('SIGKILL');
+  await eventually('the children to end', async () => (pids.some(isAlive) ? null : true));
+});
+
+test('every architecture gets a balancer configuration that holdfast accepts', () => {
+  for (const architecture of ARCHITECTURES) {
+    const text = demoBalancerConfig(BACKENDS, {
+      architecture,
+      listen: '127.0.0.1:8080',
+      admin: '127.0.0.1:9090',
+    });
+    const loaded = loadConfig(text, { file: 'demo.yaml', environment: {} });
+    expect(loaded.problems).toEqual([]);
+    const pool = loaded.config?.pools[0];
+    const isLocal = architecture === 'memory';
+    expect([pool?.state, pool?.sticky.mode, pool?.policy]).toEqual(
+      isLocal ? ['local', 'cookie-hash', 'least-sessions'] : ['shared', 'none', 'round-robin'],
+    );
+  }
+});
+
+test('the welcome text names what runs and gives commands that can be pasted', () => {
+  expect(
+    welcomeText({
+      architecture: 'database',
+      backends: BACKENDS,
+      storePid: 103,
+      balancerUrl: 'http://127.0.0.1:8080',
+      adminUrl: 'http://127.0.0.1:9091',
+    }),
+  ).toMatchInlineSnapshot();
+});
+
+test('GET /events ticks and /ws echoes, both naming the server; SIGTERM ends both', async () => {
+  const demo = await startDemo({ servers: 1 });
+  const { url } = demo.backends[0]!;
+  const events = await fetch(`${url}/events`);
+  const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (!text.includes('event: tick')) text += (await reader.read()).value ?? '';
+  expect(text).toContain('"server":"a"');
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`);
+  const [hello] = (await once(socket, 'message')) as [Buffer];
+  expect(JSON.parse(String(hello))).toEqual({ server: 'a' });
+  socket.send('marco');
+  expect(String((await once(socket, 'message'))[0])).toBe('marco');
+  const closed = once(socket, 'close');
+  const exit = demo.backends[0]!.kill('SIGTERM');
+  expect((await closed)[0]).toBe(1001);
+  while (!(await reader.read()).done);
+  expect(await exit).toBe(0);
+  await demo.stop();
+});
+
+test('with --grace a stopping server fails its health check while it still serves', async () => {
+  const demo = await startDemo({ servers: 1, flags: ['--grace', '700ms'] });
+  const { url } = demo.backends[0]!;
+  const exit = demo.backends[0]!.kill('SIGTERM');
+  await eventually('503 from /healthz', async () =>
+    (await new Visitor().get(`${url}/healthz`)).status === 503 ? true : null,
+  );
+  expect((await new Visitor().login(url, 'alice')).status).toBe(200);
+  expect(await exit).toBe(0);
+  await demo.stop();
+});

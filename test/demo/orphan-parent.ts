@@ -1,0 +1,10 @@
+// Started by launch.test.ts and killed there: what it starts must not outlive it.
+import { startDemo } from '../../src/demo/launch.ts';
+import { redisMissing } from '../../src/demo/redis-servers.ts';
+
+const [database, redis] = await Promise.all([
+  startDemo({ architecture: 'database', servers: 1 }),
+  redisMissing() === null ? startDemo({ architecture: 'redis', servers: 1 }) : null,
+]);
+const demos = redis === null ? [database] : [database, redis];
+process.send?.(demos.flatMap((demo) => [demo.store.pid, ...demo.backends.map(({ pid }) => pid)]));

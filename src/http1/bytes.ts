@@ -38,9 +38,11 @@ export const FOLD: Uint8Array = foldTable();
 
 /** Are these bytes that text, letter case aside? `text` must be lower case. */
 export function equalsIgnoreCase(buffer: Buffer, begin: number, end: number, text: string): boolean {
-  if (end - begin !== text.length) return false;
-  for (let index = 0; index < text.length; index += 1) {
-    if (LOWER[buffer[begin + index] as number] !== text.charCodeAt(index)) return false;
+  const length = text.length;
+  if (end - begin !== length) return false;
+  const lower = LOWER;
+  for (let index = 0; index < length; index = (index + 1) | 0) {
+    if (lower[buffer[(begin + index) | 0] as number] !== text.charCodeAt(index)) return false;
   }
   return true;
 }

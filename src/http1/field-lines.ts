@@ -1,7 +1,7 @@
 // The header section of requests and responses: one pass that checks every byte and records the lines we care about.
 
 import { COLON, CR, HTAB, LF, LOWER, SP, skipValue, TOKEN, trimBlank } from './bytes.ts';
-import { fieldOfName, LOOKALIKE, UNINTERESTING } from './field-names.ts';
+import { fieldOfName, LOOKALIKE, MAY_BE_RECORDED, nameSlot, UNINTERESTING } from './field-names.ts';
 import {
   Field,
   type FieldLines,
@@ -18,8 +18,6 @@ export const RAN_OUT = 0;
  * Scans header lines from `begin` to the empty line. Returns the offset just past the empty line, RAN_OUT when
  * `limit` came first, or a Refusal. Lines that end, start or contain anything but CRLF, token ":" value are refused,
  * so no obs-fold, no bare CR or LF, no white space before a colon.
- *
- * structure: long function because the line loop is the codec's hot path and shares its cursor
  */
 export function scanFields(
   buffer: Buffer,
@@ -28,9 +26,11 @@ export function scanFields(
   limits: HeadLimits,
   lines: FieldLines,
 ): number {
+  // structure: long function because the line loop is the codec's hot path and every part moves its one cursor
   const countMax = Math.min(limits.headerCountMax, HEADER_COUNT_MAX);
   const hasWatched = limits.watched.length > 0;
   const token = TOKEN;
+  const mayBeRecorded = MAY_BE_RECORDED;
   let position = begin | 0;
   let count = 0;
   let recorded = 0;
@@ -50,8 +50,11 @@ export function scanFields(
     if (position >= limit) return RAN_OUT;
     if (buffer[position] !== COLON || position === lineBegin) return Refusal.badHeader;
     const nameEnd = position;
-    let field = fieldOfName(buffer, lineBegin, nameEnd);
-    if (field === LOOKALIKE) return Refusal.badHeader;
+    let field: number = UNINTERESTING;
+    if (mayBeRecorded[nameSlot(nameEnd - lineBegin, buffer[lineBegin] as number)] === 1) {
+      field = fieldOfName(buffer, lineBegin, nameEnd);
+      if (field === LOOKALIKE) return Refusal.badHeader;
+    }
 
     position += 1;
     position = skipValue(buffer, position, limit);

@@ -48,6 +48,8 @@ const NAME_BYTES_MAX = 32;
 const NAMES = new Uint8Array(64 * NAME_BYTES_MAX);
 /** First candidate for (length, first letter), see `slotOf`. */
 const CANDIDATE = new Uint8Array((LENGTH_MAX + 1) * 32);
+/** 1 for the slots whose names need `fieldOfName`; see `nameSlot`. */
+export const MAY_BE_RECORDED = new Uint8Array(CANDIDATE.length);
 /** Second candidate for the same slot as the field's own. */
 const NEXT = new Uint8Array(64);
 
@@ -56,6 +58,15 @@ for (const [name, field] of Object.entries(FIELD_NAMES)) {
   const slot = slotOf(name.length, name.charCodeAt(0));
   NEXT[field] = CANDIDATE[slot] as number;
   CANDIDATE[slot] = field;
+  MAY_BE_RECORDED[slot] = 1;
+}
+for (let length = PREFIX.length; length <= LENGTH_MAX; length += 1) {
+  MAY_BE_RECORDED[slotOf(length, PREFIX[0] as number)] = 1;
+}
+
+/** Index into MAY_BE_RECORDED of a name of that length and first byte: most names are settled by this alone. */
+export function nameSlot(length: number, first: number): number {
+  return slotOf(length > LENGTH_MAX ? LENGTH_MAX : length, first);
 }
 
 /**

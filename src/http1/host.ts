@@ -11,13 +11,14 @@ export const HOST_BYTES_MAX = 255;
  */
 export function isHost(buffer: Buffer, begin: number, end: number): boolean {
   if (begin === end) return false;
-  let position = begin;
+  let position = begin | 0;
   if (buffer[begin] === 0x5b) {
     const close = buffer.indexOf(0x5d, begin);
     if (close < 0 || close >= end || !isIpv6(buffer, begin + 1, close)) return false;
     position = close + 1;
   } else {
-    while (position < end && HOST[buffer[position] as number] === 1) position += 1;
+    const table = HOST;
+    while (position < end && table[buffer[position] as number] === 1) position = (position + 1) | 0;
     if (position === begin || position - begin > HOST_BYTES_MAX) return false;
   }
   return position === end || isPort(buffer, position, end);

@@ -8,8 +8,9 @@ import { parseRequestHead } from '../../src/http1/request.ts';
 import { LIMITS, nameOf } from '../http1/render.ts';
 import { corpus, mutate, randomOf, runDifferential } from './http1-differential.ts';
 
-const SEED = Number(process.env['SEED'] ?? 1);
-const INPUTS = Number(process.env['FUZZ'] ?? 20_000);
+const environment = process.env as { readonly SEED?: string; readonly FUZZ?: string };
+const SEED = Number(environment.SEED ?? 1);
+const INPUTS = Number(environment.FUZZ ?? 20_000);
 
 it('accepts nothing that node refuses, and reads the same where both accept', {
   timeout: 3_600_000,

@@ -8,7 +8,8 @@ import * as render from './render.ts';
 
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
 const PADDING = Buffer.from('\r\nHost: x; sid=no\r\n');
-const isUpdating = process.env['UPDATE'] === '1';
+const { UPDATE } = process.env as { readonly UPDATE?: string };
+const isUpdating = UPDATE === '1';
 
 /** Renders the case's bytes as they stand at begin..end of that buffer. */
 function renderRange(golden: GoldenCase, bytes: Buffer, begin: number, end: number): string {

@@ -289,8 +289,7 @@ export class Chooser {
   #cookieFor(plan: PoolPlan, affinity: Affinity, slot: number, isSecure: boolean): string {
     if (!affinity.isCookieDue || affinity.cookieToSet !== '') return '';
     if (!this.#openCookie(plan, affinity)) return '';
-    if (this.#ledger.holdsEntry(affinity)) this.#ledger.followHome(plan, affinity);
-    const index = indexOfSlot(plan, affinity.homeSlot === -1 ? slot : affinity.homeSlot);
+    const index = indexOfSlot(plan, this.#homeOr(plan, affinity, slot));
     const { secure } = plan.config.sticky.attributes;
     const value = seal(plan, affinity.cookie, affinity.keyLow, affinity.keyHigh, index);
     const isSecureWritten = secure === 'auto' ? isSecure : secure;
@@ -301,5 +300,12 @@ export class Chooser {
       isSecureWritten,
     );
     return affinity.cookieToSet;
+  }
+
+  /** The session's home as the table has it now; `slot` when it has none of this pool. */
+  #homeOr(plan: PoolPlan, affinity: Affinity, slot: number): number {
+    if (!this.#ledger.holdsEntry(affinity)) return slot;
+    this.#ledger.followHome(plan, affinity);
+    return affinity.homeSlot === -1 ? slot : affinity.homeSlot;
   }
 }

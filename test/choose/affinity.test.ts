@@ -1,0 +1,443 @@
+// One affinity suite for every sticky mode: what a session may rely on, however it is identified.
+
+import { describe, expect, test } from 'vitest';
+import { Mode, Verdict } from '../../src/shared/control.ts';
+import { packHome } from '../../src/shared/session-table.ts';
+import { cookiePair, type ExchangeOptions, type Outcome, World, type WorldOptions } from './fixture.ts';
+
+/** A client that behaves as the mode's clients do. */
+interface Client {
+  /** What its next request carries. */
+  request(): ExchangeOptions;
+  /** Takes in what an exchange brought. */
+  receive(outcome: Outcome): void;
+}
+
+interface ModeCase {
+  readonly title: string;
+  readonly options: WorldOptions;
+  /** The balancer's own cookie: minted, and told of every move. */
+  readonly isOwn: boolean;
+  /** The key can be known before any server has answered. */
+  readonly isForeign: boolean;
+  client(number: number): Client;
+}
+
+function ownClient(): Client {
+  let cookie: string | null = null;
+  return {
+    request: () => (cookie === null ? {} : { cookie: `other=1; ${cookie}; more=2` }),
+    receive: (outcome) => {
+      if (outcome.setCookie !== '') cookie = cookiePair(outcome.setCookie);
+    },
+  };
+}
+
+/** The application sets its cookie with the first answer. */
+function applicationClient(number: number): Client {
+  const value = `s%3Asession-${number}.sig%2F`;
+  let isLoggedIn = false;
+  return {
+    request: () =>
+      isLoggedIn
+        ? { cookie: `connect.sid=${value}` }
+        : { responseHeaders: [`Set-Cookie: connect.sid=${value}; Path=/; HttpOnly`] },
+    receive: (outcome) => {
+      if (outcome.server !== null) isLoggedIn = true;
+    },
+  };
+}
+
+function headerClient(number: number): Client {
+  let isLoggedIn = false;
+  return {
+    request: () =>
+      isLoggedIn
+        ? { headers: [`X-Session-Id: id-${number}`] }
+        : { responseHeaders: [`X-Session-Id: id-${number}`] },
+    receive: (outcome) => {
+      if (outcome.server !== null) isLoggedIn = true;
+    },
+  };
+}
+
+const MODES: readonly ModeCase[] = [
+  {
+    title: 'cookie-hash, own cookie',
+    options: { sticky: { mode: 'cookie-hash' } },
+    isOwn: true,
+    isForeign: false,
+    client: ownClient,
+  },
+  {
+    title: 'cookie-pin',
+    options: { sticky: { mode: 'cookie-pin' } },
+    isOwn: true,
+    isForeign: false,
+    client: ownClient,
+  },
+  {
+    title: 'cookie-hash, application cookie',
+    options: { sticky: { mode: 'cookie-hash', cookie: 'connect.sid', cookieOwner: 'application' } },
+    isOwn: false,
+    isForeign: false,
+    client: applicationClient,
+  },
+  {
+    title: 'learn by cookie',
+    options: { sticky: { mode: 'learn', cookie: 'connect.sid', cookieOwner: 'application' } },
+    isOwn: false,
+    isForeign: false,
+    client: applicationClient,
+  },
+  {
+    title: 'learn by header',
+    options: { sticky: { mode: 'learn', cookieOwner: 'application', header: 'x-session-id' } },
+    isOwn: false,
+    isForeign: false,
+    client: headerClient,
+  },
+  {
+    title: 'header-hash',
+    options: { sticky: { mode: 'header-hash', header: 'x-session-id' } },
+    isOwn: false,
+    isForeign: true,
+    client: (number) => ({
+      request: () => ({ headers: [`X-Session-ID: user-${number}`] }),
+      receive: () => {},
+    }),
+  },
+  {
+    title: 'address-hash',
+    options: { sticky: { mode: 'address-hash' } },
+    isOwn: false,
+    isForeign: true,
+    client: (number) => ({ request: () => ({ address: `198.51.100.${number}` }), receive: () => {} }),
+  },
+];
+
+function visit(world: World, client: Client, worker = 0, more: ExchangeOptions = {}): Outcome {
+  const outcome = world.exchange({ ...client.request(), ...more }, worker);
+  client.receive(outcome);
+  return outcome;
+}
+
+describe.each(MODES)('$title', (mode) => {
+  const make = (more: Omit<WorldOptions, 'sticky'> & { sticky?: object } = {}): World =>
+    new World({ workers: 2, ...mode.options, ...more, sticky: { ...mode.options.sticky, ...more.sticky } });
+
+  test('every request of a session reaches its home, on any thread', () => {
+    const world = make();
+    for (let number = 0; number < 50; number += 1) {
+      const client = mode.client(number);
+      const home = visit(world, client, number % 2).server;
+      for (let request = 0; request < 6; request += 1) {
+        const outcome = visit(world, client, request % 2);
+        expect(outcome).toMatchObject({ server: home, verdict: 'home', setCookie: '', moveReason: null });
+      }
+    }
+    expect(world.verdicts('home')).toBe(300);
+    expect(world.verdicts('new')).toBe(50);
+    expect(world.entries()).toMatchObject({ used: 50, busy: 0, tentative: 0 });
+    expect(world.total((name) => world.created(name))).toBe(50);
+    expect(world.total((name) => world.placed(name))).toBe(50);
+  });
+
+  test('a dead home: the session moves once, is lost once, and stays at the new home', () => {
+    const world = make();
+    const clients = Array.from({ length: 40 }, (_, number) => mode.client(number));
+    for (const client of clients) for (const worker of [0, 1]) visit(world, client, worker);
+    const held = world.entries().homes.get('b') ?? 0;
+    const others = clients.map((client) => visit(world, client).server);
+    world.setVerdict('b', Verdict.down);
+    clients.forEach((client, number) => {
+      const first = visit(world, client, 1);
+      expect(first.server).not.toBe('b');
+      expect(first.verdict).toBe(others[number] === 'b' ? 'moved' : 'home');
+      expect(first.moveReason).toBe(others[number] === 'b' ? 'failure' : null);
+      expect(first.setCookie !== '').toBe(mode.isOwn && others[number] === 'b');
+      expect(visit(world, client, 0)).toMatchObject({ server: first.server, verdict: 'home', setCookie: '' });
+      world.setVerdict('b', Verdict.up);
+      expect(visit(world, client, 0)).toMatchObject({ server: first.server, verdict: 'home', setCookie: '' });
+      world.setVerdict('b', Verdict.down);
+    });
+    expect(held).toBeGreaterThan(0);
+    expect(world.lost('b', 'failure')).toBe(held);
+    expect(world.total((name) => world.lost(name, 'failure'))).toBe(held);
+    expect(world.moves('failure')).toBe(held);
+    expect(world.entries().homes.get('b')).toBeUndefined();
+    expect(world.placed('b')).toBe(0);
+    expect(world.total((name) => world.placed(name))).toBe(40);
+    expect(world.total((name) => world.created(name))).toBe(40);
+  });
+
+  test('parallel requests of a session whose home died come to the same new home; it is lost once', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    const parallel = [0, 1, 0, 1].map((worker) => world.begin(client.request(), worker));
+    for (const exchange of parallel) exchange.choose();
+    for (const exchange of parallel) exchange.commit();
+    const outcomes = parallel.map((exchange) => {
+      exchange.answer();
+      return exchange.finish();
+    });
+    expect(new Set(outcomes.map((outcome) => outcome.server)).size).toBe(1);
+    expect(world.lost(home, 'failure')).toBe(1);
+    expect(world.moves('failure')).toBe(1);
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+  });
+
+  test('whenDown refuse: the request is refused and the session keeps its home', () => {
+    const world = make({ sticky: { whenDown: 'refuse' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down', verdict: 'refused' });
+    world.setVerdict(home, Verdict.up);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.verdicts('refused')).toBe(1);
+    expect(world.moves('failure')).toBe(0);
+    expect(world.entries().busy).toBe(0);
+  });
+
+  test('whenDown refuse: a home that failed once but is up is tried again', () => {
+    const world = make({ sticky: { whenDown: 'refuse' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const exchange = world.begin(client.request());
+    expect(exchange.attempt()).toBe(home);
+    exchange.tried.push(exchange.slot);
+    expect(exchange.attempt()).toBe(home);
+  });
+
+  test('a home that fails before it answers is left within the same request, counted once', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const rest = ['a', 'b', 'c', 'd'].filter((name) => name !== home);
+    const outcome = visit(world, client, 0, { failing: [home, rest[0]!, rest[1]!] });
+    expect(outcome).toMatchObject({ server: rest[2], verdict: 'moved', moveReason: 'failure' });
+    expect(outcome.setCookie !== '').toBe(mode.isOwn);
+    expect(world.lost(home, 'failure')).toBe(1);
+    expect(world.moves('failure')).toBe(1);
+    expect(visit(world, client)).toMatchObject({ server: rest[2], verdict: 'home', setCookie: '' });
+    expect(world.placed(rest[2]!)).toBe(1);
+    expect(world.total((name) => world.placed(name))).toBe(1);
+  });
+
+  test('state shared: a move loses nothing', () => {
+    const world = make({ pool: { state: 'shared' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.ejected);
+    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'failure' });
+    expect(world.lost(home, 'failure')).toBe(0);
+    expect(world.moves('failure')).toBe(1);
+  });
+
+  test('drain: existing sessions still go home, new ones elsewhere', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setMode(home, Mode.drain);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    world.shared.control.setWeight(world.slotOf(home), 0);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    for (let number = 2; number < 30; number += 1) {
+      const other = mode.client(number);
+      expect(visit(world, other).server).not.toBe(home);
+      expect(visit(world, other).server).not.toBe(home);
+    }
+  });
+
+  test('maintenance: moves by the operator', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setMode(home, Mode.maintenance);
+    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'operator' });
+    expect(world.lost(home, 'operator')).toBe(1);
+    expect(world.moves('operator')).toBe(1);
+  });
+
+  test('a removed server: its sessions move, though waiting is asked for', () => {
+    const world = make({ sticky: { whenDown: 'refuse' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.reload(['a', 'b', 'c', 'd'].filter((name) => name !== home));
+    const moved = visit(world, client);
+    expect(moved).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
+    expect(world.lost(home, 'removed')).toBe(1);
+    expect(world.moves('removed')).toBe(1);
+    expect(visit(world, client)).toMatchObject({ server: moved.server, verdict: 'home', setCookie: '' });
+  });
+
+  test('a slot given to another server is not the home any more', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const { table, control } = world.shared;
+    for (let entry = 0; entry < table.capacity; entry += 1) {
+      if (!table.isUsed(entry)) continue;
+      const old = packHome(world.slotOf(home), control.generation(world.slotOf(home)) - 1);
+      table.move(entry, table.keyLow(entry), table.keyHigh(entry), table.home(entry), old);
+    }
+    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
+    expect(world.total((name) => world.lost(name, 'removed'))).toBe(0);
+  });
+
+  test('a full home: the request waits when the state is local, and finds it again', () => {
+    const world = make({ servers: Array.from({ length: 4 }, () => ({ maxConnections: 2 })) });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.addInFlight(home, 1, 0);
+    world.addInFlight(home, 1, 1);
+    const waiting = world.begin(client.request());
+    expect(waiting.attempt()).toBeNull();
+    expect(waiting.affinity.failure).toBe('busy');
+    expect(waiting.attempt()).toBeNull();
+    world.addInFlight(home, -1, 1);
+    expect(waiting.attempt()).toBe(home);
+    waiting.answer();
+    expect(waiting.finish()).toMatchObject({ server: home, verdict: 'home', failure: null });
+    expect(world.entries().busy).toBe(0);
+  });
+
+  test('a full home: where state is shared the request is served elsewhere and the session stays', () => {
+    const world = make({
+      pool: { state: 'shared' },
+      servers: Array.from({ length: 4 }, () => ({ maxConnections: 2 })),
+    });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.addInFlight(home, 2, 1);
+    const outcome = visit(world, client);
+    expect(outcome).toMatchObject({ verdict: 'overflow', moveReason: null, setCookie: '', failure: null });
+    expect(outcome.server).not.toBe(home);
+    world.addInFlight(home, -2, 1);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.total((name) => world.placed(name))).toBe(1);
+  });
+
+  test('everybody down: no server; everybody full: busy', () => {
+    const world = make({ servers: [{ maxConnections: 1 }, { maxConnections: 1 }] });
+    world.addInFlight('a', 1);
+    world.addInFlight('b', 1);
+    expect(visit(world, mode.client(1))).toMatchObject({ server: null, failure: 'busy' });
+    for (const name of ['a', 'b']) world.setVerdict(name, Verdict.down);
+    expect(visit(world, mode.client(1))).toMatchObject({ server: null, failure: 'no-server' });
+    expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
+    expect(world.verdicts('none')).toBe(2);
+  });
+
+  test('a first request that fails leaves nothing behind', () => {
+    const world = make();
+    const client = mode.client(1);
+    const outcome = world.exchange({ ...client.request(), failing: ['a', 'b', 'c'], unanswered: true });
+    expect(outcome.server).toBe('d');
+    expect(world.entries()).toMatchObject({ used: 0 });
+    expect(world.total((name) => world.placed(name))).toBe(0);
+    expect(world.total((name) => world.created(name))).toBe(0);
+    expect(world.moves('failure')).toBe(0);
+  });
+
+  test('a first request that is answered on the third attempt begins one session, there', () => {
+    const world = make();
+    const client = mode.client(1);
+    const first = visit(world, client, 0, { failing: ['a', 'c', 'd'] });
+    expect(first.server).toBe('b');
+    expect(visit(world, client)).toMatchObject({ server: 'b', verdict: 'home' });
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0, tentative: 0 });
+    expect(world.created('b')).toBe(1);
+    expect(world.total((name) => world.placed(name))).toBe(1);
+    expect(world.total((name) => world.lost(name, 'failure'))).toBe(0);
+  });
+
+  test('idle for too long: the session ended, another begins', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.clock.advance(30 * 60_000 + 200);
+    expect(visit(world, client).verdict).toBe('expired');
+    expect(world.ended(home, 'idle')).toBe(1);
+    expect(visit(world, client).verdict).toBe('home');
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+    expect(world.total((name) => world.placed(name))).toBe(1);
+  });
+
+  test('a session with an open tunnel is not idle', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const tunnel = world.begin(client.request());
+    const home = tunnel.attempt();
+    tunnel.answer();
+    world.clock.advance(3_600_000);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    tunnel.finish();
+  });
+
+  test('older than its life: the session ended, however busy', () => {
+    const world = make({ sticky: { lifeMs: 3_600_000 } });
+    const client = mode.client(1);
+    for (let minute = 0; minute <= 60; minute += 10) {
+      visit(world, client);
+      world.clock.advance(600_100);
+    }
+    expect(world.verdicts('expired')).toBe(1);
+    expect(world.total((name) => world.ended(name, 'life'))).toBe(1);
+  });
+
+  test('exactly one verdict is counted per exchange', () => {
+    const world = make();
+    const clients = Array.from({ length: 10 }, (_, number) => mode.client(number));
+    let exchanges = 0;
+    for (let round = 0; round < 5; round += 1) {
+      if (round === 3) world.setVerdict('a', Verdict.down);
+      for (const client of clients) {
+        visit(world, client, round % 2, { failing: round === 2 ? ['c'] : [] });
+        exchanges += 1;
+      }
+    }
+    const verdicts = ['none', 'new', 'home', 'moved', 'refused', 'invalid', 'expired', 'overflow'] as const;
+    expect(verdicts.reduce((sum, verdict) => sum + world.verdicts(verdict), 0)).toBe(exchanges);
+  });
+
+  test('a request without a key is nobody’s session, unless we hand out the key', () => {
+    if (mode.title === 'address-hash') return; // every request has an address
+    const world = make();
+    for (let request = 0; request < 20; request += 1) world.exchange({});
+    expect(world.total((name) => world.created(name))).toBe(0);
+    expect(world.entries()).toMatchObject({
+      used: mode.isOwn ? 20 : 0,
+      tentative: mode.isOwn ? 20 : 0,
+      busy: 0,
+    });
+    expect(world.verdicts(mode.isOwn ? 'new' : 'none')).toBe(20);
+    expect(world.total((name) => world.placed(name))).toBe(mode.isOwn ? 20 : 0);
+  });
+});
+
+describe('none', () => {
+  test('the policy chooses every request; nothing is kept', () => {
+    const world = new World();
+    const servers = Array.from({ length: 8 }, () => world.exchange({ cookie: 'holdfast=x' }).server);
+    expect([...servers].sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c', 'd', 'd']);
+    expect(world.verdicts('none')).toBe(8);
+    expect(world.entries().used).toBe(0);
+  });
+});

@@ -173,7 +173,10 @@ export function mutate(seeds: readonly Buffer[], random: () => number): Buffer {
   return bytes;
 }
 
-/** Messages that Holdfast sees in these bytes, up to the first refusal, incomplete one or close. */
+/**
+ * Messages that Holdfast sees in these bytes, up to the first refusal, incomplete one or close. An upgrade request
+ * ends them too: Node takes what follows for the other protocol, the proxy waits for the server's answer.
+ */
 export function readByHoldfast(bytes: Buffer): Message[] {
   const messages: Message[] = [];
   const head = new RequestHead();
@@ -191,7 +194,7 @@ export function readByHoldfast(bytes: Buffer): Message[] {
     };
     messages.push(message);
     position = readBody(bytes, headEnd, head, message);
-    if (!message.isComplete || !head.keepAlive) break;
+    if (!message.isComplete || !head.keepAlive || head.upgradeEnd > 0) break;
   }
   return messages;
 }
@@ -215,7 +218,11 @@ function readBody(bytes: Buffer, begin: number, head: RequestHead, message: Mess
   return end;
 }
 
-function headerPairs(bytes: Buffer, head: RequestHead): string[] {
+/** Names and values in the order of the bytes, as Node's rawHeaders. */
+export function headerPairs(
+  bytes: Buffer,
+  head: { readonly fieldsBegin: number; readonly fieldsEnd: number },
+): string[] {
   const text = bytes.toString('latin1', head.fieldsBegin, head.fieldsEnd);
   return text
     .split('\r\n')
@@ -226,7 +233,8 @@ function headerPairs(bytes: Buffer, head: RequestHead): string[] {
     });
 }
 
-class MemorySocket extends Duplex {
+/** A connection without a network: what is pushed is what the peer sent, what is written is dropped. */
+export class MemorySocket extends Duplex {
   override _read(): void {}
   override _write(_chunk: unknown, _encoding: string, done: () => void): void {
     done();

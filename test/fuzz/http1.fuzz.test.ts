@@ -7,6 +7,7 @@ import { Field, Refusal, RequestHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
 import { LIMITS, nameOf } from '../http1/render.ts';
 import { corpus, mutate, randomOf, runDifferential } from './http1-differential.ts';
+import { runResponseDifferential } from './http1-response-differential.ts';
 
 const environment = process.env as { readonly SEED?: string; readonly FUZZ?: string };
 const SEED = Number(environment.SEED ?? 1);
@@ -23,7 +24,14 @@ it('accepts nothing that node refuses, and reads the same where both accept', {
   expect(report.bothAccept).toBeGreaterThan(INPUTS / 20);
 });
 
-it('a cut head is incomplete or refused for the same reason', () => {
+it('reads no response that node does not read the same', { timeout: 3_600_000 }, async () => {
+  const report = await runResponseDifferential(SEED, INPUTS / 4);
+  console.log(`responses, seed ${SEED}`, { ...report, failures: report.failures.length });
+  expect(report.failures).toEqual([]);
+  expect(report.bothAccept).toBeGreaterThan(INPUTS / 80);
+});
+
+it('a cut head is incomplete or refused for the same reason', { timeout: 3_600_000 }, () => {
   const random = randomOf(SEED);
   const seeds = corpus();
   const head = new RequestHead();

@@ -16,6 +16,7 @@ export type RedisKind = 'single' | 'aof' | 'sentinel';
 
 const MASTER_NAME = 'demo';
 const SENTINELS = 3;
+const READY_REPLICA = 'Finished with success';
 /** How long a primary must be silent before Sentinels replace it; Redis's own default is 30 s. */
 const DOWN_AFTER_MS = 1000;
 
@@ -96,7 +97,9 @@ function startServer(
     `dir ${folder}`,
     `requirepass ${password}`,
     `masterauth ${password}`,
-    ...(primaryPort === null ? [] : [`replicaof 127.0.0.1 ${primaryPort}`, 'repl-diskless-sync-delay 0']),
+    // A primary otherwise waits 5 s for more replicas to come.
+    'repl-diskless-sync-delay 0',
+    ...(primaryPort === null ? [] : [`replicaof 127.0.0.1 ${primaryPort}`]),
   ];
   return startChild({
     title: `redis-server on port ${port}`,
@@ -104,7 +107,9 @@ function startServer(
     args: ['-'],
     input: `${lines.join('\n')}\n`,
     ours: false,
-    isReady: (output) => output.includes('Ready to accept connections'),
+    // A replica is one only when it holds what the primary holds.
+    isReady: (output) =>
+      output.includes(primaryPort === null ? 'Ready to accept connections' : READY_REPLICA),
   });
 }
 

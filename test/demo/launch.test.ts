@@ -76,7 +76,7 @@ test('every architecture gets a balancer configuration that holdfast accepts', (
       listen: '127.0.0.1:8080',
       admin: '127.0.0.1:9090',
     });
-    const loaded = loadConfig(text, { file: 'demo.yaml', environment: {} });
+    const loaded = loadConfig(text, { file: 'demo.yaml', env: {} });
     expect(loaded.problems).toEqual([]);
     const pool = loaded.config?.pools[0];
     const isLocal = architecture === 'memory';
@@ -95,7 +95,30 @@ test('the welcome text names what runs and gives commands that can be pasted', (
       balancerUrl: 'http://127.0.0.1:8080',
       adminUrl: 'http://127.0.0.1:9091',
     }),
-  ).toMatchInlineSnapshot();
+  ).toMatchInlineSnapshot(`
+    "Holdfast demo: 2 servers, sessions: database
+
+      open   http://127.0.0.1:8080/   log in as alice, password holdfast
+             http://127.0.0.1:9091/   dashboard        http://127.0.0.1:9091/metrics   Prometheus
+
+      server a   http://127.0.0.1:3001   pid 101
+      server b   http://127.0.0.1:3002   pid 102
+
+    Try, in another terminal:
+
+      jar=$(mktemp)
+      curl -s -c $jar -b $jar -d 'user=alice&password=holdfast' http://127.0.0.1:8080/login
+      curl -s -c $jar -b $jar -X POST http://127.0.0.1:8080/inc
+      for i in 1 2 3 4; do curl -s -c $jar -b $jar http://127.0.0.1:8080/whoami; echo; done
+
+      kill -9 101                     # server a dies; who notices?
+      npx holdfast drain demo/a --admin http://127.0.0.1:9091     # or let it go gently; back with: ready demo/a
+      kill -9 103                     # the session store dies
+      npx holdfast status --watch --admin http://127.0.0.1:9091
+
+    Ctrl-C stops everything.
+    "
+  `);
 });
 
 test('GET /events ticks and /ws echoes, both naming the server; SIGTERM ends both', async () => {

@@ -15,8 +15,10 @@ export const REDIS_PASSWORD_VARIABLE = 'HOLDFAST_DEMO_REDIS_PASSWORD';
 const PREFIX = 'sess:';
 const SCAN_COUNT = 1000;
 const CONNECT_MS_MAX = 1000;
-/** Longest wait for the answer to one command, so that a stopped server shows as 503. */
+/** Longest wait for one operation. node-redis times a command only until it is sent, not until it is answered. */
 const COMMAND_MS_MAX = 2000;
+/** Commands that may wait for Redis in one process. */
+const QUEUE_LENGTH_MAX = 10_000;
 const RECONNECT_MS_MAX = 500;
 
 /** The few commands used, which the plain and the Sentinel client have in common. */
@@ -36,6 +38,7 @@ interface Commands {
 export class RedisRecords implements SessionRecords {
   readonly sentence: string;
   readonly #client: Commands;
+  readonly #waits: boolean;
   readonly #creating: RedisStore;
   readonly #replacing: RedisStore;
   /** Time to live of the operation under way; connect-redis asks for it synchronously. */
@@ -46,6 +49,7 @@ export class RedisRecords implements SessionRecords {
       options.sentinelName === null
         ? 'Sessions are in one Redis server that all servers share; add and remove servers freely.'
         : 'Sessions are in Redis with a replica; Sentinels promote it when the primary dies.';
+    this.#waits = options.redisOffline === 'queue';
     this.#client = connectTo(options, password);
     // The client reconnects by itself; without a listener the event would end the process.
     this.#client.on('error', () => {});
@@ -59,18 +63,18 @@ export class RedisRecords implements SessionRecords {
   }
 
   async load(id: string): Promise<session.SessionData | null> {
-    return (await this.#creating.get(id)) as session.SessionData | null;
+    return (await this.#within(this.#creating.get(id))) as session.SessionData | null;
   }
 
   async create(id: string, data: session.SessionData, ttlMs: number): Promise<void> {
     this.#ttlMs = ttlMs;
-    await this.#creating.set(id, data);
+    await this.#within(this.#creating.set(id, data));
   }
 
   async replace(id: string, data: session.SessionData, ttlMs: number): Promise<boolean> {
     this.#ttlMs = ttlMs;
     try {
-      await this.#replacing.set(id, data);
+      await this.#within(this.#replacing.set(id, data));
       return true;
     } catch (error) {
       if (error instanceof SessionEnded) return false;
@@ -80,16 +84,16 @@ export class RedisRecords implements SessionRecords {
 
   async touch(id: string, data: session.SessionData, ttlMs: number): Promise<void> {
     this.#ttlMs = ttlMs;
-    await this.#creating.touch(id, data);
+    await this.#within(this.#creating.touch(id, data));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#creating.destroy(id);
+    await this.#within(this.#creating.destroy(id));
   }
 
   /** Looks at every session: Redis has no index by user unless the application keeps one. */
   async ban(user: string): Promise<BanResult> {
-    const all = await this.#all();
+    const all = await this.#within(this.#all());
     const keys = [...all].filter(([, text]) => userOf(text) === user).map(([key]) => key);
     if (keys.length > 0) await this.#client.del(keys);
     return { ended: keys.length, scope: 'pool' };
@@ -97,7 +101,7 @@ export class RedisRecords implements SessionRecords {
 
   async stats(): Promise<Partial<LayerStats>> {
     try {
-      const all = await this.#all();
+      const all = await this.#within(this.#all());
       const bytes = [...all.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
       return { sessionsScope: 'pool', sessions: all.size, bytes };
     } catch {
@@ -109,6 +113,20 @@ export class RedisRecords implements SessionRecords {
   end(): Promise<void> {
     this.#client.destroy();
     return Promise.resolve();
+  }
+
+  /** With --redis-offline queue the wait is as long as Redis is away: what an application gets that sets nothing. */
+  async #within<T>(operation: Promise<T>): Promise<T> {
+    if (this.#waits) return operation;
+    let late: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      late = setTimeout(() => reject(new Error(`no answer within ${COMMAND_MS_MAX} ms`)), COMMAND_MS_MAX);
+    });
+    try {
+      return await Promise.race([operation, timeout]);
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   async #all(): Promise<ReadonlyMap<string, string>> {
@@ -137,7 +155,7 @@ function connectTo(options: Options, password: string): Commands {
       connectTimeout: CONNECT_MS_MAX,
       reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, RECONNECT_MS_MAX),
     },
-    ...(disableOfflineQueue ? { commandOptions: { timeout: COMMAND_MS_MAX } } : {}),
+    commandsQueueMaxLength: QUEUE_LENGTH_MAX,
   };
   if (options.sentinelName === null) {
     return createClient({ url: options.redisUrls[0] ?? '', ...shared }) as unknown as Commands;

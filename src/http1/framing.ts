@@ -1,6 +1,6 @@
 // Where a message's body ends (RFC 9112 section 6.3): the one place that decides it, for requests and responses.
 
-import { COMMA, equalsIgnoreCase, HTAB, skipBlank, skipToken } from './bytes.ts';
+import { COLON, COMMA, equalsIgnoreCase, SP, skipBlank, skipToken } from './bytes.ts';
 import { Body, Field, type FieldLines, Refusal } from './message.ts';
 
 /** Result of the last `readFraming` that did not refuse. One thread, one value: read it at once. */
@@ -59,10 +59,9 @@ export function readFraming(buffer: Buffer, lines: FieldLines, versionMinor: num
  * servers differ on them where it hurts: Node takes "chunked" with a tab behind for another coding (found by fuzz).
  */
 function isPlainlyWritten(buffer: Buffer, lines: FieldLines, index: number): boolean {
-  const begin = lines.valueBegin[index] as number;
-  return (
-    buffer[begin - 1] !== HTAB && (lines.valueEnd[index] as number) === (lines.lineEnd[index] as number) - 2
-  );
+  let position = (lines.valueBegin[index] as number) - 1;
+  while (buffer[position] === SP) position -= 1;
+  return buffer[position] === COLON && lines.valueEnd[index] === (lines.lineEnd[index] as number) - 2;
 }
 
 /** Only digits, at most 2^53-1; -1 for anything else. */

@@ -1,0 +1,299 @@
+// The balancer's own cookies: recorded values that every later version must still read, forgery, agreement.
+
+import { describe, expect, test } from 'vitest';
+import { hashed } from '../../src/base/hash.ts';
+import {
+  cookieLength,
+  hashCookieKey,
+  homeOfTurn,
+  mint,
+  OwnCookie,
+  open,
+  REST_TURNS,
+  seal,
+  turnTo,
+} from '../../src/choose/own-cookie.ts';
+import { rankWord } from '../../src/choose/rendezvous.ts';
+import { Verdict } from '../../src/shared/control.ts';
+import { CHI_SQUARE_999, chiSquare, cookiePair, type Outcome, SECRET, World } from './fixture.ts';
+
+const ISSUED_MS = 1_700_000_000_000;
+
+/** Recorded by version 0.1.0: pool "shop", servers a b c d, the fixture's secret, cookie name "holdfast". */
+const RECORDED = [
+  { mode: 'cookie-hash', home: 'a', value: 'AQMTIzNDU2Nzg5Ojs8PT4_MACWVT8QAaw4QHDYAVS2AI' },
+  { mode: 'cookie-hash', home: 'b', value: 'AQMTIzNDU2Nzg5Ojs8PT4_MAAWVT8QBBnROkvc1r3lkm' },
+  { mode: 'cookie-hash', home: 'c', value: 'AQMTIzNDU2Nzg5Ojs8PT4_MAAGVT8QDSLiTa9yGSZdVU' },
+  { mode: 'cookie-hash', home: 'd', value: 'AQMTIzNDU2Nzg5Ojs8PT4_MABGVT8QArb6lzkl6diJOJ' },
+  {
+    mode: 'cookie-pin',
+    home: 'a',
+    value: 'AgMTIzNDU2Nzg5Ojs8PT4_Pg5ZbsPqhwLyl4BbbAIojVwIL_Rbsf48RbEzLM_df70nbPilHeUh35',
+  },
+  {
+    mode: 'cookie-pin',
+    home: 'd',
+    value: 'AgMTIzNDU2Nzg5Ojs8PT4_PEohPvWCPvVXqmJbWlkjcT85vT6oY9rrjyOgWzT4hqbZ5Hcc_ODEgb',
+  },
+] as const;
+
+function opened(world: World, value: string): OwnCookie | null {
+  const plan = world.plans[0]!;
+  const cookie = new OwnCookie();
+  const characters = Buffer.from(value, 'latin1');
+  if (characters.length !== cookieLength(plan)) return null;
+  hashCookieKey(plan, characters, 0);
+  return open(plan, characters, hashed.low, hashed.high, cookie) ? cookie : null;
+}
+
+describe('recorded cookies', () => {
+  test.each(RECORDED)('$mode naming $home', ({ mode, home, value }) => {
+    const world = new World({ sticky: { mode } });
+    const cookie = opened(world, value);
+    expect(world.config.servers[cookie!.homeIndex]?.name).toBe(home);
+    expect(cookie!.issuedSeconds).toBe(ISSUED_MS / 1000);
+  });
+
+  test('a cookie-hash cookie of the same rid and home is the same, byte for byte', () => {
+    const world = new World({ sticky: { mode: 'cookie-hash' } });
+    const recorded = RECORDED[2].value;
+    const cookie = opened(world, RECORDED[0].value)!;
+    expect(seal(world.plans[0]!, cookie, hashed.low, hashed.high, 2)).toBe(recorded);
+  });
+
+  test('the ranking of keys is recorded as well', () => {
+    expect([rankWord(1, 2, 0), rankWord(1, 2, 1), rankWord(-1, 0x7fffffff, 0x10000)]).toEqual([
+      -2079276493, 1471985303, -844882428,
+    ]);
+    const plan = new World({ servers: [{ weight: 1 }, { weight: 2 }, { weight: 3 }, { backup: true }] })
+      .plans[0]!;
+    const homes = Array.from({ length: 24 }, (_, key) => homeOfTurn(plan, key, key * 77, 0));
+    expect(homes.join('')).toBe('011210021011112021212012');
+  });
+});
+
+describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
+  test('says nothing readable about the server and is short', () => {
+    const world = new World({ sticky: { mode }, servers: [{ name: 'secret-name' }, {}] });
+    const values = Array.from({ length: 50 }, () =>
+      cookiePair(world.exchange().setCookie).slice('holdfast='.length),
+    );
+    expect(new Set(values).size).toBe(50);
+    for (const value of values) {
+      expect(value).toMatch(/^[A-Za-z0-9_-]+$/);
+      expect(value.length).toBe(mode === 'cookie-hash' ? 44 : 76);
+      expect(Buffer.from(value, 'base64url').toString('latin1')).not.toContain('secret-name');
+    }
+  });
+
+  test('any changed character makes it invalid where the table does not know it', () => {
+    const world = new World({ sticky: { mode } });
+    const value = cookiePair(world.exchange().setCookie).slice('holdfast='.length);
+    const other = new World({ sticky: { mode }, seed: 2 });
+    for (let at = 0; at < value.length; at += 1) {
+      const changed = value[at] === 'A' ? 'B' : 'A';
+      const forged = value.slice(0, at) + changed + value.slice(at + 1);
+      const outcome = other.exchange({ cookie: `holdfast=${forged}` });
+      expect(outcome.verdict, `character ${at}`).toBe('invalid');
+      expect(outcome.setCookie).not.toBe('');
+    }
+    expect(other.exchange({ cookie: `holdfast=${value}` }).verdict).toBe('home');
+  });
+
+  test.each([
+    '',
+    'x',
+    'A'.repeat(43),
+    'A'.repeat(44),
+    'A'.repeat(45),
+    'A'.repeat(76),
+    'é'.repeat(44),
+    '*'.repeat(76),
+  ])('garbage %j gets a fresh cookie, never an error', (garbage) => {
+    const world = new World({ sticky: { mode } });
+    const outcome = world.exchange({ cookie: `holdfast=${garbage}` });
+    expect(outcome.verdict).toBe('invalid');
+    expect(world.exchange({ cookie: cookiePair(outcome.setCookie) })).toMatchObject({
+      server: outcome.server,
+      verdict: 'home',
+    });
+  });
+
+  test('another secret, another pool, another cookie name or the other mode: invalid', () => {
+    const value = cookiePair(new World({ sticky: { mode } }).exchange().setCookie);
+    const strangers = [
+      new World({ sticky: { mode }, secret: SECRET.map((byte) => byte ^ 1) }),
+      new World({ sticky: { mode }, pool: { name: 'api' } }),
+      new World({ sticky: { mode: mode === 'cookie-hash' ? 'cookie-pin' : 'cookie-hash' } }),
+    ];
+    for (const stranger of strangers) expect(stranger.exchange({ cookie: value }).verdict).toBe('invalid');
+    const renamed = new World({ sticky: { mode, cookie: 'other' } });
+    expect(renamed.exchange({ cookie: value.replace('holdfast=', 'other=') }).verdict).toBe('invalid');
+    expect(renamed.exchange({ cookie: value }).verdict).toBe('new');
+  });
+
+  test('expires by the time it was issued, which a move does not renew', () => {
+    const life = { lifeMs: 3_600_000, idleMs: 3_600_000 };
+    const world = new World({ sticky: { mode, ...life } });
+    const first = world.exchange();
+    world.clock.advance(3_000_000);
+    world.setVerdict(first.server!, Verdict.down);
+    const moved = world.exchange({ cookie: cookiePair(first.setCookie) });
+    expect(moved.verdict).toBe('moved');
+    const other = new World({ sticky: { mode, ...life }, seed: 3 });
+    other.clock.advance(3_500_000);
+    expect(other.exchange({ cookie: cookiePair(moved.setCookie) })).toMatchObject({
+      server: moved.server,
+      verdict: 'home',
+    });
+    const third = new World({ sticky: { mode, ...life }, seed: 4 });
+    third.clock.advance(3_700_000);
+    const expired = third.exchange({ cookie: cookiePair(moved.setCookie) });
+    expect(expired.verdict).toBe('expired');
+    expect(expired.setCookie).not.toBe('');
+  });
+
+  test('two balancers agree on the home of 10 000 cookies', () => {
+    const minting = new World({ sticky: { mode }, pool: { policy: 'random-two' } });
+    const reading = new World({
+      sticky: { mode },
+      seed: 77,
+      firstSlot: 100,
+      pool: { policy: 'round-robin' },
+    });
+    let agreed = 0;
+    for (let session = 0; session < 10_000; session += 1) {
+      const outcome = minting.exchange();
+      const seen = reading.exchange({ cookie: cookiePair(outcome.setCookie) });
+      if (seen.server === outcome.server && seen.verdict === 'home' && seen.setCookie === '') agreed += 1;
+    }
+    expect(agreed).toBe(10_000);
+  });
+
+  test('two balancers agree while a server is down, whoever of them moves a session first', () => {
+    const options = { sticky: { mode }, servers: [{}, { weight: 3 }, {}, { weight: 2 }, {}] } as const;
+    const one = new World(options);
+    const two = new World({ ...options, seed: 5, firstSlot: 200 });
+    const sessions = Array.from({ length: 3000 }, () => one.exchange());
+    one.setVerdict('b', Verdict.down);
+    two.setVerdict('b', Verdict.down);
+    const renewed: { old: string; fresh: string; home: string }[] = [];
+    for (const session of sessions) {
+      const old = cookiePair(session.setCookie);
+      const [first, second] = [one.exchange({ cookie: old }), two.exchange({ cookie: old })];
+      expect(second.server).toBe(first.server);
+      expect(first.verdict).toBe(session.server === 'b' ? 'moved' : 'home');
+      if (first.setCookie !== '')
+        renewed.push({ old, fresh: cookiePair(first.setCookie), home: first.server! });
+    }
+    one.setVerdict('b', Verdict.up);
+    const three = new World({ ...options, seed: 6, firstSlot: 300 });
+    for (const { old, fresh, home } of renewed) {
+      // old cookies still in flight find the new home where the session is known; fresh ones everywhere
+      expect(one.exchange({ cookie: old })).toMatchObject({ server: home, verdict: 'home' });
+      expect(three.exchange({ cookie: fresh })).toMatchObject({
+        server: home,
+        verdict: 'home',
+        setCookie: '',
+      });
+    }
+    expect(renewed.length).toBeGreaterThan(1000);
+  });
+
+  test('order of the servers and slots do not matter', () => {
+    const minting = new World({ sticky: { mode }, servers: [{}, {}, {}] });
+    const reading = new World({
+      sticky: { mode },
+      servers: [{ name: 'c' }, { name: 'a' }, { name: 'b' }],
+    });
+    for (let session = 0; session < 300; session += 1) {
+      const { server, setCookie } = minting.exchange();
+      expect(reading.exchange({ cookie: cookiePair(setCookie) }).server).toBe(server);
+    }
+  });
+
+  test('a session placed on a backup says so', () => {
+    const servers = [{}, {}, { backup: true }, { backup: true }];
+    const world = new World({ sticky: { mode }, servers });
+    for (const name of ['a', 'b']) world.setVerdict(name, Verdict.down);
+    for (let session = 0; session < 100; session += 1) {
+      const { server, setCookie } = world.exchange();
+      expect(['c', 'd']).toContain(server);
+      const fresh = new World({ sticky: { mode }, servers, sessionsMax: 16 });
+      expect(fresh.exchange({ cookie: cookiePair(setCookie) })).toMatchObject({ server, verdict: 'home' });
+    }
+  });
+
+  test('a moved session gets a new cookie until it shows one, and the rid stays', () => {
+    const world = new World({ sticky: { mode } });
+    const first = world.exchange();
+    const old = cookiePair(first.setCookie);
+    world.exchange({ cookie: old });
+    world.setVerdict(first.server!, Verdict.down);
+    const lostReply: Outcome = world.exchange({ cookie: old });
+    const again = world.exchange({ cookie: old });
+    expect(again).toMatchObject({ server: lostReply.server, verdict: 'home' });
+    expect(again.setCookie).not.toBe('');
+    const fresh = cookiePair(again.setCookie);
+    expect(fresh.slice(0, 30)).toBe(old.slice(0, 30));
+    expect(world.exchange({ cookie: fresh })).toMatchObject({ server: lostReply.server, setCookie: '' });
+    expect(world.exchange({ cookie: fresh })).toMatchObject({ server: lostReply.server, setCookie: '' });
+    expect(world.entries()).toMatchObject({ used: 1 });
+  });
+
+  test('attributes are written as configured, Secure by the client’s connection', () => {
+    const attributes = {
+      httpOnly: true,
+      secure: 'auto',
+      sameSite: 'None',
+      path: '/x',
+      domain: 'example.com',
+      maxAgeMs: 90_500,
+      partitioned: true,
+    } as const;
+    const world = new World({ sticky: { mode, attributes } });
+    const [, ...parts] = world.exchange({ isSecure: true }).setCookie.split('; ');
+    expect(parts.sort()).toEqual([
+      'Domain=example.com',
+      'HttpOnly',
+      'Max-Age=90',
+      'Partitioned',
+      'Path=/x',
+      'SameSite=None',
+      'Secure',
+    ]);
+    expect(world.exchange({ isSecure: false }).setCookie).not.toContain('Secure');
+    const always = new World({ sticky: { mode, attributes: { ...attributes, secure: true } } });
+    expect(always.exchange({ isSecure: false }).setCookie).toContain('; Secure');
+  });
+});
+
+describe('turns of cookie-hash', () => {
+  test('take as many tries as there are servers, on average, and weights are kept', () => {
+    const plan = new World({ servers: [{ weight: 4 }, {}, {}, { weight: 2 }] }).plans[0]!;
+    const natural = [0, 0, 0, 0];
+    let tries = 0;
+    const cookie = new OwnCookie();
+    for (let session = 0; session < 8000; session += 1) {
+      mint(plan, ISSUED_MS, cookie);
+      const { low, high } = hashed;
+      const home = homeOfTurn(plan, low, high, 0);
+      natural[home]! += 1;
+      const turn = turnTo(plan, low, high, session % 4);
+      expect(homeOfTurn(plan, low, high, turn)).toBe(session % 4);
+      tries += turn + 1;
+    }
+    expect(chiSquare(natural, [4, 1, 1, 2])).toBeLessThan(CHI_SQUARE_999[3]!);
+    // (2 + 8 + 8 + 4) / 4: the mean of the inverse shares
+    expect(tries / 8000).toBeCloseTo(5.5, 0);
+  });
+
+  test('end where a share is too small to be drawn', () => {
+    const plan = new World({ servers: [{ weight: 1000 }, { weight: 1 }] }).plans[0]!;
+    for (let key = 0; key < 50; key += 1) {
+      const turn = turnTo(plan, key, ~key, 1);
+      expect(homeOfTurn(plan, key, ~key, turn)).toBe(1);
+      expect(turn).toBeLessThan(REST_TURNS);
+    }
+  });
+});

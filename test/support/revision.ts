@@ -22,7 +22,13 @@ export class Revisions {
 
   /** The next revision with these pools. */
   next(...pools: readonly PoolText[]): Revision {
-    const text = ['listen: [{ address: 127.0.0.1:0 }]', 'pools:', ...pools.map(poolYaml)].join('\n');
+    const routes = pools.map(({ name = 'shop' }, index) => `{ path: /${index}, pool: ${name} }`);
+    const text = [
+      'listen: [{ address: 127.0.0.1:0 }]',
+      `routes: [${routes.join(', ')}]`,
+      'pools:',
+      ...pools.map(poolYaml),
+    ].join('\n');
     const { config, problems } = loadConfig(text, { file: 'test.yaml', env: {} });
     if (config === null)
       throw new Error(`the test's own configuration is wrong: ${JSON.stringify(problems)}`);

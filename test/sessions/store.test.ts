@@ -1,0 +1,193 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ManualClock } from '../../src/base/clock.ts';
+import { loadSecret, readSessions, restoreSessions, saveSessions } from '../../src/sessions/store.ts';
+import { homeGeneration, homeSlot, packHome } from '../../src/shared/session-table.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
+import { Revisions, slotOf } from '../support/revision.ts';
+
+const STICKY = 'sticky: { mode: cookie-hash, idle: 30m, life: 24h }';
+const POOL = { more: STICKY, servers: ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2'] };
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-store-'));
+  path = join(directory, 'holdfast.sessions');
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+/** One life of the balancer; `monotonic` and wall clock differ, as they do. */
+class Life {
+  readonly clock: ManualClock;
+  readonly shared: SharedState;
+  readonly revisions: Revisions;
+
+  constructor(wallMs: number, offsetMs = 0) {
+    const clock = new ManualClock(wallMs);
+    this.clock = Object.assign(clock, { nowMs: () => clock.wallMs() - offsetMs });
+    this.shared = SharedState.create(1, 1_000, this.clock.nowMs());
+    this.revisions = new Revisions(this.shared);
+  }
+}
+
+const START = 1_700_000_000_000;
+
+/** A life with sessions 1..n, alternately on a and b, each with as many requests as its number; saved a minute later. */
+function firstLife(sessions: number): void {
+  const { clock, shared, revisions } = new Life(START);
+  const revision = revisions.next({ servers: ['z=http://127.0.0.1:9'], name: 'other' }, POOL);
+  for (let key = 1; key <= sessions; key += 1) {
+    const slot = slotOf(revision, key % 2 === 1 ? 'shop/a' : 'shop/b');
+    const entry = shared.table.insert(
+      key,
+      key * 3,
+      packHome(slot, shared.control.generation(slot)),
+      clock.nowMs(),
+      1,
+      false,
+    );
+    for (let request = 0; request < key; request += 1) shared.table.touch(entry, clock.nowMs() + 1_000);
+  }
+  shared.table.insert(999, 1, packHome(0, 1), clock.nowMs(), 1, true);
+  clock.advance(60_000);
+  const operator = [{ pool: 'shop', server: 'b', mode: 'drain', weight: 5 }] as const;
+  expect(saveSessions(path, shared.table, revision, operator, clock)).toMatchObject({
+    kind: 'saved',
+    sessions,
+  });
+}
+
+function readGood(): Extract<ReturnType<typeof readSessions>, { kind: 'read' }> {
+  const stored = readSessions(path, 1_000);
+  if (stored.kind !== 'read') throw new Error(JSON.stringify(stored));
+  return stored;
+}
+
+describe('save and restore', () => {
+  test('sessions come back under the server of the same name, with age, last sight and requests', () => {
+    firstLife(9);
+    const { clock, shared, revisions } = new Life(START + 120_000, 5_000_000);
+    const revision = revisions.next(POOL);
+    const stored = readGood();
+    expect(stored.savedWallMs).toBe(START + 60_000);
+    expect(stored.operator).toEqual([{ pool: 'shop', server: 'b', mode: 'drain', weight: 5 }]);
+    expect(restoreSessions(stored.contents, shared.table, revision, clock)).toEqual({
+      restored: 9,
+      expired: 0,
+      homeless: 0,
+    });
+    const { table } = shared;
+    for (let key = 1; key <= 9; key += 1) {
+      const entry = table.find(key, key * 3);
+      const slot = homeSlot(table.home(entry));
+      expect(slot).toBe(slotOf(revision, key % 2 === 1 ? 'shop/a' : 'shop/b'));
+      expect(homeGeneration(table.home(entry))).toBe(shared.control.generation(slot));
+      expect(table.requests(entry)).toBe(key);
+      expect(table.busy(entry)).toBe(0);
+      expect(clock.nowMs() - table.createdMs(entry)).toBeCloseTo(120_000, -3);
+      expect(clock.nowMs() - table.seenMs(entry)).toBeCloseTo(119_000, -3);
+      expect([table.isTentative(entry), table.birthEpoch(entry)]).toEqual([false, 0]);
+    }
+    expect(table.find(999, 1)).toBe(-1);
+  });
+
+  test('sessions of servers that are gone, and those that ended meanwhile, are left out and counted', () => {
+    firstLife(10);
+    const late = new Life(START + 31 * 60_000);
+    const expired = restoreSessions(
+      readGood().contents,
+      late.shared.table,
+      late.revisions.next(POOL),
+      late.clock,
+    );
+    expect(expired).toEqual({ restored: 0, expired: 10, homeless: 0 });
+    const smaller = new Life(START + 120_000);
+    const revision = smaller.revisions.next({ more: STICKY, servers: ['a=http://127.0.0.1:1'] });
+    const report = restoreSessions(readGood().contents, smaller.shared.table, revision, smaller.clock);
+    expect(report).toEqual({ restored: 5, expired: 0, homeless: 5 });
+  });
+
+  test('a clock that went back makes no session from the future', () => {
+    firstLife(1);
+    const { clock, shared, revisions } = new Life(START - 3_600_000);
+    restoreSessions(readGood().contents, shared.table, revisions.next(POOL), clock);
+    expect(shared.table.seenMs(shared.table.find(1, 3))).toBeLessThanOrEqual(clock.nowMs());
+  });
+
+  test('the file is for this user only, replaces the old one, and leaves nothing beside it', () => {
+    firstLife(3);
+    firstLife(4);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(['holdfast.sessions']);
+    expect(readGood().contents.header.records).toBe(4);
+  });
+
+  test('a directory that is not there is reported, not thrown', () => {
+    const { clock, shared, revisions } = new Life(START);
+    const result = saveSessions(join(directory, 'no', 'file'), shared.table, revisions.next(POOL), [], clock);
+    expect(result).toMatchObject({ kind: 'failed', message: expect.stringContaining('ENOENT') });
+  });
+});
+
+describe('a file that cannot be trusted', () => {
+  test('no file is no problem', () => {
+    expect(readSessions(path, 10)).toEqual({ kind: 'none' });
+  });
+
+  test('any changed byte and any missing end is found', () => {
+    firstLife(4);
+    const good = readFileSync(path);
+    for (let at = 0; at < good.length; at += 1) {
+      const bad = Buffer.from(good);
+      bad[at] = (bad[at] ?? 0) ^ 0x10;
+      writeFileSync(path, bad);
+      expect(readSessions(path, 10).kind).toBe('damaged');
+    }
+    for (let length = 0; length < good.length; length += 7) {
+      writeFileSync(path, good.subarray(0, length));
+      expect(readSessions(path, 10).kind).toBe('damaged');
+    }
+  });
+
+  test('says what is wrong', () => {
+    writeFileSync(path, 'x'.repeat(200));
+    expect(readSessions(path, 10)).toEqual({
+      kind: 'damaged',
+      message: 'it is not a sessions file of version 1',
+    });
+    writeFileSync(path, Buffer.alloc(5 * 1024 * 1024));
+    expect(readSessions(path, 10)).toMatchObject({ message: expect.stringContaining('for 10 sessions') });
+    rmSync(path);
+    expect(readSessions(directory, 10)).toMatchObject({
+      kind: 'damaged',
+      message: expect.stringContaining('EISDIR'),
+    });
+  });
+});
+
+describe('the secret beside it', () => {
+  test('is made once and found afterwards, for this user only', () => {
+    const made = loadSecret(path);
+    const found = loadSecret(path);
+    expect(made.kind).toBe('made');
+    expect(found.kind).toBe('found');
+    if (made.kind === 'failed' || found.kind === 'failed') throw new Error('no secret');
+    expect(Buffer.from(found.secret).equals(made.secret)).toBe(true);
+    expect(made.secret).toHaveLength(32);
+    chmodSync(`${path}.secret`, 0o644);
+    loadSecret(path);
+    expect(statSync(`${path}.secret`).mode & 0o777).toBe(0o600);
+  });
+
+  test('a spoilt one is reported and left alone', () => {
+    writeFileSync(`${path}.secret`, 'mine\n');
+    expect(loadSecret(path)).toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('64 hexadecimal digits'),
+    });
+    expect(readFileSync(`${path}.secret`, 'utf8')).toBe('mine\n');
+  });
+});

@@ -4,7 +4,6 @@ import { BlockList, isIP, isIPv4 } from 'node:net';
 
 /** Answers kept; a proxy's peers are few, a public listener's are not. */
 const ANSWERS_MAX = 10_000;
-const MAPPED_IPV4 = '::ffff:';
 
 /**
  * A test for addresses as node:net writes them; IPv4 peers of a dual-stack listener count as IPv4. `cidrs` are checked
@@ -34,14 +33,8 @@ function addNetwork(networks: BlockList, cidr: string): void {
   else networks.addSubnet(address, Number(cidr.slice(slash + 1)), family);
 }
 
+/** BlockList itself reads IPv4 addresses in IPv6 notation as what they are. */
 function isIn(networks: BlockList, address: string): boolean {
-  const plain = withoutMapping(address);
-  const version = isIP(plain);
-  return version !== 0 && networks.check(plain, version === 4 ? 'ipv4' : 'ipv6');
-}
-
-function withoutMapping(address: string): string {
-  if (!address.toLowerCase().startsWith(MAPPED_IPV4)) return address;
-  const rest = address.slice(MAPPED_IPV4.length);
-  return isIPv4(rest) ? rest : address;
+  const version = isIP(address);
+  return version !== 0 && networks.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }

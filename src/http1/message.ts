@@ -101,6 +101,8 @@ export class RequestHead {
   /** Authority that counts: the target's in absolute-form, the Host field's otherwise. Empty range when HTTP/1.0 has none. */
   hostBegin = 0;
   hostEnd = 0;
+  /** First byte of the request line: empty lines before it are skipped. */
+  lineBegin = 0;
   /** First byte of the first header line. */
   fieldsBegin = 0;
   /** First byte of the empty line that ends the head. */

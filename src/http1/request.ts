@@ -47,6 +47,7 @@ function readRequestLine(buffer: Buffer, begin: number, limit: number, head: Req
   let position = skipEmptyLines(buffer, begin, limit);
   if (position < 0) return position;
   const methodBegin = position;
+  head.lineBegin = position;
   position = skipToken(buffer, position, limit);
   if (position >= limit) return INCOMPLETE;
   if (buffer[position] !== SP) return Refusal.badMethod;

@@ -56,7 +56,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     });
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.exchange?.onClientDrain());
+    socket.on('drain', () => this.#onDrain());
     socket.on('close', () => this.#onClose());
   }
 
@@ -97,6 +97,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   #onData(chunk: Buffer): void {
     const { exchange } = this;
     if (this.#isClosing) return;
+    this.thread.clock.turn();
     if (exchange === null) {
       this.#receive(chunk);
     } else if (exchange.relay.isTunnel) {
@@ -251,7 +252,13 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     }
   }
 
+  #onDrain(): void {
+    this.thread.clock.turn();
+    this.exchange?.onClientDrain();
+  }
+
   #onClose(): void {
+    this.thread.clock.turn();
     this.#isClosing = true;
     this.deadlineMs = NEVER;
     this.exchange?.abort();

@@ -46,7 +46,7 @@ export class ListenerState {
 
   #onConnection(socket: Socket): void {
     const thread = this.#thread;
-    const connection = new ClientConnection(socket, this, thread, thread.clock.nowMs());
+    const connection = new ClientConnection(socket, this, thread, thread.clock.turn());
     this.connections.add(connection);
     thread.deadlines.add(connection);
     thread.own.addClientConnections(this.index, 1);

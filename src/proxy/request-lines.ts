@@ -37,7 +37,7 @@ let idCounter = 0;
 /** Unique over threads and restarts: 64 random bits of this thread and a counter. */
 function nextRequestId(): string {
   idCounter += 1;
-  return `${idPrefix}${idCounter.toString(16).padStart(8, '0')}`;
+  return `${idPrefix}-${idCounter}`;
 }
 
 /** Forwarding lines of an untrusted peer, made once per connection. */
@@ -60,8 +60,10 @@ export function requestLines(
   const { isTrusted } = forwarding;
   let text = firstLine(buffer, head);
   let copiedTo = head.fieldsBegin;
+  let hasForwarding = false;
   for (let index = 0; index < lines.count; index += 1) {
     const field = lines.field[index] as number;
+    if (FORWARDING_CUT[field] === 1) hasForwarding = true;
     const isCut =
       REQUEST_CUT[field] === 1 ||
       (field === Field.host && head.isAbsoluteForm) ||
@@ -74,17 +76,20 @@ export function requestLines(
   if (head.fieldsEnd > copiedTo) text += buffer.toString('latin1', copiedTo, head.fieldsEnd);
   const host = head.hostEnd > head.hostBegin ? buffer.toString('latin1', head.hostBegin, head.hostEnd) : serverAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
-  text += isTrusted ? trustedLines(buffer, head, forwarding, host) : untrustedLines(forwarding, host);
+  text += isTrusted && hasForwarding ? trustedLines(buffer, head, forwarding, host) : ownLines(forwarding, host);
   if (upgrade) text += `connection: upgrade\r\nupgrade: ${buffer.toString('latin1', head.upgradeBegin, head.upgradeEnd)}\r\n`;
   return `${text}\r\n`;
 }
 
 function firstLine(buffer: Buffer, head: RequestHead): string {
+  // The usual case: origin-form and HTTP/1.1 are passed on as they came, in one piece.
+  if (!head.isAbsoluteForm && head.versionMinor === 1) return buffer.toString('latin1', head.lineBegin, head.fieldsBegin);
   const path = head.pathEnd > head.pathBegin ? buffer.toString('latin1', head.pathBegin, head.pathEnd) : '/';
   return `${head.method} ${path.charCodeAt(0) === 0x3f ? '/' : ''}${path} HTTP/1.1\r\n`;
 }
 
-function untrustedLines(forwarding: Forwarding, host: string): string {
+/** Nothing to believe: all lines are ours. */
+function ownLines(forwarding: Forwarding, host: string): string {
   return `${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;
 }
 

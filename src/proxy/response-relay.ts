@@ -77,7 +77,7 @@ export class ResponseRelay implements ChunkSink {
     while (begin < buffer.length) {
       const headEnd = parseResponseHead(buffer, begin, buffer.length, thread.responseLimits, isHead, head);
       if (headEnd === INCOMPLETE) {
-        this.#pending = begin === 0 ? buffer : buffer.subarray(begin);
+        this.#pending = Buffer.from(buffer.subarray(begin));
         return;
       }
       const isUpgradeAnswer = head.status === SWITCHING_PROTOCOLS;
@@ -145,10 +145,8 @@ export class ResponseRelay implements ChunkSink {
   #writeFirst(client: ClientConnection, text: string, buffer: Buffer, headEnd: number, nowMs: number): void {
     if (this.#reframe !== Reframe.none) {
       this.#markStarted();
-      client.socket.cork();
       this.#write(client, text);
-      this.#onBodyRange(buffer, headEnd, client);
-      client.socket.uncork();
+      this.#onReframedBody(buffer, headEnd, client);
       return;
     }
     const bodyEnd = this.#body.consume(buffer, headEnd, buffer.length);
@@ -161,10 +159,10 @@ export class ResponseRelay implements ChunkSink {
     if (bodyBytes <= RIDE_ALONG_BYTES_MAX) {
       this.#write(client, bodyBytes === 0 ? text : text + buffer.toString('latin1', headEnd, bodyEnd));
     } else {
-      client.socket.cork();
-      this.#write(client, text);
-      this.#toClient(buffer.subarray(headEnd, bodyEnd), client);
-      client.socket.uncork();
+      this.#corked(client, () => {
+        this.#write(client, text);
+        this.#toClient(buffer.subarray(headEnd, bodyEnd), client);
+      });
     }
     this.#afterBody(bodyEnd === buffer.length, nowMs);
   }
@@ -176,9 +174,7 @@ export class ResponseRelay implements ChunkSink {
 
   #onBody(chunk: Buffer, client: ClientConnection): void {
     if (this.#reframe !== Reframe.none) {
-      client.socket.cork();
-      this.#onBodyRange(chunk, 0, client);
-      client.socket.uncork();
+      this.#onReframedBody(chunk, 0, client);
       return;
     }
     const bodyEnd = this.#body.consume(chunk, 0, chunk.length);
@@ -189,19 +185,21 @@ export class ResponseRelay implements ChunkSink {
   }
 
   /** Body bytes whose framing changes on the way. */
-  #onBodyRange(buffer: Buffer, begin: number, client: ClientConnection): void {
+  #onReframedBody(buffer: Buffer, begin: number, client: ClientConnection): void {
+    // Data of a chunked body reaches the client through onChunkData while this runs.
     const bodyEnd = this.#body.consume(buffer, begin, buffer.length);
     if (this.#body.refusal !== 0) {
       this.onBroken();
       return;
     }
-    if (this.#reframe === Reframe.toChunked && bodyEnd > begin) {
-      this.#write(client, encodeChunkHead(bodyEnd - begin));
-      this.#toClient(buffer.subarray(begin, bodyEnd), client);
-      this.#write(client, CHUNK_TAIL);
-    } else if (this.#body.kind === Body.untilClose && bodyEnd > begin) {
-      this.#toClient(buffer.subarray(begin, bodyEnd), client);
-    }
+    const part = buffer.subarray(begin, bodyEnd);
+    if (this.#reframe === Reframe.toChunked && part.length > 0) {
+      this.#corked(client, () => {
+        this.#write(client, encodeChunkHead(part.length));
+        this.#toClient(part, client);
+        this.#write(client, CHUNK_TAIL);
+      });
+    } else if (this.#body.kind === Body.untilClose && part.length > 0) this.#toClient(part, client);
     this.#afterBody(bodyEnd === buffer.length, this.#exchange.thread.clock.nowMs());
   }
 
@@ -299,10 +297,28 @@ export class ResponseRelay implements ChunkSink {
     this.#exchange.complete(false, 0);
   }
 
+  /** Writes bytes of the current read. Short ones as a string, which Node copies and writes at once. */
   #toClient(part: Buffer, client: ClientConnection): void {
+    const { upstream } = this.#exchange;
+    if (upstream === null) return;
     this.bytes += part.length;
-    if (!client.socket.write(part)) this.#exchange.upstream?.socket.pause();
+    let isFlowing = true;
+    if (part.length <= RIDE_ALONG_BYTES_MAX) isFlowing = client.socket.write(part.toString('latin1'), 'latin1');
+    else {
+      isFlowing = client.socket.write(upstream.keep(part));
+      if (client.socket.writableCorked === 0) upstream.settle(client.socket);
+    }
+    if (!isFlowing) upstream.socket.pause();
     if (this.isTunnel) this.awaitProgress(this.#exchange.thread.clock.nowMs());
+  }
+
+  /** Several writes in one call to the system. */
+  #corked(client: ClientConnection, write: () => void): void {
+    const { upstream } = this.#exchange;
+    client.socket.cork();
+    write();
+    client.socket.uncork();
+    upstream?.settle(client.socket);
   }
 
   #write(client: ClientConnection, text: string): void {

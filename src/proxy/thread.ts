@@ -1,6 +1,6 @@
 // What one worker thread holds: the current revision, the listeners, upstream pools, queues and reused objects.
 
-import type { Clock } from '../base/clock.ts';
+import { type Clock, TurnClock } from '../base/clock.ts';
 import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
 import type { LogLevel } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -16,6 +16,7 @@ import type { Stripe } from '../shared/stripe.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { ListenerState } from './listener.ts';
+import { ReadBuffers } from './read-buffers.ts';
 import { requestRefusal } from './refusals.ts';
 import { UpstreamPool } from './upstream-pool.ts';
 import { WaitQueue } from './wait-queue.ts';
@@ -43,10 +44,11 @@ export interface ProxyThreadOptions {
 export class ProxyThread {
   readonly shared: SharedState;
   readonly own: Stripe;
-  readonly clock: Clock;
+  readonly clock: TurnClock;
   readonly log: (level: LogLevel, message: string) => void;
   readonly chooser: Chooser;
   readonly deadlines: Deadlines;
+  readonly buffers: ReadBuffers = new ReadBuffers();
   readonly requestHead: RequestHead = new RequestHead();
   readonly responseHead: ResponseHead = new ResponseHead();
   router: Router;
@@ -64,12 +66,12 @@ export class ProxyThread {
   constructor(options: ProxyThreadOptions, revision: Revision) {
     this.shared = options.shared;
     this.own = options.shared.own;
-    this.clock = options.clock;
+    this.clock = new TurnClock(options.clock);
     this.log = options.log;
     this.#random = options.random;
     this.#onDrained = options.onDrained;
     this.chooser = new Chooser(options.shared, options.random);
-    this.deadlines = new Deadlines(options.clock, (nowMs) => this.#serveQueues(nowMs));
+    this.deadlines = new Deadlines(this.clock, (nowMs) => this.#serveQueues(nowMs));
     this.router = new Router(revision, []);
     this.apply(revision);
     this.deadlines.start();
@@ -87,7 +89,7 @@ export class ProxyThread {
         let upstream = this.#upstreams[slot];
         if (upstream === undefined || upstream.generation !== generation) {
           upstream?.retire();
-          upstream = new UpstreamPool(slot, generation, server, this.own, this.deadlines);
+          upstream = new UpstreamPool(slot, generation, server, this);
           this.#upstreams[slot] = upstream;
         }
         upstream.configure(pool.config);

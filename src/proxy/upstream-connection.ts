@@ -10,6 +10,7 @@ const FLUSH_MS = 30_000;
 /** What a busy connection tells its exchange. */
 export interface UpstreamUser {
   onConnected(upstream: UpstreamConnection): void;
+  /** `chunk` is valid only until this returns: see `keep`. */
   onResponseData(upstream: UpstreamConnection, chunk: Buffer): void;
   /** The server has sent its last byte; the connection may still be written to. */
   onResponseEnd(upstream: UpstreamConnection): void;
@@ -29,21 +30,58 @@ export class UpstreamConnection implements DeadlineOwner {
   readonly startedMs: number;
   #user: UpstreamUser | null;
   #isGone = false;
+  /** What the next read fills: the thread's shared buffer, or one of our own while a long body runs. */
+  #reading: Buffer;
+  #own: Buffer | null = null;
 
   constructor(pool: UpstreamPool, user: UpstreamUser, nowMs: number) {
     this.pool = pool;
     this.#user = user;
     this.startedMs = nowMs;
     this.deadlineMs = nowMs + pool.connectTimeoutMs;
-    this.socket = connect({ host: pool.host, port: pool.port, noDelay: true, allowHalfOpen: true });
+    this.#reading = pool.buffers.shared;
+    this.socket = connect({
+      host: pool.host,
+      port: pool.port,
+      noDelay: true,
+      allowHalfOpen: true,
+      // Reads without the stream machinery: an eighth of the whole cost of a small request.
+      onread: { buffer: () => this.#nextBuffer(), callback: (bytes) => this.#onRead(bytes) },
+    });
     this.socket.on('error', () => {
       // 'close' follows and does the work; the kind of error changes nothing for the exchange.
     });
     this.socket.on('connect', () => this.#onConnect());
-    this.socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     this.socket.on('end', () => this.#onEnd());
-    this.socket.on('drain', () => this.#user?.onUpstreamDrain());
+    this.socket.on('drain', () => this.#onDrain());
     this.socket.on('close', () => this.#gone(false));
+  }
+
+  #nextBuffer(): Buffer {
+    this.#reading = this.#own ?? this.pool.buffers.shared;
+    return this.#reading;
+  }
+
+  /**
+   * Bytes of the current read that may be written to a socket and forgotten: moved out of the shared buffer when they
+   * are in it. From then on this connection reads into a buffer of its own, until it is parked.
+   */
+  keep(part: Buffer): Buffer {
+    const { buffers } = this.pool;
+    if (part.buffer !== buffers.shared.buffer) return part;
+    this.#own ??= buffers.take();
+    part.copy(this.#own);
+    return this.#own.subarray(0, part.length);
+  }
+
+  /** After what `keep` returned was written to `target`: our own buffer is not used again while bytes of it wait there. */
+  settle(target: Socket): void {
+    if (this.#own !== null && target.writableLength > 0) this.#own = this.pool.buffers.take();
+  }
+
+  #releaseBuffer(): void {
+    if (this.#own !== null) this.pool.buffers.giveBack(this.#own);
+    this.#own = null;
   }
 
   /** An idle connection gets its next exchange. */
@@ -56,6 +94,7 @@ export class UpstreamConnection implements DeadlineOwner {
   /** The exchange is done with a connection that may carry another. */
   park(expiresMs: number): void {
     this.#user = null;
+    this.#releaseBuffer();
     this.deadlineMs = expiresMs;
     if (this.socket.isPaused()) this.socket.resume();
   }
@@ -87,26 +126,36 @@ export class UpstreamConnection implements DeadlineOwner {
     else if (!this.isConnected) this.#gone(true);
   }
 
+  #onDrain(): void {
+    this.pool.clock.turn();
+    this.#user?.onUpstreamDrain();
+  }
+
   #onConnect(): void {
+    this.pool.clock.turn();
     this.isConnected = true;
     this.deadlineMs = NEVER;
     this.pool.connected(this);
     this.#user?.onConnected(this);
   }
 
-  #onData(chunk: Buffer): void {
+  #onRead(bytes: number): boolean {
+    this.pool.clock.turn();
     // Bytes nobody asked for: an answer to nothing must never become the answer to the next request.
-    if (this.#user !== null) this.#user.onResponseData(this, chunk);
+    if (this.#user !== null) this.#user.onResponseData(this, this.#reading.subarray(0, bytes));
     else if (!this.#isGone) this.destroy();
+    return true;
   }
 
   #onEnd(): void {
+    this.pool.clock.turn();
     if (this.#user === null) this.destroy();
     else this.#user.onResponseEnd(this);
   }
 
   #gone(isTimeout: boolean): void {
     if (this.#isGone) return;
+    this.pool.clock.turn();
     this.#isGone = true;
     this.pool.forget(this);
     const user = this.#user;

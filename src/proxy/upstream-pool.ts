@@ -2,11 +2,21 @@
 
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
+import type { TurnClock } from '../base/clock.ts';
 import type { Deadlines } from './deadlines.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
 
 /** Taken off a server's own `Keep-Alive: timeout` hint, so that we close first (Node closes after 5 s). */
 const HINT_MARGIN_MS = 1000;
+
+/** What the thread lends to its pools. */
+export interface UpstreamServices {
+  readonly own: Stripe;
+  readonly deadlines: Deadlines;
+  readonly clock: TurnClock;
+  readonly buffers: ReadBuffers;
+}
 
 export class UpstreamPool {
   readonly slot: number;
@@ -23,15 +33,19 @@ export class UpstreamPool {
   readonly #all = new Set<UpstreamConnection>();
   readonly #stripe: Stripe;
   readonly #deadlines: Deadlines;
+  readonly clock: TurnClock;
+  readonly buffers: ReadBuffers;
 
-  constructor(slot: number, generation: number, server: ServerConfig, stripe: Stripe, deadlines: Deadlines) {
+  constructor(slot: number, generation: number, server: ServerConfig, services: UpstreamServices) {
     this.slot = slot;
     this.generation = generation;
     this.host = server.host;
     this.port = server.port;
     this.authority = server.port === 80 ? server.host : `${server.host}:${server.port}`;
-    this.#stripe = stripe;
-    this.#deadlines = deadlines;
+    this.#stripe = services.own;
+    this.#deadlines = services.deadlines;
+    this.clock = services.clock;
+    this.buffers = services.buffers;
   }
 
   /** Takes over the times and sizes of a new revision. */
@@ -62,7 +76,7 @@ export class UpstreamPool {
 
   /** A new connection is established. */
   connected(upstream: UpstreamConnection): void {
-    const seconds = (this.#deadlines.nowMs() - upstream.startedMs) / 1000;
+    const seconds = (this.clock.nowMs() - upstream.startedMs) / 1000;
     this.#stripe.observe(this.slot, Counter.connectSum, seconds);
   }
 

@@ -22,7 +22,7 @@ import type { PasswordChecker } from './users.ts';
 
 /** Most values one session may hold by POST /set, and the longest value. */
 const SESSION_KEYS_MAX = 64;
-const VALUE_BYTES_MAX = 1_048_576;
+const VALUE_BYTES_MAX = 65_536;
 
 /** What the application is made of. */
 export interface AppParts {

@@ -28,7 +28,10 @@ async function serve(options: BackendOptions): Promise<void> {
   const announceLine = (line: string): void => {
     process.stdout.write(`${line}\n`);
   };
-  const { layer, directory } = chooseLayer(options, { storeDelayMs: () => delay.ms, announce: announceLine });
+  const { layer, directory } = await chooseLayer(options, {
+    storeDelayMs: () => delay.ms,
+    announce: announceLine,
+  });
   const record = await hashPassword(DEMO_PASSWORD, options.scryptCost);
   const passwords = new PasswordChecker(directory ?? localDirectory(record, options.userCount), record);
   const throttle = new LoginThrottle(options.loginFailuresMax, options.loginWindowMs);

@@ -1,5 +1,6 @@
 // The balancer configuration that goes with a demo: YAML text, as a user would write it.
 import { stringify } from 'yaml';
+import { defaultCookieName } from './flags.ts';
 import type { Architecture } from './session-layer.ts';
 
 /** Options of demoBalancerConfig. */
@@ -31,7 +32,8 @@ export function demoBalancerConfig(
 ): string {
   const shared = isShared(options.architecture);
   const mode = options.sticky ?? (shared ? 'none' : 'cookie-hash');
-  const sticky = mode === 'header-hash' ? { mode, header: 'x-session-id' } : { mode };
+  const interval = options.healthInterval ?? '500ms';
+  const sticky = { mode, ...stickyKey(mode, options.architecture) };
   return stringify({
     threads: options.threads ?? 'auto',
     listen: [{ address: options.listen }],
@@ -41,15 +43,15 @@ export function demoBalancerConfig(
         policy: options.policy ?? (mode === 'none' ? 'round-robin' : 'least-sessions'),
         sticky,
         state: shared ? 'shared' : 'local',
-        health: {
-          path: '/healthz',
-          interval: options.healthInterval ?? '500ms',
-          timeout: '1s',
-          rise: 1,
-          fall: 2,
-        },
+        health: { path: '/healthz', interval, timeout: interval, rise: 1, fall: 2 },
         servers: backends.map(({ name, url }) => ({ url, name })),
       },
     },
   });
+}
+
+function stickyKey(mode: string, architecture: Architecture): Readonly<Record<string, string>> {
+  if (mode === 'header-hash') return { header: 'x-session-id' };
+  // Learning reads the application's own cookie; the other modes mint theirs.
+  return mode === 'learn' ? { cookie: defaultCookieName(architecture) } : {};
 }

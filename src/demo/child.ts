@@ -18,6 +18,8 @@ export interface ChildPlan {
   readonly environment?: Readonly<Record<string, string>>;
   /** Text written to the child's standard input, for configuration that must not show in `ps`. */
   readonly input?: string;
+  /** Folder to delete when this process dies without stopping the child. */
+  readonly folder?: string;
   /** The child is one of ours: it has an IPC channel and exits when that closes. */
   readonly ours: boolean;
   /** True once everything printed so far says that the child is ready. */
@@ -61,7 +63,7 @@ export async function startChild(plan: ChildPlan, readyMsMax: number = READY_MS_
   // A child that ends before it has read its input is reported by its exit, not by the broken pipe.
   process_.stdin?.on('error', () => {});
   process_.stdin?.end(plan.input ?? '');
-  if (!plan.ours) guard(process_, ended);
+  if (!plan.ours) guard(process_, ended, plan.folder ?? '');
   const output = await untilReady(process_, plan, readyMsMax);
   return {
     pid: process_.pid ?? 0,
@@ -75,10 +77,12 @@ export async function startChild(plan: ChildPlan, readyMsMax: number = READY_MS_
 }
 
 /** A foreign program does not know that it must die with us: a shell waits for our end of a pipe to close. */
-function guard(child: ChildProcess, ended: Promise<unknown>): void {
+function guard(child: ChildProcess, ended: Promise<unknown>, folder: string): void {
   if (child.pid === undefined) return;
-  const script = 'trap "" INT TERM; cat >/dev/null; kill -9 "$1" 2>/dev/null';
-  const shell = spawn('sh', ['-c', script, 'sh', String(child.pid)], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const script = 'trap "" INT TERM; cat >/dev/null; kill -9 "$1" 2>/dev/null; [ -z "$2" ] || rm -rf "$2"';
+  const shell = spawn('sh', ['-c', script, 'sh', String(child.pid), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
   shell.on('error', () => {});
   shell.stdin.on('error', () => {});
   void ended.then(() => shell.kill('SIGKILL'));

@@ -4,6 +4,8 @@ import { ARCHITECTURES, type Architecture, isArchitecture, type SessionLimits } 
 
 /** Environment variable that carries the secret shared by all backends; argv would show it in `ps`. */
 export const SECRET_VARIABLE = 'HOLDFAST_DEMO_SECRET';
+/** Environment variable with the password of Redis, if it has one. */
+export const REDIS_PASSWORD_VARIABLE = 'HOLDFAST_DEMO_REDIS_PASSWORD';
 /** Shortest secret accepted; iron-session demands as much. */
 export const SECRET_LENGTH_MIN = 32;
 
@@ -87,24 +89,7 @@ export function parseBackendFlags(
   } catch (error) {
     return { problems: [error instanceof Error ? error.message : String(error)] };
   }
-  const whole = (flag: keyof typeof FLAGS, min: number, max: number): number => {
-    const value = Number(values[flag]);
-    if (!Number.isInteger(value) || value < min || value > max) {
-      problems.push(`--${flag} ${String(values[flag])}: a whole number from ${min} to ${max} is allowed`);
-    }
-    return value;
-  };
-  const duration = (flag: keyof typeof FLAGS): number => {
-    const value = durationMs(String(values[flag]));
-    if (Number.isNaN(value)) problems.push(`--${flag} ${String(values[flag])}: write 250ms, 5s, 30m or 12h`);
-    return value;
-  };
-  const oneOf = <T extends string>(flag: keyof typeof FLAGS, allowed: readonly T[]): T => {
-    const found = allowed.find((value) => value === values[flag]);
-    if (found === undefined)
-      problems.push(`--${flag} ${String(values[flag])}: one of ${allowed.join(', ')} is allowed`);
-    return found ?? (allowed[0] as T);
-  };
+  const { whole, duration, oneOf } = readers(values, problems);
   const architecture = isArchitecture(values.architecture)
     ? values.architecture
     : oneOf('architecture', ARCHITECTURES);
@@ -145,11 +130,35 @@ export function parseBackendFlags(
   return problems.length > 0 ? { problems } : { options: Object.freeze(options) };
 }
 
+/** Readers of single flags that note what is wrong in `problems`. */
+function readers(values: ReturnType<typeof readFlags>, problems: string[]) {
+  const whole = (flag: keyof typeof FLAGS, min: number, max: number): number => {
+    const value = Number(values[flag]);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      problems.push(`--${flag} ${String(values[flag])}: a whole number from ${min} to ${max} is allowed`);
+    }
+    return value;
+  };
+  const duration = (flag: keyof typeof FLAGS): number => {
+    const value = durationMs(String(values[flag]));
+    if (Number.isNaN(value)) problems.push(`--${flag} ${String(values[flag])}: write 250ms, 5s, 30m or 12h`);
+    return value;
+  };
+  const oneOf = <T extends string>(flag: keyof typeof FLAGS, allowed: readonly T[]): T => {
+    const found = allowed.find((value) => value === values[flag]);
+    if (found === undefined)
+      problems.push(`--${flag} ${String(values[flag])}: one of ${allowed.join(', ')} is allowed`);
+    return found ?? (allowed[0] as T);
+  };
+  return { whole, duration, oneOf };
+}
+
 function readFlags(argv: readonly string[]) {
   return parseArgs({ args: [...argv], options: FLAGS, strict: true }).values;
 }
 
-function defaultCookieName(architecture: Architecture): string {
+/** Name of the session cookie of an architecture when --cookie-name does not say otherwise. */
+export function defaultCookieName(architecture: Architecture): string {
   return architecture === 'cookie' ? 'sealed' : architecture === 'jwt' ? 'token' : 'connect.sid';
 }
 

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Child, ChildFailure, startChild } from './child.ts';
 import type { DemoStore } from './demo-store.ts';
-import { REDIS_PASSWORD_VARIABLE } from './layers/redis.ts';
+import { REDIS_PASSWORD_VARIABLE } from './flags.ts';
 
 /** Which Redis: one server without persistence, one with an append-only file, or primary, replica and Sentinels. */
 export type RedisKind = 'single' | 'aof' | 'sentinel';
@@ -49,7 +49,10 @@ export async function startRedis(kind: RedisKind): Promise<DemoStore> {
       others.push(await startServer(await freePort(), folder, password, false, primaryPort));
       const ports: number[] = [];
       for (let index = 0; index < SENTINELS; index += 1) ports.push(await freePort());
-      for (const port of ports) others.push(await startSentinel(port, folder, password, primaryPort));
+      const sentinels = ports.map((port) => startSentinel(port, folder, password, primaryPort));
+      const started = await Promise.allSettled(sentinels);
+      for (const result of started) if (result.status === 'fulfilled') others.push(result.value);
+      for (const result of started) if (result.status === 'rejected') throw result.reason;
       backendFlags = [
         '--redis',
         ports.map((port) => `redis://127.0.0.1:${port}`).join(','),
@@ -106,6 +109,7 @@ function startServer(
     command: 'redis-server',
     args: ['-'],
     input: `${lines.join('\n')}\n`,
+    folder,
     ours: false,
     // A replica is one only when it holds what the primary holds.
     isReady: (output) =>
@@ -135,8 +139,10 @@ async function startSentinel(
     title: `Redis Sentinel on port ${port}`,
     command: 'redis-server',
     args: [file, '--sentinel'],
+    folder,
     ours: false,
-    isReady: (output) => output.includes('+monitor master'),
+    // It can replace the primary only once it knows the replica and the Sentinels it needs for a majority.
+    isReady: (output) => output.includes('+slave ') && output.split('+sentinel ').length === SENTINELS,
   });
 }
 

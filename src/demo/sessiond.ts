@@ -1,8 +1,10 @@
 // The central session and user database in its own process: node:sqlite behind loopback HTTP. One process that
 // can be killed, stopped and slowed, as a database server can. Every answer comes after the commit.
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SECRET_VARIABLE } from './flags.ts';
 import { openDatabase, type SessionDatabase } from './session-database.ts';
@@ -15,6 +17,8 @@ const { values } = parseArgs({
   options: {
     port: { type: 'string', default: '0' },
     file: { type: 'string', default: ':memory:' },
+    // The file's folder is a temporary one: delete it when the parent dies without stopping us.
+    temporary: { type: 'boolean', default: false },
     users: { type: 'string', default: '10000' },
     'scrypt-cost': { type: 'string', default: '1024' },
   },
@@ -50,7 +54,12 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.exit(0);
   });
 }
-if (process.send !== undefined) process.on('disconnect', () => process.exit(0));
+if (process.send !== undefined) {
+  process.on('disconnect', () => {
+    if (values.temporary) rmSync(dirname(values.file), { recursive: true, force: true });
+    process.exit(0);
+  });
+}
 
 async function handle(
   request: IncomingMessage,

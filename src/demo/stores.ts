@@ -43,10 +43,11 @@ async function startSessiond(secret: string): Promise<DemoStore> {
     startChild({
       title: 'the session database (sessiond)',
       command: process.execPath,
-      args: ['--disable-warning=ExperimentalWarning', entryPath('sessiond'), '--port', port].concat([
-        '--file',
-        join(folder, 'sessions.sqlite'),
-      ]),
+      args: [
+        '--disable-warning=ExperimentalWarning',
+        entryPath('sessiond'),
+        ...['--port', port, '--file', join(folder, 'sessions.sqlite'), '--temporary'],
+      ],
       environment: { [SECRET_VARIABLE]: secret },
       ours: true,
       isReady: (output) => /^listening on/m.test(output),

@@ -1,7 +1,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -62,11 +64,17 @@ test('a bad flag is reported with what the backend says about it', async () => {
 
 test('backends, sessiond and Redis die with the process that started them', async () => {
   const parent = fork(fileURLToPath(new URL('./orphan-parent.ts', import.meta.url)), { stdio: 'ignore' });
+  const temporary = () => readdirSync(tmpdir()).filter((name) => /^holdfast-(demo|redis)-/.test(name));
+  const before = new Set(temporary());
   const [pids] = (await once(parent, 'message')) as [number[]];
+  const folders = temporary().filter((name) => !before.has(name));
   expect(pids.length).toBeGreaterThanOrEqual(3);
   expect(pids.every(isAlive)).toBe(true);
   parent.kill('SIGKILL');
   await eventually('the children to end', async () => (pids.some(isAlive) ? null : true));
+  await eventually('their folders to go', async () =>
+    temporary().some((name) => folders.includes(name)) ? null : true,
+  );
 });
 
 test('every architecture gets a balancer configuration that holdfast accepts', () => {
@@ -83,6 +91,15 @@ test('every architecture gets a balancer configuration that holdfast accepts', (
     expect([pool?.state, pool?.sticky.mode, pool?.policy]).toEqual(
       isLocal ? ['local', 'cookie-hash', 'least-sessions'] : ['shared', 'none', 'round-robin'],
     );
+  }
+});
+
+test('every sticky mode gives a configuration that holdfast accepts', () => {
+  for (const sticky of ['none', 'cookie-hash', 'cookie-pin', 'learn', 'header-hash', 'address-hash']) {
+    const options = { architecture: 'memory', listen: '127.0.0.1:0', admin: '127.0.0.1:0', sticky } as const;
+    const loaded = loadConfig(demoBalancerConfig(BACKENDS, options), { file: 'demo.yaml', env: {} });
+    expect([loaded.problems, loaded.warnings]).toEqual([[], []]);
+    expect(loaded.config?.pools[0]?.sticky.mode).toBe(sticky);
   }
 });
 

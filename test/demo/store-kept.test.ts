@@ -1,11 +1,9 @@
 import { describe, test } from 'vitest';
 import { redisMissing } from '../../src/demo/redis-servers.ts';
 import { contractSuite } from './contract.ts';
+import { DATABASE, REDIS } from './variants.ts';
 
-const kept = { revocable: true, counted: true } as const;
-contractSuite({ title: 'database', options: { architecture: 'database' }, shared: true, ...kept });
-
+contractSuite(DATABASE);
 const missing = redisMissing();
-if (missing === null)
-  contractSuite({ title: 'redis', options: { architecture: 'redis' }, shared: true, ...kept });
+if (missing === null) contractSuite(REDIS);
 else describe('redis', () => test.skip(missing, () => {}));

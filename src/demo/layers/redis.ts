@@ -9,9 +9,6 @@ import type { SessionRecords } from './express-store.ts';
 
 type Options = Pick<BackendOptions, 'redisUrls' | 'sentinelName' | 'redisOffline'>;
 
-/** Environment variable with the password of Redis; argv would show it in `ps`. */
-export const REDIS_PASSWORD_VARIABLE = 'HOLDFAST_DEMO_REDIS_PASSWORD';
-
 const PREFIX = 'sess:';
 const SCAN_COUNT = 1000;
 const CONNECT_MS_MAX = 1000;

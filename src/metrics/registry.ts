@@ -13,7 +13,7 @@ import type { Revision } from '../shared/revision.ts';
 import { CATALOGUE, METRIC_NAMES, type MetricName } from './catalogue.ts';
 import { GLOBAL_COLLECTORS, POOL_COLLECTORS } from './pool-collectors.ts';
 import { SERVER_COLLECTORS } from './server-collectors.ts';
-import type { MetricsSource, Sample, ServerRow } from './source.ts';
+import { type MetricsSource, type Sample, ServerRow } from './source.ts';
 
 export interface MetricsPage {
   readonly contentType: string;
@@ -122,9 +122,7 @@ function listServers(revision: Revision | null): readonly ServerRow[] {
   return (revision?.pools ?? []).flatMap(({ config, slots }) =>
     config.servers.flatMap(({ name, maxConnections }, index) => {
       const slot = slots[index];
-      return slot === undefined
-        ? []
-        : [{ slot, maxConnections, labels: { pool: config.name, server: name } }];
+      return slot === undefined ? [] : [new ServerRow(slot, config.name, name, maxConnections)];
     }),
   );
 }

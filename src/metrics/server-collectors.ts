@@ -31,12 +31,9 @@ export const SERVER_COLLECTORS = {
   holdfast_upstream_failures_total: single((shared, { slot }) => shared.sumCounter(slot, Counter.failures)),
   holdfast_server_first_byte_seconds: single((shared, { slot }) => firstByteSeconds(shared, slot)),
   holdfast_upstream_connections: ({ shared }, rows) =>
-    rows.flatMap(({ slot, labels }) => [
-      {
-        labels: { ...labels, state: 'active' },
-        value: Math.max(0, shared.sumGauge(slot, Gauge.upstreamActive)),
-      },
-      { labels: { ...labels, state: 'idle' }, value: Math.max(0, shared.sumGauge(slot, Gauge.upstreamIdle)) },
+    rows.flatMap((row) => [
+      row.sampleWith('state', 'active', Math.max(0, shared.sumGauge(row.slot, Gauge.upstreamActive))),
+      row.sampleWith('state', 'idle', Math.max(0, shared.sumGauge(row.slot, Gauge.upstreamIdle))),
     ]),
   holdfast_server_up: single((shared, { slot }) => (shared.control.verdict(slot) === Verdict.up ? 1 : 0)),
   holdfast_server_verdict: oneOf(VERDICT_NAMES, 'verdict', (shared, slot) => shared.control.verdict(slot)),
@@ -63,17 +60,14 @@ function firstByteSeconds(shared: SharedState, slot: number): number {
 
 /** One value per server. */
 function single(read: (shared: SharedState, row: ServerRow) => number): ServerCollector {
-  return ({ shared }, rows) => rows.map((row) => ({ labels: row.labels, value: read(shared, row) }));
+  return ({ shared }, rows) => rows.map((row) => row.sample(read(shared, row)));
 }
 
 /** Neighbouring counters, one for each of `names`. */
 function byList(names: readonly string[], label: string, offset: number): ServerCollector {
   return ({ shared }, rows) =>
-    rows.flatMap(({ slot, labels }) =>
-      names.map((name, index) => ({
-        labels: { ...labels, [label]: name },
-        value: shared.sumCounter(slot, offset + index),
-      })),
+    rows.flatMap((row) =>
+      names.map((name, index) => row.sampleWith(label, name, shared.sumCounter(row.slot, offset + index))),
     );
 }
 
@@ -84,12 +78,9 @@ function oneOf(
   read: (shared: SharedState, slot: number) => number,
 ): ServerCollector {
   return ({ shared }, rows) =>
-    rows.flatMap(({ slot, labels }) => {
-      const current = read(shared, slot);
-      return names.map((name, index) => ({
-        labels: { ...labels, [label]: name },
-        value: index === current ? 1 : 0,
-      }));
+    rows.flatMap((row) => {
+      const current = read(shared, row.slot);
+      return names.map((name, index) => row.sampleWith(label, name, index === current ? 1 : 0));
     });
 }
 
@@ -99,30 +90,24 @@ function counted(
   read: (source: MetricsSource, slot: number) => Readonly<Record<string, number>>,
 ): ServerCollector {
   return (source, rows) =>
-    rows.flatMap(({ slot, labels }) =>
-      Object.entries(read(source, slot)).map(([name, value]) => ({
-        labels: { ...labels, [label]: name },
-        value,
-      })),
+    rows.flatMap((row) =>
+      Object.entries(read(source, row.slot)).map(([name, value]) => row.sampleWith(label, name, value)),
     );
 }
 
 /** Buckets are kept apart in shared memory and summed up here, as Prometheus wants them. */
 function histogram(metric: string, sumOffset: number): ServerCollector {
+  const [bucketName, sumName, countName] = [`${metric}_bucket`, `${metric}_sum`, `${metric}_count`];
   return ({ shared }, rows) =>
-    rows.flatMap(({ slot, labels }) => {
+    rows.flatMap((row) => {
       const samples: Sample[] = [];
       let count = 0;
       for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-        count += shared.sumCounter(slot, sumOffset + 1 + bucket);
-        samples.push({
-          labels: { ...labels, le: BOUNDS[bucket] ?? '+Inf' },
-          value: count,
-          metricName: `${metric}_bucket`,
-        });
+        count += shared.sumCounter(row.slot, sumOffset + 1 + bucket);
+        samples.push({ ...row.sampleWith('le', BOUNDS[bucket] ?? '+Inf', count), metricName: bucketName });
       }
-      samples.push({ labels, value: shared.sumCounter(slot, sumOffset), metricName: `${metric}_sum` });
-      samples.push({ labels, value: count, metricName: `${metric}_count` });
+      samples.push({ ...row.sample(shared.sumCounter(row.slot, sumOffset)), metricName: sumName });
+      samples.push({ ...row.sample(count), metricName: countName });
       return samples;
     });
 }

@@ -30,6 +30,7 @@ export interface RouteOptions {
   readonly token: string;
   /** Bound to loopback: only loopback names are served. */
   readonly isLoopbackOnly: boolean;
+  readonly onError: (error: Error) => void;
 }
 
 export function createRoutes(options: RouteOptions): Hono {
@@ -67,7 +68,10 @@ export function createRoutes(options: RouteOptions): Hono {
   app.get('/page.css', (c) => c.body(PAGE_STYLE, 200, { 'content-type': 'text/css; charset=utf-8' }));
 
   app.notFound((c) => refuse(c, 'not-found', `there is no ${c.req.method} ${c.req.path.slice(0, 200)}`));
-  app.onError((_error, c) => refuse(c, 'internal', 'the request could not be completed'));
+  app.onError((error, c) => {
+    options.onError(error);
+    return refuse(c, 'internal', 'the request could not be completed');
+  });
   return app;
 }
 

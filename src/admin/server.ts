@@ -15,6 +15,8 @@ export interface AdminOptions {
   readonly port: number;
   readonly token: string;
   readonly source: AdminSource;
+  /** The source threw while answering; the client is told nothing of it. */
+  readonly onError?: (error: Error) => void;
 }
 
 export interface AdminServer {
@@ -35,9 +37,10 @@ export interface AdminFailure {
 }
 
 /** Listens; a taken port or an address of another machine is a failure to report, not an exception. */
-export function startAdmin({ host, port, token, source }: AdminOptions): Promise<AdminServer | AdminFailure> {
+export function startAdmin(options: AdminOptions): Promise<AdminServer | AdminFailure> {
+  const { host, port, token, source, onError = () => undefined } = options;
   const feed = new EventFeed();
-  const routes = createRoutes({ source, feed, token, isLoopbackOnly: isLoopback(host) });
+  const routes = createRoutes({ source, feed, token, onError, isLoopbackOnly: isLoopback(host) });
   const server = createAdaptorServer({ fetch: routes.fetch });
   server.on('error', () => undefined);
   if ('maxConnections' in server) server.maxConnections = CONNECTIONS_MAX;

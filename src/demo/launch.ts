@@ -123,7 +123,7 @@ function backendPlan(options: DemoOptions, architecture: Architecture, index: nu
     portOption: options.portOption ?? '--backend-port',
     nodeFlags: options.exposeGc === true ? ['--expose-gc'] : [],
     flags: [
-      ...(options.denyList === true ? ['--deny-list'] : []),
+      ...(architecture === 'jwt' && options.denyList === true ? ['--deny-list'] : []),
       ...['--replication', options.replication ?? 'async'],
       ...(options.flags ?? []),
     ],

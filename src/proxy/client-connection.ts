@@ -193,7 +193,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
 
   /** The exchange is over and its response written. */
   exchangeDone(isKept: boolean): void {
-    if (!isKept || this.#hasEnded || this.thread.isStopping) {
+    if (!isKept || this.#hasEnded || this.listener.isStopping) {
       this.#endPolitely();
       return;
     }

@@ -307,11 +307,11 @@ export class Exchange implements UpstreamUser {
 
   /** Ends the exchange with our own reply, or by breaking the connection when the response has begun. */
   fail(kind: FailureKind, detail: string, failedSlot: number = this.slot): void {
-    const { client, thread, relay } = this;
+    const { client, relay } = this;
     if (client === null) return;
     const facts = FAILURES[kind];
     const isBroken = relay.isHeadSent || facts.status === 0;
-    const isKept = !isBroken && this.keepAlive && this.requestBody.isDone && facts.side !== 'client' && !thread.isStopping;
+    const isKept = !isBroken && this.keepAlive && this.requestBody.isDone && facts.side !== 'client' && !client.listener.isStopping;
     if (failedSlot !== NO_SLOT) {
       const codeClass = isBroken ? 0 : Math.floor(facts.status / 100);
       this.#countRequest(failedSlot, codeClass);

@@ -15,6 +15,7 @@ export class ListenerState {
   /** The port in use, also where the configuration says 0. */
   port = 0;
   authority = '';
+  isStopping = false;
   readonly connections = new Set<ClientConnection>();
   readonly #thread: ProxyThread;
   readonly #server: Server;
@@ -65,6 +66,8 @@ export class ListenerState {
 
   /** No new connections; idle ones end, busy ones after their response. */
   stop(): void {
+    if (this.isStopping) return;
+    this.isStopping = true;
     this.#server.close();
     for (const connection of [...this.connections]) connection.stop();
   }

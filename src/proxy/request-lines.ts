@@ -84,8 +84,10 @@ export function requestLines(
 function firstLine(buffer: Buffer, head: RequestHead): string {
   // The usual case: origin-form and HTTP/1.1 are passed on as they came, in one piece.
   if (!head.isAbsoluteForm && head.versionMinor === 1) return buffer.toString('latin1', head.lineBegin, head.fieldsBegin);
-  const path = head.pathEnd > head.pathBegin ? buffer.toString('latin1', head.pathBegin, head.pathEnd) : '/';
-  return `${head.method} ${path.charCodeAt(0) === 0x3f ? '/' : ''}${path} HTTP/1.1\r\n`;
+  // RFC 9112 section 3.2.4: an absolute-form OPTIONS without a path asks about the server as a whole.
+  const noPath = head.method === 'OPTIONS' ? '*' : '/';
+  const path = head.pathEnd > head.pathBegin ? buffer.toString('latin1', head.pathBegin, head.pathEnd) : noPath;
+  return `${head.method} ${path} HTTP/1.1\r\n`;
 }
 
 /** Nothing to believe: all lines are ours. */

@@ -132,8 +132,8 @@ export class ResponseRelay implements ChunkSink {
   }
 
   #mayKeepClient(client: ClientConnection): boolean {
-    const { keepAlive, thread } = this.#exchange;
-    return keepAlive && this.#reframe !== Reframe.toClose && !thread.isStopping && client.mayServeMore();
+    const isOver = this.#reframe === Reframe.toClose || client.listener.isStopping;
+    return this.#exchange.keepAlive && !isOver && client.mayServeMore();
   }
 
   #connectionValue(): string {

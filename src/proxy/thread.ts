@@ -111,19 +111,24 @@ export class ProxyThread {
     this.router = new Router(revision, plans);
     for (const listener of this.#listeners) {
       const config = revision.config.listen.find((candidate) => candidate.address === listener.config.address);
-      if (config === undefined) continue;
+      if (config === undefined) {
+        listener.stop();
+        continue;
+      }
       listener.config = config;
       listener.headLimits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
     }
   }
 
-  /** Opens one listener of the revision. */
+  /** Opens one listener of the revision, unless it is open. Resolves with its port. */
   async listen(revision: Revision, index: number, port: number, reusePort: boolean): Promise<number> {
     const config = revision.config.listen[index];
     if (config === undefined) throw new Error(`no listener ${index} in revision ${revision.number}`);
+    const open = this.#listeners.find((listener) => !listener.isStopping && listener.config.address === config.address);
+    if (open !== undefined) return open.port;
     const limits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
-    const listener = new ListenerState(index, config, limits, this);
-    this.#listeners.push(listener);
+    const listener = new ListenerState(revision.listenerIds?.[index] ?? index, config, limits, this);
+    this.#listeners = [...this.#listeners.filter((old) => !old.isStopping || old.connections.size > 0), listener];
     return listener.listen(port, reusePort);
   }
 

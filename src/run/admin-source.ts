@@ -1,11 +1,50 @@
-// Placeholder until the admin room is in.
+// What the admin server sees of the running balancer.
+
+import { startAdmin } from '../admin/server.ts';
+import type { AdminSource, ChangeEvent } from '../admin/source.ts';
+import { buildStatus, type StatusDocument, unreadyReasons } from '../admin/status.ts';
+import { systemClock } from '../base/clock.ts';
 import type { Balancer } from './balancer.ts';
+import { ListenError } from './fleet.ts';
 
 export interface AdminHandle {
   readonly url: string;
   close(): Promise<void>;
 }
 
-export async function startAdminServer(_balancer: Balancer, _config: unknown): Promise<AdminHandle> {
-  return { url: 'http://127.0.0.1:0', close: async () => undefined };
+/** Rejects with ListenError when it cannot listen. */
+export async function startAdminServer(
+  balancer: Balancer,
+  admin: { readonly host: string; readonly port: number; readonly token: string },
+): Promise<AdminHandle> {
+  const server = await startAdmin({ ...admin, source: adminSource(balancer) });
+  if (server.kind === 'failed') throw new ListenError(`${server.message}; choose another port`);
+  return server;
+}
+
+function adminSource(balancer: Balancer): AdminSource {
+  const { options, shared, health, sweeper } = balancer;
+  const status = (): StatusDocument =>
+      buildStatus(balancer.revision, shared, {
+        version: options.version,
+        threads: balancer.threads,
+        uptimeSeconds: (systemClock.nowMs() - balancer.startedMs) / 1000,
+        health,
+        sweep: sweeper,
+        operatorWeight: (slot) => balancer.slots.operatorWeight(slot),
+      });
+  return {
+    status,
+    metrics: (accept) => balancer.metrics.render(accept),
+    ready: () => {
+      const reasons = balancer.isStopping ? ['stopping'] : unreadyReasons(status());
+      return { ok: reasons.length === 0, reasons };
+    },
+    setServer: (pool, server, change) => {
+      if (balancer.changeServer(pool, server, change)) return { ok: true };
+      return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
+    },
+    reload: () => balancer.reload(),
+    subscribe: (listener: (event: ChangeEvent) => void) => balancer.subscribe(listener),
+  };
 }

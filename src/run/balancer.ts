@@ -2,15 +2,19 @@
 
 import { availableParallelism } from 'node:os';
 import { systemClock } from '../base/clock.ts';
+import type { ReloadResult } from '../admin/source.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { HealthMonitor, type HealthTransition } from '../health/monitor.ts';
+import { formatProblem } from '../config/problem.ts';
+import { readConfigFile } from '../config/read-config-file.ts';
+import { HealthMonitor } from '../health/monitor.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { loadSecret, readSessions, restoreSessions, saveSessions } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import { assertPortFree, Fleet, supportsReusePort } from './fleet.ts';
+import { describeChanges } from './changes.ts';
+import { assertPortFree, Fleet, ListenError, supportsReusePort } from './fleet.ts';
 import type { Logger } from './logger.ts';
 import { makeSecret, type OperatorChange, SlotRegistry } from './slots.ts';
 
@@ -23,6 +27,14 @@ export interface BalancerOptions {
   readonly version: string;
   /** Wins over the configuration. */
   readonly threads?: number | null;
+  /** Where a reload reads the configuration anew; null: there is no file, a reload is refused. */
+  readonly configFile?: string | null;
+}
+
+/** What happens while the balancer runs, for whoever watches. */
+export interface BalancerEvent {
+  readonly type: string;
+  readonly [detail: string]: unknown;
 }
 
 export class Balancer {
@@ -35,11 +47,13 @@ export class Balancer {
   readonly metrics: Metrics;
   readonly threads: number;
   readonly startedMs: number;
+  readonly reloads = { success: 0, failure: 0 };
   isStopping = false;
   revision: Revision;
   ports: readonly number[] = [];
   readonly #secret: string;
-  readonly #transitionListeners = new Set<(transition: HealthTransition) => void>();
+  readonly #listeners = new Set<(event: BalancerEvent) => void>();
+  #reloading: Promise<ReloadResult> | null = null;
 
   private constructor(options: BalancerOptions, threads: number, reusePort: boolean) {
     const { config, log } = options;
@@ -66,9 +80,7 @@ export class Balancer {
       shared: this.shared,
       clock: systemClock,
       log,
-      onTransition: (transition) => {
-        for (const listener of this.#transitionListeners) listener(transition);
-      },
+      onTransition: (transition) => this.publish({ type: 'verdict', ...transition }),
     });
     this.sweeper = new Sweeper({ shared: this.shared, clock: systemClock });
     this.metrics = createMetrics({
@@ -76,7 +88,7 @@ export class Balancer {
       shared: this.shared,
       revision: () => this.revision,
       threads: () => threads,
-      reloads: () => ({ success: 0, failure: 0 }),
+      reloads: () => this.reloads,
       workerRestarts: () => this.fleet.restarts,
       health: this.health,
       sweep: this.sweeper,
@@ -105,10 +117,53 @@ export class Balancer {
     return balancer;
   }
 
-  /** Hears of every change of a server's verdict; returns how to stop hearing. */
-  onTransition(listener: (transition: HealthTransition) => void): () => void {
-    this.#transitionListeners.add(listener);
-    return () => this.#transitionListeners.delete(listener);
+  /** Hears of every change while it runs; returns how to stop hearing. */
+  subscribe(listener: (event: BalancerEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  publish(event: BalancerEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Reads the configuration file again and swaps to it. A second call while one is under way waits its turn. */
+  async reload(): Promise<ReloadResult> {
+    while (this.#reloading !== null) await this.#reloading;
+    this.#reloading = this.#reload();
+    const result = await this.#reloading;
+    this.#reloading = null;
+    this.reloads[result.ok ? 'success' : 'failure'] += 1;
+    if (result.ok) this.options.log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
+    else this.options.log.error(`reload refused, nothing has changed: ${result.message}`);
+    this.publish({ type: 'reload', ...result });
+    return result;
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const { configFile } = this.options;
+    if (configFile == null) return refuse('there is no configuration file to read again');
+    const { config, problems } = await readConfigFile(configFile);
+    if (config === null) return refuse(problems.map(formatProblem).join('\n'));
+    const old = this.revision.config;
+    try {
+      for (const { address, host, port } of config.listen) {
+        const isOpen = old.listen.some((listen) => listen.address === address);
+        if (!isOpen && port !== 0) await assertPortFree(address, host, port);
+      }
+    } catch (error) {
+      if (error instanceof ListenError) return refuse(error.message);
+      throw error;
+    }
+    await this.#swap(config);
+    return { ok: true, revision: this.revision.number, changes: describeChanges(old, config) };
+  }
+
+  async #swap(config: HoldfastConfig): Promise<void> {
+    this.revision = this.slots.revise(config, this.#secret);
+    this.health.apply(this.revision);
+    this.ports = await this.fleet.apply(this.revision);
+    this.sweeper.apply(this.revision);
   }
 
   /** Slot of a server, null when there is no such pool or server. */
@@ -124,6 +179,7 @@ export class Balancer {
     if (slot === null) return false;
     this.slots.change(pool, server, slot, change);
     this.options.log.info({ pool, server, ...change }, 'server changed by the operator');
+    this.publish({ type: 'server', pool, server, ...change });
     return true;
   }
 
@@ -152,6 +208,10 @@ export class Balancer {
     this.sweeper.stop();
     await Promise.all([this.health.stop(), this.fleet.end()]);
   }
+}
+
+function refuse(message: string): ReloadResult {
+  return { ok: false, code: 'conflict', message };
 }
 
 /** What keys the cookies of pools that configure no secret: from the file beside the saved sessions, or made now. */

@@ -92,6 +92,7 @@ export class Fleet {
     if (message.type === 'log') this.#options.log[message.level]({ worker: index }, message.message);
     else if (message.type === 'applied') {
       this.#applied.set(index, message.revision);
+      this.#ports = message.ports;
       this.#onApplied?.();
     } else if (message.type === 'drained' && member !== undefined) {
       member.isDrained = true;
@@ -109,6 +110,7 @@ export class Fleet {
     const member = this.#members[index];
     if (member === undefined || member.worker !== worker) return;
     member.worker = null;
+    this.#onApplied?.();
     shared.stripes[index]?.clearGauges();
     shared.table.releaseLocksOf(index);
     if (this.#isStopping || member.isDrained) {
@@ -132,19 +134,34 @@ export class Fleet {
     });
   }
 
-  /** Posts a revision; resolves once every living worker has swapped to it. */
-  async apply(revision: Revision): Promise<void> {
+  /** Posts a revision; resolves with the ports once every living worker has swapped to it. */
+  async apply(revision: Revision): Promise<readonly number[]> {
+    const old = this.#revision;
     this.#revision = revision;
-    for (const { worker } of this.#members) if (worker !== null) this.#say(worker, { type: 'revision', revision });
+    // A listener that stays keeps its port, a new one binds as configured: the first worker decides where that is 0.
+    this.#ports = revision.config.listen.map(({ address, port }) => {
+      const index = old?.config.listen.findIndex((listen) => listen.address === address) ?? -1;
+      return this.#ports[index] ?? port;
+    });
+    await this.#post(revision, 0, 1);
+    await this.#post(revision, 1, this.#members.length);
+    return this.#ports;
+  }
+
+  /** Posts to the workers begin..end-1 and waits for their word; a worker that dies meanwhile starts on the revision. */
+  async #post(revision: Revision, begin: number, end: number): Promise<void> {
+    for (const { worker } of this.#members.slice(begin, end)) {
+      if (worker !== null) this.#say(worker, { type: 'revision', revision, ports: this.#ports });
+    }
     await new Promise<void>((resolve) => {
-      const check = (): void => {
-        const isDone = this.#members.every(
-          ({ worker }, index) => worker === null || (this.#applied.get(index) ?? 0) >= revision.number,
-        );
+      this.#onApplied = () => {
+        const isDone = this.#members.every(({ worker }, index) => {
+          const isAsked = index >= begin && index < end && worker !== null;
+          return !isAsked || (this.#applied.get(index) ?? 0) >= revision.number;
+        });
         if (isDone) resolve();
       };
-      this.#onApplied = check;
-      check();
+      this.#onApplied();
     });
     this.#onApplied = null;
   }

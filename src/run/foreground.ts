@@ -1,5 +1,6 @@
 // The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
 
+import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { type AdminHandle, startAdminServer } from './admin-source.ts';
@@ -30,9 +31,10 @@ export async function startBalancer(
   config: HoldfastConfig,
   log: Logger,
   threads: number | null,
-  announce: (line: string) => void,
+  announce: (line: string) => unknown,
+  configFile: string | null = null,
 ): Promise<RunningBalancer> {
-  const balancer = await Balancer.start({ config, log, threads, version: packageVersion() });
+  const balancer = await Balancer.start({ config, log, threads, configFile, version: packageVersion() });
   let admin: AdminHandle | null = null;
   try {
     admin = config.admin === null ? null : await startAdminServer(balancer, config.admin);
@@ -56,13 +58,14 @@ export async function startBalancer(
 /** Resolves with the exit code once the balancer has stopped. */
 export async function runForeground(options: ForegroundOptions): Promise<number> {
   const { config, problems, warnings } = await readConfigFile(options.configFile);
-  for (const problem of [...problems, ...warnings]) {
-    process.stderr.write(`${problem.file}:${problem.line}:${problem.column}: ${problem.message}\n`);
-  }
+  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  for (const warning of warnings) process.stderr.write(`${formatProblem(warning)} (warning)\n`);
   if (config === null) return 1;
   const log = await createLogger(options.logLevel);
   try {
-    const running = await startBalancer(config, log, options.threads, (line) => process.stdout.write(`${line}\n`));
+    const announce = (line: string): boolean => process.stdout.write(`${line}\n`);
+    const running = await startBalancer(config, log, options.threads, announce, options.configFile);
+    process.on('SIGHUP', () => void running.balancer.reload());
     await stopSignal();
     log.info('stopping: finishing requests in flight; a second signal ends at once');
     const onSecond = (): void => process.exit(1);

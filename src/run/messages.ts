@@ -14,7 +14,8 @@ export interface WorkerData {
 export type ToWorker =
   /** Open the listeners. `ports`: what to bind, 0 where the kernel may choose. */
   | { readonly type: 'listen'; readonly ports: readonly number[] }
-  | { readonly type: 'revision'; readonly revision: Revision }
+  /** Swap to the revision, open listeners that are new, stop those that are gone. `ports` as above. */
+  | { readonly type: 'revision'; readonly revision: Revision; readonly ports: readonly number[] }
   /** Finish what is in flight, then exit. */
   | { readonly type: 'stop' }
   /** Exit now. */
@@ -24,6 +25,6 @@ export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'listening'; readonly ports: readonly number[] }
   | { readonly type: 'listen-failed'; readonly address: string; readonly code: string; readonly message: string }
-  | { readonly type: 'applied'; readonly revision: number }
+  | { readonly type: 'applied'; readonly revision: number; readonly ports: readonly number[] }
   | { readonly type: 'drained' }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

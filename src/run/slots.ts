@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
 import { Mode, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
-import { POOLS_MAX, SLOTS_MAX } from '../shared/limits.ts';
+import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 
@@ -26,6 +26,7 @@ export class SlotRegistry {
   readonly #shared: SharedState;
   readonly #owners: (SlotOwner | null)[] = [];
   readonly #poolIds = new Map<string, number>();
+  readonly #listenerIds = new Map<string, number>();
   readonly #keys = new Map<string, Uint8Array>();
   readonly #changes = new Map<string, OperatorChange>();
   #revisionNumber = 0;
@@ -39,7 +40,17 @@ export class SlotRegistry {
     this.#revisionNumber += 1;
     this.#releaseRemoved(config);
     const pools = config.pools.map((pool) => this.#poolRevision(pool, fallbackSecret));
-    return { number: this.#revisionNumber, config, pools };
+    const listenerIds = config.listen.map(({ address }) => this.#listenerIdOf(address));
+    return { number: this.#revisionNumber, config, pools, listenerIds };
+  }
+
+  #listenerIdOf(address: string): number {
+    const known = this.#listenerIds.get(address);
+    if (known !== undefined) return known;
+    if (this.#listenerIds.size >= LISTENERS_MAX) throw new Error(`more than ${LISTENERS_MAX} addresses since the start`);
+    const id = this.#listenerIds.size;
+    this.#listenerIds.set(address, id);
+    return id;
   }
 
   #poolRevision(pool: PoolConfig, fallbackSecret: string): PoolRevision {
@@ -118,6 +129,12 @@ export class SlotRegistry {
     this.#changes.set(key, { ...this.#changes.get(key), ...change });
     if (change.weight !== undefined) control.setWeight(slot, change.weight * WEIGHT_SCALE);
     if (change.mode !== undefined) control.setMode(slot, MODES[change.mode]);
+  }
+
+  /** Weight the operator has set on the slot's server, null when the configured one stands. */
+  operatorWeight(slot: number): number | null {
+    const owner = this.#owners[slot];
+    return owner == null ? null : (this.#changes.get(`${owner.pool}/${owner.server}`)?.weight ?? null);
   }
 
   get changes(): ReadonlyMap<string, OperatorChange> {

@@ -30,9 +30,8 @@ const thread = new ProxyThread(
   },
   data.revision,
 );
-let revision: Revision = data.revision;
-
-async function listen(ports: readonly number[]): Promise<void> {
+/** Opens what is not open yet. Null, and main told, when one cannot be opened. */
+async function listen(revision: Revision, ports: readonly number[]): Promise<readonly number[] | null> {
   const bound: number[] = [];
   for (const [index, wanted] of ports.entries()) {
     try {
@@ -41,19 +40,27 @@ async function listen(ports: readonly number[]): Promise<void> {
       const { code, message } = error as NodeJS.ErrnoException;
       const address = revision.config.listen[index]?.address ?? '';
       say({ type: 'listen-failed', address, code: code ?? '', message });
-      return;
+      return null;
     }
   }
-  say({ type: 'listening', ports: bound });
+  return bound;
+}
+
+async function begin(ports: readonly number[]): Promise<void> {
+  const bound = await listen(data.revision, ports);
+  if (bound !== null) say({ type: 'listening', ports: bound });
+}
+
+async function swap(revision: Revision, ports: readonly number[]): Promise<void> {
+  thread.apply(revision);
+  const bound = await listen(revision, ports);
+  say({ type: 'applied', revision: revision.number, ports: bound ?? ports });
 }
 
 port.on('message', (message: ToWorker) => {
-  if (message.type === 'listen') void listen(message.ports);
-  else if (message.type === 'revision') {
-    revision = message.revision;
-    thread.apply(revision);
-    say({ type: 'applied', revision: revision.number });
-  } else if (message.type === 'stop') thread.stop();
+  if (message.type === 'listen') void begin(message.ports);
+  else if (message.type === 'revision') void swap(message.revision, message.ports);
+  else if (message.type === 'stop') thread.stop();
   else {
     thread.destroy();
     port.close();

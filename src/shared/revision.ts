@@ -20,4 +20,6 @@ export interface Revision {
   readonly number: number;
   readonly config: HoldfastConfig;
   readonly pools: readonly PoolRevision[];
+  /** Number of each listener's counters, in the order of config.listen; kept over reloads. Absent: their position. */
+  readonly listenerIds?: readonly number[];
 }

@@ -5,7 +5,7 @@ import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Affinity } from '../../src/choose/affinity.ts';
 import { Chooser } from '../../src/choose/chooser.ts';
-import { compilePool, indexOfSlot, type PoolPlan } from '../../src/choose/plan.ts';
+import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
 import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/model.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
@@ -193,8 +193,7 @@ export class World {
   }
 
   nameOf(slot: number): string {
-    const plan = this.plans[0] as PoolPlan;
-    return plan.config.servers[indexOfSlot(plan, slot)]?.name ?? `slot ${slot}`;
+    return this.config.servers[slot - this.slot(0)]?.name ?? `slot ${slot}`;
   }
 
   setVerdict(name: string, verdict: Verdict): void {
@@ -283,11 +282,12 @@ export class Exchange {
   setCookie = '';
   readonly #world: World;
   readonly #chooser: Chooser;
-  readonly #worker: number;
+  /** The one it began with, whatever is reloaded meanwhile. */
+  readonly plan: PoolPlan;
 
   constructor(world: World, worker: number, options: ExchangeOptions) {
     this.#world = world;
-    this.#worker = worker;
+    this.plan = world.plans[worker] as PoolPlan;
     this.#chooser = world.choosers[worker] as Chooser;
     const lines = [...(options.headers ?? [])];
     if (options.cookie !== undefined) lines.push(`Cookie: ${options.cookie}`);
@@ -296,10 +296,6 @@ export class Exchange {
     const address = options.address ?? '192.0.2.1';
     this.#chooser.identify(this.plan, buffer, head, address, clock.nowMs(), clock.wallMs(), this.affinity);
     buffer.fill(0); // whoever needs a value after the event must have copied it
-  }
-
-  get plan(): PoolPlan {
-    return this.#world.plans[this.#worker] as PoolPlan;
   }
 
   /** choose and commit; the server's name, null when there is none. */

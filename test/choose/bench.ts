@@ -5,7 +5,8 @@ import { Affinity } from '../../src/choose/affinity.ts';
 import { compilePool } from '../../src/choose/plan.ts';
 import type { StickyConfig } from '../../src/config/model.ts';
 import type { RequestHead } from '../../src/http1/message.ts';
-import { cookiePair, POOL_ID, requestOf, responseOf, SECRET, World } from './fixture.ts';
+import { POOL_ID, SECRET, World } from './fixture.ts';
+import { cookiePair, requestOf, responseOf } from './messages.ts';
 
 const NO_SLOTS: readonly number[] = [];
 const ROUNDS = 400_000;

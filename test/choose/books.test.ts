@@ -6,7 +6,8 @@ import { SeededRandom } from '../../src/base/random.ts';
 import type { StickyConfig } from '../../src/config/model.ts';
 import type { Mode, Verdict } from '../../src/shared/control.ts';
 import { AFFINITY_VERDICTS, END_REASONS, LOST_REASONS, MOVE_REASONS } from '../../src/shared/stripe.ts';
-import { cookiePair, type Exchange, type ExchangeOptions, World } from './fixture.ts';
+import { type Exchange, type ExchangeOptions, World } from './fixture.ts';
+import { cookiePair } from './messages.ts';
 
 const STEPS = 1500;
 const USERS = 60;
@@ -171,11 +172,9 @@ class Simulation {
   }
 }
 
-const first = Number(process.env['SEED'] ?? 1);
-const seeds = Array.from(
-  { length: process.env['SEED'] === undefined ? Number(process.env['SEEDS'] ?? 12) : 1 },
-  (_, at) => first + at,
-);
+const { SEED, SEEDS } = process.env;
+const seeds =
+  SEED !== undefined ? [Number(SEED)] : Array.from({ length: Number(SEEDS ?? 12) }, (_, at) => at + 1);
 
 describe.each(MODES)('$title', ({ sticky }) => {
   test.each(seeds)('the books balance, seed %d', (seed) => {

@@ -7,9 +7,6 @@ import { Affinity } from '../../src/choose/affinity.ts';
 import { Chooser } from '../../src/choose/chooser.ts';
 import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
 import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/model.ts';
-import { type HeadLimits, RequestHead, ResponseHead } from '../../src/http1/message.ts';
-import { parseRequestHead } from '../../src/http1/request.ts';
-import { parseResponseHead } from '../../src/http1/response.ts';
 import { Mode, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import {
@@ -25,17 +22,13 @@ import {
   type MoveReason,
   PoolCounter,
 } from '../../src/shared/stripe.ts';
+import { requestOf, responseOf } from './messages.ts';
 
 export const SECRET: Uint8Array = Uint8Array.from({ length: 32 }, (_, index) => index * 7 + 1);
 export const POOL_ID = 3;
 /** The first server's slot: not 0, so that an index taken for a slot shows. */
 export const FIRST_SLOT = 5;
 const GENERATION = 2;
-const LIMITS: HeadLimits = {
-  headBytesMax: 65_536,
-  headerCountMax: 100,
-  watched: ['x-other', 'x-session-id'],
-};
 
 export interface WorldOptions {
   readonly servers?: readonly Partial<ServerConfig>[];
@@ -346,53 +339,3 @@ export class Exchange {
     };
   }
 }
-
-export function requestOf(
-  headers: readonly string[],
-  target = '/',
-  host = 'shop.example',
-): { buffer: Buffer; head: RequestHead } {
-  const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
-  const buffer = Buffer.from(text, 'latin1');
-  const head = new RequestHead();
-  const end = parseRequestHead(buffer, 0, buffer.length, LIMITS, head);
-  if (end !== buffer.length) throw new Error(`the test's own request is refused: ${end} ${text}`);
-  return { buffer, head };
-}
-
-export function responseOf(headers: readonly string[]): { buffer: Buffer; head: ResponseHead } {
-  const lines = headers.map((line) => `${line}\r\n`).join('');
-  const buffer = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${lines}\r\n`, 'latin1');
-  const head = new ResponseHead();
-  const end = parseResponseHead(buffer, 0, buffer.length, LIMITS, false, head);
-  if (end !== buffer.length) throw new Error(`the test's own response is refused: ${end}`);
-  return { buffer, head };
-}
-
-/** `name=value` of a Set-Cookie value: what a browser would send back. */
-export function cookiePair(setCookie: string): string {
-  return setCookie.split(';')[0] as string;
-}
-
-/** Pearson's statistic against expected counts in proportion to `weights`. */
-export function chiSquare(
-  counts: readonly number[],
-  weights: readonly number[] = counts.map(() => 1),
-): number {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  const weightSum = weights.reduce((sum, weight) => sum + weight, 0);
-  return counts.reduce((sum, count, index) => {
-    const expected = (total * (weights[index] as number)) / weightSum;
-    return sum + (count - expected) ** 2 / expected;
-  }, 0);
-}
-
-/** 99.9 % points of chi-square by degrees of freedom (SESSIONS section 2.3). */
-export const CHI_SQUARE_999: Readonly<Record<number, number>> = {
-  1: 10.83,
-  2: 13.8,
-  3: 16.3,
-  4: 18.5,
-  7: 24.3,
-  9: 27.9,
-};

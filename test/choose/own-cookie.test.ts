@@ -15,7 +15,9 @@ import {
 } from '../../src/choose/own-cookie.ts';
 import { rankWord } from '../../src/choose/rendezvous.ts';
 import { Verdict } from '../../src/shared/control.ts';
-import { CHI_SQUARE_999, chiSquare, cookiePair, type Outcome, SECRET, World } from './fixture.ts';
+import { CHI_SQUARE_999, chiSquare } from './chi-square.ts';
+import { type Outcome, SECRET, World } from './fixture.ts';
+import { cookiePair } from './messages.ts';
 
 const ISSUED_MS = 1_700_000_000_000;
 

@@ -6,7 +6,9 @@ import { SeededRandom } from '../../src/base/random.ts';
 import type { PoolPlan } from '../../src/choose/plan.ts';
 import { rankWord, winnerOf } from '../../src/choose/rendezvous.ts';
 import { Verdict } from '../../src/shared/control.ts';
-import { CHI_SQUARE_999, chiSquare, cookiePair, World } from './fixture.ts';
+import { CHI_SQUARE_999, chiSquare } from './chi-square.ts';
+import { World } from './fixture.ts';
+import { cookiePair } from './messages.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 

@@ -7,7 +7,8 @@ import { Placement } from '../../src/choose/placement.ts';
 import type { PolicyName } from '../../src/config/model.ts';
 import { Mode, Verdict } from '../../src/shared/control.ts';
 import { Counter, Gauge } from '../../src/shared/stripe.ts';
-import { CHI_SQUARE_999, chiSquare, World, type WorldOptions } from './fixture.ts';
+import { CHI_SQUARE_999, chiSquare } from './chi-square.ts';
+import { World, type WorldOptions } from './fixture.ts';
 
 const POLICIES: readonly PolicyName[] = [
   'round-robin',

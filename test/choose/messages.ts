@@ -1,0 +1,38 @@
+// Requests and responses from text, by the real codec.
+
+import { type HeadLimits, RequestHead, ResponseHead } from '../../src/http1/message.ts';
+import { parseRequestHead } from '../../src/http1/request.ts';
+import { parseResponseHead } from '../../src/http1/response.ts';
+
+const LIMITS: HeadLimits = {
+  headBytesMax: 65_536,
+  headerCountMax: 100,
+  watched: ['x-other', 'x-session-id'],
+};
+
+export function requestOf(
+  headers: readonly string[],
+  target = '/',
+  host = 'shop.example',
+): { buffer: Buffer; head: RequestHead } {
+  const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
+  const buffer = Buffer.from(text, 'latin1');
+  const head = new RequestHead();
+  const end = parseRequestHead(buffer, 0, buffer.length, LIMITS, head);
+  if (end !== buffer.length) throw new Error(`the test's own request is refused: ${end} ${text}`);
+  return { buffer, head };
+}
+
+export function responseOf(headers: readonly string[]): { buffer: Buffer; head: ResponseHead } {
+  const lines = headers.map((line) => `${line}\r\n`).join('');
+  const buffer = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${lines}\r\n`, 'latin1');
+  const head = new ResponseHead();
+  const end = parseResponseHead(buffer, 0, buffer.length, LIMITS, false, head);
+  if (end !== buffer.length) throw new Error(`the test's own response is refused: ${end}`);
+  return { buffer, head };
+}
+
+/** `name=value` of a Set-Cookie value: what a browser would send back. */
+export function cookiePair(setCookie: string): string {
+  return setCookie.split(';')[0] as string;
+}

@@ -7,6 +7,17 @@ import { Field, type ResponseHead } from '../http1/message.ts';
 export const Reframe = { none: 0, toChunked: 1, toClose: 2 } as const;
 export type Reframe = (typeof Reframe)[keyof typeof Reframe];
 
+/** Our cookie is one client's: a shared cache that kept it would give one home to everybody (RFC 9111 section 5.2.2.7). */
+const PRIVATE = 'cache-control: private\r\n';
+
+function mayBeShared(buffer: Buffer, head: ResponseHead): boolean {
+  const { lines } = head;
+  const index = lines.indexOf(Field.cacheControl);
+  if (index < 0) return false;
+  const value = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+  return !/private|no-store/i.test(value);
+}
+
 /**
  * `setCookie`: value of our one Set-Cookie line, '' for none. `connection`: value of the Connection line, '' for none.
  */
@@ -31,7 +42,7 @@ export function responseLines(
     copiedTo = lines.lineEnd[index] as number;
   }
   if (head.fieldsEnd > copiedTo) text += buffer.toString('latin1', copiedTo, head.fieldsEnd);
-  if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n`;
+  if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n${mayBeShared(buffer, head) ? PRIVATE : ''}`;
   if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
   if (connection !== '') text += `connection: ${connection}\r\n`;
   return `${text}\r\n`;

@@ -10,7 +10,7 @@ import { compilePool, type PoolPlan } from '../choose/plan.ts';
 import { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
-import type { Revision } from '../shared/revision.ts';
+import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import type { Stripe } from '../shared/stripe.ts';
 import { Deadlines } from './deadlines.ts';
@@ -29,7 +29,8 @@ const RESPONSE_HEADER_COUNT_MAX = 256;
 /** Per pool and thread: what outlives a revision. */
 interface PoolRuntime {
   readonly budget: RetryBudget;
-  queue: WaitQueue;
+  readonly budgetShare: number;
+  readonly queue: WaitQueue;
 }
 
 export interface ProxyThreadOptions {
@@ -94,13 +95,7 @@ export class ProxyThread {
         }
         upstream.configure(pool.config);
       });
-      const runtime = this.#runtimes.get(pool.id);
-      if (runtime === undefined) {
-        this.#runtimes.set(pool.id, {
-          budget: new RetryBudget(pool.config.retry.budget),
-          queue: new WaitQueue(pool.config.queue.size),
-        });
-      }
+      this.#applyRuntime(pool);
     }
     this.#upstreams.forEach((upstream, slot) => {
       if (!slots.has(slot)) upstream?.retire();
@@ -118,6 +113,19 @@ export class ProxyThread {
       listener.config = config;
       listener.headLimits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
     }
+  }
+
+  /** Queue and retry budget go on; a changed size or share takes effect at once. */
+  #applyRuntime(pool: PoolRevision): void {
+    const { retry, queue } = pool.config;
+    const old = this.#runtimes.get(pool.id);
+    if (old !== undefined) old.queue.sizeMax = queue.size;
+    const isKept = old !== undefined && old.budgetShare === retry.budget;
+    this.#runtimes.set(pool.id, {
+      budget: isKept ? old.budget : new RetryBudget(retry.budget),
+      budgetShare: retry.budget,
+      queue: old?.queue ?? new WaitQueue(queue.size),
+    });
   }
 
   /** Opens one listener of the revision, unless it is open. Resolves with its port. */

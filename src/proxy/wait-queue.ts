@@ -3,13 +3,13 @@
 import type { Exchange } from './exchange.ts';
 
 export class WaitQueue {
-  readonly #sizeMax: number;
+  sizeMax: number;
   readonly #waiting: Exchange[] = [];
   #isServing = false;
   #isStillBusy = false;
 
   constructor(sizeMax: number) {
-    this.#sizeMax = sizeMax;
+    this.sizeMax = sizeMax;
   }
 
   get length(): number {
@@ -23,7 +23,7 @@ export class WaitQueue {
       this.#waiting.unshift(exchange);
       return true;
     }
-    if (this.#waiting.length >= this.#sizeMax) return false;
+    if (this.#waiting.length >= this.sizeMax) return false;
     this.#waiting.push(exchange);
     return true;
   }

@@ -161,8 +161,8 @@ export class Balancer {
 
   async #swap(config: HoldfastConfig): Promise<void> {
     this.revision = this.slots.revise(config, this.#secret);
-    this.health.apply(this.revision);
     this.ports = await this.fleet.apply(this.revision);
+    this.health.apply(this.revision);
     this.sweeper.apply(this.revision);
   }
 

@@ -88,7 +88,8 @@ export class SlotRegistry {
     const slot = existing ?? this.#allocate({ pool: pool.name, server: server.name, url: server.url });
     control.setWeight(slot, (change?.weight ?? server.weight) * WEIGHT_SCALE);
     control.setMode(slot, MODES[change?.mode ?? server.mode]);
-    if (existing === null) control.setVerdict(slot, pool.health === null ? Verdict.up : Verdict.starting);
+    // Health makes it up once every thread knows it: until then a thread on the old plan would take it for removed.
+    if (existing === null) control.setVerdict(slot, Verdict.starting);
     return slot;
   }
 

@@ -122,6 +122,8 @@ export class ResponseHead {
   readonly lines: FieldLines = new FieldLines(HEADER_COUNT_MAX);
   status = 0;
   versionMinor = 1;
+  /** First byte of the status line. */
+  lineBegin = 0;
   /** First byte of the reason phrase and its end (may be empty). */
   reasonBegin = 0;
   reasonEnd = 0;

@@ -29,6 +29,7 @@ export function parseResponseHead(
   const headEnd = scanFields(buffer, lineEnd, limit, limits, head.lines);
   if (headEnd < 0) return headEnd;
   if (headEnd === INCOMPLETE) return limit < end ? Refusal.headTooLarge : INCOMPLETE;
+  head.lineBegin = begin;
   head.fieldsBegin = lineEnd;
   head.fieldsEnd = headEnd - 2;
   const refusal = interpret(buffer, head, requestWasHead);

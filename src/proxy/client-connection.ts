@@ -29,6 +29,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   readonly localPort: number;
   readonly forwardingLines: string;
   readonly listenAuthority: string;
+  lastHost = '';
   exchange: Exchange | null = null;
   deadlineMs = NEVER;
   deadlineIndex = -1;

@@ -7,6 +7,7 @@
 // which gives back the in-flight count, the session's busy count and the upstream connection exactly once.
 
 import { FAILURES, type FailureKind, RETRY_REASONS, type RetryReason } from '../base/failure.ts';
+import { latin1 } from '../base/latin1.ts';
 import { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
@@ -388,5 +389,5 @@ export class Exchange implements UpstreamUser {
 
 /** RFC 6455 section 4.1: the one upgrade that passes. Anything else is forwarded as a request without upgrade. */
 function isWebSocket(buffer: Buffer, head: RequestHead): boolean {
-  return buffer.toString('latin1', head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
+  return latin1(buffer, head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
 }

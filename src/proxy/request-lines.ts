@@ -1,5 +1,6 @@
 // The head sent to the server: the client's head with ranges cut out and our lines added, as one latin1 string.
 
+import { latin1 } from '../base/latin1.ts';
 import { fillRandomBytes } from '../base/random.ts';
 import { REQUEST_CUT } from '../http1/hop-by-hop.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
@@ -13,6 +14,8 @@ export interface Forwarding {
   /** The peer's own forwarding fields are believed. */
   readonly isTrusted: boolean;
   readonly localPort: number;
+  /** Host of the last request. */
+  lastHost: string;
 }
 
 /** Fields that an untrusted client may not set; a trusted one's pass through, and -for is appended to. */
@@ -58,8 +61,10 @@ export function requestLines(
 ): string {
   const { lines } = head;
   const { isTrusted } = forwarding;
-  let text = firstLine(buffer, head);
-  let copiedTo = head.fieldsBegin;
+  // The usual request line, origin-form and HTTP/1.1, is passed on as it came, in one piece with what follows.
+  const isUsual = !head.isAbsoluteForm && head.versionMinor === 1;
+  let text = isUsual ? '' : firstLine(buffer, head);
+  let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
   let hasForwarding = false;
   for (let index = 0; index < lines.count; index += 1) {
     const field = lines.field[index] as number;
@@ -70,23 +75,33 @@ export function requestLines(
       (FORWARDING_CUT[field] === 1 && (!isTrusted || field === Field.forwardedFor));
     if (!isCut) continue;
     const lineBegin = lines.lineBegin[index] as number;
-    if (lineBegin > copiedTo) text += buffer.toString('latin1', copiedTo, lineBegin);
+    if (lineBegin > copiedTo) text += latin1(buffer, copiedTo, lineBegin);
     copiedTo = lines.lineEnd[index] as number;
   }
-  if (head.fieldsEnd > copiedTo) text += buffer.toString('latin1', copiedTo, head.fieldsEnd);
-  const host = head.hostEnd > head.hostBegin ? buffer.toString('latin1', head.hostBegin, head.hostEnd) : serverAuthority;
+  if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
+  const host = head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : serverAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
   text += isTrusted && hasForwarding ? trustedLines(buffer, head, forwarding, host) : ownLines(forwarding, host);
-  if (upgrade) text += `connection: upgrade\r\nupgrade: ${buffer.toString('latin1', head.upgradeBegin, head.upgradeEnd)}\r\n`;
+  if (upgrade) text += `connection: upgrade\r\nupgrade: ${latin1(buffer, head.upgradeBegin, head.upgradeEnd)}\r\n`;
   return `${text}\r\n`;
 }
 
+/** A client asks for the same host again and again: the string is made once. */
+function hostText(buffer: Buffer, head: RequestHead, forwarding: Forwarding): string {
+  const { hostBegin, hostEnd } = head;
+  const last = forwarding.lastHost;
+  let index = hostEnd - hostBegin === last.length ? 0 : -1;
+  while (index >= 0 && index < last.length) {
+    index = buffer[hostBegin + index] === last.charCodeAt(index) ? index + 1 : -1;
+  }
+  if (index < 0) forwarding.lastHost = latin1(buffer, hostBegin, hostEnd);
+  return forwarding.lastHost;
+}
+
 function firstLine(buffer: Buffer, head: RequestHead): string {
-  // The usual case: origin-form and HTTP/1.1 are passed on as they came, in one piece.
-  if (!head.isAbsoluteForm && head.versionMinor === 1) return buffer.toString('latin1', head.lineBegin, head.fieldsBegin);
   // RFC 9112 section 3.2.4: an absolute-form OPTIONS without a path asks about the server as a whole.
   const noPath = head.method === 'OPTIONS' ? '*' : '/';
-  const path = head.pathEnd > head.pathBegin ? buffer.toString('latin1', head.pathBegin, head.pathEnd) : noPath;
+  const path = head.pathEnd > head.pathBegin ? latin1(buffer, head.pathBegin, head.pathEnd) : noPath;
   return `${head.method} ${path} HTTP/1.1\r\n`;
 }
 
@@ -104,7 +119,7 @@ function trustedLines(buffer: Buffer, head: RequestHead, forwarding: Forwarding,
     const field = lines.field[index] as number;
     present |= 1 << field;
     if (field !== Field.forwardedFor) continue;
-    const value = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+    const value = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
     addresses += value === '' ? '' : `${value}, `;
   }
   let text = `x-forwarded-for: ${addresses}${forwarding.peerAddress}\r\n`;
@@ -130,7 +145,7 @@ export function clientAddressOf(
   let client = forwarding.peerAddress;
   for (let index = lines.count - 1; index >= 0; index -= 1) {
     if (lines.field[index] !== Field.forwardedFor) continue;
-    const value = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+    const value = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
     const addresses = value.split(',');
     for (let position = addresses.length - 1; position >= 0; position -= 1) {
       const address = (addresses[position] ?? '').trim();
@@ -148,5 +163,5 @@ export function isSecureClient(buffer: Buffer, head: RequestHead, forwarding: Fo
   const index = head.lines.indexOf(Field.forwardedProto);
   if (index < 0) return false;
   const begin = head.lines.valueBegin[index] as number;
-  return buffer.toString('latin1', begin, head.lines.valueEnd[index] as number).toLowerCase() === 'https';
+  return latin1(buffer, begin, head.lines.valueEnd[index] as number).toLowerCase() === 'https';
 }

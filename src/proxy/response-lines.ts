@@ -1,5 +1,6 @@
 // The head sent to the client: the server's head with ranges cut out and our lines added, as one latin1 string.
 
+import { latin1 } from '../base/latin1.ts';
 import { RESPONSE_CUT } from '../http1/hop-by-hop.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 
@@ -14,12 +15,14 @@ function mayBeShared(buffer: Buffer, head: ResponseHead): boolean {
   const { lines } = head;
   const index = lines.indexOf(Field.cacheControl);
   if (index < 0) return false;
-  const value = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+  const value = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
   return !/private|no-store/i.test(value);
 }
 
 /**
- * `setCookie`: value of our one Set-Cookie line, '' for none. `connection`: value of the Connection line, '' for none.
+ * The head and what rides along of the body: `bodyEnd` is the end of the body bytes to append, the head's own end when
+ * there are none. `setCookie`: value of our one Set-Cookie line, '' for none. `connection`: value of the Connection
+ * line, '' for none.
  */
 export function responseLines(
   buffer: Buffer,
@@ -27,10 +30,12 @@ export function responseLines(
   reframe: Reframe,
   setCookie: string,
   connection: string,
+  bodyEnd: number = head.fieldsEnd + 2,
 ): string {
   const { lines } = head;
-  let text = `HTTP/1.1 ${head.status} ${buffer.toString('latin1', head.reasonBegin, head.reasonEnd)}\r\n`;
-  let copiedTo = head.fieldsBegin;
+  const isUsual = head.versionMinor === 1 && head.reasonEnd > head.reasonBegin;
+  let text = isUsual ? '' : `HTTP/1.1 ${head.status} ${latin1(buffer, head.reasonBegin, head.reasonEnd)}\r\n`;
+  let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
   for (let index = 0; index < lines.count; index += 1) {
     const field = lines.field[index] as number;
     const isCut =
@@ -38,12 +43,16 @@ export function responseLines(
       (reframe === Reframe.toClose && (field === Field.transferEncoding || field === Field.trailer));
     if (!isCut) continue;
     const lineBegin = lines.lineBegin[index] as number;
-    if (lineBegin > copiedTo) text += buffer.toString('latin1', copiedTo, lineBegin);
+    if (lineBegin > copiedTo) text += latin1(buffer, copiedTo, lineBegin);
     copiedTo = lines.lineEnd[index] as number;
   }
-  if (head.fieldsEnd > copiedTo) text += buffer.toString('latin1', copiedTo, head.fieldsEnd);
-  if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n${mayBeShared(buffer, head) ? PRIVATE : ''}`;
-  if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
-  if (connection !== '') text += `connection: ${connection}\r\n`;
-  return `${text}\r\n`;
+  if (setCookie !== '' || connection !== '' || reframe === Reframe.toChunked) {
+    if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
+    copiedTo = head.fieldsEnd;
+    if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n${mayBeShared(buffer, head) ? PRIVATE : ''}`;
+    if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
+    if (connection !== '') text += `connection: ${connection}\r\n`;
+  }
+  // The empty line and the body follow in the received bytes just as they have to be sent.
+  return text + latin1(buffer, copiedTo, bodyEnd);
 }

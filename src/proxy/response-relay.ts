@@ -6,6 +6,7 @@
 // Framing is kept as the server chose it, except where the client could not read it: a body that ends with the
 // connection becomes chunked for HTTP/1.1, a chunked one is unwrapped for HTTP/1.0.
 
+import { latin1 } from '../base/latin1.ts';
 import type { ChunkSink } from '../http1/chunked.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
 import { Body, Field, INCOMPLETE, type ResponseHead } from '../http1/message.ts';
@@ -121,8 +122,7 @@ export class ResponseRelay implements ChunkSink {
       return;
     }
     this.isClientKept = this.#mayKeepClient(client);
-    const text = responseLines(buffer, head, this.#reframe, setCookie, this.#connectionValue());
-    this.#writeFirst(client, text, buffer, headEnd, nowMs);
+    this.#writeFirst(client, setCookie, buffer, headEnd, nowMs);
   }
 
   #reframeFor(head: ResponseHead): Reframe {
@@ -142,10 +142,12 @@ export class ResponseRelay implements ChunkSink {
   }
 
   /** The head, together with what is there of the body. */
-  #writeFirst(client: ClientConnection, text: string, buffer: Buffer, headEnd: number, nowMs: number): void {
-    if (this.#reframe !== Reframe.none) {
+  #writeFirst(client: ClientConnection, setCookie: string, buffer: Buffer, headEnd: number, nowMs: number): void {
+    const head = this.#exchange.thread.responseHead;
+    const reframe = this.#reframe;
+    if (reframe !== Reframe.none) {
       this.#markStarted();
-      this.#write(client, text);
+      this.#write(client, responseLines(buffer, head, reframe, setCookie, this.#connectionValue()));
       this.#onReframedBody(buffer, headEnd, client);
       return;
     }
@@ -155,10 +157,10 @@ export class ResponseRelay implements ChunkSink {
       return;
     }
     this.#markStarted();
-    const bodyBytes = bodyEnd - headEnd;
-    if (bodyBytes <= RIDE_ALONG_BYTES_MAX) {
-      this.#write(client, bodyBytes === 0 ? text : text + buffer.toString('latin1', headEnd, bodyEnd));
-    } else {
+    const doesRide = bodyEnd - headEnd <= RIDE_ALONG_BYTES_MAX;
+    const text = responseLines(buffer, head, reframe, setCookie, this.#connectionValue(), doesRide ? bodyEnd : headEnd);
+    if (doesRide) this.#write(client, text);
+    else {
       this.#corked(client, () => {
         this.#write(client, text);
         this.#toClient(buffer.subarray(headEnd, bodyEnd), client);
@@ -259,7 +261,7 @@ export class ResponseRelay implements ChunkSink {
     this.#silenceMs = client.listener.config.timeouts.tunnelMs;
     const lines = head.lines;
     const index = lines.indexOf(Field.upgrade);
-    const protocol = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+    const protocol = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
     const connection = `upgrade\r\nupgrade: ${protocol}`;
     this.#write(client, responseLines(buffer, head, Reframe.none, setCookie, connection));
     if (headEnd < buffer.length) this.#toClient(buffer.subarray(headEnd), client);
@@ -303,7 +305,7 @@ export class ResponseRelay implements ChunkSink {
     if (upstream === null) return;
     this.bytes += part.length;
     let isFlowing = true;
-    if (part.length <= RIDE_ALONG_BYTES_MAX) isFlowing = client.socket.write(part.toString('latin1'), 'latin1');
+    if (part.length <= RIDE_ALONG_BYTES_MAX) isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
     else {
       isFlowing = client.socket.write(upstream.keep(part));
       if (client.socket.writableCorked === 0) upstream.settle(client.socket);
@@ -334,5 +336,5 @@ function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
   const begin = head.lines.valueBegin[index] as number;
   // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
   if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
-  return buffer.toString('latin1', begin, head.lines.valueEnd[index] as number).toLowerCase().startsWith('text/event-stream');
+  return latin1(buffer, begin, head.lines.valueEnd[index] as number).toLowerCase().startsWith('text/event-stream');
 }

@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { whenDone } from './lifetime.ts';
 
 export interface Backend {
   readonly url: string;
@@ -61,7 +61,7 @@ async function open(server: Server | TcpServer, port = 0): Promise<Backend> {
     for (const socket of sockets) socket.destroy();
     return new Promise((resolve) => server.close(() => resolve()));
   };
-  onTestFinished(close);
+  whenDone(close);
   const bound = (server.address() as AddressInfo).port;
   return { url: `http://127.0.0.1:${bound}`, port: bound, server, sockets, connections: () => connections, close };
 }

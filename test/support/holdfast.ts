@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
 import { eventually } from './eventually.ts';
+import { whenDone } from './lifetime.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 const START_MS = 15_000;
@@ -79,7 +79,7 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
   const exit = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
-  onTestFinished(async () => {
+  whenDone(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exit;
     if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });

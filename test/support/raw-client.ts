@@ -1,8 +1,8 @@
 // A client that sends exactly the bytes it is given and keeps what comes back.
 
 import { connect, type Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
 import { eventually } from './eventually.ts';
+import { whenDone } from './lifetime.ts';
 
 export interface RawClient {
   readonly socket: Socket;
@@ -23,7 +23,7 @@ export async function rawClient(port: number): Promise<RawClient> {
   socket.on('data', (part: Buffer) => parts.push(part));
   socket.on('error', () => (isReset = true));
   socket.on('close', () => (isClosed = true));
-  onTestFinished(() => {
+  whenDone(() => {
     socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {

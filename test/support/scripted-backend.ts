@@ -1,0 +1,109 @@
+// A raw TCP server that acts by script: the path of each request says which. It follows no rules of its own, so it can
+// misbehave in every way, and it keeps what it heard.
+
+import type { Socket } from 'node:net';
+import { type Backend, tcpBackend } from './backend.ts';
+import { eventually } from './eventually.ts';
+
+/** One request as heard on one connection. */
+export interface Heard {
+  readonly socket: Socket;
+  /** Request line and header lines, without the empty line. */
+  readonly head: string;
+  readonly method: string;
+  readonly target: string;
+  /** Everything received after the head, latin1. */
+  body(): string;
+  send(bytes: string | Buffer): void;
+  /** The connection has ended, or our side has seen its last byte. */
+  hasEnded(): boolean;
+  /** Ready for another request on this connection. */
+  next(): void;
+}
+
+export type Script = (heard: Heard) => void;
+
+export interface ScriptedBackend extends Backend {
+  readonly heard: Heard[];
+  /** Waits until a request for that target has come. */
+  hears(target: string, deadlineMs?: number): Promise<Heard>;
+}
+
+/** `scripts`: by path, query not counted; '*' for the others. */
+export async function scriptedBackend(
+  scripts: Readonly<Record<string, Script>>,
+  port = 0,
+): Promise<ScriptedBackend> {
+  const heard: Heard[] = [];
+  const backend = await tcpBackend((socket) => converse(socket, scripts, heard), port);
+  return Object.assign(backend, {
+    heard,
+    hears: (target: string, deadlineMs = 5000) =>
+      eventually(() => heard.find((one) => one.target === target) ?? null, {
+        deadlineMs,
+        what: () => `a request for ${target}; heard ${heard.map((one) => one.target).join(' ')}`,
+      }),
+  });
+}
+
+function converse(socket: Socket, scripts: Readonly<Record<string, Script>>, heard: Heard[]): void {
+  let received = '';
+  let hasEnded = false;
+  let current: Heard | null = null;
+  socket.on('error', () => undefined);
+  socket.on('end', () => {
+    hasEnded = true;
+  });
+  socket.on('close', () => {
+    hasEnded = true;
+  });
+  const begin = (): void => {
+    const headEnd = received.indexOf('\r\n\r\n');
+    if (current !== null || headEnd < 0) return;
+    const head = received.slice(0, headEnd);
+    received = received.slice(headEnd + 4);
+    const [method = '', target = ''] = head.split(' ');
+    current = {
+      socket,
+      head,
+      method,
+      target,
+      body: () => received,
+      send: (bytes) => void socket.write(bytes),
+      hasEnded: () => hasEnded,
+      next: () => {
+        current = null;
+        received = '';
+      },
+    };
+    heard.push(current);
+    const path = target.split('?')[0] ?? '';
+    (scripts[path] ?? scripts['*'] ?? answer('ok'))(current);
+  };
+  socket.on('data', (part: Buffer) => {
+    received += part.toString('latin1');
+    begin();
+  });
+}
+
+/** Answers with that body and keeps the connection. */
+export function answer(body: string, lines = ''): Script {
+  return (heard) => {
+    heard.next();
+    heard.send(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n${lines}\r\n${body}`);
+  };
+}
+
+/** Waits for a body of that many bytes, then calls `then`. */
+export function whenBody(heard: Heard, bytes: number, then: () => void): void {
+  if (heard.body().length >= bytes) {
+    then();
+    return;
+  }
+  const look = (): void => {
+    if (heard.body().length < bytes) return;
+    heard.socket.off('data', look);
+    then();
+  };
+  heard.socket.on('data', look);
+}

@@ -5,7 +5,16 @@ import { loadSkew, sessionSkew, totalRequests } from '../sessions/load.ts';
 import { MODE_NAMES, VERDICT_NAMES, WEIGHT_SCALE } from '../shared/control.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { Counter, END_REASONS, Gauge, LOST_REASONS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
+import {
+  BUCKETS,
+  Counter,
+  DURATION_BUCKETS_SECONDS,
+  END_REASONS,
+  Gauge,
+  LOST_REASONS,
+  MOVE_REASONS,
+  PoolCounter,
+} from '../shared/stripe.ts';
 
 export interface ServerStatus {
   readonly name: string;
@@ -25,6 +34,8 @@ export interface ServerStatus {
   readonly maxConnections: number;
   readonly requests: number;
   readonly failures: number;
+  /** Requests by duration: how many fell into each bucket of `durationBoundsSeconds`, and last the longer ones. */
+  readonly durations: readonly number[];
   readonly created: number;
   readonly ended: number;
   readonly lost: number;
@@ -74,6 +85,8 @@ export interface StatusDocument {
   readonly threads: number;
   readonly uptimeSeconds: number;
   readonly sessionTable: { readonly entries: number; readonly capacity: number };
+  /** Upper bounds of the buckets of every server's `durations`. */
+  readonly durationBoundsSeconds: readonly number[];
   readonly pools: readonly PoolStatus[];
 }
 
@@ -108,6 +121,7 @@ export function buildStatus(revision: Revision, shared: SharedState, facts: Stat
     threads: facts.threads,
     uptimeSeconds: rounded(facts.uptimeSeconds, 1),
     sessionTable: { entries: facts.sweep.report.entries, capacity: shared.table.capacity },
+    durationBoundsSeconds: DURATION_BUCKETS_SECONDS,
     pools: revision.pools.map((pool) => buildPool(pool, shared, facts)),
   };
 }
@@ -198,6 +212,9 @@ function buildServer(
     maxConnections: server.maxConnections,
     requests: totalRequests(shared, slot),
     failures: shared.sumCounter(slot, Counter.failures),
+    durations: Array.from({ length: BUCKETS }, (_, bucket) =>
+      shared.sumCounter(slot, Counter.durationSum + 1 + bucket),
+    ),
     created: shared.sumCounter(slot, Counter.created),
     ended: sumCounters(shared, slot, Counter.ended, END_REASONS.length),
     lost: sumCounters(shared, slot, Counter.lost, LOST_REASONS.length),

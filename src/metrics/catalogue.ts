@@ -65,6 +65,11 @@ export const CATALOGUE = {
     labels: ['pool', 'reason'],
     help: 'Attempts after the first, by what went wrong before.',
   },
+  holdfast_retries_refused_total: {
+    type: 'counter',
+    labels: ['pool'],
+    help: 'Failed attempts that could have been repeated, but the retry budget was used up.',
+  },
   holdfast_queued_requests_total: {
     type: 'counter',
     labels: ['pool'],

@@ -14,6 +14,9 @@ type GlobalCollector = (source: MetricsSource) => Sample[];
 
 export const POOL_COLLECTORS = {
   holdfast_retries_total: byList(RETRY_REASONS, 'reason', PoolCounter.retries),
+  holdfast_retries_refused_total: single(({ shared }, { id }) =>
+    shared.sumPoolCounter(id, PoolCounter.retriesRefused),
+  ),
   holdfast_queued_requests_total: single(({ shared }, { id }) =>
     shared.sumPoolCounter(id, PoolCounter.queued),
   ),

@@ -272,7 +272,7 @@ export class Exchange implements UpstreamUser {
       bodyReplayable: this.#isReplayable,
       responseStarted: false,
     };
-    if (!mayRetry(request) || !thread.retryBudget(plan).take(nowMs)) {
+    if (!mayRetry(request) || !thread.takeRetry(plan, nowMs)) {
       this.fail(kind, '', slot);
       return;
     }
@@ -288,7 +288,7 @@ export class Exchange implements UpstreamUser {
     if (plan === null || !plan.config.retry.status.includes(status)) return false;
     const isAllowed = this.#attemptsLeft > 0 && this.#isIdempotent && this.#isReplayable;
     const nowMs = thread.clock.nowMs();
-    if (!isAllowed || !thread.retryBudget(plan).take(nowMs)) return false;
+    if (!isAllowed || !thread.takeRetry(plan, nowMs)) return false;
     this.upstream = null;
     upstream?.destroy();
     this.#isSent = false;

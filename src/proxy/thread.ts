@@ -12,7 +12,7 @@ import { Router } from '../choose/route.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import type { Stripe } from '../shared/stripe.ts';
+import { PoolCounter, type Stripe } from '../shared/stripe.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { ListenerState } from './listener.ts';
@@ -156,6 +156,14 @@ export class ProxyThread {
     const pool = this.#upstreams[slot];
     if (pool === undefined) throw new Error(`no upstream pool for slot ${slot}`);
     return pool;
+  }
+
+  /** Whether the pool's budget has a retry left; takes it if so. */
+  takeRetry(plan: PoolPlan, nowMs: number): boolean {
+    const { budget, budgetShare } = this.#runtime(plan);
+    if (budget.take(nowMs)) return true;
+    if (budgetShare > 0) this.own.countPool(plan.id, PoolCounter.retriesRefused);
+    return false;
   }
 
   retryBudget(plan: PoolPlan): RetryBudget {

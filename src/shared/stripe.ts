@@ -59,8 +59,10 @@ export const PoolCounter = {
   retries: AFFINITY_VERDICTS.length + MOVE_REASONS.length,
   queued: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length,
   requests: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 1,
+  /** Retries that the budget did not allow. */
+  retriesRefused: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 2,
 } as const;
-const POOL_CELLS = AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 2;
+const POOL_CELLS = AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 3;
 
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;

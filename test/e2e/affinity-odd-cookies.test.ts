@@ -1,0 +1,76 @@
+// Cookies that the balancer did not make, or made too long ago, are never an error: they are counted for what they
+// are, the request is served as a new session's, and a new cookie is set.
+
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { serversYaml, sessionServers } from '../support/session-servers.ts';
+import { User } from '../support/user.ts';
+
+async function run(mode: string, sticky: string): Promise<RunningHoldfast> {
+  const servers = await sessionServers(3);
+  return runHoldfast(`
+listen: [{ address: 127.0.0.1:0 }]
+admin: { address: 127.0.0.1:0 }
+pools:
+  shop:
+    sticky: { mode: ${mode}, secret: sixteen-characters${sticky} }
+    servers:
+${serversYaml(servers)}`);
+}
+
+function flipped(text: string, at: number): string {
+  return text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
+}
+
+test.each(['cookie-hash', 'cookie-pin'])(
+  '%s: a forged cookie is counted as invalid and replaced',
+  async (mode) => {
+    const holdfast = await run(mode, '');
+    const honest = new User(holdfast.port, 1);
+    await honest.get();
+    const genuine = honest.jar.get('holdfast')!;
+    const positions = Array.from({ length: genuine.length }, (_, at) => flipped(genuine, at));
+    const forged = [
+      ...positions,
+      '',
+      'x',
+      genuine.slice(1),
+      `${genuine}A`,
+      '"',
+      '%00'.repeat(30),
+      'A'.repeat(8000),
+    ];
+    for (const value of forged) {
+      honest.jar.set('holdfast', value);
+      const reply = await honest.get();
+      const where = reply.header('x-served-by') ?? '';
+      expect([value, reply.setCookies.length, 'abc'.includes(where)]).toEqual([value, 1, true]);
+      expect(honest.jar.get('holdfast')).toHaveLength(genuine.length);
+    }
+    honest.close();
+    expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'invalid' })).toBe(
+      forged.length,
+    );
+    expect(await holdfast.metric('holdfast_rejected_requests_total')).toBe(0);
+  },
+);
+
+test.each(['cookie-hash', 'cookie-pin'])(
+  '%s: a cookie past its life is counted as expired and replaced',
+  async (mode) => {
+    const holdfast = await run(mode, ', idle: 1s, life: 1s');
+    const user = new User(holdfast.port, 1);
+    await user.get();
+    const old = user.jar.get('holdfast')!;
+    await eventually(async () => {
+      user.jar.set('holdfast', old);
+      return (await user.get()).setCookies.length === 1;
+    });
+    expect(user.jar.get('holdfast')).not.toBe(old);
+    expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'expired' })).toBe(1);
+    expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'invalid' })).toBe(0);
+    expect(await holdfast.metric('holdfast_sessions_ended_total')).toBeGreaterThanOrEqual(1);
+    user.close();
+  },
+);

@@ -27,6 +27,8 @@ export function buildConfig(written: Written): HoldfastConfig {
         : { host: written.admin.address.host, port: written.admin.address.port, token: written.admin.token },
     trusted: written.trusted.map(({ cidr }) => cidr),
     accessLog: buildAccessLog(written.accessLog),
+    startsTraces: written.traceparent === 'on',
+    shutdown: { graceMs: written.shutdown.grace },
     sessions: { max: written.sessions.max, file: written.sessions.file ?? null },
     routes: buildRoutes(written, pools),
     pools,
@@ -35,15 +37,21 @@ export function buildConfig(written: Written): HoldfastConfig {
 
 function buildAccessLog(written: Written['accessLog']): HoldfastConfig['accessLog'] {
   if (written === 'off') return null;
-  return written === 'json' ? { format: 'json', sample: 1 } : { ...written };
+  if (written === 'json') return { format: 'json', sample: 1, file: null };
+  return { format: written.format, sample: written.sample, file: written.file ?? null };
 }
 
 function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly RouteConfig[] {
-  if (written.routes === undefined) return pools.map(({ name }) => ({ host: null, path: null, pool: name }));
-  return written.routes.map(({ host, path, pool }) => ({
+  if (written.routes === undefined)
+    return pools.map(({ name }) => ({ host: null, path: null, pool: name, rateLimit: null }));
+  return written.routes.map(({ host, path, pool, rateLimit }) => ({
     host: host?.toLowerCase() ?? null,
     path: path ?? null,
     pool,
+    rateLimit:
+      rateLimit === undefined
+        ? null
+        : { key: rateLimit.key, perSecond: rateLimit.rate, burst: rateLimit.burst },
   }));
 }
 
@@ -73,6 +81,7 @@ function buildPool(name: string, pool: WrittenPool): PoolConfig {
             windowMs: passive.window,
             ejectMs: passive.eject,
             maxEjected: passive.maxEjected,
+            panic: passive.panic,
           },
     retry: { attempts: pool.retry.attempts, budget: pool.retry.budget, status: pool.retry.status },
     queue: { size: pool.queue.size, timeoutMs: pool.queue.timeout },

@@ -24,7 +24,10 @@ export interface ListenConfig {
     /** 0 = no limit, as for the two below. */
     readonly bodyBytes: number;
     readonly connections: number;
+    readonly connectionsPerAddress: number;
     readonly requestsPerConnection: number;
+    /** Bytes a second that a client must send or take; 0 = off. */
+    readonly minRate: number;
   };
 }
 
@@ -73,6 +76,8 @@ export interface PassiveConfig {
   readonly ejectMs: number;
   /** 0..1 */
   readonly maxEjected: number;
+  /** Ejections are ignored while a smaller share of the servers is in service, 0..1. */
+  readonly panic: number;
 }
 
 export interface ServerConfig {
@@ -120,12 +125,28 @@ export interface PoolConfig {
   readonly servers: readonly ServerConfig[];
 }
 
+/** What tells clients apart for a rate limit. Header and cookie names as written. */
+export type RateLimitKey =
+  | { readonly kind: 'address' }
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'cookie'; readonly name: string };
+
+export interface RateLimitConfig {
+  readonly key: RateLimitKey;
+  /** Requests a second, over all threads. */
+  readonly perSecond: number;
+  /** Requests at once after a pause, at least 1. */
+  readonly burst: number;
+}
+
 export interface RouteConfig {
   /** Lower case; null = any host. `*.` at the front is the one wildcard. */
   readonly host: string | null;
   /** Prefix on segment boundaries; null = any path. */
   readonly path: string | null;
   readonly pool: string;
+  /** null: no limit. */
+  readonly rateLimit: RateLimitConfig | null;
 }
 
 export interface HoldfastConfig {
@@ -136,7 +157,16 @@ export interface HoldfastConfig {
   readonly admin: { readonly host: string; readonly port: number; readonly token: string } | null;
   /** CIDR strings, checked. */
   readonly trusted: readonly string[];
-  readonly accessLog: { readonly format: 'json'; readonly sample: number } | null;
+  readonly accessLog: {
+    readonly format: 'json';
+    /** 0..1 */
+    readonly sample: number;
+    /** null: standard output. */
+    readonly file: string | null;
+  } | null;
+  /** Requests without a traceparent get one. */
+  readonly startsTraces: boolean;
+  readonly shutdown: { readonly graceMs: number };
   readonly sessions: { readonly max: number; readonly file: string | null };
   readonly routes: readonly RouteConfig[];
   readonly pools: readonly PoolConfig[];

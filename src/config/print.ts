@@ -3,7 +3,15 @@
 import { stringify } from 'yaml';
 import { formatBytes, formatDuration, formatPercent } from '../base/units.ts';
 import { formatHostPort } from './address.ts';
-import type { HoldfastConfig, ListenConfig, PoolConfig, ServerConfig, StickyConfig } from './model.ts';
+import type {
+  HoldfastConfig,
+  ListenConfig,
+  PoolConfig,
+  RateLimitConfig,
+  ServerConfig,
+  StickyConfig,
+} from './model.ts';
+import { formatRate } from './rate.ts';
 
 const HIDDEN = '***';
 
@@ -19,12 +27,15 @@ function writable(config: HoldfastConfig): object {
     listen: config.listen.map(writableListener),
     admin: admin === null ? 'off' : { address: formatHostPort(admin), token: hide(admin.token) },
     trusted: config.trusted,
-    accessLog: config.accessLog ?? 'off',
+    accessLog: writableAccessLog(config.accessLog),
+    traceparent: config.startsTraces ? 'on' : 'off',
+    shutdown: { grace: formatDuration(config.shutdown.graceMs) },
     sessions: { max: sessions.max, ...present('file', sessions.file) },
-    routes: config.routes.map(({ host, path, pool }) => ({
+    routes: config.routes.map(({ host, path, pool, rateLimit }) => ({
       ...present('host', host),
       ...present('path', path),
       pool,
+      ...(rateLimit === null ? {} : { rateLimit: writableRateLimit(rateLimit) }),
     })),
     pools: Object.fromEntries(config.pools.map((pool) => [pool.name, writablePool(pool)])),
   };
@@ -44,9 +55,21 @@ function writableListener({ address, timeouts, limits }: ListenConfig): object {
       headerCount: limits.headerCount,
       bodyBytes: limits.bodyBytes === 0 ? 0 : formatBytes(limits.bodyBytes),
       connections: limits.connections,
+      connectionsPerAddress: limits.connectionsPerAddress,
       requestsPerConnection: limits.requestsPerConnection,
+      minRate: limits.minRate === 0 ? 0 : formatBytes(limits.minRate),
     },
   };
+}
+
+function writableAccessLog(accessLog: HoldfastConfig['accessLog']): object | 'off' {
+  if (accessLog === null) return 'off';
+  return { format: accessLog.format, sample: accessLog.sample, ...present('file', accessLog.file) };
+}
+
+function writableRateLimit({ key, perSecond, burst }: RateLimitConfig): object {
+  const name = key.kind === 'address' ? '' : ` ${key.name}`;
+  return { key: `${key.kind}${name}`, rate: formatRate(perSecond), burst };
 }
 
 function writablePool(pool: PoolConfig): object {
@@ -122,6 +145,7 @@ function writablePassive(passive: PoolConfig['passive']): object | 'off' {
     window: formatDuration(passive.windowMs),
     eject: formatDuration(passive.ejectMs),
     maxEjected: formatPercent(passive.maxEjected),
+    panic: formatPercent(passive.panic),
   };
 }
 

@@ -29,6 +29,7 @@ import {
   statusRanges,
   text,
 } from './leaf.ts';
+import { accessLog, passive, rateLimit } from './schema-parts.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -72,9 +73,17 @@ const listenLimits = z.strictObject({
   connections: integer(0, 1_000_000)
     .prefault(10_000)
     .describe('most client connections at once; 0 = no limit'),
+  connectionsPerAddress: integer(0, 1_000_000)
+    .prefault(0)
+    .describe('most connections of one client address at once, over all threads; 0 = no limit'),
   requestsPerConnection: integer(0, 1_000_000_000)
     .prefault(0)
     .describe('requests after which a client connection is closed; 0 = no limit'),
+  minRate: size(1, 100 * MIB, true)
+    .prefault(0)
+    .describe(
+      'bytes a second that a client must send while a request is expected of it, and take while a response waits, averaged over 5 s after 5 s of grace; slower ones are cut. 0 = off',
+    ),
 });
 
 const listener = z
@@ -96,13 +105,6 @@ const admin = z.strictObject({
   token: text('text', checkToken, true)
     .prefault('')
     .describe('bearer token, needed for changes when set; required when the address is not loopback'),
-});
-
-const accessLog = z.strictObject({
-  format: choice(['json']).prefault('json').describe('one JSON object per line'),
-  sample: decimal(0, 1)
-    .prefault(1)
-    .describe('share of requests that are logged: 1 = all, 0.01 = one in a hundred'),
 });
 
 const sessions = z.strictObject({
@@ -127,6 +129,7 @@ const route = z
         'prefix on segment boundaries: `/api` matches `/api` and `/api/x`, not `/apix`; absent: any path',
       ),
     pool: text('text', () => null).describe('name of the pool that serves what matches'),
+    rateLimit: rateLimit.optional().describe('requests that one client may make; absent: no limit'),
   })
   .meta({ id: 'route' });
 
@@ -214,15 +217,6 @@ const health = z.strictObject({
   status: statusRanges()
     .prefault('200-399')
     .describe('status codes of a good check: `200-399`, `204` or `[200, 301-303]`'),
-});
-
-const passive = z.strictObject({
-  failures: integer(1, 100_000)
-    .prefault(5)
-    .describe('failed requests within the window until a server is ejected'),
-  window: duration(SECOND, HOUR).prefault('10s').describe('time over which failures are counted'),
-  eject: duration(SECOND, DAY).prefault('30s').describe('how long an ejected server gets no requests'),
-  maxEjected: percent(0, 100).prefault('50%').describe('share of the pool that may be ejected at once'),
 });
 
 const retry = z.strictObject({
@@ -344,6 +338,22 @@ export const configSchema = z.strictObject({
     .or(choice(['off', 'json']))
     .prefault('off')
     .describe('a line per request; `json` for short'),
+  traceparent: off
+    .or(choice(['on']))
+    .prefault('off')
+    .describe(
+      '`on`: a request without a W3C `traceparent` gets one, so that servers and access log share a trace id; one that came is passed on untouched in any case',
+    ),
+  shutdown: z
+    .strictObject({
+      grace: duration(0, DAY)
+        .prefault('30s')
+        .describe(
+          'how long requests and WebSockets in flight may take when the balancer stops or is replaced; then they are closed',
+        ),
+    })
+    .prefault({})
+    .describe('the end of the process'),
   sessions: sessions.prefault({}).describe('the session table'),
   routes: z
     .array(route)

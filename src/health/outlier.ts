@@ -28,8 +28,6 @@ export interface EjectionChange {
 export const FAILURE_SHARE_MIN = 0.3;
 /** An ejection lasts at most this many times the configured time. */
 export const EJECT_FACTOR_MAX = 10;
-/** With a smaller share of a pool's servers left in service, ejections are ignored: a bad server beats none. */
-export const PANIC_SHARE = 0.5;
 const WINDOW_PARTS = 10;
 
 class Outlier {
@@ -170,7 +168,7 @@ export class OutlierDetector {
     for (const outlier of this.#outliers.values()) {
       if (outlier.ejectedUntilMs === 0 && isInService(outlier.slot)) inService += 1;
     }
-    const panics = inService < this.#outliers.size * PANIC_SHARE;
+    const panics = inService < this.#outliers.size * this.#rules.panic;
     const wasPanicking = this.#isPanicking;
     this.#isPanicking = panics;
     if (!panics && !wasPanicking) return changes;

@@ -28,6 +28,8 @@ function routerOf(routes: readonly RouteConfig[], pools: readonly string[] = POO
       admin: null,
       trusted: [],
       accessLog: null,
+      startsTraces: false,
+      shutdown: { graceMs: 0 },
       sessions: { max: 1000, file: null },
       routes,
       pools: revisions.map((pool) => pool.config),
@@ -48,7 +50,12 @@ function route(router: Router, host: string, target: string): string | null {
   return router.route(buffer, head)?.config.name ?? null;
 }
 
-const rule = (host: string | null, path: string | null, pool: string): RouteConfig => ({ host, path, pool });
+const rule = (host: string | null, path: string | null, pool: string): RouteConfig => ({
+  host,
+  path,
+  pool,
+  rateLimit: null,
+});
 
 describe('hosts', () => {
   const router = routerOf([

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { EJECT_FACTOR_MAX, OutlierDetector, type PassiveSignals } from '../../src/health/outlier.ts';
 
-const RULES = { failures: 5, windowMs: 10_000, ejectMs: 30_000, maxEjected: 0.5 };
+const RULES = { failures: 5, windowMs: 10_000, ejectMs: 30_000, maxEjected: 0.5, panic: 0.5 };
 const NONE: PassiveSignals = { connectFailures: 0, responseFailures: 0, gatewayErrors: 0, successes: 0 };
 const START = 1_700_000_000_000;
 

@@ -10,20 +10,20 @@
 //   3 created     tenths of a second since the table's epoch
 //   4 seen        tenths of a second since the table's epoch
 //   5 requests
-//   6 flags       birth epoch (8 bits) | tentative << 8 | moved << 9
+//   6 flags       birth epoch (8 bits) | tentative << 8 | moved << 9 | where from, when moved << 10 (move-notes.ts)
 //   7 busy        requests and tunnels open now
 //
-// Readers take no lock: they compare both key words. Inserts, removals and moves hold the lock word of each
-// bucket they change, in ascending order; its value is the holder's thread number + 1, so that main can release the locks of
-// a worker that died. Counters in an entry may be touched while it changes hands: worth less than a lock.
+// Readers take no lock: they compare both key words. Inserts and removals hold the lock of each bucket they change;
+// a move is one compare-exchange. Counters in an entry may be touched while it changes hands: worth less than a lock.
 
+import { BucketLocks } from './bucket-locks.ts';
+import { MoveNotes } from './move-notes.ts';
 import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
 
 const ENTRY_WORDS = 8;
 const BUCKET_ENTRIES = 8;
 /** Filled to at most 1/1.25 = 80 % when `max` sessions are held. */
 const HEADROOM = 1.25;
-const SPINS_MAX = 1_000_000;
 
 const Word = { keyLow: 0, keyHigh: 1, home: 2, created: 3, seen: 4, requests: 5, flags: 6, busy: 7 } as const;
 const BIRTH_MASK = 0xff;
@@ -53,11 +53,12 @@ export interface SessionTableHandle {
 
 export class SessionTable {
   readonly handle: SessionTableHandle;
+  /** Where sessions came from and when they were moved. */
+  readonly notes: MoveNotes;
   readonly #words: Int32Array;
-  readonly #locks: Int32Array;
+  readonly #locks: BucketLocks;
   readonly #buckets: number;
   readonly #epochMs: number;
-  readonly #lockValue: number;
   /** Home of the entry that the last `insert` pushed out, NONE when none had to go. */
   evictedHome = NONE;
   /** Whether the evicted entry was tentative. */
@@ -71,8 +72,8 @@ export class SessionTable {
     this.#epochMs = handle.epochMs;
     const entryWords = handle.buckets * BUCKET_ENTRIES * ENTRY_WORDS;
     this.#words = new Int32Array(handle.buffer, 0, entryWords);
-    this.#locks = new Int32Array(handle.buffer, entryWords * 4, handle.buckets);
-    this.#lockValue = thread + 1;
+    this.notes = new MoveNotes(this.#words, ENTRY_WORDS, Word.flags, handle.epochMs);
+    this.#locks = new BucketLocks(new Int32Array(handle.buffer, entryWords * 4, handle.buckets), thread);
   }
 
   /** Main makes the table. `max`: sessions it must hold; about 41 bytes of memory each. `epochMs`: the clock's now. */
@@ -185,7 +186,7 @@ export class SessionTable {
     const second = this.#secondBucket(low, keyHigh);
     this.evictedHome = NONE;
     this.replacedHome = NONE;
-    this.#lockPair(first, second);
+    this.#locks.takePair(first, second);
     let entry = this.#findIn(first, low, keyHigh);
     if (entry === NONE) entry = this.#findIn(second, low, keyHigh);
     const isNew = entry === NONE;
@@ -202,7 +203,7 @@ export class SessionTable {
     this.#words[base + Word.flags] = birthEpoch | (tentative ? TENTATIVE : 0);
     this.#words[base + Word.home] = home;
     Atomics.store(this.#words, base, low);
-    this.#unlockPair(first, second);
+    this.#locks.givePair(first, second);
     return entry;
   }
 
@@ -230,6 +231,11 @@ export class SessionTable {
     return true;
   }
 
+  /** The session's state was lost with its home: it does not count until its application or client confirms it. */
+  doubt(entry: number): void {
+    Atomics.or(this.#words, entry * ENTRY_WORDS + Word.flags, TENTATIVE);
+  }
+
   /** The client has been seen with a cookie that names the present home: nothing is left to tell it. */
   clearMoved(entry: number): void {
     Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~MOVED);
@@ -238,10 +244,10 @@ export class SessionTable {
   /** Ends the session. False when the entry is no longer the key's. */
   remove(entry: number, keyLow: number, keyHigh: number): boolean {
     const bucket = Math.floor(entry / BUCKET_ENTRIES);
-    this.#lock(bucket);
+    this.#locks.take(bucket);
     const isMine = this.isOf(entry, keyLow, keyHigh);
     if (isMine) Atomics.store(this.#words, entry * ENTRY_WORDS, 0);
-    this.#unlock(bucket);
+    this.#locks.give(bucket);
     return isMine;
   }
 
@@ -305,9 +311,7 @@ export class SessionTable {
 
   /** Main, after a thread died: frees the locks it held. O(buckets). */
   releaseLocksOf(thread: number): void {
-    for (let bucket = 0; bucket < this.#buckets; bucket += 1) {
-      Atomics.compareExchange(this.#locks, bucket, thread + 1, 0);
-    }
+    this.#locks.releaseAllOf(thread);
   }
 
   /**
@@ -372,27 +376,5 @@ export class SessionTable {
       if (this.#words[(bucket * BUCKET_ENTRIES + index) * ENTRY_WORDS] === 0) free += 1;
     }
     return free;
-  }
-
-  #lockPair(first: number, second: number): void {
-    this.#lock(Math.min(first, second));
-    if (first !== second) this.#lock(Math.max(first, second));
-  }
-
-  #unlockPair(first: number, second: number): void {
-    this.#unlock(first);
-    if (first !== second) this.#unlock(second);
-  }
-
-  /** Held for well under a microsecond by others; the bound is for a holder that died and is not yet reaped. */
-  #lock(bucket: number): void {
-    for (let spins = 0; spins < SPINS_MAX; spins += 1) {
-      if (Atomics.compareExchange(this.#locks, bucket, 0, this.#lockValue) === 0) return;
-    }
-    Atomics.store(this.#locks, bucket, this.#lockValue);
-  }
-
-  #unlock(bucket: number): void {
-    Atomics.compareExchange(this.#locks, bucket, this.#lockValue, 0);
   }
 }

@@ -1,0 +1,45 @@
+// A spin lock per bucket of the session table. Its value is the holder's thread number + 1, so that main can release
+// the locks of a worker that died.
+
+const SPINS_MAX = 1_000_000;
+
+export class BucketLocks {
+  readonly #locks: Int32Array;
+  readonly #own: number;
+
+  /** `locks`: one shared word per bucket. */
+  constructor(locks: Int32Array, thread: number) {
+    this.#locks = locks;
+    this.#own = thread + 1;
+  }
+
+  /** Held for well under a microsecond by others; the bound is for a holder that died and is not yet reaped. */
+  take(bucket: number): void {
+    for (let spins = 0; spins < SPINS_MAX; spins += 1) {
+      if (Atomics.compareExchange(this.#locks, bucket, 0, this.#own) === 0) return;
+    }
+    Atomics.store(this.#locks, bucket, this.#own);
+  }
+
+  give(bucket: number): void {
+    Atomics.compareExchange(this.#locks, bucket, this.#own, 0);
+  }
+
+  /** Takes both in ascending order, so that two threads never wait for each other. */
+  takePair(first: number, second: number): void {
+    this.take(Math.min(first, second));
+    if (first !== second) this.take(Math.max(first, second));
+  }
+
+  givePair(first: number, second: number): void {
+    this.give(first);
+    if (first !== second) this.give(second);
+  }
+
+  /** Main, after a thread died. O(buckets). */
+  releaseAllOf(thread: number): void {
+    for (let bucket = 0; bucket < this.#locks.length; bucket += 1) {
+      Atomics.compareExchange(this.#locks, bucket, thread + 1, 0);
+    }
+  }
+}

@@ -338,8 +338,7 @@ export const configSchema = z.strictObject({
     .or(choice(['off', 'json']))
     .prefault('off')
     .describe('a line per request; `json` for short'),
-  traceparent: off
-    .or(choice(['on']))
+  traceparent: choice(['off', 'on'])
     .prefault('off')
     .describe(
       '`on`: a request without a W3C `traceparent` gets one, so that servers and access log share a trace id; one that came is passed on untouched in any case',

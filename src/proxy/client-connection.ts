@@ -1,6 +1,7 @@
 // One client's connection: heads out of bytes, one exchange at a time, pipelined requests answered in order.
 
 import type { Socket } from 'node:net';
+import { latin1 } from '../base/latin1.ts';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE } from '../http1/message.ts';
@@ -8,6 +9,7 @@ import { parseRequestHead } from '../http1/request.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import type { ListenerState } from './listener.ts';
+import { Reader, STRING_BYTES_MAX, takeOver } from './read-buffers.ts';
 import { formatReply } from './replies.ts';
 import { type Forwarding, forwardingLines } from './request-lines.ts';
 import type { ProxyThread } from './thread.ts';
@@ -34,6 +36,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   deadlineMs = NEVER;
   deadlineIndex = -1;
   isPaused = false;
+  readonly #reader: Reader;
   #waiting: Waiting = 'first-byte';
   /** Bytes not yet consumed: a head in parts, or pipelined requests. */
   #pending: Buffer | null = null;
@@ -42,7 +45,10 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   #hasEnded = false;
   #requests = 0;
 
-  constructor(socket: Socket, listener: ListenerState, thread: ProxyThread, nowMs: number) {
+  constructor(accepted: Socket, listener: ListenerState, thread: ProxyThread, nowMs: number) {
+    const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
+    this.#reader = new Reader(thread.buffers, onChunk);
+    const socket = takeOver(accepted, this.#reader, onChunk);
     this.socket = socket;
     this.listener = listener;
     this.thread = thread;
@@ -55,7 +61,6 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     socket.on('error', () => {
       // 'close' follows and does the work.
     });
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     socket.on('close', () => this.#onClose());
@@ -95,10 +100,25 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     return this.exchange === null;
   }
 
-  #onData(chunk: Buffer): void {
-    const { exchange } = this;
+  /** `chunk` is valid only until this returns: what is kept is copied at the end. */
+  #onRead(chunk: Buffer): void {
     if (this.#isClosing) return;
     this.thread.clock.turn();
+    this.#onData(chunk);
+    if (this.#pending !== null) this.#pending = this.#reader.copy(this.#pending);
+    this.exchange?.keepHeld(this.#reader);
+  }
+
+  /** Writes bytes of the current read to the server. False: wait for drain. */
+  passOn(part: Buffer, target: Socket): boolean {
+    if (part.length <= STRING_BYTES_MAX) return target.write(latin1(part, 0, part.length), 'latin1');
+    const isFlowing = target.write(this.#reader.keep(part));
+    this.#reader.settle(target);
+    return isFlowing;
+  }
+
+  #onData(chunk: Buffer): void {
+    const { exchange } = this;
     if (exchange === null) {
       this.#receive(chunk);
     } else if (exchange.relay.isTunnel) {
@@ -198,6 +218,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
       this.#endPolitely();
       return;
     }
+    this.#reader.release();
     const nowMs = this.thread.clock.nowMs();
     this.setDeadline('keep-alive', nowMs + this.listener.config.timeouts.keepAliveMs);
     if (this.#pending !== null || this.isPaused) this.#advance();

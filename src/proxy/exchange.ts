@@ -16,6 +16,7 @@ import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { NEVER } from './deadlines.ts';
+import { type Reader, STRING_BYTES_MAX } from './read-buffers.ts';
 import { clientAddressOf, isSecureClient, requestLines } from './request-lines.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { ProxyThread } from './thread.ts';
@@ -122,10 +123,15 @@ export class Exchange implements UpstreamUser {
     } else if (part.length > 0) {
       this.#isReplayable = false;
       this.#held = null;
-      if (!upstream.socket.write(part)) client.pause();
+      if (!client.passOn(part, upstream.socket)) client.pause();
     }
     this.#awaitNext(this.thread.clock.nowMs());
     return bodyEnd;
+  }
+
+  /** The event in which body bytes arrived is over: what is still held moves to memory of its own. */
+  keepHeld(reader: Reader): void {
+    if (this.#held !== null) this.#held = reader.copy(this.#held);
   }
 
   #attempt(nowMs: number): void {
@@ -186,13 +192,14 @@ export class Exchange implements UpstreamUser {
     this.sentMs = nowMs;
     let isFlowing = true;
     if (this.#held === null) isFlowing = socket.write(this.#headText, 'latin1');
-    else {
-      socket.cork();
+    else if (this.#held.length <= STRING_BYTES_MAX) {
+      isFlowing = socket.write(this.#headText + latin1(this.#held, 0, this.#held.length), 'latin1');
+    } else {
       socket.write(this.#headText, 'latin1');
-      isFlowing = socket.write(this.#held);
-      socket.uncork();
+      isFlowing = client.passOn(this.#held, socket);
     }
-    if (!this.#isReplayable) this.#held = null;
+    // Once sent, only an idempotent request may be sent again.
+    if (!this.#isReplayable || !this.#isIdempotent) this.#held = null;
     if (isFlowing) client.resume();
     else if (!this.requestBody.isDone) client.pause();
     this.#awaitNext(nowMs);

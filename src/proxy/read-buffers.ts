@@ -1,12 +1,20 @@
-// Memory that sockets read into, without an allocation per read.
+// Memory that sockets read into, without an allocation per read and without Node's stream machinery on that side.
 //
-// All upstream connections of a thread read into one shared buffer: what is in it is valid only until the event
-// handler returns, so whoever keeps bytes copies them. Bulk data is passed on without a copy by giving a connection
-// a buffer of its own for as long as a long body runs; see UpstreamConnection.
+// All connections of a thread read into one shared buffer: what is in it is valid only until the event handler
+// returns, so whoever keeps bytes copies them. Bulk data is passed on without a copy per read by giving a connection
+// a buffer of its own for as long as a long body runs.
+//
+//   read -> shared ── small: forwarded as a string, which Node copies and writes at once
+//                 └── large: copied once to the connection's own buffer, the next reads go there directly
+
+import { type OnReadOpts, Socket } from 'node:net';
 
 const READ_BYTES = 64 * 1024;
 const SPARE_MAX = 64;
+/** Up to this size bytes are forwarded as a string: Node encodes 16 KiB on the stack and writes at once. */
+export const STRING_BYTES_MAX = 12 * 1024;
 
+/** Buffers of one thread. */
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #spare: Buffer[] = [];
@@ -15,8 +23,82 @@ export class ReadBuffers {
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
   }
 
-  /** Only when nobody, the kernel's write queue included, refers to it any more. */
+  /** Only when nobody, a socket's write queue included, refers to it any more. */
   giveBack(buffer: Buffer): void {
     if (this.#spare.length < SPARE_MAX) this.#spare.push(buffer);
   }
+}
+
+/** The reading side of one connection. */
+export class Reader {
+  readonly #buffers: ReadBuffers;
+  readonly #onRead: (chunk: Buffer) => void;
+  /** What the running or next read fills. */
+  #reading: Buffer;
+  #own: Buffer | null = null;
+
+  /** `onRead` gets bytes that are valid only until it returns. */
+  constructor(buffers: ReadBuffers, onRead: (chunk: Buffer) => void) {
+    this.#buffers = buffers;
+    this.#onRead = onRead;
+    this.#reading = buffers.shared;
+  }
+
+  /** The `onread` option of a socket. */
+  options(): OnReadOpts {
+    return {
+      buffer: () => {
+        this.#reading = this.#own ?? this.#buffers.shared;
+        return this.#reading;
+      },
+      callback: (bytes) => {
+        this.#onRead(this.#reading.subarray(0, bytes));
+        return true;
+      },
+    };
+  }
+
+  /** Bytes of the current read that have to outlive the event: copied when they are in a buffer that is read into. */
+  copy(part: Buffer): Buffer {
+    const isReadInto = part.buffer === this.#buffers.shared.buffer || part.buffer === this.#own?.buffer;
+    return isReadInto ? Buffer.from(part) : part;
+  }
+
+  /**
+   * Bytes of the current read that are about to be written to a socket: moved out of the shared buffer when they are
+   * in it. From then on this connection reads into a buffer of its own, until `release`. Call `settle` after writing.
+   */
+  keep(part: Buffer): Buffer {
+    if (part.buffer !== this.#buffers.shared.buffer) return part;
+    this.#own ??= this.#buffers.take();
+    part.copy(this.#own);
+    return this.#own.subarray(0, part.length);
+  }
+
+  /** After what `keep` returned was written to `target`: our own buffer is not used again while bytes of it wait there. */
+  settle(target: Socket): void {
+    if (this.#own !== null && target.writableLength > 0) this.#own = this.#buffers.take();
+  }
+
+  /** The long body is over, and settled. */
+  release(): void {
+    if (this.#own !== null) this.#buffers.giveBack(this.#own);
+    this.#own = null;
+  }
+}
+
+/**
+ * The accepted connection as a socket that reads through `reader`. net.Server makes its sockets without `onread`, so
+ * another Socket takes over the handle, as net itself does (the `handle` option). Where a runtime has no such handle
+ * the accepted socket is used as it is: slower, same behaviour.
+ */
+export function takeOver(accepted: Socket, reader: Reader, onChunk: (chunk: Buffer) => void): Socket {
+  const { _handle: handle } = accepted as Socket & { readonly _handle?: object };
+  if (handle === undefined) {
+    accepted.on('data', onChunk);
+    return accepted;
+  }
+  const socket = new Socket({ handle, allowHalfOpen: true, onread: reader.options() } as object);
+  socket.resume();
+  return socket;
 }

@@ -14,10 +14,9 @@ import { parseResponseHead } from '../http1/response.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
+import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { Reframe, responseLines } from './response-lines.ts';
 
-/** Bodies up to this size ride in the same write as the head. Node encodes strings of 16 KiB on the stack. */
-const RIDE_ALONG_BYTES_MAX = 12 * 1024;
 /** How long one side of a tunnel may stay open after the other has closed. */
 const HALF_CLOSED_MS = 30_000;
 const SWITCHING_PROTOCOLS = 101;
@@ -157,7 +156,7 @@ export class ResponseRelay implements ChunkSink {
       return;
     }
     this.#markStarted();
-    const doesRide = bodyEnd - headEnd <= RIDE_ALONG_BYTES_MAX;
+    const doesRide = bodyEnd - headEnd <= STRING_BYTES_MAX;
     const text = responseLines(buffer, head, reframe, setCookie, this.#connectionValue(), doesRide ? bodyEnd : headEnd);
     if (doesRide) this.#write(client, text);
     else {
@@ -276,7 +275,7 @@ export class ResponseRelay implements ChunkSink {
     const { upstream, client, thread, requestBody } = this.#exchange;
     if (upstream === null || client === null) return;
     requestBody.bytes += chunk.length;
-    if (!upstream.socket.write(chunk)) client.pause();
+    if (!client.passOn(chunk, upstream.socket)) client.pause();
     this.awaitProgress(thread.clock.nowMs());
   }
 
@@ -305,10 +304,10 @@ export class ResponseRelay implements ChunkSink {
     if (upstream === null) return;
     this.bytes += part.length;
     let isFlowing = true;
-    if (part.length <= RIDE_ALONG_BYTES_MAX) isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
+    if (part.length <= STRING_BYTES_MAX) isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
     else {
-      isFlowing = client.socket.write(upstream.keep(part));
-      if (client.socket.writableCorked === 0) upstream.settle(client.socket);
+      isFlowing = client.socket.write(upstream.reader.keep(part));
+      if (client.socket.writableCorked === 0) upstream.reader.settle(client.socket);
     }
     if (!isFlowing) upstream.socket.pause();
     if (this.isTunnel) this.awaitProgress(this.#exchange.thread.clock.nowMs());
@@ -320,7 +319,7 @@ export class ResponseRelay implements ChunkSink {
     client.socket.cork();
     write();
     client.socket.uncork();
-    upstream?.settle(client.socket);
+    upstream?.reader.settle(client.socket);
   }
 
   #write(client: ClientConnection, text: string): void {

@@ -131,8 +131,10 @@ export class ResponseRelay implements ChunkSink {
   }
 
   #mayKeepClient(client: ClientConnection): boolean {
+    const { keepAlive, requestBody } = this.#exchange;
     const isOver = this.#reframe === Reframe.toClose || client.listener.isStopping;
-    return this.#exchange.keepAlive && !isOver && client.mayServeMore();
+    // An answer before the end of the request: nobody knows whether the rest will ever come.
+    return keepAlive && requestBody.isDone && !isOver && client.mayServeMore();
   }
 
   #connectionValue(): string {

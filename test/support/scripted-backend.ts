@@ -17,8 +17,10 @@ export interface Heard {
   send(bytes: string | Buffer): void;
   /** The connection has ended, or our side has seen its last byte. */
   hasEnded(): boolean;
-  /** Ready for another request on this connection. */
-  next(): void;
+  /** Sends the last of the answer; another request may come on this connection. */
+  finish(bytes: string | Buffer): void;
+  /** Calls `listener` now and whenever more has come, until the answer is finished. */
+  onBody(listener: () => void): void;
 }
 
 export type Script = (heard: Heard) => void;
@@ -50,6 +52,7 @@ function converse(socket: Socket, scripts: Readonly<Record<string, Script>>, hea
   let received = '';
   let hasEnded = false;
   let current: Heard | null = null;
+  let onBody: () => void = () => undefined;
   socket.on('error', () => undefined);
   socket.on('end', () => {
     hasEnded = true;
@@ -59,7 +62,7 @@ function converse(socket: Socket, scripts: Readonly<Record<string, Script>>, hea
   });
   const begin = (): void => {
     const headEnd = received.indexOf('\r\n\r\n');
-    if (current !== null || headEnd < 0) return;
+    if (headEnd < 0) return;
     const head = received.slice(0, headEnd);
     received = received.slice(headEnd + 4);
     const [method = '', target = ''] = head.split(' ');
@@ -71,9 +74,15 @@ function converse(socket: Socket, scripts: Readonly<Record<string, Script>>, hea
       body: () => received,
       send: (bytes) => void socket.write(bytes),
       hasEnded: () => hasEnded,
-      next: () => {
+      finish: (bytes) => {
         current = null;
         received = '';
+        onBody = () => undefined;
+        socket.write(bytes);
+      },
+      onBody: (listener) => {
+        onBody = listener;
+        listener();
       },
     };
     heard.push(current);
@@ -82,28 +91,20 @@ function converse(socket: Socket, scripts: Readonly<Record<string, Script>>, hea
   };
   socket.on('data', (part: Buffer) => {
     received += part.toString('latin1');
-    begin();
+    if (current === null) begin();
+    else onBody();
   });
 }
 
 /** Answers with that body and keeps the connection. */
 export function answer(body: string, lines = ''): Script {
-  return (heard) => {
-    heard.next();
-    heard.send(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n${lines}\r\n${body}`);
-  };
+  return (heard) => heard.finish(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n${lines}\r\n${body}`);
 }
 
-/** Waits for a body of that many bytes, then calls `then`. */
-export function whenBody(heard: Heard, bytes: number, then: () => void): void {
-  if (heard.body().length >= bytes) {
-    then();
-    return;
-  }
-  const look = (): void => {
-    if (heard.body().length < bytes) return;
-    heard.socket.off('data', look);
-    then();
-  };
-  heard.socket.on('data', look);
+/** Waits for a body of that many bytes and answers with it. */
+export function echoBody(bytes: number): Script {
+  return (heard) =>
+    heard.onBody(() => {
+      if (heard.body().length >= bytes) answer(heard.body())(heard);
+    });
 }

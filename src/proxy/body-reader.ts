@@ -27,6 +27,11 @@ export class BodyReader {
     this.#scanner.sink = sink;
   }
 
+  /** Bytes seen and announced. A body too large for us is refused before any server hears of it. */
+  get expectedBytes(): number {
+    return this.bytes + this.#left;
+  }
+
   /** Consumes what belongs to the body; returns the offset just past it. Check `refusal` and `isDone` after. */
   consume(buffer: Buffer, begin: number, end: number): number {
     if (this.isDone) return begin;

@@ -102,10 +102,10 @@ export class Exchange implements UpstreamUser {
   }
 
   #isBodyRefused(client: ClientConnection): boolean {
-    const { refusal, bytes } = this.requestBody;
+    const { refusal, expectedBytes } = this.requestBody;
     const bytesMax = client.listener.config.limits.bodyBytes;
     if (refusal !== 0) this.failWithRefusal(refusal);
-    else if (bytesMax > 0 && bytes > bytesMax) this.fail('body-too-large', '');
+    else if (bytesMax > 0 && expectedBytes > bytesMax) this.fail('body-too-large', '');
     else return false;
     return true;
   }

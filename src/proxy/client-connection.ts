@@ -193,7 +193,8 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
 
   #refuseRoute(buffer: Buffer, headEnd: number): boolean {
     const head = this.thread.requestHead;
-    const isKept = head.keepAlive && head.body === 0 && this.mayServeMore();
+    const mayKeep = head.versionMinor === 1 && head.body === 0 && !this.listener.isStopping;
+    const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
     this.reply('no-route', '', head.method === 'HEAD', isKept);
     return isKept;

@@ -319,7 +319,8 @@ export class Exchange implements UpstreamUser {
     if (client === null) return;
     const facts = FAILURES[kind];
     const isBroken = relay.isHeadSent || facts.status === 0;
-    const isKept = !isBroken && this.keepAlive && this.requestBody.isDone && facts.side !== 'client' && !client.listener.isStopping;
+    const mayKeep = !isBroken && facts.side !== 'client' && this.clientVersionMinor === 1 && !client.listener.isStopping;
+    const isKept = mayKeep && this.keepAlive && this.requestBody.isDone && client.mayServeMore();
     if (failedSlot !== NO_SLOT) {
       const codeClass = isBroken ? 0 : Math.floor(facts.status / 100);
       this.#countRequest(failedSlot, codeClass);

@@ -72,13 +72,13 @@ function converse(socket: Socket, scripts: Readonly<Record<string, Script>>, hea
       method,
       target,
       body: () => received,
-      send: (bytes) => void socket.write(bytes),
+      send: (bytes) => void socket.write(Buffer.from(bytes as string, 'latin1')),
       hasEnded: () => hasEnded,
       finish: (bytes) => {
         current = null;
         received = '';
         onBody = () => undefined;
-        socket.write(bytes);
+        socket.write(Buffer.from(bytes as string, 'latin1'));
       },
       onBody: (listener) => {
         onBody = listener;

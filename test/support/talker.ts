@@ -82,7 +82,7 @@ export async function talkTo(port: number): Promise<Talker> {
 
   return {
     socket,
-    send: (bytes) => void socket.write(bytes),
+    send: (bytes) => void socket.write(Buffer.from(bytes as string, 'latin1')),
     unread: () => unread.toString('latin1'),
     until: (text, deadlineMs = DEADLINE_MS) =>
       when(

@@ -29,7 +29,11 @@ export function buildConfig(written: Written): HoldfastConfig {
     accessLog: buildAccessLog(written.accessLog),
     startsTraces: written.traceparent === 'on',
     shutdown: { graceMs: written.shutdown.grace },
-    sessions: { max: written.sessions.max, file: written.sessions.file ?? null },
+    sessions: {
+      max: written.sessions.max,
+      file: written.sessions.file ?? null,
+      perAddress: written.sessions.perAddress,
+    },
     routes: buildRoutes(written, pools),
     pools,
   });
@@ -137,6 +141,7 @@ function buildSticky(written: WrittenPool['sticky']): StickyConfig {
     lifeMs: sticky.life,
     bound: sticky.bound,
     whenDown: sticky.whenDown,
+    failBack: sticky.failBack,
   };
 }
 

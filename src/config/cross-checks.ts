@@ -123,6 +123,7 @@ function checkPool(name: string, pool: WrittenPool, remarks: Remarks): void {
   checkServers(at, pool, remarks);
   stickyProblems([...at, 'sticky'], pool.sticky, remarks);
   checkRebalance([...at, 'rebalance'], pool, remarks);
+  checkFailBack([...at, 'sticky', 'failBack'], pool, remarks);
   if (pool.health !== 'off' && pool.health.path === undefined) {
     remarks.list.push(...unusedStatus(at, pool.health.status));
   }
@@ -163,6 +164,12 @@ function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
         `server "${name}" is already in the list, in line {line}; give one of them a "name"`,
       );
   }
+}
+
+function checkFailBack(at: Path, pool: WrittenPool, remarks: Remarks): void {
+  if (pool.sticky === 'none' || pool.sticky.failBack === 'stay' || pool.state !== 'local') return;
+  const message = `"failBack: ${pool.sticky.failBack}" would lose what a session has done since the failure, because "state" is local; use "state: shared" or "failBack: stay"`;
+  remarks.error(at, message, [[...at.slice(0, -2), 'state']]);
 }
 
 function checkRebalance(at: Path, pool: WrittenPool, remarks: Remarks): void {

@@ -57,6 +57,8 @@ export interface StickyConfig {
   /** Bounded load for keys the balancer did not mint; 0 = off, otherwise > 1. */
   readonly bound: number;
   readonly whenDown: 'move' | 'refuse';
+  /** What becomes of a session that a failure moved, when its home is up again. */
+  readonly failBack: 'stay' | 'home' | 'home-when-idle';
 }
 
 export interface HealthConfig {
@@ -167,7 +169,12 @@ export interface HoldfastConfig {
   /** Requests without a traceparent get one. */
   readonly startsTraces: boolean;
   readonly shutdown: { readonly graceMs: number };
-  readonly sessions: { readonly max: number; readonly file: string | null };
+  readonly sessions: {
+    readonly max: number;
+    readonly file: string | null;
+    /** New sessions per client address, minute and thread; 0 = no limit. */
+    readonly perAddress: number;
+  };
   readonly routes: readonly RouteConfig[];
   readonly pools: readonly PoolConfig[];
 }

@@ -30,7 +30,7 @@ function writable(config: HoldfastConfig): object {
     accessLog: writableAccessLog(config.accessLog),
     traceparent: config.startsTraces ? 'on' : 'off',
     shutdown: { grace: formatDuration(config.shutdown.graceMs) },
-    sessions: { max: sessions.max, ...present('file', sessions.file) },
+    sessions: { max: sessions.max, ...present('file', sessions.file), perAddress: sessions.perAddress },
     routes: config.routes.map(({ host, path, pool, rateLimit }) => ({
       ...present('host', host),
       ...present('path', path),
@@ -123,6 +123,7 @@ function writableSticky(sticky: StickyConfig): object {
     life: formatDuration(sticky.lifeMs),
     bound: sticky.bound,
     whenDown: sticky.whenDown,
+    failBack: sticky.failBack,
   };
 }
 

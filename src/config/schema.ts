@@ -114,6 +114,11 @@ const sessions = z.strictObject({
   file: text('path', (value) => (value === '' ? 'must not be empty, leave the key out for no file' : null))
     .optional()
     .describe('saved on stop and restored on start; absent: sessions are not kept over a restart'),
+  perAddress: integer(0, 1_000_000)
+    .prefault(0)
+    .describe(
+      'most new sessions per client address, minute and thread; requests beyond it are served without a session; 0 = no limit',
+    ),
 });
 
 const route = z
@@ -202,6 +207,11 @@ const sticky = z.strictObject({
   whenDown: choice(['move', 'refuse'])
     .prefault('move')
     .describe('a request whose home is down: `move` it to another server or `refuse` it with 503'),
+  failBack: choice(['stay', 'home', 'home-when-idle'])
+    .prefault('stay')
+    .describe(
+      'a session that a failure moved, when its home is up again: `stay` where it is, go `home`, or `home-when-idle` for some seconds; within `rebalance.budget` per cycle, counted as moves with reason rebalance. Needs `state: shared`',
+    ),
 });
 
 const health = z.strictObject({

@@ -30,7 +30,7 @@ function routerOf(routes: readonly RouteConfig[], pools: readonly string[] = POO
       accessLog: null,
       startsTraces: false,
       shutdown: { graceMs: 0 },
-      sessions: { max: 1000, file: null },
+      sessions: { max: 1000, file: null, perAddress: 0 },
       routes,
       pools: revisions.map((pool) => pool.config),
     },

@@ -3,12 +3,18 @@
 
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from './base/version.ts';
+import { register as registerAdmin } from './cli/admin.ts';
 import { register as registerCheck } from './cli/check.ts';
 import { register as registerDemo } from './cli/demo.ts';
 import { EXIT_OK, EXIT_USAGE } from './cli/exit.ts';
 import { register as registerRun } from './cli/run.ts';
 
-const COMMANDS: readonly ((program: Command) => void)[] = [registerRun, registerCheck, registerDemo];
+const COMMANDS: readonly ((program: Command) => void)[] = [
+  registerRun,
+  registerCheck,
+  registerAdmin,
+  registerDemo,
+];
 
 const DESCRIPTION =
   'A reverse-proxy load balancer with session affinity that shows its sessions, keeps them and moves them.';

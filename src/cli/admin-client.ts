@@ -1,0 +1,187 @@
+// The command line's client of the admin API: one request at a time through undici, and what to say when it fails.
+
+import { request } from 'undici';
+import type { ServerStatus, StatusDocument } from '../admin/status.ts';
+import { didYouMean } from '../config/suggest.ts';
+import type { AdminAccess, ServerPath } from './admin-access.ts';
+import { EXIT_FAILED, EXIT_OK } from './exit.ts';
+
+/** A request that takes longer has failed: the admin server answers from memory. A reload waits for all threads. */
+const TIMEOUT_MS = 10_000;
+const BODY_CHARACTERS_MAX = 8 * 1024 * 1024;
+const SHOWN_CHARACTERS_MAX = 200;
+const NAMES_SHOWN_MAX = 20;
+
+/** The admin server refused or could not be asked. The message is one line for the user: tried, came, to do. */
+export class AdminFailure extends Error {
+  override readonly name = 'AdminFailure';
+}
+
+/** The API said no: `code` as in its error document. */
+export class AdminRefusal extends AdminFailure {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface ServerChange {
+  readonly mode?: 'ready' | 'drain' | 'maintenance';
+  readonly weight?: number;
+}
+
+export class AdminClient {
+  readonly #access: AdminAccess;
+
+  constructor(access: AdminAccess) {
+    const { username, password } = new URL(access.admin);
+    if (username !== '' || password !== '') {
+      throw new AdminFailure('the admin URL carries a user or password; give a token by --token instead');
+    }
+    this.#access = access;
+  }
+
+  /** GET /api/status. */
+  async status(): Promise<StatusDocument> {
+    return (await this.#ask('GET', '/api/status', null)) as StatusDocument;
+  }
+
+  /** PATCH of one server; what it is afterwards. */
+  async change({ pool, server }: ServerPath, change: ServerChange): Promise<ServerStatus> {
+    const path = `/api/pools/${encodeURIComponent(pool)}/servers/${encodeURIComponent(server)}`;
+    try {
+      const answer = (await this.#ask('PATCH', path, change)) as { readonly server: ServerStatus };
+      return answer.server;
+    } catch (error) {
+      if (!(error instanceof AdminRefusal) || error.code !== 'not-found') throw error;
+      throw new AdminRefusal(error.code, unknownServer(await this.status(), { pool, server }));
+    }
+  }
+
+  /** The server as it is now. */
+  async server(path: ServerPath): Promise<ServerStatus> {
+    const status = await this.status();
+    const pool = status.pools.find(({ name }) => name === path.pool);
+    const found = pool?.servers.find(({ name }) => name === path.server);
+    if (found === undefined) throw new AdminRefusal('not-found', unknownServer(status, path));
+    return found;
+  }
+
+  /** POST /api/reload. */
+  async reload(): Promise<{ readonly revision: number; readonly changes: readonly string[] }> {
+    const answer = await this.#ask('POST', '/api/reload', {});
+    return answer as { readonly revision: number; readonly changes: readonly string[] };
+  }
+
+  async #ask(method: 'GET' | 'PATCH' | 'POST', path: string, body: object | null): Promise<unknown> {
+    const { admin, token } = this.#access;
+    const url = new URL(path, admin);
+    const tried = `${method} ${url.origin}${url.pathname}`;
+    const { status, text } = await this.#send(method, url, tried, body);
+    const document = parseJson(text);
+    if (status >= 200 && status < 300 && document !== null) return document;
+    const { code, message } = readError(document);
+    if (code === '') throw new AdminFailure(strangeAnswer(tried, status, text));
+    if (code === 'unauthorized') throw new AdminRefusal(code, `${tried}: ${tokenAdvice(token)}`);
+    throw new AdminRefusal(code, message);
+  }
+
+  async #send(
+    method: 'GET' | 'PATCH' | 'POST',
+    url: URL,
+    tried: string,
+    body: object | null,
+  ): Promise<{ status: number; text: string }> {
+    const { token } = this.#access;
+    try {
+      const response = await request(url, {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === null ? {} : { 'content-type': 'application/json' }),
+        },
+        body: body === null ? null : JSON.stringify(body),
+        headersTimeout: TIMEOUT_MS,
+        bodyTimeout: TIMEOUT_MS,
+      });
+      const text = (await response.body.text()).slice(0, BODY_CHARACTERS_MAX);
+      return { status: response.statusCode, text };
+    } catch (error) {
+      throw new AdminFailure(`${tried}: ${whyUnreachable(error)}`);
+    }
+  }
+}
+
+/**
+ * Runs an admin command; its result is the exit status. A failure becomes one line on standard error and status 1.
+ */
+export async function withAdmin(
+  access: AdminAccess,
+  command: (client: AdminClient) => Promise<number | undefined>,
+): Promise<number> {
+  try {
+    return (await command(new AdminClient(access))) ?? EXIT_OK;
+  } catch (error) {
+    if (!(error instanceof AdminFailure)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+/** `there is no server c in pool shop, did you mean "a"?` */
+function unknownServer(status: StatusDocument, { pool, server }: ServerPath): string {
+  const found = status.pools.find(({ name }) => name === pool);
+  if (found === undefined) return unknownPool(status, pool);
+  const names = found.servers.map(({ name }) => name);
+  const known = didYouMean(server, names) || `; it has ${names.slice(0, NAMES_SHOWN_MAX).join(', ')}`;
+  return `there is no server ${server} in pool ${pool}${known}`;
+}
+
+export function unknownPool(status: StatusDocument, pool: string): string {
+  const names = status.pools.map(({ name }) => name);
+  const known = didYouMean(pool, names) || `; there are ${names.slice(0, NAMES_SHOWN_MAX).join(', ')}`;
+  return `there is no pool ${pool}${known}`;
+}
+
+function whyUnreachable(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reasons: Readonly<Record<string, string>> = {
+    ECONNREFUSED: 'nothing listens there',
+    ENOTFOUND: 'the name is not known',
+    EHOSTUNREACH: 'the host cannot be reached',
+    UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+    UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+    UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
+  };
+  const reason = reasons[code] ?? (error instanceof Error ? error.message || code : String(error));
+  return `${reason}; is the balancer running, and is this its admin address? (--admin URL or HOLDFAST_ADMIN_URL)`;
+}
+
+function strangeAnswer(tried: string, status: number, text: string): string {
+  const shown = text.replace(/\s+/g, ' ').trim().slice(0, SHOWN_CHARACTERS_MAX);
+  return `${tried}: status ${status}, which is no answer of Holdfast's admin API (${shown}); check --admin`;
+}
+
+function tokenAdvice(token: string): string {
+  if (token === '') return 'a token is needed; give it by HOLDFAST_ADMIN_TOKEN or --token';
+  return 'the token was refused; give the one in the configuration by HOLDFAST_ADMIN_TOKEN or --token';
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function readError(document: unknown): { code: string; message: string } {
+  const none = { code: '', message: '' };
+  if (typeof document !== 'object' || document === null || !('error' in document)) return none;
+  const { error } = document;
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return none;
+  return { code: String(error.code), message: String(error.message) };
+}

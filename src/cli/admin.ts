@@ -1,0 +1,117 @@
+// The commands that ask or change a running balancer: status, sessions, drain, ready, maintenance, weight, reload.
+
+import { type Command, InvalidArgumentError } from 'commander';
+import { parseDuration } from '../base/units.ts';
+import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
+import { addAdminOptions, parseServerPath } from './admin-options.ts';
+
+const WEIGHT_MAX = 1_000;
+const TOP_DEFAULT = 10;
+const TOP_MAX = 1_000;
+
+const DRAIN_NOTES = `
+A draining server gets no new sessions; requests of its sessions still go to it. --wait reports on standard error
+(with --json as JSON lines on standard output) and ends when no session and no request is left, or with --deadline
+by putting the server into maintenance: what is left gets a new home then.`;
+
+export function register(program: Command): void {
+  registerStatus(program);
+  registerDrain(program);
+  registerMode(program, 'ready', 'let a server take new sessions again');
+  registerMode(program, 'maintenance', 'take a server out at once; its sessions get new homes');
+  registerWeight(program);
+  registerSessions(program);
+  registerReload(program);
+}
+
+function registerStatus(program: Command): void {
+  const command = program.command('status').summary('show pools, servers, sessions and skew');
+  command.description('Show pools, servers, sessions and skew of a running balancer.');
+  command.option('--watch', 'again every second; in a terminal the screen is redrawn');
+  addAdminOptions(command).action(async (options: AdminCommandOptions & { readonly watch?: boolean }) => {
+    const { showStatus } = await import('./status.ts');
+    process.exitCode = await showStatus(options);
+  });
+}
+
+function registerDrain(program: Command): void {
+  const command = program.command('drain').summary('let a server keep its sessions and take no new ones');
+  command.description('Drain a server: its sessions stay, new ones go elsewhere.');
+  command.argument('<pool/server>', 'the server', parseServerPath);
+  command.option('--wait', 'show what is left until the server is empty');
+  command.option('--deadline <duration>', 'with --wait: maintenance after so long, e.g. 10m', parseDeadline);
+  addAdminOptions(command.addHelpText('after', DRAIN_NOTES)).action(
+    async (
+      path: ServerPath,
+      options: AdminCommandOptions & { readonly wait?: boolean; readonly deadline?: number },
+    ) => {
+      const isWaiting = options.wait === true;
+      if (options.deadline !== undefined && !isWaiting)
+        command.error('error: --deadline needs --wait', { exitCode: 2 });
+      const { drainServer } = await import('./drain.ts');
+      process.exitCode = await drainServer(path, options, isWaiting, options.deadline ?? null);
+    },
+  );
+}
+
+function registerMode(program: Command, mode: 'ready' | 'maintenance', summary: string): void {
+  const command = program.command(mode).summary(summary);
+  command.description(`${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`);
+  command.argument('<pool/server>', 'the server', parseServerPath);
+  addAdminOptions(command).action(async (path: ServerPath, options: AdminCommandOptions) => {
+    const { changeServer } = await import('./change.ts');
+    process.exitCode = await changeServer(path, { mode }, options);
+  });
+}
+
+function registerWeight(program: Command): void {
+  const command = program.command('weight').summary("set a server's weight");
+  command.description("Set a server's weight until it is removed; 0 takes no new sessions.");
+  command.argument('<pool/server>', 'the server', parseServerPath);
+  command.argument('<weight>', `0 to ${WEIGHT_MAX}`, parseWeight);
+  addAdminOptions(command).action(async (path: ServerPath, weight: number, options: AdminCommandOptions) => {
+    const { changeServer } = await import('./change.ts');
+    process.exitCode = await changeServer(path, { weight }, options);
+  });
+}
+
+function registerSessions(program: Command): void {
+  const command = program.command('sessions').summary('show session counts, skew and the hottest sessions');
+  command.description('Show how sessions are spread and which are the busiest (hashed keys only).');
+  command.argument('[pool]', 'only this pool');
+  command.option('--top <n>', 'how many of the hottest sessions', parseTop, TOP_DEFAULT);
+  addAdminOptions(command).action(
+    async (pool: string | undefined, options: AdminCommandOptions & { readonly top: number }) => {
+      const { showSessions } = await import('./sessions.ts');
+      process.exitCode = await showSessions(pool ?? null, options.top, options);
+    },
+  );
+}
+
+function registerReload(program: Command): void {
+  const command = program.command('reload').summary('read the configuration file again');
+  command.description('Let the balancer read its configuration file again; an invalid one changes nothing.');
+  addAdminOptions(command).action(async (options: AdminCommandOptions) => {
+    const { reload } = await import('./reload.ts');
+    process.exitCode = await reload(options);
+  });
+}
+
+function parseDeadline(text: string): number {
+  const deadlineMs = parseDuration(text);
+  if (deadlineMs === null) throw new InvalidArgumentError('expected a duration such as 30s, 10m or 1h30m.');
+  return deadlineMs;
+}
+
+function parseWeight(text: string): number {
+  const weight = text.trim() === '' ? Number.NaN : Number(text);
+  if (!(weight >= 0 && weight <= WEIGHT_MAX)) throw new InvalidArgumentError(`expected 0 to ${WEIGHT_MAX}.`);
+  return weight;
+}
+
+function parseTop(text: string): number {
+  const top = Number(text);
+  if (!Number.isInteger(top) || top < 0 || top > TOP_MAX)
+    throw new InvalidArgumentError(`expected 0 to ${TOP_MAX}.`);
+  return top;
+}

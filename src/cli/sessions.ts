@@ -1,0 +1,89 @@
+// `holdfast sessions`: how sessions are spread over the servers, and the busiest of them.
+
+import type { PoolStatus } from '../admin/status.ts';
+import type { AdminCommandOptions } from './admin-access.ts';
+import { AdminRefusal, unknownPool, withAdmin } from './admin-client.ts';
+import { EXIT_OK } from './exit.ts';
+import { counted, print } from './output.ts';
+import { formatTable } from './table.ts';
+
+/** `pool` null: all pools. Returns the exit status. */
+export function showSessions(
+  pool: string | null,
+  top: number,
+  options: AdminCommandOptions,
+): Promise<number> {
+  return withAdmin(options, async (client) => {
+    const status = await client.status();
+    const pools = status.pools.filter(({ name }) => pool === null || name === pool);
+    if (pool !== null && pools.length === 0) throw new AdminRefusal('not-found', unknownPool(status, pool));
+    const lines = pools.flatMap((found, index) => [
+      ...(index === 0 ? [] : ['']),
+      ...describePool(found, top),
+    ]);
+    print(
+      lines,
+      { sessionTable: status.sessionTable, pools: pools.map((found) => facts(found, top)) },
+      options.json,
+    );
+    return EXIT_OK;
+  });
+}
+
+function describePool(pool: PoolStatus, top: number): readonly string[] {
+  const { skew, sessions } = pool;
+  const share = (count: number): string =>
+    sessions === 0 ? '-' : `${((100 * count) / sessions).toFixed(1)}%`;
+  const hottest = pool.hottest.slice(0, top);
+  return [
+    `pool ${pool.name}: ${counted(sessions, 'session')}, sticky ${pool.sticky}, state ${pool.state}`,
+    `skew ${skew.ratio.toFixed(3)} (by chance ${skew.floor.toFixed(3)}), cv ${skew.cv.toFixed(3)}, ` +
+      `Jain ${skew.jain.toFixed(3)}, Gini ${skew.gini.toFixed(3)}`,
+    ...formatTable(
+      ['SERVER', 'WEIGHT', 'SESSIONS', 'SHARE', 'CREATED', 'ENDED', 'LOST'],
+      pool.servers.map(({ name, weight, sessions: held, created, ended, lost }) => [
+        name,
+        weight,
+        held,
+        share(held),
+        created,
+        ended,
+        lost,
+      ]),
+    ),
+    ...(hottest.length === 0
+      ? []
+      : [
+          'hottest:',
+          ...formatTable(
+            ['KEY', 'SERVER', 'REQUESTS/S', 'SHARE'],
+            hottest.map((hot) => [
+              hot.key,
+              hot.server,
+              hot.requestsPerSecond.toFixed(2),
+              `${(100 * hot.share).toFixed(1)}%`,
+            ]),
+          ),
+        ]),
+  ];
+}
+
+function facts(pool: PoolStatus, top: number): object {
+  const { name, sessions, skew, sessionsEffective, moves } = pool;
+  return {
+    name,
+    sessions,
+    skew,
+    sessionsEffective,
+    moves,
+    servers: pool.servers.map(({ name: server, weight, sessions: held, created, ended, lost }) => ({
+      name: server,
+      weight,
+      sessions: held,
+      created,
+      ended,
+      lost,
+    })),
+    hottest: pool.hottest.slice(0, top),
+  };
+}

@@ -1,0 +1,112 @@
+// `holdfast status`: the whole balancer on one screen, once or every second.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { PoolStatus, ServerStatus, StatusDocument } from '../admin/status.ts';
+import { formatDuration } from '../base/units.ts';
+import type { AdminCommandOptions } from './admin-access.ts';
+import { type AdminClient, AdminFailure, withAdmin } from './admin-client.ts';
+import { EXIT_OK } from './exit.ts';
+import { counted, print } from './output.ts';
+import { formatTable } from './table.ts';
+
+const WATCH_EVERY_MS = 1_000;
+/** Cursor home and everything below erased: no flicker, nothing left of a longer screen. */
+const REDRAW = '\x1b[H\x1b[J';
+
+/** Returns the exit status; with --watch only when the balancer cannot be asked and nobody watches. */
+export function showStatus(options: AdminCommandOptions & { readonly watch?: boolean }): Promise<number> {
+  return withAdmin(options, async (client) => {
+    if (options.watch === true) return watch(client, options.json);
+    const status = await client.status();
+    print(statusLines(status), status, options.json);
+    return EXIT_OK;
+  });
+}
+
+/** In a terminal a balancer that goes away is waited for: it may only be restarting. */
+async function watch(client: AdminClient, json: boolean | undefined): Promise<number> {
+  const isScreen = process.stdout.isTTY && json !== true;
+  for (;;) {
+    if (isScreen) {
+      process.stdout.write(REDRAW + (await screen(client)));
+    } else {
+      const status = await client.status();
+      print([...statusLines(status), ''], status, json);
+    }
+    await pause(WATCH_EVERY_MS);
+  }
+}
+
+async function screen(client: AdminClient): Promise<string> {
+  try {
+    return `${statusLines(await client.status()).join('\n')}\n\nCtrl-C ends.\n`;
+  } catch (error) {
+    if (error instanceof AdminFailure) return `${error.message}\n`;
+    throw error;
+  }
+}
+
+/** The screen as lines. Pure. */
+export function statusLines(status: StatusDocument): readonly string[] {
+  const { entries, capacity } = status.sessionTable;
+  const facts = [
+    `holdfast ${status.version}`,
+    `revision ${status.revision}`,
+    counted(status.threads, 'thread'),
+    `up ${uptime(status.uptimeSeconds)}`,
+    `session table ${entries} of ${capacity}`,
+  ];
+  return [facts.join(', '), ...status.pools.flatMap((pool) => ['', ...poolLines(pool)])];
+}
+
+function poolLines(pool: PoolStatus): readonly string[] {
+  const { skew } = pool;
+  const isSticky = pool.sticky !== 'none';
+  const facts = [
+    `pool ${pool.name}: ${pool.policy}, sticky ${pool.sticky}, state ${pool.state}`,
+    ...(isSticky ? [counted(pool.sessions, 'session')] : []),
+    ...(isSticky && pool.sessions > 0
+      ? [`skew ${skew.ratio.toFixed(2)} (by chance ${skew.floor.toFixed(2)})${skew.beyondChance ? ' !' : ''}`]
+      : []),
+  ];
+  const headings = [
+    'SERVER',
+    'STATE',
+    'MODE',
+    'WEIGHT',
+    'SESSIONS',
+    'IN FLIGHT',
+    'REQUESTS',
+    'FAILURES',
+    'LOST',
+  ];
+  return [facts.join(', '), ...formatTable([...headings, 'URL', 'NOTES'], pool.servers.map(serverRow))];
+}
+
+function serverRow(server: ServerStatus): readonly (string | number)[] {
+  const { name, state, mode, weight, sessions, inFlight, requests, failures, lost, url } = server;
+  const isWell = state === 'up';
+  const notes = [
+    ...(server.backup ? ['backup'] : []),
+    ...(isWell || server.check === null ? [] : [server.check]),
+  ];
+  return [name, state, mode, weight, sessions, inFlight, requests, failures, lost, url, notes.join(', ')];
+}
+
+/** Two units are enough: `3d4h`, `12m5s`. */
+function uptime(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const sizes = [86_400, 3_600, 60, 1];
+  const largest = sizes.findIndex((size) => whole >= size);
+  const finest = sizes[Math.min(sizes.length - 1, (largest < 0 ? sizes.length - 1 : largest) + 1)] ?? 1;
+  const rest = whole - (whole % finest);
+  return (
+    sizes
+      .map((size, index) => {
+        const above = sizes[index - 1];
+        const amount = Math.floor((above === undefined ? rest : rest % above) / size);
+        return amount === 0 ? '' : formatDuration(amount * size * 1000);
+      })
+      .join('') || '0s'
+  );
+}

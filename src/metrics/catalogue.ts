@@ -44,6 +44,11 @@ export const CATALOGUE = {
     labels: SERVER,
     help: 'Attempts on the server that failed: not reached, no or no valid response, or broken off; retried ones too.',
   },
+  holdfast_passive_failures_total: {
+    type: 'counter',
+    labels: [...SERVER, 'kind'],
+    help: 'What speaks against the server in real traffic: connect (not reached), response (none in time, broken or invalid), gateway (it answered 502, 503 or 504).',
+  },
   holdfast_server_first_byte_seconds: {
     type: 'gauge',
     labels: SERVER,
@@ -84,6 +89,11 @@ export const CATALOGUE = {
     type: 'gauge',
     labels: ['pool'],
     help: 'Servers of the pool that are up and ready and have a weight, backups included.',
+  },
+  holdfast_circuit_open: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Servers of the pool that passive health has put aside (verdict ejected).',
   },
   holdfast_server_up: {
     type: 'gauge',
@@ -145,6 +155,16 @@ export const CATALOGUE = {
     type: 'counter',
     labels: ['pool', 'reason'],
     help: 'Sessions given another home.',
+  },
+  holdfast_rebalance_active: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: '1 while sessions are being moved to even out the servers, else 0. Pools with state shared.',
+  },
+  holdfast_rebalance_cycles_total: {
+    type: 'counter',
+    labels: ['pool'],
+    help: 'Times the rebalancer has looked at the pool.',
   },
   holdfast_affinity_decisions_total: {
     type: 'counter',
@@ -241,6 +261,11 @@ export const CATALOGUE = {
     type: 'counter',
     labels: [],
     help: 'Workers that died and were replaced.',
+  },
+  holdfast_access_log_dropped_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Lines of the access log not written because reader or disk did not keep up.',
   },
   holdfast_threads: { type: 'gauge', labels: [], help: 'Data-plane threads.' },
   holdfast_build_info: {

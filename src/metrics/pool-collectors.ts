@@ -23,8 +23,14 @@ export const POOL_COLLECTORS = {
   holdfast_pool_requests_total: single(({ shared }, { id }) =>
     shared.sumPoolCounter(id, PoolCounter.requests),
   ),
+  holdfast_circuit_open: single(
+    ({ shared }, { slots }) =>
+      slots.filter((slot) => shared.control.verdict(slot) === Verdict.ejected).length,
+  ),
   holdfast_pool_servers_eligible: single(({ shared }, pool) => countEligible(shared, pool)),
   holdfast_session_moves_total: byList(MOVE_REASONS, 'reason', PoolCounter.moves),
+  holdfast_rebalance_active: rebalance(({ phase }) => (phase === 'running' ? 1 : 0)),
+  holdfast_rebalance_cycles_total: rebalance(({ cycles }) => cycles),
   holdfast_affinity_decisions_total: byList(AFFINITY_VERDICTS, 'verdict', PoolCounter.affinity),
   holdfast_session_skew_ratio: skew((found) => found.ratio),
   holdfast_session_skew_trough: skew((found) => found.trough),
@@ -67,6 +73,7 @@ export const GLOBAL_COLLECTORS = {
   holdfast_reloads_total: (source) =>
     Object.entries(source.reloads()).map(([result, value]) => ({ labels: { result }, value })),
   holdfast_worker_restarts_total: (source) => [{ labels: {}, value: source.workerRestarts() }],
+  holdfast_access_log_dropped_total: (source) => [{ labels: {}, value: source.accessLogDropped() }],
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],
   holdfast_build_info: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
 } as const satisfies Record<string, GlobalCollector>;
@@ -83,6 +90,17 @@ function skew(pick: (found: Skew) => number): PoolCollector {
     pools
       .filter((pool) => pool.config.sticky.mode !== 'none')
       .map((pool) => ({ labels: { pool: pool.config.name }, value: pick(sessionSkew(pool, shared)) }));
+}
+
+/** Only pools whose sessions may be moved. */
+function rebalance(
+  pick: (report: { readonly phase: string; readonly cycles: number }) => number,
+): PoolCollector {
+  return (source, pools) =>
+    pools.flatMap(({ config }) => {
+      const report = source.rebalance?.report(config.name) ?? null;
+      return report === null ? [] : [{ labels: { pool: config.name }, value: pick(report) }];
+    });
 }
 
 /** Neighbouring counters of each pool, one for each of `names`. */

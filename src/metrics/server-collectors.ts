@@ -10,6 +10,7 @@ import {
   END_REASONS,
   Gauge,
   LOST_REASONS,
+  PASSIVE_KINDS,
 } from '../shared/stripe.ts';
 import type { MetricsSource, Sample, ServerRow } from './source.ts';
 
@@ -29,6 +30,7 @@ export const SERVER_COLLECTORS = {
   holdfast_request_bytes_total: single((shared, { slot }) => shared.sumCounter(slot, Counter.requestBytes)),
   holdfast_response_bytes_total: single((shared, { slot }) => shared.sumCounter(slot, Counter.responseBytes)),
   holdfast_upstream_failures_total: single((shared, { slot }) => shared.sumCounter(slot, Counter.failures)),
+  holdfast_passive_failures_total: byList(PASSIVE_KINDS, 'kind', Counter.passive),
   holdfast_server_first_byte_seconds: single((shared, { slot }) => firstByteSeconds(shared, slot)),
   holdfast_upstream_connections: ({ shared }, rows) =>
     rows.flatMap((row) => [

@@ -12,10 +12,16 @@ export interface MetricsSource {
   threads(): number;
   reloads(): { readonly success: number; readonly failure: number };
   workerRestarts(): number;
+  /** Lines of the access log that could not be written. */
+  accessLogDropped(): number;
   /** HealthMonitor fits. */
   readonly health: {
     checks(slot: number): Readonly<Record<'success' | 'failure' | 'timeout', number>>;
     transitions(slot: number): Readonly<Record<'starting' | 'up' | 'down' | 'ejected', number>>;
+  };
+  /** Rebalancer fits; absent: nothing is moved. */
+  readonly rebalance?: {
+    report(pool: string): { readonly phase: string; readonly cycles: number } | null;
   };
   /** Sweeper fits. */
   readonly sweep: {

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { latin1 } from '../base/latin1.ts';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { mayEndHead } from '../http1/completeness.ts';
-import { INCOMPLETE } from '../http1/message.ts';
+import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
@@ -19,6 +19,8 @@ export type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'body' | '
 
 /** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
 const LINGER_MS = 2000;
+const EMPTY = Buffer.alloc(0);
+const NO_HEAD = new RequestHead();
 /** How long a slow reader may take for what is left of the last response. */
 const FLUSH_MS = 60_000;
 
@@ -174,6 +176,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     }
     if (headEnd < 0) {
       const facts = thread.refusalFacts(headEnd);
+      this.#logRefused(EMPTY, facts.kind);
       this.reply(facts.kind, facts.detail, false, false);
       return false;
     }
@@ -196,8 +199,17 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !this.listener.isStopping;
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
+    this.#logRefused(buffer, 'no-route');
     this.reply('no-route', '', head.method === 'HEAD', isKept);
     return isKept;
+  }
+
+  /** Logs a request that does not become an exchange. `buffer` is EMPTY where its head could not be read. */
+  #logRefused(buffer: Buffer, kind: FailureKind): void {
+    const { accessLog, clock, requestHead } = this.thread;
+    if (!accessLog.draws()) return;
+    const head = buffer === EMPTY ? NO_HEAD : requestHead;
+    accessLog.refused(buffer, head, this.peerAddress, kind, clock.nowMs(), clock.wallMs());
   }
 
   /** Sends our own reply; `isKept`: the connection goes on after it. */
@@ -293,8 +305,10 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     const waiting = this.#waiting;
     this.setDeadline('none', NEVER);
     const { exchange } = this;
-    if (waiting === 'head') this.reply('request-timeout', '', false, false);
-    else if (waiting === 'first-byte' || waiting === 'keep-alive' || waiting === 'linger') this.destroy();
+    if (waiting === 'head') {
+      this.#logRefused(EMPTY, 'request-timeout');
+      this.reply('request-timeout', '', false, false);
+    } else if (waiting === 'first-byte' || waiting === 'keep-alive' || waiting === 'linger') this.destroy();
     else if (exchange === null) return;
     else if (waiting === 'body') exchange.fail('request-timeout', 'the request body did not arrive in time');
     else if (waiting === 'queue') exchange.fail('queue-timeout', '');

@@ -11,15 +11,18 @@ import { latin1 } from '../base/latin1.ts';
 import { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
-import { Body, type RequestHead } from '../http1/message.ts';
+import { Body } from '../http1/message.ts';
 import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
+import { AccessRecord } from './access-log.ts';
+import { countFailure, countRequest } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { NEVER } from './deadlines.ts';
 import { type Reader, STRING_BYTES_MAX } from './read-buffers.ts';
-import { clientAddressOf, isSecureClient, requestLines } from './request-lines.ts';
+import { clientAddressOf, isSecureClient, isWebSocket, requestLines } from './request-lines.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { ProxyThread } from './thread.ts';
+import { withTraceparent } from './traceparent.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
 
 /** A request body up to this size, when it is all there, can be sent again to another server. */
@@ -58,6 +61,7 @@ export class Exchange implements UpstreamUser {
   /** 0 while the exchange was never queued. */
   #queuedUntilMs = 0;
   isQueued = false;
+  record: AccessRecord | null = null; // null: not logged
 
   constructor(thread: ProxyThread) {
     this.thread = thread;
@@ -87,6 +91,8 @@ export class Exchange implements UpstreamUser {
     thread.own.countPool(plan.id, PoolCounter.requests);
     thread.retryBudget(plan).request(nowMs);
     this.#headText = requestLines(buffer, head, client, this.wantsUpgrade, client.listenAuthority);
+    if (thread.startsTraces) this.#headText = withTraceparent(this.#headText, head);
+    if (thread.accessLog.draws()) this.record = new AccessRecord(buffer, head, address, this.#headText, nowMs);
     const bodyEnd = this.#takeBody(buffer, headEnd, client);
     if (this.client !== null) this.#attempt(nowMs);
     return bodyEnd;
@@ -104,8 +110,10 @@ export class Exchange implements UpstreamUser {
   #isBodyRefused(client: ClientConnection): boolean {
     const { refusal, expectedBytes } = this.requestBody;
     const bytesMax = client.listener.config.limits.bodyBytes;
-    if (refusal !== 0) this.failWithRefusal(refusal);
-    else if (bytesMax > 0 && expectedBytes > bytesMax) this.fail('body-too-large', '');
+    if (refusal !== 0) {
+      const { kind, detail } = this.thread.refusalFacts(refusal);
+      this.fail(kind, detail);
+    } else if (bytesMax > 0 && expectedBytes > bytesMax) this.fail('body-too-large', '');
     else return false;
     return true;
   }
@@ -146,6 +154,7 @@ export class Exchange implements UpstreamUser {
     thread.chooser.commit(plan, affinity, slot, nowMs, thread.clock.wallMs());
     this.slot = slot;
     this.#tried.push(slot);
+    this.record?.attempt(slot, nowMs);
     thread.own.addGauge(slot, Gauge.inFlight, 1);
     const pool = thread.upstreamPool(slot);
     const idle = pool.takeIdle(this);
@@ -176,6 +185,7 @@ export class Exchange implements UpstreamUser {
       return;
     }
     this.isQueued = true;
+    this.record?.queued(nowMs);
     if (!this.requestBody.isDone) this.client?.pause();
     if (this.#queuedUntilMs === 0) {
       this.#queuedUntilMs = nowMs + plan.config.queue.timeoutMs;
@@ -190,6 +200,7 @@ export class Exchange implements UpstreamUser {
     const { socket } = upstream;
     this.#isSent = true;
     this.sentMs = nowMs;
+    this.record?.sent(nowMs);
     let isFlowing = true;
     if (this.#held === null) isFlowing = socket.write(this.#headText, 'latin1');
     else if (this.#held.length <= STRING_BYTES_MAX) {
@@ -270,7 +281,8 @@ export class Exchange implements UpstreamUser {
       return;
     }
     this.#leaveSlot();
-    thread.own.count(slot, Counter.failures);
+    this.record?.failed(kind);
+    countFailure(thread.own, slot, kind);
     const request = {
       failureKind: kind,
       attemptsLeft: this.#attemptsLeft,
@@ -279,13 +291,13 @@ export class Exchange implements UpstreamUser {
       bodyReplayable: this.#isReplayable,
       responseStarted: false,
     };
-    if (!mayRetry(request) || !thread.takeRetry(plan, nowMs)) {
-      this.fail(kind, '', slot);
-      return;
-    }
+    if (mayRetry(request) && thread.takeRetry(plan, nowMs)) this.#again(plan, kind as RetryReason, nowMs);
+    else this.fail(kind, '', slot);
+  }
+
+  #again(plan: PoolPlan, reason: RetryReason, nowMs: number): void {
     this.#attemptsLeft -= 1;
-    const reason = RETRY_REASONS.indexOf(kind as RetryReason);
-    if (reason >= 0) thread.own.countPool(plan.id, PoolCounter.retries + reason);
+    this.thread.own.countPool(plan.id, PoolCounter.retries + RETRY_REASONS.indexOf(reason));
     this.#attempt(nowMs);
   }
 
@@ -300,17 +312,11 @@ export class Exchange implements UpstreamUser {
     upstream?.destroy();
     this.#isSent = false;
     this.#leaveSlot();
+    this.record?.failed(`status ${status}`);
     thread.own.count(slot, Counter.failures);
-    thread.own.countPool(plan.id, PoolCounter.retries + RETRY_REASONS.indexOf('status'));
-    this.#attemptsLeft -= 1;
     this.relay.reset();
-    this.#attempt(nowMs);
+    this.#again(plan, 'status', nowMs);
     return true;
-  }
-
-  failWithRefusal(refusal: number): void {
-    const facts = this.thread.refusalFacts(refusal);
-    this.fail(facts.kind, facts.detail);
   }
 
   /** Ends the exchange with our own reply, or by breaking the connection when the response has begun. */
@@ -319,23 +325,20 @@ export class Exchange implements UpstreamUser {
     if (client === null) return;
     const facts = FAILURES[kind];
     const isBroken = relay.isHeadSent || facts.status === 0;
+    this.record?.end(kind);
     const mayKeep = !isBroken && facts.side !== 'client' && this.clientVersionMinor === 1 && !client.listener.isStopping;
     const isKept = mayKeep && this.keepAlive && this.requestBody.isDone && client.mayServeMore();
-    if (failedSlot !== NO_SLOT) {
-      const codeClass = isBroken ? 0 : Math.floor(facts.status / 100);
-      this.#countRequest(failedSlot, codeClass);
-    }
-    const isHead = this.isHead;
+    if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
     this.#close();
     if (isBroken) client.breakOff();
-    else client.reply(kind, detail, isHead, isKept);
+    else client.reply(kind, detail, this.isHead, isKept);
   }
 
   /** The response went out whole. `hintMs`: the server's keep-alive timeout; `isReusable`: it may carry another. */
   complete(isReusable: boolean, hintMs: number): void {
     const { client, upstream, relay, thread } = this;
     if (client === null) return;
-    this.#countRequest(this.slot, Math.floor(relay.status / 100));
+    this.#count(this.slot, Math.floor(relay.status / 100));
     this.upstream = null;
     const requestDone = this.requestBody.isDone;
     if (upstream !== null) {
@@ -350,17 +353,16 @@ export class Exchange implements UpstreamUser {
 
   /** The client is gone: everything stops at once. */
   abort(): void {
-    if (this.slot !== NO_SLOT) this.#countRequest(this.slot, this.relay.isHeadSent ? Math.floor(this.relay.status / 100) : 0);
+    this.record?.end('client-aborted');
+    if (this.slot !== NO_SLOT) this.#count(this.slot, this.relay.isHeadSent ? Math.floor(this.relay.status / 100) : 0);
     this.thread.own.countRejected(this.thread.kindIndex('client-aborted'));
     this.#close();
   }
 
-  #countRequest(slot: number, codeClass: number): void {
+  #count(slot: number, codeClass: number): void {
     const { own, clock } = this.thread;
-    own.count(slot, Counter.code + codeClass);
-    own.count(slot, Counter.requestBytes, this.#headText.length + this.requestBody.bytes);
-    own.count(slot, Counter.responseBytes, this.relay.bytes);
-    own.observe(slot, Counter.durationSum, (clock.nowMs() - this.#startedMs) / 1000);
+    const seconds = (clock.nowMs() - this.#startedMs) / 1000;
+    countRequest(own, slot, codeClass, this.#headText.length + this.requestBody.bytes, this.relay.bytes, seconds);
   }
 
   #leaveSlot(): void {
@@ -373,6 +375,8 @@ export class Exchange implements UpstreamUser {
   #close(): void {
     const { client, plan, thread, upstream } = this;
     if (client === null || plan === null) return;
+    if (this.record !== null) thread.accessLog.finish(this.record, this, plan);
+    this.record = null;
     this.client = null;
     this.upstream = null;
     upstream?.destroy();
@@ -393,9 +397,4 @@ export class Exchange implements UpstreamUser {
     this.relay.reset();
     thread.returnExchange(this);
   }
-}
-
-/** RFC 6455 section 4.1: the one upgrade that passes. Anything else is forwarded as a request without upgrade. */
-function isWebSocket(buffer: Buffer, head: RequestHead): boolean {
-  return latin1(buffer, head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
 }

@@ -157,6 +157,11 @@ export function clientAddressOf(
   return client;
 }
 
+/** RFC 6455 section 4.1: the one upgrade that passes. Anything else is forwarded as a request without upgrade. */
+export function isWebSocket(buffer: Buffer, head: RequestHead): boolean {
+  return latin1(buffer, head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
+}
+
 /** What a trusted peer says of the client's scheme. */
 export function isSecureClient(buffer: Buffer, head: RequestHead, forwarding: Forwarding): boolean {
   if (!forwarding.isTrusted) return false;

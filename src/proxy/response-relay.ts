@@ -11,6 +11,7 @@ import type { ChunkSink } from '../http1/chunked.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
 import { Body, Field, INCOMPLETE, type ResponseHead } from '../http1/message.ts';
 import { parseResponseHead } from '../http1/response.ts';
+import { countGatewayError } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
@@ -104,8 +105,10 @@ export class ResponseRelay implements ChunkSink {
   #start(buffer: Buffer, headEnd: number, head: ResponseHead, client: ClientConnection): void {
     const exchange = this.#exchange;
     const { thread, plan, affinity, slot } = exchange;
-    if (plan === null || exchange.retryStatus(head.status)) return;
     const nowMs = thread.clock.nowMs();
+    exchange.record?.answered(nowMs);
+    if (head.status >= 502 && head.status <= 504) countGatewayError(thread.own, slot);
+    if (plan === null || exchange.retryStatus(head.status)) return;
     const wallMs = thread.clock.wallMs();
     thread.own.smoothFirstByte(slot, nowMs - exchange.sentMs);
     this.#body.begin(head.body, head.contentLength, null);

@@ -13,6 +13,7 @@ import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts'
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter, type Stripe } from '../shared/stripe.ts';
+import { AccessLog } from './access-log.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { ListenerState } from './listener.ts';
@@ -40,6 +41,8 @@ export interface ProxyThreadOptions {
   readonly log: (level: LogLevel, message: string) => void;
   /** Called when a stopping thread has closed its last connection. */
   readonly onDrained: () => void;
+  /** Takes whole lines of the access log. */
+  readonly onAccessLines: (lines: string) => void;
 }
 
 export class ProxyThread {
@@ -56,6 +59,8 @@ export class ProxyThread {
   responseLimits: HeadLimits = { headBytesMax: RESPONSE_HEAD_BYTES_MAX, headerCountMax: RESPONSE_HEADER_COUNT_MAX, watched: [] };
   isTrustedAddress: (address: string) => boolean = () => false;
   isStopping = false;
+  startsTraces = false;
+  readonly accessLog: AccessLog;
   readonly #random: Random;
   readonly #onDrained: () => void;
   readonly #upstreams: (UpstreamPool | undefined)[] = [];
@@ -72,7 +77,8 @@ export class ProxyThread {
     this.#random = options.random;
     this.#onDrained = options.onDrained;
     this.chooser = new Chooser(options.shared, options.random);
-    this.deadlines = new Deadlines(this.clock, (nowMs) => this.#serveQueues(nowMs));
+    this.accessLog = new AccessLog(options.random, options.onAccessLines);
+    this.deadlines = new Deadlines(this.clock, (nowMs) => this.#onTick(nowMs));
     this.router = new Router(revision, []);
     this.apply(revision);
     this.deadlines.start();
@@ -104,6 +110,8 @@ export class ProxyThread {
     this.responseLimits = { ...this.responseLimits, watched: this.#watched };
     this.isTrustedAddress = compileTrusted(revision.config.trusted);
     this.router = new Router(revision, plans);
+    this.startsTraces = revision.config.startsTraces;
+    this.accessLog.configure(revision.config.accessLog);
     for (const listener of this.#listeners) {
       const config = revision.config.listen.find((candidate) => candidate.address === listener.config.address);
       if (config === undefined) {
@@ -186,6 +194,11 @@ export class ProxyThread {
     if (queue.length > 0) queue.serve(this.clock.nowMs());
   }
 
+  #onTick(nowMs: number): void {
+    this.#serveQueues(nowMs);
+    this.accessLog.flush();
+  }
+
   /** Other threads free connections too; and a server may have come back. */
   #serveQueues(nowMs: number): void {
     for (const { queue } of this.#runtimes.values()) if (queue.length > 0) queue.serve(nowMs);
@@ -228,6 +241,7 @@ export class ProxyThread {
     if (!this.isStopping || this.#listeners.some((listener) => listener.connections.size > 0)) return;
     this.deadlines.stop();
     for (const upstream of this.#upstreams) upstream?.retire();
+    this.accessLog.flush();
     this.#onDrained();
   }
 }

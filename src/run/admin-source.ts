@@ -25,14 +25,15 @@ export async function startAdminServer(
 function adminSource(balancer: Balancer): AdminSource {
   const { options, shared, health, sweeper } = balancer;
   const status = (): StatusDocument =>
-      buildStatus(balancer.revision, shared, {
-        version: options.version,
-        threads: balancer.threads,
-        uptimeSeconds: (systemClock.nowMs() - balancer.startedMs) / 1000,
-        health,
-        sweep: sweeper,
-        operatorWeight: (slot) => balancer.slots.operatorWeight(slot),
-      });
+    buildStatus(balancer.revision, shared, {
+      version: options.version,
+      threads: balancer.threads,
+      uptimeSeconds: (systemClock.nowMs() - balancer.startedMs) / 1000,
+      health,
+      sweep: sweeper,
+      rebalance: balancer.sessionControl.rebalancer,
+      operatorWeight: (slot) => balancer.slots.operatorWeight(slot),
+    });
   return {
     status,
     metrics: (accept) => balancer.metrics.render(accept),

@@ -1,8 +1,8 @@
 // The composition root: one running balancer, from a checked configuration to threads, health, sweeps and metrics.
 
 import { availableParallelism } from 'node:os';
-import { systemClock } from '../base/clock.ts';
 import type { ReloadResult } from '../admin/source.ts';
+import { systemClock } from '../base/clock.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
@@ -13,9 +13,12 @@ import { Sweeper } from '../sessions/sweep.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
+import { AccessLogWriter } from './access-log-writer.ts';
 import { describeChanges } from './changes.ts';
 import { assertPortFree, Fleet, ListenError, supportsReusePort } from './fleet.ts';
 import type { Logger } from './logger.ts';
+import { passiveTotals } from './passive-totals.ts';
+import { SessionControl } from './session-control.ts';
 import { makeSecret, type OperatorChange, SlotRegistry } from './slots.ts';
 
 /** How long requests in flight may take when the balancer stops. */
@@ -44,7 +47,9 @@ export class Balancer {
   readonly fleet: Fleet;
   readonly health: HealthMonitor;
   readonly sweeper: Sweeper;
+  readonly sessionControl: SessionControl;
   readonly metrics: Metrics;
+  readonly accessLog: AccessLogWriter;
   readonly threads: number;
   readonly startedMs: number;
   readonly reloads = { success: 0, failure: 0 };
@@ -63,8 +68,10 @@ export class Balancer {
     this.shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
     this.slots = new SlotRegistry(this.shared);
     this.#secret = secretFor(config, log);
-    const stored = config.sessions.file === null ? null : readSessions(config.sessions.file, config.sessions.max);
-    if (stored?.kind === 'damaged') log.error({ file: config.sessions.file }, `saved sessions ignored: ${stored.message}`);
+    const stored =
+      config.sessions.file === null ? null : readSessions(config.sessions.file, config.sessions.max);
+    if (stored?.kind === 'damaged')
+      log.error({ file: config.sessions.file }, `saved sessions ignored: ${stored.message}`);
     if (stored?.kind === 'read') {
       this.slots.restoreChanges(
         new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
@@ -75,14 +82,30 @@ export class Balancer {
       const report = restoreSessions(stored.contents, this.shared.table, this.revision, systemClock);
       log.info({ ...report, file: config.sessions.file }, 'sessions restored');
     }
-    this.fleet = new Fleet({ shared: this.shared, threads, reusePort, log });
+    this.accessLog = new AccessLogWriter(log);
+    if (config.accessLog !== null) this.accessLog.open(config.accessLog);
+    const onAccessLines = (lines: string): void => this.accessLog.add(lines);
+    this.fleet = new Fleet({ shared: this.shared, threads, reusePort, log, onAccessLines });
     this.health = new HealthMonitor({
       shared: this.shared,
       clock: systemClock,
       log,
       onTransition: (transition) => this.publish({ type: 'verdict', ...transition }),
+      passiveTotals: (slot) => passiveTotals(this.shared, slot),
     });
-    this.sweeper = new Sweeper({ shared: this.shared, clock: systemClock });
+    this.sessionControl = new SessionControl({
+      shared: this.shared,
+      operatorWeight: (slot) => this.slots.operatorWeight(slot),
+      onPhase: (change) => {
+        log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`);
+        this.publish({ type: 'rebalance', ...change });
+      },
+    });
+    this.sweeper = new Sweeper({
+      shared: this.shared,
+      clock: systemClock,
+      onPass: () => this.sessionControl.rebalancer.afterSweep(),
+    });
     this.metrics = createMetrics({
       version: options.version,
       shared: this.shared,
@@ -90,8 +113,10 @@ export class Balancer {
       threads: () => threads,
       reloads: () => this.reloads,
       workerRestarts: () => this.fleet.restarts,
+      accessLogDropped: () => this.accessLog.dropped,
       health: this.health,
       sweep: this.sweeper,
+      rebalance: this.sessionControl.rebalancer,
     });
   }
 
@@ -100,11 +125,14 @@ export class Balancer {
     const reusePort = await supportsReusePort();
     const wanted = options.threads ?? options.config.threads ?? availableParallelism();
     const threads = reusePort ? Math.min(WORKERS_MAX, Math.max(1, wanted)) : 1;
-    if (!reusePort && wanted > 1) options.log.warn('this platform cannot share a port between threads: running one');
+    if (!reusePort && wanted > 1)
+      options.log.warn('this platform cannot share a port between threads: running one');
     if (reusePort) {
-      for (const { address, host, port } of options.config.listen) if (port !== 0) await assertPortFree(address, host, port);
+      for (const { address, host, port } of options.config.listen)
+        if (port !== 0) await assertPortFree(address, host, port);
     }
     const balancer = new Balancer(options, threads, reusePort);
+    balancer.sessionControl.apply(balancer.revision);
     balancer.health.apply(balancer.revision);
     try {
       balancer.ports = await balancer.fleet.start(balancer.revision);
@@ -161,6 +189,8 @@ export class Balancer {
 
   async #swap(config: HoldfastConfig): Promise<void> {
     this.revision = this.slots.revise(config, this.#secret);
+    this.sessionControl.apply(this.revision);
+    this.accessLog.open(config.accessLog);
     this.ports = await this.fleet.apply(this.revision);
     this.health.apply(this.revision);
     this.sweeper.apply(this.revision);
@@ -206,7 +236,9 @@ export class Balancer {
 
   async #end(): Promise<void> {
     this.sweeper.stop();
+    this.sessionControl.stop();
     await Promise.all([this.health.stop(), this.fleet.end()]);
+    await this.accessLog.close();
   }
 }
 

@@ -37,18 +37,27 @@ function poolChanges(old: PoolConfig, next: PoolConfig): readonly string[] {
     ...namedChanges(`${pool}: server`, names(old.servers), names(next.servers)),
     ...old.servers.flatMap((server) => {
       const now = next.servers.find(({ name }) => name === server.name);
-      return now === undefined ? [] : fieldChanges(`${pool}: server ${server.name}`, server, now, ['host', 'port']);
+      return now === undefined
+        ? []
+        : fieldChanges(`${pool}: server ${server.name}`, server, now, ['host', 'port']);
     }),
   ];
 }
 
-function fieldChanges<T extends object>(what: string, old: T, next: T, ignored: readonly (keyof T)[]): readonly string[] {
+function fieldChanges<T extends object>(
+  what: string,
+  old: T,
+  next: T,
+  ignored: readonly (keyof T)[],
+): readonly string[] {
   return (Object.keys(next) as (keyof T)[])
     .filter((key) => !ignored.includes(key) && !isSame(old[key], next[key]))
     .map((key) => {
       const value = next[key];
       const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
-      return isPlain ? `${what}: ${String(key)} ${String(old[key])} -> ${value}` : `${what}: ${String(key)} changed`;
+      return isPlain
+        ? `${what}: ${String(key)} ${String(old[key])} -> ${value}`
+        : `${what}: ${String(key)} changed`;
     });
 }
 

@@ -1,13 +1,13 @@
 // The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
 
+import { packageVersion } from '../base/version.ts';
+import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
-import type { HoldfastConfig } from '../config/model.ts';
 import { type AdminHandle, startAdminServer } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
 import { ListenError } from './fleet.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { packageVersion } from '../base/version.ts';
 
 export interface ForegroundOptions {
   readonly configFile: string;

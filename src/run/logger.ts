@@ -10,5 +10,8 @@ const STDERR = 2;
 export async function createLogger(level: string): Promise<Logger> {
   if (!process.stderr.isTTY) return pino({ level, base: null }, pino.destination({ fd: STDERR, sync: true }));
   const { default: pretty } = await import('pino-pretty');
-  return pino({ level, base: null }, pretty({ sync: true, destination: STDERR, translateTime: 'HH:MM:ss.l' }));
+  return pino(
+    { level, base: null },
+    pretty({ sync: true, destination: STDERR, translateTime: 'HH:MM:ss.l' }),
+  );
 }

@@ -24,7 +24,14 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'listening'; readonly ports: readonly number[] }
-  | { readonly type: 'listen-failed'; readonly address: string; readonly code: string; readonly message: string }
+  | {
+      readonly type: 'listen-failed';
+      readonly address: string;
+      readonly code: string;
+      readonly message: string;
+    }
   | { readonly type: 'applied'; readonly revision: number; readonly ports: readonly number[] }
+  /** Whole lines of the access log. */
+  | { readonly type: 'access'; readonly lines: string }
   | { readonly type: 'drained' }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

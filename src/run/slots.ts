@@ -47,7 +47,8 @@ export class SlotRegistry {
   #listenerIdOf(address: string): number {
     const known = this.#listenerIds.get(address);
     if (known !== undefined) return known;
-    if (this.#listenerIds.size >= LISTENERS_MAX) throw new Error(`more than ${LISTENERS_MAX} addresses since the start`);
+    if (this.#listenerIds.size >= LISTENERS_MAX)
+      throw new Error(`more than ${LISTENERS_MAX} addresses since the start`);
     const id = this.#listenerIds.size;
     this.#listenerIds.set(address, id);
     return id;
@@ -94,7 +95,9 @@ export class SlotRegistry {
   }
 
   #find(pool: string, server: string, url: string): number | null {
-    const slot = this.#owners.findIndex((owner) => owner?.pool === pool && owner.server === server && owner.url === url);
+    const slot = this.#owners.findIndex(
+      (owner) => owner?.pool === pool && owner.server === server && owner.url === url,
+    );
     return slot < 0 ? null : slot;
   }
 
@@ -114,7 +117,8 @@ export class SlotRegistry {
     for (const [slot, owner] of this.#owners.entries()) {
       if (owner === null) continue;
       const pool = config.pools.find((candidate) => candidate.name === owner.pool);
-      if (pool?.servers.some((server) => server.name === owner.server && server.url === owner.url) === true) continue;
+      if (pool?.servers.some((server) => server.name === owner.server && server.url === owner.url) === true)
+        continue;
       this.#owners[slot] = null;
       this.#changes.delete(`${owner.pool}/${owner.server}`);
       // From now on no entry's home matches: its sessions are "removed" at their next request.

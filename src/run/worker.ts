@@ -23,6 +23,7 @@ const thread = new ProxyThread(
     clock: systemClock,
     random: new SeededRandom(unpredictableSeed()),
     log: (level: LogLevel, message: string) => say({ type: 'log', level, message }),
+    onAccessLines: (lines) => say({ type: 'access', lines }),
     onDrained: () => {
       say({ type: 'drained' });
       port.close();

@@ -28,6 +28,9 @@ export type EndReason = (typeof END_REASONS)[number];
 /** The `reason` label of holdfast_sessions_lost_total. */
 export const LOST_REASONS = ['failure', 'drain', 'removed', 'operator'] as const;
 export type LostReason = (typeof LOST_REASONS)[number];
+/** What real traffic met that speaks against a server: the `kind` label of holdfast_passive_failures_total. */
+export const PASSIVE_KINDS = ['connect', 'response', 'gateway'] as const;
+export type PassiveKind = (typeof PASSIVE_KINDS)[number];
 /** The `code` label of holdfast_requests_total; `none` = ended without a response. */
 export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
@@ -49,8 +52,10 @@ export const Counter = {
   /** Sum in seconds, followed by the buckets (not cumulative). */
   durationSum: CODE_CLASSES.length + 5 + END_REASONS.length + LOST_REASONS.length,
   connectSum: CODE_CLASSES.length + 6 + END_REASONS.length + LOST_REASONS.length + BUCKETS,
+  /** One for each of PASSIVE_KINDS. */
+  passive: CODE_CLASSES.length + 7 + END_REASONS.length + LOST_REASONS.length + 2 * BUCKETS,
 } as const;
-const COUNTERS = CODE_CLASSES.length + 7 + END_REASONS.length + LOST_REASONS.length + 2 * BUCKETS;
+const COUNTERS = Counter.passive + PASSIVE_KINDS.length;
 
 /** Offsets inside one pool's block. */
 export const PoolCounter = {

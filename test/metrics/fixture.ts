@@ -40,6 +40,9 @@ export class Balancer implements MetricsSource {
   reloads(): { success: number; failure: number } {
     return { success: 3, failure: 1 };
   }
+  accessLogDropped(): number {
+    return 5;
+  }
   workerRestarts(): number {
     return 4;
   }

@@ -22,6 +22,8 @@ export interface RunningHoldfast {
   readonly directory: string;
   /** Everything written to standard error so far. */
   log(): string;
+  /** Everything written to standard output so far. */
+  output(): string;
   status(): Promise<StatusDocument>;
   metrics(): Promise<string>;
   /** Value of one sample, 0 when it is not there. `labels` must be a subset of the sample's. */
@@ -103,6 +105,7 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
     configFile,
     directory,
     log: () => log,
+    output: () => output,
     status: async () => (await (await fetch(`${adminUrl}/api/status`)).json()) as StatusDocument,
     metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
     metric: async (name, labels = {}) => sampleOf(await (await fetch(`${adminUrl}/metrics`)).text(), name, labels),

@@ -161,7 +161,11 @@ function whyUnreachable(error: unknown): string {
 }
 
 function strangeAnswer(tried: string, status: number, text: string): string {
-  const shown = text.replace(/\s+/g, ' ').trim().slice(0, SHOWN_CHARACTERS_MAX);
+  const shown = text
+    .replace(/\s+/g, ' ')
+    .replace(/[^ -~]/g, '?')
+    .trim()
+    .slice(0, SHOWN_CHARACTERS_MAX);
   return `${tried}: status ${status}, which is no answer of Holdfast's admin API (${shown}); check --admin`;
 }
 

@@ -64,6 +64,14 @@ export interface HotSessionStatus {
   readonly share: number;
 }
 
+export interface RebalanceStatus {
+  readonly phase: string;
+  /** Why it is in this phase, in words. */
+  readonly why: string;
+  readonly moved: number;
+  readonly lastMoved: number;
+}
+
 export interface PoolStatus {
   readonly name: string;
   readonly policy: PolicyName;
@@ -76,6 +84,8 @@ export interface PoolStatus {
   readonly sessionsEffective: number;
   readonly hottest: readonly HotSessionStatus[];
   readonly moves: Readonly<Record<string, number>>;
+  /** What the rebalancer is at; null: the pool's sessions are not moved (state local, or no sessions). */
+  readonly rebalance: RebalanceStatus | null;
   readonly servers: readonly ServerStatus[];
 }
 
@@ -109,6 +119,8 @@ export interface StatusFacts {
       readonly share: number;
     }[];
   };
+  /** Rebalancer fits; absent: nothing is moved. */
+  readonly rebalance?: { report(pool: string): RebalanceStatus | null };
   /** Weight that the operator has set on the slot; null: the configured one stands. */
   readonly operatorWeight?: (slot: number) => number | null;
 }
@@ -165,8 +177,16 @@ function buildPool(pool: PoolRevision, shared: SharedState, facts: StatusFacts):
         shared.sumPoolCounter(pool.id, PoolCounter.moves + index),
       ]),
     ),
+    rebalance: buildRebalance(config.name, facts),
     servers,
   };
+}
+
+function buildRebalance(pool: string, facts: StatusFacts): RebalanceStatus | null {
+  const report = facts.rebalance?.report(pool) ?? null;
+  if (report === null) return null;
+  const { phase, why, moved, lastMoved } = report;
+  return { phase, why, moved, lastMoved };
 }
 
 function buildSkew(pool: PoolRevision, shared: SharedState): SkewStatus {

@@ -11,7 +11,7 @@ import type { ChunkSink } from '../http1/chunked.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
 import { Body, Field, INCOMPLETE, type ResponseHead } from '../http1/message.ts';
 import { parseResponseHead } from '../http1/response.ts';
-import { countGatewayError } from './accounts.ts';
+import { countFailure, countGatewayError } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
@@ -239,8 +239,13 @@ export class ResponseRelay implements ChunkSink {
 
   /** The response cannot be completed: the client must see that it is truncated. */
   onBroken(): void {
-    if (this.isTunnel) this.#endTunnel();
-    else this.#exchange.fail('response-truncated', '');
+    if (this.isTunnel) {
+      this.#endTunnel();
+      return;
+    }
+    const { thread, slot } = this.#exchange;
+    countFailure(thread.own, slot, 'response-truncated');
+    this.#exchange.fail('response-truncated', '');
   }
 
   /** Neither side has moved a byte for too long. */

@@ -5,7 +5,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import { type EventFeed, streamEvents } from './events.ts';
 import { bearsToken, isForeignOrigin, isLoopbackHostHeader } from './guards.ts';
-import { PAGE_HTML, PAGE_SCRIPT, PAGE_STYLE } from './page/page.ts';
+import { pageRoutes } from './page/page-routes.ts';
 import { parseServerChange } from './server-change.ts';
 import type { AdminSource, ErrorCode } from './source.ts';
 
@@ -63,9 +63,7 @@ export function createRoutes(options: RouteOptions): Hono {
   app.patch('/api/pools/:pool/servers/:server', ...mayChange, limitBody, (c) => changeServer(c, source));
   app.post('/api/reload', ...mayChange, limitBody, (c) => reload(c, source));
 
-  app.get('/', (c) => c.html(PAGE_HTML));
-  app.get('/page.js', (c) => c.body(PAGE_SCRIPT, 200, { 'content-type': 'text/javascript; charset=utf-8' }));
-  app.get('/page.css', (c) => c.body(PAGE_STYLE, 200, { 'content-type': 'text/css; charset=utf-8' }));
+  app.route('/', pageRoutes());
 
   app.notFound((c) => refuse(c, 'not-found', `there is no ${c.req.method} ${c.req.path.slice(0, 200)}`));
   app.onError((error, c) => {

@@ -1,0 +1,124 @@
+// The dashboard: follows the event stream and shows what it says.
+
+import { ChangeDialog } from './page/change-dialog.js';
+import { byId, element, setAttribute, setText } from './page/dom.js';
+import { EventLog } from './page/event-log.js';
+import { isEligible, judgeSkew } from './page/fair-share.js';
+import { age, counted, timeOfDay } from './page/format.js';
+import { describeChange, describeGrowth } from './page/happenings.js';
+import { History } from './page/history.js';
+import { PoolSection } from './page/pool-section.js';
+import { followEvents } from './page/stream.js';
+
+/**
+ * @typedef {import('../../status.ts').StatusDocument} StatusDocument
+ * @typedef {import('../../status.ts').PoolStatus} PoolStatus
+ */
+
+/** With more pools than this, only the first is open at the start. */
+const POOLS_OPEN_MAX = 3;
+
+const history = new History();
+const dialog = new ChangeDialog();
+const log = new EventLog(byId('log', HTMLElement), byId('log-empty', HTMLElement));
+const main = byId('pools', HTMLElement);
+const overview = byId('overview', HTMLElement);
+/** @type {Map<string, PoolSection>} */
+const sections = new Map();
+/** @type {StatusDocument | null} */
+let latest = null;
+
+/** @param {StatusDocument} status */
+function show(status) {
+  if (latest !== null) for (const happening of describeGrowth(latest, status)) log.add(happening);
+  latest = status;
+  history.add(status, Date.now() / 1000);
+  const threads = counted(status.threads, 'thread');
+  setText(
+    byId('facts', HTMLElement),
+    `${status.version}, revision ${status.revision}, ${threads}, up ${age(status.uptimeSeconds)}`,
+  );
+  for (const [name, section] of sections) {
+    if (status.pools.some((pool) => pool.name === name)) continue;
+    section.root.remove();
+    sections.delete(name);
+  }
+  for (const [index, pool] of status.pools.entries())
+    sectionOf(pool, index, status.pools.length).update(pool);
+  showOverview(status.pools);
+}
+
+/**
+ * @param {PoolStatus} pool
+ * @param {number} index
+ * @param {number} pools
+ */
+function sectionOf(pool, index, pools) {
+  let section = sections.get(pool.name);
+  if (section === undefined) {
+    section = new PoolSection(
+      pool.name,
+      history,
+      index === 0 || pools <= POOLS_OPEN_MAX,
+      (serverName, action) => {
+        const now = latest?.pools.find(({ name }) => name === pool.name);
+        const server = now?.servers.find(({ name }) => name === serverName);
+        if (now === undefined || server === undefined) return;
+        if (action !== 'weight' && action === server.mode) return;
+        dialog.open(now, server, action);
+      },
+    );
+    sections.set(pool.name, section);
+    main.append(section.root);
+  }
+  return section;
+}
+
+/**
+ * One chip for each pool, when there are several.
+ * @param {readonly PoolStatus[]} pools
+ */
+function showOverview(pools) {
+  overview.hidden = pools.length < 2;
+  if (overview.hidden) return;
+  while (overview.children.length > pools.length) overview.lastElementChild?.remove();
+  pools.forEach((pool, index) => {
+    let chip = overview.children[index];
+    if (chip === undefined) {
+      const label = element('b', {});
+      chip = element('a', {}, label, element('span', {}));
+      chip.addEventListener('click', () => sections.get(label.textContent ?? '')?.open(true));
+      overview.append(chip);
+    }
+    const [name, figure] = chip.children;
+    if (name === undefined || figure === undefined) return;
+    setAttribute(chip, 'href', `#pool-${encodeURIComponent(pool.name)}`);
+    setAttribute(chip, 'data-tone', toneOf(pool));
+    setText(name, pool.name);
+    setText(figure, counted(pool.sessions, 'session'));
+  });
+}
+
+/** @param {PoolStatus} pool */
+function toneOf(pool) {
+  const eligible = pool.servers.filter(isEligible).length;
+  if (eligible === 0) return 'bad';
+  return eligible < pool.servers.length || judgeSkew(pool).state === 'beyond' ? 'warn' : 'good';
+}
+
+let lastHeard = '';
+
+/** @param {import('./page/stream.js').LinkState} state */
+function showLink(state) {
+  if (state === 'live') lastHeard = timeOfDay(new Date());
+  const since = lastHeard === '' ? '' : `; figures of ${lastHeard}`;
+  setText(byId('link-text', HTMLElement), state === 'lost' ? `connection lost, trying again${since}` : state);
+  setAttribute(byId('link', HTMLElement), 'data-state', state);
+  setAttribute(document.body, 'data-link', state);
+}
+
+followEvents('/api/events', {
+  onStatus: show,
+  onChange: (event) => log.add(describeChange(event)),
+  onLink: showLink,
+});

@@ -1,0 +1,140 @@
+// What happened, in sentences: from `change` events, and from counters that grew between two status documents. Pure.
+
+import { counted } from './format.js';
+
+/**
+ * @typedef {import('../../../status.ts').StatusDocument} StatusDocument
+ * @typedef {import('../../../status.ts').PoolStatus} PoolStatus
+ * @typedef {import('../../../source.ts').ChangeEvent} ChangeEvent
+ *
+ * @typedef {object} Happening
+ * @property {string} key Happenings of one key that follow each other closely are one, with their numbers added.
+ * @property {'bad' | 'warn' | 'good' | 'plain'} tone
+ * @property {string} where `pool/server`, a pool, or nothing.
+ * @property {number} amount Sessions, where there is a number; 0 else.
+ * @property {(amount: number) => string} text
+ */
+
+/** @type {Readonly<Record<string, string>>} */
+const MOVE_WORDS = {
+  failure: 'moved: their home failed',
+  drain: 'moved: their home drains',
+  rebalance: 'moved to even out the load',
+  overload: 'moved: their home was full',
+  operator: 'moved by the operator',
+  removed: 'moved: their home was removed',
+};
+
+/** @type {Readonly<Record<string, Happening['tone']>>} */
+const VERDICT_TONES = { up: 'good', down: 'bad', ejected: 'bad', starting: 'plain' };
+
+/**
+ * @param {ChangeEvent} event
+ * @returns {Happening}
+ */
+export function describeChange(event) {
+  const where = [event.pool, event.server].filter((part) => typeof part === 'string').join('/');
+  const key = `${event.type} ${where}`;
+  if (event.type === 'verdict') {
+    const reason = text(event.reason);
+    const tone = VERDICT_TONES[text(event.to)] ?? 'plain';
+    return happening(
+      `${key} ${text(event.to)}`,
+      tone,
+      where,
+      `is ${text(event.to)}${reason === '' ? '' : `: ${reason}`}`,
+    );
+  }
+  if (event.type === 'server')
+    return happening(key, 'plain', where, `set by the operator: ${settings(event)}`);
+  if (event.type === 'reload') {
+    if (event.ok === true)
+      return happening(key, 'plain', '', `Configuration reloaded, revision ${text(event.revision)}`);
+    return happening(key, 'bad', '', `Reload refused: ${text(event.message)}`);
+  }
+  return happening(key, 'plain', where, `${event.type} ${settings(event)}`.trim());
+}
+
+/**
+ * Moves and losses between two documents of the same run.
+ * @param {StatusDocument} before
+ * @param {StatusDocument} now
+ * @returns {Happening[]}
+ */
+export function describeGrowth(before, now) {
+  if (now.uptimeSeconds < before.uptimeSeconds) {
+    return [happening('restart', 'warn', '', 'The balancer was started anew')];
+  }
+  return now.pools.flatMap((pool) => {
+    const old = before.pools.find(({ name }) => name === pool.name);
+    return old === undefined ? [] : [...movesOf(old, pool), ...lossesOf(old, pool)];
+  });
+}
+
+/**
+ * @param {PoolStatus} old
+ * @param {PoolStatus} pool
+ * @returns {Happening[]}
+ */
+function movesOf(old, pool) {
+  return Object.entries(pool.moves).flatMap(([reason, total]) => {
+    const amount = total - (old.moves[reason] ?? 0);
+    if (amount <= 0) return [];
+    const words = MOVE_WORDS[reason] ?? `moved: ${reason}`;
+    const tone = reason === 'failure' ? 'warn' : 'plain';
+    return [{ key: `moved ${pool.name} ${reason}`, tone, where: pool.name, amount, text: sessions(words) }];
+  });
+}
+
+/**
+ * @param {PoolStatus} old
+ * @param {PoolStatus} pool
+ * @returns {Happening[]}
+ */
+function lossesOf(old, pool) {
+  return pool.servers.flatMap((server) => {
+    const base = old.servers.find(({ name, url }) => name === server.name && url === server.url);
+    const amount = server.lost - (base?.lost ?? 0);
+    if (base === undefined || amount <= 0) return [];
+    const where = `${pool.name}/${server.name}`;
+    return [{ key: `lost ${where}`, tone: 'bad', where, amount, text: sessions('lost with their state') }];
+  });
+}
+
+/**
+ * @param {string} words
+ * @returns {(amount: number) => string}
+ */
+function sessions(words) {
+  return (amount) => `${counted(amount, 'session')} ${words}`;
+}
+
+/**
+ * @param {string} key
+ * @param {Happening['tone']} tone
+ * @param {string} where
+ * @param {string} words
+ * @returns {Happening}
+ */
+function happening(key, tone, where, words) {
+  return { key, tone, where, amount: 0, text: () => words };
+}
+
+/**
+ * The plain values of an event beside its type and place.
+ * @param {ChangeEvent} event
+ */
+function settings(event) {
+  return Object.entries(event)
+    .filter(
+      ([name, value]) =>
+        !['type', 'pool', 'server', 'slot', 'wallMs'].includes(name) && typeof value !== 'object',
+    )
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+}
+
+/** @param {unknown} value */
+function text(value) {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}

@@ -1,0 +1,167 @@
+// One pool on the page: its figures, the skew gauge, the servers, the charts and the busiest sessions.
+
+import { PoolCharts } from './charts.js';
+import { element, setAttribute, setText } from './dom.js';
+import { isEligible } from './fair-share.js';
+import { count, counted, duration, percent, rate } from './format.js';
+import { ServerTable } from './server-table.js';
+import { SkewGauge } from './skew-gauge.js';
+
+/**
+ * @typedef {import('../../../status.ts').PoolStatus} PoolStatus
+ * @typedef {import('./history.js').History} History
+ * @typedef {import('./server-row.js').Action} Action
+ */
+
+const FIGURES = /** @type {const} */ (['Sessions', 'Requests/s', 'p50', 'p99', 'In flight', 'Moved', 'Lost']);
+const HOTTEST_SHOWN = 5;
+
+/** @type {Readonly<Record<string, string>>} */
+const STATE_WORDS = {
+  local: 'state only in the session’s home',
+  shared: 'state shared by the servers',
+};
+
+export class PoolSection {
+  root;
+  #history;
+  #table;
+  #gauge;
+  #charts;
+  #toggle = element('button', { type: 'button', class: 'toggle' });
+  #about = element('p', { class: 'about' });
+  #condition = element('span', { class: 'condition' });
+  #content = element('div', { class: 'content' });
+  #figures = new Map(FIGURES.map((name) => [name, element('dd', {})]));
+  #hottest = element('ol', { class: 'hottest' });
+  #hottestBox;
+
+  /**
+   * @param {string} name
+   * @param {History} history
+   * @param {boolean} isOpen
+   * @param {(server: string, action: Action, button: HTMLElement) => void} onAction
+   */
+  constructor(name, history, isOpen, onAction) {
+    this.#history = history;
+    this.#table = new ServerTable(name, history, onAction);
+    this.#gauge = new SkewGauge(`Skew of pool ${name}`);
+    this.#charts = new PoolCharts(history);
+    this.#toggle.append(element('span', { class: 'chevron', 'aria-hidden': 'true' }), name);
+    this.#toggle.addEventListener('click', () => this.open(!this.isOpen));
+    this.#content.id = `content-${name}`;
+    setAttribute(this.#toggle, 'aria-controls', this.#content.id);
+    const head = element(
+      'div',
+      { class: 'pool-head' },
+      element('h2', {}, this.#toggle),
+      this.#condition,
+      this.#about,
+    );
+    this.#hottestBox = element(
+      'div',
+      { class: 'hottest-box' },
+      element('h3', { text: 'Busiest sessions' }),
+      this.#hottest,
+    );
+    this.#content.append(
+      element('div', { class: 'summary' }, this.#figureList(), this.#gauge.root),
+      this.#table.root,
+      this.#charts.root,
+      this.#hottestBox,
+    );
+    this.root = element(
+      'section',
+      { class: 'pool', id: `pool-${name}`, 'aria-label': `Pool ${name}` },
+      head,
+      this.#content,
+    );
+    this.open(isOpen);
+  }
+
+  get isOpen() {
+    return !this.#content.hidden;
+  }
+
+  /** @param {boolean} isOpen */
+  open(isOpen) {
+    this.#content.hidden = !isOpen;
+    setAttribute(this.#toggle, 'aria-expanded', String(isOpen));
+  }
+
+  #figureList() {
+    const list = element('dl', { class: 'figures' });
+    for (const [name, value] of this.#figures) {
+      setAttribute(value, 'data-figure', name);
+      list.append(element('div', {}, element('dt', { text: name }), value));
+    }
+    return list;
+  }
+
+  /** @param {PoolStatus} pool */
+  update(pool) {
+    const live = this.#history.live(pool.name);
+    const lost = pool.servers.reduce((sum, server) => sum + server.lost, 0);
+    const moved = Object.values(pool.moves).reduce((sum, moves) => sum + moves, 0);
+    const eligible = pool.servers.filter(isEligible).length;
+    setText(this.#about, `${pool.policy}, sticky ${pool.sticky}, ${STATE_WORDS[pool.state] ?? pool.state}`);
+    setText(this.#condition, conditionOf(eligible, pool.servers.length));
+    setAttribute(
+      this.#condition,
+      'data-tone',
+      eligible === 0 ? 'bad' : eligible < pool.servers.length ? 'warn' : 'good',
+    );
+    if (!this.isOpen) return;
+    const inFlight = pool.servers.reduce((sum, server) => sum + server.inFlight, 0);
+    const shown = {
+      Sessions: count(pool.sessions),
+      'Requests/s': rate(live.requestRate),
+      p50: duration(live.p50),
+      p99: duration(live.p99),
+      'In flight': count(inFlight),
+      Moved: count(moved),
+      Lost: count(lost),
+    };
+    for (const name of FIGURES) setText(this.#figure(name), shown[name]);
+    setAttribute(this.#figure('Lost'), 'data-some', lost > 0);
+    this.#gauge.update(pool);
+    this.#table.update(pool);
+    this.#charts.update(pool);
+    this.#updateHottest(pool);
+  }
+
+  /** @param {(typeof FIGURES)[number]} name */
+  #figure(name) {
+    return this.#figures.get(name) ?? this.#about;
+  }
+
+  /** @param {PoolStatus} pool */
+  #updateHottest(pool) {
+    const hottest = pool.hottest.slice(0, HOTTEST_SHOWN);
+    this.#hottestBox.hidden = hottest.length === 0;
+    while (this.#hottest.children.length > hottest.length) this.#hottest.lastElementChild?.remove();
+    hottest.forEach(({ key, server, requestsPerSecond, share }, index) => {
+      let item = this.#hottest.children[index];
+      if (item === undefined) {
+        item = element('li', {}, element('code', {}), element('span', {}), element('b', {}));
+        this.#hottest.append(item);
+      }
+      const [code, home, figure] = item.children;
+      if (code === undefined || home === undefined || figure === undefined) return;
+      setText(code, key);
+      setText(home, `on ${server}`);
+      setText(figure, `${rate(requestsPerSecond)} req/s, ${percent(share)}`);
+    });
+  }
+}
+
+/**
+ * @param {number} eligible
+ * @param {number} all
+ */
+function conditionOf(eligible, all) {
+  if (eligible === 0) return 'no eligible server';
+  return eligible === all
+    ? `${counted(all, 'server')}, all eligible`
+    : `${eligible} of ${counted(all, 'server')} eligible`;
+}

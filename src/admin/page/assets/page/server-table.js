@@ -1,0 +1,182 @@
+// The servers of a pool: a table that sorts, and folds when there are many. Rows are kept and changed in place, so that
+// focus and selections survive the updates.
+
+import { element, setAttribute, setText } from './dom.js';
+import { barScale, fairShares } from './fair-share.js';
+import { counted } from './format.js';
+import { ServerRow } from './server-row.js';
+
+/**
+ * @typedef {import('../../../status.ts').PoolStatus} PoolStatus
+ * @typedef {import('../../../status.ts').ServerStatus} ServerStatus
+ * @typedef {import('./history.js').History} History
+ * @typedef {import('./server-row.js').Action} Action
+ * @typedef {import('./history.js').Live} Live
+ *
+ * @typedef {object} Column
+ * @property {string} label
+ * @property {string} name
+ * @property {((server: ServerStatus, live: Live) => number | string) | null} by What it sorts by; null: it does not.
+ */
+
+/** Rows shown of a pool of many, until all are asked for. */
+const ROWS_FOLDED = 16;
+/** As many lines a chart shows by server; more are summed up. */
+export const COLOURS_MAX = 8;
+
+/** @type {readonly Column[]} */
+const COLUMNS = [
+  { label: 'Server', name: 'name', by: null },
+  { label: 'Sessions', name: 'sessions', by: (server) => server.sessions },
+  { label: 'Req/s', name: 'rate', by: (_server, live) => live.requestRate ?? -1 },
+  { label: 'In flight', name: 'flight', by: (server) => server.inFlight },
+  { label: 'p50', name: 'p50', by: (_server, live) => live.p50 ?? -1 },
+  { label: 'p99', name: 'p99', by: (_server, live) => live.p99 ?? -1 },
+  { label: 'Failures', name: 'failures', by: (server) => server.failures },
+];
+
+export class ServerTable {
+  root;
+  #pool;
+  #history;
+  #onAction;
+  #body = element('tbody', { role: 'rowgroup' });
+  #more = element('button', { type: 'button', class: 'quiet more' });
+  #legend = element(
+    'p',
+    { class: 'legend' },
+    element('span', { class: 'tick', 'aria-hidden': 'true' }),
+    'fair share',
+  );
+  /** @type {Map<string, ServerRow>} */
+  #rows = new Map();
+  /** @type {Map<string, HTMLTableCellElement>} */
+  #heads = new Map();
+  #sortedBy = 'name';
+  #isAscending = true;
+  #isFolded = true;
+  /** @type {PoolStatus | null} */
+  #shown = null;
+
+  /**
+   * @param {string} pool
+   * @param {History} history
+   * @param {(server: string, action: Action, button: HTMLElement) => void} onAction
+   */
+  constructor(pool, history, onAction) {
+    this.#pool = pool;
+    this.#history = history;
+    this.#onAction = onAction;
+    const table = element('table', { role: 'table', 'aria-label': `Servers of ${pool}` });
+    table.append(element('thead', { role: 'rowgroup' }, this.#headRow()), this.#body);
+    this.#more.addEventListener('click', () => {
+      this.#isFolded = !this.#isFolded;
+      this.#redraw();
+    });
+    this.root = element('div', { class: 'servers' }, this.#legend, table, this.#more);
+  }
+
+  #headRow() {
+    const row = element('tr', { role: 'row' });
+    for (const { label, name } of COLUMNS) {
+      const head = element('th', {
+        scope: 'col',
+        role: 'columnheader',
+        class: name === 'name' || name === 'sessions' ? name : 'number',
+      });
+      const sort = element('button', { type: 'button', text: label });
+      sort.addEventListener('click', () => {
+        // figures are wanted largest first
+        this.#isAscending = this.#sortedBy === name ? !this.#isAscending : name === 'name';
+        this.#sortedBy = name;
+        this.#redraw();
+      });
+      head.append(sort);
+      this.#heads.set(name, head);
+      row.append(head);
+    }
+    row.append(
+      element('th', { scope: 'col', role: 'columnheader', class: 'actions', text: 'Mode and weight' }),
+    );
+    return row;
+  }
+
+  /** @param {PoolStatus} pool */
+  update(pool) {
+    this.#shown = pool;
+    this.#redraw();
+  }
+
+  #redraw() {
+    const pool = this.#shown;
+    if (pool === null) return;
+    const fair = fairShares(pool.servers);
+    const scale = barScale(pool.servers, fair);
+    const sorted = this.#sorted(pool.servers);
+    const isMany = sorted.length > ROWS_FOLDED;
+    const shown = isMany && this.#isFolded ? sorted.slice(0, ROWS_FOLDED) : sorted;
+    const rows = shown.map(({ server, live }) => {
+      const row = this.#row(server.name);
+      const colour = pool.servers.length > COLOURS_MAX ? null : `line-${pool.servers.indexOf(server)}`;
+      row.update(server, {
+        scale,
+        fair: fair.get(server.name) ?? null,
+        live,
+        colour,
+        isUneven: pool.skew.beyondChance,
+      });
+      return row;
+    });
+    this.#place(rows);
+    for (const name of this.#rows.keys()) {
+      if (!pool.servers.some((server) => server.name === name)) this.#rows.delete(name);
+    }
+    for (const { name } of COLUMNS) {
+      const order = this.#isAscending ? 'ascending' : 'descending';
+      setAttribute(this.#heads.get(name) ?? this.root, 'aria-sort', name === this.#sortedBy ? order : null);
+    }
+    this.#more.hidden = !isMany;
+    setText(this.#more, this.#isFolded ? `Show all ${counted(sorted.length, 'server')}` : 'Show fewer');
+    setAttribute(this.#more, 'aria-expanded', String(!this.#isFolded));
+    setAttribute(this.root, 'data-many', isMany);
+    this.#legend.hidden = fair.size === 0;
+  }
+
+  /**
+   * Puts the rows into the table in this order and touches nothing when they are.
+   * @param {readonly ServerRow[]} rows
+   */
+  #place(rows) {
+    const wanted = rows.map((row) => row.root);
+    const isSame =
+      wanted.length === this.#body.children.length &&
+      wanted.every((row, index) => this.#body.children[index] === row);
+    if (isSame) return;
+    const focused = document.activeElement;
+    this.#body.replaceChildren(...wanted);
+    if (focused instanceof HTMLElement && this.#body.contains(focused))
+      focused.focus({ preventScroll: true });
+  }
+
+  /** @param {string} name */
+  #row(name) {
+    let row = this.#rows.get(name);
+    if (row === undefined) {
+      row = new ServerRow(this.#pool, name, (action, button) => this.#onAction(name, action, button));
+      this.#rows.set(name, row);
+    }
+    return row;
+  }
+
+  /**
+   * By the chosen column; the configured order stands for the names and among equals.
+   * @param {readonly ServerStatus[]} servers
+   */
+  #sorted(servers) {
+    const found = servers.map((server) => ({ server, live: this.#history.live(this.#pool, server.name) }));
+    const by = COLUMNS.find(({ name }) => name === this.#sortedBy)?.by;
+    if (by == null) return this.#isAscending ? found : found.reverse();
+    const sign = this.#isAscending ? 1 : -1;
+    return found.sort((a, b) => sign * (Number(by(a.server, a.live)) - Number(by(b.server, b.live))));
+  }
+}

@@ -18,6 +18,8 @@ export interface DemoBalancerOptions {
   readonly policy?: string;
   /** Health check interval; default 500ms, so that a killed backend shows at once. */
   readonly healthInterval?: string;
+  /** Keys the balancer's cookie, so that a restarted balancer still believes it; default: made anew at each start. */
+  readonly secret?: string;
 }
 
 /** True when any server can serve any session, so that the balancer may move them. */
@@ -33,7 +35,8 @@ export function demoBalancerConfig(
   const shared = isShared(options.architecture);
   const mode = options.sticky ?? (shared ? 'none' : 'cookie-hash');
   const interval = options.healthInterval ?? '500ms';
-  const sticky = { mode, ...stickyKey(mode, options.architecture) };
+  const secret = options.secret === undefined || !mode.startsWith('cookie') ? {} : { secret: options.secret };
+  const sticky = { mode, ...stickyKey(mode, options.architecture), ...secret };
   return stringify({
     threads: options.threads ?? 'auto',
     listen: [{ address: options.listen }],

@@ -1,0 +1,176 @@
+// The architectures compared: which demo backends, behind which affinity. One row each, tables elsewhere refer to it.
+import type { DemoOptions } from '../demo/launch.ts';
+
+/** What decides on which server a new session begins. */
+export type Placement = 'none' | 'least' | 'turn' | 'random';
+
+export interface Architecture {
+  /** SESSIONS 5.2. */
+  readonly code: string;
+  /** What `--only` takes. */
+  readonly name: string;
+  readonly title: string;
+  readonly demo: DemoOptions;
+  /** Sticky mode of the balancer; null: as the demo has it. */
+  readonly sticky: string | null;
+  readonly policy: string | null;
+  readonly placement: Placement;
+  /** Sessions live in one server's memory only. */
+  readonly isLocal: boolean;
+  /** Process outside the backends that holds sessions or a deny list. */
+  readonly store: 'none' | 'sessiond' | 'redis';
+  /** Operations on that store for one request. */
+  readonly storeOperations: number;
+  /** The client carries the session. */
+  readonly isCarried: boolean;
+  /** Copies of each session in the memory of the servers and of the store that stats can see. */
+  readonly copies: (servers: number) => number;
+}
+
+const LOCAL = {
+  demo: { architecture: 'memory' },
+  isLocal: true,
+  store: 'none',
+  storeOperations: 0,
+  isCarried: false,
+  copies: () => 1,
+} as const;
+
+const SHARED = { sticky: null, policy: null, placement: 'none', isLocal: false } as const;
+const CARRIED = { ...SHARED, isCarried: true, copies: () => 0 } as const;
+const REPLICATED = {
+  ...SHARED,
+  store: 'none',
+  storeOperations: 0,
+  isCarried: false,
+  copies: (servers: number) => servers,
+} as const;
+const REDIS = { ...SHARED, store: 'redis', storeOperations: 2, isCarried: false, copies: () => 1 } as const;
+
+/** Every architecture the lab knows, in the order of the report. */
+export const ARCHITECTURES: readonly Architecture[] = [
+  {
+    ...LOCAL,
+    code: 'A0',
+    name: 'memory-none',
+    title: 'memory, no affinity',
+    sticky: 'none',
+    policy: 'round-robin',
+    placement: 'none',
+  },
+  {
+    ...LOCAL,
+    code: 'A1',
+    name: 'memory',
+    title: 'memory, sticky (cookie-hash, least sessions)',
+    sticky: 'cookie-hash',
+    policy: 'least-sessions',
+    placement: 'least',
+  },
+  {
+    ...LOCAL,
+    code: 'A1',
+    name: 'memory-learn',
+    title: 'memory, sticky (learn: table only, least sessions)',
+    sticky: 'learn',
+    policy: 'least-sessions',
+    placement: 'least',
+  },
+  {
+    ...LOCAL,
+    code: 'A1',
+    name: 'memory-turn',
+    title: 'memory, sticky (learn, placed in turn)',
+    sticky: 'learn',
+    policy: 'round-robin',
+    placement: 'turn',
+  },
+  {
+    ...LOCAL,
+    code: 'A1',
+    name: 'memory-random',
+    title: 'memory, sticky (header-hash: placed by chance)',
+    sticky: 'header-hash',
+    policy: 'round-robin',
+    placement: 'random',
+  },
+  {
+    ...REPLICATED,
+    code: 'A2a',
+    name: 'replicated',
+    title: 'replicated, asynchronous',
+    demo: { architecture: 'replicated', replication: 'async' },
+  },
+  {
+    ...REPLICATED,
+    code: 'A2b',
+    name: 'replicated-sync',
+    title: 'replicated, synchronous',
+    demo: { architecture: 'replicated', replication: 'sync' },
+  },
+  {
+    ...SHARED,
+    code: 'A3',
+    name: 'database',
+    title: 'central database',
+    demo: { architecture: 'database' },
+    store: 'sessiond',
+    storeOperations: 2,
+    isCarried: false,
+    copies: () => 1,
+  },
+  {
+    ...REDIS,
+    code: 'A4a',
+    name: 'redis',
+    title: 'Redis, no persistence',
+    demo: { architecture: 'redis', redis: 'single' },
+  },
+  {
+    ...REDIS,
+    code: 'A4b',
+    name: 'redis-aof',
+    title: 'Redis, append-only file',
+    demo: { architecture: 'redis', redis: 'aof' },
+  },
+  {
+    ...REDIS,
+    code: 'A4c',
+    name: 'redis-sentinel',
+    title: 'Redis, replica and 3 Sentinels',
+    demo: { architecture: 'redis', redis: 'sentinel' },
+  },
+  {
+    ...CARRIED,
+    code: 'A5',
+    name: 'cookie',
+    title: 'sealed cookie',
+    demo: { architecture: 'cookie' },
+    store: 'none',
+    storeOperations: 0,
+  },
+  {
+    ...CARRIED,
+    code: 'A6a',
+    name: 'jwt',
+    title: 'JWT',
+    demo: { architecture: 'jwt' },
+    store: 'none',
+    storeOperations: 0,
+  },
+  {
+    ...CARRIED,
+    code: 'A6b',
+    name: 'jwt-deny',
+    title: 'JWT with deny list',
+    demo: { architecture: 'jwt', denyList: true },
+    store: 'sessiond',
+    storeOperations: 1,
+  },
+];
+
+/** Architectures that `--only NAME` means: the name itself, or all whose backends are of that architecture. */
+export function architecturesNamed(name: string): readonly Architecture[] {
+  const exact = ARCHITECTURES.filter((one) => one.name === name);
+  return exact.length > 0 ? exact : ARCHITECTURES.filter((one) => one.demo.architecture === name);
+}

@@ -1,0 +1,154 @@
+// Runs one cell: starts real servers and a real balancer, lets the users in, does harm, judges, stops everything.
+import { type Demo, startDemo } from '../demo/launch.ts';
+import { type LabBalancer, startLabBalancer } from './balancer-process.ts';
+import type { CellPlan } from './cells.ts';
+import type { Check } from './check.ts';
+import { Target } from './client.ts';
+import { collectStats, memoryOf, type ServerStats, wireOf } from './evidence.ts';
+import { expectationsOf, type Measured } from './expectations.ts';
+import { inject, type Marks } from './inject.ts';
+import { judge } from './judge.ts';
+import { type LabClock, simulate } from './simulate.ts';
+import { type Exchange, isAcknowledged } from './transcript.ts';
+import type { Windows } from './windows.ts';
+
+/** What a finished cell has to say. */
+export interface CellResult {
+  readonly plan: CellPlan;
+  readonly measured: Measured;
+  readonly checks: readonly Check[];
+  /** Wall time of the whole cell. */
+  readonly tookMs: number;
+}
+
+/** Time until a drained server's requests no longer count as begun before. */
+const DRAIN_SETTLE_MS = 150;
+
+/** Runs a cell. Rejects when it could not be run at all or was called off; leaves nothing running either way. */
+export async function runCell(plan: CellPlan, signal: AbortSignal): Promise<CellResult> {
+  const beganMs = performance.now();
+  let demo: Demo | null = null;
+  let balancer: LabBalancer | null = null;
+  try {
+    demo = await startDemo({
+      ...plan.architecture.demo,
+      servers: plan.servers,
+      exposeGc: true,
+      flags: plan.backendFlags,
+    });
+    signal.throwIfAborted();
+    balancer = await startLabBalancer(plan.architecture, demo.backends, `lab-${plan.seed}-${'s'.repeat(32)}`);
+    signal.throwIfAborted();
+    const measured = await measure(plan, demo, balancer, signal);
+    signal.throwIfAborted();
+    const checks = expectationsOf(plan, measured);
+    return { plan, measured, checks, tookMs: performance.now() - beganMs };
+  } finally {
+    // A hung server would hold SIGTERM back; SIGCONT does nothing to the others.
+    for (const backend of demo?.backends ?? []) backend.signal('SIGCONT');
+    await Promise.allSettled([balancer?.stop(), demo?.stop()]);
+  }
+}
+
+async function measure(
+  plan: CellPlan,
+  demo: Demo,
+  balancer: LabBalancer,
+  signal: AbortSignal,
+): Promise<Measured> {
+  const clock = startClock(signal);
+  const target = new Target(balancer.url);
+  try {
+    const before = statsAtSteady(plan, demo, clock);
+    const injecting = inject({ plan, demo, balancer, clock, signal });
+    // Both are waited for even when one fails, so that nothing goes on behind the back of the clean-up.
+    const [playing, injected] = await Promise.allSettled([simulate(plan, target, clock, signal), injecting]);
+    if (injected.status === 'rejected') throw injected.reason;
+    if (playing.status === 'rejected') throw playing.reason;
+    signal.throwIfAborted();
+    return await conclude({
+      plan,
+      demo,
+      balancer,
+      transcript: playing.value,
+      marks: injected.value,
+      before: await before,
+    });
+  } finally {
+    await target.end();
+  }
+}
+
+/** Statistics when all are logged in; only where traffic is compared, since collecting garbage costs time. */
+async function statsAtSteady(plan: CellPlan, demo: Demo, clock: LabClock): Promise<readonly ServerStats[]> {
+  if (plan.fault !== 'none') return [];
+  await clock.until(plan.steadyMs - 200);
+  return collectStats(demo.backends);
+}
+
+async function conclude(parts: {
+  readonly plan: CellPlan;
+  readonly demo: Demo;
+  readonly balancer: LabBalancer;
+  readonly transcript: readonly Exchange[];
+  readonly marks: Marks;
+  readonly before: readonly ServerStats[];
+}): Promise<Measured> {
+  const { plan, demo, balancer, transcript, marks, before } = parts;
+  const after = await collectStats(demo.backends);
+  const judgement = judge(transcript, windowsOf(plan, marks));
+  const live = Object.values(judgement.homes.atEnd).reduce((sum, count) => sum + count, 0);
+  const steady = transcript.filter(({ sentMs }) => sentMs >= plan.steadyMs - 200);
+  const writes = steady.filter((one) => one.kind === 'write' && isAcknowledged(one)).length;
+  const requests = steady.filter((one) => one.kind !== 'login' && isAcknowledged(one)).length;
+  const isCompared = before.length === after.length && before.length > 0;
+  return {
+    judgement,
+    marks,
+    memory: memoryOf(after, live),
+    wire: isCompared
+      ? wireOf(before, after, writes, requests)
+      : { messagesPerWrite: 0, messageBytesPerWrite: 0, storeOperationsPerRequest: 0 },
+    balancerLost: await balancer.metric('holdfast_sessions_lost_total'),
+    servers: demo.backends.map(({ name }) => name),
+  };
+}
+
+function windowsOf(plan: CellPlan, marks: Marks): Windows {
+  const changedMs =
+    plan.fault === 'drain-server'
+      ? marks.faultMs + DRAIN_SETTLE_MS
+      : plan.fault === 'add-server'
+        ? (marks.changedMs ?? plan.endMs)
+        : marks.faultMs;
+  return {
+    steadyMs: plan.steadyMs,
+    faultMs: marks.faultMs,
+    changedMs,
+    endMs: plan.endMs,
+    lifeMs: plan.lifeMs,
+  };
+}
+
+/** A clock that begins now. */
+function startClock(signal: AbortSignal): LabClock {
+  const beganMs = performance.now();
+  const nowMs = (): number => performance.now() - beganMs;
+  return {
+    nowMs,
+    until: (ms) =>
+      new Promise((resolve) => {
+        if (signal.aborted) {
+          resolve();
+          return;
+        }
+        const done = (): void => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        const timer = setTimeout(done, Math.max(0, ms - nowMs()));
+        signal.addEventListener('abort', done);
+      }),
+  };
+}

@@ -1,0 +1,120 @@
+// The faults themselves: what is done to real processes, at the time the plan says.
+import { request } from 'undici';
+import type { Demo, DemoBackend } from '../demo/launch.ts';
+import type { LabBalancer } from './balancer-process.ts';
+import type { CellPlan } from './cells.ts';
+import { DRAIN_MS, HANG_MS, rollingPace, STORE_DELAY_MS, STORE_DOWN_MS } from './faults.ts';
+import type { LabClock } from './simulate.ts';
+
+/** What an injection works on. */
+export interface Stage {
+  readonly plan: CellPlan;
+  readonly demo: Demo;
+  readonly balancer: LabBalancer;
+  readonly clock: LabClock;
+  readonly signal: AbortSignal;
+}
+
+/** What happened when, in milliseconds since the begin, and to whom. */
+export interface Marks {
+  /** The fault began. */
+  readonly faultMs: number;
+  /** The store, the balancer or the hung server was back. */
+  readonly backMs: number | null;
+  /** The new server took its first requests, or the drained one was stopped. */
+  readonly changedMs: number | null;
+  /** Name of the server the fault hit, or that joined. */
+  readonly server: string;
+}
+
+const POLL_MS = 20;
+
+/** Waits for the plan's time, does what its fault says, and resolves when it is done. */
+export async function inject(stage: Stage): Promise<Marks> {
+  const { plan, clock, signal, demo } = stage;
+  const victim = demo.backends[plan.victim];
+  const marks = { faultMs: plan.faultMs, backMs: null, changedMs: null, server: victim?.name ?? '' };
+  await clock.until(plan.faultMs);
+  if (signal.aborted || victim === undefined) return marks;
+  const begun = { ...marks, faultMs: clock.nowMs() };
+  switch (plan.fault) {
+    case 'kill-one':
+      await victim.kill();
+      return begun;
+    case 'rolling-restart':
+      await restartAll(stage);
+      return begun;
+    case 'sigstop':
+      victim.signal('SIGSTOP');
+      await clock.until(begun.faultMs + HANG_MS);
+      victim.signal('SIGCONT');
+      return { ...begun, backMs: clock.nowMs() };
+    case 'add-server':
+      return { ...begun, ...(await addServer(stage)) };
+    case 'drain-server':
+      await stage.balancer.setMode(victim.name, 'drain');
+      await clock.until(begun.faultMs + DRAIN_MS);
+      await victim.kill('SIGTERM');
+      return { ...begun, changedMs: clock.nowMs() };
+    case 'store-killed':
+      await demo.store.kill();
+      // Sentinels replace the primary; nobody starts it again.
+      if (demo.store.kind === 'redis' && plan.architecture.name === 'redis-sentinel') return begun;
+      await clock.until(begun.faultMs + STORE_DOWN_MS);
+      await demo.store.restart();
+      return { ...begun, backMs: clock.nowMs() };
+    case 'store-emptied':
+      await demo.store.kill();
+      await demo.store.restart();
+      return { ...begun, backMs: clock.nowMs() };
+    case 'store-slow':
+      await Promise.all(demo.backends.map((backend) => slowDown(backend)));
+      return { ...begun, changedMs: clock.nowMs() };
+    case 'balancer-restart':
+      await stage.balancer.restart();
+      return { ...begun, backMs: clock.nowMs() };
+    default:
+      return begun;
+  }
+}
+
+async function restartAll({ plan, demo, clock, signal, balancer }: Stage): Promise<void> {
+  const { downMs, upMs } = rollingPace(plan.architecture, plan.periodMs);
+  for (const backend of demo.backends) {
+    if (signal.aborted) return;
+    await backend.kill('SIGTERM');
+    await clock.until(clock.nowMs() + downMs);
+    if (signal.aborted) return;
+    await backend.restart();
+    await untilUp(balancer, backend.name, signal);
+    await clock.until(clock.nowMs() + upMs);
+  }
+}
+
+async function addServer({
+  demo,
+  balancer,
+  clock,
+  signal,
+}: Stage): Promise<{ readonly changedMs: number; readonly server: string }> {
+  const backend = await demo.add();
+  await balancer.reconfigure(demo.backends);
+  await untilUp(balancer, backend.name, signal);
+  return { changedMs: clock.nowMs(), server: backend.name };
+}
+
+async function untilUp(balancer: LabBalancer, server: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 0; attempt < 200 && !signal.aborted; attempt += 1) {
+    if (await balancer.isUp(server)) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function slowDown({ statsUrl }: DemoBackend): Promise<void> {
+  const response = await request(`${statsUrl}/lab/store-delay`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ms: STORE_DELAY_MS }),
+  });
+  await response.body.dump();
+}

@@ -1,7 +1,10 @@
 // The admin commands against a real balancer: what they print, what they change, how they fail.
 
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { command, type Outcome, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast, type StatusServer } from '../support/holdfast.ts';
@@ -117,6 +120,26 @@ describe('status and sessions', () => {
     expect(end.status).toBe(1);
     expect(end.err).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/api\/status: .*\n$/);
   });
+});
+
+const hasScript = spawnSync('script', ['--version']).status === 0;
+
+test.skipIf(!hasScript)('status --watch redraws a terminal (needs script(1) for a terminal)', async () => {
+  const { holdfast } = await fixture();
+  const launcher = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
+  const line = `${process.execPath} ${launcher} status --watch --admin ${holdfast.adminUrl}`;
+  const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  let out = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+  await eventually(() => out.split('\x1b[H\x1b[Jholdfast ').length >= 3);
+  expect(out).toContain('Ctrl-C ends.');
+  await holdfast.stop();
+  await eventually(() => out.includes('nothing listens there; is the balancer running'));
+  child.stdin.write('\x03');
+  await once(child, 'exit');
 });
 
 describe('modes and weight', () => {

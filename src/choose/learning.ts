@@ -29,8 +29,11 @@ export function learn(
     plan.source === Source.header
       ? readHeader(plan, buffer, head)
       : readSetCookie(plan, buffer, head, wallMs);
-  if (said === Said.nothing) return;
   const hasEntry = ledger.holdsEntry(affinity);
+  if (said === Said.nothing) {
+    if (hasEntry && isAccepted(plan, affinity, head)) ledger.confirm(affinity);
+    return;
+  }
   if (said === Said.ended) {
     if (hasEntry) ledger.end(affinity.entry, affinity.keyLow, affinity.keyHigh, 'logout');
     affinity.entry = -1;
@@ -41,6 +44,14 @@ export function learn(
     return;
   }
   adopt(plan, ledger, affinity, index, nowMs, hasEntry);
+}
+
+/**
+ * Does the answer say that the key the client has shown again is a living session? Only where any server could know
+ * it: with state local a key that the balancer has not seen set is most likely one whose server has lost it.
+ */
+function isAccepted(plan: PoolPlan, affinity: Affinity, head: ResponseHead): boolean {
+  return plan.config.state === 'shared' && !affinity.isBorn && head.status < 400;
 }
 
 /**

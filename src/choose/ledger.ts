@@ -39,12 +39,15 @@ export class Ledger {
     return false;
   }
 
-  /** Holds the entry busy for this exchange; its client has shown the key, so the session counts from now on. */
+  /**
+   * Holds the entry busy for this exchange. Its client has shown the key: a session of ours counts from now on. That a
+   * client shows an application's key proves nothing, it may have outlived its session: see `learn`.
+   */
   hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
     this.#shared.table.touch(entry, nowMs);
     affinity.entry = entry;
     this.#takeHome(plan, affinity);
-    this.confirm(affinity);
+    if (!plan.learns) this.confirm(affinity);
   }
 
   /** Reads the home anew; another request or the rebalancer may have moved the session. True when it had. */
@@ -117,12 +120,17 @@ export class Ledger {
     const reason = affinity.pendingReason;
     if (reason === Reason.none || affinity.moveReason !== Reason.none) return;
     affinity.moveReason = reason;
-    const { own } = this.#shared;
+    const { own, table } = this.#shared;
     own.countPool(plan.id, PoolCounter.moves + reason);
     const lost = LOST_BY_MOVE[reason] as number;
-    if (plan.config.state === 'local' && lost !== -1 && this.#isCurrent(from)) {
-      own.count(homeSlot(from), Counter.lost + lost);
+    const { entry } = affinity;
+    if (reason === Reason.failure && plan.config.sticky.failBack !== 'stay' && this.#isCurrent(from)) {
+      table.notes.rememberOrigin(entry, from);
     }
+    if (plan.config.state !== 'local' || lost === -1) return;
+    // the application at the new home has never heard of it: only the route is left, until it sets a session anew
+    if (plan.learns && !table.doubt(entry)) return;
+    if (this.#isCurrent(from)) own.count(homeSlot(from), Counter.lost + lost);
   }
 
   /** Ends the session of the key at `entry`. `reason` null: it is not over, it lives on under another key. */

@@ -231,9 +231,9 @@ export class SessionTable {
     return true;
   }
 
-  /** The session's state was lost with its home: it does not count until its application or client confirms it. */
-  doubt(entry: number): void {
-    Atomics.or(this.#words, entry * ENTRY_WORDS + Word.flags, TENTATIVE);
+  /** The session's state is lost: it does not count until it is confirmed anew. True for the one caller that did it. */
+  doubt(entry: number): boolean {
+    return (Atomics.or(this.#words, entry * ENTRY_WORDS + Word.flags, TENTATIVE) & TENTATIVE) === 0;
   }
 
   /** The client has been seen with a cookie that names the present home: nothing is left to tell it. */

@@ -1,6 +1,7 @@
 // Sessions that belong to the application: begun, regenerated and ended by what its responses say.
 
 import { describe, expect, test } from 'vitest';
+import { Verdict } from '../../src/shared/control.ts';
 import { type ExchangeOptions, World, type WorldOptions } from './fixture.ts';
 
 const APPLICATION: WorldOptions = {
@@ -90,8 +91,36 @@ describe.each([
     expect(world.placed(home)).toBe(1);
   });
 
-  test('an unknown id is a session only when it is seen again', () => {
+  test('with local state an unknown id is a route, but no session until the application sets it', () => {
     const world = new World(options);
+    const first = world.exchange({ cookie: 'connect.sid=stale' });
+    for (let request = 0; request < 3; request += 1) {
+      expect(world.exchange({ cookie: 'connect.sid=stale' }).server).toBe(first.server);
+    }
+    expect(world.total((name) => world.created(name))).toBe(0);
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 1 });
+    world.exchange({ cookie: 'connect.sid=stale', responseHeaders: [set('stale')] });
+    expect(world.total((name) => world.created(name))).toBe(1);
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 0 });
+  });
+
+  test('a session lost with its home is none until the application sets it anew', () => {
+    const world = new World(options);
+    const home = login(world, 'mine');
+    world.setVerdict(home, Verdict.down);
+    const moved = world.exchange({ cookie: 'connect.sid=mine' });
+    for (let request = 0; request < 3; request += 1) {
+      expect(world.exchange({ cookie: 'connect.sid=mine' }).server).toBe(moved.server);
+    }
+    expect(world.lost(home, 'failure')).toBe(1);
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 1 });
+    world.exchange({ cookie: 'connect.sid=mine', responseHeaders: [set('again')] });
+    expect(world.created(moved.server!)).toBe(1);
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 0 });
+  });
+
+  test('with shared state an unknown id is a session when it is seen again', () => {
+    const world = new World({ ...options, pool: { state: 'shared' } });
     const first = world.exchange({ cookie: 'connect.sid=from-before-the-restart' });
     expect(first.verdict).toBe('new');
     expect(world.entries()).toMatchObject({ used: 1, tentative: 1 });

@@ -12,13 +12,14 @@ import { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
 import { Body } from '../http1/message.ts';
-import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
+import { Counter, PoolCounter } from '../shared/stripe.ts';
 import { AccessRecord } from './access-log.ts';
 import { countFailure, countRequest } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { NEVER } from './deadlines.ts';
 import { type Reader, STRING_BYTES_MAX } from './read-buffers.ts';
+import { choosePlace, leavePlace } from './place.ts';
 import { clientAddressOf, isSecureClient, isWebSocket, requestLines } from './request-lines.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { ProxyThread } from './thread.ts';
@@ -145,7 +146,7 @@ export class Exchange implements UpstreamUser {
   #attempt(nowMs: number): void {
     const { thread, plan, affinity } = this;
     if (plan === null) return;
-    const slot = thread.chooser.choose(plan, affinity, this.#tried, nowMs);
+    const slot = choosePlace(thread, plan, affinity, this.#tried, nowMs);
     if (slot < 0) {
       if (affinity.failure === 'busy') this.#queue(plan, nowMs);
       else this.fail(affinity.failure === 'home-down' ? 'home-down' : 'no-server', '');
@@ -155,7 +156,6 @@ export class Exchange implements UpstreamUser {
     this.slot = slot;
     this.#tried.push(slot);
     this.record?.attempt(slot, nowMs);
-    thread.own.addGauge(slot, Gauge.inFlight, 1);
     const pool = thread.upstreamPool(slot);
     const idle = pool.takeIdle(this);
     if (idle === null) this.#connect(nowMs);
@@ -367,13 +367,13 @@ export class Exchange implements UpstreamUser {
 
   #leaveSlot(): void {
     if (this.slot === NO_SLOT) return;
-    this.thread.own.addGauge(this.slot, Gauge.inFlight, -1);
+    leavePlace(this.thread, this.slot);
     this.slot = NO_SLOT;
   }
 
   /** Gives everything back and returns the object to the thread. Safe to call twice. */
   #close(): void {
-    const { client, plan, thread, upstream } = this;
+    const { client, plan, thread, upstream, slot } = this;
     if (client === null || plan === null) return;
     if (this.record !== null) thread.accessLog.finish(this.record, this, plan);
     this.record = null;
@@ -384,7 +384,7 @@ export class Exchange implements UpstreamUser {
     this.isQueued = false;
     this.#leaveSlot();
     thread.chooser.finish(plan, this.affinity, thread.clock.nowMs());
-    thread.slotFreed(plan);
+    thread.slotFreed(plan, slot);
     client.exchange = null;
     this.plan = null;
     this.#held = null;

@@ -20,7 +20,7 @@ import { ListenerState } from './listener.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { requestRefusal } from './refusals.ts';
 import { UpstreamPool } from './upstream-pool.ts';
-import { WaitQueue } from './wait-queue.ts';
+import { ANY_SLOT, WaitQueue } from './wait-queue.ts';
 
 /** Exchanges kept for reuse. */
 const SPARE_EXCHANGES_MAX = 4096;
@@ -189,9 +189,9 @@ export class ProxyThread {
   }
 
   /** A request has left a server of the pool. */
-  slotFreed(plan: PoolPlan): void {
+  slotFreed(plan: PoolPlan, slot: number): void {
     const { queue } = this.#runtime(plan);
-    if (queue.length > 0) queue.serve(this.clock.nowMs());
+    if (slot >= 0 && queue.length > 0) queue.serve(slot, this.clock.nowMs());
   }
 
   #onTick(nowMs: number): void {
@@ -201,7 +201,7 @@ export class ProxyThread {
 
   /** Other threads free connections too; and a server may have come back. */
   #serveQueues(nowMs: number): void {
-    for (const { queue } of this.#runtimes.values()) if (queue.length > 0) queue.serve(nowMs);
+    for (const { queue } of this.#runtimes.values()) if (queue.length > 0) queue.serve(ANY_SLOT, nowMs);
   }
 
   refusalFacts(refusal: number): { readonly kind: FailureKind; readonly detail: string } {

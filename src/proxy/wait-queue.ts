@@ -1,11 +1,16 @@
-// Exchanges of one pool on one thread that wait for a server with a free connection: first in, first out.
+// Exchanges of one pool on one thread that wait for a server with a free connection: first in, first out, where those
+// whose session is at home on another server than the one that became free are passed over.
 
 import type { Exchange } from './exchange.ts';
+
+/** For `serve`: any server may have become free. */
+export const ANY_SLOT = -1;
 
 export class WaitQueue {
   sizeMax: number;
   readonly #waiting: Exchange[] = [];
   #isServing = false;
+  #trying: Exchange | null = null;
   #isStillBusy = false;
 
   constructor(sizeMax: number) {
@@ -16,11 +21,10 @@ export class WaitQueue {
     return this.#waiting.length;
   }
 
-  /** False when the queue is full. One that was just tried and found all servers busy keeps its place. */
+  /** False when the queue is full. One that was just tried and found its servers busy keeps its place. */
   add(exchange: Exchange): boolean {
-    if (this.#isServing) {
+    if (exchange === this.#trying) {
       this.#isStillBusy = true;
-      this.#waiting.unshift(exchange);
       return true;
     }
     if (this.#waiting.length >= this.sizeMax) return false;
@@ -33,16 +37,36 @@ export class WaitQueue {
     if (index >= 0) this.#waiting.splice(index, 1);
   }
 
-  /** A connection may be free: the longest waiting go first, until one finds all servers busy again. */
-  serve(nowMs: number): void {
+  /** A connection to `slot` may be free: the longest waiting go first, until one that may go there finds it busy. */
+  serve(slot: number, nowMs: number): void {
     if (this.#isServing) return;
     this.#isServing = true;
-    this.#isStillBusy = false;
-    while (!this.#isStillBusy) {
-      const exchange = this.#waiting.shift();
-      if (exchange === undefined) break;
-      exchange.retryFromQueue(nowMs);
+    let isCrowded = false;
+    let index = 0;
+    while (index < this.#waiting.length) {
+      const exchange = this.#waiting[index] as Exchange;
+      const home = homeOf(exchange);
+      const isPassedOver = home === ANY_SLOT ? isCrowded : slot !== ANY_SLOT && slot !== home;
+      if (isPassedOver || !this.#try(exchange, index, nowMs)) index += 1;
+      if (isPassedOver || !this.#isStillBusy) continue;
+      if (slot !== ANY_SLOT) break;
+      isCrowded ||= home === ANY_SLOT;
     }
     this.#isServing = false;
   }
+
+  /** True when the exchange waits no longer. */
+  #try(exchange: Exchange, index: number, nowMs: number): boolean {
+    this.#trying = exchange;
+    this.#isStillBusy = false;
+    exchange.retryFromQueue(nowMs);
+    this.#trying = null;
+    if (!this.#isStillBusy) this.#waiting.splice(index, 1);
+    return !this.#isStillBusy;
+  }
+}
+
+/** The only server that will do for the exchange; ANY_SLOT when another may take it as well. */
+function homeOf({ affinity, plan }: Exchange): number {
+  return affinity.isBorn || plan?.config.state === 'shared' ? ANY_SLOT : affinity.homeSlot;
 }

@@ -1,0 +1,31 @@
+// A place on a server: one of its maxConnections, over all threads.
+
+import type { Affinity } from '../choose/affinity.ts';
+import { indexOfSlot, type PoolPlan } from '../choose/plan.ts';
+import { Gauge } from '../shared/stripe.ts';
+import type { ProxyThread } from './thread.ts';
+
+/**
+ * Chooses a server and takes a place on it. Results as those of Chooser.choose: another thread may have taken the last
+ * place since the choice was made, which counting first and looking after shows; then all are busy.
+ */
+export function choosePlace(
+  thread: ProxyThread,
+  plan: PoolPlan,
+  affinity: Affinity,
+  tried: readonly number[],
+  nowMs: number,
+): number {
+  const slot = thread.chooser.choose(plan, affinity, tried, nowMs);
+  if (slot < 0) return slot;
+  thread.own.addGauge(slot, Gauge.inFlight, 1);
+  const connectionsMax = plan.connectionsMax[indexOfSlot(plan, slot)] as number;
+  if (connectionsMax === 0 || thread.shared.inFlight(slot) <= connectionsMax) return slot;
+  leavePlace(thread, slot);
+  affinity.failure = 'busy';
+  return -1;
+}
+
+export function leavePlace(thread: ProxyThread, slot: number): void {
+  thread.own.addGauge(slot, Gauge.inFlight, -1);
+}

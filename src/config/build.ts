@@ -96,6 +96,7 @@ function buildPool(name: string, pool: WrittenPool): PoolConfig {
     },
     keepAlive: { max: pool.keepAlive.max, idleMs: pool.keepAlive.idle },
     slowStartMs: pool.slowStart,
+    holdUntilComplete: pool.holdUntilComplete,
     rebalance: {
       mode: rebalance.mode,
       start: rebalance.start,

@@ -4,6 +4,7 @@
 export type PolicyName = 'round-robin' | 'least-connections' | 'random-two' | 'least-sessions' | 'least-time';
 export type StickyMode = 'none' | 'cookie-hash' | 'cookie-pin' | 'learn' | 'header-hash' | 'address-hash';
 export type SessionState = 'local' | 'shared';
+export type HoldMode = 'off' | 'redirects' | 'set-cookie' | 'small';
 export type ServerMode = 'ready' | 'drain' | 'maintenance';
 
 export interface ListenConfig {
@@ -116,6 +117,8 @@ export interface PoolConfig {
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly keepAlive: { readonly max: number; readonly idleMs: number };
   readonly slowStartMs: number;
+  /** Which responses are sent only once they are complete. */
+  readonly holdUntilComplete: HoldMode;
   readonly rebalance: {
     readonly mode: 'off' | 'idle' | 'on';
     readonly start: number;

@@ -89,6 +89,7 @@ function writablePool(pool: PoolConfig): object {
     },
     keepAlive: { max: keepAlive.max, idle: formatDuration(keepAlive.idleMs) },
     slowStart: formatDuration(pool.slowStartMs),
+    holdUntilComplete: pool.holdUntilComplete,
     rebalance: {
       mode: rebalance.mode,
       start: rebalance.start,

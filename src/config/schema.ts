@@ -321,6 +321,11 @@ const pool = z
     slowStart: duration(0, HOUR)
       .prefault('0s')
       .describe('a server that comes up grows to its full weight over this time'),
+    holdUntilComplete: choice(['off', 'redirects', 'set-cookie', 'small'])
+      .prefault('off')
+      .describe(
+        'holds responses of at most 64KiB back until they are complete, so that nobody acts on a reply whose session is still being saved: redirects; those and replies that set a cookie; those and all of known length',
+      ),
     rebalance: rebalance.prefault({}).describe('moves sessions from crowded servers'),
     servers: z
       .array(server.or(serverUrl()))

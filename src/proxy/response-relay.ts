@@ -16,6 +16,7 @@ import { BodyReader } from './body-reader.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
+import { ResponseHold, shouldHold } from './response-hold.ts';
 import { Reframe, responseLines } from './response-lines.ts';
 
 /** How long one side of a tunnel may stay open after the other has closed. */
@@ -35,6 +36,7 @@ export class ResponseRelay implements ChunkSink {
   isClientKept = false;
   readonly #exchange: Exchange;
   readonly #body = new BodyReader();
+  readonly #hold = new ResponseHold();
   #pending: Buffer | null = null;
   #reframe: Reframe = Reframe.none;
   #isServerKept = false;
@@ -48,6 +50,7 @@ export class ResponseRelay implements ChunkSink {
   }
 
   reset(): void {
+    this.#hold.release();
     this.isStarted = false;
     this.isHeadSent = false;
     this.isTunnel = false;
@@ -124,6 +127,7 @@ export class ResponseRelay implements ChunkSink {
       return;
     }
     this.isClientKept = this.#mayKeepClient(client);
+    if (shouldHold(plan.config.holdUntilComplete, head)) this.#hold.begin();
     this.#writeFirst(client, setCookie, buffer, headEnd, nowMs);
   }
 
@@ -175,7 +179,7 @@ export class ResponseRelay implements ChunkSink {
 
   #markStarted(): void {
     this.isStarted = true;
-    this.isHeadSent = true;
+    this.isHeadSent = !this.#hold.isHolding;
   }
 
   #onBody(chunk: Buffer, client: ClientConnection): void {
@@ -216,8 +220,18 @@ export class ResponseRelay implements ChunkSink {
   }
 
   #afterBody(isAllConsumed: boolean, nowMs: number): void {
-    if (this.#body.isDone) this.#exchange.complete(this.#isServerKept && isAllConsumed, this.#hintMs);
-    else this.awaitProgress(nowMs);
+    if (this.#body.isDone) {
+      this.#letGo();
+      this.#exchange.complete(this.#isServerKept && isAllConsumed, this.#hintMs);
+    } else this.awaitProgress(nowMs);
+  }
+
+  /** Sends what was held back. */
+  #letGo(): void {
+    const { client } = this.#exchange;
+    if (!this.#hold.isHolding || client === null) return;
+    this.isHeadSent = true;
+    client.socket.write(this.#hold.release(), 'latin1');
   }
 
   /** The server has finished sending. */
@@ -230,6 +244,7 @@ export class ResponseRelay implements ChunkSink {
       this.#afterHalfClose(client);
     } else if (this.#body.kind === Body.untilClose) {
       if (this.#reframe === Reframe.toChunked) this.#write(client, LAST_CHUNK);
+      this.#letGo();
       this.#exchange.complete(false, 0);
     } else {
       upstream?.destroy();
@@ -245,7 +260,8 @@ export class ResponseRelay implements ChunkSink {
     }
     const { thread, slot } = this.#exchange;
     countFailure(thread.own, slot, 'response-truncated');
-    this.#exchange.fail('response-truncated', '');
+    // Held back, nothing has reached the client: it can be told.
+    this.#exchange.fail(this.#hold.isHolding ? 'bad-response' : 'response-truncated', '');
   }
 
   /** Neither side has moved a byte for too long. */
@@ -313,6 +329,10 @@ export class ResponseRelay implements ChunkSink {
     const { upstream } = this.#exchange;
     if (upstream === null) return;
     this.bytes += part.length;
+    if (this.#hold.isHolding) {
+      if (this.#hold.add(latin1(part, 0, part.length))) return;
+      this.#letGo();
+    }
     let isFlowing = true;
     if (part.length <= STRING_BYTES_MAX) isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
     else {
@@ -334,6 +354,10 @@ export class ResponseRelay implements ChunkSink {
 
   #write(client: ClientConnection, text: string): void {
     this.bytes += text.length;
+    if (this.#hold.isHolding) {
+      if (this.#hold.add(text)) return;
+      this.#letGo();
+    }
     client.socket.write(text, 'latin1');
   }
 }

@@ -18,6 +18,8 @@ import { COLOURS_MAX } from './server-table.js';
 
 const HEIGHT = 168;
 const SECONDS_SHOWN = 300;
+/** At the start the charts show so much, and stretch as time passes. */
+const SECONDS_SHOWN_MIN = 60;
 
 /** uPlot's script comes before the modules and makes this global. */
 const uPlot = /** @type {typeof import('uplot')} */ (Reflect.get(globalThis, 'uPlot'));
@@ -114,8 +116,8 @@ class Chart {
           ticks: { show: false },
           size: 24,
           space: 70,
-          values: (_plot, splits) => splits.map((split) => timeOfDay(new Date(split * 1000)).slice(0, 5)),
-          incrs: [60, 120, 300],
+          values: (_plot, splits, _axis, _space, step) => splits.map((split) => timeText(split, step)),
+          incrs: [15, 30, 60, 120],
         },
         {
           ...axis,
@@ -134,7 +136,8 @@ class Chart {
   /** @returns {[number, number]} */
   #timeRange() {
     const end = this.#times.at(-1) ?? Date.now() / 1000;
-    return [end - SECONDS_SHOWN, end];
+    const begin = this.#times[0] ?? end;
+    return [Math.max(end - SECONDS_SHOWN, Math.min(begin, end - SECONDS_SHOWN_MIN)), end];
   }
 
   /**
@@ -226,4 +229,13 @@ function colourOf(name) {
  */
 function niceTop(high, floor) {
   return high > floor ? floor + (high - floor) * 1.15 : floor + (floor === 0 ? 1 : 0.2);
+}
+
+/**
+ * @param {number} seconds Unix time
+ * @param {number} step Seconds between two marks.
+ */
+function timeText(seconds, step) {
+  const text = timeOfDay(new Date(seconds * 1000));
+  return step < 60 ? text : text.slice(0, 5);
 }

@@ -47,7 +47,6 @@ export class ServerRow {
     this.#cells = {
       requestRate: cell('Requests/s'),
       inFlight: cell('In flight'),
-      p50: cell('p50'),
       p99: cell('p99'),
       failures: cell('Failures'),
     };
@@ -55,7 +54,11 @@ export class ServerRow {
     head.append(element('span', { class: 'name' }, this.#key, name), this.#state, this.#url);
     const bar = element('div', { class: 'bar', 'aria-hidden': 'true' }, this.#fill, this.#tick);
     const figures = element('div', { class: 'bar-figures' }, this.#sessions, this.#deviation);
-    const sessions = element('td', { role: 'cell', class: 'sessions' }, bar, figures);
+    const sessions = element(
+      'td',
+      { role: 'cell', class: 'sessions' },
+      element('div', { class: 'measure' }, bar, figures),
+    );
     const label = `Mode of ${name}`;
     const group = element('div', { class: 'segments', role: 'group', 'aria-label': label });
     this.#modes = new Map(MODES.map(({ action, label: text }) => [action, button(text, action)]));
@@ -84,7 +87,6 @@ export class ServerRow {
     this.#updateBar(server, context);
     setText(this.#cells.requestRate, rate(live.requestRate));
     setText(this.#cells.inFlight, count(server.inFlight));
-    setText(this.#cells.p50, duration(live.p50));
     setText(this.#cells.p99, duration(live.p99));
     setText(this.#cells.failures, count(server.failures));
     setAttribute(this.#cells.failures, 'data-some', server.failures > 0);

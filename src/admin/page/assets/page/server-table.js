@@ -30,7 +30,6 @@ const COLUMNS = [
   { label: 'Sessions', name: 'sessions', by: (server) => server.sessions },
   { label: 'Req/s', name: 'rate', by: (_server, live) => live.requestRate ?? -1 },
   { label: 'In flight', name: 'flight', by: (server) => server.inFlight },
-  { label: 'p50', name: 'p50', by: (_server, live) => live.p50 ?? -1 },
   { label: 'p99', name: 'p99', by: (_server, live) => live.p99 ?? -1 },
   { label: 'Failures', name: 'failures', by: (server) => server.failures },
 ];
@@ -42,12 +41,7 @@ export class ServerTable {
   #onAction;
   #body = element('tbody', { role: 'rowgroup' });
   #more = element('button', { type: 'button', class: 'quiet more' });
-  #legend = element(
-    'p',
-    { class: 'legend' },
-    element('span', { class: 'tick', 'aria-hidden': 'true' }),
-    'fair share',
-  );
+  #legend = legend('for-cards');
   /** @type {Map<string, ServerRow>} */
   #rows = new Map();
   /** @type {Map<string, HTMLTableCellElement>} */
@@ -92,6 +86,7 @@ export class ServerTable {
         this.#redraw();
       });
       head.append(sort);
+      if (name === 'sessions') head.append(legend());
       this.#heads.set(name, head);
       row.append(head);
     }
@@ -139,7 +134,6 @@ export class ServerTable {
     setText(this.#more, this.#isFolded ? `Show all ${counted(sorted.length, 'server')}` : 'Show fewer');
     setAttribute(this.#more, 'aria-expanded', String(!this.#isFolded));
     setAttribute(this.root, 'data-many', isMany);
-    this.#legend.hidden = fair.size === 0;
   }
 
   /**
@@ -179,4 +173,10 @@ export class ServerTable {
     const sign = this.#isAscending ? 1 : -1;
     return found.sort((a, b) => sign * (Number(by(a.server, a.live)) - Number(by(b.server, b.live))));
   }
+}
+
+/** What the mark on the bars means. Cards have no heads, so they have it above. */
+function legend(place = '') {
+  const mark = element('span', { class: 'tick', 'aria-hidden': 'true' });
+  return element('span', { class: `legend ${place}` }, mark, 'fair share');
 }

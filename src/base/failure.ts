@@ -23,6 +23,7 @@ export const FAILURES = {
   'too-many-requests': { side: 'client', status: 429, mayRetry: false, text: 'too many requests from this client' },
   'head-too-large': { side: 'client', status: 431, mayRetry: false, text: 'the request header is larger than allowed' },
   'not-implemented': { side: 'client', status: 501, mayRetry: false, text: 'this method or transfer coding is not supported' },
+  'client-too-slow': { side: 'client', status: 0, mayRetry: false, text: 'the client takes the response too slowly' },
   'client-aborted': { side: 'client', status: 0, mayRetry: false, text: 'the client went away' },
   'connect-failed': { side: 'server', status: 502, mayRetry: true, text: 'the server could not be reached' },
   'connect-timeout': { side: 'server', status: 504, mayRetry: true, text: 'the server did not accept the connection in time' },

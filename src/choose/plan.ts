@@ -85,9 +85,12 @@ export function indexOfSlot(plan: PoolPlan, slot: number): number {
   return plan.indexBySlot[slot] ?? -1;
 }
 
-/** Names of the headers that session keys are read from, lower case: what the codec has to watch for. */
+/** Names of the headers that session keys and rate limits are read from, lower case: what the codec has to watch for. */
 export function watchedHeaders(config: HoldfastConfig): readonly string[] {
-  const names = config.pools.map((pool) => headerNameOf(pool.sticky));
+  const limits = config.routes.map(({ rateLimit }) =>
+    rateLimit?.key.kind === 'header' ? rateLimit.key.name.toLowerCase() : '',
+  );
+  const names = [...config.pools.map((pool) => headerNameOf(pool.sticky)), ...limits];
   return [...new Set(names)].filter((name) => name !== '');
 }
 

@@ -63,6 +63,13 @@ export class RetryBudget {
     return true;
   }
 
+  /** Retries that it would allow now. */
+  remaining(nowMs: number): number {
+    if (this.#share === 0) return 0;
+    this.#regain(nowMs);
+    return Math.floor(this.#tokens);
+  }
+
   #regain(nowMs: number): void {
     const regained = ((nowMs - this.#regainedMs) / 1000) * RESERVE_TOKENS_PER_SECOND;
     this.#regainedMs = nowMs;

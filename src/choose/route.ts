@@ -27,6 +27,10 @@ export class Router {
   readonly #routes: readonly Route[];
   /** The pool of all requests, when there are no routes. */
   readonly #only: PoolPlan | null;
+  /** Place in the configuration of each of #routes. */
+  readonly #places: readonly number[];
+  /** Place in the configuration of the route that matched last; -1 when none did. */
+  matched = -1;
 
   /** `plans`: one per pool of the revision, in any order; routes to pools without a plan match nothing. */
   constructor(revision: Revision, plans: readonly PoolPlan[]) {
@@ -35,6 +39,9 @@ export class Router {
       const plan = plans.find((candidate) => candidate.config.name === route.pool);
       return plan === undefined ? [] : [compileRoute(route, plan)];
     });
+    this.#places = routes.flatMap(({ pool }, place) =>
+      plans.some((candidate) => candidate.config.name === pool) ? [place] : [],
+    );
     this.#only = routes.length === 0 ? (plans[0] ?? null) : null;
   }
 
@@ -42,10 +49,14 @@ export class Router {
   route(buffer: Buffer, head: RequestHead): PoolPlan | null {
     if (this.#only !== null) return this.#only;
     const hostEnd = endOfName(buffer, head.hostBegin, head.hostEnd);
-    for (const route of this.#routes) {
+    for (let index = 0; index < this.#routes.length; index += 1) {
+      const route = this.#routes[index] as Route;
       if (!matchesHost(route, buffer, head.hostBegin, hostEnd)) continue;
-      if (matchesPath(route.path, buffer, head.pathBegin, head.pathEnd)) return route.plan;
+      if (!matchesPath(route.path, buffer, head.pathBegin, head.pathEnd)) continue;
+      this.matched = this.#places[index] as number;
+      return route.plan;
     }
+    this.matched = -1;
     return null;
   }
 }

@@ -75,6 +75,11 @@ export const CATALOGUE = {
     labels: ['pool'],
     help: 'Failed attempts that could have been repeated, but the retry budget was used up.',
   },
+  holdfast_retry_budget_remaining: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: 'Retries that the budgets of all threads would allow now; 0: failures are passed on at once.',
+  },
   holdfast_queued_requests_total: {
     type: 'counter',
     labels: ['pool'],

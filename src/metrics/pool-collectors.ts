@@ -17,6 +17,9 @@ export const POOL_COLLECTORS = {
   holdfast_retries_refused_total: single(({ shared }, { id }) =>
     shared.sumPoolCounter(id, PoolCounter.retriesRefused),
   ),
+  holdfast_retry_budget_remaining: single(({ shared }, { id }) =>
+    shared.sumPoolCounter(id, PoolCounter.retryTokens),
+  ),
   holdfast_queued_requests_total: single(({ shared }, { id }) =>
     shared.sumPoolCounter(id, PoolCounter.queued),
   ),

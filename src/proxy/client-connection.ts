@@ -11,7 +11,8 @@ import type { Exchange } from './exchange.ts';
 import type { ListenerState } from './listener.ts';
 import { Reader, STRING_BYTES_MAX, takeOver } from './read-buffers.ts';
 import { formatReply } from './replies.ts';
-import { type Forwarding, forwardingLines } from './request-lines.ts';
+import type { Owing } from './pace.ts';
+import { clientAddressOf, type Forwarding, forwardingLines } from './request-lines.ts';
 import type { ProxyThread } from './thread.ts';
 
 /** What the connection waits for; decides what happens when it does not come. */
@@ -38,6 +39,8 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   deadlineMs = NEVER;
   deadlineIndex = -1;
   isPaused = false;
+  /** Written by ClientLimits: where this connection is counted under its address; -1: it is not. */
+  addressCells = -1;
   readonly #reader: Reader;
   #waiting: Waiting = 'first-byte';
   /** Bytes not yet consumed: a head in parts, or pipelined requests. */
@@ -183,7 +186,11 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     this.#requests += 1;
     this.#pending = null;
     const plan = thread.router.route(buffer, head);
-    if (plan === null) return this.#refuseRoute(buffer, headEnd);
+    if (plan === null) return this.#refuse(buffer, headEnd, 'no-route');
+    if (thread.limits.hasRates) {
+      const waitMs = this.#rateWaitMs(buffer, head, nowMs);
+      if (waitMs > 0) return this.#refuse(buffer, headEnd, 'too-many-requests', Math.ceil(waitMs / 1000));
+    }
     const exchange = thread.takeExchange();
     this.exchange = exchange;
     const consumed = exchange.begin(this, plan, buffer, headEnd, nowMs);
@@ -194,13 +201,20 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     return this.exchange === null;
   }
 
-  #refuseRoute(buffer: Buffer, headEnd: number): boolean {
+  /** 0: the route has no limit or the client is within it. */
+  #rateWaitMs(buffer: Buffer, head: RequestHead, nowMs: number): number {
+    const { limits, router, isTrustedAddress } = this.thread;
+    const address = (): string => clientAddressOf(buffer, head, this, isTrustedAddress);
+    return limits.rateOf(router.matched)?.take(buffer, head, address, nowMs) ?? 0;
+  }
+
+  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, retryAfterSeconds = 1): boolean {
     const head = this.thread.requestHead;
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !this.listener.isStopping;
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
-    this.#logRefused(buffer, 'no-route');
-    this.reply('no-route', '', head.method === 'HEAD', isKept);
+    this.#logRefused(buffer, kind);
+    this.reply(kind, '', head.method === 'HEAD', isKept, retryAfterSeconds);
     return isKept;
   }
 
@@ -213,16 +227,38 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   }
 
   /** Sends our own reply; `isKept`: the connection goes on after it. */
-  reply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean): void {
+  reply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, retryAfterSeconds = 1): void {
     const { thread } = this;
     thread.own.countRejected(thread.kindIndex(kind));
     if (FAILURES[kind].status === 0) {
       this.breakOff();
       return;
     }
-    this.socket.write(formatReply(kind, detail, isHead, !isKept), 'latin1');
+    this.socket.write(formatReply(kind, detail, isHead, !isKept, retryAfterSeconds), 'latin1');
     if (isKept) this.exchangeDone(true);
     else this.#endPolitely();
+  }
+
+  /** What the client owes: request bytes once it has begun to send them, or taking what we wrote. Tunnels owe nothing. */
+  owing(): Owing | null {
+    const { exchange, socket } = this;
+    if (exchange?.relay.isTunnel === true) return null;
+    const waiting = socket.writableLength;
+    if (waiting > 0) return { what: 'taking', bytes: socket.bytesWritten - waiting };
+    const isSending = exchange !== null && !exchange.requestBody.isDone && exchange.requestBody.bytes > 0;
+    return isSending && !this.isPaused ? { what: 'sending', bytes: socket.bytesRead } : null;
+  }
+
+  /** Slower than the listener's minimum rate. */
+  cutSlow(): void {
+    const { exchange, thread } = this;
+    if (exchange !== null && this.socket.writableLength === 0) {
+      exchange.fail('request-timeout', 'the request body arrives too slowly');
+      return;
+    }
+    thread.own.countRejected(thread.kindIndex('client-too-slow'));
+    if (exchange === null) this.destroy();
+    else exchange.fail('client-too-slow', '');
   }
 
   /** The exchange is over and its response written. */

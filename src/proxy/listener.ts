@@ -51,8 +51,10 @@ export class ListenerState {
     this.connections.add(connection);
     thread.deadlines.add(connection);
     thread.own.addClientConnections(this.index, 1);
-    const { connections } = this.config.limits;
-    if (connections > 0 && thread.clientConnections(this.index) > connections) {
+    const { connections, connectionsPerAddress } = this.config.limits;
+    if (connectionsPerAddress > 0 && !thread.limits.admit(connection, connectionsPerAddress)) {
+      connection.reply('too-many-connections', 'too many connections from this address', false, false);
+    } else if (connections > 0 && thread.clientConnections(this.index) > connections) {
       connection.reply('too-many-connections', '', false, false);
     }
   }
@@ -60,6 +62,7 @@ export class ListenerState {
   closed(connection: ClientConnection): void {
     if (!this.connections.delete(connection)) return;
     this.#thread.deadlines.remove(connection);
+    this.#thread.limits.release(connection);
     this.#thread.own.addClientConnections(this.index, -1);
     this.#thread.connectionClosed();
   }

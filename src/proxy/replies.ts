@@ -16,13 +16,21 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
 };
-const RETRY_AFTER_SECONDS = 1;
 
-/** The whole reply to a failure. `isHead`: no body follows; `close`: the connection ends after it. */
-export function formatReply(kind: FailureKind, detail: string, isHead: boolean, close: boolean): string {
+/**
+ * The whole reply to a failure. `isHead`: no body follows; `close`: the connection ends after it. `retryAfterSeconds`
+ * goes out with 503 and 429.
+ */
+export function formatReply(
+  kind: FailureKind,
+  detail: string,
+  isHead: boolean,
+  close: boolean,
+  retryAfterSeconds = 1,
+): string {
   const { status, text } = FAILURES[kind];
   const body = `${status} ${REASONS[status] ?? ''}: ${detail === '' ? text : detail}\n`;
-  const retryAfter = status === 503 || status === 429 ? `retry-after: ${RETRY_AFTER_SECONDS}\r\n` : '';
+  const retryAfter = status === 503 || status === 429 ? `retry-after: ${retryAfterSeconds}\r\n` : '';
   return (
     `HTTP/1.1 ${status} ${REASONS[status] ?? ''}\r\n` +
     `x-holdfast-error: ${kind}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +

@@ -6,7 +6,7 @@ import type { LogLevel } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { compileTrusted } from '../base/trusted.ts';
 import { Chooser } from '../choose/chooser.ts';
-import { compilePool, type PoolPlan } from '../choose/plan.ts';
+import { compilePool, type PoolPlan, watchedHeaders } from '../choose/plan.ts';
 import { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
@@ -14,6 +14,7 @@ import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter, type Stripe } from '../shared/stripe.ts';
 import { AccessLog } from './access-log.ts';
+import { ClientLimits } from './client-limits.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { ListenerState } from './listener.ts';
@@ -61,6 +62,7 @@ export class ProxyThread {
   isStopping = false;
   startsTraces = false;
   readonly accessLog: AccessLog;
+  readonly limits: ClientLimits;
   readonly #random: Random;
   readonly #onDrained: () => void;
   readonly #upstreams: (UpstreamPool | undefined)[] = [];
@@ -77,6 +79,7 @@ export class ProxyThread {
     this.#random = options.random;
     this.#onDrained = options.onDrained;
     this.chooser = new Chooser(options.shared, options.random);
+    this.limits = new ClientLimits(options.shared.rateCells, options.shared.addresses);
     this.accessLog = new AccessLog(options.random, options.onAccessLines);
     this.deadlines = new Deadlines(this.clock, (nowMs) => this.#onTick(nowMs));
     this.router = new Router(revision, []);
@@ -106,7 +109,8 @@ export class ProxyThread {
     this.#upstreams.forEach((upstream, slot) => {
       if (!slots.has(slot)) upstream?.retire();
     });
-    this.#watched = [...new Set(revision.pools.flatMap((pool) => pool.config.sticky.header ?? []))];
+    this.#watched = watchedHeaders(revision.config);
+    this.limits.configure(revision);
     this.responseLimits = { ...this.responseLimits, watched: this.#watched };
     this.isTrustedAddress = compileTrusted(revision.config.trusted);
     this.router = new Router(revision, plans);
@@ -196,6 +200,8 @@ export class ProxyThread {
 
   #onTick(nowMs: number): void {
     this.#serveQueues(nowMs);
+    this.limits.look(this.#listeners, nowMs);
+    for (const [pool, { budget }] of this.#runtimes) this.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
     this.accessLog.flush();
   }
 

@@ -130,6 +130,7 @@ export class Fleet {
     member.worker = null;
     this.#onApplied?.();
     shared.stripes[index]?.clearGauges();
+    shared.addresses.clear(index);
     shared.table.releaseLocksOf(index);
     if (this.#isStopping || member.isDrained) {
       member.isDrained = true;

@@ -1,6 +1,8 @@
 // Everything the threads see in common, made by main and attached by each worker.
 
+import { AddressCounts } from './address-counts.ts';
 import { ControlCells } from './control.ts';
+import { RateCells } from './rate-cells.ts';
 import { SessionTable, type SessionTableHandle } from './session-table.ts';
 import { Gauge, Stripe } from './stripe.ts';
 
@@ -9,6 +11,8 @@ export interface SharedHandles {
   readonly control: SharedArrayBuffer;
   readonly stripes: readonly SharedArrayBuffer[];
   readonly table: SessionTableHandle;
+  readonly rateCells: SharedArrayBuffer;
+  readonly addresses: readonly SharedArrayBuffer[];
 }
 
 export class SharedState {
@@ -18,26 +22,45 @@ export class SharedState {
   readonly table: SessionTable;
   /** The stripe this thread writes. */
   readonly own: Stripe;
+  readonly rateCells: RateCells;
+  readonly addresses: AddressCounts;
 
-  private constructor(control: ControlCells, stripes: readonly Stripe[], table: SessionTable, own: Stripe) {
+  private constructor(
+    control: ControlCells,
+    stripes: readonly Stripe[],
+    table: SessionTable,
+    own: Stripe,
+    rateCells: RateCells,
+    addresses: AddressCounts,
+  ) {
     this.control = control;
     this.stripes = stripes;
     this.table = table;
     this.own = own;
+    this.rateCells = rateCells;
+    this.addresses = addresses;
   }
 
   /** Main's side. `workers`: how many worker stripes to make. */
   static create(workers: number, sessionsMax: number, nowMs: number): SharedState {
     const stripes = Array.from({ length: workers + 1 }, () => new Stripe());
     const table = SessionTable.create(sessionsMax, nowMs, workers);
-    return new SharedState(new ControlCells(), stripes, table, stripes[workers] as Stripe);
+    const own = stripes[workers] as Stripe;
+    return new SharedState(new ControlCells(), stripes, table, own, new RateCells(), AddressCounts.create(workers));
   }
 
   /** A worker's side; `worker` is its index. */
   static attach(handles: SharedHandles, worker: number): SharedState {
     const stripes = handles.stripes.map((buffer) => new Stripe(buffer));
     const table = SessionTable.attach(handles.table, worker);
-    return new SharedState(new ControlCells(handles.control), stripes, table, stripes[worker] as Stripe);
+    return new SharedState(
+      new ControlCells(handles.control),
+      stripes,
+      table,
+      stripes[worker] as Stripe,
+      new RateCells(handles.rateCells),
+      new AddressCounts(handles.addresses, worker),
+    );
   }
 
   handles(): SharedHandles {
@@ -45,6 +68,8 @@ export class SharedState {
       control: this.control.buffer,
       stripes: this.stripes.map((stripe) => stripe.buffer),
       table: this.table.handle,
+      rateCells: this.rateCells.buffer,
+      addresses: this.addresses.buffers,
     };
   }
 

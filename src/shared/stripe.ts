@@ -66,8 +66,10 @@ export const PoolCounter = {
   requests: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 1,
   /** Retries that the budget did not allow. */
   retriesRefused: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 2,
+  /** Not a count: retries that the thread's budget would allow now. */
+  retryTokens: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 3,
 } as const;
-const POOL_CELLS = AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 3;
+const POOL_CELLS = AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 4;
 
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
@@ -129,6 +131,11 @@ export class Stripe {
   countPool(pool: number, offset: number, amount = 1): void {
     const index = pool * POOL_CELLS + offset;
     this.#pools[index] = (this.#pools[index] as number) + amount;
+  }
+
+  /** For the cells that are no counts. */
+  setPool(pool: number, offset: number, value: number): void {
+    this.#pools[pool * POOL_CELLS + offset] = value;
   }
 
   rejected(kindIndex: number): number {

@@ -20,10 +20,10 @@ export interface RunningHoldfast {
   readonly adminUrl: string;
   readonly configFile: string;
   readonly directory: string;
-  /** Everything written to standard error so far. */
-  log(): string;
   /** Everything written to standard output so far. */
   output(): string;
+  /** Everything written to standard error so far. */
+  log(): string;
   status(): Promise<StatusDocument>;
   metrics(): Promise<string>;
   /** Value of one sample, 0 when it is not there. `labels` must be a subset of the sample's. */
@@ -104,8 +104,8 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
     adminUrl,
     configFile,
     directory,
-    log: () => log,
     output: () => output,
+    log: () => log,
     status: async () => (await (await fetch(`${adminUrl}/api/status`)).json()) as StatusDocument,
     metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
     metric: async (name, labels = {}) => sampleOf(await (await fetch(`${adminUrl}/metrics`)).text(), name, labels),

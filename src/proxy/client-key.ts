@@ -1,0 +1,87 @@
+// What tells clients apart for limits: a keyed hash of an address, a header or a cookie. Nothing is kept in the clear.
+
+import { type HashKey, hashBytes, hashed, hashKeyFrom } from '../base/hash.ts';
+import { findSessionHeader } from '../choose/session-key.ts';
+import type { RateLimitConfig } from '../config/model.ts';
+import { CookieRange, findCookie } from '../http1/cookies.ts';
+import { Field, type RequestHead } from '../http1/message.ts';
+import { paceOf, type RateCells, type RatePace } from '../shared/rate-cells.ts';
+import type { Revision } from '../shared/revision.ts';
+
+const ADDRESS_CHARS_MAX = 64;
+const IPV6_GROUPS = 4;
+const addressBytes = Buffer.alloc(ADDRESS_CHARS_MAX);
+const range = new CookieRange();
+
+/** The same for all threads of a revision: made of the first pool's key. */
+export function limitKeyOf(revision: Revision): HashKey {
+  return hashKeyFrom(revision.pools[0]?.key ?? new Uint8Array(8));
+}
+
+/** Leaves the hash in `hashed`. Of an IPv6 address the first 64 bits count: one customer has all of the rest. */
+export function hashClientAddress(key: HashKey, address: string): void {
+  const text = address.includes(':') ? networkOf(address) : address;
+  const length = Math.min(text.length, ADDRESS_CHARS_MAX);
+  for (let at = 0; at < length; at += 1) addressBytes[at] = text.charCodeAt(at);
+  hashBytes(key, addressBytes, 0, length);
+}
+
+/** `2001:db8::1` is of `2001:db8:0:0`. */
+export function networkOf(address: string): string {
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  if (tail !== undefined) while (groups.length + after.length < 8) groups.push('0');
+  return [...groups, ...after].slice(0, IPV6_GROUPS).join(':');
+}
+
+/** The rate limit of one route. */
+export class RateLimit {
+  readonly #index: number;
+  readonly #config: RateLimitConfig;
+  readonly #pace: RatePace;
+  readonly #cells: RateCells;
+  readonly #hashKey: HashKey;
+  readonly #name: string;
+  readonly #cookie: Buffer;
+
+  constructor(index: number, config: RateLimitConfig, cells: RateCells, hashKey: HashKey) {
+    const { key } = config;
+    this.#index = index;
+    this.#config = config;
+    this.#pace = paceOf(config.perSecond, config.burst);
+    this.#cells = cells;
+    this.#hashKey = hashKey;
+    this.#name = key.kind === 'header' ? key.name.toLowerCase() : '';
+    this.#cookie = Buffer.from(key.kind === 'cookie' ? key.name : '', 'latin1');
+  }
+
+  /** 0: the request may pass. Otherwise milliseconds to wait. `address` is asked for only where it counts. */
+  take(buffer: Buffer, head: RequestHead, address: () => string, nowMs: number): number {
+    if (!this.#hashValue(buffer, head)) hashClientAddress(this.#hashKey, address());
+    return this.#cells.take(this.#index, hashed.low, hashed.high, this.#pace, nowMs);
+  }
+
+  /** False when the request does not have the header or cookie. */
+  #hashValue(buffer: Buffer, head: RequestHead): boolean {
+    const { kind } = this.#config.key;
+    const found =
+      kind === 'header'
+        ? findSessionHeader(this.#name, buffer, head.lines)
+        : kind === 'cookie'
+          ? this.#findCookie(buffer, head)
+          : null;
+    if (found === null || found.valueBegin === found.valueEnd) return false;
+    hashBytes(this.#hashKey, buffer, found.valueBegin, found.valueEnd);
+    return true;
+  }
+
+  #findCookie(buffer: Buffer, { lines }: RequestHead): CookieRange | null {
+    for (let line = 0; line < lines.count; line += 1) {
+      if (lines.field[line] !== Field.cookie) continue;
+      const begin = lines.valueBegin[line] as number;
+      if (findCookie(buffer, begin, lines.valueEnd[line] as number, this.#cookie, range) > 0) return range;
+    }
+    return null;
+  }
+}

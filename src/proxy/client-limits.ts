@@ -1,0 +1,76 @@
+// What one thread asks of its clients beyond the limits of a single message: request rates by route, connections by
+// address, a minimum data rate. Each is off by default and then costs one comparison.
+
+import { type HashKey, hashed } from '../base/hash.ts';
+import type { AddressCounts } from '../shared/address-counts.ts';
+import { RATE_LIMITS_MAX, type RateCells } from '../shared/rate-cells.ts';
+import type { Revision } from '../shared/revision.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { hashClientAddress, limitKeyOf, RateLimit } from './client-key.ts';
+import type { ListenerState } from './listener.ts';
+import { Pace } from './pace.ts';
+
+const LOOK_EVERY_MS = 1000;
+const NO_KEY: HashKey = { low: 0, high: 0 };
+
+export class ClientLimits {
+  /** Some route has a rate limit. */
+  hasRates = false;
+  readonly #rateCells: RateCells;
+  readonly #addresses: AddressCounts;
+  readonly #pace = new Pace<ClientConnection>();
+  #rates: readonly (RateLimit | null)[] = [];
+  #key: HashKey = NO_KEY;
+  #lookedMs = 0;
+
+  constructor(rateCells: RateCells, addresses: AddressCounts) {
+    this.#rateCells = rateCells;
+    this.#addresses = addresses;
+  }
+
+  configure(revision: Revision): void {
+    this.#key = limitKeyOf(revision);
+    let used = 0;
+    this.#rates = revision.config.routes.map(({ rateLimit }) => {
+      if (rateLimit === null || used >= RATE_LIMITS_MAX) return null;
+      used += 1;
+      return new RateLimit(used - 1, rateLimit, this.#rateCells, this.#key);
+    });
+    this.hasRates = used > 0;
+  }
+
+  /** Limit of the route at this place in the configuration, null when it has none. */
+  rateOf(route: number): RateLimit | null {
+    return this.#rates[route] ?? null;
+  }
+
+  /** Counts a new connection under its address; false when there are more than `max`. Trusted peers have no limit. */
+  admit(connection: ClientConnection, max: number): boolean {
+    if (connection.isTrusted) return true;
+    hashClientAddress(this.#key, connection.peerAddress);
+    const cells = this.#addresses.cellsOf(hashed.low, hashed.high);
+    connection.addressCells = cells;
+    this.#addresses.add(cells, 1);
+    return this.#addresses.count(cells) <= max;
+  }
+
+  /** The connection has gone; only for one that was counted or may be paced. */
+  release(connection: ClientConnection): void {
+    if (connection.addressCells >= 0) this.#addresses.add(connection.addressCells, -1);
+    connection.addressCells = -1;
+    this.#pace.forget(connection);
+  }
+
+  /** Cuts clients that are slower than their listener allows. Call at every tick; looks once a second. */
+  look(listeners: readonly ListenerState[], nowMs: number): void {
+    if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
+    this.#lookedMs = nowMs;
+    for (const { config, connections } of listeners) {
+      const { minRate } = config.limits;
+      if (minRate === 0) continue;
+      for (const connection of connections) {
+        if (this.#pace.isTooSlow(connection, connection.owing(), minRate, nowMs)) connection.cutSlow();
+      }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { networkOf } from '../../src/proxy/client-key.ts';
+import { Pace } from '../../src/proxy/pace.ts';
+
+/** Seconds until a client that moves `bytesPerSecond` is cut at a minimum of 100; null: not within a minute. */
+function cutAfter(
+  bytesPerSecond: (second: number) => number,
+  what: 'sending' | 'taking' = 'sending',
+): number | null {
+  const pace = new Pace<string>();
+  let bytes = 0;
+  for (let second = 0; second < 60; second += 1) {
+    if (pace.isTooSlow('x', { what, bytes }, 100, second * 1000)) return second;
+    bytes += bytesPerSecond(second);
+  }
+  return null;
+}
+
+describe('minimum rate', () => {
+  test.each([
+    ['a byte a second', () => 1, 11],
+    ['nothing', () => 0, 11],
+    ['just enough', () => 100, null],
+    ['slow only while it begins', (second: number) => (second < 5 ? 0 : 150), null],
+    ['in bursts that average out', (second: number) => (second % 5 === 0 ? 600 : 0), null],
+    ['quick at first, then slow', (second: number) => (second < 20 ? 500 : 1), 26],
+  ])('%s', (_name, rate, expected) => {
+    const cut = cutAfter(rate);
+    if (expected === null) expect(cut).toBeNull();
+    else expect(Math.abs((cut ?? 99) - expected)).toBeLessThanOrEqual(1);
+  });
+
+  test('who owes nothing in between begins anew, and is not remembered', () => {
+    const pace = new Pace<string>();
+    for (let second = 0; second < 60; second += 1) {
+      const owing = second % 8 === 7 ? null : ({ what: 'taking', bytes: 0 } as const);
+      expect(pace.isTooSlow('x', owing, 100, second * 1000)).toBe(false);
+    }
+    pace.isTooSlow('x', null, 100, 60_000);
+    expect(pace.size).toBe(0);
+  });
+
+  test('another direction begins anew', () => {
+    const pace = new Pace<string>();
+    for (let second = 0; second < 40; second += 1) {
+      const what = Math.floor(second / 8) % 2 === 0 ? 'sending' : 'taking';
+      expect(pace.isTooSlow('x', { what, bytes: 0 }, 100, second * 1000)).toBe(false);
+    }
+  });
+});
+
+test.each([
+  ['2001:db8::1', '2001:db8:0:0'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+  ['::1', '0:0:0:0'],
+  ['fe80::', 'fe80:0:0:0'],
+  ['1:2:3:4::', '1:2:3:4'],
+])('the network of %s is %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
+});

@@ -1,0 +1,115 @@
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import { AddressCounts } from '../../src/shared/address-counts.ts';
+import { paceOf, RateCells } from '../../src/shared/rate-cells.ts';
+
+const START = 1_700_000_000_000;
+
+function passed(
+  cells: RateCells,
+  pace: ReturnType<typeof paceOf>,
+  nowMs: number,
+  tries: number,
+  key = 7,
+): number {
+  let count = 0;
+  for (let index = 0; index < tries; index += 1)
+    if (cells.take(0, key, key * 31, pace, nowMs) === 0) count += 1;
+  return count;
+}
+
+test.each([
+  [100, 200],
+  [2.5, 1],
+  [1 / 3600, 10],
+  [100_000, 50],
+])('%d a second, burst %d: the burst at once, then the rate', (perSecond, burst) => {
+  const cells = new RateCells();
+  const pace = paceOf(perSecond, burst);
+  expect(passed(cells, pace, START, burst + 50)).toBe(burst);
+  const requestMs = 1000 / perSecond;
+  expect(passed(cells, pace, START + requestMs * 0.9, 5)).toBe(0);
+  expect(passed(cells, pace, START + requestMs * 1.1, 5)).toBe(1);
+  let later = 0;
+  for (let step = 1; step <= 1000; step += 1)
+    later += passed(cells, pace, START + requestMs * (1.1 + step / 10), 1);
+  expect(Math.abs(later - 100)).toBeLessThanOrEqual(2);
+  expect(passed(cells, pace, START + requestMs * (200 + burst * 2), burst + 50)).toBe(burst);
+});
+
+test('a refusal says when the next request will pass', () => {
+  const cells = new RateCells();
+  const pace = paceOf(10, 1);
+  expect(cells.take(0, 1, 2, pace, START)).toBe(0);
+  expect(cells.take(0, 1, 2, pace, START + 30)).toBeCloseTo(70, 0);
+  expect(cells.take(0, 1, 2, pace, START + 100.1)).toBe(0);
+});
+
+test('limits and clients do not know each other; cells of long ago count as new', () => {
+  const cells = new RateCells();
+  const pace = paceOf(1, 2);
+  expect(passed(cells, pace, START, 5, 1)).toBe(2);
+  expect(passed(cells, pace, START, 5, 2)).toBe(2);
+  expect(cells.take(1, 1, 31, pace, START)).toBe(0);
+  expect(passed(cells, pace, START + 30 * 24 * 3_600_000, 5, 1)).toBe(2);
+});
+
+test('a thousand clients over their limit slow others down hardly ever', () => {
+  const cells = new RateCells();
+  const pace = paceOf(1, 1);
+  let seed = 1;
+  const word = (): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+    return seed ^ (seed >>> 15);
+  };
+  for (let client = 0; client < 1000; client += 1) cells.take(0, word(), word(), pace, START);
+  let refused = 0;
+  for (let client = 0; client < 10_000; client += 1)
+    if (
+      new RateCells(cells.buffer).take(0, word(), word(), paceOf(1, 1), START + 999.9 - client / 100_000) > 0
+    )
+      refused += 1;
+  // the later ones also meet each other: at the end 11 000 clients are over the limit
+  expect(refused).toBeLessThan(700);
+});
+
+test('two threads share a limit', async () => {
+  const cells = new RateCells();
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData.module).then(({ RateCells, paceOf }) => {
+      const cells = new RateCells(workerData.buffer);
+      let count = 0;
+      for (let index = 0; index < 40000; index += 1) if (cells.take(0, 5, 6, paceOf(1, 20000), ${START}) === 0) count += 1;
+      parentPort.postMessage(count);
+    });`;
+  const module = new URL('../../src/shared/rate-cells.ts', import.meta.url).href;
+  const counts = await Promise.all(
+    [1, 2].map(
+      () =>
+        new Promise<number>((resolve, reject) => {
+          const worker = new Worker(code, { eval: true, workerData: { buffer: cells.buffer, module } });
+          worker.once('message', resolve);
+          worker.once('error', reject);
+        }),
+    ),
+  );
+  const together = (counts[0] ?? 0) + (counts[1] ?? 0);
+  expect(together).toBeGreaterThanOrEqual(19_900);
+  expect(together).toBeLessThanOrEqual(20_000);
+});
+
+test('connections by address: summed over workers, given back, cleared with a dead worker', () => {
+  const main = AddressCounts.create(2);
+  const [first, second] = [0, 1].map((worker) => new AddressCounts(main.buffers, worker));
+  const cells = main.cellsOf(0x1234_5678, -0x0765_4321);
+  const other = main.cellsOf(0x1234_5678, 99);
+  first?.add(cells, 1);
+  first?.add(cells, 1);
+  second?.add(cells, 1);
+  expect([main.count(cells), main.count(other)]).toEqual([3, 0]);
+  first?.add(cells, -1);
+  expect(main.count(cells)).toBe(2);
+  main.clear(0);
+  expect(second?.count(cells)).toBe(1);
+});

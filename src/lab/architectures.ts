@@ -15,6 +15,8 @@ export interface Architecture {
   readonly sticky: string | null;
   readonly policy: string | null;
   readonly placement: Placement;
+  /** The same for a session whose server is gone. A key that decides by hash goes to its next best: by chance. */
+  readonly rehoming: Placement;
   /** Sessions live in one server's memory only. */
   readonly isLocal: boolean;
   /** Process outside the backends that holds sessions or a deny list. */
@@ -36,7 +38,7 @@ const LOCAL = {
   copies: () => 1,
 } as const;
 
-const SHARED = { sticky: null, policy: null, placement: 'none', isLocal: false } as const;
+const SHARED = { sticky: null, policy: null, placement: 'none', rehoming: 'none', isLocal: false } as const;
 const CARRIED = { ...SHARED, isCarried: true, copies: () => 0 } as const;
 const REPLICATED = {
   ...SHARED,
@@ -57,6 +59,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'none',
     policy: 'round-robin',
     placement: 'none',
+    rehoming: 'none',
   },
   {
     ...LOCAL,
@@ -66,6 +69,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'cookie-hash',
     policy: 'least-sessions',
     placement: 'least',
+    rehoming: 'random',
   },
   {
     ...LOCAL,
@@ -75,6 +79,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'learn',
     policy: 'least-sessions',
     placement: 'least',
+    rehoming: 'least',
   },
   {
     ...LOCAL,
@@ -84,6 +89,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'learn',
     policy: 'round-robin',
     placement: 'turn',
+    rehoming: 'turn',
   },
   {
     ...LOCAL,
@@ -93,6 +99,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'header-hash',
     policy: 'round-robin',
     placement: 'random',
+    rehoming: 'random',
   },
   {
     ...REPLICATED,

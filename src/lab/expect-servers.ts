@@ -1,7 +1,7 @@
 // Expectations where a server dies, hangs, restarts, joins or leaves. SESSIONS 5.4, rows F1 to F5. Pure.
 import { expectedRatio } from '../sessions/skew.ts';
 import type { CellPlan } from './cells.ts';
-import { around, type Check, check, exactly } from './check.ts';
+import { around, type Check, check, exactly, type Known } from './check.ts';
 import type { Measured } from './expectations.ts';
 import { CHURN_MEAN_MS, DRAIN_MS } from './faults.ts';
 import {
@@ -16,6 +16,11 @@ import { type Bracket, binomialBracket, shareBracket } from './statistics.ts';
 
 /** Health check of the demo's balancer: interval and timeout 500 ms, two failures. */
 const DETECTION_MS: Bracket = { low: 700, high: 2000 };
+
+/** From SIGKILL to the end of its sockets: what is written meanwhile is lost without a word. */
+const CLOSING_MS = 20;
+/** Longest that answers of a server that hung may be stale after it went on, with what its stale writes leave behind. */
+const STALE_SECONDS_MAX = 4;
 
 /** A server dies or hangs: its sessions are gone where they were local, its requests fail until it is noticed. */
 export function expectKill(plan: CellPlan, measured: Measured): readonly Check[] {
@@ -34,10 +39,22 @@ export function expectKill(plan: CellPlan, measured: Measured): readonly Check[]
         exactly(0),
         judgement.regressions.count,
         'count',
+        staleAfterHang(plan),
       ),
     );
   }
   return checks;
+}
+
+/** A replicated server that hung was cut off by the others, and is stale when it comes back. */
+function staleAfterHang({ architecture, fault, servers: n, perSecond }: CellPlan): Known | undefined {
+  if (fault !== 'sigstop' || architecture.demo.architecture !== 'replicated') return undefined;
+  return {
+    low: 0,
+    high: (perSecond / n) * STALE_SECONDS_MAX,
+    because:
+      'Its peers had cut off the server that hung; when it went on it served what it had known before, until it had dialled them again (up to 0.5 s) and received their state. Writes it took meanwhile were based on old state and won over newer ones by their later time: last writer wins',
+  };
 }
 
 function lossOfOne({ architecture, servers: n }: CellPlan, { judgement }: Measured): Check {
@@ -54,12 +71,12 @@ function lossOfOne({ architecture, servers: n }: CellPlan, { judgement }: Measur
 }
 
 function inFlight({ servers: n, perSecond }: CellPlan, { judgement }: Measured): Check {
-  const seconds = judgement.latency.read.steady.p50Ms / 1000;
-  const expected = (perSecond / n) * seconds;
+  const serviceMs = judgement.latency.read.steady.p50Ms;
+  const expected = (perSecond / n) * ((serviceMs + CLOSING_MS) / 1000);
   return check(
     'errors',
-    `in flight: λ/n·S = ${(perSecond / n).toFixed(0)}/s · ${(seconds * 1000).toFixed(1)} ms = ${expected.toFixed(1)}`,
-    { low: 0, high: Math.ceil(expected + 3 * Math.sqrt(expected) + 2) },
+    `in flight: λ/n·(S + ${CLOSING_MS} ms until the kernel has closed) = ${(perSecond / n).toFixed(0)}/s · ${(serviceMs + CLOSING_MS).toFixed(0)} ms = ${expected.toFixed(1)}`,
+    { low: 0, high: Math.ceil(expected + 3 * Math.sqrt(expected)) },
     judgement.errorCount,
     'count',
   );
@@ -94,7 +111,7 @@ function evenAfter(
 ): Check {
   const left = servers.filter((name) => name !== marks.server);
   const par = parOf(left.map((name) => judgement.homes.atEnd[name] ?? 0));
-  const isEven = architecture.placement === 'least';
+  const isEven = architecture.rehoming === 'least';
   const floor = expectedRatio(new Array<number>(n - 1).fill(1 / (n - 1)), m);
   const high = isEven ? floor : 1 + 3 * Math.sqrt((n - 1) / m);
   return check(
@@ -122,7 +139,7 @@ export function expectRolling(plan: CellPlan, { judgement, balancerLost }: Measu
       architecture.demo.architecture === 'replicated' ? '0: a joiner has all before it is ready' : '0';
     return [check('lost sessions per user', formula, exactly(0), perUser, 'ratio'), errors];
   }
-  const isLeast = architecture.placement === 'least';
+  const isLeast = architecture.rehoming === 'least';
   const expected = isLeast ? rollingLeast(n) : rollingRandom(n);
   const loss = check(
     'lost sessions per user',

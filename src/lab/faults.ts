@@ -77,8 +77,8 @@ const MAIN = has(
 /** Which cells make sense. */
 export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boolean>> = {
   none: EVERYBODY,
-  'kill-one': ({ name }) => name !== 'memory-none' && name !== 'memory-learn',
-  'rolling-restart': MAIN,
+  'kill-one': ({ name }) => name !== 'memory-none',
+  'rolling-restart': (architecture) => MAIN(architecture) || architecture.name === 'memory-learn',
   sigstop: has('memory', 'replicated-sync', 'redis', 'jwt'),
   'add-server': (architecture) => MAIN(architecture) || architecture.name === 'memory-learn',
   'drain-server': has('memory', 'memory-learn', 'replicated', 'redis', 'jwt'),

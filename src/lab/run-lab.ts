@@ -1,0 +1,109 @@
+// Runs the experiments one after the other and reports. A cell that fails is reported as failed, the others go on;
+// Ctrl-C stops the cell under way, cleans up, and reports what there is.
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { packageVersion } from '../base/version.ts';
+import { redisMissing } from '../demo/redis-servers.ts';
+import { runCell } from './cell.ts';
+import { type Cell, type LabOptions, planCell, selectCells } from './cells.ts';
+import { type CellOutcome, checksOf, type LabReport, type Machine, verdictOf } from './outcome.ts';
+import { Progress, type Screen } from './progress.ts';
+import { deviationText, outcomeMark, summaryText } from './report-markdown.ts';
+import { writeReport } from './write-report.ts';
+
+/** How the run ended, for the exit status. */
+export interface LabEnd {
+  readonly report: LabReport;
+  /** Nothing failed and nothing is outside its bracket. */
+  readonly isGood: boolean;
+}
+
+/** What a cell needs beside its load: start and stop of processes. */
+const OVERHEAD_MS = 3800;
+
+/** Runs the selected cells, writes the report into `directory` and prints as it goes. */
+export async function runLab(
+  options: LabOptions,
+  directory: string,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<LabEnd> {
+  const cells = selectCells(options);
+  const beganMs = performance.now();
+  const date = new Date().toISOString();
+  const missing = cells.some(({ architecture }) => architecture.store === 'redis') ? redisMissing() : null;
+  const expectedMs = cells.reduce((sum, cell) => sum + planCell(cell, options).endMs + OVERHEAD_MS, 0);
+  screen.write(
+    `${cells.length} cells, about ${Math.ceil(expectedMs / 60_000)} min; Ctrl-C stops and reports\n`,
+  );
+  const progress = new Progress(screen, cells.length, expectedMs);
+  const outcomes: CellOutcome[] = [];
+  for (const cell of cells) {
+    if (signal.aborted) break;
+    progress.begin(titleOf(cell));
+    const cellBeganMs = performance.now();
+    const outcome = await runOne(cell, options, missing, signal);
+    if (signal.aborted) break;
+    outcomes.push(outcome);
+    progress.end(lineOf(outcome, performance.now() - cellBeganMs));
+  }
+  progress.finish();
+  const report: LabReport = {
+    version: packageVersion(),
+    date,
+    machine: machineOf(),
+    options,
+    outcomes,
+    tookMs: performance.now() - beganMs,
+    wasStopped: signal.aborted,
+  };
+  const folder = await writeReport(report, directory);
+  screen.write(`\n${summaryText(report)}\nreport: ${folder}/report.html (also .md, .json)\n`);
+  const verdicts = outcomes.map(verdictOf);
+  return { report, isGood: !verdicts.includes('failed') && !verdicts.includes('outside') };
+}
+
+async function runOne(
+  cell: Cell,
+  options: LabOptions,
+  redisIsMissing: string | null,
+  signal: AbortSignal,
+): Promise<CellOutcome> {
+  if (cell.architecture.store === 'redis' && redisIsMissing !== null)
+    return { type: 'skipped', cell, reason: redisIsMissing };
+  try {
+    return { type: 'done', cell, result: await runCell(planCell(cell, options), signal) };
+  } catch (error) {
+    return { type: 'failed', cell, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function titleOf({ architecture, fault }: Cell): string {
+  return `${architecture.name} × ${fault}`;
+}
+
+function lineOf(outcome: CellOutcome, tookMs: number): string {
+  const head = `${outcomeMark(outcome).padEnd(11)} ${titleOf(outcome.cell).padEnd(34)} ${(tookMs / 1000).toFixed(1).padStart(5)} s`;
+  if (outcome.type !== 'done') return `${head}  ${outcome.reason}`;
+  const wrong = checksOf(outcome).filter(({ verdict }) => verdict !== 'inside');
+  return [head, ...wrong.map((one) => `            ${deviationText(one)}`)].join('\n');
+}
+
+/** The class of this machine, without its name. */
+export function machineOf(): Machine {
+  const cores = availableParallelism();
+  return {
+    kind: `${cores}-core ${isVirtual() ? 'virtual machine' : 'machine'}`,
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+function isVirtual(): boolean {
+  try {
+    return /^flags.*\bhypervisor\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
+  } catch {
+    // Not Linux: nobody says.
+    return false;
+  }
+}

@@ -190,7 +190,7 @@ describe('an HTTP/1.0 client', () => {
   test('may leave Host out: the server gets one nevertheless', async () => {
     const reply = await askOnce(holdfast.port, 'GET /1 HTTP/1.0\r\n\r\n');
     const { headers } = JSON.parse(reply.body) as { headers: Record<string, string> };
-    expect(headers.host).toBe(`127.0.0.1:${holdfast.port}`);
+    expect(headers['host']).toBe(`127.0.0.1:${holdfast.port}`);
   });
 });
 

@@ -7,6 +7,7 @@ import { register as registerAdmin } from './cli/admin.ts';
 import { register as registerCheck } from './cli/check.ts';
 import { register as registerDemo } from './cli/demo.ts';
 import { EXIT_OK, EXIT_USAGE } from './cli/exit.ts';
+import { register as registerLab } from './cli/lab.ts';
 import { register as registerRun } from './cli/run.ts';
 
 const COMMANDS: readonly ((program: Command) => void)[] = [
@@ -14,6 +15,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   registerCheck,
   registerAdmin,
   registerDemo,
+  registerLab,
 ];
 
 const DESCRIPTION =

@@ -2,7 +2,6 @@
 import { expectedRatio } from '../sessions/skew.ts';
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly, type Known } from './check.ts';
-import type { Measured } from './expectations.ts';
 import { CHURN_MEAN_MS, DRAIN_MS } from './faults.ts';
 import {
   parAtJoin,
@@ -12,6 +11,7 @@ import {
   rollingRandomBracket,
   stillThere,
 } from './formulas.ts';
+import type { Measured } from './measured.ts';
 import { type Bracket, binomialBracket, shareBracket } from './statistics.ts';
 
 /** Health check of the demo's balancer: interval and timeout 500 ms, two failures. */

@@ -1,8 +1,8 @@
 // Expectations where the session store or the balancer itself fails. SESSIONS 5.4, rows F6 to F9. Pure.
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
-import type { Measured } from './expectations.ts';
 import { STORE_DELAY_MS } from './faults.ts';
+import type { Measured } from './measured.ts';
 import { binomialBracket } from './statistics.ts';
 
 const BIN_MS = 100;

@@ -1,8 +1,8 @@
 // Expectations where users do something special: grow their session, write in parallel, log out and get copied. Pure.
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
-import type { Measured } from './expectations.ts';
 import { REPLAY_LIFE_MS } from './faults.ts';
+import type { Measured } from './measured.ts';
 
 /** What a browser takes in one cookie, name and value together. */
 const COOKIE_BYTES_MAX = 4096;

@@ -1,26 +1,13 @@
 // What each cell should show, as formulas with their brackets, and what it did show. Pure.
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
-import type { MemoryEvidence, WireEvidence } from './evidence.ts';
+import type { MemoryEvidence } from './evidence.ts';
 import { expectAddServer, expectDrain, expectKill, expectRolling } from './expect-servers.ts';
 import { expectBalancerRestart, expectSlowStore, expectStoreFault } from './expect-stores.ts';
 import { expectGrowth, expectPairs, expectReplay } from './expect-users.ts';
 import { parOf, parRandomBracket, parZipfBracket, zipfEffective } from './formulas.ts';
-import type { Marks } from './inject.ts';
-import type { Judgement } from './judge.ts';
+import type { Measured } from './measured.ts';
 import { shareBracket } from './statistics.ts';
-
-/** All that was measured in one cell. */
-export interface Measured {
-  readonly judgement: Judgement;
-  readonly marks: Marks;
-  readonly memory: MemoryEvidence;
-  readonly wire: WireEvidence;
-  /** holdfast_sessions_lost_total at the end. */
-  readonly balancerLost: number;
-  /** Names of the servers there are. */
-  readonly servers: readonly string[];
-}
 
 /** The checks of a cell, by its fault. */
 export function expectationsOf(plan: CellPlan, measured: Measured): readonly Check[] {

@@ -1,0 +1,16 @@
+// All that one cell brings to light, before it is compared with anything.
+import type { MemoryEvidence, WireEvidence } from './evidence.ts';
+import type { Marks } from './inject.ts';
+import type { Judgement } from './judge.ts';
+
+/** All that was measured in one cell. */
+export interface Measured {
+  readonly judgement: Judgement;
+  readonly marks: Marks;
+  readonly memory: MemoryEvidence;
+  readonly wire: WireEvidence;
+  /** holdfast_sessions_lost_total at the end. */
+  readonly balancerLost: number;
+  /** Names of the servers there are. */
+  readonly servers: readonly string[];
+}

@@ -1,0 +1,214 @@
+// A balancer inside the user's own Node process: the same configuration, choosing, affinity, health and metrics as
+// the standalone program, on the user's node:http server, without threads. http-proxy carries the bytes.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type HttpProxy from 'http-proxy';
+import type { ChangeResult, ReloadResult, ServerChange } from '../admin/source.ts';
+import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
+import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
+import { systemScheduler } from '../base/scheduler.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import { Body } from '../http1/message.ts';
+import type { MetricsPage } from '../metrics/registry.ts';
+import { describeChanges } from '../run/changes.ts';
+import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
+import { ControlPlane } from './control-plane.ts';
+import { DataPath } from './data-path.ts';
+import type { ParsedRequest } from './exchange.ts';
+import type { BalancerOptions } from './options.ts';
+import { replyOn, replyTo } from './replies.ts';
+import { UpgradeExchange } from './upgrade-exchange.ts';
+import { WebExchange } from './web-exchange.ts';
+
+/** How long `close` lets requests finish, unless told otherwise. */
+const CLOSE_GRACE_MS = 30_000;
+const WEIGHT_MAX = 1000;
+const MODES: readonly string[] = ['ready', 'drain', 'maintenance'];
+
+/** Handler for node:http, Express and Connect. A request that no route matches goes to `next`, or gets a 404 without. */
+export type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void;
+
+/** Made by createBalancer. */
+export class EmbeddedBalancer {
+  /**
+   * The http-proxy server that forwards: `proxy.on('proxyReq' | 'proxyRes' | 'proxyReqWs' | 'error', ...)` as its
+   * manual says. 'error' comes once for a request that failed for good, not for attempts that were repeated; whoever
+   * answers in it replaces the balancer's own reply.
+   */
+  readonly proxy: HttpProxy;
+  readonly #control: ControlPlane;
+  readonly #path: DataPath;
+  readonly #options: BalancerOptions;
+  #file: string | null;
+  #closing: Promise<void> | null = null;
+
+  /** @internal made by createBalancer */
+  constructor(config: HoldfastConfig, file: string | null, options: BalancerOptions) {
+    this.#options = options;
+    this.#file = file;
+    this.#control = new ControlPlane(config, options);
+    this.#path = new DataPath(this.#control.shared, this.#control.revision);
+    this.proxy = this.#path.proxy;
+    this.#control.start();
+  }
+
+  /**
+   * The handler to mount: `createServer(balancer.middleware())`, `app.use(balancer.middleware())`. Put it before body
+   * parsers: a body that was read already cannot be forwarded. Routes see `request.url`, which is what is forwarded.
+   */
+  middleware(): Middleware {
+    return (request, response, next) => this.#handle(request, response, next);
+  }
+
+  /** For `server.on('upgrade', balancer.upgrade)`. Takes WebSockets; other upgrades are answered with 501. */
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', () => {
+      // 'close' follows
+    });
+    const found = this.#find(request, true);
+    if (typeof found === 'string') {
+      this.#countRejected(found);
+      replyOn(socket, found);
+    } else new UpgradeExchange(found, socket, head).begin();
+  };
+
+  /** The document of `GET /api/status`. */
+  status(): StatusDocument {
+    return this.#control.status();
+  }
+
+  /** Whether every pool has an eligible server; the reasons when not. */
+  ready(): { readonly ok: boolean; readonly reasons: readonly string[] } {
+    const reasons = this.#path.isStopping ? ['stopping'] : unreadyReasons(this.status());
+    return { ok: reasons.length === 0, reasons };
+  }
+
+  /** The page of `GET /metrics`. `accept`: the scraper's Accept header; Prometheus text without. */
+  metrics(accept = ''): Promise<MetricsPage> {
+    return this.#control.metrics.render(accept);
+  }
+
+  /** Sets mode and weight of a server at once, as `PATCH /api/pools/:pool/servers/:server` does. */
+  setServer(pool: string, server: string, change: ServerChange): ChangeResult {
+    const { mode, weight } = change;
+    if (weight !== undefined && !(Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX)) {
+      return { ok: false, code: 'bad-request', message: `weight must be 0 to ${WEIGHT_MAX}, not ${weight}` };
+    }
+    if (mode !== undefined && !MODES.includes(mode)) {
+      return {
+        ok: false,
+        code: 'bad-request',
+        message: `mode must be one of ${MODES.join(', ')}, not ${mode}`,
+      };
+    }
+    if (!this.#control.setServer(pool, server, change)) {
+      return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
+    }
+    this.#control.log.info({ pool, server, ...change }, 'server changed by the operator');
+    return { ok: true };
+  }
+
+  /**
+   * Swaps to another configuration, or reads the file again that the balancer was made from. Requests in flight stay,
+   * servers keep health, counters and sessions. When it is not valid nothing has changed and the result says why.
+   */
+  async reload(input?: ConfigInput): Promise<ReloadResult> {
+    const { log, reloads } = this.#control;
+    const source = input ?? this.#file;
+    const result =
+      source === null ? refused('there is no configuration file to read again') : await this.#swap(source);
+    reloads[result.ok ? 'success' : 'failure'] += 1;
+    if (result.ok) log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
+    else log.warn({}, `reload refused, nothing has changed: ${result.message}`);
+    return result;
+  }
+
+  async #swap(source: ConfigInput): Promise<ReloadResult> {
+    const control = this.#control;
+    try {
+      const { config, file } = await readConfigInput(source, this.#options.env);
+      const changes = describeChanges(control.revision.config, config);
+      control.revise(config);
+      this.#path.apply(control.revision);
+      this.#file = file ?? this.#file;
+      return { ok: true, revision: control.revision.number, changes };
+    } catch (error) {
+      if (error instanceof ConfigError) return refused(error.message);
+      throw error;
+    }
+  }
+
+  /**
+   * Ends health checks, sweeps and connections to the servers; without it their timers keep the process alive. New
+   * requests get 503, those under way may finish for `graceMs`. Saves the sessions when `sessions.file` is set. The
+   * HTTP server is yours to close.
+   */
+  close(graceMs: number = CLOSE_GRACE_MS): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#path.isStopping = true;
+    const grace = Promise.withResolvers<void>();
+    const timer = systemScheduler.after(graceMs, grace.resolve);
+    await Promise.race([this.#path.empty(), grace.promise]);
+    timer.cancel();
+    this.#path.destroy();
+    await this.#control.stop();
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void {
+    const found = this.#find(request, false);
+    if (found === 'no-route' && next !== undefined) next();
+    else if (typeof found === 'string') {
+      this.#countRejected(found);
+      request.resume();
+      replyTo(response, found);
+    } else if (request.readableEnded && this.#path.heads.request.body !== Body.none) {
+      const error = new Error('the request body was read already: mount the balancer before body parsers');
+      if (next === undefined) throw error;
+      next(error);
+    } else new WebExchange(found, response).begin();
+  }
+
+  /** Parses and routes the request: where it goes, or why nowhere. */
+  #find(request: IncomingMessage, isUpgrade: boolean): ParsedRequest | FailureKind {
+    const path = this.#path;
+    const { heads, router } = path;
+    const headBytes = heads.parseRequest(request);
+    if (headBytes < 0) return 'bad-request';
+    if (isUpgrade && request.headers.upgrade?.toLowerCase() !== 'websocket') return 'not-implemented';
+    const plan = router.route(heads.buffer, heads.request);
+    if (plan === null) return 'no-route';
+    return path.isStopping ? 'no-server' : { path, plan, request, headBytes };
+  }
+
+  #countRejected(kind: FailureKind): void {
+    this.#path.own.countRejected(FAILURE_KINDS.indexOf(kind));
+  }
+}
+
+function refused(message: string): ReloadResult {
+  return { ok: false, code: 'conflict', message };
+}
+
+/**
+ * Makes a balancer for this process. Resolves as soon as the configuration is checked; the first health checks are
+ * under way then. Rejects with ConfigError when the configuration is not valid.
+ *
+ * `listen` (but for `timeouts.tunnel`), `threads`, `admin` and `accessLog` have no effect here: the server is yours.
+ */
+export async function createBalancer(
+  input: ConfigInput,
+  options: BalancerOptions = {},
+): Promise<EmbeddedBalancer> {
+  const { config, file, warnings } = await readConfigInput(input, options.env);
+  for (const warning of warnings) options.log?.warn({}, warning);
+  return new EmbeddedBalancer(config, file, options);
+}

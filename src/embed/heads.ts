@@ -1,0 +1,88 @@
+// node:http's messages as the codec sees them: the head is written down again and parsed by our own parser, so that
+// routing, session keys, hop-by-hop rules and strictness are those of the standalone program, not a second version.
+//
+//   rawHeaders  [ name, value, name, value, ... ]
+//   bytes       first line CRLF name: value CRLF name: value CRLF CRLF
+//   begins      offset of each header line: leads from a recorded line back to its place in rawHeaders
+
+import type { IncomingMessage } from 'node:http';
+import { REQUEST_CUT, RESPONSE_CUT } from '../http1/hop-by-hop.ts';
+import { type FieldLines, type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
+import { parseRequestHead } from '../http1/request.ts';
+import { parseResponseHead } from '../http1/response.ts';
+
+const CAPACITY_FIRST_BYTES = 16 * 1024;
+/** More than node:http lets through; its own limit (16 KiB unless raised) has applied already. */
+export const HEAD_BYTES_MAX = 1024 * 1024;
+export const HEADER_COUNT_MAX = 1000;
+
+/** Name and value of a header line that is passed on. */
+export type RawLine = readonly [name: string, value: string];
+
+/** One per balancer: what was parsed last is valid until the next parse. */
+export class Heads {
+  buffer: Buffer = Buffer.allocUnsafe(CAPACITY_FIRST_BYTES);
+  readonly request: RequestHead = new RequestHead();
+  readonly response: ResponseHead = new ResponseHead();
+  limits: HeadLimits = { headBytesMax: HEAD_BYTES_MAX, headerCountMax: HEADER_COUNT_MAX, watched: [] };
+  readonly #begins: number[] = [];
+
+  /** Fills `request`: the length of the head, or a negative Refusal. */
+  parseRequest(message: IncomingMessage): number {
+    const line = `${message.method ?? ''} ${message.url ?? ''} HTTP/${message.httpVersion}\r\n`;
+    const length = this.#write(line, message.rawHeaders);
+    const end = parseRequestHead(this.buffer, 0, length, this.limits, this.request);
+    return end === length ? length : Math.min(end, -1);
+  }
+
+  /** Fills `response`: the length of the head, or a negative Refusal. */
+  parseResponse(message: IncomingMessage, requestWasHead: boolean): number {
+    const line = `HTTP/1.1 ${message.statusCode ?? 0} ${message.statusMessage ?? ''}\r\n`;
+    const length = this.#write(line, message.rawHeaders);
+    const end = parseResponseHead(this.buffer, 0, length, this.limits, requestWasHead, this.response);
+    return end === length ? length : Math.min(end, -1);
+  }
+
+  /** Places in rawHeaders (counted in pairs) of the request lines that end here. */
+  requestCuts(): ReadonlySet<number> {
+    return this.#cuts(this.request.lines, REQUEST_CUT);
+  }
+
+  responseCuts(): ReadonlySet<number> {
+    return this.#cuts(this.response.lines, RESPONSE_CUT);
+  }
+
+  text(begin: number, end: number): string {
+    return this.buffer.toString('latin1', begin, end);
+  }
+
+  #cuts(lines: FieldLines, table: Uint8Array): ReadonlySet<number> {
+    const cuts = new Set<number>();
+    for (let index = 0; index < lines.count; index += 1) {
+      if (table[lines.field[index] as number] === 1)
+        cuts.add(this.#begins.indexOf(lines.lineBegin[index] as number));
+    }
+    return cuts;
+  }
+
+  #write(firstLine: string, raw: readonly string[]): number {
+    let text = firstLine;
+    this.#begins.length = 0;
+    for (let at = 0; at + 1 < raw.length; at += 2) {
+      this.#begins.push(text.length);
+      text += `${raw[at]}: ${raw[at + 1]}\r\n`;
+    }
+    text += '\r\n';
+    if (text.length > this.buffer.length) this.buffer = Buffer.allocUnsafe(text.length * 2);
+    return this.buffer.write(text, 'latin1');
+  }
+}
+
+/** The lines of a message that are not cut, in their order. */
+export function linesWithout(raw: readonly string[], cuts: ReadonlySet<number>): readonly RawLine[] {
+  const lines: RawLine[] = [];
+  for (let pair = 0; pair * 2 + 1 < raw.length; pair += 1) {
+    if (!cuts.has(pair)) lines.push([raw[pair * 2] ?? '', raw[pair * 2 + 1] ?? '']);
+  }
+  return lines;
+}

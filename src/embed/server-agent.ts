@@ -1,0 +1,88 @@
+// Keep-alive connections to one server, counted: a node:http agent that knows its slot.
+
+import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { systemClock } from '../base/clock.ts';
+import { systemScheduler } from '../base/scheduler.ts';
+import type { PoolConfig } from '../config/model.ts';
+import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
+
+/** The server did not accept the connection in time. */
+export class ConnectTimeoutError extends Error {}
+
+export class ServerAgent extends Agent {
+  readonly slot: number;
+  readonly generation: number;
+  readonly #stripe: Stripe;
+  readonly #idle = new WeakSet<Duplex>();
+  #connectMs = 0;
+
+  constructor(slot: number, generation: number, stripe: Stripe, pool: PoolConfig) {
+    super({ keepAlive: true, scheduling: 'lifo', timeout: pool.keepAlive.idleMs });
+    this.slot = slot;
+    this.generation = generation;
+    this.#stripe = stripe;
+    this.configure(pool);
+  }
+
+  /** New limits. The idle time is the agent's for good: a changed one is that of a new server, or of the next start. */
+  configure(pool: PoolConfig): void {
+    this.#connectMs = pool.timeouts.connectMs;
+    this.maxFreeSockets = pool.keepAlive.max;
+  }
+
+  /** Idle connections end now, busy ones after their exchange. */
+  retire(): void {
+    this.maxFreeSockets = 0;
+    this.closeIdle();
+  }
+
+  closeIdle(): void {
+    for (const sockets of Object.values(this.freeSockets))
+      for (const socket of sockets ?? []) socket.destroy();
+  }
+
+  override createConnection(
+    options: ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    const socket = super.createConnection(options, callback);
+    if (socket === null || socket === undefined) return socket;
+    const startedMs = systemClock.nowMs();
+    const timer = systemScheduler.after(this.#connectMs, () =>
+      socket.destroy(new ConnectTimeoutError('connect timed out')),
+    );
+    this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);
+    socket.once('connect', () => {
+      timer.cancel();
+      this.#stripe.observe(this.slot, Counter.connectSum, (systemClock.nowMs() - startedMs) / 1000);
+    });
+    socket.once('close', () => {
+      timer.cancel();
+      this.#stripe.addGauge(
+        this.slot,
+        this.#idle.has(socket) ? Gauge.upstreamIdle : Gauge.upstreamActive,
+        -1,
+      );
+    });
+    return socket;
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    const isKept: unknown = super.keepSocketAlive(socket);
+    if (isKept !== true) return false;
+    this.#idle.add(socket);
+    this.#move(1);
+    return true;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    super.reuseSocket(socket, request);
+    if (this.#idle.delete(socket)) this.#move(-1);
+  }
+
+  #move(toIdle: number): void {
+    this.#stripe.addGauge(this.slot, Gauge.upstreamActive, -toIdle);
+    this.#stripe.addGauge(this.slot, Gauge.upstreamIdle, toIdle);
+  }
+}

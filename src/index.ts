@@ -1,0 +1,13 @@
+// The package as a library: `import { createBalancer } from 'holdfast'`. The one file that re-exports, because it is
+// the door of the package; inside, every file imports what it needs where it is.
+
+// biome-ignore-start lint/performance/noBarrelFile: the door of the package
+export type { ChangeResult, ReloadResult, ServerChange } from './admin/source.ts';
+export type { StatusDocument } from './admin/status.ts';
+export type { Problem } from './config/problem.ts';
+export { createBalancer, EmbeddedBalancer, type Middleware } from './embed/balancer.ts';
+export { ConfigError, type ConfigInput, type Environment } from './embed/config-input.ts';
+export type { BalancerOptions, EmbedLog } from './embed/options.ts';
+export type { HealthTransition } from './health/monitor.ts';
+export type { MetricsPage } from './metrics/registry.ts';
+// biome-ignore-end lint/performance/noBarrelFile: the door of the package

@@ -1,0 +1,48 @@
+// An embedded balancer on a node:http server of the test's own process.
+
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { createBalancer, type EmbeddedBalancer } from '../../src/embed/balancer.ts';
+import type { BalancerOptions } from '../../src/embed/options.ts';
+import { eventually } from '../support/eventually.ts';
+
+export interface Embedded {
+  readonly balancer: EmbeddedBalancer;
+  readonly server: Server;
+  readonly port: number;
+  readonly url: string;
+}
+
+/** A small table: the default of a million sessions is more than a test needs. */
+export const SMALL = { sessions: { max: 1000 } };
+
+/** Starts it and waits until every pool has a server, unless `unready`. Everything ends with the test. */
+export async function embed(
+  config: Readonly<Record<string, unknown>>,
+  options: BalancerOptions & { readonly unready?: boolean } = {},
+): Promise<Embedded> {
+  const { unready = false, ...rest } = options;
+  const balancer = await createBalancer({ ...SMALL, ...config }, rest);
+  const server = createServer(balancer.middleware());
+  server.on('upgrade', balancer.upgrade);
+  const url = await listen(server);
+  onTestFinished(() => balancer.close(0));
+  if (!unready) await eventually(() => balancer.ready().ok, { what: () => balancer.ready().reasons.join(', ') });
+  return { balancer, server, url, port: Number(new URL(url).port) };
+}
+
+/** Listens on a free port until the test ends. */
+export async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** The balancer's cookie of a response, as a client sends it back; '' for none. */
+export function cookieOf(response: Response): string {
+  return response.headers.getSetCookie().find((line) => line.startsWith('holdfast='))?.split(';')[0] ?? '';
+}

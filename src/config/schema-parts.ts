@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { checkCookieName, checkHeaderName } from './check-text.ts';
 import { choice, decimal, duration, integer, type Leaf, leaf, percent, shownValue, text } from './leaf.ts';
 import type { RateLimitKey } from './model.ts';
-import { parseRate, RATE_PATTERN } from './rate.ts';
+import { formatRate, parseRate, RATE_PATTERN } from './rate.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -47,14 +47,16 @@ export const rateLimit = z
       .describe(
         'what tells clients apart: `address`, `header NAME` or `cookie NAME`; a request without that header or cookie counts under its address',
       ),
-    rate: rate(0.001, 1_000_000).describe('requests of one client over a longer time, all threads together'),
+    rate: rate(1 / 3_600, 1_000_000).describe(
+      'requests of one client over a longer time, all threads together',
+    ),
     burst: integer(1, 1_000_000).prefault(1).describe('requests that may come at once after a pause'),
   })
   .meta({ id: 'rateLimit' });
 
 /** `100/s`, `90/m`, `1000/h`, as events a second. */
 function rate(minPerSecond: number, maxPerSecond: number): Leaf<number> {
-  const allowed = `from ${minPerSecond}/s to ${maxPerSecond}/s`;
+  const allowed = `from ${formatRate(minPerSecond)} to ${formatRate(maxPerSecond)}`;
   return leaf({ kind: 'rate', type: 'string', pattern: RATE_PATTERN, 'x-range': allowed }, (written) => {
     const value = typeof written === 'string' ? parseRate(written) : null;
     if (value === null)

@@ -1,0 +1,59 @@
+// The one rule for tests that need a program which npm does not install: without it they are skipped and say why, but
+// where CI=true they fail, so that a test nobody runs cannot pass for one that succeeds.
+
+import { accessSync, constants } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+
+interface Program {
+  /** Environment variable that names the program's path and wins over PATH. */
+  readonly variable: string;
+  /** Names to look for, the first found is taken. */
+  readonly names: readonly string[];
+  readonly debianPackage: string;
+}
+
+const PROGRAMS = {
+  chromium: {
+    variable: 'CHROMIUM',
+    names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
+    debianPackage: 'chromium',
+  },
+  prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
+  promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
+} as const satisfies Record<string, Program>;
+
+export type NeededProgram = keyof typeof PROGRAMS;
+
+/**
+ * Path of the program. Without it `skip` (the test context's, which throws) is called with the reason; where CI=true
+ * an error is thrown instead.
+ */
+export function needs(program: NeededProgram, skip: (reason: string) => never): string {
+  const { variable, names, debianPackage } = PROGRAMS[program];
+  const given = process.env[variable];
+  const found = given !== undefined && given !== '' ? executable(given) : firstOnPath(names);
+  if (found !== null) return found;
+  const reason = `${program} was not found: set ${variable} or install the package ${debianPackage}`;
+  if (process.env['CI'] === 'true') throw new Error(`${reason}; where CI=true tests are not skipped`);
+  return skip(reason);
+}
+
+function firstOnPath(names: readonly string[]): string | null {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute);
+  for (const name of names) {
+    for (const folder of folders) {
+      const path = executable(join(folder, name));
+      if (path !== null) return path;
+    }
+  }
+  return null;
+}
+
+function executable(path: string): string | null {
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch {
+    return null;
+  }
+}

@@ -38,9 +38,9 @@ const BANNED: readonly { readonly pattern: RegExp; readonly what: string; readon
   {
     pattern: /\bset(Timeout|Interval)\(/,
     what: 'timers',
-    allowed: ['base/scheduler.ts', 'run/', 'demo/', 'lab/', 'proxy/deadlines.ts', 'proxy/upstream-connection.ts', 'admin/', 'health/', 'cli/'],
+    allowed: ['base/scheduler.ts', 'run/', 'demo/', 'lab/', 'proxy/deadlines.ts', 'proxy/upstream-connection.ts', 'admin/', 'health/', 'cli/', 'embed/'],
   },
-  { pattern: /\bprocess\.env\b/, what: 'process.env', allowed: ['run/', 'cli/', 'cli.ts', 'demo/', 'lab/', 'config/read-config-file.ts'] },
+  { pattern: /\bprocess\.env\b/, what: 'process.env', allowed: ['run/', 'cli/', 'cli.ts', 'demo/', 'lab/', 'config/read-config-file.ts', 'embed/config-input.ts'] },
   { pattern: /\bconsole\./, what: 'console', allowed: ['demo/page.ts'] },
   { pattern: /\bAtomics\.|SharedArrayBuffer\(/, what: 'Atomics', allowed: ['shared/'] },
 ];

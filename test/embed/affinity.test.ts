@@ -49,12 +49,15 @@ test('two balancers of one secret agree on every home', async () => {
 
 test("the application's own cookie is learned from the server that set it", async () => {
   const servers = await backends((name) => (request, response) => {
-    if (request.url === '/login') response.setHeader('set-cookie', [`sid=${name}-${Math.random()}; Path=/`, 'theme=dark']);
+    if (request.url === '/login')
+      response.setHeader('set-cookie', [`sid=${name}-${Math.random()}; Path=/`, 'theme=dark']);
     if (request.url === '/logout') response.setHeader('set-cookie', 'sid=; Max-Age=0');
     echo(name)(request, response);
   });
   const { url, balancer } = await embed({
-    pools: { web: { sticky: { mode: 'cookie-hash', cookie: 'sid' }, servers: servers.map((server) => server.url) } },
+    pools: {
+      web: { sticky: { mode: 'cookie-hash', cookie: 'sid' }, servers: servers.map((server) => server.url) },
+    },
   });
   for (let user = 0; user < 9; user += 1) {
     const login = await fetch(`${url}/login`);
@@ -71,7 +74,9 @@ test("the application's own cookie is learned from the server that set it", asyn
 
 test('header-hash: the header names the session', async () => {
   const servers = (await backends()).map(({ url }) => url);
-  const { url } = await embed({ pools: { web: { sticky: { mode: 'header-hash', header: 'x-user' }, servers } } });
+  const { url } = await embed({
+    pools: { web: { sticky: { mode: 'header-hash', header: 'x-user' }, servers } },
+  });
   for (const user of ['ann', 'ben', 'cat']) {
     const homes = new Set<string>();
     for (let count = 0; count < 6; count += 1) {

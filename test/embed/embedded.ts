@@ -28,7 +28,8 @@ export async function embed(
   server.on('upgrade', balancer.upgrade);
   const url = await listen(server);
   onTestFinished(() => balancer.close(0));
-  if (!unready) await eventually(() => balancer.ready().ok, { what: () => balancer.ready().reasons.join(', ') });
+  if (!unready)
+    await eventually(() => balancer.ready().ok, { what: () => balancer.ready().reasons.join(', ') });
   return { balancer, server, url, port: Number(new URL(url).port) };
 }
 
@@ -44,5 +45,10 @@ export async function listen(server: Server): Promise<string> {
 
 /** The balancer's cookie of a response, as a client sends it back; '' for none. */
 export function cookieOf(response: Response): string {
-  return response.headers.getSetCookie().find((line) => line.startsWith('holdfast='))?.split(';')[0] ?? '';
+  return (
+    response.headers
+      .getSetCookie()
+      .find((line) => line.startsWith('holdfast='))
+      ?.split(';')[0] ?? ''
+  );
 }

@@ -32,7 +32,12 @@ test('no server, a refused connection, a closed one, nonsense, silence: each has
     [silent.url, 504, 'response-timeout'],
   ];
   for (const [server, status, kind] of expected) {
-    const pool = { health: 'off', retry: { attempts: 0 }, timeouts: { response: '100ms' }, servers: [server] };
+    const pool = {
+      health: 'off',
+      retry: { attempts: 0 },
+      timeouts: { response: '100ms' },
+      servers: [server],
+    };
     const { url } = await embed({ pools: { web: pool } });
     expect(await refusal(url)).toEqual([status, kind]);
   }
@@ -48,7 +53,9 @@ test('a truncated response is cut, not left open and not complete', async () => 
   const client = await rawClient(port);
   client.send(GET);
   expect((await client.closed()).text).toMatch(/half$/);
-  expect((await balancer.metrics()).body).toContain('holdfast_rejected_requests_total{reason="response-truncated"} 1');
+  expect((await balancer.metrics()).body).toContain(
+    'holdfast_rejected_requests_total{reason="response-truncated"} 1',
+  );
   expect(balancer.status().pools[0]?.servers[0]?.inFlight).toBe(0);
 });
 
@@ -64,7 +71,10 @@ test('a client that leaves ends the request to the server: no socket is left beh
     client.socket.destroy();
     await eventually(() => backend.sockets.size === 0);
   }
-  expect(balancer.status().pools[0]?.servers[0]).toMatchObject({ inFlight: 0, connections: { active: 0, idle: 0 } });
+  expect(balancer.status().pools[0]?.servers[0]).toMatchObject({
+    inFlight: 0,
+    connections: { active: 0, idle: 0 },
+  });
 });
 
 test('requests beyond maxConnections wait, the queue has an end, and those that waited are served', async () => {
@@ -95,7 +105,7 @@ test('requests beyond maxConnections wait, the queue has an end, and those that 
   expect(await third).toEqual([200, null]);
 });
 
-test("a body goes to the second server as it went to the first, and a status is retried when the pool says so", async () => {
+test('a body goes to the second server as it went to the first, and a status is retried when the pool says so', async () => {
   const bad = await httpBackend('bad', (request, response) => {
     request.resume();
     response.writeHead(503).end();
@@ -107,12 +117,18 @@ test("a body goes to the second server as it went to the first, and a status is 
     const response = await fetch(url, { method: 'PUT', body: 'again' });
     expect(await response.json()).toMatchObject({ server: 'good', body: 'again' });
   }
-  const statuses = [await refusal(url, { method: 'POST', body: 'once' }), await refusal(url, { method: 'POST', body: 'once' })];
+  const statuses = [
+    await refusal(url, { method: 'POST', body: 'once' }),
+    await refusal(url, { method: 'POST', body: 'once' }),
+  ];
   expect(statuses.map(([status]) => status).toSorted()).toEqual([200, 503]);
 });
 
 test('early answers, late errors and errors after the head do not end the process', async () => {
-  const early = await cannedBackend('HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n', 'end');
+  const early = await cannedBackend(
+    'HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n',
+    'end',
+  );
   const { port } = await embed({ pools: { web: { health: 'off', servers: [early.url] } } });
   const client = await rawClient(port);
   client.send('POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\nstart');
@@ -126,7 +142,10 @@ test("http-proxy's events see each request, may change it, and may answer when i
   const servers = [good.url];
   const { url, balancer } = await embed({
     routes: [{ path: '/dead', pool: 'dead' }, { pool: 'web' }],
-    pools: { web: { health: 'off', sticky: { mode: 'cookie-hash' }, servers }, dead: { health: 'off', servers: [dead.url] } },
+    pools: {
+      web: { health: 'off', sticky: { mode: 'cookie-hash' }, servers },
+      dead: { health: 'off', servers: [dead.url] },
+    },
   });
   balancer.proxy.on('proxyReq', (outgoing) => outgoing.setHeader('x-added', 'by listener'));
   balancer.proxy.on('proxyRes', (incoming) => {
@@ -137,7 +156,9 @@ test("http-proxy's events see each request, may change it, and may answer when i
   expect(response.headers.get('x-answer')).toBe('changed');
   expect(response.headers.get('content-type')).toBe(null);
   expect(response.headers.getSetCookie()).toHaveLength(1);
-  expect(((await response.json()) as { headers: object }).headers).toMatchObject({ 'x-added': 'by listener' });
+  expect(((await response.json()) as { headers: object }).headers).toMatchObject({
+    'x-added': 'by listener',
+  });
   const errors: Error[] = [];
   balancer.proxy.on('error', (error, _request, target) => {
     errors.push(error);
@@ -164,7 +185,11 @@ test('cookies that the application set before are kept beside those of the serve
   });
   app.use(balancer.middleware());
   const response = await fetch(await listen(createServer(app)));
-  expect(response.headers.getSetCookie().map((line) => line.split('=')[0])).toEqual(['app', 'server', 'holdfast']);
+  expect(response.headers.getSetCookie().map((line) => line.split('=')[0])).toEqual([
+    'app',
+    'server',
+    'holdfast',
+  ]);
   expect(response.headers.get('x-powered-by')).toBe('the server');
   await balancer.close(0);
 });

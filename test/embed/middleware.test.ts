@@ -79,12 +79,23 @@ test('a DELETE with a chunked body keeps its body', async () => {
 
 test('fields named by Connection and the hop-by-hop ones stay behind, both ways', async () => {
   const backend = await httpBackend('a', (request, response) => {
-    response.writeHead(200, ['Connection', 'X-Private', 'X-Private', '1', 'X-Public', '2', 'Keep-Alive', 'timeout=9']);
+    response.writeHead(200, [
+      'Connection',
+      'X-Private',
+      'X-Private',
+      '1',
+      'X-Public',
+      '2',
+      'Keep-Alive',
+      'timeout=9',
+    ]);
     response.end(JSON.stringify(request.rawHeaders));
   });
   const { port } = await embed({ pools: { web: { servers: [backend.url] } } });
   const client = await rawClient(port);
-  client.send('GET / HTTP/1.1\r\nHost: t\r\nConnection: X-Hop\r\nX-Hop: 1\r\nProxy-Authorization: x\r\nX-End: 2\r\n\r\n');
+  client.send(
+    'GET / HTTP/1.1\r\nHost: t\r\nConnection: X-Hop\r\nX-Hop: 1\r\nProxy-Authorization: x\r\nX-End: 2\r\n\r\n',
+  );
   const text = await client.until(']');
   expect(text).toContain('X-Public: 2');
   expect(text).not.toContain('X-Private');
@@ -96,7 +107,16 @@ test('fields named by Connection and the hop-by-hop ones stay behind, both ways'
 
 test('repeated fields, their case and the order of cookies are kept', async () => {
   const backend = await httpBackend('a', (_request, response) => {
-    response.writeHead(418, 'Short and stout', ['X-Two', 'a', 'X-Two', 'b', 'Set-Cookie', 'c=1', 'Set-Cookie', 'd=2']);
+    response.writeHead(418, 'Short and stout', [
+      'X-Two',
+      'a',
+      'X-Two',
+      'b',
+      'Set-Cookie',
+      'c=1',
+      'Set-Cookie',
+      'd=2',
+    ]);
     response.end('tea');
   });
   const { port } = await embed({ pools: { web: { servers: [backend.url] } } });
@@ -118,7 +138,12 @@ test('HEAD, 204 and 304 have no body and the connection goes on', async () => {
   client.send('HEAD /200 HTTP/1.1\r\nHost: t\r\n\r\nGET /204 HTTP/1.1\r\nHost: t\r\n\r\n');
   client.send('GET /304 HTTP/1.1\r\nHost: t\r\n\r\nGET /200 HTTP/1.1\r\nHost: t\r\n\r\n');
   const text = await client.until('body');
-  expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 204', 'HTTP/1.1 304', 'HTTP/1.1 200']);
+  expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual([
+    'HTTP/1.1 200',
+    'HTTP/1.1 204',
+    'HTTP/1.1 304',
+    'HTTP/1.1 200',
+  ]);
 });
 
 test('an event stream is passed on event by event', async () => {

@@ -1,0 +1,119 @@
+// Configuration in, reload, status, metrics, saved sessions, close.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { ConfigError, createBalancer } from '../../src/index.ts';
+import { httpBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { cookieOf, embed } from './embedded.ts';
+
+function directory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'holdfast-embed-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Of the configuration, not of JavaScript. */
+const PLACEHOLDER = ['$', '{SERVER}'].join('');
+
+const yaml = (server: string): string =>
+  `sessions: { max: 1000 }\npools:\n  web:\n    servers: ["${server}"]\n`;
+
+test('the configuration is an object, YAML text, a file by path or by URL', async () => {
+  const backend = await httpBackend('a');
+  const file = join(directory(), 'holdfast.yaml');
+  writeFileSync(file, yaml(PLACEHOLDER));
+  const env = { SERVER: backend.url };
+  const inputs = [
+    { pools: { web: { servers: [PLACEHOLDER] } } },
+    yaml(PLACEHOLDER),
+    file,
+    pathToFileURL(file),
+  ];
+  for (const input of inputs) {
+    const balancer = await createBalancer(input, { env });
+    expect(balancer.status().pools[0]?.servers[0]?.url).toBe(backend.url);
+    await balancer.close();
+  }
+});
+
+test('an invalid configuration is refused with every problem at once', async () => {
+  const wrong = { pools: { web: { polcy: 'random-two', servers: ['http://127.0.0.1:1', 'ftp://x'] } } };
+  const error = await createBalancer(wrong).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ConfigError);
+  expect((error as ConfigError).problems).toHaveLength(2);
+  expect((error as ConfigError).message).toContain('"polcy"');
+  await expect(createBalancer('nowhere.yaml')).rejects.toThrow('nowhere.yaml: the file does not exist');
+  await expect(createBalancer('pools:\n  a: 1\n')).rejects.toThrow('config:2:6: ');
+});
+
+test('a reload keeps sessions and counters; a bad one changes nothing and says why', async () => {
+  const [a, b] = [await httpBackend('a'), await httpBackend('b')];
+  const pool = (servers: readonly string[]) => ({
+    sessions: { max: 1000 },
+    pools: { web: { sticky: { mode: 'cookie-hash' }, servers } },
+  });
+  const { balancer, url } = await embed(pool([a.url]));
+  const first = await fetch(url);
+  const cookie = cookieOf(first);
+  expect(await balancer.reload({ pools: {} })).toMatchObject({ ok: false, code: 'conflict' });
+  expect(await balancer.reload()).toMatchObject({ ok: false });
+  expect(balancer.status().revision).toBe(1);
+  const result = await balancer.reload(pool([a.url, b.url]));
+  expect(result).toEqual({
+    ok: true,
+    revision: 2,
+    changes: [`pool web: server ${new URL(b.url).host} added`],
+  });
+  await eventually(() => balancer.status().pools[0]?.servers.every(({ state }) => state === 'up') === true);
+  const again = await fetch(url, { headers: { cookie } });
+  expect(await again.json()).toMatchObject({ server: 'a' });
+  expect(again.headers.getSetCookie()).toEqual([]);
+  expect(balancer.status().pools[0]?.servers[0]?.requests).toBe(2);
+  await balancer.reload(pool([b.url]));
+  await eventually(() => balancer.ready().ok);
+  const moved = await fetch(url, { headers: { cookie } });
+  expect(await moved.json()).toMatchObject({ server: 'b' });
+  expect(cookieOf(moved)).not.toBe('');
+  const { body } = await balancer.metrics();
+  expect(body).toContain('holdfast_reloads_total{result="success"} 2');
+  expect(body).toContain('holdfast_reloads_total{result="failure"} 2');
+});
+
+test('sessions and modes survive a restart when they have a file', async () => {
+  const servers = await Promise.all(['a', 'b', 'c'].map((name) => httpBackend(name)));
+  const config = {
+    sessions: { max: 1000, file: join(directory(), 'holdfast.sessions') },
+    pools: {
+      web: {
+        sticky: { mode: 'header-hash', header: 'x-user' },
+        servers: servers.map(({ url }, index) => ({ url, name: 'abc'[index] })),
+      },
+    },
+  };
+  const before = await embed(config);
+  await Promise.all(['ann', 'ben', 'cat'].map((user) => fetch(before.url, { headers: { 'x-user': user } })));
+  before.balancer.setServer('web', 'b', { mode: 'drain' });
+  await before.balancer.close();
+  const after = await embed(config);
+  await eventually(() => after.balancer.status().pools[0]?.sessions === 3);
+  expect(after.balancer.status().pools[0]?.servers[1]?.mode).toBe('drain');
+});
+
+test('close lets requests finish, refuses new ones and frees everything', async () => {
+  const held: (() => void)[] = [];
+  const backend = await httpBackend('a', (_request, response) => held.push(() => response.end('done')));
+  const { balancer, url } = await embed({ pools: { web: { servers: [backend.url] } } });
+  const under = fetch(url);
+  await eventually(() => held.length === 1);
+  const closing = balancer.close();
+  expect((await fetch(url)).headers.get('x-holdfast-error')).toBe('no-server');
+  expect(balancer.ready()).toEqual({ ok: false, reasons: ['stopping'] });
+  held[0]?.();
+  expect(await (await under).text()).toBe('done');
+  await closing;
+  await eventually(() => backend.sockets.size === 0);
+});

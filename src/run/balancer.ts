@@ -158,9 +158,10 @@ export class Balancer {
   /** Reads the configuration file again and swaps to it. A second call while one is under way waits its turn. */
   async reload(): Promise<ReloadResult> {
     while (this.#reloading !== null) await this.#reloading;
-    this.#reloading = this.#reload();
+    this.#reloading = this.#reload().finally(() => {
+      this.#reloading = null;
+    });
     const result = await this.#reloading;
-    this.#reloading = null;
     this.reloads[result.ok ? 'success' : 'failure'] += 1;
     if (result.ok) this.options.log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
     else this.options.log.error(`reload refused, nothing has changed: ${result.message}`);
@@ -174,6 +175,8 @@ export class Balancer {
     const { config, problems } = await readConfigFile(configFile);
     if (config === null) return refuse(problems.map(formatProblem).join('\n'));
     const old = this.revision.config;
+    const noRoom = this.slots.refusal(config);
+    if (noRoom !== null) return refuse(noRoom);
     try {
       for (const { address, host, port } of config.listen) {
         const isOpen = old.listen.some((listen) => listen.address === address);

@@ -8,6 +8,7 @@ import { type AdminHandle, startAdminServer } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
 import { ListenError } from './fleet.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { CapacityError } from './slots.ts';
 
 export interface ForegroundOptions {
   readonly configFile: string;
@@ -42,10 +43,9 @@ export async function startBalancer(
     await balancer.stop(0);
     throw error;
   }
-  const listenUrls = config.listen.map(
-    ({ host }, index) => `http://${host.includes(':') ? `[${host}]` : host}:${balancer.ports[index] ?? 0}`,
-  );
+  const listenUrls = urlsOf(balancer);
   for (const url of listenUrls) announce(`listening on ${url}`);
+  announceNewListeners(balancer, listenUrls, announce);
   if (admin !== null) announce(`admin on ${admin.url}`);
   const stop = async (): Promise<boolean> => {
     const isClean = await balancer.stop();
@@ -53,6 +53,27 @@ export async function startBalancer(
     return isClean;
   };
   return { balancer, listenUrls, adminUrl: admin?.url ?? null, stop };
+}
+
+/** After a reload the ports of new listeners are printed too: the kernel may have chosen them. */
+function announceNewListeners(
+  balancer: Balancer,
+  announced: readonly string[],
+  announce: (line: string) => unknown,
+): void {
+  let known = announced;
+  balancer.subscribe(({ type, ok }) => {
+    if (type !== 'reload' || ok !== true) return;
+    const urls = urlsOf(balancer);
+    for (const url of urls) if (!known.includes(url)) announce(`listening on ${url}`);
+    known = urls;
+  });
+}
+
+function urlsOf({ revision, ports }: Balancer): readonly string[] {
+  return revision.config.listen.map(({ host }, index) => {
+    return `http://${host.includes(':') ? `[${host}]` : host}:${ports[index] ?? 0}`;
+  });
 }
 
 /** Resolves with the exit code once the balancer has stopped. */
@@ -75,7 +96,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     log.info({ clean: isClean }, 'stopped');
     return 0;
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
+    if (!(error instanceof ListenError || error instanceof CapacityError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 1;
   }

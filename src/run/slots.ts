@@ -7,6 +7,7 @@ import { Mode, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
 import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
+import { Gauge } from '../shared/stripe.ts';
 
 interface SlotOwner {
   readonly pool: string;
@@ -22,9 +23,14 @@ export interface OperatorChange {
   weight?: number;
 }
 
+/** More servers, pools or addresses than shared memory has room for. The message is for the user. */
+export class CapacityError extends Error {}
+
 export class SlotRegistry {
   readonly #shared: SharedState;
   readonly #owners: (SlotOwner | null)[] = [];
+  /** Slots without an owner, the one released longest ago first. */
+  readonly #released: number[] = [];
   readonly #poolIds = new Map<string, number>();
   readonly #listenerIds = new Map<string, number>();
   readonly #keys = new Map<string, Uint8Array>();
@@ -35,8 +41,10 @@ export class SlotRegistry {
     this.#shared = shared;
   }
 
-  /** Makes the next revision. `fallbackSecret` keys pools that configure none. */
+  /** Makes the next revision. `fallbackSecret` keys pools that configure none. Throws CapacityError, nothing changed. */
   revise(config: HoldfastConfig, fallbackSecret: string): Revision {
+    const refusal = this.refusal(config);
+    if (refusal !== null) throw new CapacityError(refusal);
     this.#revisionNumber += 1;
     this.#releaseRemoved(config);
     const pools = config.pools.map((pool) => this.#poolRevision(pool, fallbackSecret));
@@ -44,11 +52,27 @@ export class SlotRegistry {
     return { number: this.#revisionNumber, config, pools, listenerIds };
   }
 
+  /** Why there is no room for this configuration; null when there is. */
+  refusal(config: HoldfastConfig): string | null {
+    const newServers = config.pools.flatMap((pool) =>
+      pool.servers.filter(({ name, url }) => this.#find(pool.name, name, url) === null),
+    ).length;
+    const room =
+      SLOTS_MAX - this.#owners.length + this.#released.filter((slot) => this.#isQuiet(slot)).length;
+    if (newServers > room)
+      return `${newServers} more servers: there is room for ${room} (${SLOTS_MAX} in all)`;
+    const newPools = config.pools.filter(({ name }) => !this.#poolIds.has(name)).length;
+    if (this.#poolIds.size + newPools > POOLS_MAX) return `more than ${POOLS_MAX} pool names since the start`;
+    const newAddresses = config.listen.filter(({ address }) => !this.#listenerIds.has(address)).length;
+    if (this.#listenerIds.size + newAddresses > LISTENERS_MAX) {
+      return `more than ${LISTENERS_MAX} addresses to listen on since the start`;
+    }
+    return null;
+  }
+
   #listenerIdOf(address: string): number {
     const known = this.#listenerIds.get(address);
     if (known !== undefined) return known;
-    if (this.#listenerIds.size >= LISTENERS_MAX)
-      throw new Error(`more than ${LISTENERS_MAX} addresses since the start`);
     const id = this.#listenerIds.size;
     this.#listenerIds.set(address, id);
     return id;
@@ -76,7 +100,6 @@ export class SlotRegistry {
   #poolIdOf(name: string): number {
     const known = this.#poolIds.get(name);
     if (known !== undefined) return known;
-    if (this.#poolIds.size >= POOLS_MAX) throw new Error(`more than ${POOLS_MAX} pool names since the start`);
     const id = this.#poolIds.size;
     this.#poolIds.set(name, id);
     return id;
@@ -101,16 +124,32 @@ export class SlotRegistry {
     return slot < 0 ? null : slot;
   }
 
+  /**
+   * A slot never used before, as long as there is one: exchanges in flight keep the revision they began with, and
+   * what they still have to count, give back or try again must not meet another server in the slot.
+   */
   #allocate(owner: SlotOwner): number {
-    const free = this.#owners.indexOf(null);
-    const slot = free < 0 ? this.#owners.length : free;
-    if (slot >= SLOTS_MAX) throw new Error(`more than ${SLOTS_MAX} servers`);
+    const slot = this.#owners.length < SLOTS_MAX ? this.#owners.length : this.#takeReleased();
     const { control, stripes } = this.#shared;
     for (const stripe of stripes) stripe.clearSlot(slot);
     control.publishSweep(slot, 0, 0, 0);
     control.setGeneration(slot, control.generation(slot) + 1);
     this.#owners[slot] = owner;
     return slot;
+  }
+
+  #takeReleased(): number {
+    const index = this.#released.findIndex((slot) => this.#isQuiet(slot));
+    const [slot] = index < 0 ? [] : this.#released.splice(index, 1);
+    if (slot === undefined) throw new CapacityError(`more than ${SLOTS_MAX} servers`);
+    return slot;
+  }
+
+  /** Nothing is in flight to the server that had it, and no connection is open. */
+  #isQuiet(slot: number): boolean {
+    return [Gauge.inFlight, Gauge.upstreamActive, Gauge.upstreamIdle].every(
+      (gauge) => this.#shared.sumGauge(slot, gauge) === 0,
+    );
   }
 
   #releaseRemoved(config: HoldfastConfig): void {
@@ -120,10 +159,13 @@ export class SlotRegistry {
       if (pool?.servers.some((server) => server.name === owner.server && server.url === owner.url) === true)
         continue;
       this.#owners[slot] = null;
+      this.#released.push(slot);
       this.#changes.delete(`${owner.pool}/${owner.server}`);
       // From now on no entry's home matches: its sessions are "removed" at their next request.
       const { control } = this.#shared;
       control.setGeneration(slot, control.generation(slot) + 1);
+      // Threads on the old plan choose it no more, now that nobody checks it.
+      control.setVerdict(slot, Verdict.down);
     }
   }
 

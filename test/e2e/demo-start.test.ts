@@ -1,0 +1,166 @@
+// `holdfast demo`, which is what `npm start` runs: up in seconds, a log-in works, a killed server is survived, Ctrl-C
+// leaves nothing behind, a taken port is said plainly.
+
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Visitor } from '../demo/visitor.ts';
+import { command, type RunningCommand, startCommand } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
+
+const ANY_PORTS = ['--port', '0', '--admin-port', '0', '--backend-port', '0', '--threads', '2'];
+
+interface RunningDemo {
+  readonly command: RunningCommand;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly pids: readonly number[];
+}
+
+async function startDemo(...args: string[]): Promise<RunningDemo> {
+  const demo = startCommand(['demo', ...ANY_PORTS, ...args]);
+  await eventually(() => demo.out().includes('Ctrl-C stops everything.'), {
+    deadlineMs: 15_000,
+    what: () => `the demo to start; it said ${demo.out()}${demo.err()}`,
+  });
+  const pids = [...demo.out().matchAll(/^ {2}server \w +http:\S+ +pid (\d+)$/gm)].map((match) =>
+    Number(match[1]),
+  );
+  const url = /^listening on (\S+)$/m.exec(demo.out())?.[1] ?? '';
+  const adminUrl = /^admin on (\S+)$/m.exec(demo.out())?.[1] ?? '';
+  await eventually(async () => (await fetch(`${adminUrl}/readyz`)).status === 200);
+  return { command: demo, url, adminUrl, pids };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Every process below this one, by /proc. */
+function descendants(pid: number): number[] {
+  try {
+    const tasks = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    const children = tasks === '' ? [] : tasks.split(' ').map(Number);
+    return children.flatMap((child) => [child, ...descendants(child)]);
+  } catch {
+    return [];
+  }
+}
+
+describe('holdfast demo', () => {
+  test('brings up servers, balancer and admin; the page, a log-in and the dashboard answer', async () => {
+    const demo = await startDemo();
+    expect(demo.pids.length).toBe(4);
+    const visitor = new Visitor();
+    const page = await visitor.get(`${demo.url}/`);
+    expect([page.status, page.body.text?.includes('<html')]).toEqual([200, true]);
+    expect((await visitor.login(demo.url, 'alice')).status).toBe(200);
+    for (let count = 1; count <= 5; count += 1) {
+      const { status, body } = await visitor.post(`${demo.url}/inc`);
+      expect([status, body.counter]).toEqual([200, count]);
+    }
+    const { status, body } = await visitor.get(`${demo.url}/whoami`);
+    expect([status, body.user]).toEqual([200, 'alice']);
+    expect((await fetch(`${demo.adminUrl}/`)).status).toBe(200);
+    expect((await fetch(`${demo.adminUrl}/metrics`)).status).toBe(200);
+    const shown = await command(['status', '--admin', demo.adminUrl]);
+    expect(shown.out).toMatch(/pool demo: least-sessions, sticky cookie-hash, state local/);
+  });
+
+  test('survives kill -9 of the server that has the session: one log-in again, no error', async () => {
+    const demo = await startDemo();
+    const visitor = new Visitor();
+    await visitor.login(demo.url, 'bob');
+    const { pid } = (await visitor.get(`${demo.url}/whoami`)).body as { pid: number };
+    expect(demo.pids).toContain(pid);
+    process.kill(pid, 'SIGKILL');
+    const statuses: number[] = [];
+    for (let count = 0; count < 20; count += 1)
+      statuses.push((await visitor.get(`${demo.url}/whoami`)).status);
+    expect(statuses).toEqual(Array.from({ length: 20 }, () => 401));
+    expect((await visitor.login(demo.url, 'bob')).status).toBe(200);
+    expect((await visitor.get(`${demo.url}/whoami`)).status).toBe(200);
+    expect(demo.command.child.exitCode).toBe(null);
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s stops everything: no process is left, exit status 0',
+    async (signal) => {
+      const demo = await startDemo('--servers', '3');
+      const { child } = demo.command;
+      const all = [child.pid ?? 0, ...descendants(child.pid ?? 0), ...demo.pids];
+      expect(all.length).toBeGreaterThanOrEqual(4);
+      const visitor = new Visitor();
+      await visitor.login(demo.url, 'alice');
+      child.kill(signal);
+      const { status, err } = await demo.command.ended;
+      expect({ status, err }).toEqual({ status: 0, err: '' });
+      expect(all.filter(isAlive)).toEqual([]);
+    },
+  );
+
+  test('Ctrl-C in a terminal reaches every process at once, and that is no error either', async () => {
+    const demo = await startDemo('--servers', '2');
+    const { child } = demo.command;
+    const all = [child.pid ?? 0, ...demo.pids];
+    for (const pid of all) process.kill(pid, 'SIGINT');
+    const { status, err } = await demo.command.ended;
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(all.filter(isAlive)).toEqual([]);
+  });
+
+  test('Ctrl-C while it is still starting leaves nothing behind either', async () => {
+    const demo = startCommand(['demo', ...ANY_PORTS]);
+    const { pid = 0 } = demo.child;
+    const children = await eventually(() => (descendants(pid).length >= 2 ? descendants(pid) : null));
+    demo.child.kill('SIGINT');
+    await demo.ended;
+    await eventually(() => !children.some(isAlive));
+  });
+
+  test.each(['cookie-pin', 'learn', 'address-hash'])('--sticky %s keeps a log-in', async (mode) => {
+    const demo = await startDemo('--servers', '3', '--sticky', mode);
+    for (const user of ['alice', 'bob']) {
+      const visitor = new Visitor();
+      await visitor.login(demo.url, user);
+      for (let count = 1; count <= 4; count += 1) {
+        expect((await visitor.post(`${demo.url}/inc`)).body.counter).toBe(count);
+      }
+    }
+  });
+});
+
+describe('a taken port', () => {
+  test.each([
+    [
+      '--port',
+      /^cannot listen on 127\.0\.0\.1:PORT: the port is taken by another process; .* \(--port, --admin-port\)\n$/,
+    ],
+    ['--admin-port', /^admin cannot listen on 127\.0\.0\.1:PORT: another program listens there; .*\n$/],
+    ['--backend-port', /^port PORT for backend a is taken; choose another with --backend-port\n$/],
+  ])('%s: a clear message, status 1, everything stopped', async (option, message) => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    onTestFinished(() => {
+      blocker.close();
+    });
+    const { port } = blocker.address() as AddressInfo;
+    const demo = startCommand(['demo', ...ANY_PORTS, '--servers', '2', option, String(port)]);
+    const seen = new Set<number>();
+    const watch = setInterval(() => {
+      for (const pid of descendants(demo.child.pid ?? 0)) seen.add(pid);
+    }, 10);
+    const { status, err } = await demo.ended;
+    clearInterval(watch);
+    expect(status).toBe(1);
+    expect(err.replaceAll(String(port), 'PORT')).toMatch(message);
+    expect(seen.size).toBeGreaterThanOrEqual(1);
+    expect([...seen].filter(isAlive)).toEqual([]);
+  });
+});

@@ -22,8 +22,8 @@ export interface CellResult {
   readonly tookMs: number;
 }
 
-/** Time until a drained server's requests no longer count as begun before. */
-const DRAIN_SETTLE_MS = 150;
+/** What was on its way when a change was applied does not count. */
+const SETTLE_MS = 30;
 
 /** Runs a cell. Rejects when it could not be run at all or was called off; leaves nothing running either way. */
 export async function runCell(plan: CellPlan, signal: AbortSignal): Promise<CellResult> {
@@ -116,16 +116,10 @@ async function conclude(parts: {
 }
 
 function windowsOf(plan: CellPlan, marks: Marks): Windows {
-  const changedMs =
-    plan.fault === 'drain-server'
-      ? marks.faultMs + DRAIN_SETTLE_MS
-      : plan.fault === 'add-server'
-        ? (marks.changedMs ?? plan.endMs)
-        : marks.faultMs;
   return {
     steadyMs: plan.steadyMs,
     faultMs: marks.faultMs,
-    changedMs,
+    changedMs: marks.appliedMs === null ? marks.faultMs : marks.appliedMs + SETTLE_MS,
     endMs: plan.endMs,
     lifeMs: plan.lifeMs,
   };

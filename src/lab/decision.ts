@@ -86,7 +86,7 @@ function newcomerText(report: LabReport, { name, isLocal }: Architecture): strin
   return ofCell(report, name, 'add-server', ({ judgement, marks }, plan) => {
     if (!isLocal) return 'at once';
     const held = judgement.homes.atEnd[marks.server] ?? 0;
-    return `${held} of ${Math.round(plan.users / (plan.servers + 1))} sessions after ${valueText(plan.endMs - (marks.changedMs ?? plan.faultMs), 'ms')}`;
+    return `${held} of ${Math.round(plan.users / (plan.servers + 1))} sessions after ${valueText(plan.endMs - (marks.appliedMs ?? plan.faultMs), 'ms')}`;
   });
 }
 

@@ -187,7 +187,7 @@ export function expectAddServer(plan: CellPlan, measured: Measured): readonly Ch
       check('PAR of sessions', `(n+1)/n = ${expected}`, around(expected, 0.05), par, 'ratio'),
     ];
   }
-  const elapsedMs = plan.endMs - (marks.changedMs ?? plan.faultMs);
+  const elapsedMs = plan.endMs - (marks.appliedMs ?? plan.faultMs);
   const arrived = 1 - stillThere(elapsedMs, CHURN_MEAN_MS);
   const fair = m / (n + 1);
   const isLeast = architecture.placement === 'least';
@@ -207,7 +207,7 @@ export function expectAddServer(plan: CellPlan, measured: Measured): readonly Ch
 export function expectDrain(plan: CellPlan, { judgement, marks }: Measured): readonly Check[] {
   const { architecture, servers: n } = plan;
   const m = judgement.sessionsAtFault;
-  const stoppedMs = marks.changedMs ?? plan.endMs;
+  const stoppedMs = marks.stoppedMs ?? plan.endMs;
   const during = judgement.lostAtMs.filter((atMs) => atMs < stoppedMs).length;
   const checks = [check('sessions lost while it drains', '0', exactly(0), during, 'count')];
   const after = judgement.lost - during;

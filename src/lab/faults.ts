@@ -77,10 +77,11 @@ const MAIN = has(
 /** Which cells make sense. */
 export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boolean>> = {
   none: EVERYBODY,
-  'kill-one': ({ name }) => name !== 'memory-none',
+  'kill-one': ({ name }) => name !== 'memory-none' && name !== 'memory-learn',
   'rolling-restart': (architecture) => MAIN(architecture) || architecture.name === 'memory-learn',
-  sigstop: has('memory', 'replicated-sync', 'redis', 'jwt'),
-  'add-server': (architecture) => MAIN(architecture) || architecture.name === 'memory-learn',
+  sigstop: has('memory', 'replicated-sync', 'redis'),
+  'add-server': (architecture) =>
+    architecture.name === 'memory-learn' || (MAIN(architecture) && architecture.name !== 'replicated-sync'),
   'drain-server': has('memory', 'memory-learn', 'replicated', 'redis', 'jwt'),
   'store-killed': ({ store }) => store !== 'none',
   'store-emptied': has('redis', 'redis-aof'),
@@ -113,8 +114,11 @@ export function rollingPace(
   periodMs: number,
 ): { readonly downMs: number; readonly upMs: number } {
   // The formulas take for granted that every user comes back while the server is away; only local sessions care.
-  return architecture.isLocal ? { downMs: 1.45 * periodMs, upMs: 900 } : { downMs: 400, upMs: 800 };
+  return architecture.isLocal ? { downMs: 1.45 * periodMs, upMs: 900 } : { downMs: 300, upMs: 500 };
 }
+
+/** A server's stop, start and first passed health check. */
+const RESTART_MS = 700;
 
 /** How long the load lasts before and after the fault. */
 export function timelineOf(
@@ -123,25 +127,26 @@ export function timelineOf(
   servers: number,
   periodMs: number,
 ): Timeline {
-  const settleMs = 1500 + 1.5 * periodMs;
+  // Every user comes by once more, detection included.
+  const settleMs = 800 + 1.4 * periodMs;
   switch (fault) {
     case 'none':
     case 'hot-users':
-      return { beforeMs: 5000, afterMs: 0 };
+      return { beforeMs: 4000, afterMs: 0 };
     case 'kill-one':
-      return { beforeMs: 2000, afterMs: settleMs };
+      return { beforeMs: 1500, afterMs: settleMs };
     case 'rolling-restart': {
       const { downMs, upMs } = rollingPace(architecture, periodMs);
-      return { beforeMs: 1500, afterMs: servers * (downMs + upMs + 900) + settleMs };
+      return { beforeMs: 1000, afterMs: servers * (downMs + upMs + RESTART_MS) + settleMs };
     }
     case 'sigstop':
       return { beforeMs: 2000, afterMs: HANG_MS + settleMs };
     case 'add-server':
-      return { beforeMs: 2000, afterMs: 6500 };
+      return { beforeMs: 1500, afterMs: architecture.isLocal ? 6000 : 4000 };
     case 'drain-server':
       return { beforeMs: 2000, afterMs: DRAIN_MS + settleMs };
     case 'store-killed':
-      return { beforeMs: 1500, afterMs: STORE_DOWN_MS + 1500 + settleMs };
+      return { beforeMs: 1500, afterMs: STORE_DOWN_MS + 1000 + settleMs };
     case 'store-emptied':
       return { beforeMs: 1500, afterMs: 1000 + settleMs };
     case 'store-slow':

@@ -21,8 +21,10 @@ export interface Marks {
   readonly faultMs: number;
   /** The store, the balancer or the hung server was back. */
   readonly backMs: number | null;
-  /** The new server took its first requests, or the drained one was stopped. */
-  readonly changedMs: number | null;
+  /** The new server was up, the drained one no longer chosen: requests by server count from here. */
+  readonly appliedMs: number | null;
+  /** The drained server was stopped. */
+  readonly stoppedMs: number | null;
   /** Name of the server the fault hit, or that joined. */
   readonly server: string;
 }
@@ -33,7 +35,13 @@ const POLL_MS = 20;
 export async function inject(stage: Stage): Promise<Marks> {
   const { plan, clock, signal, demo } = stage;
   const victim = demo.backends[plan.victim];
-  const marks = { faultMs: plan.faultMs, backMs: null, changedMs: null, server: victim?.name ?? '' };
+  const marks = {
+    faultMs: plan.faultMs,
+    backMs: null,
+    appliedMs: null,
+    stoppedMs: null,
+    server: victim?.name ?? '',
+  };
   await clock.until(plan.faultMs);
   if (signal.aborted || victim === undefined) return marks;
   const begun = { ...marks, faultMs: clock.nowMs() };
@@ -52,10 +60,7 @@ export async function inject(stage: Stage): Promise<Marks> {
     case 'add-server':
       return { ...begun, ...(await addServer(stage)) };
     case 'drain-server':
-      await stage.balancer.setMode(victim.name, 'drain');
-      await clock.until(begun.faultMs + DRAIN_MS);
-      await victim.kill('SIGTERM');
-      return { ...begun, changedMs: clock.nowMs() };
+      return { ...begun, ...(await drain(stage, victim)) };
     case 'store-killed':
       await demo.store.kill();
       // Sentinels replace the primary; nobody starts it again.
@@ -69,7 +74,7 @@ export async function inject(stage: Stage): Promise<Marks> {
       return { ...begun, backMs: clock.nowMs() };
     case 'store-slow':
       await Promise.all(demo.backends.map((backend) => slowDown(backend)));
-      return { ...begun, changedMs: clock.nowMs() };
+      return { ...begun, appliedMs: clock.nowMs() };
     case 'balancer-restart':
       await stage.balancer.restart();
       return { ...begun, backMs: clock.nowMs() };
@@ -91,16 +96,29 @@ async function restartAll({ plan, demo, clock, signal, balancer }: Stage): Promi
   }
 }
 
+async function drain(
+  { balancer, clock }: Stage,
+  victim: DemoBackend,
+): Promise<Pick<Marks, 'appliedMs' | 'stoppedMs'>> {
+  const beganMs = clock.nowMs();
+  await balancer.setMode(victim.name, 'drain');
+  const appliedMs = clock.nowMs();
+  await clock.until(beganMs + DRAIN_MS);
+  const stoppedMs = clock.nowMs();
+  await victim.kill('SIGTERM');
+  return { appliedMs, stoppedMs };
+}
+
 async function addServer({
   demo,
   balancer,
   clock,
   signal,
-}: Stage): Promise<{ readonly changedMs: number; readonly server: string }> {
+}: Stage): Promise<Pick<Marks, 'appliedMs' | 'server'>> {
   const backend = await demo.add();
   await balancer.reconfigure(demo.backends);
   await untilUp(balancer, backend.name, signal);
-  return { changedMs: clock.nowMs(), server: backend.name };
+  return { appliedMs: clock.nowMs(), server: backend.name };
 }
 
 async function untilUp(balancer: LabBalancer, server: string, signal: AbortSignal): Promise<void> {

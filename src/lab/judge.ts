@@ -37,6 +37,8 @@ export interface Judgement extends SessionFindings {
   /** Neither acknowledged nor refused: nobody knows whether the write happened. */
   readonly unknown: number;
   readonly errors: Readonly<Record<ErrorClass, number>>;
+  /** Answers of 5xx by kind of request and status. */
+  readonly statuses: Readonly<Record<string, number>>;
   /** Sum of `errors`. */
   readonly errorCount: number;
   readonly skipped: number;
@@ -78,6 +80,7 @@ export function judge(transcript: readonly Exchange[], windows: Windows): Judgem
     successShare: answered.length === 0 ? 0 : acknowledged.length / answered.length,
     unknown: load.filter(isUnknown).length,
     errors,
+    statuses: countStatuses(transcript),
     errorCount: Object.values(errors).reduce((total, count) => total + count, 0),
     skipped: load.length - sent.length,
     unavailableBins: countUnavailable(load, windows),
@@ -110,6 +113,16 @@ function countErrors(transcript: readonly Exchange[]): Readonly<Record<ErrorClas
     else if (outcome.type === 'complete' && outcome.status >= 500) errors['5xx'] += 1;
   }
   return errors;
+}
+
+function countStatuses(transcript: readonly Exchange[]): Readonly<Record<string, number>> {
+  const statuses: Record<string, number> = {};
+  for (const { outcome, kind } of transcript) {
+    if (outcome.type !== 'complete' || outcome.status < 500) continue;
+    const name = `${kind} ${outcome.status}`;
+    statuses[name] = (statuses[name] ?? 0) + 1;
+  }
+  return statuses;
 }
 
 /** The names of the classes of `errors`, for tables. */

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { packageVersion } from '../base/version.ts';
 import { redisMissing } from '../demo/redis-servers.ts';
 import { runCell } from './cell.ts';
-import { type Cell, type LabOptions, planCell, selectCells } from './cells.ts';
+import { type Cell, expectedMs, type LabOptions, planCell, selectCells } from './cells.ts';
 import { type CellOutcome, checksOf, type LabReport, type Machine, verdictOf } from './outcome.ts';
 import { Progress, type Screen } from './progress.ts';
 import { deviationText, outcomeMark, summaryText } from './report-markdown.ts';
@@ -18,9 +18,6 @@ export interface LabEnd {
   readonly isGood: boolean;
 }
 
-/** What a cell needs beside its load: start and stop of processes. */
-const OVERHEAD_MS = 3800;
-
 /** Runs the selected cells, writes the report into `directory` and prints as it goes. */
 export async function runLab(
   options: LabOptions,
@@ -32,11 +29,9 @@ export async function runLab(
   const beganMs = performance.now();
   const date = new Date().toISOString();
   const missing = cells.some(({ architecture }) => architecture.store === 'redis') ? redisMissing() : null;
-  const expectedMs = cells.reduce((sum, cell) => sum + planCell(cell, options).endMs + OVERHEAD_MS, 0);
-  screen.write(
-    `${cells.length} cells, about ${Math.ceil(expectedMs / 60_000)} min; Ctrl-C stops and reports\n`,
-  );
-  const progress = new Progress(screen, cells.length, expectedMs);
+  const totalMs = expectedMs(cells, options);
+  screen.write(`${cells.length} cells, about ${Math.ceil(totalMs / 60_000)} min; Ctrl-C stops and reports\n`);
+  const progress = new Progress(screen, cells.length, totalMs);
   const outcomes: CellOutcome[] = [];
   for (const cell of cells) {
     if (signal.aborted) break;

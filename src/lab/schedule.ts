@@ -133,7 +133,7 @@ export function replaySchedule(
     const logoutAtMs = loginAtMs + 300 + random.next() * (lifeMs - 600);
     if (logoutAtMs - loginAtMs > 600) all.push(arrival(loginAtMs + 200, user, 'write'));
     all.push(arrival(logoutAtMs, user, 'logout'));
-    const untilMs = loginAtMs + lifeMs + 1500;
+    const untilMs = loginAtMs + lifeMs + 800;
     for (let atMs = logoutAtMs + 100; atMs < untilMs; atMs += everyMs)
       all.push(arrival(atMs, user, 'replay'));
   }

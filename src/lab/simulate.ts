@@ -137,8 +137,10 @@ class Simulation {
   async #leave(user: User, atMs: number): Promise<void> {
     if (user.state !== 'in') return;
     user.state = 'gone';
-    await this.#send(user, 'logout', atMs, 'POST', '/logout', '{}');
+    const leaving = this.#send(user, 'logout', atMs, 'POST', '/logout', '{}');
+    // Whoever comes next does not wait for the answer, and must not lose its own cookies to it.
     user.jar = new CookieJar();
+    await leaving;
   }
 
   async #login(user: User, atMs: number): Promise<void> {

@@ -1,0 +1,123 @@
+// `npm pack`, `npm install`: what is in the package works from plain JavaScript, from TypeScript and as a command.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { httpBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Installed, installPacked, ROOT, run } from './installed.ts';
+
+let installed: Installed | null = null;
+
+beforeAll(() => {
+  installed = installPacked();
+}, 400_000);
+afterAll(() => installed?.remove());
+
+const version: string = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+
+/** Where it is installed; skips where npm cannot get the dependencies. */
+function home(skip: (reason: string) => void): string {
+  if (installed === null) skip('npm has not all dependencies in its cache and cannot reach the registry');
+  return installed?.directory ?? '';
+}
+
+/** Starts the program and waits for the addresses that it prints. */
+async function start(directory: string, args: readonly string[], env: Record<string, string> = {}): Promise<{ child: ChildProcess; urls: string[] }> {
+  const child = spawn(process.execPath, args, { cwd: directory, env: { ...process.env, PORT: '0', ...env }, stdio: 'pipe' });
+  let output = '';
+  let log = '';
+  child.stdout.on('data', (text) => (output += String(text)));
+  child.stderr.on('data', (text) => (log += String(text)));
+  onTestFinished(async () => {
+    if (child.exitCode !== null) return;
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+  });
+  const urls = await eventually(
+    () => {
+      if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}: ${output}${log}`);
+      const found = [...output.matchAll(/^(?:listening|admin) on (http:\S+)$/gm)].map((match) => match[1] ?? '');
+      return found.length > 0 ? found : null;
+    },
+    { what: () => `an address; it printed ${output}${log}` },
+  );
+  return { child, urls };
+}
+
+async function exitCode(child: ChildProcess): Promise<number | null> {
+  child.kill('SIGTERM');
+  if (child.exitCode !== null) return child.exitCode;
+  return new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+}
+
+describe('the installed package', () => {
+  test('holds no tests, no sources but the launcher, and no pinned Node', ({ skip }) => {
+    const directory = join(home(skip), 'node_modules');
+    expect(existsSync(join(directory, 'node'))).toBe(false);
+    expect(existsSync(join(directory, 'vitest'))).toBe(false);
+    expect(existsSync(join(directory, 'holdfast/test'))).toBe(false);
+    expect(existsSync(join(directory, 'holdfast/src/cli.ts'))).toBe(false);
+    for (const path of ['dist/index.d.ts', 'README.md', 'LICENSE', 'CHANGELOG.md', 'config/reference.yaml', 'grafana/dashboards']) {
+      expect([path, existsSync(join(directory, 'holdfast', path))]).toEqual([path, true]);
+    }
+  });
+
+  test('is a command', ({ skip }) => {
+    const directory = home(skip);
+    expect(run(directory, 'npx', ['holdfast', '--version']).trim()).toBe(version);
+    const checked = run(directory, 'npx', ['holdfast', 'check', '--config', 'node_modules/holdfast/config/reference.yaml']);
+    expect(checked).toContain('valid');
+  });
+
+  test('runs: worker threads, admin server and dashboard from dist', async ({ skip }) => {
+    const directory = home(skip);
+    const backend = await httpBackend('a');
+    const listen = 'listen: [{ address: 127.0.0.1:0 }]\nadmin: { address: 127.0.0.1:0 }\nthreads: 2\n';
+    writeFileSync(join(directory, 'h.yaml'), `${listen}pools: { web: { servers: ["${backend.url}"] } }\n`);
+    const launcher = 'node_modules/holdfast/src/holdfast.mjs';
+    const { child, urls } = await start(directory, [launcher, 'run', '--config', 'h.yaml']);
+    await eventually(async () => (await fetch(`${urls.at(-1)}/readyz`)).ok);
+    expect(await (await fetch(urls[0] ?? '')).json()).toMatchObject({ server: 'a' });
+    const page = await fetch(`${urls.at(-1)}/`);
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
+    const html = await page.text();
+    const assets = [...html.matchAll(/(?:src|href)="(\/[^"]+\.(?:js|css)[^"]*)"/g)].map((match) => match[1] ?? '');
+    for (const asset of assets) expect([asset, (await fetch(`${urls.at(-1)}${asset}`)).status]).toEqual([asset, 200]);
+    expect(await exitCode(child)).toBe(0);
+  });
+
+  test.for(['plain.mjs', 'express.ts'])('example %s: balances with affinity, and ends when told to', async (file, { skip }) => {
+    const directory = home(skip);
+    const servers = await Promise.all(
+      ['a', 'b'].map((name) =>
+        httpBackend(name, (request, response) => {
+          if (!request.headers.cookie?.includes('connect.sid')) response.setHeader('set-cookie', `connect.sid=${name}${Math.random()}`);
+          response.end(`${name} ${request.headers['x-gateway'] ?? ''}`);
+        }),
+      ),
+    );
+    const { child, urls } = await start(directory, [file], { SERVERS: servers.map(({ url }) => url).join(',') });
+    const url = `${urls[0]}/shop/cart`;
+    for (let user = 0; user < 4; user += 1) {
+      const first = await fetch(url);
+      const cookie = first.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
+      const server = await first.text();
+      for (let count = 0; count < 3; count += 1) expect(await (await fetch(url, { headers: { cookie } })).text()).toBe(server);
+    }
+    if (file === 'express.ts') {
+      expect(await (await fetch(`${urls[0]}/`)).text()).toContain('answered by the application');
+      expect(await (await fetch(`${urls[0]}/metrics`)).text()).toContain('holdfast_requests_total');
+      expect((await fetch(`${urls[0]}/readyz`)).status).toBe(200);
+    }
+    expect(await exitCode(child)).toBe(0);
+  });
+
+  test('is typed: the example passes the strictest compiler', ({ skip }) => {
+    const directory = home(skip);
+    const options = { module: 'nodenext', target: 'es2024', strict: true, noEmit: true, types: ['node'] };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['express.ts'] }));
+    expect(run(directory, process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], 60_000)).toBe('');
+  });
+});

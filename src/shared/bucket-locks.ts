@@ -1,7 +1,11 @@
 // A spin lock per bucket of the session table. Its value is the holder's thread number + 1, so that main can release
 // the locks of a worker that died.
 
-const SPINS_MAX = 1_000_000;
+/** The usual holder is done within these; then it has been put aside by the scheduler, and the core is left to it. */
+const SPINS_MAX = 2_000;
+/** A holder that has not come back after so many milliseconds has died: a living one is put aside for some ten. */
+const WAITS_MAX = 250;
+const WAIT_MS = 1;
 
 export class BucketLocks {
   readonly #locks: Int32Array;
@@ -17,6 +21,16 @@ export class BucketLocks {
   take(bucket: number): void {
     for (let spins = 0; spins < SPINS_MAX; spins += 1) {
       if (Atomics.compareExchange(this.#locks, bucket, 0, this.#own) === 0) return;
+    }
+    this.#await(bucket);
+  }
+
+  /** Nobody notifies, so that giving stays one instruction: the wait is a sleep that ends early by chance only. */
+  #await(bucket: number): void {
+    for (let waits = 0; waits < WAITS_MAX; waits += 1) {
+      const holder = Atomics.compareExchange(this.#locks, bucket, 0, this.#own);
+      if (holder === 0) return;
+      Atomics.wait(this.#locks, bucket, holder, WAIT_MS);
     }
     Atomics.store(this.#locks, bucket, this.#own);
   }

@@ -58,7 +58,9 @@ export async function openPage(
   const { host } = new URL(url);
   page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.type()}: ${message.text()}`);
+    if (message.type() !== 'error' && message.type() !== 'warning') return;
+    const { url: at } = message.location();
+    complaints.push(`${message.type()}: ${message.text()} ${at === '' ? '' : new URL(at).pathname}`.trim());
   });
   page.on('request', (request) => {
     const asked = new URL(request.url());

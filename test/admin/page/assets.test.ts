@@ -13,7 +13,9 @@ const own = assets.filter(({ path }) => !path.startsWith('/page/uplot'));
 
 describe('the files of the page', () => {
   test('everything the page and its modules ask for is there', () => {
-    const asked = [...textOf('/').matchAll(/(?:src|href)="(\/(?!api|metrics)[^"]*)"/g)].map((match) => match[1]);
+    const asked = [...textOf('/').matchAll(/(?:src|href)="(\/(?!api|metrics)[^"]*)"/g)].map(
+      (match) => match[1],
+    );
     const imported = own
       .filter(({ path }) => path.endsWith('.js'))
       .flatMap(({ path }) =>
@@ -30,11 +32,17 @@ describe('the files of the page', () => {
     expect(textOf('/')).not.toMatch(/<script>|<style|\sstyle=|\son\w+=|https?:/);
     for (const { path } of own) {
       if (!path.endsWith('.js')) continue;
-      expect([path, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/.test(textOf(path))]).toEqual([path, false]);
+      expect([
+        path,
+        /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/.test(textOf(path)),
+      ]).toEqual([path, false]);
     }
     for (const { path } of own) {
       const addresses = textOf(path).match(/https?:\/\/[^\s'"`)]+/g) ?? [];
-      expect([path, addresses.filter((address) => address !== 'http://www.w3.org/2000/svg')]).toEqual([path, []]);
+      expect([path, addresses.filter((address) => address !== 'http://www.w3.org/2000/svg')]).toEqual([
+        path,
+        [],
+      ]);
     }
   });
 

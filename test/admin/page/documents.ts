@@ -30,7 +30,11 @@ export function server(name: string, fields: Partial<ServerStatus> = {}): Server
   };
 }
 
-export function pool(name: string, servers: readonly ServerStatus[], fields: Partial<PoolStatus> = {}): PoolStatus {
+export function pool(
+  name: string,
+  servers: readonly ServerStatus[],
+  fields: Partial<PoolStatus> = {},
+): PoolStatus {
   return {
     name,
     policy: 'least-sessions',
@@ -42,6 +46,7 @@ export function pool(name: string, servers: readonly ServerStatus[], fields: Par
     sessionsEffective: 0,
     hottest: [],
     moves: {},
+    rebalance: null,
     servers,
     ...fields,
   };

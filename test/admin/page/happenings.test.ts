@@ -33,10 +33,9 @@ describe('moves and losses between two documents', () => {
   const before = status([pool('shop', [server('a', { lost: 1 })], { moves: { failure: 2, drain: 5 } })]);
   test('what grew is said with its number', () => {
     const now = status([pool('shop', [server('a', { lost: 4 })], { moves: { failure: 3, drain: 5 } })]);
-    expect(describeGrowth(before, now).map(({ where, amount, text }) => `${where}: ${text(amount)}`)).toEqual([
-      'shop: 1 session moved: their home failed',
-      'shop/a: 3 sessions lost with their state',
-    ]);
+    expect(describeGrowth(before, now).map(({ where, amount, text }) => `${where}: ${text(amount)}`)).toEqual(
+      ['shop: 1 session moved: their home failed', 'shop/a: 3 sessions lost with their state'],
+    );
   });
   test('nothing when nothing grew, and no losses of a server that is another one now', () => {
     expect(describeGrowth(before, before)).toEqual([]);
@@ -60,7 +59,9 @@ describe('what a change would do', () => {
       'bad: It gets no requests at all. Only a has the state of its sessions: 40 sessions will be lost.',
     );
     const shared = pool('shop', shop.servers, { state: 'shared' });
-    expect(said(shared, a, 'maintenance').at(-1)).toMatch(/^warn: .* 40 sessions will be given another home\.$/);
+    expect(said(shared, a, 'maintenance').at(-1)).toMatch(
+      /^warn: .* 40 sessions will be given another home\.$/,
+    );
     expect(said(shop, a, 'drain').at(-1)).toMatch(/^plain: .* none is lost\.$/);
   });
   test('the last eligible server is pointed out', () => {

@@ -35,7 +35,8 @@ export class ChangeDialog {
     });
     this.#cancel.addEventListener('click', () => this.#dialog.close());
     this.#dialog.addEventListener('close', () => {
-      this.#asked = null;
+      // the event comes late: the dialog may be open again by now, for something else
+      if (!this.#dialog.open) this.#asked = null;
     });
   }
 
@@ -127,6 +128,7 @@ class TokenDialog {
     });
     byId('token-cancel', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
     this.#dialog.addEventListener('close', () => {
+      if (this.#dialog.open) return;
       this.#value.value = '';
       this.#answer(false);
     });
@@ -142,6 +144,7 @@ class TokenDialog {
     this.#forget.hidden = true;
     setText(this.#error, 'That token is not the right one.');
     this.#error.hidden = !isWrong;
+    this.#value.value = '';
     this.#dialog.showModal();
     this.#value.focus();
     return new Promise((resolve) => {

@@ -1,0 +1,95 @@
+// What the dashboard shows in a real browser is what the API says, and the page asks nobody else for anything.
+
+import { expect, test } from 'vitest';
+import { dashboardSetup, loadWhileTesting, openDashboard } from '../support/dashboard.ts';
+import { eventually } from '../support/eventually.ts';
+import type { StatusDocument } from '../support/holdfast.ts';
+
+interface Shown {
+  readonly sessions: string;
+  readonly skew: string;
+  readonly servers: readonly string[];
+}
+
+/** Read in the page: text of the figures as people see them. */
+const READ_PAGE = `({
+  sessions: document.querySelector('[data-figure=Sessions]').textContent,
+  skew: document.querySelector('.gauge .figure').textContent + ' ' + document.querySelector('.gauge .floor-text').textContent,
+  servers: [...document.querySelectorAll('tbody tr')].map((row) => [
+    row.querySelector('.name').textContent,
+    row.querySelector('.state').textContent,
+    row.querySelector('.sessions-figure').textContent,
+    row.querySelector('[data-action=weight]').textContent,
+    row.querySelector('[data-label=Failures]').textContent,
+    row.querySelector('[aria-pressed=true]').textContent,
+  ].join(' ')),
+})`;
+
+function expected(status: StatusDocument): Shown {
+  const pool = status.pools[0]!;
+  const { ratio, floor } = pool.skew;
+  return {
+    sessions: String(pool.sessions),
+    skew: `${ratio?.toFixed(2)} floor ${floor?.toFixed(2)}`,
+    servers: pool.servers.map(
+      ({ name, state, sessions, weight, failures }) =>
+        `${name} ${state} ${sessions} ×\u202f${weight} ${failures} Ready`,
+    ),
+  };
+}
+
+test('figures equal the API, rates and latency follow the load, nothing is complained about', async ({
+  skip,
+}) => {
+  const { holdfast, users } = await dashboardSetup({ users: 30 });
+  const { page, complaints, requests } = await openDashboard(holdfast.adminUrl, skip);
+  loadWhileTesting(users, 100);
+
+  // at rest as far as sessions go: the same figures on both sides
+  await eventually(
+    async () => {
+      const shown = (await page.evaluate(READ_PAGE)) as Shown;
+      return JSON.stringify(shown) === JSON.stringify(expected(await holdfast.status()));
+    },
+    { what: () => 'the page to agree with the API' },
+  );
+
+  const rate = page.locator('[data-figure="Requests/s"]');
+  await eventually(async () => Math.abs(Number(await rate.textContent()) - 100) <= 15, {
+    deadlineMs: 15_000,
+    what: () => 'a rate of about 100',
+  });
+  expect(await page.locator('[data-figure=p99]').textContent()).toMatch(/^[\d.]+ (µs|ms)$/);
+  const rates = await page.locator('tbody [data-label="Requests/s"]').allTextContents();
+  expect(Math.abs(rates.reduce((sum, text) => sum + Number(text), 0) - 100)).toBeLessThan(20);
+  expect(await page.locator('.canvas canvas').count()).toBe(4);
+  expect(await page.locator('.canvas').first().getAttribute('aria-label')).toMatch(/now: a 10, b 10, c 10$/);
+
+  expect([...new Set(requests)].filter((path) => !path.startsWith('/page/')).sort()).toEqual([
+    '/',
+    '/api/events',
+    '/page.css',
+    '/page.js',
+  ]);
+  expect(complaints).toEqual([]);
+}, 60_000);
+
+test('a server that dies shows as down, with its sessions as moved and lost', async ({ skip }) => {
+  const { holdfast, servers, users } = await dashboardSetup({ users: 30 });
+  const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
+  loadWhileTesting(users, 100);
+  await servers[1]!.close();
+  await page.locator('tr[data-server="shop/b"][data-state=down]').waitFor();
+  await page.locator('[data-figure=Lost]', { hasText: /^10$/ }).waitFor();
+  expect(await page.locator('[data-figure=Moved]').textContent()).toBe('10');
+  expect(await page.locator('.condition').textContent()).toBe('2 of 3 servers eligible');
+  const log = await page.locator('#log .what').allTextContents();
+  expect(log).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^is down: /),
+      '10 sessions lost with their state',
+      '10 sessions moved: their home failed',
+    ]),
+  );
+  expect(complaints).toEqual([]);
+}, 60_000);

@@ -1,0 +1,100 @@
+// The dashboard on a phone, with a hundred servers in several pools, and when the balancer goes away and comes back.
+
+import { createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import { dashboardSetup, openDashboard, poolYaml } from '../support/dashboard.ts';
+import { runHoldfast } from '../support/holdfast.ts';
+import { sessionServers } from '../support/session-servers.ts';
+
+/** Elements that reach over the right edge of the window, and how far the page scrolls sideways. */
+const OVERFLOW = `[document.documentElement.scrollWidth - innerWidth,
+  ...[...document.querySelectorAll('main *, header *, aside *, nav *')]
+    .filter((at) => at.getBoundingClientRect().right > innerWidth + 0.5 && at.closest('thead, .canvas') === null)
+    .map((at) => at.tagName + '.' + at.className)]`;
+
+for (const width of [390, 320]) {
+  test(`at ${width} px nothing scrolls sideways, and buttons can be hit`, async ({ skip }) => {
+    const { holdfast } = await dashboardSetup({ users: 12 });
+    const { page, complaints } = await openDashboard(holdfast.adminUrl, skip, {
+      width,
+      height: 844,
+      colorScheme: 'dark',
+    });
+    expect(await page.evaluate(OVERFLOW)).toEqual([0]);
+    const box = await page.locator('tr[data-server="shop/a"] [data-action=drain]').boundingBox();
+    expect(box?.height).toBeGreaterThanOrEqual(30);
+    await page.locator('tr[data-server="shop/a"] [data-action=weight]').click();
+    await page.locator('#change').waitFor();
+    expect(await page.evaluate(OVERFLOW)).toEqual([0]);
+    expect(complaints).toEqual([]);
+  }, 60_000);
+}
+
+test('a hundred servers are folded, sorted and shown; a second pool has its own section', async ({
+  skip,
+}) => {
+  const servers = await sessionServers(4);
+  const many = Array.from({ length: 100 }, (_, index) => {
+    return `      - { name: web-${String(index).padStart(2, '0')}, url: "${servers[index % 4]?.url}", weight: ${index + 1} }`;
+  });
+  const holdfast = await runHoldfast(
+    `
+listen: [{ address: 127.0.0.1:0 }]
+admin: { address: 127.0.0.1:0 }
+routes: [{ path: /api/, pool: api }, { pool: shop }]
+pools:
+  shop:
+    sticky: { mode: cookie-hash }
+    servers:
+${many.join('\n')}
+  api:
+    servers: [{ name: one, url: "${servers[0]?.url}" }]
+`,
+    { threads: 1 },
+  );
+  const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
+  const rows = page.locator('#pool-shop tbody tr');
+  expect(await rows.count()).toBe(16);
+  await page.locator('#pool-shop .more').click();
+  expect(await rows.count()).toBe(100);
+  await page.locator('#pool-shop thead button', { hasText: 'Server' }).click();
+  expect(await rows.first().getAttribute('data-server')).toBe('shop/web-99');
+  expect(await page.locator('#overview a b').allTextContents()).toEqual(['shop', 'api']);
+  const toggle = page.locator('#pool-api .toggle');
+  await toggle.click();
+  expect(await toggle.getAttribute('aria-expanded')).toBe('false');
+  expect(await page.locator('#content-api').isHidden()).toBe(true);
+  await page.locator('#overview a', { hasText: 'api' }).click();
+  expect(await page.locator('#content-api').isHidden()).toBe(false);
+  expect(complaints).toEqual([]);
+}, 60_000);
+
+test('a lost connection is said, and the page goes on by itself when the balancer is back', async ({
+  skip,
+}) => {
+  const port = await freePort();
+  const servers = await sessionServers(3);
+  const yaml = poolYaml(servers, { admin: `127.0.0.1:${port}` });
+  const first = await runHoldfast(yaml, { threads: 1 });
+  const { page } = await openDashboard(first.adminUrl, skip);
+  first.child.kill('SIGKILL');
+  await page.locator('#link[data-state=lost]').waitFor();
+  expect(await page.locator('#link-text').textContent()).toMatch(
+    /^connection lost, trying again; figures of \d\d:\d\d:\d\d$/,
+  );
+  await first.exited();
+  await runHoldfast(yaml, { threads: 1 });
+  await page.locator('#link[data-state=live]').waitFor({ timeout: 20_000 });
+  await page.locator('#log .what', { hasText: 'The balancer was started anew' }).waitFor();
+}, 60_000);
+
+/** A port that was free a moment ago. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -16,6 +16,7 @@ export const Finding = {
   invalid: verdictIndex('invalid'),
   expired: verdictIndex('expired'),
   overflow: verdictIndex('overflow'),
+  limited: verdictIndex('limited'),
 } as const;
 
 /** Indices into MOVE_REASONS. */
@@ -44,6 +45,10 @@ export class Affinity {
   isBorn = false;
   /** A response head has arrived, so that what was reserved is kept. */
   isAnswered = false;
+  /** The client's address has begun too many sessions: this request is served without one. */
+  isLimited = false;
+  /** Who asks, for that limit. */
+  clientAddress = '';
   /** The latest choice is for this request only; the session stays where it is. */
   isOverflow = false;
   /** Slot of a session that is counted on but has no key yet, -1 for none. */
@@ -81,6 +86,8 @@ export class Affinity {
     this.isHomeRemoved = false;
     this.isBorn = false;
     this.isAnswered = false;
+    this.isLimited = false;
+    this.clientAddress = '';
     this.isOverflow = false;
     this.reservedSlot = -1;
     this.arrival = Finding.none;

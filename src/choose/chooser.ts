@@ -15,6 +15,7 @@ import type { RequestHead, ResponseHead } from '../http1/message.ts';
 import { Mode, Verdict } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
+import { AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.ts';
 import { Gathered, isFull } from './candidates.ts';
 import { learn } from './learning.ts';
@@ -30,6 +31,8 @@ export class Chooser {
   readonly #shared: SharedState;
   readonly #ledger: Ledger;
   readonly #placement: Placement;
+  /** Of new sessions per client address; whoever holds the chooser sets it. */
+  readonly addressLimit: AddressLimit = new AddressLimit();
 
   constructor(shared: SharedState, random: Random) {
     this.#shared = shared;
@@ -49,6 +52,7 @@ export class Chooser {
   ): void {
     affinity.reset();
     affinity.isOpen = true;
+    affinity.clientAddress = clientAddress;
     if (plan.source === Source.none) return;
     readSessionKey(plan, buffer, head, clientAddress, affinity);
     if (!affinity.hasKey) return;
@@ -84,7 +88,7 @@ export class Chooser {
    * elected another slot: nothing is counted twice, the cookie names the last.
    */
   commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): void {
-    if (plan.source === Source.none || affinity.isOverflow) return;
+    if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return;
     const index = indexOfSlot(plan, slot);
     if (this.#ledger.holdsEntry(affinity)) {
       if (affinity.home === plan.homes[index]) return;
@@ -93,7 +97,7 @@ export class Chooser {
     } else if (affinity.hasKey) {
       this.#beginKnown(plan, affinity, index, nowMs);
     } else if (plan.source === Source.ownCookie) {
-      this.#beginOwn(plan, affinity, index, nowMs, wallMs);
+      if (mayBegin(this.addressLimit, affinity, nowMs)) this.#beginOwn(plan, affinity, index, nowMs, wallMs);
     } else if (plan.learns) {
       this.#ledger.reserve(affinity, slot);
     }
@@ -117,7 +121,17 @@ export class Chooser {
     if (plan.source === Source.none) return '';
     if (plan.source === Source.ownCookie) return this.#cookieFor(plan, affinity, slot, isSecure);
     if (plan.learns) {
-      learn(plan, this.#ledger, affinity, indexOfSlot(plan, slot), buffer, head, nowMs, wallMs);
+      learn(
+        plan,
+        this.#ledger,
+        this.addressLimit,
+        affinity,
+        indexOfSlot(plan, slot),
+        buffer,
+        head,
+        nowMs,
+        wallMs,
+      );
     } else if (affinity.isBorn && this.#ledger.holdsEntry(affinity)) {
       this.#ledger.confirm(affinity);
     }
@@ -263,6 +277,7 @@ export class Chooser {
       return;
     }
     const isVerified = plan.source === Source.ownCookie && !affinity.isBorn;
+    if (!isVerified && !affinity.isBorn && !mayBegin(this.addressLimit, affinity, nowMs)) return;
     const from = affinity.home;
     const isMove = isVerified && from !== plan.homes[index];
     this.#ledger.begin(plan, affinity, index, nowMs, !isVerified, false);

@@ -4,6 +4,7 @@
 import { hashBytes, hashed } from '../base/hash.ts';
 import { parseSetCookie, SetCookie } from '../http1/cookies.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
+import { type AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, Finding } from './affinity.ts';
 import type { Ledger } from './ledger.ts';
 import { type PoolPlan, Source } from './plan.ts';
@@ -14,10 +15,11 @@ type Said = (typeof Said)[keyof typeof Said];
 
 const parsed = new SetCookie();
 
-/** Takes over what the response head of server `index` says about the session. */
+/** Takes over what the response head of server `index` says about the session; a new one within the limit. */
 export function learn(
   plan: PoolPlan,
   ledger: Ledger,
+  limit: AddressLimit,
   affinity: Affinity,
   index: number,
   buffer: Buffer,
@@ -43,7 +45,7 @@ export function learn(
     ledger.confirm(affinity);
     return;
   }
-  adopt(plan, ledger, affinity, index, nowMs, hasEntry);
+  if (hasEntry || mayBegin(limit, affinity, nowMs)) adopt(plan, ledger, affinity, index, nowMs, hasEntry);
 }
 
 /**

@@ -174,7 +174,7 @@ export const CATALOGUE = {
   holdfast_affinity_decisions_total: {
     type: 'counter',
     labels: ['pool', 'verdict'],
-    help: 'Why requests went where they went.',
+    help: 'Why requests went where they went; limited: served without a session, its address has begun too many.',
   },
   holdfast_session_skew_ratio: {
     type: 'gauge',

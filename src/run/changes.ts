@@ -17,6 +17,9 @@ export function describeChanges(old: HoldfastConfig, next: HoldfastConfig): read
     }),
     ...(isSame(old.routes, next.routes) ? [] : ['routes changed']),
     ...(isSame(old.trusted, next.trusted) ? [] : [`trusted is now ${next.trusted.join(', ')}`]),
+    ...(old.sessions.perAddress === next.sessions.perAddress
+      ? []
+      : [`sessions: perAddress ${old.sessions.perAddress} -> ${next.sessions.perAddress}`]),
     ...(isSame(old.accessLog, next.accessLog) ? [] : ['accessLog changed']),
     ...needsRestart(old, next),
   ];
@@ -25,8 +28,9 @@ export function describeChanges(old: HoldfastConfig, next: HoldfastConfig): read
 /** Settings that are read only at start: said, so that nobody believes they took effect. */
 function needsRestart(old: HoldfastConfig, next: HoldfastConfig): readonly string[] {
   const fixed = ['threads', 'admin', 'sessions'] as const;
+  const whole = { ...next, sessions: { ...next.sessions, perAddress: old.sessions.perAddress } };
   return fixed
-    .filter((key) => !isSame(old[key], next[key]))
+    .filter((key) => !isSame(old[key], whole[key]))
     .map((key) => `${key} changed in the file; it takes effect at the next start`);
 }
 

@@ -17,7 +17,17 @@ export const DURATION_BUCKETS_SECONDS = [
 export const BUCKETS = DURATION_BUCKETS_SECONDS.length + 1;
 
 /** Why a request went where it went: the `verdict` label of holdfast_affinity_decisions_total. */
-export const AFFINITY_VERDICTS = ['none', 'new', 'home', 'moved', 'refused', 'invalid', 'expired', 'overflow'] as const;
+export const AFFINITY_VERDICTS = [
+  'none',
+  'new',
+  'home',
+  'moved',
+  'refused',
+  'invalid',
+  'expired',
+  'overflow',
+  'limited',
+] as const;
 export type AffinityVerdict = (typeof AFFINITY_VERDICTS)[number];
 /** The `reason` label of holdfast_session_moves_total. */
 export const MOVE_REASONS = ['failure', 'drain', 'rebalance', 'overload', 'operator', 'removed'] as const;

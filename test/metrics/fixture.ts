@@ -28,6 +28,15 @@ export class Balancer implements MetricsSource {
     transitions: () => ({ starting: 0, up: 1, down: 0, ejected: 0 }),
     lastCheck: () => ({ detail: 'status 200', sinceWallMs: 1_700_000_000_000 }),
   };
+  readonly rebalance = {
+    report: () => ({
+      phase: 'running',
+      why: 'ratio 1.300 is not below start 1.25',
+      moved: 7,
+      lastMoved: 3,
+      cycles: 9,
+    }),
+  };
   current: Revision | null = null;
   #made = 0;
 

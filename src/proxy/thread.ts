@@ -114,6 +114,7 @@ export class ProxyThread {
     this.responseLimits = { ...this.responseLimits, watched: this.#watched };
     this.isTrustedAddress = compileTrusted(revision.config.trusted);
     this.router = new Router(revision, plans);
+    this.chooser.addressLimit.most = revision.config.sessions.perAddress;
     this.startsTraces = revision.config.startsTraces;
     this.accessLog.configure(revision.config.accessLog);
     for (const listener of this.#listeners) {

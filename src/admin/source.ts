@@ -36,6 +36,9 @@ export type ReloadResult =
   | { readonly ok: true; readonly revision: number; readonly changes: readonly string[] }
   | Refusal;
 
+/** Where the process that takes over finds what it needs; readable by this user only. */
+export type TakeoverResult = { readonly ok: true; readonly directory: string } | Refusal;
+
 /** Something happened that an onlooker wants to know at once; `type` says what, the rest is free. */
 export interface ChangeEvent {
   readonly type: string;
@@ -51,6 +54,8 @@ export interface AdminSource {
   setServer(pool: string, server: string, change: ServerChange): ChangeResult | Promise<ChangeResult>;
   /** Refuses with `conflict` when the configuration is not valid. */
   reload(): ReloadResult | Promise<ReloadResult>;
+  /** Another process wants to take over; an empty ticket begins it. Absent: there is no process to be replaced. */
+  takeOver?(ticket: string): Promise<TakeoverResult>;
   /** Calls the listener for each change from now on; the returned function ends that. */
   subscribe(listener: (event: ChangeEvent) => void): () => void;
 }

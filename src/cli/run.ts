@@ -6,10 +6,13 @@ interface RunOptions {
   readonly config: string;
   readonly threads?: number;
   readonly logLevel: string;
+  readonly takeover?: string | true;
 }
 
 const NOTES = `
 SIGTERM and SIGINT stop gracefully (a second one at once), SIGHUP reloads the configuration.
+With --takeover the process shares the ports of the running one, takes its sessions and modes, and then
+lets it finish: no request is lost, no session moves. Both must run as the same user on the same machine.
 Exit status: 0 stopped as asked, 1 could not start or the configuration is invalid, 2 wrong usage.`;
 
 export function register(program: Command): void {
@@ -19,6 +22,10 @@ export function register(program: Command): void {
     .description('Run the balancer with a configuration file, in the foreground.')
     .requiredOption('-c, --config <file>', 'the configuration file')
     .option('--threads <n>', 'data-plane threads; wins over the configuration', parseThreads)
+    .option(
+      '--takeover [admin]',
+      'replace the running process, asked at this admin URL (default: as configured)',
+    )
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .addHelpText('after', NOTES)
     .action(async (options: RunOptions) => {
@@ -27,6 +34,7 @@ export function register(program: Command): void {
         configFile: options.config,
         threads: options.threads ?? null,
         logLevel: options.logLevel,
+        takeover: options.takeover === true ? '' : (options.takeover ?? null),
       });
     });
 }

@@ -263,7 +263,9 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
 
   /** The exchange is over and its response written. */
   exchangeDone(isKept: boolean): void {
-    if (!isKept || this.#hasEnded || this.listener.isStopping) {
+    // a response that was begun before the takeover has promised to keep the connection
+    const isOver = this.listener.isStopping && !this.listener.isRetiring;
+    if (!isKept || this.#hasEnded || isOver) {
       this.#endPolitely();
       return;
     }
@@ -300,6 +302,14 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   /** Graceful stop: an idle connection closes now, a busy one after its response. */
   stop(): void {
     if (this.exchange === null && !this.#isClosing && this.#pending === null) this.#endPolitely();
+  }
+
+  /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. */
+  finish(): void {
+    const { exchange } = this;
+    if (exchange?.relay.isTunnel === true) exchange.relay.endTunnel();
+    else if (exchange !== null) this.destroy();
+    else this.#endPolitely();
   }
 
   /** At once, whatever is going on. */

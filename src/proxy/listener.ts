@@ -7,6 +7,8 @@ import { ClientConnection } from './client-connection.ts';
 import type { ProxyThread } from './thread.ts';
 
 const BACKLOG = 4096;
+const CALM_MS = 0.2;
+const CALM_TURNS_MAX = 200;
 
 export class ListenerState {
   readonly index: number;
@@ -16,6 +18,9 @@ export class ListenerState {
   port = 0;
   authority = '';
   isStopping = false;
+  /** Stopping because another process has taken over: nobody need be hurried. */
+  isRetiring = false;
+  #accepted = 0;
   readonly connections = new Set<ClientConnection>();
   readonly #thread: ProxyThread;
   readonly #server: Server;
@@ -47,6 +52,7 @@ export class ListenerState {
 
   #onConnection(socket: Socket): void {
     const thread = this.#thread;
+    this.#accepted += 1;
     const connection = new ClientConnection(socket, this, thread, thread.clock.turn());
     this.connections.add(connection);
     thread.deadlines.add(connection);
@@ -65,6 +71,27 @@ export class ListenerState {
     this.#thread.limits.release(connection);
     this.#thread.own.addClientConnections(this.index, -1);
     this.#thread.connectionClosed();
+  }
+
+  /**
+   * Another process listens on the same port (SO_REUSEPORT): no new connections from now on; open ones end with their
+   * next response. The kernel resets what waits in the accept queue of a socket that closes, unless
+   * net.ipv4.tcp_migrate_req is 1 (Linux 5.14), so the queue is emptied first: closed right after a turn of the event
+   * loop that accepted nothing and took no time.
+   */
+  async retire(): Promise<void> {
+    if (this.isStopping) return;
+    this.isStopping = true;
+    this.isRetiring = true;
+    let accepted = -1;
+    for (let turn = 0; turn < CALM_TURNS_MAX; turn += 1) {
+      const beganMs = this.#thread.clock.turn();
+      await new Promise((resolve) => setImmediate(resolve));
+      const isCalm = this.#accepted === accepted && this.#thread.clock.turn() - beganMs < CALM_MS;
+      accepted = this.#accepted;
+      if (isCalm) break;
+    }
+    this.#server.close();
   }
 
   /** No new connections; idle ones end, busy ones after their response. */

@@ -255,7 +255,7 @@ export class ResponseRelay implements ChunkSink {
   /** The response cannot be completed: the client must see that it is truncated. */
   onBroken(): void {
     if (this.isTunnel) {
-      this.#endTunnel();
+      this.endTunnel();
       return;
     }
     const { thread, slot } = this.#exchange;
@@ -266,7 +266,7 @@ export class ResponseRelay implements ChunkSink {
 
   /** Neither side has moved a byte for too long. */
   onSilence(): void {
-    if (this.isTunnel) this.#endTunnel();
+    if (this.isTunnel) this.endTunnel();
     else this.#exchange.fail('response-truncated', '');
   }
 
@@ -315,11 +315,12 @@ export class ResponseRelay implements ChunkSink {
   }
 
   #afterHalfClose(client: ClientConnection): void {
-    if (this.#isClientEnded && this.#isServerEnded) this.#endTunnel();
+    if (this.#isClientEnded && this.#isServerEnded) this.endTunnel();
     else client.setDeadline('progress', this.#exchange.thread.clock.nowMs() + HALF_CLOSED_MS);
   }
 
-  #endTunnel(): void {
+  /** Both sides of the tunnel are closed in order. */
+  endTunnel(): void {
     this.isClientKept = false;
     this.#exchange.complete(false, 0);
   }

@@ -57,7 +57,11 @@ export class ProxyThread {
   readonly requestHead: RequestHead = new RequestHead();
   readonly responseHead: ResponseHead = new ResponseHead();
   router: Router;
-  responseLimits: HeadLimits = { headBytesMax: RESPONSE_HEAD_BYTES_MAX, headerCountMax: RESPONSE_HEADER_COUNT_MAX, watched: [] };
+  responseLimits: HeadLimits = {
+    headBytesMax: RESPONSE_HEAD_BYTES_MAX,
+    headerCountMax: RESPONSE_HEADER_COUNT_MAX,
+    watched: [],
+  };
   isTrustedAddress: (address: string) => boolean = () => false;
   isStopping = false;
   startsTraces = false;
@@ -118,7 +122,9 @@ export class ProxyThread {
     this.startsTraces = revision.config.startsTraces;
     this.accessLog.configure(revision.config.accessLog);
     for (const listener of this.#listeners) {
-      const config = revision.config.listen.find((candidate) => candidate.address === listener.config.address);
+      const config = revision.config.listen.find(
+        (candidate) => candidate.address === listener.config.address,
+      );
       if (config === undefined) {
         listener.stop();
         continue;
@@ -145,11 +151,16 @@ export class ProxyThread {
   async listen(revision: Revision, index: number, port: number, reusePort: boolean): Promise<number> {
     const config = revision.config.listen[index];
     if (config === undefined) throw new Error(`no listener ${index} in revision ${revision.number}`);
-    const open = this.#listeners.find((listener) => !listener.isStopping && listener.config.address === config.address);
+    const open = this.#listeners.find(
+      (listener) => !listener.isStopping && listener.config.address === config.address,
+    );
     if (open !== undefined) return open.port;
     const limits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
     const listener = new ListenerState(revision.listenerIds?.[index] ?? index, config, limits, this);
-    this.#listeners = [...this.#listeners.filter((old) => !old.isStopping || old.connections.size > 0), listener];
+    this.#listeners = [
+      ...this.#listeners.filter((old) => !old.isStopping || old.connections.size > 0),
+      listener,
+    ];
     return listener.listen(port, reusePort);
   }
 
@@ -202,7 +213,8 @@ export class ProxyThread {
   #onTick(nowMs: number): void {
     this.#serveQueues(nowMs);
     this.limits.look(this.#listeners, nowMs);
-    for (const [pool, { budget }] of this.#runtimes) this.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
+    for (const [pool, { budget }] of this.#runtimes)
+      this.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
     this.accessLog.flush();
   }
 
@@ -231,6 +243,19 @@ export class ProxyThread {
     this.isStopping = true;
     for (const listener of this.#listeners) listener.stop();
     this.connectionClosed();
+  }
+
+  /** Accepts nothing new; resolves when that is so. Connections that are open may still ask, once. */
+  async retire(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.retire()));
+    this.isStopping = true;
+    this.connectionClosed();
+  }
+
+  /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
+  finish(): void {
+    for (const listener of this.#listeners)
+      for (const connection of [...listener.connections]) connection.finish();
   }
 
   /** At once. */

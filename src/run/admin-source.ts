@@ -1,11 +1,12 @@
 // What the admin server sees of the running balancer.
 
 import { startAdmin } from '../admin/server.ts';
-import type { AdminSource, ChangeEvent } from '../admin/source.ts';
+import type { AdminSource, ChangeEvent, TakeoverResult } from '../admin/source.ts';
 import { buildStatus, type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Balancer } from './balancer.ts';
 import { ListenError } from './fleet.ts';
+import type { Predecessor } from './predecessor.ts';
 
 export interface AdminHandle {
   readonly url: string;
@@ -16,9 +17,13 @@ export interface AdminHandle {
 export async function startAdminServer(
   balancer: Balancer,
   admin: { readonly host: string; readonly port: number; readonly token: string },
+  predecessor: Predecessor,
 ): Promise<AdminHandle> {
-  const server = await startAdmin({ ...admin, source: adminSource(balancer) });
+  let url = '';
+  const takeOver = (ticket: string): Promise<TakeoverResult> => predecessor.answer(ticket, url);
+  const server = await startAdmin({ ...admin, source: { ...adminSource(balancer), takeOver } });
   if (server.kind === 'failed') throw new ListenError(`${server.message}; choose another port`);
+  url = server.url;
   return server;
 }
 

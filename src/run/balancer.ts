@@ -10,6 +10,7 @@ import { HealthMonitor } from '../health/monitor.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { loadSecret, readSessions, restoreSessions, saveSessions } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
+import { Verdict } from '../shared/control.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
@@ -20,9 +21,11 @@ import type { Logger } from './logger.ts';
 import { passiveTotals } from './passive-totals.ts';
 import { SessionControl } from './session-control.ts';
 import { makeSecret, type OperatorChange, SlotRegistry } from './slots.ts';
+import type { Takeover } from './takeover.ts';
 
-/** How long requests in flight may take when the balancer stops. */
-const STOP_GRACE_MS = 30_000;
+/** How long a process that takes over waits for the first health checks before it listens. */
+const FIRST_CHECKS_MS = 3000;
+const LOOK_EVERY_MS = 20;
 
 export interface BalancerOptions {
   readonly config: HoldfastConfig;
@@ -32,6 +35,8 @@ export interface BalancerOptions {
   readonly threads?: number | null;
   /** Where a reload reads the configuration anew; null: there is no file, a reload is refused. */
   readonly configFile?: string | null;
+  /** Taking over from another process: its ports, secret and sessions count, not those of the configuration. */
+  readonly takeover?: Takeover | null;
 }
 
 /** What happens while the balancer runs, for whoever watches. */
@@ -56,7 +61,8 @@ export class Balancer {
   isStopping = false;
   revision: Revision;
   ports: readonly number[] = [];
-  readonly #secret: string;
+  /** Keys cookies and hashes of pools that configure no secret. */
+  readonly secret: string;
   readonly #listeners = new Set<(event: BalancerEvent) => void>();
   #reloading: Promise<ReloadResult> | null = null;
 
@@ -67,20 +73,20 @@ export class Balancer {
     this.startedMs = systemClock.nowMs();
     this.shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
     this.slots = new SlotRegistry(this.shared);
-    this.#secret = secretFor(config, log);
-    const stored =
-      config.sessions.file === null ? null : readSessions(config.sessions.file, config.sessions.max);
-    if (stored?.kind === 'damaged')
-      log.error({ file: config.sessions.file }, `saved sessions ignored: ${stored.message}`);
+    const { takeover = null } = options;
+    this.secret = takeover?.handover.secret ?? secretFor(config, log);
+    const file = takeover?.sessionsFile ?? config.sessions.file;
+    const stored = file === null ? null : readSessions(file, config.sessions.max);
+    if (stored?.kind === 'damaged') log.error({ file }, `saved sessions ignored: ${stored.message}`);
     if (stored?.kind === 'read') {
       this.slots.restoreChanges(
         new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
       );
     }
-    this.revision = this.slots.revise(config, this.#secret);
+    this.revision = this.slots.revise(config, this.secret);
     if (stored?.kind === 'read') {
       const report = restoreSessions(stored.contents, this.shared.table, this.revision, systemClock);
-      log.info({ ...report, file: config.sessions.file }, 'sessions restored');
+      log.info({ ...report, file }, 'sessions restored');
     }
     this.accessLog = new AccessLogWriter(log);
     if (config.accessLog !== null) this.accessLog.open(config.accessLog);
@@ -127,15 +133,22 @@ export class Balancer {
     const threads = reusePort ? Math.min(WORKERS_MAX, Math.max(1, wanted)) : 1;
     if (!reusePort && wanted > 1)
       options.log.warn('this platform cannot share a port between threads: running one');
+    const { takeover = null } = options;
+    if (takeover !== null && !reusePort)
+      throw new ListenError('this platform cannot share a port between processes');
     if (reusePort) {
-      for (const { address, host, port } of options.config.listen)
-        if (port !== 0) await assertPortFree(address, host, port);
+      for (const { address, host, port } of options.config.listen) {
+        const isTakenOver = takeover?.portOf(address) != null;
+        if (port !== 0 && !isTakenOver) await assertPortFree(address, host, port);
+      }
     }
     const balancer = new Balancer(options, threads, reusePort);
     balancer.sessionControl.apply(balancer.revision);
     balancer.health.apply(balancer.revision);
+    if (takeover !== null) await balancer.#firstChecks();
+    const ports = options.config.listen.map(({ address, port }) => takeover?.portOf(address) ?? port);
     try {
-      balancer.ports = await balancer.fleet.start(balancer.revision);
+      balancer.ports = await balancer.fleet.start(balancer.revision, ports);
     } catch (error) {
       await balancer.#end();
       throw error;
@@ -143,6 +156,15 @@ export class Balancer {
     balancer.sweeper.apply(balancer.revision);
     balancer.sweeper.start();
     return balancer;
+  }
+
+  /** Waits until every server has been checked once, so that none of the first requests meets a dead one. */
+  async #firstChecks(): Promise<void> {
+    const endMs = systemClock.nowMs() + FIRST_CHECKS_MS;
+    const isUnknown = (slot: number): boolean => this.shared.control.verdict(slot) === Verdict.starting;
+    while (this.revision.pools.some(({ slots }) => slots.some(isUnknown)) && systemClock.nowMs() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
   }
 
   /** Hears of every change while it runs; returns how to stop hearing. */
@@ -191,7 +213,7 @@ export class Balancer {
   }
 
   async #swap(config: HoldfastConfig): Promise<void> {
-    this.revision = this.slots.revise(config, this.#secret);
+    this.revision = this.slots.revise(config, this.secret);
     this.sessionControl.apply(this.revision);
     this.accessLog.open(config.accessLog);
     this.ports = await this.fleet.apply(this.revision);
@@ -217,23 +239,44 @@ export class Balancer {
   }
 
   /** Finishes what is in flight, saves the sessions, closes. True when no request had to be cut. */
-  async stop(graceMs: number = STOP_GRACE_MS): Promise<boolean> {
+  async stop(graceMs: number = this.revision.config.shutdown.graceMs): Promise<boolean> {
     this.isStopping = true;
     const isClean = await this.fleet.stop(graceMs);
-    this.#save();
+    const { file } = this.options.config.sessions;
+    if (file !== null) this.saveTo(file);
     await this.#end();
     return isClean;
   }
 
-  #save(): void {
-    const { file } = this.options.config.sessions;
-    if (file === null) return;
+  /** Another process listens on the same ports: accepts nothing new. Connections stay for what is in flight. */
+  async retire(): Promise<void> {
+    this.isStopping = true;
+    await this.fleet.retire();
+  }
+
+  /** After `retire`: as `stop`, but the sessions are saved by `save`, since the configured file is the successor's. */
+  async finish(save: () => void): Promise<boolean> {
+    const isClean = await this.fleet.drain(this.revision.config.shutdown.graceMs);
+    save();
+    await this.#end();
+    return isClean;
+  }
+
+  /** Takes in the saved sessions that are not known here. */
+  takeIn(file: string): void {
+    const stored = readSessions(file, this.options.config.sessions.max);
+    if (stored.kind === 'read')
+      restoreSessions(stored.contents, this.shared.table, this.revision, systemClock, true);
+  }
+
+  saveTo(file: string): void {
     const operator = [...this.slots.changes].map(([key, change]) => {
       const [pool = '', server = ''] = key.split('/');
       return { pool, server, ...change };
     });
     const result = saveSessions(file, this.shared.table, this.revision, operator, systemClock);
-    if (result.kind === 'saved') this.options.log.info({ file, sessions: result.sessions }, 'sessions saved');
+    if (result.kind === 'saved')
+      this.options.log.debug({ file, sessions: result.sessions }, 'sessions saved');
     else this.options.log.error({ file }, `sessions not saved: ${result.message}`);
   }
 

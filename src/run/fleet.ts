@@ -16,6 +16,8 @@ const BACKOFF_MAX_MS = 5000;
 const YOUNG_GENERATION_MIB = 8;
 /** A worker that lived so long starts its back-off anew. */
 const HEALTHY_MS = 30_000;
+/** How long polite endings may take when the grace is over. */
+const FINISH_MS = 2000;
 const WORKER_ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
   import.meta.url,
@@ -29,6 +31,7 @@ interface Member {
   startedMs: number;
   backoffMs: number;
   isDrained: boolean;
+  isRetired: boolean;
 }
 
 export interface FleetOptions {
@@ -48,6 +51,7 @@ export class Fleet {
   #ports: readonly number[] = [];
   #isStopping = false;
   #onDrained: (() => void) | null = null;
+  #onRetired: (() => void) | null = null;
   readonly #applied = new Map<number, number>();
   #onApplied: (() => void) | null = null;
 
@@ -58,14 +62,14 @@ export class Fleet {
       startedMs: 0,
       backoffMs: BACKOFF_FIRST_MS,
       isDrained: false,
+      isRetired: false,
     }));
   }
 
   /** Starts all workers on the revision; the first binds, the others share its ports. Rejects with ListenError. */
-  async start(revision: Revision): Promise<readonly number[]> {
+  async start(revision: Revision, ports: readonly number[]): Promise<readonly number[]> {
     this.#revision = revision;
-    const wanted = revision.config.listen.map((listen) => listen.port);
-    this.#ports = await this.#startWorker(0, wanted);
+    this.#ports = await this.#startWorker(0, ports);
     await Promise.all(this.#members.slice(1).map((_, index) => this.#startWorker(index + 1, this.#ports)));
     return this.#ports;
   }
@@ -112,6 +116,9 @@ export class Fleet {
       this.#applied.set(index, message.revision);
       this.#ports = message.ports;
       this.#onApplied?.();
+    } else if (message.type === 'retired' && member !== undefined) {
+      member.isRetired = true;
+      this.#onRetired?.();
     } else if (message.type === 'drained' && member !== undefined) {
       member.isDrained = true;
       this.#checkDrained();
@@ -129,6 +136,7 @@ export class Fleet {
     if (member === undefined || member.worker !== worker) return;
     member.worker = null;
     this.#onApplied?.();
+    this.#onRetired?.();
     shared.stripes[index]?.clearGauges();
     shared.addresses.clear(index);
     shared.table.releaseLocksOf(index);
@@ -191,17 +199,48 @@ export class Fleet {
   /** Lets requests in flight finish for at most `graceMs`, then ends what is left. True when nothing had to be cut. */
   async stop(graceMs: number): Promise<boolean> {
     this.#isStopping = true;
-    for (const { worker } of this.#members) if (worker !== null) this.#say(worker, { type: 'stop' });
-    const isClean = await new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(false), graceMs);
+    this.#tellAll({ type: 'stop' });
+    return this.drain(graceMs);
+  }
+
+  /** Another process listens on the ports: resolves when every worker has stopped accepting. Call `drain` next. */
+  async retire(): Promise<void> {
+    this.#isStopping = true;
+    const retired = new Promise<void>((resolve) => {
+      this.#onRetired = () => {
+        if (this.#members.every(({ worker, isRetired }) => isRetired || worker === null)) resolve();
+      };
+    });
+    this.#tellAll({ type: 'retire' });
+    this.#onRetired?.();
+    await retired;
+  }
+
+  /** The second half of a stop: waits, then ends politely what still runs. True when nothing had to be cut. */
+  async drain(graceMs: number): Promise<boolean> {
+    const isClean = await this.#whenDrained(graceMs);
+    if (!isClean) {
+      this.#tellAll({ type: 'finish' });
+      await this.#whenDrained(FINISH_MS);
+    }
+    await this.end();
+    return isClean;
+  }
+
+  #tellAll(message: ToWorker): void {
+    for (const { worker } of this.#members) if (worker !== null) this.#say(worker, message);
+  }
+
+  /** False after `limitMs`. */
+  #whenDrained(limitMs: number): Promise<boolean> {
+    return new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), limitMs);
       this.#onDrained = () => {
         clearTimeout(timer);
         resolve(true);
       };
       this.#checkDrained();
     });
-    await this.end();
-    return isClean;
   }
 
   /** Ends all workers now. */

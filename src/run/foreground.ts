@@ -8,13 +8,21 @@ import { type AdminHandle, startAdminServer } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
 import { ListenError } from './fleet.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { Predecessor } from './predecessor.ts';
 import { CapacityError } from './slots.ts';
+import { Takeover } from './takeover.ts';
+
+/** How long a process that takes over waits for the admin port. */
+const ADMIN_WAIT_MS = 5000;
+const ADMIN_RETRY_MS = 25;
 
 export interface ForegroundOptions {
   readonly configFile: string;
   /** null: as configured. */
   readonly threads: number | null;
   readonly logLevel: string;
+  /** Admin address of the process to take over from, '' for the configured one; null: start anew. */
+  readonly takeover?: string | null;
 }
 
 /** What `holdfast run` runs and `holdfast demo` embeds. */
@@ -23,6 +31,8 @@ export interface RunningBalancer {
   readonly listenUrls: readonly string[];
   /** null: admin is off. */
   readonly adminUrl: string | null;
+  /** Resolves when another process has taken over; `stop` then leaves it what it needs. */
+  readonly replaced: Promise<void>;
   /** Graceful; true when no request had to be cut. */
   stop(): Promise<boolean>;
 }
@@ -34,11 +44,15 @@ export async function startBalancer(
   threads: number | null,
   announce: (line: string) => unknown,
   configFile: string | null = null,
+  takeover: Takeover | null = null,
 ): Promise<RunningBalancer> {
-  const balancer = await Balancer.start({ config, log, threads, configFile, version: packageVersion() });
+  const version = packageVersion();
+  const balancer = await Balancer.start({ config, log, threads, configFile, version, takeover });
+  const predecessor = new Predecessor(balancer);
+  await takeover?.complete(balancer, log);
   let admin: AdminHandle | null = null;
   try {
-    admin = config.admin === null ? null : await startAdminServer(balancer, config.admin);
+    if (config.admin !== null) admin = await openAdmin(balancer, config.admin, predecessor, takeover);
   } catch (error) {
     await balancer.stop(0);
     throw error;
@@ -47,12 +61,40 @@ export async function startBalancer(
   for (const url of listenUrls) announce(`listening on ${url}`);
   announceNewListeners(balancer, listenUrls, announce);
   if (admin !== null) announce(`admin on ${admin.url}`);
+  let isReplaced = false;
+  const replaced = predecessor.replaced.then(async () => {
+    isReplaced = true;
+    // the successor waits for this port
+    await admin?.close();
+  });
   const stop = async (): Promise<boolean> => {
+    if (isReplaced) return predecessor.finish();
+    predecessor.forget();
     const isClean = await balancer.stop();
     await admin?.close();
     return isClean;
   };
-  return { balancer, listenUrls, adminUrl: admin?.url ?? null, stop };
+  return { balancer, listenUrls, adminUrl: admin?.url ?? null, replaced, stop };
+}
+
+/** After a takeover the old process closes its admin server a moment later: tried again until then. */
+async function openAdmin(
+  balancer: Balancer,
+  admin: NonNullable<HoldfastConfig['admin']>,
+  predecessor: Predecessor,
+  takeover: Takeover | null,
+): Promise<AdminHandle> {
+  if (takeover === null) return startAdminServer(balancer, admin, predecessor);
+  const port = admin.port === 0 ? Number(new URL(takeover.handover.adminUrl).port) : admin.port;
+  const endMs = performance.now() + ADMIN_WAIT_MS;
+  for (;;) {
+    try {
+      return await startAdminServer(balancer, { ...admin, port }, predecessor);
+    } catch (error) {
+      if (!(error instanceof ListenError) || performance.now() > endMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, ADMIN_RETRY_MS));
+  }
 }
 
 /** After a reload the ports of new listeners are printed too: the kernel may have chosen them. */
@@ -85,9 +127,12 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const log = await createLogger(options.logLevel);
   try {
     const announce = (line: string): boolean => process.stdout.write(`${line}\n`);
-    const running = await startBalancer(config, log, options.threads, announce, options.configFile);
+    const { takeover: from = null, threads, configFile } = options;
+    const takeover = from === null ? null : await Takeover.ask(config, from);
+    const running = await startBalancer(config, log, threads, announce, configFile, takeover);
+    if (takeover !== null) void takeover.follow(running.balancer, config.shutdown.graceMs);
     process.on('SIGHUP', () => void running.balancer.reload());
-    await stopSignal();
+    await Promise.race([stopSignal(), running.replaced]);
     log.info('stopping: finishing requests in flight; a second signal ends at once');
     const onSecond = (): void => process.exit(1);
     process.once('SIGTERM', onSecond);

@@ -16,6 +16,10 @@ export type ToWorker =
   | { readonly type: 'listen'; readonly ports: readonly number[] }
   /** Swap to the revision, open listeners that are new, stop those that are gone. `ports` as above. */
   | { readonly type: 'revision'; readonly revision: Revision; readonly ports: readonly number[] }
+  /** Accept nothing new, say so with `retired`; connections that are open may still ask once. Then exit. */
+  | { readonly type: 'retire' }
+  /** The grace is over: idle connections and tunnels end politely, the rest is cut. */
+  | { readonly type: 'finish' }
   /** Finish what is in flight, then exit. */
   | { readonly type: 'stop' }
   /** Exit now. */
@@ -33,5 +37,6 @@ export type FromWorker =
   | { readonly type: 'applied'; readonly revision: number; readonly ports: readonly number[] }
   /** Whole lines of the access log. */
   | { readonly type: 'access'; readonly lines: string }
+  | { readonly type: 'retired' }
   | { readonly type: 'drained' }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

@@ -62,6 +62,8 @@ port.on('message', (message: ToWorker) => {
   if (message.type === 'listen') void begin(message.ports);
   else if (message.type === 'revision') void swap(message.revision, message.ports);
   else if (message.type === 'stop') thread.stop();
+  else if (message.type === 'retire') void thread.retire().then(() => say({ type: 'retired' }));
+  else if (message.type === 'finish') thread.finish();
   else {
     thread.destroy();
     port.close();

@@ -112,12 +112,16 @@ export function readSessions(path: string, sessionsMax: number): StoredSessions 
   return decode(bytes);
 }
 
-/** Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. */
+/**
+ * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. `onlyNew` leaves
+ * alone those that the table knows.
+ */
 export function restoreSessions(
   contents: StoredContents,
   table: SessionTable,
   revision: Revision,
   clock: Clock,
+  onlyNew = false,
 ): RestoreReport {
   const toClockMs = clock.nowMs() - clock.wallMs();
   const nowMs = clock.nowMs();
@@ -138,14 +142,9 @@ export function restoreSessions(
       continue;
     }
     const requests = records.readUInt32LE(offset + 12) | 0;
-    table.restore(
-      records.readInt32LE(offset),
-      records.readInt32LE(offset + 4),
-      home.home,
-      createdMs,
-      seenMs,
-      requests,
-    );
+    const [keyLow, keyHigh] = [records.readInt32LE(offset), records.readInt32LE(offset + 4)];
+    if (onlyNew && table.find(keyLow, keyHigh) !== -1) continue;
+    table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests);
     report.restored += 1;
   }
   return report;

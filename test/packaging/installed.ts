@@ -20,7 +20,12 @@ export interface Installed {
 /** Runs to its end and returns what it printed on standard output. Throws with all output when it fails. */
 export function run(directory: string, command: string, args: readonly string[], timeoutMs = 30_000): string {
   const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: directory, env, timeout: timeoutMs, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: directory,
+    env,
+    timeout: timeoutMs,
+    encoding: 'utf8',
+  });
   if (status === 0) return stdout;
   throw new Error(`${command} ${args.join(' ')} ended with ${status}:\n${stdout}\n${stderr}`);
 }
@@ -49,6 +54,8 @@ export function installPacked(): Installed | null {
 
 /** The version this checkout has, so that npm finds it in its cache. */
 function pinned(name: string): string {
-  const { version } = JSON.parse(run(ROOT, process.execPath, ['-p', `JSON.stringify({version: require('${name}/package.json').version})`]));
+  const { version } = JSON.parse(
+    run(ROOT, process.execPath, ['-p', `JSON.stringify({version: require('${name}/package.json').version})`]),
+  );
   return `${name}@${version}`;
 }

@@ -24,8 +24,16 @@ function home(skip: (reason: string) => void): string {
 }
 
 /** Starts the program and waits for the addresses that it prints. */
-async function start(directory: string, args: readonly string[], env: Record<string, string> = {}): Promise<{ child: ChildProcess; urls: string[] }> {
-  const child = spawn(process.execPath, args, { cwd: directory, env: { ...process.env, PORT: '0', ...env }, stdio: 'pipe' });
+async function start(
+  directory: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ child: ChildProcess; urls: string[] }> {
+  const child = spawn(process.execPath, args, {
+    cwd: directory,
+    env: { ...process.env, PORT: '0', ...env },
+    stdio: 'pipe',
+  });
   let output = '';
   let log = '';
   child.stdout.on('data', (text) => (output += String(text)));
@@ -38,7 +46,9 @@ async function start(directory: string, args: readonly string[], env: Record<str
   const urls = await eventually(
     () => {
       if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}: ${output}${log}`);
-      const found = [...output.matchAll(/^(?:listening|admin) on (http:\S+)$/gm)].map((match) => match[1] ?? '');
+      const found = [...output.matchAll(/^(?:listening|admin) on (http:\S+)$/gm)].map(
+        (match) => match[1] ?? '',
+      );
       return found.length > 0 ? found : null;
     },
     { what: () => `an address; it printed ${output}${log}` },
@@ -59,7 +69,14 @@ describe('the installed package', () => {
     expect(existsSync(join(directory, 'vitest'))).toBe(false);
     expect(existsSync(join(directory, 'holdfast/test'))).toBe(false);
     expect(existsSync(join(directory, 'holdfast/src/cli.ts'))).toBe(false);
-    for (const path of ['dist/index.d.ts', 'README.md', 'LICENSE', 'CHANGELOG.md', 'config/reference.yaml', 'grafana/dashboards']) {
+    for (const path of [
+      'dist/index.d.ts',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'config/reference.yaml',
+      'grafana/dashboards',
+    ]) {
       expect([path, existsSync(join(directory, 'holdfast', path))]).toEqual([path, true]);
     }
   });
@@ -67,7 +84,12 @@ describe('the installed package', () => {
   test('is a command', ({ skip }) => {
     const directory = home(skip);
     expect(run(directory, 'npx', ['holdfast', '--version']).trim()).toBe(version);
-    const checked = run(directory, 'npx', ['holdfast', 'check', '--config', 'node_modules/holdfast/config/reference.yaml']);
+    const checked = run(directory, 'npx', [
+      'holdfast',
+      'check',
+      '--config',
+      'node_modules/holdfast/config/reference.yaml',
+    ]);
     expect(checked).toContain('valid');
   });
 
@@ -81,43 +103,62 @@ describe('the installed package', () => {
     await eventually(async () => (await fetch(`${urls.at(-1)}/readyz`)).ok);
     expect(await (await fetch(urls[0] ?? '')).json()).toMatchObject({ server: 'a' });
     const page = await fetch(`${urls.at(-1)}/`);
-    expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
+    expect([page.status, page.headers.get('content-type')]).toEqual([
+      200,
+      expect.stringContaining('text/html'),
+    ]);
     const html = await page.text();
-    const assets = [...html.matchAll(/(?:src|href)="(\/[^"]+\.(?:js|css)[^"]*)"/g)].map((match) => match[1] ?? '');
-    for (const asset of assets) expect([asset, (await fetch(`${urls.at(-1)}${asset}`)).status]).toEqual([asset, 200]);
+    const assets = [...html.matchAll(/(?:src|href)="(\/[^"]+\.(?:js|css)[^"]*)"/g)].map(
+      (match) => match[1] ?? '',
+    );
+    for (const asset of assets)
+      expect([asset, (await fetch(`${urls.at(-1)}${asset}`)).status]).toEqual([asset, 200]);
     expect(await exitCode(child)).toBe(0);
   });
 
-  test.for(['plain.mjs', 'express.ts'])('example %s: balances with affinity, and ends when told to', async (file, { skip }) => {
-    const directory = home(skip);
-    const servers = await Promise.all(
-      ['a', 'b'].map((name) =>
-        httpBackend(name, (request, response) => {
-          if (!request.headers.cookie?.includes('connect.sid')) response.setHeader('set-cookie', `connect.sid=${name}${Math.random()}`);
-          response.end(`${name} ${request.headers['x-gateway'] ?? ''}`);
-        }),
-      ),
-    );
-    const { child, urls } = await start(directory, [file], { SERVERS: servers.map(({ url }) => url).join(',') });
-    const url = `${urls[0]}/shop/cart`;
-    for (let user = 0; user < 4; user += 1) {
-      const first = await fetch(url);
-      const cookie = first.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
-      const server = await first.text();
-      for (let count = 0; count < 3; count += 1) expect(await (await fetch(url, { headers: { cookie } })).text()).toBe(server);
-    }
-    if (file === 'express.ts') {
-      expect(await (await fetch(`${urls[0]}/`)).text()).toContain('answered by the application');
-      expect(await (await fetch(`${urls[0]}/metrics`)).text()).toContain('holdfast_requests_total');
-      expect((await fetch(`${urls[0]}/readyz`)).status).toBe(200);
-    }
-    expect(await exitCode(child)).toBe(0);
-  });
+  test.for(['plain.mjs', 'express.ts'])(
+    'example %s: balances with affinity, and ends when told to',
+    async (file, { skip }) => {
+      const directory = home(skip);
+      const servers = await Promise.all(
+        ['a', 'b'].map((name) =>
+          httpBackend(name, (request, response) => {
+            if (!request.headers.cookie?.includes('connect.sid'))
+              response.setHeader('set-cookie', `connect.sid=${name}${Math.random()}`);
+            response.end(`${name} ${request.headers['x-gateway'] ?? ''}`);
+          }),
+        ),
+      );
+      const { child, urls } = await start(directory, [file], {
+        SERVERS: servers.map(({ url }) => url).join(','),
+      });
+      const url = `${urls[0]}/shop/cart`;
+      for (let user = 0; user < 4; user += 1) {
+        const first = await fetch(url);
+        const cookie = first.headers
+          .getSetCookie()
+          .map((line) => line.split(';')[0])
+          .join('; ');
+        const server = await first.text();
+        for (let count = 0; count < 3; count += 1)
+          expect(await (await fetch(url, { headers: { cookie } })).text()).toBe(server);
+      }
+      if (file === 'express.ts') {
+        expect(await (await fetch(`${urls[0]}/`)).text()).toContain('answered by the application');
+        expect(await (await fetch(`${urls[0]}/metrics`)).text()).toContain('holdfast_requests_total');
+        expect((await fetch(`${urls[0]}/readyz`)).status).toBe(200);
+      }
+      expect(await exitCode(child)).toBe(0);
+    },
+  );
 
   test('is typed: the example passes the strictest compiler', ({ skip }) => {
     const directory = home(skip);
     const options = { module: 'nodenext', target: 'es2024', strict: true, noEmit: true, types: ['node'] };
-    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['express.ts'] }));
+    writeFileSync(
+      join(directory, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: options, files: ['express.ts'] }),
+    );
     expect(run(directory, process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], 60_000)).toBe('');
   });
 });

@@ -1,5 +1,6 @@
 // drain, maintenance, weight 0 and backup: who takes new sessions, where those that exist go, what counts as lost.
 
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
@@ -58,6 +59,12 @@ async function change(holdfast: RunningHoldfast, server: string, body: object): 
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
+  expect(response.status).toBe(200);
+}
+
+async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
+  writeFileSync(holdfast.configFile, yaml);
+  const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
   expect(response.status).toBe(200);
 }
 
@@ -130,6 +137,28 @@ test('maintenance: like a dead server, without health checks; its sessions move 
   await expectAtHome(users);
   await eventually(() => servers[0]!.checks > checksA + 2);
   expect(homesOf(await newUsers(holdfast, 6))).toContain('a');
+});
+
+test('what the operator has set outlives a reload, and goes with the server when that is removed', async () => {
+  const { holdfast, users } = await start();
+  await change(holdfast, 'a', { mode: 'drain' });
+  await change(holdfast, 'b', { weight: 7 });
+  const yaml = readFileSync(holdfast.configFile, 'utf8');
+  const facts = async (): Promise<unknown[]> =>
+    (await holdfast.status()).pools[0]!.servers.map(({ name, mode, weight }) => [name, mode, weight]);
+  const asSet = [
+    ['a', 'drain', 1],
+    ['b', 'ready', 7],
+    ['c', 'ready', 1],
+  ];
+  await reload(holdfast, yaml.replace('least-sessions', 'round-robin'));
+  expect(await facts()).toEqual(asSet);
+  await expectAtHome(users);
+  const withoutA = yaml.split('\n').filter((line) => !line.includes('name: a'));
+  await reload(holdfast, withoutA.join('\n'));
+  expect(await facts()).toEqual(asSet.slice(1));
+  await reload(holdfast, yaml);
+  expect(await facts()).toEqual([['a', 'ready', 1], ...asSet.slice(1)]);
 });
 
 test('weight 0: no new sessions, those that exist go home', async () => {

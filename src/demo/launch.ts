@@ -28,6 +28,8 @@ export interface DemoOptions {
   readonly replication?: 'async' | 'sync';
   /** JWT architecture: keep a deny list in the session process; default false. */
   readonly denyList?: boolean;
+  /** scrypt N of the demo users' passwords; default: what costs about 3 ms to check. */
+  readonly scryptCost?: number;
   /** Shared by the backends; default: a fresh random one. */
   readonly secret?: string;
 }
@@ -70,8 +72,8 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     throw new ChildFailure(`a demo of ${count} servers: 1 to ${SERVERS_MAX} are allowed`);
   }
   const secret = options.secret ?? randomBytes(32).toString('hex');
-  const { redis = 'single', denyList = false } = options;
-  const store = await startStore({ architecture, secret, redis, denyList });
+  const { redis = 'single', denyList = false, scryptCost = null } = options;
+  const store = await startStore({ architecture, secret, redis, denyList, scryptCost });
   const backends: Backend[] = [];
   const add = async (): Promise<Backend> => {
     const index = backends.length;
@@ -125,6 +127,7 @@ function backendPlan(options: DemoOptions, architecture: Architecture, index: nu
     flags: [
       ...(architecture === 'jwt' && options.denyList === true ? ['--deny-list'] : []),
       ...['--replication', options.replication ?? 'async'],
+      ...(options.scryptCost === undefined ? [] : ['--scrypt-cost', String(options.scryptCost)]),
       ...(options.flags ?? []),
     ],
     architecture,

@@ -14,6 +14,8 @@ export interface StoreRequest {
   readonly secret: string;
   readonly redis: RedisKind;
   readonly denyList: boolean;
+  /** scrypt N of the passwords in the database; null: the default. */
+  readonly scryptCost: number | null;
 }
 
 /** The store of architectures that have none. */
@@ -33,11 +35,11 @@ export function startStore(request: StoreRequest): Promise<DemoStore> {
   const { architecture, secret } = request;
   if (architecture === 'redis') return startRedis(request.redis);
   if (architecture === 'database' || (architecture === 'jwt' && request.denyList))
-    return startSessiond(secret);
+    return startSessiond(secret, request.scryptCost);
   return Promise.resolve(NO_STORE);
 }
 
-async function startSessiond(secret: string): Promise<DemoStore> {
+async function startSessiond(secret: string, scryptCost: number | null): Promise<DemoStore> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-demo-'));
   const start = (port: string): Promise<Child> =>
     startChild({
@@ -47,6 +49,7 @@ async function startSessiond(secret: string): Promise<DemoStore> {
         '--disable-warning=ExperimentalWarning',
         entryPath('sessiond'),
         ...['--port', port, '--file', join(folder, 'sessions.sqlite'), '--temporary'],
+        ...(scryptCost === null ? [] : ['--scrypt-cost', String(scryptCost)]),
       ],
       environment: { [SECRET_VARIABLE]: secret },
       ours: true,

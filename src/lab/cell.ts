@@ -8,6 +8,7 @@ import { collectStats, memoryOf, type ServerStats, wireOf } from './evidence.ts'
 import { expectationsOf } from './expectations.ts';
 import { inject, type Marks } from './inject.ts';
 import { judge } from './judge.ts';
+import { busyBetween, coreTimes } from './machine.ts';
 import type { Measured } from './measured.ts';
 import { type LabClock, simulate } from './simulate.ts';
 import { type Exchange, isAcknowledged } from './transcript.ts';
@@ -20,14 +21,19 @@ export interface CellResult {
   readonly checks: readonly Check[];
   /** Wall time of the whole cell. */
   readonly tookMs: number;
+  /** Part of all cores' time that anything on this machine used meanwhile. */
+  readonly busyShare: number;
 }
 
+/** A password check of 0.4 ms: the lab measures sessions, not scrypt. */
+const SCRYPT_COST = 128;
 /** What was on its way when a change was applied does not count. */
 const SETTLE_MS = 30;
 
 /** Runs a cell. Rejects when it could not be run at all or was called off; leaves nothing running either way. */
 export async function runCell(plan: CellPlan, signal: AbortSignal): Promise<CellResult> {
   const beganMs = performance.now();
+  const before = coreTimes();
   let demo: Demo | null = null;
   let balancer: LabBalancer | null = null;
   try {
@@ -35,6 +41,7 @@ export async function runCell(plan: CellPlan, signal: AbortSignal): Promise<Cell
       ...plan.architecture.demo,
       servers: plan.servers,
       exposeGc: true,
+      scryptCost: SCRYPT_COST,
       flags: plan.backendFlags,
     });
     signal.throwIfAborted();
@@ -43,7 +50,8 @@ export async function runCell(plan: CellPlan, signal: AbortSignal): Promise<Cell
     const measured = await measure(plan, demo, balancer, signal);
     signal.throwIfAborted();
     const checks = expectationsOf(plan, measured);
-    return { plan, measured, checks, tookMs: performance.now() - beganMs };
+    const busyShare = busyBetween(before, coreTimes());
+    return { plan, measured, checks, tookMs: performance.now() - beganMs, busyShare };
   } finally {
     // A hung server would hold SIGTERM back; SIGCONT does nothing to the others.
     for (const backend of demo?.backends ?? []) backend.signal('SIGCONT');

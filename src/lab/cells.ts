@@ -68,8 +68,7 @@ const PER_SECOND_MAX = 240;
 const PERIOD_MS_MIN = 1250;
 /** One log-in after the other so far apart. */
 const LOGIN_MS = 4;
-/** A password check of 0.4 ms: the lab measures sessions, not scrypt. */
-const CHEAP_PASSWORDS = ['--scrypt-cost', '128'];
+
 /** Users of the cells in which each user does something special. */
 const SPECIAL_USERS_MAX = 60;
 const GROWTH_USERS_MAX = 10;
@@ -141,7 +140,7 @@ export function planCell(cell: Cell, options: LabOptions): CellPlan {
     faultMs: afterMs === 0 ? endMs : faultMs,
     endMs,
     arrivals,
-    backendFlags: [...CHEAP_PASSWORDS, ...(fault === 'replay' ? ['--life', `${REPLAY_LIFE_MS}ms`] : [])],
+    backendFlags: fault === 'replay' ? ['--life', `${REPLAY_LIFE_MS}ms`] : [],
     lifeMs: fault === 'replay' ? REPLAY_LIFE_MS : 12 * HOUR_MS,
     logsInAgain: architecture.name !== 'memory-none',
     hasChurn: churns,

@@ -1,12 +1,13 @@
 // Runs the experiments one after the other and reports. A cell that fails is reported as failed, the others go on;
 // Ctrl-C stops the cell under way, cleans up, and reports what there is.
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+
 import { packageVersion } from '../base/version.ts';
 import { redisMissing } from '../demo/redis-servers.ts';
 import { runCell } from './cell.ts';
 import { type Cell, expectedMs, type LabOptions, planCell, selectCells } from './cells.ts';
-import { type CellOutcome, checksOf, type LabReport, type Machine, verdictOf } from './outcome.ts';
+import { worst } from './check.ts';
+import { machineOf, untilQuiet } from './machine.ts';
+import { type CellOutcome, checksOf, type LabReport, verdictOf } from './outcome.ts';
 import { Progress, type Screen } from './progress.ts';
 import { deviationText, outcomeMark, summaryText } from './report-markdown.ts';
 import { writeReport } from './write-report.ts';
@@ -17,6 +18,15 @@ export interface LabEnd {
   /** Nothing failed and nothing is outside its bracket. */
   readonly isGood: boolean;
 }
+
+/** Above this the machine has no time left, and a cell outside its bracket is run once more. */
+const BUSY_SHARE_MAX = 0.85;
+/** A cell waits until others leave so much of the machine, for so long, and all cells together for so long. */
+const IDLE_SHARE_MIN = 0.5;
+const QUIET_MS_MAX = 8000;
+const QUIET_MS_IN_ALL = 60_000;
+/** Cells run once more in one run: each takes up to half a minute. */
+const REPEATS_MAX = 4;
 
 /** Runs the selected cells, writes the report into `directory` and prints as it goes. */
 export async function runLab(
@@ -33,11 +43,19 @@ export async function runLab(
   screen.write(`${cells.length} cells, about ${Math.ceil(totalMs / 60_000)} min; Ctrl-C stops and reports\n`);
   const progress = new Progress(screen, cells.length, totalMs);
   const outcomes: CellOutcome[] = [];
+  let repeats = 0;
+  let quietMsLeft = QUIET_MS_IN_ALL;
+  const mayRepeat = (): boolean => {
+    repeats += 1;
+    return repeats <= REPEATS_MAX;
+  };
   for (const cell of cells) {
     if (signal.aborted) break;
+    progress.begin(`${titleOf(cell)}: waiting for the machine`);
+    quietMsLeft -= await untilQuiet(IDLE_SHARE_MIN, Math.min(QUIET_MS_MAX, quietMsLeft), signal);
     progress.begin(titleOf(cell));
     const cellBeganMs = performance.now();
-    const outcome = await runOne(cell, options, missing, signal);
+    const outcome = await runOne(cell, options, missing, mayRepeat, signal);
     if (signal.aborted) break;
     outcomes.push(outcome);
     progress.end(lineOf(outcome, performance.now() - cellBeganMs));
@@ -62,12 +80,18 @@ async function runOne(
   cell: Cell,
   options: LabOptions,
   redisIsMissing: string | null,
+  mayRepeat: () => boolean,
   signal: AbortSignal,
 ): Promise<CellOutcome> {
   if (cell.architecture.store === 'redis' && redisIsMissing !== null)
     return { type: 'skipped', cell, reason: redisIsMissing };
   try {
-    return { type: 'done', cell, result: await runCell(planCell(cell, options), signal) };
+    const plan = planCell(cell, options);
+    const first = await runCell(plan, signal);
+    // Other programs had the machine: what is measured then is them.
+    const isSpoilt = worst(first.checks) === 'outside' && first.busyShare > BUSY_SHARE_MAX;
+    const result = isSpoilt && mayRepeat() ? await runCell(plan, signal) : first;
+    return { type: 'done', cell, result };
   } catch (error) {
     return { type: 'failed', cell, reason: error instanceof Error ? error.message : String(error) };
   }
@@ -82,23 +106,4 @@ function lineOf(outcome: CellOutcome, tookMs: number): string {
   if (outcome.type !== 'done') return `${head}  ${outcome.reason}`;
   const wrong = checksOf(outcome).filter(({ verdict }) => verdict !== 'inside');
   return [head, ...wrong.map((one) => `            ${deviationText(one)}`)].join('\n');
-}
-
-/** The class of this machine, without its name. */
-export function machineOf(): Machine {
-  const cores = availableParallelism();
-  return {
-    kind: `${cores}-core ${isVirtual() ? 'virtual machine' : 'machine'}`,
-    node: process.versions.node,
-    platform: `${process.platform} ${process.arch}`,
-  };
-}
-
-function isVirtual(): boolean {
-  try {
-    return /^flags.*\bhypervisor\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
-  } catch {
-    // Not Linux: nobody says.
-    return false;
-  }
 }

@@ -97,12 +97,13 @@ class Simulation {
         await this.#leave(user, atMs);
         return;
       case 'logout':
+        if (user.state !== 'in') return;
         user.stolen = user.jar.header;
         user.state = 'gone';
         await this.#send(user, kind, atMs, 'POST', '/logout', '{}');
         return;
       case 'replay':
-        await this.#send(user, kind, atMs, 'GET', '/whoami', null);
+        if (user.stolen !== '') await this.#send(user, kind, atMs, 'GET', '/whoami', null);
         return;
       default:
         await this.#work(user, kind, atMs, size);

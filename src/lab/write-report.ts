@@ -34,9 +34,16 @@ export function jsonReport(report: LabReport): object {
         command: commandOf(outcome.cell, report.options),
       };
       if (outcome.type !== 'done') return { ...head, reason: outcome.reason };
-      const { plan, measured, checks, tookMs } = outcome.result;
+      const { plan, measured, checks, tookMs, busyShare } = outcome.result;
       const { arrivals, architecture: _architecture, fault: _fault, ...planned } = plan;
-      return { ...head, tookMs, plan: { ...planned, arrivals: arrivals.length }, checks, measured };
+      return {
+        ...head,
+        tookMs,
+        busyShare,
+        plan: { ...planned, arrivals: arrivals.length },
+        checks,
+        measured,
+      };
     }),
   };
 }

@@ -21,6 +21,8 @@ type Options = Pick<BackendOptions, 'limits' | 'cookieName' | 'secret'>;
 
 const ALGORITHM = 'HS256';
 const ISSUER = 'holdfast-demo';
+/** How much longer than its tokens a log-out stays on the deny list. */
+const DENIED_LONGER_MS = 60_000;
 /** Browsers refuse a cookie whose name and value take more (RFC 6265bis). */
 const COOKIE_BYTES_MAX = 4096;
 
@@ -169,7 +171,9 @@ class JwtLayer implements SessionLayer {
   async #deny(token: Token): Promise<void> {
     if (this.#denyList === null) return;
     this.#writes += 1;
-    const ttlMs = Math.max(1, token.state.loginAtMs + this.#options.limits.lifeMs - systemClock.wallMs());
+    // Longer than the token lives: one that is found valid may be asked for only after it has expired.
+    const ttlMs =
+      token.state.loginAtMs + this.#options.limits.lifeMs - systemClock.wallMs() + DENIED_LONGER_MS;
     await this.#ask(this.#denyList.call('deny', { subject: `session ${token.session}`, ttlMs }));
   }
 

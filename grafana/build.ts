@@ -1,11 +1,19 @@
 // Writes the dashboards: `node grafana/build.ts`. A test holds the written files to what this makes.
 
 import { writeFileSync } from 'node:fs';
-import { overviewDashboard } from './overview.ts';
+import { buildDashboard } from './dashboard.ts';
+import { OPERATIONS } from './operations.ts';
+import { OVERVIEW } from './overview.ts';
+import { SESSIONS_DASHBOARD } from './sessions.ts';
 
 /** File name under grafana/dashboards and its contents. */
 export function dashboards(): ReadonlyMap<string, string> {
-  return new Map([['holdfast-overview.json', `${JSON.stringify(overviewDashboard(), null, 2)}\n`]]);
+  return new Map(
+    [OVERVIEW, SESSIONS_DASHBOARD, OPERATIONS].map((text) => [
+      `${text.uid}.json`,
+      `${JSON.stringify(buildDashboard(text), null, 2)}\n`,
+    ]),
+  );
 }
 
 if (import.meta.main) {

@@ -1,26 +1,18 @@
 // The dashboard "Holdfast overview": is traffic well, are the servers well, are sessions even and where they belong.
 
-import {
-  type Dashboard,
-  DashboardBuilder,
-  DatasourceVariableBuilder,
-  QueryVariableBuilder,
-  RowBuilder,
-  VariableRefresh,
-} from '@grafana/grafana-foundation-sdk/dashboard';
-import { type PanelText, SOURCE, series, stat, timeline } from './panels.ts';
-
-const POOL = 'pool=~"$pool"';
-const RATE = '[$__rate_interval]';
+import { type DashboardText, POOL, RATE } from './dashboard.ts';
+import type { PanelText } from './panels.ts';
 
 const STATS: readonly PanelText[] = [
   {
+    kind: 'stat',
     title: 'Requests',
     description: 'Requests a second that the servers answered.',
     unit: 'reqps',
     queries: [{ expr: `sum(rate(holdfast_requests_total{${POOL}}${RATE}))`, legend: '' }],
   },
   {
+    kind: 'stat',
     title: 'Errors',
     description: 'Share of requests answered with 5xx by the servers, or without a response.',
     unit: 'percentunit',
@@ -32,6 +24,7 @@ const STATS: readonly PanelText[] = [
     ],
   },
   {
+    kind: 'stat',
     title: 'p99',
     description: 'Ninety-nine of a hundred requests took less.',
     unit: 's',
@@ -43,18 +36,21 @@ const STATS: readonly PanelText[] = [
     ],
   },
   {
+    kind: 'stat',
     title: 'Sessions',
     description: 'Sessions alive, over all servers.',
     unit: 'short',
     queries: [{ expr: `sum(holdfast_sessions{${POOL}})`, legend: '' }],
   },
   {
+    kind: 'stat',
     title: 'Servers not up',
     description: 'Servers that health checks hold down, that are ejected, or that were not checked yet.',
     unit: 'short',
-    queries: [{ expr: `count(holdfast_server_up{${POOL}} == 0) or vector(0)`, legend: '' }],
+    queries: [{ expr: `sum(1 - holdfast_server_up{${POOL}})`, legend: '' }],
   },
   {
+    kind: 'stat',
     title: 'Sessions lost, last hour',
     description: 'Sessions that had to leave a home that alone held their state.',
     unit: 'short',
@@ -115,6 +111,13 @@ const TRAFFIC: readonly PanelText[] = [
 ];
 
 const HEALTH: readonly PanelText[] = [
+  {
+    kind: 'timeline',
+    title: 'Servers up',
+    description: '1 while the verdict is up.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_server_up{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  },
   {
     title: 'Requests in flight',
     description: 'Requests and tunnels open on each server.',
@@ -205,41 +208,14 @@ const SESSIONS: readonly PanelText[] = [
   },
 ];
 
-export function overviewDashboard(): Dashboard {
-  const builder = new DashboardBuilder('Holdfast overview')
-    .uid('holdfast-overview')
-    .description('Traffic, health and sessions of a Holdfast load balancer.')
-    .tags(['holdfast'])
-    .editable()
-    .refresh('10s')
-    .time({ from: 'now-30m', to: 'now' })
-    .timezone('browser')
-    .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
-    .withVariable(
-      new QueryVariableBuilder('pool')
-        .label('Pool')
-        .query('label_values(holdfast_server_up, pool)')
-        .datasource(SOURCE)
-        .refresh(VariableRefresh.OnTimeRangeChanged)
-        .multi(true)
-        .includeAll(true)
-        .current({ text: 'All', value: '$__all' }),
-    );
-  builder.withRow(new RowBuilder('Now'));
-  for (const text of STATS) builder.withPanel(stat(text));
-  builder.withRow(new RowBuilder('Traffic'));
-  for (const text of TRAFFIC) builder.withPanel(series(text));
-  builder.withRow(new RowBuilder('Health'));
-  builder.withPanel(
-    timeline({
-      title: 'Servers up',
-      description: '1 while the verdict is up.',
-      unit: 'short',
-      queries: [{ expr: `holdfast_server_up{${POOL}}`, legend: '{{pool}}/{{server}}' }],
-    }),
-  );
-  for (const text of HEALTH) builder.withPanel(series(text));
-  builder.withRow(new RowBuilder('Sessions'));
-  for (const text of SESSIONS) builder.withPanel(series(text));
-  return builder.build();
-}
+export const OVERVIEW: DashboardText = {
+  uid: 'holdfast-overview',
+  title: 'Holdfast overview',
+  description: 'Traffic, health and sessions of a Holdfast load balancer.',
+  rows: [
+    { title: 'Now', panels: STATS },
+    { title: 'Traffic', panels: TRAFFIC },
+    { title: 'Health', panels: HEALTH },
+    { title: 'Sessions', panels: SESSIONS },
+  ],
+};

@@ -20,15 +20,22 @@ export interface PanelText {
   readonly description: string;
   readonly unit: string;
   readonly queries: readonly Query[];
-  /** Columns of 24, 8 when absent. */
+  /** Columns of 24; when absent 8, of a stat 4. */
   readonly width?: number;
+  /** Lines over time when absent; one big figure; states over time. */
+  readonly kind?: 'series' | 'stat' | 'timeline';
 }
 
 const HEIGHT = 8;
 const STAT_HEIGHT = 4;
 
-/** Lines over time. */
-export function series(text: PanelText): SeriesBuilder {
+/** The builder that the text's kind asks for. */
+export function panel(text: PanelText): SeriesBuilder | StatBuilder | TimelineBuilder {
+  if (text.kind === 'stat') return stat(text);
+  return text.kind === 'timeline' ? timeline(text) : series(text);
+}
+
+function series(text: PanelText): SeriesBuilder {
   const panel = new SeriesBuilder()
     .title(text.title)
     .description(text.description)
@@ -39,12 +46,11 @@ export function series(text: PanelText): SeriesBuilder {
     .span(text.width ?? 8)
     .fillOpacity(8)
     .lineWidth(1);
-  for (const query of text.queries) panel.withTarget(target(query));
+  for (const [index, query] of text.queries.entries()) panel.withTarget(target(query, index));
   return panel;
 }
 
-/** One big figure. */
-export function stat(text: PanelText): StatBuilder {
+function stat(text: PanelText): StatBuilder {
   const panel = new StatBuilder()
     .title(text.title)
     .description(text.description)
@@ -52,12 +58,11 @@ export function stat(text: PanelText): StatBuilder {
     .unit(text.unit)
     .height(STAT_HEIGHT)
     .span(text.width ?? 4);
-  for (const query of text.queries) panel.withTarget(target(query).instant());
+  for (const [index, query] of text.queries.entries()) panel.withTarget(target(query, index).instant());
   return panel;
 }
 
-/** States over time, one bar each. */
-export function timeline(text: PanelText): TimelineBuilder {
+function timeline(text: PanelText): TimelineBuilder {
   const panel = new TimelineBuilder()
     .title(text.title)
     .description(text.description)
@@ -67,10 +72,11 @@ export function timeline(text: PanelText): TimelineBuilder {
     .max(1)
     .height(HEIGHT)
     .span(text.width ?? 8);
-  for (const query of text.queries) panel.withTarget(target(query));
+  for (const [index, query] of text.queries.entries()) panel.withTarget(target(query, index));
   return panel;
 }
 
-function target(query: Query): DataqueryBuilder {
-  return new DataqueryBuilder().datasource(SOURCE).expr(query.expr).legendFormat(query.legend);
+function target(query: Query, index: number): DataqueryBuilder {
+  const refId = String.fromCharCode('A'.charCodeAt(0) + index);
+  return new DataqueryBuilder().refId(refId).datasource(SOURCE).expr(query.expr).legendFormat(query.legend);
 }

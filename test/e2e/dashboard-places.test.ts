@@ -1,8 +1,8 @@
 // The dashboard on a phone, with a hundred servers in several pools, and when the balancer goes away and comes back.
 
-import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { dashboardSetup, openDashboard, poolYaml } from '../support/dashboard.ts';
+import { freePort } from '../support/free-port.ts';
 import { runHoldfast } from '../support/holdfast.ts';
 import { sessionServers } from '../support/session-servers.ts';
 
@@ -87,14 +87,3 @@ test('a lost connection is said, and the page goes on by itself when the balance
   await page.locator('#link[data-state=live]').waitFor({ timeout: 20_000 });
   await page.locator('#log .what', { hasText: 'The balancer was started anew' }).waitFor();
 }, 60_000);
-
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}

@@ -1,0 +1,211 @@
+// The dashboard "Holdfast operations": health of the servers, what failures cost, and the balancer itself.
+
+import { type DashboardText, POOL, RATE } from './dashboard.ts';
+import type { PanelText } from './panels.ts';
+
+const HEALTH: readonly PanelText[] = [
+  {
+    kind: 'timeline',
+    title: 'Servers up',
+    description: '1 while the verdict is up.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_server_up{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  },
+  {
+    title: 'Eligible servers',
+    description: 'Servers that are up and ready and have a weight. At 0 requests of the pool get 503.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_pool_servers_eligible{${POOL}}`, legend: '{{pool}}' }],
+  },
+  {
+    title: 'Not in ready mode',
+    description: '1 for each server that an operator has set to drain or maintenance.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_server_mode{${POOL}, mode!="ready"}`, legend: '{{pool}}/{{server}} {{mode}}' }],
+  },
+  {
+    title: 'Changes of the verdict',
+    description: 'How often servers became up, down or ejected in five minutes. A server that does so again and again flaps.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `sum by (pool, server, to) (increase(holdfast_server_transitions_total{${POOL}}[5m]))`,
+        legend: '{{pool}}/{{server}} {{to}}',
+      },
+    ],
+  },
+  {
+    title: 'Ejected servers',
+    description: 'Servers put aside for what real traffic met there.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_circuit_open{${POOL}}`, legend: '{{pool}}' }],
+  },
+  {
+    title: 'Active checks',
+    description: 'Finished health checks by result.',
+    unit: 'ops',
+    queries: [
+      { expr: `sum by (pool, result) (rate(holdfast_health_checks_total{${POOL}}${RATE}))`, legend: '{{pool}} {{result}}' },
+    ],
+  },
+];
+
+const FAILURES: readonly PanelText[] = [
+  {
+    title: 'Failed attempts',
+    description: 'Attempts on a server that failed, those that were repeated with success too.',
+    unit: 'ops',
+    queries: [
+      {
+        expr: `sum by (pool, server) (rate(holdfast_upstream_failures_total{${POOL}}${RATE}))`,
+        legend: '{{pool}}/{{server}}',
+      },
+    ],
+  },
+  {
+    title: 'What speaks against servers',
+    description: 'connect: not reached. response: none in time, broken or invalid. gateway: answered 502, 503 or 504.',
+    unit: 'ops',
+    queries: [
+      {
+        expr: `sum by (pool, server, kind) (rate(holdfast_passive_failures_total{${POOL}}${RATE}))`,
+        legend: '{{pool}}/{{server}} {{kind}}',
+      },
+    ],
+  },
+  {
+    title: 'Retries',
+    description: 'Attempts after the first, by what went wrong before; refused: the retry budget was used up.',
+    unit: 'ops',
+    queries: [
+      { expr: `sum by (pool, reason) (rate(holdfast_retries_total{${POOL}}${RATE}))`, legend: '{{pool}} {{reason}}' },
+      { expr: `rate(holdfast_retries_refused_total{${POOL}}${RATE})`, legend: '{{pool}} refused' },
+    ],
+  },
+  {
+    title: 'Retry budget',
+    description: 'Retries that could be made now. At 0 failures are passed on at once, so that retries do not add to an overload.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_retry_budget_remaining{${POOL}}`, legend: '{{pool}}' }],
+  },
+  {
+    title: 'Own replies',
+    description: 'What the balancer answered or ended itself, by kind.',
+    unit: 'reqps',
+    queries: [{ expr: `sum by (reason) (rate(holdfast_rejected_requests_total${RATE}))`, legend: '{{reason}}' }],
+  },
+  {
+    title: 'Queued',
+    description: 'Requests that had to wait because every eligible server was at its connection limit.',
+    unit: 'reqps',
+    queries: [{ expr: `rate(holdfast_queued_requests_total{${POOL}}${RATE})`, legend: '{{pool}}' }],
+  },
+];
+
+const CONNECTIONS: readonly PanelText[] = [
+  {
+    title: 'Client connections',
+    description: 'Open now, by listener.',
+    unit: 'short',
+    queries: [{ expr: 'holdfast_client_connections', legend: '{{listener}}' }],
+  },
+  {
+    title: 'Connections to servers',
+    description: 'In use, and kept for the next request.',
+    unit: 'short',
+    queries: [
+      { expr: `sum by (pool, state) (holdfast_upstream_connections{${POOL}})`, legend: '{{pool}} {{state}}' },
+    ],
+  },
+  {
+    title: 'Time to connect, p99',
+    description: 'Of new connections to each server; nothing is drawn while none is made.',
+    unit: 's',
+    queries: [
+      {
+        expr: `histogram_quantile(0.99, sum by (le, pool, server) (rate(holdfast_upstream_connect_duration_seconds_bucket{${POOL}}${RATE})))`,
+        legend: '{{pool}}/{{server}}',
+      },
+    ],
+  },
+  {
+    title: 'First byte',
+    description: 'Moving average of the time until a server begins to answer, as the policy least-time sees it.',
+    unit: 's',
+    queries: [{ expr: `holdfast_server_first_byte_seconds{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  },
+  {
+    title: 'Load over limit',
+    description: 'Requests in flight over maxConnections; servers without a limit are at 0.',
+    unit: 'percentunit',
+    queries: [
+      {
+        expr: `holdfast_requests_in_flight{${POOL}} / (holdfast_server_max_connections{${POOL}} > 0) or 0 * holdfast_requests_in_flight{${POOL}}`,
+        legend: '{{pool}}/{{server}}',
+      },
+    ],
+  },
+];
+
+const PROCESS: readonly PanelText[] = [
+  {
+    title: 'Threads and restarts',
+    description: 'Data-plane threads, and workers that died and were replaced. Any restart is worth a look at the log.',
+    unit: 'short',
+    queries: [
+      { expr: 'holdfast_threads', legend: 'threads' },
+      { expr: 'holdfast_worker_restarts_total', legend: 'restarts' },
+    ],
+  },
+  {
+    title: 'Reloads',
+    description: 'Successful and refused reloads, and the number of the running configuration.',
+    unit: 'short',
+    queries: [
+      { expr: 'holdfast_reloads_total', legend: '{{result}}' },
+      { expr: 'holdfast_config_revision', legend: 'revision' },
+    ],
+  },
+  {
+    title: 'Versions',
+    description: 'What is running. Several at once only while an update is under way.',
+    unit: 'short',
+    queries: [{ expr: 'count by (version, node) (holdfast_build_info)', legend: '{{version}} on Node {{node}}' }],
+  },
+  {
+    title: 'Processor',
+    description: 'Cores in use by the whole process.',
+    unit: 'short',
+    queries: [{ expr: `rate(process_cpu_seconds_total${RATE})`, legend: '{{instance}}' }],
+  },
+  {
+    title: 'Memory',
+    description: 'Resident memory of the whole process.',
+    unit: 'bytes',
+    queries: [{ expr: 'process_resident_memory_bytes', legend: '{{instance}}' }],
+  },
+  {
+    title: 'Delay of the main thread',
+    description: 'p99 of how late the main thread’s event loop is. It serves admin, health checks and sweeps, not traffic.',
+    unit: 's',
+    queries: [{ expr: 'nodejs_eventloop_lag_p99_seconds', legend: '{{instance}}' }],
+  },
+  {
+    title: 'Access log dropped',
+    description: 'Lines not written because reader or disk did not keep up.',
+    unit: 'ops',
+    queries: [{ expr: `rate(holdfast_access_log_dropped_total${RATE})`, legend: '{{instance}}' }],
+  },
+];
+
+export const OPERATIONS: DashboardText = {
+  uid: 'holdfast-operations',
+  title: 'Holdfast operations',
+  description: 'Health of the servers, what failures cost, and the balancer itself.',
+  rows: [
+    { title: 'Health', panels: HEALTH },
+    { title: 'Failures', panels: FAILURES },
+    { title: 'Connections', panels: CONNECTIONS },
+    { title: 'The balancer', panels: PROCESS },
+  ],
+};

@@ -1,0 +1,223 @@
+// The dashboard "Holdfast sessions": where they are, how even, what moved and what was lost, how a drain goes.
+
+import { type DashboardText, POOL, RATE } from './dashboard.ts';
+import type { PanelText } from './panels.ts';
+
+const NOW: readonly PanelText[] = [
+  {
+    kind: 'stat',
+    title: 'Sessions',
+    description: 'Sessions alive, over all servers.',
+    unit: 'short',
+    queries: [{ expr: `sum(holdfast_sessions{${POOL}})`, legend: '' }],
+  },
+  {
+    kind: 'stat',
+    title: 'Skew',
+    description: 'Sessions of the fullest server over its fair share, in the most uneven pool; 1 is even.',
+    unit: 'short',
+    queries: [{ expr: `max(holdfast_session_skew_ratio{${POOL}})`, legend: '' }],
+  },
+  {
+    kind: 'stat',
+    title: 'Beyond chance',
+    description: 'Pools more uneven than random placement would be once in a thousand times.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `sum(holdfast_session_skew_chi2{${POOL}} > bool holdfast_session_skew_chi2_limit{${POOL}})`,
+        legend: '',
+      },
+    ],
+  },
+  {
+    kind: 'stat',
+    title: 'Moved, last hour',
+    description: 'Sessions that were given another home.',
+    unit: 'short',
+    queries: [{ expr: `sum(increase(holdfast_session_moves_total{${POOL}}[1h]))`, legend: '' }],
+  },
+  {
+    kind: 'stat',
+    title: 'Lost, last hour',
+    description: 'Sessions that had to leave a home that alone held their state.',
+    unit: 'short',
+    queries: [{ expr: `sum(increase(holdfast_sessions_lost_total{${POOL}}[1h]))`, legend: '' }],
+  },
+  {
+    kind: 'stat',
+    title: 'Hottest session',
+    description: 'Share of the busiest session in the requests of its pool. One session can never be split over servers.',
+    unit: 'percentunit',
+    queries: [{ expr: `max(holdfast_session_hottest_share{${POOL}})`, legend: '' }],
+  },
+];
+
+const FAIR = `on (pool) group_left () (sum by (pool) (holdfast_sessions{${POOL}}) / sum by (pool) (holdfast_server_weight{${POOL}}))`;
+
+const SPREAD: readonly PanelText[] = [
+  {
+    title: 'Sessions by server',
+    description: 'Sessions whose home is the server.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_sessions{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  },
+  {
+    title: 'Over fair share',
+    description: 'Sessions of each server over its share by weight of all sessions of the pool; 1 is fair.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `holdfast_sessions{${POOL}} / (holdfast_server_weight{${POOL}} * ${FAIR})`,
+        legend: '{{pool}}/{{server}}',
+      },
+    ],
+  },
+  {
+    title: 'Skew and its floor',
+    description:
+      'The fullest and the emptiest server over their fair share. The floor is what random placement of as many sessions would give: only a ratio above it is worth a thought.',
+    unit: 'short',
+    queries: [
+      { expr: `holdfast_session_skew_ratio{${POOL}}`, legend: '{{pool}} fullest' },
+      { expr: `holdfast_session_skew_trough{${POOL}}`, legend: '{{pool}} emptiest' },
+      { expr: `holdfast_session_skew_floor{${POOL}}`, legend: '{{pool}} floor' },
+    ],
+  },
+  {
+    title: 'Beyond chance',
+    description: 'Chi-square of the sessions over its 99.9 % limit. Above 1: not bad luck, look for the cause.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `holdfast_session_skew_chi2{${POOL}} / (holdfast_session_skew_chi2_limit{${POOL}} > 0)`,
+        legend: '{{pool}}',
+      },
+    ],
+  },
+  {
+    title: 'Deviation',
+    description: 'Standard deviation of sessions over fair share, what chance would give, and what is left beyond it.',
+    unit: 'short',
+    queries: [
+      { expr: `holdfast_session_skew_cv{${POOL}}`, legend: '{{pool}} deviation' },
+      { expr: `holdfast_session_skew_floor_cv{${POOL}}`, legend: '{{pool}} by chance' },
+      { expr: `holdfast_session_skew_excess{${POOL}}`, legend: '{{pool}} beyond' },
+    ],
+  },
+  {
+    title: 'Skew of load',
+    description: 'The most loaded server over its fair share, by requests of the last minute and by requests in flight.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_load_skew_ratio{${POOL}}`, legend: '{{pool}} {{by}}' }],
+  },
+];
+
+const CHANGES: readonly PanelText[] = [
+  {
+    title: 'Moves by reason',
+    description: 'Sessions given another home, a second. Without an incident there is only what rebalancing or a drain does.',
+    unit: 'ops',
+    queries: [
+      { expr: `sum by (pool, reason) (rate(holdfast_session_moves_total{${POOL}}${RATE}))`, legend: '{{pool}} {{reason}}' },
+    ],
+  },
+  {
+    title: 'Losses by server and reason',
+    description: 'Sessions that lost their state, because the home that alone held it was gone or had to be left.',
+    unit: 'ops',
+    queries: [
+      {
+        expr: `sum by (pool, server, reason) (rate(holdfast_sessions_lost_total{${POOL}}${RATE}))`,
+        legend: '{{pool}}/{{server}} {{reason}}',
+      },
+    ],
+  },
+  {
+    title: 'Begun and ended',
+    description: 'Sessions that began, and those that ended by reason. evicted: the table is full.',
+    unit: 'ops',
+    queries: [
+      { expr: `sum(rate(holdfast_sessions_created_total{${POOL}}${RATE}))`, legend: 'begun' },
+      { expr: `sum by (reason) (rate(holdfast_sessions_ended_total{${POOL}}${RATE}))`, legend: 'ended: {{reason}}' },
+    ],
+  },
+  {
+    title: 'Drain: sessions left',
+    description: 'Sessions still at home on servers in drain; 0 for servers that are not draining.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `holdfast_sessions{${POOL}} * on (pool, server) group_left () holdfast_server_mode{${POOL}, mode="drain"}`,
+        legend: '{{pool}}/{{server}}',
+      },
+    ],
+  },
+  {
+    title: 'Rebalancing',
+    description: '1 while sessions are being moved to even out the servers. Always 0 where sessions may not move.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `holdfast_rebalance_active{${POOL}} or 0 * holdfast_pool_servers_eligible{${POOL}}`,
+        legend: '{{pool}}',
+      },
+    ],
+  },
+  {
+    title: 'Why requests go where they go',
+    description: 'home: to the session’s server. new: placed. moved: given another home. invalid: a cookie nobody made.',
+    unit: 'reqps',
+    queries: [
+      {
+        expr: `sum by (pool, verdict) (rate(holdfast_affinity_decisions_total{${POOL}}${RATE}))`,
+        legend: '{{pool}} {{verdict}}',
+      },
+    ],
+  },
+];
+
+const TABLE: readonly PanelText[] = [
+  {
+    title: 'Hottest share',
+    description: 'Share of the busiest session in the request rate of the pool’s sessions.',
+    unit: 'percentunit',
+    queries: [{ expr: `holdfast_session_hottest_share{${POOL}}`, legend: '{{pool}}' }],
+  },
+  {
+    title: 'Effective sessions',
+    description: 'How many equally busy sessions would load the servers as unevenly. Far below the number of sessions: a few do most.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_sessions_effective{${POOL}}`, legend: '{{pool}}' }],
+  },
+  {
+    title: 'Not yet come back',
+    description: 'Cookies given out that no client has shown yet: crawlers and probes, not sessions.',
+    unit: 'short',
+    queries: [{ expr: `sum by (pool) (holdfast_sessions_tentative{${POOL}})`, legend: '{{pool}}' }],
+  },
+  {
+    title: 'Session table in use',
+    description: 'Entries over room. At 80 % sessions.max is reached and the idlest sessions are evicted.',
+    unit: 'percentunit',
+    queries: [{ expr: 'holdfast_session_table_entries / holdfast_session_table_capacity', legend: 'in use' }],
+  },
+  {
+    title: 'Sweep',
+    description: 'Time of the main thread spent on the last pass over the session table.',
+    unit: 's',
+    queries: [{ expr: 'holdfast_session_sweep_seconds', legend: 'last pass' }],
+  },
+];
+
+export const SESSIONS_DASHBOARD: DashboardText = {
+  uid: 'holdfast-sessions',
+  title: 'Holdfast sessions',
+  description: 'Where the sessions are, how even, what moved and what was lost.',
+  rows: [
+    { title: 'Now', panels: NOW },
+    { title: 'Spread', panels: SPREAD },
+    { title: 'Moves and losses', panels: CHANGES },
+    { title: 'Hot sessions and the table', panels: TABLE },
+  ],
+};

@@ -111,7 +111,9 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     this.thread.clock.turn();
     this.#onData(chunk);
     if (this.#pending !== null) this.#pending = this.#reader.copy(this.#pending);
-    this.exchange?.keepHeld(this.#reader);
+    const { exchange } = this;
+    exchange?.keepHeld(this.#reader);
+    if (exchange === null || (exchange.requestBody.isDone && !exchange.relay.isTunnel)) this.#reader.release();
   }
 
   /** Writes bytes of the current read to the server. False: wait for drain. */
@@ -269,7 +271,6 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
       this.#endPolitely();
       return;
     }
-    this.#reader.release();
     const nowMs = this.thread.clock.nowMs();
     this.setDeadline('keep-alive', nowMs + this.listener.config.timeouts.keepAliveMs);
     if (this.#pending !== null || this.isPaused) this.#advance();

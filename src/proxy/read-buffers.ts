@@ -36,6 +36,7 @@ export class Reader {
   /** What the running or next read fills. */
   #reading: Buffer;
   #own: Buffer | null = null;
+  #isInRead = false;
 
   /** `onRead` gets bytes that are valid only until it returns. */
   constructor(buffers: ReadBuffers, onRead: (chunk: Buffer) => void) {
@@ -52,7 +53,9 @@ export class Reader {
         return this.#reading;
       },
       callback: (bytes) => {
+        this.#isInRead = true;
         this.#onRead(this.#reading.subarray(0, bytes));
+        this.#isInRead = false;
         return true;
       },
     };
@@ -80,9 +83,13 @@ export class Reader {
     if (this.#own !== null && target.writableLength > 0) this.#own = this.#buffers.take();
   }
 
-  /** The long body is over, and settled. */
+  /**
+   * The long body is over, and settled. Best called while a read is handled: Node asks where to read next right after
+   * that, so at any other time the next read is bound for our own buffer already and nobody else may have it.
+   */
   release(): void {
-    if (this.#own !== null) this.#buffers.giveBack(this.#own);
+    const isFree = this.#isInRead || this.#own !== this.#reading;
+    if (this.#own !== null && isFree) this.#buffers.giveBack(this.#own);
     this.#own = null;
   }
 }

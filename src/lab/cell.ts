@@ -89,10 +89,16 @@ async function measure(
 }
 
 /** Statistics when all are logged in; only where traffic is compared, since collecting garbage costs time. */
-async function statsAtSteady(plan: CellPlan, demo: Demo, clock: LabClock): Promise<readonly ServerStats[]> {
-  if (plan.fault !== 'none') return [];
+async function statsAtSteady(plan: CellPlan, demo: Demo, clock: LabClock): Promise<Reading> {
+  if (plan.fault !== 'none') return { atMs: 0, stats: [] };
   await clock.until(plan.steadyMs - 200);
-  return collectStats(demo.backends);
+  const stats = await collectStats(demo.backends);
+  return { atMs: clock.nowMs(), stats };
+}
+
+interface Reading {
+  readonly atMs: number;
+  readonly stats: readonly ServerStats[];
 }
 
 async function conclude(parts: {
@@ -101,22 +107,24 @@ async function conclude(parts: {
   readonly balancer: LabBalancer;
   readonly transcript: readonly Exchange[];
   readonly marks: Marks;
-  readonly before: readonly ServerStats[];
+  readonly before: Reading;
 }): Promise<Measured> {
   const { plan, demo, balancer, transcript, marks, before } = parts;
   const after = await collectStats(demo.backends);
   const judgement = judge(transcript, windowsOf(plan, marks));
-  const live = Object.values(judgement.homes.atEnd).reduce((sum, count) => sum + count, 0);
-  const steady = transcript.filter(({ sentMs }) => sentMs >= plan.steadyMs - 200);
-  const writes = steady.filter((one) => one.kind === 'write' && isAcknowledged(one)).length;
-  const requests = steady.filter((one) => one.kind !== 'login' && isAcknowledged(one)).length;
-  const isCompared = before.length === after.length && before.length > 0;
+  const atEnd = Object.values(judgement.homes.atEnd).reduce((sum, count) => sum + count, 0);
+  // Users who never log in again keep a session that some server still has.
+  const live = plan.logsInAgain ? atEnd : judgement.sessions;
+  const since = transcript.filter((one) => one.endedMs >= before.atMs && isAcknowledged(one));
+  const writes = since.filter(({ kind }) => kind === 'write' || kind === 'login').length;
+  const requests = since.filter(({ kind }) => kind !== 'login').length;
+  const isCompared = before.stats.length === after.length && after.length > 0;
   return {
     judgement,
     marks,
     memory: memoryOf(after, live),
     wire: isCompared
-      ? wireOf(before, after, writes, requests)
+      ? wireOf(before.stats, after, writes, requests)
       : { messagesPerWrite: 0, messageBytesPerWrite: 0, storeOperationsPerRequest: 0 },
     balancerLost: await balancer.metric('holdfast_sessions_lost_total'),
     servers: demo.backends.map(({ name }) => name),

@@ -52,9 +52,9 @@ export function exactly(value: number): Bracket {
   return { low: value, high: value };
 }
 
-/** `value`, give or take `by`. */
+/** `value`, give or take `by`; what cannot be negative is not allowed to be. */
 export function around(value: number, by: number): Bracket {
-  return { low: value - by, high: value + by };
+  return { low: value >= 0 ? Math.max(0, value - by) : value - by, high: value + by };
 }
 
 /** The gravest verdict; inside when there is none. */

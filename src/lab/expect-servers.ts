@@ -151,7 +151,7 @@ export function expectRolling(plan: CellPlan, { judgement, balancerLost }: Measu
   const agreed = check(
     'holdfast_sessions_lost_total less the losses users saw',
     '0 ± 1 %',
-    around(0, Math.ceil(judgement.lost * 0.01)),
+    { low: -Math.ceil(judgement.lost * 0.01), high: Math.ceil(judgement.lost * 0.01) },
     balancerLost - judgement.lost,
     'count',
   );

@@ -1,6 +1,6 @@
 // Expectations where the session store or the balancer itself fails. SESSIONS 5.4, rows F6 to F9. Pure.
 import type { CellPlan } from './cells.ts';
-import { around, type Check, check, exactly } from './check.ts';
+import { type Check, check, exactly } from './check.ts';
 import { STORE_DELAY_MS } from './faults.ts';
 import type { Measured } from './measured.ts';
 import { binomialBracket } from './statistics.ts';
@@ -45,7 +45,7 @@ export function expectStoreFault(plan: CellPlan, measured: Measured): readonly C
     check(
       'unavailable, in bins of 100 ms',
       `everything fails while it is away: ${bins.toFixed(0)}, and until the clients are back`,
-      { low: Math.floor(bins) - 3, high: bins + RECONNECT_BINS_MAX },
+      { low: Math.max(0, Math.floor(bins) - 3), high: Math.ceil(bins) + RECONNECT_BINS_MAX },
       judgement.unavailableBins,
       'count',
     ),
@@ -106,7 +106,7 @@ export function expectBalancerRestart(plan: CellPlan, { judgement, marks }: Meas
     check(
       'unavailable, in bins of 100 ms',
       `while it is away: ${bins.toFixed(0)}`,
-      around(bins / 2 + 1, bins / 2 + 4),
+      { low: 1, high: Math.ceil(bins) + 3 },
       judgement.unavailableBins,
       'count',
     ),

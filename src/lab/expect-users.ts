@@ -17,6 +17,7 @@ const TOKEN_INSIDE_BYTES = 190;
 const GROWTH_STEP_BYTES = 50;
 const GROWTH_BYTES_MAX = 64_000;
 const REPLAY_STEP_MS = 200;
+const LAG_REASON = 'Asynchronous: a server that has not heard of the log-out yet still accepts the cookie';
 
 /** A session in a cookie ends at the cookie's 4096 bytes; a session in a store does not. */
 export function expectGrowth({ architecture }: CellPlan, { judgement }: Measured): readonly Check[] {
@@ -73,9 +74,24 @@ export function expectReplay({ architecture, users }: CellPlan, { judgement }: M
   const cannotRevoke = architecture.isCarried && architecture.demo.denyList !== true;
   const metric = 'copied cookies that work after log-out';
   if (!cannotRevoke) {
+    const lag = architecture.demo.replication === 'async';
     return [
-      check(metric, '0', exactly(0), share, 'share'),
-      check('log-out to last acceptance, mean', '0', exactly(0), revocationMeanMs, 'ms'),
+      check(
+        metric,
+        '0',
+        exactly(0),
+        share,
+        'share',
+        !lag ? undefined : { low: 0, high: 0.1, because: LAG_REASON },
+      ),
+      check(
+        'log-out to last acceptance, mean',
+        '0',
+        exactly(0),
+        revocationMeanMs,
+        'ms',
+        !lag ? undefined : { low: 0, high: 100, because: LAG_REASON },
+      ),
     ];
   }
   const expected = REPLAY_LIFE_MS / 2;

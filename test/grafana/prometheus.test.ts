@@ -1,0 +1,152 @@
+// Every query of every panel and rule, asked of a real Prometheus that scrapes the running demo under load, has an
+// answer; and when a server is killed, the figures and the alert say so.
+
+import { expect, onTestFinished, test } from 'vitest';
+import { dashboards } from '../../grafana/build.ts';
+import { CATALOGUE } from '../../src/metrics/catalogue.ts';
+import { Visitor } from '../demo/visitor.ts';
+import { startCommand } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
+import { type RunningPrometheus, runPrometheus } from '../support/prometheus.ts';
+
+const VISITORS = 40;
+
+interface Query {
+  readonly place: string;
+  readonly expr: string;
+}
+
+/** The queries of all panels, with what Grafana would put in place of its variables. */
+function panelQueries(): Query[] {
+  return [...dashboards()].flatMap(([name, text]) => {
+    const { panels } = JSON.parse(text) as { panels: { title: string; targets?: { expr: string }[] }[] };
+    return panels.flatMap(({ title, targets = [] }) =>
+      targets.map(({ expr }) => ({
+        place: `${name}, ${title}`,
+        expr: expr.replaceAll('$__rate_interval', '5s').replaceAll('$pool', '.+'),
+      })),
+    );
+  });
+}
+
+/** Metrics with their matchers: what an alert looks at. The alert itself has an answer only when it fires. */
+function selectors(expr: string): readonly string[] {
+  return expr.match(/\b(?:[a-z]+:)?holdfast_\w+(?::\w+)?(?:\{[^}]*\})?/g) ?? [];
+}
+
+/** Waits: a rate needs two samples, a recorded one two evaluations more. */
+async function allAnswered(prometheus: RunningPrometheus, queries: readonly Query[]): Promise<void> {
+  let left: string[] = [];
+  await eventually(
+    async () => {
+      left = await unanswered(prometheus, queries);
+      return left.length === 0;
+    },
+    { deadlineMs: 30_000, what: () => `an answer to:\n${left.join('\n')}` },
+  );
+}
+
+async function unanswered(prometheus: RunningPrometheus, queries: readonly Query[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const { place, expr } of queries) {
+    const samples = await prometheus.query(expr);
+    if (samples.length === 0) found.push(`${place}: ${expr}`);
+  }
+  return found;
+}
+
+interface RunningDemo {
+  readonly url: string;
+  readonly admin: string;
+  /** Process id of a server by name. */
+  pidOf(server: string): number;
+}
+
+async function runDemo(): Promise<RunningDemo> {
+  const ports = ['--port', '0', '--admin-port', '0', '--backend-port', '0'];
+  const demo = startCommand(['demo', '--servers', '4', '--threads', '1', ...ports]);
+  onTestFinished(async () => {
+    demo.child.kill('SIGTERM');
+    await demo.ended;
+  });
+  await eventually(() => demo.out().includes('Ctrl-C stops'), {
+    deadlineMs: 30_000,
+    what: () => `the demo to run; it said:\n${demo.out()}${demo.err()}`,
+  });
+  const line = (pattern: RegExp): string => pattern.exec(demo.out())?.[1] ?? '';
+  return {
+    url: line(/^listening on (\S+)$/m),
+    admin: line(/^admin on (\S+)$/m),
+    pidOf: (server) => Number(line(new RegExp(`^ +server ${server} .* pid (\\d+)`, 'm'))),
+  };
+}
+
+/** Logs visitors in and keeps them coming; ends with the test. */
+async function visit(url: string): Promise<void> {
+  const visitors = Array.from({ length: VISITORS }, () => new Visitor());
+  await Promise.all(visitors.map((visitor, index) => visitor.login(url, `user${index + 1}`)));
+  let isOver = false;
+  const lane = async (first: number): Promise<void> => {
+    for (let turn = first; !isOver; turn += 4) {
+      // while a server is being killed, requests to it fail: that is what the figures are to show
+      await visitors[turn % VISITORS]?.get(`${url}/whoami`).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const lanes = [0, 1, 2, 3].map(lane);
+  onTestFinished(async () => {
+    isOver = true;
+    await Promise.all(lanes);
+  });
+}
+
+test('every panel and every rule has an answer, and a killed server is seen', async ({ skip }) => {
+  const demo = await runDemo();
+  const prometheus = await runPrometheus(new URL(demo.admin).host, skip);
+  await visit(demo.url);
+  const queries = panelQueries();
+  expect(queries.length).toBeGreaterThan(60);
+
+  await allAnswered(prometheus, queries);
+
+  const rules = await prometheus.rules();
+  expect(
+    rules.filter(({ health }) => health !== 'ok').map(({ name, lastError }) => `${name}: ${lastError}`),
+  ).toEqual([]);
+  const asked = rules.flatMap(({ name, type, query }): Query[] =>
+    type === 'recording'
+      ? [{ place: name, expr: name }]
+      : selectors(query).map((expr) => ({ place: name, expr })),
+  );
+  expect(asked.length).toBeGreaterThan(rules.length);
+  await allAnswered(prometheus, asked);
+  expect(rules.filter(({ state }) => state === 'firing').map(({ name }) => name)).toEqual([]);
+
+  // the variable of the dashboards, and no metric that the catalogue does not know
+  expect(await prometheus.labelValues('pool', 'holdfast_server_up')).toEqual(['demo']);
+  const scraped = await prometheus.labelValues('__name__', '{__name__=~"holdfast_.+"}');
+  const known = new Set<string>(Object.keys(CATALOGUE));
+  expect(
+    scraped.filter((name) => !known.has(name) && !known.has(name.replace(/_(bucket|sum|count)$/, ''))),
+  ).toEqual([]);
+
+  // Losses are what a Prometheus sees grow: the series were there at zero before.
+  const held = Number((await prometheus.query('holdfast_sessions{server="b"}'))[0]?.value[1]);
+  expect(held).toBeGreaterThan(0);
+  process.kill(demo.pidOf('b'), 'SIGKILL');
+  const lost = 'sum(holdfast_sessions_lost_total{server="b"})';
+  await eventually(async () => Number((await prometheus.query(lost))[0]?.value[1]) === held, {
+    deadlineMs: 15_000,
+    what: () => `${held} lost sessions`,
+  });
+  const firing = 'ALERTS{alertname="HoldfastSessionsLost", alertstate="firing", server="b"}';
+  await eventually(async () => (await prometheus.query(firing)).length > 0, {
+    deadlineMs: 15_000,
+    what: () => firing,
+  });
+  const pending = 'ALERTS{alertname="HoldfastServerDown", server="b"}';
+  await eventually(async () => (await prometheus.query(pending)).length > 0, {
+    deadlineMs: 15_000,
+    what: () => pending,
+  });
+}, 120_000);

@@ -194,6 +194,7 @@ export class HealthMonitor {
   #afterVerdict(watch: ServerWatch, reason: string): void {
     const watched = this.#watched.get(watch.slot);
     if (watched === undefined || watched.watch !== watch) return;
+    this.#pardon(watched);
     const from = verdictName(watched.told);
     const to = verdictName(watch.verdict.verdict);
     if (from === to) return;
@@ -207,6 +208,15 @@ export class HealthMonitor {
       `server ${pool}/${server} is ${to}`,
     );
     this.#onTransition({ pool, server, slot, from, to, reason, wallMs: this.#clock.wallMs() });
+  }
+
+  /** A server that was down and answers its checks again is not held to what failed while it went down. */
+  #pardon({ watch, told }: Watched): void {
+    const { verdict } = watch;
+    if (told !== Verdict.down || verdict.verdict === Verdict.down) return;
+    const nowMs = this.#clock.nowMs();
+    this.#passive?.forget(watch.slot, nowMs);
+    verdict.setEjected(false, nowMs);
   }
 
   #tell(watched: Watched, verdict: Verdict): void {

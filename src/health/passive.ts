@@ -54,6 +54,13 @@ export class PassiveHealth {
     for (const name of [...this.#pools.keys()]) if (!names.has(name)) this.#dropPool(name);
   }
 
+  /** What has happened on the server so far counts no more. */
+  forget(slot: number, nowMs: number): void {
+    for (const { detector, slots } of this.#pools.values())
+      if (slots.includes(slot)) detector.forget(slot, nowMs);
+    if (this.#last.has(slot)) this.#last.set(slot, this.#totals(slot));
+  }
+
   /** Reads what has happened since the last look and says who goes and who comes back. */
   look(nowMs: number, isInService: (slot: number) => boolean): readonly EjectionChange[] {
     const changes: EjectionChange[] = this.#released.map((slot) => ({

@@ -92,6 +92,22 @@ test('a TCP check: down when nobody listens, up when somebody does; nothing is s
   await eventually(isState(holdfast, 'a', 'up'));
 });
 
+test('a server that is restarted takes part after `rise`, whatever failed on it while it went down', async () => {
+  const servers = await sessionServers(3);
+  const [first] = servers as [SessionServer];
+  const holdfast = await start(servers, '{ interval: 300ms, timeout: 500ms, rise: 2, fall: 3 }');
+  await first.close();
+  const users = Array.from({ length: 40 }, (_, number) => new User(holdfast.port, number));
+  const replies = await Promise.all(users.map((user) => user.get()));
+  expect(replies.filter(({ status }) => status !== 401)).toEqual([]);
+  await eventually(isState(holdfast, 'a', 'down'));
+  await sessionServer('a', first.port);
+  await eventually(isState(holdfast, 'a', 'up'), { deadlineMs: 5_000 });
+  await eventually(async () => (await Promise.all(users.map((user) => user.where()))).includes('a'));
+  expect(await stateOf(holdfast, 'a')).toBe('up');
+  for (const user of users) user.close();
+});
+
 test('with no server left: 503 with Retry-After, /readyz says which pool; one that comes up ends it', async () => {
   const servers = await sessionServers(1);
   const [only] = servers as [SessionServer];

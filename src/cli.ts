@@ -7,13 +7,17 @@ import { register as registerAdmin } from './cli/admin.ts';
 import { register as registerCheck } from './cli/check.ts';
 import { register as registerDemo } from './cli/demo.ts';
 import { EXIT_OK, EXIT_USAGE } from './cli/exit.ts';
+import { register as registerExplain } from './cli/explain.ts';
 import { register as registerLab } from './cli/lab.ts';
+import { register as registerPlan } from './cli/plan.ts';
 import { register as registerRun } from './cli/run.ts';
 
 const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRun,
   registerCheck,
   registerAdmin,
+  registerPlan,
+  registerExplain,
   registerDemo,
   registerLab,
 ];

@@ -7,6 +7,7 @@ import { type EventFeed, streamEvents } from './events.ts';
 import { bearsToken, isForeignOrigin, isLoopbackHostHeader } from './guards.ts';
 import { pageRoutes } from './page/page-routes.ts';
 import { parseServerChange } from './server-change.ts';
+import { addSessionRoutes } from './session-routes.ts';
 import type { AdminSource, ErrorCode } from './source.ts';
 
 export const BODY_BYTES_MAX = 64 * 1024;
@@ -64,6 +65,7 @@ export function createRoutes(options: RouteOptions): Hono {
   app.post('/api/reload', ...mayChange, limitBody, (c) => reload(c, source));
   app.post('/api/takeover', ...mayChange, limitBody, (c) => takeOver(c, source));
 
+  addSessionRoutes(app, source, limitBody, refuse);
   app.route('/', pageRoutes());
 
   app.notFound((c) => refuse(c, 'not-found', `there is no ${c.req.method} ${c.req.path.slice(0, 200)}`));

@@ -2,6 +2,7 @@
 
 import type { ServerMode } from '../config/model.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
+import type { PlanAction, SessionPlan } from '../sessions/plan.ts';
 import type { StatusDocument } from './status.ts';
 
 /** What an operator wants of a server; at least one of the two is there. */
@@ -39,6 +40,37 @@ export type ReloadResult =
 /** Where the process that takes over finds what it needs; readable by this user only. */
 export type TakeoverResult = { readonly ok: true; readonly directory: string } | Refusal;
 
+/** What is known of a request to be explained. A cookie without a name is the pool's own. */
+export interface ExplainQuestion {
+  readonly cookie: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly address: string;
+}
+
+/** Which server a request would go to, and why. */
+export interface ExplainDocument {
+  readonly server: string | null;
+  readonly verdict: string;
+  readonly move: string | null;
+  readonly session: {
+    readonly key: string;
+    readonly home: string | null;
+    readonly ageSeconds: number;
+    readonly idleSeconds: number;
+    readonly requests: number;
+    readonly busy: number;
+    readonly tentative: boolean;
+    readonly moved: boolean;
+  } | null;
+  readonly reasons: readonly string[];
+  readonly others: readonly { readonly server: string; readonly why: string }[];
+}
+
+/** The document of GET /api/pools/:pool/plan. */
+export type PlanDocument = SessionPlan;
+export type PlanResult = { readonly ok: true; readonly plan: PlanDocument } | Refusal;
+export type ExplainResult = { readonly ok: true; readonly explanation: ExplainDocument } | Refusal;
+
 /** Something happened that an onlooker wants to know at once; `type` says what, the rest is free. */
 export interface ChangeEvent {
   readonly type: string;
@@ -56,6 +88,10 @@ export interface AdminSource {
   reload(): ReloadResult | Promise<ReloadResult>;
   /** Another process wants to take over; an empty ticket begins it. Absent: there is no process to be replaced. */
   takeOver?(ticket: string): Promise<TakeoverResult>;
+  /** What the change would do to the pool's sessions; `weight` is of a server to be added. Absent: cannot be told. */
+  plan?(pool: string, action: PlanAction, server: string, weight: number): PlanResult;
+  /** Where a request would go, and why. Changes nothing. Absent: cannot be told. */
+  explain?(pool: string, question: ExplainQuestion): ExplainResult;
   /** Calls the listener for each change from now on; the returned function ends that. */
   subscribe(listener: (event: ChangeEvent) => void): () => void;
 }

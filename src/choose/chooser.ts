@@ -18,7 +18,7 @@ import { PoolCounter } from '../shared/stripe.ts';
 import { AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.ts';
 import { Gathered, isFull } from './candidates.ts';
-import { learn } from './learning.ts';
+import { learn, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { FAILOVER_TURN, mint, open, seal } from './own-cookie.ts';
 import { Placement } from './placement.ts';
@@ -59,6 +59,33 @@ export class Chooser {
     const entry = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
     if (entry !== -1) this.#recognise(plan, affinity, entry, nowMs);
     else if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
+  }
+
+  /**
+   * What `identify` would find, without leaving a trace: for explanations. Returns the session's entry, -1 when the
+   * table has none; an expired one is returned too, with the arrival `expired`.
+   */
+  look(
+    plan: PoolPlan,
+    buffer: Buffer,
+    head: RequestHead,
+    clientAddress: string,
+    nowMs: number,
+    wallMs: number,
+    affinity: Affinity,
+  ): number {
+    affinity.reset();
+    readSessionKey(plan, buffer, head, clientAddress, affinity);
+    if (!affinity.hasKey) return -1;
+    const entry = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
+    if (entry === -1) {
+      if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
+    } else if (this.#endOf(plan, entry, nowMs) !== null) {
+      this.#expire(plan, affinity);
+    } else {
+      this.#ledger.lookHome(plan, affinity, entry);
+    }
+    return entry;
   }
 
   /**
@@ -119,6 +146,7 @@ export class Chooser {
   ): string {
     affinity.isAnswered = true;
     if (plan.source === Source.none) return '';
+    if (saysSessionEnds(buffer, head)) return this.#endSession(plan, affinity, isSecure);
     if (plan.source === Source.ownCookie) return this.#cookieFor(plan, affinity, slot, isSecure);
     if (plan.learns) {
       learn(
@@ -138,6 +166,19 @@ export class Chooser {
     return '';
   }
 
+  /** The application has ended the session: the entry goes, and our own cookie with it if the client has one. */
+  #endSession(plan: PoolPlan, affinity: Affinity, isSecure: boolean): string {
+    const { entry, keyLow, keyHigh, isBorn } = affinity;
+    if (this.#ledger.holdsEntry(affinity)) this.#ledger.end(entry, keyLow, keyHigh, 'logout');
+    affinity.entry = -1;
+    if (plan.source !== Source.ownCookie || isBorn || !affinity.hasKey) return '';
+    const { secure } = plan.config.sticky.attributes;
+    const attributes = { ...plan.cookieAttributes, maxAge: 0 };
+    const isSecureWritten = secure === 'auto' ? isSecure : secure;
+    affinity.cookieToSet = formatSetCookie(plan.config.sticky.cookie, '', attributes, isSecureWritten);
+    return affinity.cookieToSet;
+  }
+
   /** The exchange is over, whatever its outcome. A second call does nothing. */
   finish(plan: PoolPlan, affinity: Affinity, nowMs: number): void {
     if (!affinity.isOpen) return;
@@ -149,17 +190,29 @@ export class Chooser {
 
   /** The table knows the key: the session goes on, unless it has been idle or has lived for too long. */
   #recognise(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
-    const { table } = this.#shared;
-    const { idleMs, lifeMs } = plan.config.sticky;
-    const isTooOld = nowMs - table.createdMs(entry) > lifeMs;
-    if (isTooOld || (nowMs - table.seenMs(entry) > idleMs && table.busy(entry) === 0)) {
-      this.#ledger.end(entry, affinity.keyLow, affinity.keyHigh, isTooOld ? 'life' : 'idle');
-      affinity.arrival = Finding.expired;
-      affinity.hasKey = plan.source !== Source.ownCookie;
+    const ended = this.#endOf(plan, entry, nowMs);
+    if (ended !== null) {
+      this.#ledger.end(entry, affinity.keyLow, affinity.keyHigh, ended);
+      this.#expire(plan, affinity);
       return;
     }
     this.#ledger.hold(plan, affinity, entry, nowMs);
-    if (plan.source === Source.ownCookie && table.hasMoved(entry)) this.#compareCookie(plan, affinity);
+    if (plan.source !== Source.ownCookie) return;
+    if (this.#shared.table.hasMoved(entry)) this.#compareCookie(plan, affinity);
+  }
+
+  /** Why the session of the entry is over, null while it goes on. */
+  #endOf(plan: PoolPlan, entry: number, nowMs: number): 'life' | 'idle' | null {
+    const { table } = this.#shared;
+    const { idleMs, lifeMs } = plan.config.sticky;
+    if (nowMs - table.createdMs(entry) > lifeMs) return 'life';
+    return nowMs - table.seenMs(entry) > idleMs && table.busy(entry) === 0 ? 'idle' : null;
+  }
+
+  /** Our own cookie is minted anew; a key that is not ours goes on as a new session's. */
+  #expire(plan: PoolPlan, affinity: Affinity): void {
+    affinity.arrival = Finding.expired;
+    affinity.hasKey = plan.source !== Source.ownCookie;
   }
 
   /** The session has moved: its client is due a new cookie until it shows one that names the present home. */

@@ -50,6 +50,13 @@ export class Ledger {
     if (!plan.learns) this.confirm(affinity);
   }
 
+  /** Reads the session's home without holding its entry, for explanations. */
+  lookHome(plan: PoolPlan, affinity: Affinity, entry: number): void {
+    affinity.entry = entry;
+    this.#takeHome(plan, affinity);
+    affinity.entry = -1;
+  }
+
   /** Reads the home anew; another request or the rebalancer may have moved the session. True when it had. */
   followHome(plan: PoolPlan, affinity: Affinity): boolean {
     if (this.#shared.table.home(affinity.entry) === affinity.home) return false;

@@ -1,6 +1,7 @@
 // The command line's client of the admin API: one request at a time through undici, and what to say when it fails.
 
 import { request } from 'undici';
+import type { ExplainDocument, PlanDocument } from '../admin/source.ts';
 import type { ServerStatus, StatusDocument } from '../admin/status.ts';
 import { didYouMean } from '../config/suggest.ts';
 import type { AdminAccess, ServerPath } from './admin-access.ts';
@@ -67,6 +68,22 @@ export class AdminClient {
     const found = pool?.servers.find(({ name }) => name === path.server);
     if (found === undefined) throw new AdminRefusal('not-found', unknownServer(status, path));
     return found;
+  }
+
+  /** GET /api/pools/:pool/plan. */
+  async plan({ pool, server }: ServerPath, action: string, weight: number): Promise<PlanDocument> {
+    const query = new URLSearchParams({ action, server, weight: String(weight) });
+    return (await this.#ask(
+      'GET',
+      `/api/pools/${encodeURIComponent(pool)}/plan?${query}`,
+      null,
+    )) as PlanDocument;
+  }
+
+  /** POST /api/pools/:pool/explain. */
+  async explain(pool: string, question: object): Promise<ExplainDocument> {
+    const path = `/api/pools/${encodeURIComponent(pool)}/explain`;
+    return (await this.#ask('POST', path, question)) as ExplainDocument;
   }
 
   /** POST /api/reload. */

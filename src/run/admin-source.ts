@@ -51,6 +51,8 @@ function adminSource(balancer: Balancer): AdminSource {
       return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
     },
     reload: () => balancer.reload(),
+    plan: (pool, action, server, weight) => balancer.sessionControl.plan(pool, action, server, weight),
+    explain: (pool, question) => balancer.sessionControl.explain(pool, question),
     subscribe: (listener: (event: ChangeEvent) => void) => balancer.subscribe(listener),
   };
 }

@@ -1,0 +1,48 @@
+// `holdfast explain`: which server a request would go to, and why.
+
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ExplainDocument } from '../admin/source.ts';
+import type { AdminCommandOptions } from './admin-access.ts';
+import { addAdminOptions } from './admin-options.ts';
+
+type ExplainOptions = AdminCommandOptions & {
+  readonly pool: string;
+  readonly cookie: string;
+  readonly header: Readonly<Record<string, string>>;
+  readonly ip: string;
+};
+
+export function register(program: Command): void {
+  const command = program.command('explain').summary('which server a request would go to, and why');
+  command.description('Explain where a request would go. Nothing is changed, no request is sent.');
+  command.requiredOption('--pool <pool>', 'the pool');
+  command.option('--cookie <value>', "value of the pool's cookie, or a whole Cookie header (a=1; b=2)", '');
+  command.option('--header <name:value>', 'a request header; may be given several times', addHeader, {});
+  command.option('--ip <address>', "the client's address", '');
+  addAdminOptions(command).action(async (options: ExplainOptions) => {
+    const { withAdmin } = await import('./admin-client.ts');
+    const { print } = await import('./output.ts');
+    process.exitCode = await withAdmin(options, async (client) => {
+      const { pool, cookie, header: headers, ip } = options;
+      const explanation = await client.explain(pool, { cookie, headers, ip });
+      print(describeExplanation(explanation), { pool, ...explanation }, options.json);
+      return undefined;
+    });
+  });
+}
+
+/** The explanation as lines of text. */
+export function describeExplanation(explanation: ExplainDocument): readonly string[] {
+  const { server, verdict, move } = explanation;
+  return [
+    `${server ?? 'no server'} (verdict ${verdict}${move === null ? '' : `, move by ${move}`})`,
+    ...explanation.reasons.map((reason) => `- ${reason}`),
+    ...explanation.others.map((other) => `  not ${other.server}: ${other.why}`),
+  ];
+}
+
+function addHeader(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new InvalidArgumentError('expected NAME:VALUE.');
+  return { ...before, [text.slice(0, colon).trim()]: text.slice(colon + 1).trim() };
+}

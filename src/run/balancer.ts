@@ -110,7 +110,7 @@ export class Balancer {
     this.sweeper = new Sweeper({
       shared: this.shared,
       clock: systemClock,
-      onPass: () => this.sessionControl.rebalancer.afterSweep(),
+      onPass: () => this.sessionControl.afterSweep(),
     });
     this.metrics = createMetrics({
       version: options.version,

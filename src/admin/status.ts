@@ -218,7 +218,7 @@ function buildServer(
     name: server.name,
     url: server.url,
     state: VERDICT_NAMES[control.verdict(slot)],
-    mode: MODE_NAMES[control.mode(slot)],
+    mode: MODE_NAMES[control.operatorMode(slot) as 0 | 1 | 2],
     weight: facts.operatorWeight?.(slot) ?? server.weight,
     effectiveWeight: control.weight(slot) / WEIGHT_SCALE,
     backup: server.backup,

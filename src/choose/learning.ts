@@ -79,6 +79,18 @@ function adopt(
   if (!wasReal && affinity.verdict === Finding.none) affinity.verdict = Finding.new;
 }
 
+/** `x-holdfast-session: end`. The field itself never reaches the client, like all x-holdfast-*. */
+export function saysSessionEnds(buffer: Buffer, head: ResponseHead): boolean {
+  const { lines } = head;
+  for (let line = 0; line < lines.count; line += 1) {
+    if (lines.field[line] !== Field.holdfast) continue;
+    const begin = lines.lineBegin[line] as number;
+    const end = lines.valueEnd[line] as number;
+    if (/^x-holdfast-session: *end$/i.test(buffer.toString('latin1', begin, end))) return true;
+  }
+  return false;
+}
+
 /** Of several fields for the same cookie the last counts, as in a browser. Leaves a key in `hashed`. */
 function readSetCookie(plan: PoolPlan, buffer: Buffer, head: ResponseHead, wallMs: number): Said {
   const { lines } = head;

@@ -22,6 +22,10 @@ therefore requires a token.`,
 the balancer sets: \`__Host-\` and \`__Secure-\` names without \`secure: true\` (listeners speak plain HTTP; say it when TLS ends in front of the
 balancer); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: None\` or \`partitioned\` with \`secure: false\`. With
 \`secure: auto\` the last two are warnings.`,
+  'pools.NAME.health': `A server may say of itself in the reply to a check with \`path\`: \`x-holdfast-server: drain\` (no new sessions, those it has
+as with the mode drain), \`full\` (no new sessions), \`weight=N\` (instead of the configured weight), or several with commas. Without the field
+it is ready. What the operator has set stands above it. In any response \`x-holdfast-session: end\` ends the session of the request, and
+takes the balancer's cookie away. Fields that begin with \`x-holdfast-\` are never passed on.`,
   'pools.NAME.rebalance': `\`start\` must be above \`stop\`. Moving sessions away from servers that keep them in memory would lose them, so any mode
 but \`off\` needs \`state: shared\`.`,
   'pools.NAME.servers[]': `The URL is scheme, host and port only. The path and query of the client are passed on as they are; to choose by path, write

@@ -9,6 +9,7 @@ import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PassiveHealth, type PassiveTotals } from './passive.ts';
 import { createProbe, type ProbeFactory } from './probe.ts';
+import type { SelfReport } from './self-report.ts';
 import { ServerWatch } from './server-watch.ts';
 import { type CheckResult, verdictName } from './verdict.ts';
 
@@ -42,6 +43,8 @@ export interface HealthMonitorOptions {
   readonly scheduler?: Scheduler;
   readonly random?: Random;
   readonly createProbe?: ProbeFactory;
+  /** What a server says of itself, with every reply to a check. */
+  readonly onReport?: (slot: number, report: SelfReport) => void;
   /** Totals of what real traffic met on a slot since its generation began; absent: no passive health. */
   readonly passiveTotals?: (slot: number) => PassiveTotals;
 }
@@ -61,6 +64,7 @@ export class HealthMonitor {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #createProbe: ProbeFactory;
+  readonly #onReport: ((slot: number, report: SelfReport) => void) | undefined;
   readonly #passive: PassiveHealth | null;
   readonly #watched = new Map<number, Watched>();
   readonly #closing = new Set<Promise<void>>();
@@ -71,6 +75,7 @@ export class HealthMonitor {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#onTransition = options.onTransition;
+    this.#onReport = options.onReport;
     this.#scheduler = options.scheduler ?? systemScheduler;
     this.#random = options.random ?? new SeededRandom(unpredictableSeed());
     this.#createProbe = options.createProbe ?? createProbe;
@@ -147,6 +152,7 @@ export class HealthMonitor {
       random: this.#random,
       createProbe: this.#createProbe,
       onVerdict: (changed, reason) => this.#afterVerdict(changed, reason),
+      onReport: (reporting, report) => this.#onReport?.(reporting.slot, report),
     });
     const watched: Watched = { watch, told: Verdict.starting, transitions: noTransitions() };
     this.#shared.control.takeConnectFailure(slot);

@@ -3,6 +3,7 @@
 import { connect } from 'node:net';
 import { Client } from 'undici';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
+import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
 import type { CheckResult } from './verdict.ts';
 
 export interface ProbeOutcome {
@@ -11,6 +12,8 @@ export interface ProbeOutcome {
   readonly isRefused: boolean;
   /** What came, in words: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
   readonly detail: string;
+  /** What the server says of itself; absent when no HTTP reply came. */
+  readonly report?: SelfReport;
 }
 
 /** Checks one server again and again; `close` ends whatever is under way. */
@@ -52,7 +55,8 @@ class HttpProbe implements Probe {
         headers: { 'user-agent': 'holdfast-health', accept: '*/*' },
         signal: abort.signal,
       });
-      const outcome = judgeStatus(response.statusCode, this.#health.status);
+      const report = readSelfReport(response.headers[SELF_REPORT_HEADER]);
+      const outcome = { ...judgeStatus(response.statusCode, this.#health.status), report };
       // The head decides; a body that breaks off or does not end changes nothing.
       await response.body.dump({ limit: BODY_BYTES_MAX, signal: abort.signal }).catch(() => this.close());
       return outcome;

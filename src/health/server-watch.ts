@@ -5,6 +5,7 @@ import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import type { Probe, ProbeFactory, ProbeOutcome } from './probe.ts';
+import type { SelfReport } from './self-report.ts';
 import { type CheckResult, ServerVerdict } from './verdict.ts';
 
 /** Intervals vary by this share, so that checks of many servers and balancers do not march in step. */
@@ -20,6 +21,8 @@ export interface WatchTools {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly createProbe: ProbeFactory;
+  /** An HTTP reply came: what the server says of itself in it. */
+  readonly onReport: (watch: ServerWatch, report: SelfReport) => void;
   /** The verdict may have changed. */
   readonly onVerdict: (watch: ServerWatch, reason: string) => void;
 }
@@ -117,6 +120,7 @@ export class ServerWatch {
   #judge(outcome: ProbeOutcome, isCertain: boolean): void {
     this.checks[outcome.result] += 1;
     this.lastDetail = outcome.detail;
+    if (outcome.report !== undefined) this.#tools.onReport(this, outcome.report);
     if (this.verdict.observe(outcome.result, this.#tools.clock.nowMs(), isCertain)) {
       this.#tools.onVerdict(this, outcome.detail);
     }

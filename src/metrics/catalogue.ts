@@ -115,6 +115,11 @@ export const CATALOGUE = {
     labels: [...SERVER, 'mode'],
     help: '1 for the mode that the operator has set.',
   },
+  holdfast_server_report: {
+    type: 'gauge',
+    labels: [...SERVER, 'report'],
+    help: 'What the server says of itself in its health reply (x-holdfast-server): ready, drain or full.',
+  },
   holdfast_server_weight: { type: 'gauge', labels: SERVER, help: 'Effective weight, slow start included.' },
   holdfast_server_max_connections: {
     type: 'gauge',

@@ -1,6 +1,6 @@
 // Collectors of the metrics that have a pool and a server label: read from the servers' stripes and control cells.
 
-import { MODE_NAMES, VERDICT_NAMES, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
+import { MODE_NAMES, REPORT_NAMES, VERDICT_NAMES, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import {
   BUCKETS,
@@ -39,7 +39,8 @@ export const SERVER_COLLECTORS = {
     ]),
   holdfast_server_up: single((shared, { slot }) => (shared.control.verdict(slot) === Verdict.up ? 1 : 0)),
   holdfast_server_verdict: oneOf(VERDICT_NAMES, 'verdict', (shared, slot) => shared.control.verdict(slot)),
-  holdfast_server_mode: oneOf(MODE_NAMES, 'mode', (shared, slot) => shared.control.mode(slot)),
+  holdfast_server_mode: oneOf(MODE_NAMES, 'mode', (shared, slot) => shared.control.operatorMode(slot)),
+  holdfast_server_report: oneOf(REPORT_NAMES, 'report', (shared, slot) => shared.control.report(slot)),
   holdfast_server_weight: single((shared, { slot }) => shared.control.weight(slot) / WEIGHT_SCALE),
   holdfast_server_max_connections: single((_shared, { maxConnections }) => maxConnections),
   holdfast_server_transitions_total: counted('to', (source, slot) => source.health.transitions(slot)),

@@ -21,6 +21,8 @@ export class ListenerState {
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
   #accepted = 0;
+  /** Nothing is read while the accept queue is emptied. */
+  #isHolding = false;
   readonly connections = new Set<ClientConnection>();
   readonly #thread: ProxyThread;
   readonly #server: Server;
@@ -55,6 +57,7 @@ export class ListenerState {
     this.#accepted += 1;
     const connection = new ClientConnection(socket, this, thread, thread.clock.turn());
     this.connections.add(connection);
+    if (this.#isHolding) connection.socket.pause();
     thread.deadlines.add(connection);
     thread.own.addClientConnections(this.index, 1);
     const { connections, connectionsPerAddress } = this.config.limits;
@@ -76,22 +79,24 @@ export class ListenerState {
   /**
    * Another process listens on the same port (SO_REUSEPORT): no new connections from now on; open ones end with their
    * next response. The kernel resets what waits in the accept queue of a socket that closes, unless
-   * net.ipv4.tcp_migrate_req is 1 (Linux 5.14), so the queue is emptied first: closed right after a turn of the event
-   * loop that accepted nothing and took no time.
+   * net.ipv4.tcp_migrate_req is 1 (Linux 5.14). So the queue is emptied first, and to have next to no time between the
+   * last accept and the close, nothing else is read meanwhile: some turns of the event loop, a few milliseconds.
    */
   async retire(): Promise<void> {
     if (this.isStopping) return;
     this.isStopping = true;
     this.isRetiring = true;
-    let accepted = -1;
+    this.#isHolding = true;
+    for (const { socket } of this.connections) socket.pause();
     for (let turn = 0; turn < CALM_TURNS_MAX; turn += 1) {
+      const accepted = this.#accepted;
       const beganMs = this.#thread.clock.turn();
       await new Promise((resolve) => setImmediate(resolve));
-      const isCalm = this.#accepted === accepted && this.#thread.clock.turn() - beganMs < CALM_MS;
-      accepted = this.#accepted;
-      if (isCalm) break;
+      if (this.#accepted === accepted && this.#thread.clock.turn() - beganMs < CALM_MS) break;
     }
     this.#server.close();
+    this.#isHolding = false;
+    for (const { socket, isPaused } of this.connections) if (!isPaused) socket.resume();
   }
 
   /** No new connections; idle ones end, busy ones after their response. */

@@ -7,10 +7,11 @@ import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { HealthMonitor } from '../health/monitor.ts';
+import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { loadSecret, readSessions, restoreSessions, saveSessions } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
-import { Verdict } from '../shared/control.ts';
+import { Report, Verdict } from '../shared/control.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
@@ -98,10 +99,11 @@ export class Balancer {
       log,
       onTransition: (transition) => this.publish({ type: 'verdict', ...transition }),
       passiveTotals: (slot) => passiveTotals(this.shared, slot),
+      onReport: (slot, report) => this.#onReport(slot, report),
     });
     this.sessionControl = new SessionControl({
       shared: this.shared,
-      operatorWeight: (slot) => this.slots.operatorWeight(slot),
+      operatorWeight: (slot) => this.slots.overridingWeight(slot),
       onPhase: (change) => {
         log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`);
         this.publish({ type: 'rebalance', ...change });
@@ -236,6 +238,16 @@ export class Balancer {
     this.options.log.info({ pool, server, ...change }, 'server changed by the operator');
     this.publish({ type: 'server', pool, server, ...change });
     return true;
+  }
+
+  #onReport(slot: number, report: SelfReport): void {
+    if (!this.slots.report(slot, Report[report.mode], report.weight)) return;
+    const { pool, server } = this.slots.nameOf(slot);
+    this.options.log.info(
+      { pool, server, ...report },
+      `server ${pool}/${server} reports itself ${report.mode}`,
+    );
+    this.publish({ type: 'report', pool, server, ...report });
   }
 
   /** Finishes what is in flight, saves the sessions, closes. True when no request had to be cut. */

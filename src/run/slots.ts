@@ -3,7 +3,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
-import { Mode, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
+import { Mode, Report, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
 import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
@@ -13,6 +13,10 @@ interface SlotOwner {
   readonly pool: string;
   readonly server: string;
   readonly url: string;
+  /** As configured. */
+  weight: number;
+  /** What the server says of itself; null: nothing. */
+  reportedWeight: number | null;
 }
 
 const MODES = { ready: Mode.ready, drain: Mode.drain, maintenance: Mode.maintenance } as const;
@@ -109,8 +113,17 @@ export class SlotRegistry {
     const { control } = this.#shared;
     const change = this.#changes.get(`${pool.name}/${server.name}`);
     const existing = this.#find(pool.name, server.name, server.url);
-    const slot = existing ?? this.#allocate({ pool: pool.name, server: server.name, url: server.url });
-    control.setWeight(slot, (change?.weight ?? server.weight) * WEIGHT_SCALE);
+    const owner = {
+      pool: pool.name,
+      server: server.name,
+      url: server.url,
+      weight: server.weight,
+      reportedWeight: null,
+    };
+    const slot = existing ?? this.#allocate(owner);
+    const known = this.#owners[slot];
+    if (known != null) known.weight = server.weight;
+    control.setWeight(slot, (change?.weight ?? known?.reportedWeight ?? server.weight) * WEIGHT_SCALE);
     control.setMode(slot, MODES[change?.mode ?? server.mode]);
     // Health makes it up once every thread knows it: until then a thread on the old plan would take it for removed.
     if (existing === null) control.setVerdict(slot, Verdict.starting);
@@ -134,6 +147,7 @@ export class SlotRegistry {
     for (const stripe of stripes) stripe.clearSlot(slot);
     control.publishSweep(slot, 0, 0, 0);
     control.setGeneration(slot, control.generation(slot) + 1);
+    control.setReport(slot, Report.ready);
     this.#owners[slot] = owner;
     return slot;
   }
@@ -176,6 +190,29 @@ export class SlotRegistry {
     this.#changes.set(key, { ...this.#changes.get(key), ...change });
     if (change.weight !== undefined) control.setWeight(slot, change.weight * WEIGHT_SCALE);
     if (change.mode !== undefined) control.setMode(slot, MODES[change.mode]);
+  }
+
+  /** What the slot's server says of itself. True when something is new. The operator's weight and mode stand above it. */
+  report(slot: number, mode: Report, weight: number | null): boolean {
+    const owner = this.#owners[slot];
+    const { control } = this.#shared;
+    if (owner == null || (control.report(slot) === mode && owner.reportedWeight === weight)) return false;
+    control.setReport(slot, mode);
+    if (owner.reportedWeight !== weight) {
+      owner.reportedWeight = weight;
+      control.setWeight(slot, (this.operatorWeight(slot) ?? weight ?? owner.weight) * WEIGHT_SCALE);
+    }
+    return true;
+  }
+
+  nameOf(slot: number): { readonly pool: string; readonly server: string } {
+    const owner = this.#owners[slot];
+    return { pool: owner?.pool ?? '', server: owner?.server ?? '' };
+  }
+
+  /** Weight that stands above the configured one: the operator's, or what the server reports. */
+  overridingWeight(slot: number): number | null {
+    return this.operatorWeight(slot) ?? this.#owners[slot]?.reportedWeight ?? null;
   }
 
   /** Weight the operator has set on the slot's server, null when the configured one stands. */

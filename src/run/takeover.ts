@@ -1,6 +1,6 @@
 // The new process's side of a takeover: asks the running one, and takes in what it still learns while it finishes.
 
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { HoldfastConfig } from '../config/model.ts';
 import type { Balancer } from './balancer.ts';
 import { ListenError } from './fleet.ts';
@@ -11,6 +11,12 @@ const ASK_MS = 10_000;
 const LOOK_EVERY_MS = 50;
 /** How much longer than its grace the old process may take before we stop waiting for its last sessions. */
 const LATE_MS = 5000;
+/**
+ * Measured with 2500 new connections a second on two overloaded cores, six takeovers: 2 to 22 of 45 000 connections
+ * reset without it, 0 of 112 000 with it.
+ */
+const MIGRATION_HINT =
+  'with sysctl net.ipv4.tcp_migrate_req=1 the kernel keeps the last connections too that come while the old listeners close';
 
 export class Takeover {
   readonly handover: Handover;
@@ -52,6 +58,7 @@ export class Takeover {
     await post(this.#url, this.#token, { ticket: this.handover.ticket });
     balancer.takeIn(this.sessionsFile);
     log.info({ pid: this.handover.pid }, 'took over: the old process finishes what is in flight');
+    if (isMigrationOff()) log.info(MIGRATION_HINT);
   }
 
   /** Takes in what the old process saves until it has gone. Resolves then. */
@@ -67,6 +74,15 @@ export class Takeover {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
     removeHandover(this.directory);
+  }
+}
+
+/** Linux: whether connections that wait for a closing listener are reset instead of going to another of its port. */
+function isMigrationOff(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/ipv4/tcp_migrate_req', 'utf8').trim() === '0';
+  } catch {
+    return false;
   }
 }
 

@@ -2,7 +2,8 @@
 //
 //   cell [ slot × CELLS + name ]   Int32
 //
-// Verdict and mode are separate on purpose: health never overwrites what the operator asked for.
+// Verdict and mode are separate on purpose: health never overwrites what the operator asked for. What a server says
+// of itself is a third thing; `mode` is what follows from both, so that workers read one cell.
 
 import { SLOTS_MAX } from './limits.ts';
 
@@ -11,10 +12,17 @@ export const Verdict = { starting: 0, up: 1, down: 2, ejected: 3 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 export const VERDICT_NAMES = ['starting', 'up', 'down', 'ejected'] as const;
 
-/** What the operator says. */
-export const Mode = { ready: 0, drain: 1, maintenance: 2 } as const;
+/** What the operator says, or the server of itself; full is never the operator's: as drain, but sessions stay. */
+export const Mode = { ready: 0, drain: 1, maintenance: 2, full: 3 } as const;
 export type Mode = (typeof Mode)[keyof typeof Mode];
 export const MODE_NAMES = ['ready', 'drain', 'maintenance'] as const;
+/** Also those that only a server's own report can bring about. */
+export const EFFECTIVE_MODE_NAMES = [...MODE_NAMES, 'full'] as const;
+
+/** What a server says of itself in its health reply. */
+export const Report = { ready: 0, drain: 1, full: 2 } as const;
+export type Report = (typeof Report)[keyof typeof Report];
+export const REPORT_NAMES = ['ready', 'drain', 'full'] as const;
 
 /** Weights in shared memory are in thousandths, so that slow start can scale them. */
 export const WEIGHT_SCALE = 1000;
@@ -28,8 +36,10 @@ const Cell = {
   tentative: 5,
   deltaAtSweep: 6,
   reportFailed: 7,
+  operatorMode: 8,
+  report: 9,
 } as const;
-const CELLS = 8;
+const CELLS = 10;
 
 const Global = { revision: 0, sweepEpoch: 1 } as const;
 const GLOBALS = 16;
@@ -53,12 +63,35 @@ export class ControlCells {
     Atomics.store(this.#cells, slot * CELLS + Cell.verdict, verdict);
   }
 
+  /** What counts: the operator's mode, or what the server reports where the operator's is ready. */
   mode(slot: number): Mode {
     return Atomics.load(this.#cells, slot * CELLS + Cell.mode) as Mode;
   }
 
+  /** The operator's own. */
+  operatorMode(slot: number): Mode {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.operatorMode) as Mode;
+  }
+
   setMode(slot: number, mode: Mode): void {
-    Atomics.store(this.#cells, slot * CELLS + Cell.mode, mode);
+    Atomics.store(this.#cells, slot * CELLS + Cell.operatorMode, mode);
+    this.#combine(slot);
+  }
+
+  report(slot: number): Report {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.report) as Report;
+  }
+
+  setReport(slot: number, report: Report): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.report, report);
+    this.#combine(slot);
+  }
+
+  #combine(slot: number): void {
+    const operator = this.operatorMode(slot);
+    const report = this.report(slot);
+    const reported = report === Report.drain ? Mode.drain : report === Report.full ? Mode.full : Mode.ready;
+    Atomics.store(this.#cells, slot * CELLS + Cell.mode, operator === Mode.ready ? reported : operator);
   }
 
   /** Effective weight in thousandths of a configured unit (slow start included); 0 takes no new sessions. */

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
 import { createProbe, type Probe } from '../../src/health/probe.ts';
 
+const SAYS_NOTHING = { mode: 'ready', weight: null };
 const open: (Server | TcpServer)[] = [];
 const probes: Probe[] = [];
 afterEach(async () => {
@@ -59,7 +60,12 @@ describe('an HTTP check', () => {
     });
     const checked = probe(port);
     for (let round = 0; round < 3; round += 1) {
-      expect(await checked.check()).toEqual({ result: 'success', isRefused: false, detail: 'status 200' });
+      expect(await checked.check()).toEqual({
+        result: 'success',
+        isRefused: false,
+        detail: 'status 200',
+        report: SAYS_NOTHING,
+      });
     }
     expect(seen).toEqual(Array(3).fill(`GET /healthz holdfast-health 127.0.0.1:${port}`));
     expect(connections).toBe(3);
@@ -72,7 +78,12 @@ describe('an HTTP check', () => {
     [503, 'failure'],
   ])('judges status %i as %s', async (status, result) => {
     const port = await serve((_request, response) => response.writeHead(status).end());
-    expect(await probe(port).check()).toEqual({ result, isRefused: false, detail: `status ${status}` });
+    expect(await probe(port).check()).toEqual({
+      result,
+      isRefused: false,
+      detail: `status ${status}`,
+      report: SAYS_NOTHING,
+    });
   });
 
   test('accepts what the ranges say and nothing else', async () => {

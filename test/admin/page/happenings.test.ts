@@ -70,6 +70,14 @@ describe('what a change would do', () => {
     expect(said(shop, a, 'drain').join()).not.toContain('No other server');
   });
   test('a plan adds its figures, and nothing when it has none', () => {
+    const skews = { skewBefore: { ratio: 1.01, floor: 1.1 }, skewAfter: { ratio: 1.254, floor: 1.1 } };
+    expect(describePlan({ moves: 40, lost: 1, seconds: null, ...skews })).toEqual([
+      { tone: 'bad', text: 'Predicted: 40 sessions moved, 1 lost.' },
+      { tone: 'plain', text: 'Skew 1.01 now, 1.25 then.' },
+    ]);
+    expect(describePlan({ moves: 1, lost: 0, seconds: 130 })).toEqual([
+      { tone: 'plain', text: 'Predicted: 1 session moved, 0 lost, over in about 2 min.' },
+    ]);
     expect(describePlan(null)).toEqual([]);
     expect(describePlan({ unexpected: true })).toEqual([]);
   });

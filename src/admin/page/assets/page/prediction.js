@@ -1,7 +1,7 @@
 // What a change would do, in sentences: from the status document alone, and from the balancer's own plan. Pure.
 
 import { isEligible } from './fair-share.js';
-import { count, counted, ratio } from './format.js';
+import { age, count, counted, ratio } from './format.js';
 
 /**
  * @typedef {import('../../../status.ts').PoolStatus} PoolStatus
@@ -63,62 +63,38 @@ function maintenanceEffect(pool, server) {
 }
 
 /**
- * The balancer's prediction, as far as its figures are there; nothing when there are none.
+ * The balancer's prediction; nothing when it is none.
  * @param {unknown} plan Reply of GET /api/pools/:pool/plan
  * @returns {Sentence[]}
  */
 export function describePlan(plan) {
-  const moved = numberAt(plan, ['moved', 'moves', 'sessionsMoved']);
-  const lost = numberAt(plan, ['lost', 'sessionsLost']);
-  const before = numberAt(plan, [
-    'before.ratio',
-    'skewBefore.ratio',
-    'skew.before.ratio',
-    'skew.before',
-    'ratioBefore',
-  ]);
-  const after = numberAt(plan, [
-    'after.ratio',
-    'skewAfter.ratio',
-    'skew.after.ratio',
-    'skew.after',
-    'ratioAfter',
-  ]);
-  const counts = [
-    ...(moved === null ? [] : [`${counted(moved, 'session')} would move`]),
-    ...(lost === null ? [] : [`${count(lost)} would be lost`]),
-  ];
+  const moves = numberAt(plan, 'moves');
+  const lost = numberAt(plan, 'lost');
+  if (moves === null || lost === null) return [];
+  const seconds = numberAt(plan, 'seconds');
+  const before = numberAt(plan, 'skewBefore', 'ratio');
+  const after = numberAt(plan, 'skewAfter', 'ratio');
+  const counts = `Predicted: ${counted(moves, 'session')} moved, ${count(lost)} lost`;
+  const time = seconds === null || seconds === 0 ? '' : `, over in about ${age(seconds)}`;
   return [
-    ...(counts.length === 0 ? [] : [{ text: `Predicted: ${counts.join(', ')}.`, tone: tone(lost) }]),
-    ...(before === null || after === null
-      ? []
-      : [plain(`Skew of the other servers: ${ratio(before)} now, ${ratio(after)} then.`)]),
+    { text: `${counts}${time}.`, tone: lost > 0 ? 'bad' : 'plain' },
+    ...(before === null || after === null ? [] : [plain(`Skew ${ratio(before)} now, ${ratio(after)} then.`)]),
   ];
 }
 
 /**
- * @param {number | null} lost
- * @returns {Sentence['tone']}
- */
-function tone(lost) {
-  return lost !== null && lost > 0 ? 'bad' : 'plain';
-}
-
-/**
- * The first of the paths at which there is a number.
+ * The number at this path, null when there is none.
  * @param {unknown} value
- * @param {readonly string[]} paths
+ * @param {...string} path
  * @returns {number | null}
  */
-function numberAt(value, paths) {
-  for (const path of paths) {
-    /** @type {unknown} */
-    let here = value;
-    for (const step of path.split('.'))
-      here = typeof here === 'object' && here !== null ? Reflect.get(here, step) : null;
-    if (typeof here === 'number') return here;
+function numberAt(value, ...path) {
+  /** @type {unknown} */
+  let here = value;
+  for (const step of path) {
+    here = typeof here === 'object' && here !== null ? Reflect.get(here, step) : null;
   }
-  return null;
+  return typeof here === 'number' ? here : null;
 }
 
 /** @param {string} text @returns {Sentence} */

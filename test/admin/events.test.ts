@@ -55,7 +55,8 @@ describe('events', () => {
     expect(events.map(({ event }) => event)).toEqual(['status', 'change', 'status']);
     expect(events[1]?.data).toEqual({ type: 'health', server: 'a', to: 'down' });
     expect(events[0]?.data).toMatchObject({ version: '0.1.0' });
-    expect(performance.now() - beginMs).toBeGreaterThan(800);
+    // The second status comes a second after the first, which may have taken a while itself.
+    expect(performance.now() - beginMs).toBeGreaterThan(500);
   });
 
   test('a reader that goes away is forgotten', async () => {

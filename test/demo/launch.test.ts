@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { loadConfig } from '../../src/config/load.ts';
 import { demoBalancerConfig } from '../../src/demo/balancer-config.ts';
@@ -63,17 +64,21 @@ test('a bad flag is reported with what the backend says about it', async () => {
 });
 
 test('backends, sessiond and Redis die with the process that started them', async () => {
-  const parent = fork(fileURLToPath(new URL('./orphan-parent.ts', import.meta.url)), { stdio: 'ignore' });
-  const temporary = () => readdirSync(tmpdir()).filter((name) => /^holdfast-(demo|redis)-/.test(name));
-  const before = new Set(temporary());
+  // A folder for temporary files of its own: other tests start demos at the same time.
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const parent = fork(fileURLToPath(new URL('./orphan-parent.ts', import.meta.url)), {
+    stdio: 'ignore',
+    env: { ...process.env, TMPDIR: folder },
+  });
   const [pids] = (await once(parent, 'message')) as [number[]];
-  const folders = temporary().filter((name) => !before.has(name));
   expect(pids.length).toBeGreaterThanOrEqual(3);
   expect(pids.every(isAlive)).toBe(true);
   parent.kill('SIGKILL');
   await eventually('the children to end', async () => (pids.some(isAlive) ? null : true));
+  const isDemoFolder = (name: string): boolean => /^holdfast-(demo|redis)-/.test(name);
   await eventually('their folders to go', async () =>
-    temporary().some((name) => folders.includes(name)) ? null : true,
+    readdirSync(folder).some(isDemoFolder) ? null : true,
   );
 });
 

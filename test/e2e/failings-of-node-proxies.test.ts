@@ -47,13 +47,22 @@ forFile(async () => {
     },
     '/scripted/bad-name': (heard) => heard.finish('HTTP/1.1 200 OK\r\nx y: 1\r\ncontent-length: 0\r\n\r\n'),
     '/scripted/bad-value': (heard) => heard.finish('HTTP/1.1 200 OK\r\nx: \x01\r\ncontent-length: 0\r\n\r\n'),
-    '/scripted/cookies': answer('ok', 'Set-Cookie: a=1; Expires=Wed, 01 Jan 2031 00:00:00 GMT\r\nSet-Cookie: b=2\r\nset-cookie: c=3\r\n'),
-    '/scripted/hop-by-hop': answer('ok', 'Connection: X-Internal\r\nX-Internal: secret\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n'),
+    '/scripted/cookies': answer(
+      'ok',
+      'Set-Cookie: a=1; Expires=Wed, 01 Jan 2031 00:00:00 GMT\r\nSet-Cookie: b=2\r\nset-cookie: c=3\r\n',
+    ),
+    '/scripted/hop-by-hop': answer(
+      'ok',
+      'Connection: X-Internal\r\nX-Internal: secret\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n',
+    ),
     '/scripted/many': answer('ok', 'X-Many: 1\r\nX-MANY: 2\r\nx-many: 3\r\n'),
-    '/scripted/events': (heard) => heard.send('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n'),
+    '/scripted/events': (heard) =>
+      heard.send('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n'),
   });
   const unavailable = () =>
-    scriptedBackend({ '*': (heard) => heard.finish('HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy') });
+    scriptedBackend({
+      '*': (heard) => heard.finish('HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy'),
+    });
   busy = await Promise.all([unavailable(), unavailable(), unavailable()]);
   holdfast = await runHoldfast(`
 listen: [{ address: 127.0.0.1:0 }]
@@ -79,7 +88,8 @@ afterEach(async () => {
   expect(await holdfast.metric('holdfast_worker_restarts_total')).toBe(0);
 });
 
-const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n';
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n';
 
 describe('crashes', () => {
   test('no crash on a refused upgrade (http-proxy #1468, #1439)', async () => {
@@ -105,7 +115,9 @@ describe('crashes', () => {
 
   test('no crash and no second head when a server fails after the head (http-proxy GHSA-6x33-pw7p-hmpq)', async () => {
     const talker = await talkTo(holdfast.port);
-    talker.send('POST /scripted/fails-late HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\nsome');
+    talker.send(
+      'POST /scripted/fails-late HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\nsome',
+    );
     await talker.until('some of it');
     expect(await talker.ended()).toBe('reset');
     expect(talker.unread().match(/HTTP\/1\.1/g)).toHaveLength(1);
@@ -127,7 +139,12 @@ describe('leaks', () => {
       else talker.socket.resetAndDestroy();
       if (index % 10 === 0) await eventually(() => heard.hasEnded() || null);
     }
-    await eventually(() => scripted.heard.filter(({ target }) => target.startsWith('/scripted/waits')).every((heard) => heard.hasEnded()) || null);
+    await eventually(
+      () =>
+        scripted.heard
+          .filter(({ target }) => target.startsWith('/scripted/waits'))
+          .every((heard) => heard.hasEnded()) || null,
+    );
   });
 
   test('a server that ends an event stream does not leave the client hanging (httpxy #103)', async () => {
@@ -144,7 +161,12 @@ describe('connection reuse', () => {
     const connections = scripted.connections();
     const talker = await talkTo(holdfast.port);
     for (let index = 0; index < 10; index += 1) {
-      talker.send(`GET /scripted/plain?${index} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`.replace(index < 9 ? 'Connection: close\r\n' : '', ''));
+      talker.send(
+        `GET /scripted/plain?${index} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`.replace(
+          index < 9 ? 'Connection: close\r\n' : '',
+          '',
+        ),
+      );
       const reply = await talker.reply();
       expect(reply.get('connection')).toBe(index < 9 ? undefined : 'close');
       expect((await scripted.hears(`/scripted/plain?${index}`)).head).not.toMatch(/^connection:/im);
@@ -155,7 +177,11 @@ describe('connection reuse', () => {
 
 describe('header fields', () => {
   test('hop-by-hop ones do not pass (http-proxy-3 #28)', async () => {
-    const reply = await get(holdfast.port, '/scripted/hop-by-hop', 'Connection: X-Client\r\nX-Client: secret\r\nTE: gzip\r\nProxy-Authorization: Basic x\r\n');
+    const reply = await get(
+      holdfast.port,
+      '/scripted/hop-by-hop',
+      'Connection: X-Client\r\nX-Client: secret\r\nTE: gzip\r\nProxy-Authorization: Basic x\r\n',
+    );
     const names = reply.lines.map(([name]) => name.toLowerCase());
     expect(names).not.toContain('x-internal');
     expect(names).not.toContain('keep-alive');
@@ -171,7 +197,11 @@ describe('header fields', () => {
 
   test('names keep their case, and repeated ones are all there (http-proxy #40, #1029, #1151)', async () => {
     const reply = await get(holdfast.port, '/scripted/many', 'X-CaSe: 1\r\nx-cAsE: 2\r\n');
-    expect(reply.lines.filter(([name]) => name.toLowerCase() === 'x-many')).toEqual([['X-Many', '1'], ['X-MANY', '2'], ['x-many', '3']]);
+    expect(reply.lines.filter(([name]) => name.toLowerCase() === 'x-many')).toEqual([
+      ['X-Many', '1'],
+      ['X-MANY', '2'],
+      ['x-many', '3'],
+    ]);
     expect((await scripted.hears('/scripted/many')).head).toMatch(/\r\nX-CaSe: 1\r\nx-cAsE: 2(\r\n|$)/);
   });
 });
@@ -197,9 +227,19 @@ describe('framing', () => {
     whenDone(() => agent.destroy());
     const ask = (): Promise<number> =>
       new Promise((resolve, reject) => {
-        const asked = request({ agent, port: holdfast.port, host: '127.0.0.1', path: '/d', method: 'DELETE', headers: { 'transfer-encoding': 'chunked' } }, (response) => {
-          response.resume().on('end', () => resolve(response.statusCode ?? 0));
-        });
+        const asked = request(
+          {
+            agent,
+            port: holdfast.port,
+            host: '127.0.0.1',
+            path: '/d',
+            method: 'DELETE',
+            headers: { 'transfer-encoding': 'chunked' },
+          },
+          (response) => {
+            response.resume().on('end', () => resolve(response.statusCode ?? 0));
+          },
+        );
         asked.on('error', reject).write('abc');
         asked.end();
       });

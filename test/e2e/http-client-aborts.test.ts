@@ -27,7 +27,9 @@ forFile(async () => {
       pour();
     },
     '/tunnel': (heard) => {
-      heard.send('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello');
+      heard.send(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello',
+      );
     },
   });
   holdfast = await runHoldfast(`
@@ -55,7 +57,8 @@ afterEach(async () => {
   expect(holdfast.log()).not.toContain('worker thread');
 });
 
-const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n';
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n';
 let counter = 0;
 
 /** Sends a request whose target nobody used before; resolves when the server has it. */
@@ -63,7 +66,12 @@ async function ask(path: string, lines = '', body = ''): Promise<{ talker: Talke
   counter += 1;
   const target = `${path}?${counter}`;
   const talker = await talkTo(holdfast.port);
-  talker.send(`POST ${target} HTTP/1.1\r\nHost: a\r\n${lines}\r\n${body}`.replace(/^POST/, lines.includes('Length') || lines.includes('chunked') ? 'POST' : 'GET'));
+  talker.send(
+    `POST ${target} HTTP/1.1\r\nHost: a\r\n${lines}\r\n${body}`.replace(
+      /^POST/,
+      lines.includes('Length') || lines.includes('chunked') ? 'POST' : 'GET',
+    ),
+  );
   return { talker, heard: await backend.hears(target) };
 }
 
@@ -156,14 +164,16 @@ describe('clients that went away', () => {
       again.talker.socket.resetAndDestroy();
     }
     await eventually(async () => (await holdfast.metric('holdfast_sessions_created_total')) > 0 || null);
-    await eventually(
-      async () => (await holdfast.metric('holdfast_session_table_entries')) === 0 || null,
-      { deadlineMs: 10_000, what: () => 'the session table to be empty' },
-    );
+    await eventually(async () => (await holdfast.metric('holdfast_session_table_entries')) === 0 || null, {
+      deadlineMs: 10_000,
+      what: () => 'the session table to be empty',
+    });
   });
 
   test('are counted', async () => {
-    expect(await holdfast.metric('holdfast_rejected_requests_total', { reason: 'client-aborted' })).toBeGreaterThan(20);
+    expect(
+      await holdfast.metric('holdfast_rejected_requests_total', { reason: 'client-aborted' }),
+    ).toBeGreaterThan(20);
     expect(await holdfast.metric('holdfast_worker_restarts_total')).toBe(0);
   });
 });

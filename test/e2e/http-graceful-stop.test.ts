@@ -1,8 +1,8 @@
 // The end: asked once it is graceful, asked twice it is at once; and a start that cannot be says why.
 
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -27,6 +27,17 @@ pools: { p: { health: off, servers: [{ url: ${backend.url} }] } }
   return { holdfast, backend };
 }
 
+/** Does nobody listen there any more? */
+function isRefused(port: number): Promise<boolean> {
+  return talkTo(port).then(
+    (talker) => {
+      talker.socket.destroy();
+      return false;
+    },
+    () => true,
+  );
+}
+
 const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
 test('SIGTERM lets requests in flight finish, ends idle connections, takes no new ones, and exits with 0', async () => {
@@ -34,7 +45,11 @@ test('SIGTERM lets requests in flight finish, ends idle connections, takes no ne
   const idle = await talkTo(holdfast.port);
   idle.send(GET('/idle'));
   await idle.reply();
-  const [waiting, half, uploading] = await Promise.all([talkTo(holdfast.port), talkTo(holdfast.port), talkTo(holdfast.port)]);
+  const [waiting, half, uploading] = await Promise.all([
+    talkTo(holdfast.port),
+    talkTo(holdfast.port),
+    talkTo(holdfast.port),
+  ]);
   waiting.send(GET('/wait'));
   half.send(GET('/half'));
   uploading.send('POST /wait?upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe');
@@ -47,7 +62,7 @@ test('SIGTERM lets requests in flight finish, ends idle connections, takes no ne
 
   const exit = holdfast.stop();
   expect(await idle.ended()).toBe('end');
-  await eventually(() => talkTo(holdfast.port).then((talker) => void talker.socket.destroy() ?? null, () => true));
+  await eventually(() => isRefused(holdfast.port));
   answer('waited')(heard);
   const reply = await waiting.reply();
   expect([reply.body, reply.get('connection')]).toEqual(['waited', 'close']);
@@ -93,7 +108,9 @@ test('a port that is taken is a clear message and exit 1', async () => {
       file,
       `listen: [{ address: "127.0.0.1:${used}" }]\nadmin: { address: 127.0.0.1:0 }\npools: { p: { servers: [{ url: ${backend.url} }] } }\n`,
     );
-    const child = spawn(process.execPath, [LAUNCHER, 'run', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [LAUNCHER, 'run', '--config', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     whenDone(() => child.kill('SIGKILL'));
     let errors = '';
     child.stderr.on('data', (text) => {

@@ -91,7 +91,11 @@ describe('a server at its connection limit', () => {
     const holder = await hold('/short/held?1');
     await backend.hears('/short/held?1');
     const reply = await (await hold('/short/timed-out')).reply;
-    expect([reply.status, reply.get('x-holdfast-error'), reply.get('retry-after')]).toEqual([503, 'queue-timeout', '1']);
+    expect([reply.status, reply.get('x-holdfast-error'), reply.get('retry-after')]).toEqual([
+      503,
+      'queue-timeout',
+      '1',
+    ]);
     holder.reply.catch(() => undefined);
     holder.talker.socket.destroy();
   });
@@ -104,7 +108,9 @@ describe('a server at its connection limit', () => {
     const reply = await (await hold('/short/3')).reply;
     expect([reply.status, reply.get('x-holdfast-error')]).toEqual([503, 'queue-full']);
     release(held);
-    expect([(await first.reply).status, (await second.reply).status, (await holder.reply).status]).toEqual([200, 200, 200]);
+    expect([(await first.reply).status, (await second.reply).status, (await holder.reply).status]).toEqual([
+      200, 200, 200,
+    ]);
   });
 
   test('forgets a waiting request whose client went away', async () => {

@@ -21,7 +21,8 @@ forFile(async () => {
     },
     '/raw/refuse': (heard) => heard.finish('HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno'),
     '/raw/silent': echoBody(5),
-    '/raw/early': (heard) => heard.finish('HTTP/1.1 413 Too Much\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig'),
+    '/raw/early': (heard) =>
+      heard.finish('HTTP/1.1 413 Too Much\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig'),
     '/raw/trailers': (heard) =>
       heard.onBody(() => {
         if (!heard.body().endsWith('\r\n\r\n')) return;

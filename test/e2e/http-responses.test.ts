@@ -8,7 +8,10 @@ import { askOnce, get, talkTo } from '../support/talker.ts';
 
 let holdfast: RunningHoldfast;
 
-const reply = (bytes: string): Script => (heard) => heard.finish(bytes);
+const reply =
+  (bytes: string): Script =>
+  (heard) =>
+    heard.finish(bytes);
 /** The response ends with the connection. */
 const untilClose =
   (...parts: readonly string[]): Script =>
@@ -85,10 +88,16 @@ describe('a response without a body', () => {
 
   test('of 204 and 304 ends with its head', async () => {
     const talker = await talkTo(holdfast.port);
-    talker.send('GET /204 HTTP/1.1\r\nHost: a\r\n\r\nGET /304 HTTP/1.1\r\nHost: a\r\n\r\nGET /no-reason HTTP/1.1\r\nHost: a\r\n\r\n');
+    talker.send(
+      'GET /204 HTTP/1.1\r\nHost: a\r\n\r\nGET /304 HTTP/1.1\r\nHost: a\r\n\r\nGET /no-reason HTTP/1.1\r\nHost: a\r\n\r\n',
+    );
     expect((await talker.reply()).status).toBe(204);
     const notModified = await talker.reply();
-    expect([notModified.status, notModified.get('content-length'), notModified.get('etag')]).toEqual([304, '99', '"x"']);
+    expect([notModified.status, notModified.get('content-length'), notModified.get('etag')]).toEqual([
+      304,
+      '99',
+      '"x"',
+    ]);
     expect((await talker.reply()).startLine).toBe('HTTP/1.1 204 ');
     expect(talker.unread()).toBe('');
   });
@@ -105,7 +114,11 @@ describe('a response that ends with the connection', () => {
     ]) {
       talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
       const response = await talker.reply();
-      expect([response.get('transfer-encoding'), response.body, response.get('connection')]).toEqual(['chunked', body, undefined]);
+      expect([response.get('transfer-encoding'), response.body, response.get('connection')]).toEqual([
+        'chunked',
+        body,
+        undefined,
+      ]);
     }
   });
 
@@ -125,19 +138,21 @@ describe('a chunked response', () => {
   test('keeps its chunks and trailers for HTTP/1.1', async () => {
     const talker = await talkTo(holdfast.port);
     talker.send('GET /chunked HTTP/1.1\r\nHost: a\r\n\r\n');
-    expect(await talker.until('\r\n\r\n3\r\nabc\r\n4;x=1\r\ndefg\r\n0\r\nx-sum: 7\r\n\r\n')).toContain('\r\ntrailer: x-sum\r\n');
+    expect(await talker.until('\r\n\r\n3\r\nabc\r\n4;x=1\r\ndefg\r\n0\r\nx-sum: 7\r\n\r\n')).toContain(
+      '\r\ntrailer: x-sum\r\n',
+    );
     const response = await talker.reply();
     expect([response.body, response.trailers]).toEqual(['abcdefg', ['x-sum: 7']]);
   });
 
   test('is unwrapped for HTTP/1.0', async () => {
     const response = await askOnce(holdfast.port, old('/chunked', 'Connection: keep-alive\r\n'));
-    expect([response.body, response.get('transfer-encoding'), response.get('trailer'), response.get('connection')]).toEqual([
-      'abcdefg',
-      undefined,
-      undefined,
-      'close',
-    ]);
+    expect([
+      response.body,
+      response.get('transfer-encoding'),
+      response.get('trailer'),
+      response.get('connection'),
+    ]).toEqual(['abcdefg', undefined, undefined, 'close']);
     expect((await askOnce(holdfast.port, old('/large-chunks'))).body).toBe('x'.repeat(20 * 0x4000));
   });
 

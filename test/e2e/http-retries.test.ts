@@ -12,7 +12,8 @@ let bad: ScriptedBackend[];
 let good: ScriptedBackend;
 let stale: ScriptedBackend;
 
-const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nset-cookie: app=bad\r\n\r\nbusy';
+const UNAVAILABLE =
+  'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nset-cookie: app=bad\r\n\r\nbusy';
 
 forFile(async () => {
   const hangsUp = () =>
@@ -42,7 +43,8 @@ forFile(async () => {
   });
   const closed = await scriptedBackend({});
   await closed.close();
-  const dead = (name: string, host: number): string => `{ url: "http://127.0.0.${host}:${closed.port}", name: ${name} }`;
+  const dead = (name: string, host: number): string =>
+    `{ url: "http://127.0.0.${host}:${closed.port}", name: ${name} }`;
   const servers = (list: readonly ScriptedBackend[]): string =>
     list.map(({ url }, index) => `{ url: ${url}, name: s${index} }`).join(', ');
   const off = 'health: off, passive: { failures: 100000 }';
@@ -87,7 +89,9 @@ describe('a refused connection', () => {
   test('sends the request to another server, whatever its method', async () => {
     for (const method of ['GET', 'POST', 'DELETE', 'PATCH']) {
       for (let index = 0; index < 6; index += 1) {
-        expect((await send(method, '/refused/1', 'x'.repeat(index * 7))).body).toBe(`good ${method} ${index * 7}`);
+        expect((await send(method, '/refused/1', 'x'.repeat(index * 7))).body).toBe(
+          `good ${method} ${index * 7}`,
+        );
       }
     }
   });
@@ -100,7 +104,9 @@ describe('a refused connection', () => {
   });
 
   test('is counted', async () => {
-    expect(await holdfast.metric('holdfast_retries_total', { pool: 'refused', reason: 'connect-failed' })).toBeGreaterThan(5);
+    expect(
+      await holdfast.metric('holdfast_retries_total', { pool: 'refused', reason: 'connect-failed' }),
+    ).toBeGreaterThan(5);
   });
 });
 
@@ -108,7 +114,9 @@ describe('a server that hangs up before it answers', () => {
   test('is not asked twice: an idempotent request goes through the others, each once', async () => {
     for (let index = 0; index < 9; index += 1) {
       const path = `/hangs/idempotent/${index}`;
-      expect((await send(index % 2 === 0 ? 'GET' : 'PUT', path, index % 2 === 0 ? '' : 'put')).status).toBe(200);
+      expect((await send(index % 2 === 0 ? 'GET' : 'PUT', path, index % 2 === 0 ? '' : 'put')).status).toBe(
+        200,
+      );
       for (const count of asked(path, bad)) expect(count).toBeLessThanOrEqual(1);
       expect(asked(path, [good])).toEqual([1]);
     }
@@ -116,7 +124,8 @@ describe('a server that hangs up before it answers', () => {
 
   test('may have acted on a POST: it is not repeated', async () => {
     const codes: number[] = [];
-    for (let index = 0; index < 6; index += 1) codes.push((await send('POST', `/hangs/post/${index}`, 'x')).status);
+    for (let index = 0; index < 6; index += 1)
+      codes.push((await send('POST', `/hangs/post/${index}`, 'x')).status);
     for (let index = 0; index < 6; index += 1) {
       const counts = asked(`/hangs/post/${index}`, [...bad, good]);
       expect(counts.reduce((sum, count) => sum + count)).toBe(1);
@@ -126,7 +135,8 @@ describe('a server that hangs up before it answers', () => {
   });
 
   test('is asked again over a fresh connection when the old one was stale, though no retry is configured', async () => {
-    for (let index = 0; index < 5; index += 1) expect((await get(holdfast.port, '/stale/1')).body).toBe('fresh');
+    for (let index = 0; index < 5; index += 1)
+      expect((await get(holdfast.port, '/stale/1')).body).toBe('fresh');
     expect((await send('POST', '/stale/2', 'x')).status).toBe(502);
     expect((await send('POST', '/stale/3', 'x')).body).toBe('fresh');
   });
@@ -138,7 +148,9 @@ describe('a status to retry', () => {
       const reply = await get(holdfast.port, '/status');
       expect([reply.status, reply.all('set-cookie')]).toEqual([200, []]);
     }
-    expect(await holdfast.metric('holdfast_retries_total', { pool: 'status', reason: 'status' })).toBeGreaterThan(3);
+    expect(
+      await holdfast.metric('holdfast_retries_total', { pool: 'status', reason: 'status' }),
+    ).toBeGreaterThan(3);
   });
 
   test('reaches the client when the request cannot be repeated', async () => {
@@ -175,7 +187,9 @@ describe('the session cookie', () => {
     }
     const { pools } = await holdfast.status();
     const cookiePool = pools.find(({ name }) => name === 'cookie');
-    expect(await holdfast.metric('holdfast_affinity_decisions_total', { pool: 'cookie', verdict: 'home' })).toBe(10);
+    expect(
+      await holdfast.metric('holdfast_affinity_decisions_total', { pool: 'cookie', verdict: 'home' }),
+    ).toBe(10);
     expect(cookiePool?.servers.find(({ name }) => name === 'x')?.sessions ?? 0).toBe(0);
   });
 });

@@ -5,7 +5,13 @@ import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { isQuiet, socketsOf } from '../support/quiet.ts';
-import { answer, type Heard, type Script, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
+import {
+  answer,
+  type Heard,
+  type Script,
+  type ScriptedBackend,
+  scriptedBackend,
+} from '../support/scripted-backend.ts';
 import { get, talkTo } from '../support/talker.ts';
 
 let holdfast: RunningHoldfast;
@@ -35,14 +41,34 @@ const REFUSED: readonly (readonly [string, string, 'end' | 'reset' | 'stay', str
   ['sends a head without end', `${OK}x: ${'x'.repeat(70_000)}`, 'stay', 'bad-response'],
   ['sends too many lines', `${OK}${'x: 1\r\n'.repeat(300)}\r\n`, 'stay', 'bad-response'],
   ['sends two lengths', `${OK}content-length: 1\r\ncontent-length: 2\r\n\r\nab`, 'stay', 'bad-response'],
-  ['sends a length and chunks', `${OK}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`, 'stay', 'bad-response'],
+  [
+    'sends a length and chunks',
+    `${OK}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`,
+    'stay',
+    'bad-response',
+  ],
   ['sends an unknown coding', `${OK}transfer-encoding: gzip, chunked\r\n\r\n`, 'stay', 'bad-response'],
-  ['sends chunks in HTTP/1.0', 'HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', 'stay', 'bad-response'],
+  [
+    'sends chunks in HTTP/1.0',
+    'HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    'stay',
+    'bad-response',
+  ],
   ['sends a bad length', `${OK}content-length: -1\r\n\r\n`, 'stay', 'bad-response'],
   ['sends a bare line feed', `${OK}x: 1\nset-cookie: a=b\r\n\r\n`, 'stay', 'bad-response'],
   ['sends a folded line', `${OK}x: 1\r\n 2\r\n\r\n`, 'stay', 'bad-response'],
-  ['sends a bad chunk with its head', `${OK}transfer-encoding: chunked\r\n\r\nzz\r\n`, 'stay', 'bad-response'],
-  ['switches protocols unasked', 'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n', 'stay', 'bad-response'],
+  [
+    'sends a bad chunk with its head',
+    `${OK}transfer-encoding: chunked\r\n\r\nzz\r\n`,
+    'stay',
+    'bad-response',
+  ],
+  [
+    'switches protocols unasked',
+    'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n',
+    'stay',
+    'bad-response',
+  ],
 ];
 
 /** What is there of the response, and how it breaks. */
@@ -63,7 +89,8 @@ forFile(async () => {
       setTimeout(() => heard.send('zz\r\n'), 30);
     },
     '/extra': answer('ok', ''),
-    '/extra-bytes': (heard) => heard.finish(`${OK}content-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil`),
+    '/extra-bytes': (heard) =>
+      heard.finish(`${OK}content-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil`),
     '/extra-later': (heard) => {
       heard.finish(`${OK}content-length: 2\r\n\r\nok`);
       setTimeout(() => heard.send('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil'), 10);
@@ -111,20 +138,27 @@ describe('a server that', () => {
       talker.send(`POST /refused/${index} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`);
       let reply = await talker.reply();
       if (reply.status === 100) reply = await talker.reply();
-      expect([reply.status, reply.get('x-holdfast-error'), reply.get('set-cookie')]).toEqual([502, kind, undefined]);
+      expect([reply.status, reply.get('x-holdfast-error'), reply.get('set-cookie')]).toEqual([
+        502,
+        kind,
+        undefined,
+      ]);
       talker.send('GET /extra HTTP/1.1\r\nHost: a\r\n\r\n');
       expect((await talker.reply()).body).toBe('ok');
       talker.socket.destroy();
     },
   );
 
-  test.each(TRUNCATED.map(([name], index) => [name, index] as const))('%s: the client sees it', async (_, index) => {
-    const talker = await talkTo(holdfast.port);
-    talker.send(`GET /truncated/${index} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    expect(await talker.until('hello')).not.toContain('\r\n0\r\n\r\n');
-    expect(await talker.ended()).toBe('reset');
-    expect(talker.unread().endsWith('\r\n0\r\n\r\n')).toBe(false);
-  });
+  test.each(TRUNCATED.map(([name], index) => [name, index] as const))(
+    '%s: the client sees it',
+    async (_, index) => {
+      const talker = await talkTo(holdfast.port);
+      talker.send(`GET /truncated/${index} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(await talker.until('hello')).not.toContain('\r\n0\r\n\r\n');
+      expect(await talker.ended()).toBe('reset');
+      expect(talker.unread().endsWith('\r\n0\r\n\r\n')).toBe(false);
+    },
+  );
 
   test('sends a bad chunk later: the client sees it', async () => {
     const talker = await talkTo(holdfast.port);

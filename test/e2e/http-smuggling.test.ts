@@ -28,7 +28,10 @@ function lenient(socket: Socket): void {
   socket.on('data', (part: Buffer) => {
     connection.text += part.toString('latin1');
     clearTimeout(timer);
-    timer = setTimeout(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok'), SILENCE_MS);
+    timer = setTimeout(
+      () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok'),
+      SILENCE_MS,
+    );
   });
 }
 
@@ -43,7 +46,8 @@ pools: { p: { health: off, retry: { attempts: 0 }, servers: [{ url: ${backend.ur
 });
 
 const EVIL = 'GET /evil HTTP/1.1\r\nHost: a\r\n\r\n';
-const post = (lines: string, rest: string): string => `POST /front HTTP/1.1\r\nHost: a\r\n${lines}\r\n${rest}`;
+const post = (lines: string, rest: string): string =>
+  `POST /front HTTP/1.1\r\nHost: a\r\n${lines}\r\n${rest}`;
 const TE = 'Transfer-Encoding: chunked\r\n';
 
 /** Refused before any server hears of them. */
@@ -71,7 +75,10 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['TE with a space before the colon', post(`Transfer-Encoding : chunked\r\nContent-Length: 5\r\n`, 'hello')],
   ['CL with a space before the colon', post(`Content-Length : ${EVIL.length}\r\n`, EVIL)],
   ['TE folded', post('Transfer-Encoding:\r\n chunked\r\n', `0\r\n\r\n${EVIL}`)],
-  ['a folded line that hides TE', post('X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: 3\r\n', 'abc')],
+  [
+    'a folded line that hides TE',
+    post('X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: 3\r\n', 'abc'),
+  ],
   ['a leading space before the first header', `POST /front HTTP/1.1\r\n Host: a\r\nHost: b\r\n\r\n${EVIL}`],
   ['TE behind a bare LF', post('X: y\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${EVIL}`)],
   ['TE behind a bare CR', post('X: y\rTransfer-Encoding: chunked\r\n', `0\r\n\r\n${EVIL}`)],
@@ -117,9 +124,21 @@ const BROKEN: readonly (readonly [string, string])[] = [
 /** Correct, though it looks bad: what the server gets is one request, and its body is the body. */
 const HARMLESS: readonly (readonly [string, string, string])[] = [
   ['a body that looks like a request', post(`Content-Length: ${EVIL.length}\r\n`, EVIL), EVIL],
-  ['a chunk that looks like a request', post(TE, `${EVIL.length.toString(16)}\r\n${EVIL}\r\n0\r\n\r\n`), `${EVIL.length.toString(16)}\r\n${EVIL}\r\n0\r\n\r\n`],
-  ['TE named by Connection', `POST /front HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding, Content-Length\r\n${TE}\r\n5\r\nhello\r\n0\r\n\r\n`, '5\r\nhello\r\n0\r\n\r\n'],
-  ['a GET with a body', `GET /front HTTP/1.1\r\nHost: a\r\nContent-Length: ${EVIL.length}\r\n\r\n${EVIL}`, EVIL],
+  [
+    'a chunk that looks like a request',
+    post(TE, `${EVIL.length.toString(16)}\r\n${EVIL}\r\n0\r\n\r\n`),
+    `${EVIL.length.toString(16)}\r\n${EVIL}\r\n0\r\n\r\n`,
+  ],
+  [
+    'TE named by Connection',
+    `POST /front HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding, Content-Length\r\n${TE}\r\n5\r\nhello\r\n0\r\n\r\n`,
+    '5\r\nhello\r\n0\r\n\r\n',
+  ],
+  [
+    'a GET with a body',
+    `GET /front HTTP/1.1\r\nHost: a\r\nContent-Length: ${EVIL.length}\r\n\r\n${EVIL}`,
+    EVIL,
+  ],
 ];
 
 /** Sends the parts on a new connection, each when the server has heard something or cannot; until all is over. */
@@ -130,14 +149,18 @@ async function attack(...parts: readonly string[]): Promise<{ seen: string[]; re
     talker.send(part);
     if (index < parts.length - 1) await eventually(() => connections.length > first || null);
   }
-  await eventually(() => (talker.unread().includes('HTTP/1.1 ') && !talker.unread().startsWith('HTTP/1.1 1')) || null);
+  await eventually(
+    () => (talker.unread().includes('HTTP/1.1 ') && !talker.unread().startsWith('HTTP/1.1 1')) || null,
+  );
   talker.socket.end();
   await talker.ended();
   return { seen: connections.slice(first).map(({ text }) => text), received: talker.unread() };
 }
 
 const requestLines = (texts: readonly string[]): string[] =>
-  texts.flatMap((text) => [...text.matchAll(/(?:^|\n)([A-Z]+ \S+ HTTP\/1\.1)\r?\n/g)].map((match) => match[1] ?? ''));
+  texts.flatMap((text) =>
+    [...text.matchAll(/(?:^|\n)([A-Z]+ \S+ HTTP\/1\.1)\r?\n/g)].map((match) => match[1] ?? ''),
+  );
 
 describe('smuggling by the head is refused before any server hears of it:', () => {
   test.each(REFUSED)('%s', async (_, bytes) => {

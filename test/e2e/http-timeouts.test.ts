@@ -38,7 +38,9 @@ forFile(async () => {
       setTimeout(() => heard.send('data: 2\n\n'), 900);
     },
     '/tunnel': (heard) => {
-      heard.send('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello');
+      heard.send(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello',
+      );
       heard.onBody(() => {
         if (heard.body() !== '') heard.send('pong');
       });
@@ -75,7 +77,9 @@ async function fullBacklog(): Promise<number> {
   const script = `const server = require('node:net').createServer();
     server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`;
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = Number(await new Promise((resolve) => child.stdout.once('data', (data) => resolve(String(data)))));
+  const port = Number(
+    await new Promise((resolve) => child.stdout.once('data', (data) => resolve(String(data)))),
+  );
   child.kill('SIGSTOP');
   const sockets: Socket[] = [];
   for (let index = 0; index < 6; index += 1) {
@@ -104,13 +108,16 @@ describe('silence of a client', () => {
     expect(talker.unread()).toBe('');
   });
 
-  test.each([['GET / HT'], ['GET / HTTP/1.1\r\nHost: a\r\nX: '], ['\r\n']])('after %j is answered 408', async (bytes) => {
-    const talker = await talkTo(holdfast.port);
-    talker.send(bytes);
-    const reply = await talker.reply();
-    expect([reply.status, reply.get('x-holdfast-error')]).toEqual([408, 'request-timeout']);
-    expect(await talker.ended()).toBe('end');
-  });
+  test.each([['GET / HT'], ['GET / HTTP/1.1\r\nHost: a\r\nX: '], ['\r\n']])(
+    'after %j is answered 408',
+    async (bytes) => {
+      const talker = await talkTo(holdfast.port);
+      talker.send(bytes);
+      const reply = await talker.reply();
+      expect([reply.status, reply.get('x-holdfast-error')]).toEqual([408, 'request-timeout']);
+      expect(await talker.ended()).toBe('end');
+    },
+  );
 
   test('is measured over the whole head: single bytes do not extend it', async () => {
     const talker = await talkTo(holdfast.port);
@@ -127,7 +134,9 @@ describe('silence of a client', () => {
       sent += 1;
       if (sent < 6) talker.send('x');
     }, 150);
-    expect(await elapsed(talker.reply().then((reply) => expect(reply.status).toBe(408)))).toBeGreaterThan(900);
+    expect(await elapsed(talker.reply().then((reply) => expect(reply.status).toBe(408)))).toBeGreaterThan(
+      900,
+    );
     clearInterval(timer);
   });
 
@@ -143,22 +152,28 @@ describe('silence of a client', () => {
 });
 
 describe('silence of a server', () => {
-  test.each([['/silent'], ['/half-head'], ['/interim']])('before its response (%s) is answered 504', async (path) => {
-    const talker = await talkTo(holdfast.port);
-    talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    let reply = await talker.reply();
-    if (reply.status === 102) reply = await talker.reply();
-    expect([reply.status, reply.get('x-holdfast-error')]).toEqual([504, 'response-timeout']);
-    const heard = await backend.hears(path);
-    await eventually(() => heard.hasEnded() || null);
-  });
+  test.each([['/silent'], ['/half-head'], ['/interim']])(
+    'before its response (%s) is answered 504',
+    async (path) => {
+      const talker = await talkTo(holdfast.port);
+      talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      let reply = await talker.reply();
+      if (reply.status === 102) reply = await talker.reply();
+      expect([reply.status, reply.get('x-holdfast-error')]).toEqual([504, 'response-timeout']);
+      const heard = await backend.hears(path);
+      await eventually(() => heard.hasEnded() || null);
+    },
+  );
 
-  test.each([['/half-body'], ['/half-chunk']])('in the middle of a response (%s) breaks it visibly', async (path) => {
-    const talker = await talkTo(holdfast.port);
-    talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    await talker.until('hello');
-    expect(await talker.ended()).toBe('reset');
-  });
+  test.each([['/half-body'], ['/half-chunk']])(
+    'in the middle of a response (%s) breaks it visibly',
+    async (path) => {
+      const talker = await talkTo(holdfast.port);
+      talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await talker.until('hello');
+      expect(await talker.ended()).toBe('reset');
+    },
+  );
 
   test('is no silence while single bytes come', async () => {
     expect((await get(holdfast.port, '/steady')).body).toBe('xxxxxxxx');
@@ -195,7 +210,9 @@ describe('an idle connection to a server', () => {
   test('is closed a second before the server said it would close it', async () => {
     const before = backend.sockets.size;
     expect((await get(holdfast.port, '/hinted')).body).toBe('ok');
-    expect(await holdfast.metric('holdfast_upstream_connections', { pool: 'p', state: 'idle' })).toBeGreaterThan(0);
+    expect(
+      await holdfast.metric('holdfast_upstream_connections', { pool: 'p', state: 'idle' }),
+    ).toBeGreaterThan(0);
     const heard = await backend.hears('/hinted');
     const ms = await elapsed(eventually(() => heard.hasEnded() || null));
     expect([ms > 700, ms < 1900, before]).toEqual([true, true, before]);

@@ -54,7 +54,8 @@ pools: { p: { health: off, servers: [{ url: ${backend.url} }] } }
       for (let index = 0; index < UPLOADS; index += 1) {
         const body = Buffer.alloc(BYTES[(client + index) % BYTES.length] ?? 0, `${client}/${index} `);
         const digest = await upload(holdfast.port, agent, body);
-        if (digest !== digestOf(body)) wrong.push(`client ${client}, upload ${index} of ${body.length} bytes`);
+        if (digest !== digestOf(body))
+          wrong.push(`client ${client}, upload ${index} of ${body.length} bytes`);
       }
       agent.destroy();
     }),

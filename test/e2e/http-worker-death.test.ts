@@ -38,7 +38,14 @@ pools:
     const left = await holdfast.metric('holdfast_requests_in_flight');
     return left < 20 ? 20 - left : null;
   });
-  const isCut = await Promise.all(waiting.map((talker) => talker.ended(300).then(() => true, () => false)));
+  const isCut = await Promise.all(
+    waiting.map((talker) =>
+      talker.ended(300).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
   expect(isCut.filter(Boolean)).toHaveLength(cut);
   expect(await holdfast.metric('holdfast_client_connections')).toBe(20 - cut);
   expect(holdfast.log()).toContain('a fault made by a test');
@@ -62,6 +69,8 @@ pools:
   for (const talker of waiting) talker.socket.destroy();
   await isQuiet(holdfast, before);
   // A busy count that the dead worker left would keep its sessions from ever being idle.
-  await eventually(async () => (await holdfast.metric('holdfast_session_table_entries')) === 0 || null, { deadlineMs: 15_000 });
+  await eventually(async () => (await holdfast.metric('holdfast_session_table_entries')) === 0 || null, {
+    deadlineMs: 15_000,
+  });
   expect(await holdfast.stop()).toBe(0);
 }, 40_000);

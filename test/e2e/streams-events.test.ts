@@ -81,18 +81,21 @@ describe('an event stream', () => {
 });
 
 describe('back-pressure', () => {
-  test.each([['/flood'], ['/flood-until-close']])('of a reader that does not read stops the server (%s)', async (path) => {
-    const start = residentMb(holdfast);
-    const talker = await talkTo(holdfast.port);
-    talker.socket.pause();
-    talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    const { socket } = await backend.hears(path);
-    await standsStill(() => socket.bytesWritten);
-    expect(socket.bytesWritten / MB).toBeLessThan(PILED_MB_MAX);
-    expect(residentMb(holdfast) - start).toBeLessThan(PILED_MB_MAX);
-    talker.socket.destroy();
-    await eventually(() => socket.destroyed || null);
-  });
+  test.each([['/flood'], ['/flood-until-close']])(
+    'of a reader that does not read stops the server (%s)',
+    async (path) => {
+      const start = residentMb(holdfast);
+      const talker = await talkTo(holdfast.port);
+      talker.socket.pause();
+      talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      const { socket } = await backend.hears(path);
+      await standsStill(() => socket.bytesWritten);
+      expect(socket.bytesWritten / MB).toBeLessThan(PILED_MB_MAX);
+      expect(residentMb(holdfast) - start).toBeLessThan(PILED_MB_MAX);
+      talker.socket.destroy();
+      await eventually(() => socket.destroyed || null);
+    },
+  );
 
   test('of a server that does not read stops the client', async () => {
     const start = residentMb(holdfast);
@@ -111,17 +114,20 @@ describe('back-pressure', () => {
     let peak = start;
     let read = 0;
     await new Promise<void>((resolve, reject) => {
-      const asked = request({ port: holdfast.port, host: '127.0.0.1', path: '/flood', agent: false }, (response) => {
-        response.on('data', (part: Buffer) => {
-          const isStep = Math.floor(read / (10 * MB)) !== Math.floor((read + part.length) / (10 * MB));
-          read += part.length;
-          if (!isStep) return;
-          peak = Math.max(peak, residentMb(holdfast));
-          response.pause();
-          setTimeout(() => response.resume(), 10);
-        });
-        response.on('end', resolve).on('error', reject);
-      });
+      const asked = request(
+        { port: holdfast.port, host: '127.0.0.1', path: '/flood', agent: false },
+        (response) => {
+          response.on('data', (part: Buffer) => {
+            const isStep = Math.floor(read / (10 * MB)) !== Math.floor((read + part.length) / (10 * MB));
+            read += part.length;
+            if (!isStep) return;
+            peak = Math.max(peak, residentMb(holdfast));
+            response.pause();
+            setTimeout(() => response.resume(), 10);
+          });
+          response.on('end', resolve).on('error', reject);
+        },
+      );
       asked.on('error', reject);
       asked.end();
     });

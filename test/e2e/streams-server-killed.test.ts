@@ -23,7 +23,9 @@ interface StreamServer {
 async function streamServer(name: string): Promise<StreamServer> {
   const child = spawn(process.execPath, [SERVER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
   whenDone(() => child.kill('SIGKILL'));
-  const port = await new Promise<string>((resolve) => child.stdout.once('data', (text) => resolve(String(text).trim())));
+  const port = await new Promise<string>((resolve) =>
+    child.stdout.once('data', (text) => resolve(String(text).trim())),
+  );
   return { child, name, url: `http://127.0.0.1:${port}` };
 }
 
@@ -104,13 +106,17 @@ pools:
   const streams = await inGroups(STREAMS, () => eventLine(holdfast.port));
   const all = [...sockets, ...streams];
   for (const line of sockets) line.ask();
-  await eventually(() => all.every(({ count }) => count > 0) || null, { what: () => 'a first message on every line' });
+  await eventually(() => all.every(({ count }) => count > 0) || null, {
+    what: () => 'a first message on every line',
+  });
 
   const victims = all.filter(({ server }) => server === 'b');
   const others = all.filter(({ server }) => server !== 'b');
   expect(victims.length).toBeGreaterThan(200);
   servers[1]?.child.kill('SIGKILL');
-  await eventually(() => victims.every(({ hasEnded }) => hasEnded) || null, { what: () => 'the lines of the dead server to end' });
+  await eventually(() => victims.every(({ hasEnded }) => hasEnded) || null, {
+    what: () => 'the lines of the dead server to end',
+  });
 
   const counts = others.map(({ count }) => count);
   for (const line of others) line.ask();

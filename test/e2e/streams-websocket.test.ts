@@ -52,7 +52,9 @@ forFile(async () => {
       setTimeout(() => heard.socket.resetAndDestroy(), 20);
     },
     '/raw/opens': (heard) =>
-      heard.send('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nearly'),
+      heard.send(
+        'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nearly',
+      ),
     '/raw/bare-101': (heard) => heard.send('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
   });
   const { port } = server.address() as AddressInfo;
@@ -76,14 +78,17 @@ afterEach(async () => {
 });
 
 function open(path: string, protocols: string[] = []): WebSocket {
-  const socket = new WebSocket(`ws://127.0.0.1:${holdfast.port}${path}`, protocols, { perMessageDeflate: path === '/deflate' });
+  const socket = new WebSocket(`ws://127.0.0.1:${holdfast.port}${path}`, protocols, {
+    perMessageDeflate: path === '/deflate',
+  });
   whenDone(() => socket.terminate());
   return socket;
 }
 
 const opened = (socket: WebSocket): Promise<void> =>
   new Promise((resolve, reject) => void socket.once('open', resolve).once('error', reject));
-const closed = (socket: WebSocket): Promise<number> => new Promise((resolve) => void socket.once('close', resolve));
+const closed = (socket: WebSocket): Promise<number> =>
+  new Promise((resolve) => void socket.once('close', resolve));
 
 function echoOf(socket: WebSocket, data: string | Buffer): Promise<string> {
   return new Promise((resolve) => {
@@ -102,7 +107,8 @@ describe('a WebSocket', () => {
   test('echoes, and closes with its own code', async () => {
     const socket = open('/');
     await opened(socket);
-    for (let index = 0; index < 20; index += 1) expect(await echoOf(socket, `message ${index}`)).toBe(`message ${index}`);
+    for (let index = 0; index < 20; index += 1)
+      expect(await echoOf(socket, `message ${index}`)).toBe(`message ${index}`);
     await bye(socket);
   });
 
@@ -130,13 +136,17 @@ describe('a WebSocket', () => {
 
   test('may be greeted with the same packet that opens it', async () => {
     const socket = open('/greets');
-    expect(await new Promise((resolve) => socket.once('message', (data) => resolve(data.toString())))).toBe('welcome');
+    expect(await new Promise((resolve) => socket.once('message', (data) => resolve(data.toString())))).toBe(
+      'welcome',
+    );
     await bye(socket);
   });
 
   test('gets the session cookie with its 101', async () => {
     const socket = open('/');
-    const cookie = new Promise((resolve) => socket.once('upgrade', (response) => resolve(response.headers['set-cookie'])));
+    const cookie = new Promise((resolve) =>
+      socket.once('upgrade', (response) => resolve(response.headers['set-cookie'])),
+    );
     await opened(socket);
     expect(await cookie).toEqual([expect.stringMatching(/^holdfast=/)]);
     await bye(socket);
@@ -182,17 +192,20 @@ describe('an upgrade', () => {
     expect([status, realm, body]).toEqual([401, 'Basic', 'who?']);
   });
 
-  test.each([['/raw/dies', 'server-closed'], ['/raw/resets', 'server-closed'], ['/raw/bare-101', 'bad-response']])(
-    'to a server that breaks it off (%s) is answered 502 %s',
-    async (path, kind) => {
-      const reply = await get(holdfast.port, path, 'Connection: Upgrade\r\nUpgrade: websocket\r\n');
-      expect([reply.status, reply.get('x-holdfast-error')]).toEqual([502, kind]);
-    },
-  );
+  test.each([
+    ['/raw/dies', 'server-closed'],
+    ['/raw/resets', 'server-closed'],
+    ['/raw/bare-101', 'bad-response'],
+  ])('to a server that breaks it off (%s) is answered 502 %s', async (path, kind) => {
+    const reply = await get(holdfast.port, path, 'Connection: Upgrade\r\nUpgrade: websocket\r\n');
+    expect([reply.status, reply.get('x-holdfast-error')]).toEqual([502, kind]);
+  });
 
   test('to a server that resets right after it ends the connection', async () => {
     const talker = await talkTo(holdfast.port);
-    talker.send('GET /raw/opens-and-resets HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    talker.send(
+      'GET /raw/opens-and-resets HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    );
     expect((await talker.reply()).status).toBe(101);
     expect(await talker.ended()).toMatch(/end|reset/);
   });
@@ -212,7 +225,9 @@ describe('an upgrade', () => {
 
   test('passes on bytes that came with it, both ways', async () => {
     const talker = await talkTo(holdfast.port);
-    talker.send('GET /raw/opens HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\neager');
+    talker.send(
+      'GET /raw/opens HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\neager',
+    );
     await talker.until('early');
     const heard = await scripted.hears('/raw/opens');
     await eventually(() => heard.body() === 'eager' || null);

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { WebSocketServer, WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 
 /** What a run has seen, by name. */
 export type Tally = Map<string, number>;
@@ -44,14 +44,11 @@ export function badServer(random: () => number): Server {
       const [bytes, then] = ANSWERS[Math.floor(random() * ANSWERS.length)] ?? ['', 'end'];
       const cut = Math.floor(random() * bytes.length);
       socket.write(bytes.slice(0, cut), 'latin1');
-      setTimeout(
-        () => {
-          socket.write(bytes.slice(cut), 'latin1');
-          if (then === 'end') socket.end();
-          if (then === 'reset') socket.resetAndDestroy();
-        },
-        random() * 5,
-      );
+      setTimeout(() => {
+        socket.write(bytes.slice(cut), 'latin1');
+        if (then === 'end') socket.end();
+        if (then === 'reset') socket.resetAndDestroy();
+      }, random() * 5);
     });
   });
 }
@@ -127,7 +124,8 @@ export function rawAbuse({ port, random, tally }: ClientFacts): Promise<void> {
     socket.on('error', () => undefined);
     socket.on('close', () => resolve());
     socket.on('data', (part: Buffer) => {
-      if (isFirst) count(tally, `status ${/^HTTP\/1\.1 (\d\d\d)/.exec(part.toString('latin1', 0, 12))?.[1] ?? 'none'}`);
+      if (isFirst)
+        count(tally, `status ${/^HTTP\/1\.1 (\d\d\d)/.exec(part.toString('latin1', 0, 12))?.[1] ?? 'none'}`);
       isFirst = false;
     });
     if (random() < 0.1) socket.pause();
@@ -155,7 +153,9 @@ export async function honestUpload({ port, random, tally }: ClientFacts): Promis
   const expected = createHash('sha1').update(body).digest('hex');
   const text = await answer.text();
   if (answer.status !== 200 || text !== expected) {
-    throw new Error(`an honest upload of ${body.length} bytes was answered ${answer.status} ${text.slice(0, 200)}`);
+    throw new Error(
+      `an honest upload of ${body.length} bytes was answered ${answer.status} ${text.slice(0, 200)}`,
+    );
   }
   count(tally, 'honest uploads');
 }

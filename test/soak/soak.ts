@@ -8,7 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SeededRandom } from '../../src/base/random.ts';
-import { badServer, count, goodServer, honestUpload, listen, rawAbuse, type Tally, webSocketAbuse } from './abuse.ts';
+import {
+  badServer,
+  count,
+  goodServer,
+  honestUpload,
+  listen,
+  rawAbuse,
+  type Tally,
+  webSocketAbuse,
+} from './abuse.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 const CLIENTS = 60;
@@ -18,7 +27,7 @@ const QUIET_MS = 15_000;
 const { argv, env } = process;
 const secondsAt = argv.indexOf('--seconds');
 const seconds = secondsAt > 0 ? Number(argv[secondsAt + 1]) : argv.includes('--quick') ? 10 : 60;
-const seed = Number(env['SEED'] ?? performance.timeOrigin % 1_000_000 | 0);
+const seed = Number(env['SEED'] ?? (performance.timeOrigin % 1_000_000) | 0);
 const seeded = new SeededRandom(seed);
 const random = (): number => seeded.next();
 const tally: Tally = new Map();
@@ -29,7 +38,8 @@ const ports = {
 };
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-soak-'));
 const configFile = join(directory, 'soak.yaml');
-const servers = (list: readonly number[]): string => list.map((port) => `{ url: "http://127.0.0.1:${port}" }`).join(', ');
+const servers = (list: readonly number[]): string =>
+  list.map((port) => `{ url: "http://127.0.0.1:${port}" }`).join(', ');
 writeFileSync(
   configFile,
   `
@@ -52,7 +62,9 @@ pools:
     servers: [{ url: "http://127.0.0.1:${ports.bad[0]}", maxConnections: 10 }, { url: "http://127.0.0.1:${ports.bad[1]}" }, { url: http://127.0.0.1:1 }]
 `,
 );
-const child = spawn(process.execPath, [LAUNCHER, 'run', '--config', configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
+const child = spawn(process.execPath, [LAUNCHER, 'run', '--config', configFile], {
+  stdio: ['ignore', 'pipe', 'pipe'],
+});
 let output = '';
 let log = '';
 child.stdout.on('data', (text) => {
@@ -103,8 +115,12 @@ async function metrics(): Promise<string> {
 }
 
 function sum(text: string, name: string, label = ''): number {
-  const lines = text.split('\n').filter((line) => line.startsWith(name) && !/^[a-z_]+_/.test(line.slice(name.length)));
-  return lines.filter((line) => line.includes(label)).reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+  const lines = text
+    .split('\n')
+    .filter((line) => line.startsWith(name) && !/^[a-z_]+_/.test(line.slice(name.length)));
+  return lines
+    .filter((line) => line.includes(label))
+    .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
 }
 
 const facts = { port, random, tally };
@@ -121,10 +137,12 @@ async function client(endMs: number): Promise<void> {
 await metrics();
 const socketsBefore = sockets();
 // What a first burst brings in (code, buffers, the heap's first size) is not growth.
-await Promise.all(Array.from({ length: CLIENTS }, () => client(performance.now() + Math.min(5, seconds / 3) * 1000)));
+await Promise.all(
+  Array.from({ length: CLIENTS }, () => client(performance.now() + Math.min(5, seconds / 3) * 1000)),
+);
 const warmMb = residentMb();
-await Promise.all(Array.from({ length: CLIENTS }, () => client(performance.now() + seconds * 1000))).catch((error: unknown) =>
-  fail(String(error)),
+await Promise.all(Array.from({ length: CLIENTS }, () => client(performance.now() + seconds * 1000))).catch(
+  (error: unknown) => fail(String(error)),
 );
 if (hasExited) fail('it exited');
 const endMb = residentMb();

@@ -51,7 +51,8 @@ export async function isQuiet(holdfast: RunningHoldfast, before: number, deadlin
         inFlight: sampleOf(text, 'holdfast_requests_in_flight'),
         clients: sampleOf(text, 'holdfast_client_connections'),
         active: sampleOf(text, 'holdfast_upstream_connections', { state: 'active' }),
-        leaked: socketsOf(holdfast) - before - sampleOf(text, 'holdfast_upstream_connections', { state: 'idle' }),
+        leaked:
+          socketsOf(holdfast) - before - sampleOf(text, 'holdfast_upstream_connections', { state: 'idle' }),
       };
       last = JSON.stringify(facts);
       return Object.values(facts).every((value) => value === 0);

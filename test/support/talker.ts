@@ -62,7 +62,9 @@ export async function talkTo(port: number): Promise<Talker> {
     new Promise((resolve, reject) => {
       const fail = (why: string): void => {
         clearTimeout(timer);
-        reject(new Error(`${why} for ${what}; unread: ${JSON.stringify(unread.toString('latin1').slice(0, 500))}`));
+        reject(
+          new Error(`${why} for ${what}; unread: ${JSON.stringify(unread.toString('latin1').slice(0, 500))}`),
+        );
       };
       const timer = setTimeout(() => fail(`waited ${deadlineMs} ms`), deadlineMs);
       const look = (): void => {
@@ -95,7 +97,8 @@ export async function talkTo(port: number): Promise<Talker> {
         deadlineMs,
         JSON.stringify(text),
       ),
-    ended: (deadlineMs = DEADLINE_MS) => when(() => (ending === 'open' ? null : ending), deadlineMs, 'the end'),
+    ended: (deadlineMs = DEADLINE_MS) =>
+      when(() => (ending === 'open' ? null : ending), deadlineMs, 'the end'),
     reply: ({ isHead = false, deadlineMs = DEADLINE_MS } = {}) =>
       when(
         () => {
@@ -156,7 +159,8 @@ function readBody(
   all: (name: string) => string[],
   hasEnded: boolean,
 ): ReadBody | null {
-  if (isHead || status < 200 || status === 204 || status === 304) return { body: '', trailers: [], end: begin };
+  if (isHead || status < 200 || status === 204 || status === 304)
+    return { body: '', trailers: [], end: begin };
   if (all('transfer-encoding').length > 0) return readChunks(text, begin);
   const [length] = all('content-length');
   if (length === undefined) {
@@ -179,7 +183,8 @@ function readChunks(text: string, begin: number): ReadBody | null {
     if (size === 0) return readTrailers(text, position, body);
     if (text.length < position + size + 2) return null;
     body += text.slice(position, position + size);
-    if (text.slice(position + size, position + size + 2) !== '\r\n') throw new Error('a chunk does not end with CRLF');
+    if (text.slice(position + size, position + size + 2) !== '\r\n')
+      throw new Error('a chunk does not end with CRLF');
     position += size + 2;
   }
 }

@@ -1,0 +1,194 @@
+// What the documents say must be so: links lead somewhere, scripts, commands, options, configuration keys and metrics
+// exist, and complete configurations load.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { configJsonSchema, isNode, type SchemaNode } from '../src/config/json-schema.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { CATALOGUE } from '../src/metrics/catalogue.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const LAUNCHER = join(ROOT, 'src/holdfast.mjs');
+
+interface Page {
+  readonly path: string;
+  readonly text: string;
+  /** Contents of code spans and blocks, one line each. */
+  readonly code: readonly string[];
+}
+
+function pages(): readonly Page[] {
+  const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name));
+  return ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs.sort()].map((path) => {
+    const text = readFileSync(join(ROOT, path), 'utf8');
+    return { path, text, code: codeOf(text) };
+  });
+}
+
+function codeOf(text: string): string[] {
+  const code: string[] = [];
+  let isFenced = false;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('```')) isFenced = !isFenced;
+    else if (isFenced || line.startsWith('    ')) code.push(line.trim());
+    else code.push(...[...line.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ''));
+  }
+  return code;
+}
+
+const PAGES = pages();
+
+/** Everything that is wrong, as `page: what`. */
+function wrong(find: (page: Page) => readonly string[]): readonly string[] {
+  return PAGES.flatMap((page) => find(page).map((what) => `${page.path}: ${what}`));
+}
+
+/** As GitHub makes anchors. */
+function anchors(markdown: string): readonly string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) =>
+    (match[1] ?? '')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+describe('the documents', () => {
+  test('link to files and headings that exist', () => {
+    const dead = wrong(({ path, text }) =>
+      [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+        .map((match) => match[1] ?? '')
+        .filter((link) => !/^[a-z]+:/.test(link))
+        .filter((link) => {
+          const [file = '', anchor = ''] = link.split('#');
+          const target = file === '' ? path : join(dirname(path), file);
+          if (!existsSync(join(ROOT, target))) return true;
+          return anchor !== '' && !anchors(readFileSync(join(ROOT, target), 'utf8')).includes(anchor);
+        }),
+    );
+    expect(dead).toEqual([]);
+  });
+
+  test('name npm scripts that exist', () => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(
+      readFileSync(join(ROOT, 'package.json'), 'utf8'),
+    );
+    const named = wrong(({ text }) =>
+      [...text.matchAll(/npm run ([a-z:]+)/g)]
+        .map((match) => match[1] ?? '')
+        .filter((name) => !Object.hasOwn(scripts, name)),
+    );
+    expect(named).toEqual([]);
+    expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['start', 'test']));
+  });
+
+  test('name metrics of the catalogue', () => {
+    const names = new Set(
+      Object.keys(CATALOGUE).flatMap((name) => [name, `${name}_bucket`, `${name}_sum`, `${name}_count`]),
+    );
+    const unknown = wrong(({ text }) =>
+      [...new Set(text.match(/\bholdfast_[a-z0-9_]+/g) ?? [])].filter((name) => !names.has(name)),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  test('show configurations that load without a problem', () => {
+    const broken = wrong(({ text }) =>
+      [...text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)]
+        .map((match) => match[1] ?? '')
+        .filter((yaml) => /^pools:/m.test(yaml))
+        .flatMap((yaml) =>
+          loadConfig(yaml, { file: yaml.slice(0, 60), env: {} }).problems.map(({ message }) => message),
+        ),
+    );
+    expect(broken).toEqual([]);
+  });
+});
+
+/** Options of each command, from its help. */
+function commands(): ReadonlyMap<string, string> {
+  const help = (...args: string[]): string =>
+    execFileSync(process.execPath, [LAUNCHER, ...args, '--help'], { encoding: 'utf8' });
+  const names = [...help().matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1] ?? '');
+  return new Map(names.map((name) => [name, name === 'help' ? '' : help(name)]));
+}
+
+test('the documents name commands and options that exist', { timeout: 60_000 }, () => {
+  const known = commands();
+  const unknown = wrong(({ code }) =>
+    code
+      .filter((line) => !line.startsWith('npm install') && !line.startsWith('docker'))
+      .flatMap((line) => [...line.matchAll(/(?<![\w/.:-])holdfast (?!-)([a-z]+)((?: +[^ #;|]+)*)/g)])
+      .flatMap(([, name = '', rest = '']) => {
+        const help = known.get(name);
+        if (help === undefined) return [`holdfast ${name}`];
+        const words = rest.split(/ {2,}/)[0] ?? '';
+        // "lab" and "plan" have commands of their own, whose options are in their own help
+        if (name === 'lab' || name === 'plan') return [];
+        const options = words.match(/--[a-z-]+/g) ?? [];
+        return options
+          .filter((option) => !help.includes(option))
+          .map((option) => `holdfast ${name} ${option}`);
+      }),
+  );
+  expect(unknown).toEqual([]);
+});
+
+const schema = configJsonSchema();
+const definitions = isNode(schema['$defs']) ? schema['$defs'] : {};
+
+/** Every path of a key, `pools.*.sticky.idle`, list items without brackets. */
+function keyPaths(node: SchemaNode, path: readonly string[] = []): readonly (readonly string[])[] {
+  const reference =
+    typeof node['$ref'] === 'string' ? definitions[node['$ref'].replace('#/$defs/', '')] : undefined;
+  const found: (readonly string[])[] = isNode(reference) ? [...keyPaths(reference, path)] : [];
+  for (const [keyword, value] of Object.entries(node)) {
+    if (keyword === 'properties' && isNode(value)) {
+      for (const [name, child] of Object.entries(value)) {
+        found.push([...path, name]);
+        if (isNode(child)) found.push(...keyPaths(child, [...path, name]));
+      }
+    } else if (keyword === 'additionalProperties' && isNode(value))
+      found.push(...keyPaths(value, [...path, '*']));
+    else if (keyword === 'items' && isNode(value)) found.push(...keyPaths(value, path));
+    else if (['anyOf', 'oneOf', 'allOf'].includes(keyword) && Array.isArray(value)) {
+      for (const child of value) if (isNode(child)) found.push(...keyPaths(child, path));
+    }
+  }
+  return found;
+}
+
+/** Written like our keys, but another program's, or JavaScript. */
+const FOREIGN = /^(http|strict|balancer|proxyRes|request|error|package|net|outlier_detection)\b/;
+
+test('the documents name configuration keys that exist', () => {
+  const paths = keyPaths(schema).map((path) => path.filter((part) => part !== '*').join('.'));
+  expect(paths).toContain('pools.sticky.attributes.maxAge');
+  const exists = (written: string): boolean =>
+    paths.some((path) => path === written || path.endsWith(`.${written}`));
+  const unknown = wrong(({ path, text }) => {
+    if (path === 'docs/metrics.md' || path === 'docs/benchmarks.md') return [];
+    const spans =
+      text
+        .split(/^```[\s\S]*?^```$/gm)
+        .join('')
+        .match(/`[^`\n]+`/g) ?? [];
+    return spans
+      .map((span) => span.slice(1, -1))
+      .filter((span) => !FOREIGN.test(span))
+      .flatMap((span) => {
+        const dotted = /^([a-z][A-Za-z]*(?:\[\])?(?:\.[a-z][A-Za-z]*(?:\[\])?)+)$/.exec(span)?.[1];
+        const keyed = /^([a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)*): /.exec(span)?.[1];
+        return dotted ?? keyed ?? [];
+      })
+      .filter((written) => !/\.(ts|md|mjs|yaml|yml|sid|json)$/.test(written))
+      .map((written) => written.replaceAll('[]', ''))
+      .filter((written) => !exists(written));
+  });
+  expect(unknown).toEqual([]);
+});

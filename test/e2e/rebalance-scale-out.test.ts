@@ -123,6 +123,12 @@ test.each([
       Array(4).fill(count / 4),
     );
 
+    const plan = (await (
+      await fetch(`${holdfast.adminUrl}/api/pools/shop/plan?action=add&server=e`)
+    ).json()) as {
+      moves: number;
+      seconds: number;
+    };
     writeFileSync(holdfast.configFile, yaml(servers, mode));
     holdfast.child.kill('SIGHUP');
     await eventually(async () => (await ratioOf(holdfast)) >= 1.2499);
@@ -142,6 +148,8 @@ test.each([
     const moved = await holdfast.metric('holdfast_session_moves_total', { reason: 'rebalance' });
     const cycles = Math.ceil(((1.25 - 1.1) * count * 4) / 5 / (BUDGET * count));
     expect(visitors.failures).toEqual([]);
+    expect(Math.abs(moved - plan.moves)).toBeLessThanOrEqual(2);
+    expect(plan.seconds).toBeLessThan(seconds + 4);
     expect(movedByThen).toBeLessThanOrEqual(BUDGET * count * Math.ceil(seconds + 1));
     expect(seconds).toBeLessThan(CYCLES_TO_BELIEVE + cycles + 4);
     expect(moved).toBeGreaterThan(0.17 * count);

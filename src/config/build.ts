@@ -1,6 +1,6 @@
 // The written configuration to the model of the other rooms: complete, units in the names, frozen.
 
-import { listeners, servers, stickyForm } from './forms.ts';
+import { discoveries, listeners, servers, stickyForm } from './forms.ts';
 import type { HoldfastConfig, PoolConfig, RouteConfig, StickyConfig } from './model.ts';
 import type { Written, WrittenPool } from './schema.ts';
 import { cookieOf, ownerOf } from './sticky-checks.ts';
@@ -28,6 +28,7 @@ export function buildConfig(written: Written): HoldfastConfig {
     trusted: written.trusted.map(({ cidr }) => cidr),
     accessLog: buildAccessLog(written.accessLog),
     startsTraces: written.traceparent === 'on',
+    resolver: written.resolver,
     shutdown: { graceMs: written.shutdown.grace },
     sessions: {
       max: written.sessions.max,
@@ -104,6 +105,7 @@ function buildPool(name: string, pool: WrittenPool): PoolConfig {
       budget: rebalance.budget,
       everyMs: rebalance.every,
     },
+    discovery: discoveries(pool.servers),
     servers: servers(pool.servers).map(
       ({ name: serverName, address, weight, maxConnections, backup, mode }) => ({
         name: serverName,

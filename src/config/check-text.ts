@@ -68,6 +68,13 @@ export function checkRoutePath(value: string): string | null {
     : `must be visible ASCII, percent-encoded, not ${quote(value)}`;
 }
 
+/** A name to look up; SRV names begin with underscores. */
+export function checkDnsName(value: string): string | null {
+  return /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$/.test(value) && value.length <= 253 && /[A-Za-z]/.test(value)
+    ? null
+    : `must be a DNS name such as shop.internal, not ${quote(value)}`;
+}
+
 /** A host name, an IP address, or `*.` and a host name. */
 export function checkHostPattern(value: string): string | null {
   if (value === '*') return 'must not be "*", leave the key out for any host';

@@ -151,7 +151,8 @@ function unusedStatus(at: Path, status: readonly (readonly number[])[]): readonl
 
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
   const first = new Map<string, Path>();
-  for (const [index, { name, isNameWritten }] of servers(pool.servers).entries()) {
+  checkDiscovery(at, pool, remarks);
+  for (const { index, name, isNameWritten } of servers(pool.servers)) {
     const path: Path = [...at, 'servers', index, ...(isNameWritten ? ['name'] : [])];
     const earlier = first.get(name);
     if (earlier === undefined) first.set(name, path);
@@ -170,6 +171,18 @@ function checkFailBack(at: Path, pool: WrittenPool, remarks: Remarks): void {
   if (pool.sticky === 'none' || pool.sticky.failBack === 'stay' || pool.state !== 'local') return;
   const message = `"failBack: ${pool.sticky.failBack}" would lose what a session has done since the failure, because "state" is local; use "state: shared" or "failBack: stay"`;
   remarks.error(at, message, [[...at.slice(0, -2), 'state']]);
+}
+
+function checkDiscovery(at: Path, pool: WrittenPool, remarks: Remarks): void {
+  for (const [index, item] of pool.servers.entries()) {
+    if (!('dns' in item)) continue;
+    const { type, port } = item.dns;
+    const path: Path = [...at, 'servers', index, 'dns'];
+    if (type !== 'SRV' && port === undefined)
+      remarks.error(path, `"dns" of type ${type} needs a "port"`, [[...path, 'port']]);
+    if (type === 'SRV' && port !== undefined)
+      remarks.warning([...path, 'port'], '"port" has no effect with SRV, which names the ports');
+  }
 }
 
 function checkRebalance(at: Path, pool: WrittenPool, remarks: Remarks): void {

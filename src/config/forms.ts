@@ -1,6 +1,7 @@
 // Short and long spellings brought to one form.
 
 import { formatHostPort, type ServerAddress } from './address.ts';
+import type { DiscoveryConfig } from './model.ts';
 import {
   configSchema,
   type Written,
@@ -16,6 +17,8 @@ export function listeners(written: Written['listen']): readonly WrittenListener[
 }
 
 export interface NamedServer {
+  /** Place in the list as written. */
+  readonly index: number;
   readonly name: string;
   readonly isNameWritten: boolean;
   readonly address: ServerAddress;
@@ -27,20 +30,52 @@ export interface NamedServer {
 
 /** Servers with their names, which are host:port where none was given. */
 export function servers(written: WrittenPool['servers']): readonly NamedServer[] {
-  return written.map((item): NamedServer => {
+  return written.flatMap((item, index): readonly NamedServer[] => {
+    if ('dns' in item || 'file' in item) return [];
     if ('host' in item) {
-      return {
-        name: formatHostPort(item),
-        isNameWritten: false,
-        address: item,
-        weight: 1,
-        maxConnections: 0,
-        backup: false,
-        mode: 'ready',
-      };
+      return [
+        {
+          index,
+          name: formatHostPort(item),
+          isNameWritten: false,
+          address: item,
+          weight: 1,
+          maxConnections: 0,
+          backup: false,
+          mode: 'ready',
+        },
+      ];
     }
     const { url, name, ...rest } = item;
-    return { ...rest, name: name ?? formatHostPort(url), isNameWritten: name !== undefined, address: url };
+    const isNameWritten = name !== undefined;
+    return [{ ...rest, index, name: name ?? formatHostPort(url), isNameWritten, address: url }];
+  });
+}
+
+/** The items of the list that stand for servers to be found. */
+export function discoveries(written: WrittenPool['servers']): readonly DiscoveryConfig[] {
+  return written.flatMap((item): readonly DiscoveryConfig[] => {
+    if ('dns' in item) {
+      const { name, port = null, type, refresh } = item.dns;
+      const source = `dns ${type} ${name}`;
+      const { maxConnections } = item;
+      return [
+        {
+          kind: 'dns',
+          source,
+          name,
+          port: type === 'SRV' ? null : port,
+          type,
+          refreshMs: refresh,
+          maxConnections,
+        },
+      ];
+    }
+    if (!('file' in item)) return [];
+    const { path, refresh } = item.file;
+    return [
+      { kind: 'file', source: `file ${path}`, path, refreshMs: refresh, maxConnections: item.maxConnections },
+    ];
   });
 }
 

@@ -76,7 +76,10 @@ function predicate(issue: Issue, written: Tree): string {
 
 /** Of the forms a value may have, the one its author seems to have meant. */
 function branch(branches: readonly (readonly Issue[])[], written: Tree | undefined): readonly Issue[] {
-  const fits = branches.find((issues) => !issues.some((issue) => issue.path.length === 0 && isShape(issue)));
+  const fitting = branches.filter(
+    (issues) => !issues.some((issue) => issue.path.length === 0 && isShape(issue)),
+  );
+  const [fits] = fitting.toSorted((first, second) => unknownKeys(first) - unknownKeys(second));
   if (written !== undefined && written.kind !== 'scalar' && fits !== undefined) return fits;
   const words =
     branches.find((issues) => issues.some((issue) => issue.code === 'custom' && issue.path.length === 0)) ??
@@ -86,6 +89,15 @@ function branch(branches: readonly (readonly Issue[])[], written: Tree | undefin
   const isOneOfMany = /^must be [^"]* or /.test(first.message);
   const opening = `must be a mapping of keys${isOneOfMany ? ', ' : ' or '}`;
   return [{ ...first, message: first.message.replace(/^must be /, opening) }];
+}
+
+/** Keys at the top that this form does not have. */
+function unknownKeys(issues: readonly Issue[]): number {
+  return issues.reduce(
+    (sum, issue) =>
+      sum + (issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys.length : 0),
+    0,
+  );
 }
 
 /** The value as a whole was of the wrong shape for this form. */

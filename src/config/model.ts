@@ -96,6 +96,23 @@ export interface ServerConfig {
   readonly mode: ServerMode;
 }
 
+/** Where servers are found while running. */
+export type DiscoveryConfig = {
+  /** For messages and the `source` label: `dns A shop.internal`, `file ./servers`. */
+  readonly source: string;
+  readonly refreshMs: number;
+  readonly maxConnections: number;
+} & (
+  | {
+      readonly kind: 'dns';
+      readonly name: string;
+      /** null with SRV, which names it. */
+      readonly port: number | null;
+      readonly type: 'A' | 'AAAA' | 'SRV';
+    }
+  | { readonly kind: 'file'; readonly path: string }
+);
+
 export interface PoolConfig {
   readonly name: string;
   readonly policy: PolicyName;
@@ -127,7 +144,9 @@ export interface PoolConfig {
     readonly budget: number;
     readonly everyMs: number;
   };
+  /** In a running revision with those that were found. */
   readonly servers: readonly ServerConfig[];
+  readonly discovery: readonly DiscoveryConfig[];
 }
 
 /** What tells clients apart for a rate limit. Header and cookie names as written. */
@@ -171,6 +190,8 @@ export interface HoldfastConfig {
   } | null;
   /** Requests without a traceparent get one. */
   readonly startsTraces: boolean;
+  /** Name servers for discovery; empty: the system's. */
+  readonly resolver: readonly string[];
   readonly shutdown: { readonly graceMs: number };
   readonly sessions: {
     readonly max: number;

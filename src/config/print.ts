@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import { formatBytes, formatDuration, formatPercent } from '../base/units.ts';
 import { formatHostPort } from './address.ts';
 import type {
+  DiscoveryConfig,
   HoldfastConfig,
   ListenConfig,
   PoolConfig,
@@ -29,6 +30,7 @@ function writable(config: HoldfastConfig): object {
     trusted: config.trusted,
     accessLog: writableAccessLog(config.accessLog),
     traceparent: config.startsTraces ? 'on' : 'off',
+    resolver: config.resolver,
     shutdown: { grace: formatDuration(config.shutdown.graceMs) },
     sessions: { max: sessions.max, ...present('file', sessions.file), perAddress: sessions.perAddress },
     routes: config.routes.map(({ host, path, pool, rateLimit }) => ({
@@ -97,7 +99,7 @@ function writablePool(pool: PoolConfig): object {
       budget: formatPercent(rebalance.budget),
       every: formatDuration(rebalance.everyMs),
     },
-    servers: pool.servers.map(writableServer),
+    servers: [...pool.servers.map(writableServer), ...pool.discovery.map(writableDiscovery)],
   };
 }
 
@@ -153,6 +155,14 @@ function writablePassive(passive: PoolConfig['passive']): object | 'off' {
 
 function writableServer({ url, name, weight, maxConnections, backup, mode }: ServerConfig): object {
   return { url, name, weight, maxConnections, backup, mode };
+}
+
+function writableDiscovery(found: DiscoveryConfig): object {
+  const { maxConnections } = found;
+  const refresh = formatDuration(found.refreshMs);
+  if (found.kind === 'file') return { file: { path: found.path, refresh }, maxConnections };
+  const port = found.port === null ? {} : { port: found.port };
+  return { dns: { name: found.name, ...port, type: found.type, refresh }, maxConnections };
 }
 
 function present(key: string, value: string | null): object {

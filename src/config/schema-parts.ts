@@ -1,7 +1,8 @@
 // Sections of the schema that stand on their own: access log, passive health, rate limits.
 
+import { isIP } from 'node:net';
 import * as z from 'zod';
-import { checkCookieName, checkHeaderName } from './check-text.ts';
+import { checkCookieName, checkDnsName, checkHeaderName } from './check-text.ts';
 import { choice, decimal, duration, integer, type Leaf, leaf, percent, shownValue, text } from './leaf.ts';
 import type { RateLimitKey } from './model.ts';
 import { formatRate, parseRate, RATE_PATTERN } from './rate.ts';
@@ -53,6 +54,53 @@ export const rateLimit = z
     burst: integer(1, 1_000_000).prefault(1).describe('requests that may come at once after a pause'),
   })
   .meta({ id: 'rateLimit' });
+
+const maxConnections = integer(0, 1_000_000)
+  .prefault(0)
+  .describe('most requests in flight to each server that is found; 0 = no limit');
+
+export const dnsServers = z
+  .strictObject({
+    dns: z
+      .strictObject({
+        name: text('host', checkDnsName).describe('name to look up'),
+        port: integer(1, 65_535).optional().describe('port of the servers; needed unless the type is SRV'),
+        type: choice(['A', 'AAAA', 'SRV'])
+          .prefault('A')
+          .describe('`SRV` names port, weight and priority too: servers of a lower priority are backups'),
+        refresh: duration(100, DAY)
+          .prefault('10s')
+          .describe('time between two lookups, give or take a tenth'),
+      })
+      .describe('a server for each address of a DNS name; a lookup that fails or finds none changes nothing'),
+    maxConnections,
+  })
+  .meta({ id: 'dnsServers' });
+
+export const fileServers = z
+  .strictObject({
+    file: z
+      .strictObject({
+        path: text('path', (value) => (value === '' ? 'must not be empty' : null)).describe(
+          'a URL per line, or a YAML list of URLs; `#` begins a comment',
+        ),
+        refresh: duration(100, DAY).prefault('2s').describe('time between two looks at the file'),
+      })
+      .describe('a server for each URL in a file; a file that is missing, empty or wrong changes nothing'),
+    maxConnections,
+  })
+  .meta({ id: 'fileServers' });
+
+/** `127.0.0.1`, `127.0.0.1:5353`, `::1` or `[::1]:5353`, as node:dns takes it. */
+export function nameServer(): Leaf<string> {
+  return text('address', (value) => {
+    const match = /^(?:\[([^\]]+)\](?::\d{1,5})?|([^:]+)(?::\d{1,5})?)$/.exec(value);
+    const host = isIP(value) > 0 ? value : (match?.[1] ?? match?.[2] ?? '');
+    return isIP(host) > 0
+      ? null
+      : `must be an IP address such as 127.0.0.1:5353, not ${JSON.stringify(value)}`;
+  });
+}
 
 /** `100/s`, `90/m`, `1000/h`, as events a second. */
 function rate(minPerSecond: number, maxPerSecond: number): Leaf<number> {

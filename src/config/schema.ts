@@ -29,7 +29,7 @@ import {
   statusRanges,
   text,
 } from './leaf.ts';
-import { accessLog, passive, rateLimit } from './schema-parts.ts';
+import { accessLog, dnsServers, fileServers, nameServer, passive, rateLimit } from './schema-parts.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -328,10 +328,12 @@ const pool = z
       ),
     rebalance: rebalance.prefault({}).describe('moves sessions from crowded servers'),
     servers: z
-      .array(server.or(serverUrl()))
+      .array(z.union([server, serverUrl(), dnsServers, fileServers]))
       .min(1)
       .max(SERVERS_PER_POOL_MAX)
-      .describe('the servers; a plain URL is short for `{ url: … }`'),
+      .describe(
+        'the servers; a plain URL is short for `{ url: … }`; `{ dns: … }` and `{ file: … }` stand for all that are found there',
+      ),
   })
   .meta({ id: 'pool' });
 
@@ -357,6 +359,13 @@ export const configSchema = z.strictObject({
     .prefault('off')
     .describe(
       '`on`: a request without a W3C `traceparent` gets one, so that servers and access log share a trace id; one that came is passed on untouched in any case',
+    ),
+  resolver: z
+    .array(nameServer())
+    .max(8)
+    .prefault([])
+    .describe(
+      'name servers for `dns` in servers, as `127.0.0.1` or `127.0.0.1:5353`; none: those of the system',
     ),
   shutdown: z
     .strictObject({
@@ -384,3 +393,4 @@ export type WrittenPool = z.output<typeof pool>;
 export type WrittenSticky = Exclude<WrittenPool['sticky'], string>;
 export type WrittenListener = z.output<typeof listener>;
 export type WrittenServer = z.output<typeof server>;
+export type WrittenDiscovery = z.output<typeof dnsServers> | z.output<typeof fileServers>;

@@ -97,6 +97,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     rebalance: { mode: 'off', start: 1.25, stop: 1.08, budget: 0.02, everyMs: 1000 },
     ...options.pool,
     sticky: stickyOf(options.sticky),
+    discovery: [],
     servers: servers.map((server, index) => serverOf(index, server)),
   };
 }

@@ -1,7 +1,10 @@
 // The architectures compared: which demo backends, behind which affinity. One row each, tables elsewhere refer to it.
 import type { DemoOptions } from '../demo/launch.ts';
 
-/** What decides on which server a new session begins. */
+/**
+ * What decides on which server a new session begins. One whose server is gone goes to the next best by the hash of its
+ * key in every mode, so that several balancers agree: by chance.
+ */
 export type Placement = 'none' | 'least' | 'turn' | 'random';
 
 export interface Architecture {
@@ -15,8 +18,6 @@ export interface Architecture {
   readonly sticky: string | null;
   readonly policy: string | null;
   readonly placement: Placement;
-  /** The same for a session whose server is gone. A key that decides by hash goes to its next best: by chance. */
-  readonly rehoming: Placement;
   /** Sessions live in one server's memory only. */
   readonly isLocal: boolean;
   /** Process outside the backends that holds sessions or a deny list. */
@@ -38,7 +39,7 @@ const LOCAL = {
   copies: () => 1,
 } as const;
 
-const SHARED = { sticky: null, policy: null, placement: 'none', rehoming: 'none', isLocal: false } as const;
+const SHARED = { sticky: null, policy: null, placement: 'none', isLocal: false } as const;
 const CARRIED = { ...SHARED, isCarried: true, copies: () => 0 } as const;
 const REPLICATED = {
   ...SHARED,
@@ -59,7 +60,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'none',
     policy: 'round-robin',
     placement: 'none',
-    rehoming: 'none',
   },
   {
     ...LOCAL,
@@ -69,7 +69,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'cookie-hash',
     policy: 'least-sessions',
     placement: 'least',
-    rehoming: 'random',
   },
   {
     ...LOCAL,
@@ -79,7 +78,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'learn',
     policy: 'least-sessions',
     placement: 'least',
-    rehoming: 'least',
   },
   {
     ...LOCAL,
@@ -89,7 +87,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'learn',
     policy: 'round-robin',
     placement: 'turn',
-    rehoming: 'turn',
   },
   {
     ...LOCAL,
@@ -99,7 +96,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
     sticky: 'header-hash',
     policy: 'round-robin',
     placement: 'random',
-    rehoming: 'random',
   },
   {
     ...REPLICATED,

@@ -78,7 +78,7 @@ const MAIN = has(
 export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boolean>> = {
   none: EVERYBODY,
   'kill-one': ({ name }) => name !== 'memory-none' && name !== 'memory-learn',
-  'rolling-restart': (architecture) => MAIN(architecture) || architecture.name === 'memory-learn',
+  'rolling-restart': MAIN,
   sigstop: has('memory', 'replicated-sync', 'redis'),
   'add-server': (architecture) =>
     architecture.name === 'memory-learn' || (MAIN(architecture) && architecture.name !== 'replicated-sync'),

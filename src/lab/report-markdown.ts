@@ -13,6 +13,7 @@ import {
   valueText,
   verdictOf,
 } from './outcome.ts';
+import { ARCHITECTURE_TEXT, READING_TEXT } from './report-text.ts';
 
 const MARKS: Readonly<Record<string, string>> = {
   inside: '✓ inside',
@@ -26,7 +27,9 @@ const MARKS: Readonly<Record<string, string>> = {
 export function markdownReport(report: LabReport): string {
   const sections = [
     headText(report),
+    ARCHITECTURE_TEXT,
     decisionText(report),
+    READING_TEXT,
     ...FAULTS.map((fault) => faultText(report, fault)),
     deviationsText(report),
     DEFINITIONS,

@@ -133,7 +133,8 @@ export class EmbeddedBalancer {
     try {
       const { config, file } = await readConfigInput(source, this.#options.env);
       const changes = describeChanges(control.revision.config, config);
-      control.revise(config);
+      const noRoom = control.revise(config);
+      if (noRoom !== null) return refused(noRoom);
       this.#path.apply(control.revision);
       this.#file = file ?? this.#file;
       return { ok: true, revision: control.revision.number, changes };

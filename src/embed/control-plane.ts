@@ -54,8 +54,8 @@ export class ControlPlane {
       onPhase: (change) =>
         log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`),
     });
-    const { rebalancer } = this.#sessionControl;
-    this.#sweeper = new Sweeper({ shared, clock: systemClock, onPass: () => rebalancer.afterSweep() });
+    const sessionControl = this.#sessionControl;
+    this.#sweeper = new Sweeper({ shared, clock: systemClock, onPass: () => sessionControl.afterSweep() });
     this.metrics = createMetrics({
       version: packageVersion(),
       shared,
@@ -66,7 +66,7 @@ export class ControlPlane {
       accessLogDropped: () => 0,
       health: this.#health,
       sweep: this.#sweeper,
-      rebalance: rebalancer,
+      rebalance: sessionControl.rebalancer,
     });
   }
 
@@ -76,10 +76,16 @@ export class ControlPlane {
     this.#sweeper.start();
   }
 
-  /** Swaps to the configuration; whoever handles requests swaps to `revision` then. */
-  revise(config: HoldfastConfig): void {
+  /**
+   * Swaps to the configuration; whoever handles requests swaps to `revision` then. Null, or why there is no room for
+   * it: then nothing has changed.
+   */
+  revise(config: HoldfastConfig): string | null {
+    const noRoom = this.#slots.refusal(config);
+    if (noRoom !== null) return noRoom;
     this.revision = this.#slots.revise(config, this.#secret);
     this.#apply();
+    return null;
   }
 
   #apply(): void {

@@ -76,6 +76,7 @@ export class DataPath {
     }
     for (const pool of revision.pools) this.#applyPool(pool);
     this.heads.limits = { ...this.heads.limits, watched: watchedHeaders(revision.config) };
+    this.chooser.addressLimit.most = revision.config.sessions.perAddress;
     this.isTrusted = compileTrusted(revision.config.trusted);
     this.tunnelMs = revision.config.listen[0]?.timeouts.tunnelMs ?? 0;
     this.router = new Router(revision, plans);

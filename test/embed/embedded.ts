@@ -17,6 +17,9 @@ export interface Embedded {
 /** A small table: the default of a million sessions is more than a test needs. */
 export const SMALL = { sessions: { max: 1000 } };
 
+/** Nothing listens there; the port of a server that was closed could be given to another. */
+export const NOBODY = 'http://127.0.0.1:1';
+
 /** Starts it and waits until every pool has a server, unless `unready`. Everything ends with the test. */
 export async function embed(
   config: Readonly<Record<string, unknown>>,

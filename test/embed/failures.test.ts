@@ -7,7 +7,7 @@ import { createBalancer } from '../../src/embed/balancer.ts';
 import { cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { embed, listen, SMALL } from './embedded.ts';
+import { embed, listen, NOBODY, SMALL } from './embedded.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: t\r\n\r\n';
 
@@ -18,14 +18,12 @@ async function refusal(url: string, init?: RequestInit): Promise<[number, string
 }
 
 test('no server, a refused connection, a closed one, nonsense, silence: each has its own reply', async () => {
-  const dead = await httpBackend('dead');
-  await dead.close();
   const closing = await tcpBackend((socket) => socket.once('data', () => socket.destroy()));
   const nonsense = await cannedBackend('this is not http\r\n\r\n');
   const double = await cannedBackend('HTTP/1.1 200 OK\r\ncontent-length: 1, 1\r\n\r\nx');
   const silent = await tcpBackend(() => undefined);
   const expected: readonly (readonly [string, number, string])[] = [
-    [dead.url, 502, 'connect-failed'],
+    [NOBODY, 502, 'connect-failed'],
     [closing.url, 502, 'server-closed'],
     [nonsense.url, 502, 'bad-response'],
     [double.url, 502, 'bad-response'],
@@ -41,7 +39,7 @@ test('no server, a refused connection, a closed one, nonsense, silence: each has
     const { url } = await embed({ pools: { web: pool } });
     expect(await refusal(url)).toEqual([status, kind]);
   }
-  const { url, balancer } = await embed({ pools: { web: { servers: [dead.url] } } }, { unready: true });
+  const { url, balancer } = await embed({ pools: { web: { servers: [NOBODY] } } }, { unready: true });
   await eventually(() => balancer.status().pools[0]?.servers[0]?.state === 'down');
   expect(await refusal(url)).toEqual([503, 'no-server']);
   expect((await balancer.metrics()).body).toContain('holdfast_rejected_requests_total{reason="no-server"} 1');
@@ -137,14 +135,13 @@ test('early answers, late errors and errors after the head do not end the proces
 });
 
 test("http-proxy's events see each request, may change it, and may answer when it fails", async () => {
-  const [dead, good] = [await httpBackend('dead'), await httpBackend('good')];
-  await dead.close();
+  const good = await httpBackend('good');
   const servers = [good.url];
   const { url, balancer } = await embed({
     routes: [{ path: '/dead', pool: 'dead' }, { pool: 'web' }],
     pools: {
       web: { health: 'off', sticky: { mode: 'cookie-hash' }, servers },
-      dead: { health: 'off', servers: [dead.url] },
+      dead: { health: 'off', servers: [NOBODY] },
     },
   });
   balancer.proxy.on('proxyReq', (outgoing) => outgoing.setHeader('x-added', 'by listener'));

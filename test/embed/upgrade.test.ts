@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { type Backend, cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { type Embedded, embed } from './embedded.ts';
+import { type Embedded, embed, NOBODY } from './embedded.ts';
 
 const UPGRADE =
   'GET /chat//room HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -62,10 +62,9 @@ test('a WebSocket goes to the home of its session, and its 101 carries a new coo
 });
 
 test('a server that refuses the connection is passed over', async () => {
-  const [dead, alive] = [await echoSockets('dead'), await echoSockets('alive')];
-  await dead.close();
+  const alive = await echoSockets('alive');
   const { url } = await embed({
-    pools: { web: { health: 'off', sticky: { mode: 'cookie-pin' }, servers: [dead.url, alive.url] } },
+    pools: { web: { health: 'off', sticky: { mode: 'cookie-pin' }, servers: [NOBODY, alive.url] } },
   });
   for (let count = 0; count < 3; count += 1) {
     const { ws, cookies } = await open(url);
@@ -87,8 +86,6 @@ test('a refused upgrade reaches the client as the server answered it', async () 
 });
 
 test('no server, no route, another protocol, nonsense from the server: a reply, and the connection ends', async () => {
-  const dead = await httpBackend('dead');
-  await dead.close();
   const plain = await cannedBackend(
     'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n',
   );
@@ -97,7 +94,7 @@ test('no server, no route, another protocol, nonsense from the server: a reply, 
   const { port } = await embed({
     routes: ['dead', 'plain', 'silent'].map((name) => ({ path: `/${name}`, pool: name })),
     pools: {
-      dead: { ...pool, servers: [dead.url] },
+      dead: { ...pool, servers: [NOBODY] },
       plain: { ...pool, servers: [plain.url] },
       silent: { ...pool, servers: [silent.url] },
     },

@@ -272,6 +272,16 @@ export const CATALOGUE = {
     labels: [],
     help: 'Workers that died and were replaced.',
   },
+  holdfast_discovery_servers: {
+    type: 'gauge',
+    labels: ['pool', 'source'],
+    help: 'Servers that the last good look has found; those that are leaving are not counted.',
+  },
+  holdfast_discovery_failures_total: {
+    type: 'counter',
+    labels: ['pool', 'source'],
+    help: 'Looks that failed or found nothing; the last answer stands.',
+  },
   holdfast_access_log_dropped_total: {
     type: 'counter',
     labels: [],

@@ -76,6 +76,16 @@ export const GLOBAL_COLLECTORS = {
   holdfast_reloads_total: (source) =>
     Object.entries(source.reloads()).map(([result, value]) => ({ labels: { result }, value })),
   holdfast_worker_restarts_total: (source) => [{ labels: {}, value: source.workerRestarts() }],
+  holdfast_discovery_servers: (source) =>
+    (source.discovery?.() ?? []).map(({ pool, source: from, servers }) => ({
+      labels: { pool, source: from },
+      value: servers,
+    })),
+  holdfast_discovery_failures_total: (source) =>
+    (source.discovery?.() ?? []).map(({ pool, source: from, failures }) => ({
+      labels: { pool, source: from },
+      value: failures,
+    })),
   holdfast_access_log_dropped_total: (source) => [{ labels: {}, value: source.accessLogDropped() }],
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],
   holdfast_build_info: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],

@@ -14,6 +14,13 @@ export interface MetricsSource {
   workerRestarts(): number;
   /** Lines of the access log that could not be written. */
   accessLogDropped(): number;
+  /** Discovery fits; absent: there is none. */
+  discovery?(): readonly {
+    readonly pool: string;
+    readonly source: string;
+    readonly servers: number;
+    readonly failures: number;
+  }[];
   /** HealthMonitor fits. */
   readonly health: {
     checks(slot: number): Readonly<Record<'success' | 'failure' | 'timeout', number>>;

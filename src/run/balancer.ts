@@ -3,6 +3,8 @@
 import { availableParallelism } from 'node:os';
 import type { ReloadResult } from '../admin/source.ts';
 import { systemClock } from '../base/clock.ts';
+import { SeededRandom, unpredictableSeed } from '../base/random.ts';
+import { systemScheduler } from '../base/scheduler.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
@@ -17,8 +19,10 @@ import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { AccessLogWriter } from './access-log-writer.ts';
 import { describeChanges } from './changes.ts';
+import { Discovery } from './discovery.ts';
 import { assertPortFree, Fleet, ListenError, supportsReusePort } from './fleet.ts';
 import type { Logger } from './logger.ts';
+import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
 import { SessionControl } from './session-control.ts';
 import { makeSecret, type OperatorChange, SlotRegistry } from './slots.ts';
@@ -56,20 +60,25 @@ export class Balancer {
   readonly sessionControl: SessionControl;
   readonly metrics: Metrics;
   readonly accessLog: AccessLogWriter;
+  readonly discovery: Discovery;
   readonly threads: number;
   readonly startedMs: number;
   readonly reloads = { success: 0, failure: 0 };
   isStopping = false;
   revision: Revision;
+  /** The configuration as written, without what discovery has found. */
+  #written: HoldfastConfig;
   ports: readonly number[] = [];
   /** Keys cookies and hashes of pools that configure no secret. */
   readonly secret: string;
   readonly #listeners = new Set<(event: BalancerEvent) => void>();
   #reloading: Promise<ReloadResult> | null = null;
 
-  private constructor(options: BalancerOptions, threads: number, reusePort: boolean) {
+  private constructor(options: BalancerOptions, threads: number, reusePort: boolean, discovery: Discovery) {
     const { config, log } = options;
     this.options = options;
+    this.discovery = discovery;
+    this.#written = config;
     this.threads = threads;
     this.startedMs = systemClock.nowMs();
     this.shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
@@ -84,7 +93,7 @@ export class Balancer {
         new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
       );
     }
-    this.revision = this.slots.revise(config, this.secret);
+    this.revision = this.slots.revise(discovery.expand(config), this.secret);
     if (stored?.kind === 'read') {
       const report = restoreSessions(stored.contents, this.shared.table, this.revision, systemClock);
       log.info({ ...report, file }, 'sessions restored');
@@ -122,6 +131,7 @@ export class Balancer {
       reloads: () => this.reloads,
       workerRestarts: () => this.fleet.restarts,
       accessLogDropped: () => this.accessLog.dropped,
+      discovery: () => discovery.reports(),
       health: this.health,
       sweep: this.sweeper,
       rebalance: this.sessionControl.rebalancer,
@@ -144,7 +154,22 @@ export class Balancer {
         if (port !== 0 && !isTakenOver) await assertPortFree(address, host, port);
       }
     }
-    const balancer = new Balancer(options, threads, reusePort);
+    let onChange = (): void => undefined;
+    let isEmpty = (_pool: string, _server: string): boolean => false;
+    const discovery = new Discovery({
+      clock: systemClock,
+      scheduler: systemScheduler,
+      random: new SeededRandom(unpredictableSeed()),
+      createLookup,
+      log: options.log,
+      onChange: () => onChange(),
+      isEmpty: (pool, server) => isEmpty(pool, server),
+    });
+    discovery.apply(options.config);
+    await discovery.firstLooks();
+    const balancer = new Balancer(options, threads, reusePort, discovery);
+    onChange = () => void balancer.#rediscover();
+    isEmpty = (pool, server) => balancer.#isEmpty(pool, server);
     balancer.sessionControl.apply(balancer.revision);
     balancer.health.apply(balancer.revision);
     if (takeover !== null) await balancer.#firstChecks();
@@ -198,7 +223,7 @@ export class Balancer {
     if (configFile == null) return refuse('there is no configuration file to read again');
     const { config, problems } = await readConfigFile(configFile);
     if (config === null) return refuse(problems.map(formatProblem).join('\n'));
-    const old = this.revision.config;
+    const old = this.#written;
     const noRoom = this.slots.refusal(config);
     if (noRoom !== null) return refuse(noRoom);
     try {
@@ -214,8 +239,40 @@ export class Balancer {
     return { ok: true, revision: this.revision.number, changes: describeChanges(old, config) };
   }
 
+  /** Discovery has found something else: a swap like that of a reload, after one that is under way. */
+  async #rediscover(): Promise<void> {
+    while (this.#reloading !== null) await this.#reloading;
+    if (this.isStopping) return;
+    const { log } = this.options;
+    const old = this.revision.config;
+    const next = this.discovery.expand(this.#written);
+    const noRoom = this.slots.refusal(next);
+    if (noRoom !== null) {
+      log.error(`servers that were found are not used: ${noRoom}`);
+      return;
+    }
+    const swapping = this.#swap(this.#written).then((): ReloadResult => {
+      const changes = describeChanges(old, next);
+      log.info({ revision: this.revision.number, changes }, 'servers found have changed');
+      return { ok: true, revision: this.revision.number, changes };
+    });
+    this.#reloading = swapping.finally(() => {
+      this.#reloading = null;
+    });
+    this.publish({ type: 'discovery', ...(await swapping) });
+  }
+
+  /** No sessions as of the last sweep, and nothing in flight. */
+  #isEmpty(pool: string, server: string): boolean {
+    const slot = this.slotOf(pool, server);
+    return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
+  }
+
   async #swap(config: HoldfastConfig): Promise<void> {
-    this.revision = this.slots.revise(config, this.secret);
+    this.#written = config;
+    this.discovery.apply(config);
+    await this.discovery.firstLooks();
+    this.revision = this.slots.revise(this.discovery.expand(config), this.secret);
     this.sessionControl.apply(this.revision);
     this.accessLog.open(config.accessLog);
     this.ports = await this.fleet.apply(this.revision);
@@ -293,6 +350,7 @@ export class Balancer {
   }
 
   async #end(): Promise<void> {
+    this.discovery.stop();
     this.sweeper.stop();
     this.sessionControl.stop();
     await Promise.all([this.health.stop(), this.fleet.end()]);

@@ -49,6 +49,9 @@ export class Balancer implements MetricsSource {
   reloads(): { success: number; failure: number } {
     return { success: 3, failure: 1 };
   }
+  discovery() {
+    return [{ pool: 'shop', source: 'dns A shop.internal', servers: 3, failures: 1 }];
+  }
   accessLogDropped(): number {
     return 5;
   }

@@ -1,0 +1,79 @@
+// The servers that one lookup after another has found, and how they come and go. Pure.
+//
+//   found ── present (ready) ── not found ── leaving (mode drain) ── empty, or too long ── gone
+//                 ^──────────────── found again ───'
+
+import type { ServerConfig } from '../config/model.ts';
+
+/** A server that a lookup has found. */
+export type FoundServer = Pick<ServerConfig, 'name' | 'url' | 'host' | 'port' | 'weight' | 'backup'>;
+
+/** A server that has left stays at least so long: counts of sessions and requests lag behind by a sweep. */
+export const LEAVING_MS_MIN = 5_000;
+/** And at most so long, whoever is still there. */
+export const LEAVING_MS_MAX = 3_600_000;
+
+interface Member {
+  readonly found: FoundServer;
+  /** null: present. */
+  leftMs: number | null;
+}
+
+export class Membership {
+  readonly #maxConnections: number;
+  readonly #members = new Map<string, Member>();
+
+  constructor(maxConnections: number) {
+    this.#maxConnections = maxConnections;
+  }
+
+  /** Servers present now. */
+  get size(): number {
+    let count = 0;
+    for (const { leftMs } of this.#members.values()) if (leftMs === null) count += 1;
+    return count;
+  }
+
+  /** A lookup has found these, at least one. True when something is different. */
+  apply(found: readonly FoundServer[], nowMs: number): boolean {
+    let isChanged = false;
+    const names = new Set(found.map(({ name }) => name));
+    for (const server of found) {
+      const known = this.#members.get(server.name);
+      if (known?.leftMs === null && isSame(known.found, server)) continue;
+      this.#members.set(server.name, { found: server, leftMs: null });
+      isChanged = true;
+    }
+    for (const [name, member] of this.#members) {
+      if (names.has(name) || member.leftMs !== null) continue;
+      member.leftMs = nowMs;
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
+  /** Lets go of servers that have left and that nobody needs any more. True when some did. */
+  release(nowMs: number, isEmpty: (name: string) => boolean): boolean {
+    let isChanged = false;
+    for (const [name, { leftMs }] of this.#members) {
+      if (leftMs === null || nowMs - leftMs < LEAVING_MS_MIN) continue;
+      if (nowMs - leftMs < LEAVING_MS_MAX && !isEmpty(name)) continue;
+      this.#members.delete(name);
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
+  /** As the configuration would list them, those that are leaving in mode drain. */
+  servers(): readonly ServerConfig[] {
+    return [...this.#members.values()].map(({ found, leftMs }) => ({
+      ...found,
+      maxConnections: this.#maxConnections,
+      mode: leftMs === null ? 'ready' : 'drain',
+    }));
+  }
+}
+
+function isSame(first: FoundServer, second: FoundServer): boolean {
+  return first.url === second.url && first.weight === second.weight && first.backup === second.backup;
+}

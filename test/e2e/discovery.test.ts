@@ -1,0 +1,96 @@
+// Servers found by DNS and in a file: they come, drain when they go, and a failing look changes nothing.
+
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { dnsServer } from '../support/dns-server.ts';
+import { eventually } from '../support/eventually.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type SessionServer, sessionServers } from '../support/session-servers.ts';
+import { User } from '../support/user.ts';
+
+const HEAD = 'threads: 2\nlisten: 127.0.0.1:0\nadmin: { address: 127.0.0.1:0 }\n';
+
+async function modes(holdfast: RunningHoldfast): Promise<string> {
+  const servers = (await holdfast.status()).pools[0]?.servers ?? [];
+  return servers.map(({ url, mode, state }) => `${new URL(url).port} ${mode} ${state}`).join(', ');
+}
+
+function srv(server: SessionServer, priority = 1, weight = 1) {
+  return { type: 'SRV', priority, weight, port: server.port, target: 'localhost.test' } as const;
+}
+
+test('SRV: sessions stay while their server drains, then it goes; a broken name server changes nothing', async () => {
+  const dns = await dnsServer();
+  const [a, b, c] = (await sessionServers(3)) as [SessionServer, SessionServer, SessionServer];
+  dns.records.set('localhost.test', [{ type: 'A', address: '127.0.0.1' }]);
+  dns.records.set('_shop._tcp.test', [srv(a), srv(b)]);
+  const holdfast = await runHoldfast(`${HEAD}
+resolver: ["${dns.address}"]
+pools:
+  shop:
+    sticky: { mode: cookie-hash, idle: 2s }
+    servers: [{ dns: { name: _shop._tcp.test, type: SRV, refresh: 100ms } }]
+`);
+  const user = new User(holdfast.port, 1);
+  while ((await user.where()) !== 'b') user.jar.clear();
+  await user.where();
+  expect(await holdfast.metric('holdfast_discovery_servers', { pool: 'shop' })).toBe(2);
+
+  dns.records.set('_shop._tcp.test', [srv(a), srv(c)]);
+  const expected = `${a.port} ready up, ${b.port} drain up, ${c.port} ready up`;
+  await eventually(async () => (await modes(holdfast)) === expected, { what: () => holdfast.log() });
+  const newcomers = new Set<string>();
+  for (let number = 0; number < 20; number += 1) newcomers.add(await new User(holdfast.port, number).where());
+  expect([...newcomers].sort()).toEqual(['a', 'c']);
+  expect(await user.where()).toBe('b');
+
+  dns.isBroken = true;
+  await eventually(async () => (await holdfast.metric('holdfast_discovery_failures_total')) >= 3);
+  expect(await modes(holdfast)).toBe(expected);
+  dns.isBroken = false;
+  user.close();
+  await eventually(async () => (await modes(holdfast)) === `${a.port} ready up, ${c.port} ready up`, {
+    deadlineMs: 15_000,
+  });
+  expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(0);
+}, 40_000);
+
+test('A records without the name at first: the pool is empty until it is there', async () => {
+  const dns = await dnsServer();
+  const [a] = (await sessionServers(1)) as [SessionServer];
+  const holdfast = await runHoldfast(
+    `${HEAD}
+resolver: ["${dns.address}"]
+pools:
+  shop:
+    servers: [{ dns: { name: shop.test, port: ${a.port}, refresh: 100ms } }]
+`,
+    { unready: true },
+  );
+  expect((await fetch(holdfast.url)).status).toBe(503);
+  expect((await fetch(`${holdfast.adminUrl}/readyz`)).status).toBe(503);
+  dns.records.set('shop.test', [{ type: 'A', address: '127.0.0.1' }]);
+  await eventually(async () => (await fetch(`${holdfast.url}/login`, { method: 'POST' })).status === 200);
+});
+
+test('a file of servers is followed, and a wrong line changes nothing', async () => {
+  const servers = (await sessionServers(2)) as [SessionServer, SessionServer];
+  const [a, b] = servers;
+  const path = join(mkdtempSync(join(tmpdir(), 'holdfast-test-')), 'servers');
+  writeFileSync(path, `${a.url} # the first\n`);
+  const holdfast = await runHoldfast(`${HEAD}
+pools:
+  shop:
+    sticky: none
+    servers: [{ file: { path: ${path}, refresh: 100ms } }]
+`);
+  expect(await modes(holdfast)).toBe(`${a.port} ready up`);
+  writeFileSync(path, `- ${a.url}\n- "${b.url}"\n`);
+  await eventually(async () => (await modes(holdfast)) === `${a.port} ready up, ${b.port} ready up`);
+  writeFileSync(path, 'not a url\n');
+  await eventually(async () => (await holdfast.metric('holdfast_discovery_failures_total')) >= 2);
+  expect(await modes(holdfast)).toBe(`${a.port} ready up, ${b.port} ready up`);
+  expect(holdfast.log()).toContain('line 1: ');
+});

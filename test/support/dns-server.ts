@@ -1,0 +1,84 @@
+// A DNS server of a few lines (RFC 1035): answers A, AAAA and SRV questions from a table, over UDP.
+
+import { createSocket } from 'node:dgram';
+import { onTestFinished } from 'vitest';
+
+export type DnsRecord =
+  | { readonly type: 'A'; readonly address: string }
+  | {
+      readonly type: 'SRV';
+      readonly priority: number;
+      readonly weight: number;
+      readonly port: number;
+      readonly target: string;
+    };
+
+export interface DnsServer {
+  /** As `resolver` takes it. */
+  readonly address: string;
+  /** Records by lower-case name; a name that is not here does not exist. */
+  readonly records: Map<string, readonly DnsRecord[]>;
+  /** SERVFAIL for everything. */
+  isBroken: boolean;
+  questions: number;
+}
+
+const TYPES = { A: 1, SRV: 33 } as const;
+const HEADER_BYTES = 12;
+
+export async function dnsServer(): Promise<DnsServer> {
+  const socket = createSocket('udp4');
+  const server = {
+    address: '',
+    records: new Map<string, readonly DnsRecord[]>(),
+    isBroken: false,
+    questions: 0,
+  };
+  socket.on('message', (query, from) => {
+    server.questions += 1;
+    socket.send(answer(server, query), from.port, from.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  onTestFinished(() => new Promise<void>((resolve) => socket.close(() => resolve())));
+  server.address = `127.0.0.1:${socket.address().port}`;
+  return server;
+}
+
+function answer(server: Pick<DnsServer, 'records' | 'isBroken'>, query: Buffer): Buffer {
+  const labels: string[] = [];
+  let at = HEADER_BYTES;
+  for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
+    labels.push(query.toString('latin1', at + 1, at + 1 + length));
+    at += 1 + length;
+  }
+  const type = query.readUInt16BE(at + 1);
+  const question = query.subarray(HEADER_BYTES, at + 5);
+  const known = server.records.get(labels.join('.').toLowerCase());
+  const found = server.isBroken ? [] : (known ?? []).filter((record) => TYPES[record.type] === type);
+  const code = server.isBroken ? 2 : known === undefined ? 3 : 0;
+  const header = Buffer.alloc(HEADER_BYTES);
+  query.copy(header, 0, 0, 2);
+  header.writeUInt16BE(0x8180 | code, 2);
+  header.writeUInt16BE(1, 4);
+  header.writeUInt16BE(found.length, 6);
+  return Buffer.concat([header, question, ...found.map(encode)]);
+}
+
+function encode(record: DnsRecord): Buffer {
+  const data = record.type === 'A' ? Buffer.from(record.address.split('.').map(Number)) : encodeSrv(record);
+  const head = Buffer.alloc(12);
+  head.writeUInt16BE(0xc000 | HEADER_BYTES, 0);
+  head.writeUInt16BE(TYPES[record.type], 2);
+  head.writeUInt16BE(1, 4);
+  head.writeUInt16BE(data.length, 10);
+  return Buffer.concat([head, data]);
+}
+
+function encodeSrv({ priority, weight, port, target }: Extract<DnsRecord, { type: 'SRV' }>): Buffer {
+  const head = Buffer.alloc(6);
+  [priority, weight, port].forEach((value, index) => void head.writeUInt16BE(value, index * 2));
+  const name = target
+    .split('.')
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
+  return Buffer.concat([head, ...name, Buffer.from([0])]);
+}

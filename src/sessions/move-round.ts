@@ -153,6 +153,7 @@ export class MoveRound {
     const { table } = this.#shared;
     if (order.returnsTo.length === 0 || !table.isUsed(entry) || !table.notes.hasOrigin(entry)) return -1;
     if (!homes.includes(home) || !this.#isMovable(entry, order.pool)) return -1;
+    if (table.notes.movedWithin(entry, COOL_DOWN_MS, this.#nowMs)) return -1;
     if (order.isReturnIdleOnly && this.#nowMs - table.seenMs(entry) < IDLE_MS) return -1;
     const index =
       order.returnsTo.find((candidate) => table.notes.isOrigin(entry, homes[candidate] ?? -1)) ?? -1;

@@ -21,6 +21,7 @@ import {
   type RebalanceState,
   spend,
 } from './rebalance.ts';
+import { Settled, settleMs } from './settled.ts';
 
 /** Entries looked at between two looks at the clock. */
 const SLICE_ENTRIES = 8_192;
@@ -72,6 +73,7 @@ export class Rebalancer {
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #onPhase: (change: PhaseChange) => void;
+  readonly #settled: Settled;
   #pools: readonly Watched[] = [];
   #round: MoveRound | null = null;
   #timer: Scheduled | null = null;
@@ -79,6 +81,7 @@ export class Rebalancer {
   constructor(options: RebalancerOptions) {
     this.#shared = options.shared;
     this.#clock = options.clock;
+    this.#settled = new Settled(options.shared);
     this.#scheduler = options.scheduler ?? systemScheduler;
     this.#onPhase = options.onPhase ?? (() => undefined);
   }
@@ -97,8 +100,9 @@ export class Rebalancer {
 
   /** A sweep has published: begins the cycles that are due. */
   afterSweep(): void {
-    if (this.#round !== null) return;
     const nowMs = this.#clock.nowMs();
+    for (const { revision } of this.#pools) this.#settled.look(revision, nowMs);
+    if (this.#round !== null) return;
     const due = this.#pools.filter((pool) => nowMs + EARLY_MS >= pool.dueMs);
     const orders = due.flatMap((pool) => this.#cycle(pool, nowMs) ?? []);
     if (orders.length === 0) return;
@@ -152,13 +156,21 @@ export class Rebalancer {
     pool.cycles += 1;
     const { phase: to, why } = plan.state;
     if (from !== to) this.#onPhase({ pool: pool.revision.config.name, from, to, why });
-    const returnsTo = sticky.failBack === 'stay' ? [] : memberIndices(pool.revision, this.#shared);
+    const returnsTo = sticky.failBack === 'stay' ? [] : this.#settledMembers(pool.revision, nowMs);
     const isIdle = plan.emptying.length === 0 && plan.evening.length === 0 && returnsTo.length === 0;
     if (isIdle || plan.grant < 1) return null;
     const { grant, emptying, evening } = plan;
     const isIdleOnly = rebalance.mode === 'idle';
     const isReturnIdleOnly = sticky.failBack === 'home-when-idle';
     return { pool: pool.revision, grant, emptying, evening, isIdleOnly, returnsTo, isReturnIdleOnly };
+  }
+
+  /** Servers that may take their own sessions back. */
+  #settledMembers(pool: PoolRevision, nowMs: number): readonly number[] {
+    const forMs = settleMs(pool.config.health);
+    return comparedSlots(pool, this.#shared)
+      .filter((slot) => this.#settled.isSettled(slot, forMs, nowMs))
+      .map((slot) => pool.slots.indexOf(slot));
   }
 
   #facts(pool: Watched, nowMs: number): CycleFacts {
@@ -195,10 +207,6 @@ export class Rebalancer {
 
 function isMovable(pool: PoolRevision): boolean {
   return pool.config.state === 'shared' && pool.config.sticky.mode !== 'none';
-}
-
-function memberIndices(pool: PoolRevision, shared: SharedState): readonly number[] {
-  return comparedSlots(pool, shared).map((slot) => pool.slots.indexOf(slot));
 }
 
 /** Sessions as of the last sweep and what was placed, ended and moved since. */

@@ -11,7 +11,6 @@ import { indexOfSlot } from '../choose/plan.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
 import { AFFINITY_VERDICTS } from '../shared/stripe.ts';
-import type { Exchange } from './exchange.ts';
 
 /** Longer targets and hosts are cut, so that a line has a limit. */
 const TARGET_CHARS_MAX = 2048;
@@ -25,6 +24,13 @@ interface Attempt {
   readonly slot: number;
   /** Failure kind, `status 503`, or answered. */
   outcome: string;
+}
+
+/** An exchange as the log sees it at its end. */
+interface LoggedExchange {
+  readonly requestBody: { readonly bytes: number };
+  readonly relay: { readonly isHeadSent: boolean; readonly status: number; readonly bytes: number };
+  readonly affinity: { readonly verdict: number };
 }
 
 /** Who ended an exchange. */
@@ -152,13 +158,19 @@ export class AccessLog {
   }
 
   /** The exchange is over; called while it still knows everything. */
-  finish(record: AccessRecord, exchange: Exchange, plan: PoolPlan): void {
-    const { relay, requestBody, affinity, thread } = exchange;
+  finish(
+    record: AccessRecord,
+    exchange: LoggedExchange,
+    plan: PoolPlan,
+    nowMs: number,
+    wallMs: number,
+  ): void {
+    const { relay, requestBody, affinity } = exchange;
     if (relay.isHeadSent) record.status = relay.status;
     record.bytesIn += requestBody.bytes;
     record.bytesOut = relay.bytes;
     record.affinity = affinity.verdict;
-    this.#write(record, plan, thread.clock.nowMs(), thread.clock.wallMs());
+    this.#write(record, plan, nowMs, wallMs);
   }
 
   #write(record: AccessRecord, plan: PoolPlan | null, nowMs: number, wallMs: number): void {

@@ -1,6 +1,6 @@
 // Follows one message's body through the bytes that arrive: where it ends, and whether it is well formed.
 
-import { type ChunkSink, ChunkedScanner } from '../http1/chunked.ts';
+import { ChunkedScanner, type ChunkSink } from '../http1/chunked.ts';
 import { Body } from '../http1/message.ts';
 
 export class BodyReader {

@@ -1,22 +1,17 @@
 // One client's connection: heads out of bytes, one exchange at a time, pipelined requests answered in order.
 
 import type { Socket } from 'node:net';
-import { latin1 } from '../base/latin1.ts';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
+import { latin1 } from '../base/latin1.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
-import type { Exchange } from './exchange.ts';
-import type { ListenerState } from './listener.ts';
+import type { Owing } from './pace.ts';
+import type { ClientPart, ExchangePart, ListenerPart, ThreadPart, Waiting } from './parts.ts';
 import { Reader, STRING_BYTES_MAX, takeOver } from './read-buffers.ts';
 import { formatReply } from './replies.ts';
-import type { Owing } from './pace.ts';
-import { clientAddressOf, type Forwarding, forwardingLines } from './request-lines.ts';
-import type { ProxyThread } from './thread.ts';
-
-/** What the connection waits for; decides what happens when it does not come. */
-export type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'body' | 'queue' | 'response' | 'progress' | 'linger';
+import { clientAddressOf, forwardingLines } from './request-lines.ts';
 
 /** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
 const LINGER_MS = 2000;
@@ -25,23 +20,24 @@ const NO_HEAD = new RequestHead();
 /** How long a slow reader may take for what is left of the last response. */
 const FLUSH_MS = 60_000;
 
-export class ClientConnection implements DeadlineOwner, Forwarding {
+export class ClientConnection implements DeadlineOwner, ClientPart {
   readonly socket: Socket;
-  readonly listener: ListenerState;
-  readonly thread: ProxyThread;
+  readonly listener: ListenerPart;
+  readonly thread: ThreadPart;
   readonly peerAddress: string;
   readonly isTrusted: boolean;
   readonly localPort: number;
   readonly forwardingLines: string;
   readonly listenAuthority: string;
   lastHost = '';
-  exchange: Exchange | null = null;
+  exchange: ExchangePart | null = null;
   deadlineMs = NEVER;
   deadlineIndex = -1;
   isPaused = false;
   /** Written by ClientLimits: where this connection is counted under its address; -1: it is not. */
   addressCells = -1;
   readonly #reader: Reader;
+  readonly #onClosed: (connection: ClientConnection) => void;
   #waiting: Waiting = 'first-byte';
   /** Bytes not yet consumed: a head in parts, or pipelined requests. */
   #pending: Buffer | null = null;
@@ -50,7 +46,15 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
   #hasEnded = false;
   #requests = 0;
 
-  constructor(accepted: Socket, listener: ListenerState, thread: ProxyThread, nowMs: number) {
+  /** `onClosed` is called once, when everything is over. */
+  constructor(
+    accepted: Socket,
+    listener: ListenerPart,
+    thread: ThreadPart,
+    nowMs: number,
+    onClosed: (connection: ClientConnection) => void,
+  ) {
+    this.#onClosed = onClosed;
     const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
     this.#reader = new Reader(thread.buffers, onChunk);
     const socket = takeOver(accepted, this.#reader, onChunk);
@@ -113,7 +117,8 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     if (this.#pending !== null) this.#pending = this.#reader.copy(this.#pending);
     const { exchange } = this;
     exchange?.keepHeld(this.#reader);
-    if (exchange === null || (exchange.requestBody.isDone && !exchange.relay.isTunnel)) this.#reader.release();
+    if (exchange === null || (exchange.requestBody.isDone && !exchange.relay.isTunnel))
+      this.#reader.release();
   }
 
   /** Writes bytes of the current read to the server. False: wait for drain. */
@@ -152,7 +157,11 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     const had = this.#pending?.length ?? 0;
     const buffer = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
     this.#pending = buffer;
-    if (had > 0 && buffer.length <= this.listener.headLimits.headBytesMax && !mayEndHead(buffer, 0, had, buffer.length)) {
+    if (
+      had > 0 &&
+      buffer.length <= this.listener.headLimits.headBytesMax &&
+      !mayEndHead(buffer, 0, had, buffer.length)
+    ) {
       return;
     }
     this.#advance();
@@ -345,7 +354,7 @@ export class ClientConnection implements DeadlineOwner, Forwarding {
     this.deadlineMs = NEVER;
     this.exchange?.abort();
     this.#pending = null;
-    this.listener.closed(this);
+    this.#onClosed(this);
   }
 
   onDeadline(): void {

@@ -2,23 +2,37 @@
 // address, a minimum data rate. Each is off by default and then costs one comparison.
 
 import { type HashKey, hashed } from '../base/hash.ts';
+import type { ListenConfig } from '../config/model.ts';
 import type { AddressCounts } from '../shared/address-counts.ts';
 import { RATE_LIMITS_MAX, type RateCells } from '../shared/rate-cells.ts';
 import type { Revision } from '../shared/revision.ts';
-import type { ClientConnection } from './client-connection.ts';
 import { hashClientAddress, limitKeyOf, RateLimit } from './client-key.ts';
-import type { ListenerState } from './listener.ts';
-import { Pace } from './pace.ts';
+import { type Owing, Pace } from './pace.ts';
 
 const LOOK_EVERY_MS = 1000;
 const NO_KEY: HashKey = { low: 0, high: 0 };
+
+/** A client's connection as far as its limits go. */
+export interface LimitedClient {
+  readonly isTrusted: boolean;
+  readonly peerAddress: string;
+  /** Where its address is counted, -1 for nowhere; kept for ClientLimits. */
+  addressCells: number;
+  owing(): Owing | null;
+  cutSlow(): void;
+}
+
+export interface LimitedListener {
+  readonly config: ListenConfig;
+  readonly connections: Iterable<LimitedClient>;
+}
 
 export class ClientLimits {
   /** Some route has a rate limit. */
   hasRates = false;
   readonly #rateCells: RateCells;
   readonly #addresses: AddressCounts;
-  readonly #pace = new Pace<ClientConnection>();
+  readonly #pace = new Pace<LimitedClient>();
   #rates: readonly (RateLimit | null)[] = [];
   #key: HashKey = NO_KEY;
   #lookedMs = 0;
@@ -45,7 +59,7 @@ export class ClientLimits {
   }
 
   /** Counts a new connection under its address; false when there are more than `max`. Trusted peers have no limit. */
-  admit(connection: ClientConnection, max: number): boolean {
+  admit(connection: LimitedClient, max: number): boolean {
     if (connection.isTrusted) return true;
     hashClientAddress(this.#key, connection.peerAddress);
     const cells = this.#addresses.cellsOf(hashed.low, hashed.high);
@@ -55,14 +69,14 @@ export class ClientLimits {
   }
 
   /** The connection has gone; only for one that was counted or may be paced. */
-  release(connection: ClientConnection): void {
+  release(connection: LimitedClient): void {
     if (connection.addressCells >= 0) this.#addresses.add(connection.addressCells, -1);
     connection.addressCells = -1;
     this.#pace.forget(connection);
   }
 
   /** Cuts clients that are slower than their listener allows. Call at every tick; looks once a second. */
-  look(listeners: readonly ListenerState[], nowMs: number): void {
+  look(listeners: readonly LimitedListener[], nowMs: number): void {
     if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
     this.#lookedMs = nowMs;
     for (const { config, connections } of listeners) {

@@ -7,7 +7,6 @@
 // which gives back the in-flight count, the session's busy count and the upstream connection exactly once.
 
 import { FAILURES, type FailureKind, RETRY_REASONS, type RetryReason } from '../base/failure.ts';
-import { latin1 } from '../base/latin1.ts';
 import { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
@@ -16,27 +15,30 @@ import { Counter, PoolCounter } from '../shared/stripe.ts';
 import { AccessRecord } from './access-log.ts';
 import { countFailure, countRequest } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
-import type { ClientConnection } from './client-connection.ts';
 import { NEVER } from './deadlines.ts';
-import { type Reader, STRING_BYTES_MAX } from './read-buffers.ts';
+import { HeldRequest } from './held-request.ts';
+import type { ClientPart, ExchangePart, RelayedExchange, ThreadPart } from './parts.ts';
 import { choosePlace, leavePlace } from './place.ts';
+import type { Reader } from './read-buffers.ts';
 import { clientAddressOf, isSecureClient, isWebSocket, requestLines } from './request-lines.ts';
 import { ResponseRelay } from './response-relay.ts';
-import type { ProxyThread } from './thread.ts';
 import { withTraceparent } from './traceparent.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
 
-/** A request body up to this size, when it is all there, can be sent again to another server. */
-const REPLAY_BYTES_MAX = 64 * 1024;
 const NO_SLOT = -1;
 
-export class Exchange implements UpstreamUser {
-  readonly thread: ProxyThread;
+/** The thread as its exchanges see it. */
+export interface ExchangeHome extends ThreadPart {
+  returnExchange(exchange: Exchange): void;
+}
+
+export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
+  readonly thread: ExchangeHome;
   readonly affinity: Affinity = new Affinity();
   readonly requestBody: BodyReader = new BodyReader();
   readonly relay: ResponseRelay;
   plan: PoolPlan | null = null;
-  client: ClientConnection | null = null;
+  client: ClientPart | null = null;
   upstream: UpstreamConnection | null = null;
   slot = NO_SLOT;
   isHead = false;
@@ -48,14 +50,10 @@ export class Exchange implements UpstreamUser {
   keepAlive = true;
   /** When the current attempt's head was written. */
   sentMs = 0;
-  #isIdempotent = false;
   #startedMs = 0;
-  #headText = '';
   #attemptsLeft = 0;
   readonly #tried: number[] = [];
-  /** Body bytes not yet sent, or kept for another attempt. */
-  #held: Buffer | null = null;
-  #isReplayable = true;
+  readonly #held = new HeldRequest();
   /** The head of this attempt was written to the server. */
   #isSent = false;
   #hasRetriedStale = false;
@@ -64,51 +62,52 @@ export class Exchange implements UpstreamUser {
   isQueued = false;
   record: AccessRecord | null = null; // null: not logged
 
-  constructor(thread: ProxyThread) {
+  constructor(thread: ExchangeHome) {
     this.thread = thread;
     this.relay = new ResponseRelay(this);
   }
 
   /** Takes the request whose head was just parsed. Returns the offset up to which it consumed the buffer. */
-  begin(client: ClientConnection, plan: PoolPlan, buffer: Buffer, headEnd: number, nowMs: number): number {
+  begin(client: ClientPart, plan: PoolPlan, buffer: Buffer, headEnd: number, nowMs: number): number {
     const head = this.thread.requestHead;
     this.client = client;
     this.plan = plan;
     this.#startedMs = nowMs;
     this.isHead = head.method === 'HEAD';
-    this.#isIdempotent = head.isIdempotent;
+    this.#held.isIdempotent = head.isIdempotent;
     this.clientVersionMinor = head.versionMinor;
     this.keepAlive = head.keepAlive;
-    this.wantsUpgrade = head.upgradeEnd > head.upgradeBegin && isWebSocket(buffer, head) && head.body === Body.none;
+    this.wantsUpgrade =
+      head.upgradeEnd > head.upgradeBegin && isWebSocket(buffer, head) && head.body === Body.none;
     this.#attemptsLeft = plan.config.retry.attempts;
     this.requestBody.begin(head.body, head.contentLength, null);
     this.relay.reset();
     const { thread, affinity } = this;
     affinity.reset();
-    const isTrusted = client.isTrusted;
-    const address = isTrusted ? clientAddressOf(buffer, head, client, thread.isTrustedAddress) : client.peerAddress;
-    this.isSecure = isTrusted && isSecureClient(buffer, head, client);
+    const address = clientAddressOf(buffer, head, client, thread.isTrustedAddress);
+    this.isSecure = isSecureClient(buffer, head, client);
     thread.chooser.identify(plan, buffer, head, address, nowMs, thread.clock.wallMs(), affinity);
     thread.own.countPool(plan.id, PoolCounter.requests);
     thread.retryBudget(plan).request(nowMs);
-    this.#headText = requestLines(buffer, head, client, this.wantsUpgrade, client.listenAuthority);
-    if (thread.startsTraces) this.#headText = withTraceparent(this.#headText, head);
-    if (thread.accessLog.draws()) this.record = new AccessRecord(buffer, head, address, this.#headText, nowMs);
+    const headText = requestLines(buffer, head, client, this.wantsUpgrade, client.listenAuthority);
+    this.#held.headText = thread.startsTraces ? withTraceparent(headText, head) : headText;
+    if (thread.accessLog.draws())
+      this.record = new AccessRecord(buffer, head, address, this.#held.headText, nowMs);
     const bodyEnd = this.#takeBody(buffer, headEnd, client);
     if (this.client !== null) this.#attempt(nowMs);
     return bodyEnd;
   }
 
   /** Body bytes that arrived with the head. */
-  #takeBody(buffer: Buffer, begin: number, client: ClientConnection): number {
+  #takeBody(buffer: Buffer, begin: number, client: ClientPart): number {
     const bodyEnd = this.requestBody.consume(buffer, begin, buffer.length);
     if (this.#isBodyRefused(client)) return bodyEnd;
-    if (bodyEnd > begin) this.#held = buffer.subarray(begin, bodyEnd);
-    this.#isReplayable = this.requestBody.isDone && bodyEnd - begin <= REPLAY_BYTES_MAX;
+    if (bodyEnd > begin) this.#held.hold(buffer.subarray(begin, bodyEnd), this.requestBody.isDone);
+    else this.#held.isReplayable = this.requestBody.isDone;
     return bodyEnd;
   }
 
-  #isBodyRefused(client: ClientConnection): boolean {
+  #isBodyRefused(client: ClientPart): boolean {
     const { refusal, expectedBytes } = this.requestBody;
     const bytesMax = client.listener.config.limits.bodyBytes;
     if (refusal !== 0) {
@@ -126,21 +125,18 @@ export class Exchange implements UpstreamUser {
     if (client === null || this.#isBodyRefused(client)) return bodyEnd;
     const part = bodyEnd === chunk.length ? chunk : chunk.subarray(0, bodyEnd);
     if (upstream === null || !this.#isSent) {
-      this.#held = this.#held === null ? part : Buffer.concat([this.#held, part]);
-      this.#isReplayable = this.requestBody.isDone && this.#held.length <= REPLAY_BYTES_MAX;
+      this.#held.hold(part, this.requestBody.isDone);
       if (!this.requestBody.isDone) client.pause();
     } else if (part.length > 0) {
-      this.#isReplayable = false;
-      this.#held = null;
+      this.#held.passed();
       if (!client.passOn(part, upstream.socket)) client.pause();
     }
     this.#awaitNext(this.thread.clock.nowMs());
     return bodyEnd;
   }
 
-  /** The event in which body bytes arrived is over: what is still held moves to memory of its own. */
   keepHeld(reader: Reader): void {
-    if (this.#held !== null) this.#held = reader.copy(this.#held);
+    this.#held.keep(reader);
   }
 
   #attempt(nowMs: number): void {
@@ -197,20 +193,10 @@ export class Exchange implements UpstreamUser {
   #send(nowMs: number): void {
     const { upstream, client } = this;
     if (upstream === null || client === null) return;
-    const { socket } = upstream;
     this.#isSent = true;
     this.sentMs = nowMs;
     this.record?.sent(nowMs);
-    let isFlowing = true;
-    if (this.#held === null) isFlowing = socket.write(this.#headText, 'latin1');
-    else if (this.#held.length <= STRING_BYTES_MAX) {
-      isFlowing = socket.write(this.#headText + latin1(this.#held, 0, this.#held.length), 'latin1');
-    } else {
-      socket.write(this.#headText, 'latin1');
-      isFlowing = client.passOn(this.#held, socket);
-    }
-    // Once sent, only an idempotent request may be sent again.
-    if (!this.#isReplayable || !this.#isIdempotent) this.#held = null;
+    const isFlowing = this.#held.writeTo(upstream.socket, client);
     if (isFlowing) client.resume();
     else if (!this.requestBody.isDone) client.pause();
     this.#awaitNext(nowMs);
@@ -221,7 +207,8 @@ export class Exchange implements UpstreamUser {
     const { client, plan } = this;
     if (client === null || plan === null || !this.#isSent) return;
     if (this.relay.isStarted) this.relay.awaitProgress(nowMs);
-    else if (!this.requestBody.isDone && !client.isPaused) client.setDeadline('body', nowMs + client.listener.config.timeouts.bodyMs);
+    else if (!this.requestBody.isDone && !client.isPaused)
+      client.setDeadline('body', nowMs + client.listener.config.timeouts.bodyMs);
     else client.setDeadline('response', nowMs + plan.config.timeouts.responseMs);
   }
 
@@ -270,12 +257,13 @@ export class Exchange implements UpstreamUser {
     const { thread, plan, slot, upstream } = this;
     if (plan === null || this.client === null) return;
     const nowMs = thread.clock.nowMs();
-    const isStale = kind === 'server-closed' && upstream !== null && upstream.isReused && !this.#hasRetriedStale;
+    const isStale =
+      kind === 'server-closed' && upstream !== null && upstream.isReused && !this.#hasRetriedStale;
     this.upstream = null;
     const wasSent = this.#isSent;
     this.#isSent = false;
     this.relay.reset();
-    if (isStale && this.#isIdempotent && this.#isReplayable) {
+    if (isStale && this.#held.isIdempotent && this.#held.isReplayable) {
       this.#hasRetriedStale = true;
       this.#connect(nowMs);
       return;
@@ -287,8 +275,8 @@ export class Exchange implements UpstreamUser {
       failureKind: kind,
       attemptsLeft: this.#attemptsLeft,
       sentBytes: wasSent,
-      isIdempotent: this.#isIdempotent,
-      bodyReplayable: this.#isReplayable,
+      isIdempotent: this.#held.isIdempotent,
+      bodyReplayable: this.#held.isReplayable,
       responseStarted: false,
     };
     if (mayRetry(request) && thread.takeRetry(plan, nowMs)) this.#again(plan, kind as RetryReason, nowMs);
@@ -305,7 +293,7 @@ export class Exchange implements UpstreamUser {
   retryStatus(status: number): boolean {
     const { plan, thread, upstream, slot } = this;
     if (plan === null || !plan.config.retry.status.includes(status)) return false;
-    const isAllowed = this.#attemptsLeft > 0 && this.#isIdempotent && this.#isReplayable;
+    const isAllowed = this.#attemptsLeft > 0 && this.#held.isIdempotent && this.#held.isReplayable;
     const nowMs = thread.clock.nowMs();
     if (!isAllowed || !thread.takeRetry(plan, nowMs)) return false;
     this.upstream = null;
@@ -326,7 +314,8 @@ export class Exchange implements UpstreamUser {
     const facts = FAILURES[kind];
     const isBroken = relay.isHeadSent || facts.status === 0;
     this.record?.end(kind);
-    const mayKeep = !isBroken && facts.side !== 'client' && this.clientVersionMinor === 1 && !client.listener.isStopping;
+    const mayKeep =
+      !isBroken && facts.side !== 'client' && this.clientVersionMinor === 1 && !client.listener.isStopping;
     const isKept = mayKeep && this.keepAlive && this.requestBody.isDone && client.mayServeMore();
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
     this.#close();
@@ -354,7 +343,8 @@ export class Exchange implements UpstreamUser {
   /** The client is gone: everything stops at once. */
   abort(): void {
     this.record?.end('client-aborted');
-    if (this.slot !== NO_SLOT) this.#count(this.slot, this.relay.isHeadSent ? Math.floor(this.relay.status / 100) : 0);
+    if (this.slot !== NO_SLOT)
+      this.#count(this.slot, this.relay.isHeadSent ? Math.floor(this.relay.status / 100) : 0);
     this.thread.own.countRejected(this.thread.kindIndex('client-aborted'));
     this.#close();
   }
@@ -362,7 +352,14 @@ export class Exchange implements UpstreamUser {
   #count(slot: number, codeClass: number): void {
     const { own, clock } = this.thread;
     const seconds = (clock.nowMs() - this.#startedMs) / 1000;
-    countRequest(own, slot, codeClass, this.#headText.length + this.requestBody.bytes, this.relay.bytes, seconds);
+    countRequest(
+      own,
+      slot,
+      codeClass,
+      this.#held.headText.length + this.requestBody.bytes,
+      this.relay.bytes,
+      seconds,
+    );
   }
 
   #leaveSlot(): void {
@@ -375,7 +372,8 @@ export class Exchange implements UpstreamUser {
   #close(): void {
     const { client, plan, thread, upstream, slot } = this;
     if (client === null || plan === null) return;
-    if (this.record !== null) thread.accessLog.finish(this.record, this, plan);
+    if (this.record !== null)
+      thread.accessLog.finish(this.record, this, plan, thread.clock.nowMs(), thread.clock.wallMs());
     this.record = null;
     this.client = null;
     this.upstream = null;
@@ -387,8 +385,7 @@ export class Exchange implements UpstreamUser {
     thread.slotFreed(plan, slot);
     client.exchange = null;
     this.plan = null;
-    this.#held = null;
-    this.#headText = '';
+    this.#held.clear();
     this.#isSent = false;
     this.#hasRetriedStale = false;
     this.#queuedUntilMs = 0;

@@ -1,16 +1,26 @@
 // One listening address on one thread.
 
 import { createServer, type Server, type Socket } from 'node:net';
+import type { LogLevel } from '../base/log.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { ClientConnection } from './client-connection.ts';
-import type { ProxyThread } from './thread.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { ListenerPart, ThreadPart } from './parts.ts';
 
 const BACKLOG = 4096;
 const CALM_MS = 0.2;
 const CALM_TURNS_MAX = 200;
 
-export class ListenerState {
+/** The thread as its listeners see it. */
+export interface ListenerHome extends ThreadPart {
+  readonly deadlines: Deadlines;
+  readonly log: (level: LogLevel, message: string) => void;
+  clientConnections(listener: number): number;
+  connectionClosed(): void;
+}
+
+export class ListenerState implements ListenerPart {
   readonly index: number;
   config: ListenConfig;
   headLimits: HeadLimits;
@@ -24,10 +34,17 @@ export class ListenerState {
   /** Nothing is read while the accept queue is emptied. */
   #isHolding = false;
   readonly connections = new Set<ClientConnection>();
-  readonly #thread: ProxyThread;
+  readonly #thread: ListenerHome;
+  readonly #onClosed = (connection: ClientConnection): void => {
+    if (!this.connections.delete(connection)) return;
+    this.#thread.deadlines.remove(connection);
+    this.#thread.limits.release(connection);
+    this.#thread.own.addClientConnections(this.index, -1);
+    this.#thread.connectionClosed();
+  };
   readonly #server: Server;
 
-  constructor(index: number, config: ListenConfig, headLimits: HeadLimits, thread: ProxyThread) {
+  constructor(index: number, config: ListenConfig, headLimits: HeadLimits, thread: ListenerHome) {
     this.index = index;
     this.config = config;
     this.headLimits = headLimits;
@@ -41,21 +58,26 @@ export class ListenerState {
   listen(port: number, reusePort: boolean): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ host: this.config.host, port, reusePort, exclusive: true, backlog: BACKLOG }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) => this.#thread.log('error', `listener ${this.config.address}: ${error.message}`));
-        const address = this.#server.address();
-        this.port = address !== null && typeof address === 'object' ? address.port : port;
-        this.authority = `${this.config.host}:${this.port}`;
-        resolve(this.port);
-      });
+      this.#server.listen(
+        { host: this.config.host, port, reusePort, exclusive: true, backlog: BACKLOG },
+        () => {
+          this.#server.off('error', reject);
+          this.#server.on('error', (error) =>
+            this.#thread.log('error', `listener ${this.config.address}: ${error.message}`),
+          );
+          const address = this.#server.address();
+          this.port = address !== null && typeof address === 'object' ? address.port : port;
+          this.authority = `${this.config.host}:${this.port}`;
+          resolve(this.port);
+        },
+      );
     });
   }
 
   #onConnection(socket: Socket): void {
     const thread = this.#thread;
     this.#accepted += 1;
-    const connection = new ClientConnection(socket, this, thread, thread.clock.turn());
+    const connection = new ClientConnection(socket, this, thread, thread.clock.turn(), this.#onClosed);
     this.connections.add(connection);
     if (this.#isHolding) connection.socket.pause();
     thread.deadlines.add(connection);
@@ -66,14 +88,6 @@ export class ListenerState {
     } else if (connections > 0 && thread.clientConnections(this.index) > connections) {
       connection.reply('too-many-connections', '', false, false);
     }
-  }
-
-  closed(connection: ClientConnection): void {
-    if (!this.connections.delete(connection)) return;
-    this.#thread.deadlines.remove(connection);
-    this.#thread.limits.release(connection);
-    this.#thread.own.addClientConnections(this.index, -1);
-    this.#thread.connectionClosed();
   }
 
   /**

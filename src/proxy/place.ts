@@ -3,14 +3,14 @@
 import type { Affinity } from '../choose/affinity.ts';
 import { indexOfSlot, type PoolPlan } from '../choose/plan.ts';
 import { Gauge } from '../shared/stripe.ts';
-import type { ProxyThread } from './thread.ts';
+import type { ThreadPart } from './parts.ts';
 
 /**
  * Chooses a server and takes a place on it. Results as those of Chooser.choose: another thread may have taken the last
  * place since the choice was made, which counting first and looking after shows; then all are busy.
  */
 export function choosePlace(
-  thread: ProxyThread,
+  thread: ThreadPart,
   plan: PoolPlan,
   affinity: Affinity,
   tried: readonly number[],
@@ -26,6 +26,6 @@ export function choosePlace(
   return -1;
 }
 
-export function leavePlace(thread: ProxyThread, slot: number): void {
+export function leavePlace(thread: ThreadPart, slot: number): void {
   thread.own.addGauge(slot, Gauge.inFlight, -1);
 }

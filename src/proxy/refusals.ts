@@ -17,8 +17,14 @@ const FACTS = {
   [Refusal.badHost]: { kind: 'bad-request', detail: 'exactly one valid Host is needed' },
   [Refusal.badContentLength]: { kind: 'bad-request', detail: 'malformed or repeated Content-Length' },
   [Refusal.badTransferEncoding]: { kind: 'bad-request', detail: 'malformed or repeated Transfer-Encoding' },
-  [Refusal.unknownTransferCoding]: { kind: 'not-implemented', detail: 'only the chunked transfer coding is supported' },
-  [Refusal.conflictingFraming]: { kind: 'bad-request', detail: 'Content-Length together with Transfer-Encoding' },
+  [Refusal.unknownTransferCoding]: {
+    kind: 'not-implemented',
+    detail: 'only the chunked transfer coding is supported',
+  },
+  [Refusal.conflictingFraming]: {
+    kind: 'bad-request',
+    detail: 'Content-Length together with Transfer-Encoding',
+  },
   [Refusal.headTooLarge]: { kind: 'head-too-large', detail: '' },
   [Refusal.tooManyHeaders]: { kind: 'head-too-large', detail: 'too many header lines' },
   [Refusal.targetTooLong]: { kind: 'target-too-long', detail: '' },

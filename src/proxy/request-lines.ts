@@ -81,8 +81,10 @@ export function requestLines(
   if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
   const host = head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : serverAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
-  text += isTrusted && hasForwarding ? trustedLines(buffer, head, forwarding, host) : ownLines(forwarding, host);
-  if (upgrade) text += `connection: upgrade\r\nupgrade: ${latin1(buffer, head.upgradeBegin, head.upgradeEnd)}\r\n`;
+  text +=
+    isTrusted && hasForwarding ? trustedLines(buffer, head, forwarding, host) : ownLines(forwarding, host);
+  if (upgrade)
+    text += `connection: upgrade\r\nupgrade: ${latin1(buffer, head.upgradeBegin, head.upgradeEnd)}\r\n`;
   return `${text}\r\n`;
 }
 

@@ -13,8 +13,7 @@ import { Body, Field, INCOMPLETE, type ResponseHead } from '../http1/message.ts'
 import { parseResponseHead } from '../http1/response.ts';
 import { countFailure, countGatewayError } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
-import type { ClientConnection } from './client-connection.ts';
-import type { Exchange } from './exchange.ts';
+import type { ClientPart, RelayedExchange, RelayPart } from './parts.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { ResponseHold, shouldHold } from './response-hold.ts';
 import { Reframe, responseLines } from './response-lines.ts';
@@ -23,7 +22,7 @@ import { Reframe, responseLines } from './response-lines.ts';
 const HALF_CLOSED_MS = 30_000;
 const SWITCHING_PROTOCOLS = 101;
 
-export class ResponseRelay implements ChunkSink {
+export class ResponseRelay implements ChunkSink, RelayPart {
   /** The final response head has arrived. */
   isStarted = false;
   /** Bytes of the final response head are on their way to the client: no other reply is possible. */
@@ -34,7 +33,7 @@ export class ResponseRelay implements ChunkSink {
   bytes = 0;
   /** What we told the client about its connection. */
   isClientKept = false;
-  readonly #exchange: Exchange;
+  readonly #exchange: RelayedExchange;
   readonly #body = new BodyReader();
   readonly #hold = new ResponseHold();
   #pending: Buffer | null = null;
@@ -45,7 +44,7 @@ export class ResponseRelay implements ChunkSink {
   #isClientEnded = false;
   #isServerEnded = false;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: RelayedExchange) {
     this.#exchange = exchange;
   }
 
@@ -73,7 +72,7 @@ export class ResponseRelay implements ChunkSink {
     else this.#onHead(this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]), client);
   }
 
-  #onHead(buffer: Buffer, client: ClientConnection): void {
+  #onHead(buffer: Buffer, client: ClientPart): void {
     const { thread, isHead, wantsUpgrade } = this.#exchange;
     const head = thread.responseHead;
     this.#pending = null;
@@ -93,7 +92,8 @@ export class ResponseRelay implements ChunkSink {
         this.#start(buffer, headEnd, head, client);
         return;
       }
-      if (this.#exchange.clientVersionMinor === 1) this.#write(client, responseLines(buffer, head, Reframe.none, '', ''));
+      if (this.#exchange.clientVersionMinor === 1)
+        this.#write(client, responseLines(buffer, head, Reframe.none, '', ''));
       begin = headEnd;
     }
   }
@@ -105,7 +105,7 @@ export class ResponseRelay implements ChunkSink {
     this.#exchange.attemptFailed('bad-response');
   }
 
-  #start(buffer: Buffer, headEnd: number, head: ResponseHead, client: ClientConnection): void {
+  #start(buffer: Buffer, headEnd: number, head: ResponseHead, client: ClientPart): void {
     const exchange = this.#exchange;
     const { thread, plan, affinity, slot } = exchange;
     const nowMs = thread.clock.nowMs();
@@ -120,8 +120,19 @@ export class ResponseRelay implements ChunkSink {
     this.status = head.status;
     this.#isServerKept = head.keepAlive;
     this.#hintMs = head.keepAliveHintMs;
-    this.#silenceMs = isEventStream(buffer, head) ? client.listener.config.timeouts.tunnelMs : plan.config.timeouts.idleMs;
-    const setCookie = thread.chooser.answered(plan, affinity, slot, buffer, head, nowMs, wallMs, exchange.isSecure);
+    this.#silenceMs = isEventStream(buffer, head)
+      ? client.listener.config.timeouts.tunnelMs
+      : plan.config.timeouts.idleMs;
+    const setCookie = thread.chooser.answered(
+      plan,
+      affinity,
+      slot,
+      buffer,
+      head,
+      nowMs,
+      wallMs,
+      exchange.isSecure,
+    );
     if (head.status === SWITCHING_PROTOCOLS) {
       this.#openTunnel(buffer, headEnd, head, setCookie, client);
       return;
@@ -137,7 +148,7 @@ export class ResponseRelay implements ChunkSink {
     return head.body === Body.chunked && isOldClient ? Reframe.toClose : Reframe.none;
   }
 
-  #mayKeepClient(client: ClientConnection): boolean {
+  #mayKeepClient(client: ClientPart): boolean {
     const { keepAlive, requestBody } = this.#exchange;
     const isOver = this.#reframe === Reframe.toClose || client.listener.isStopping;
     // An answer before the end of the request: nobody knows whether the rest will ever come.
@@ -150,7 +161,7 @@ export class ResponseRelay implements ChunkSink {
   }
 
   /** The head, together with what is there of the body. */
-  #writeFirst(client: ClientConnection, setCookie: string, buffer: Buffer, headEnd: number, nowMs: number): void {
+  #writeFirst(client: ClientPart, setCookie: string, buffer: Buffer, headEnd: number, nowMs: number): void {
     const head = this.#exchange.thread.responseHead;
     const reframe = this.#reframe;
     if (reframe !== Reframe.none) {
@@ -166,7 +177,14 @@ export class ResponseRelay implements ChunkSink {
     }
     this.#markStarted();
     const doesRide = bodyEnd - headEnd <= STRING_BYTES_MAX;
-    const text = responseLines(buffer, head, reframe, setCookie, this.#connectionValue(), doesRide ? bodyEnd : headEnd);
+    const text = responseLines(
+      buffer,
+      head,
+      reframe,
+      setCookie,
+      this.#connectionValue(),
+      doesRide ? bodyEnd : headEnd,
+    );
     if (doesRide) this.#write(client, text);
     else {
       this.#corked(client, () => {
@@ -182,7 +200,7 @@ export class ResponseRelay implements ChunkSink {
     this.isHeadSent = !this.#hold.isHolding;
   }
 
-  #onBody(chunk: Buffer, client: ClientConnection): void {
+  #onBody(chunk: Buffer, client: ClientPart): void {
     if (this.#reframe !== Reframe.none) {
       this.#onReframedBody(chunk, 0, client);
       return;
@@ -195,7 +213,7 @@ export class ResponseRelay implements ChunkSink {
   }
 
   /** Body bytes whose framing changes on the way. */
-  #onReframedBody(buffer: Buffer, begin: number, client: ClientConnection): void {
+  #onReframedBody(buffer: Buffer, begin: number, client: ClientPart): void {
     // Data of a chunked body reaches the client through onChunkData while this runs.
     const bodyEnd = this.#body.consume(buffer, begin, buffer.length);
     if (this.#body.refusal !== 0) {
@@ -274,11 +292,18 @@ export class ResponseRelay implements ChunkSink {
   awaitProgress(nowMs: number): void {
     const { client } = this.#exchange;
     if (client === null) return;
-    const silenceMs = this.isTunnel && (this.#isClientEnded || this.#isServerEnded) ? HALF_CLOSED_MS : this.#silenceMs;
+    const silenceMs =
+      this.isTunnel && (this.#isClientEnded || this.#isServerEnded) ? HALF_CLOSED_MS : this.#silenceMs;
     client.setDeadline('progress', nowMs + silenceMs);
   }
 
-  #openTunnel(buffer: Buffer, headEnd: number, head: ResponseHead, setCookie: string, client: ClientConnection): void {
+  #openTunnel(
+    buffer: Buffer,
+    headEnd: number,
+    head: ResponseHead,
+    setCookie: string,
+    client: ClientPart,
+  ): void {
     const { upstream, thread } = this.#exchange;
     if (upstream === null) return;
     this.#markStarted();
@@ -314,7 +339,7 @@ export class ResponseRelay implements ChunkSink {
     this.#afterHalfClose(client);
   }
 
-  #afterHalfClose(client: ClientConnection): void {
+  #afterHalfClose(client: ClientPart): void {
     if (this.#isClientEnded && this.#isServerEnded) this.endTunnel();
     else client.setDeadline('progress', this.#exchange.thread.clock.nowMs() + HALF_CLOSED_MS);
   }
@@ -326,7 +351,7 @@ export class ResponseRelay implements ChunkSink {
   }
 
   /** Writes bytes of the current read. Short ones as a string, which Node copies and writes at once. */
-  #toClient(part: Buffer, client: ClientConnection): void {
+  #toClient(part: Buffer, client: ClientPart): void {
     const { upstream } = this.#exchange;
     if (upstream === null) return;
     this.bytes += part.length;
@@ -335,7 +360,8 @@ export class ResponseRelay implements ChunkSink {
       this.#letGo();
     }
     let isFlowing = true;
-    if (part.length <= STRING_BYTES_MAX) isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
+    if (part.length <= STRING_BYTES_MAX)
+      isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
     else {
       isFlowing = client.socket.write(upstream.reader.keep(part));
       if (client.socket.writableCorked === 0) upstream.reader.settle(client.socket);
@@ -345,7 +371,7 @@ export class ResponseRelay implements ChunkSink {
   }
 
   /** Several writes in one call to the system. */
-  #corked(client: ClientConnection, write: () => void): void {
+  #corked(client: ClientPart, write: () => void): void {
     const { upstream } = this.#exchange;
     client.socket.cork();
     write();
@@ -353,7 +379,7 @@ export class ResponseRelay implements ChunkSink {
     upstream?.reader.settle(client.socket);
   }
 
-  #write(client: ClientConnection, text: string): void {
+  #write(client: ClientPart, text: string): void {
     this.bytes += text.length;
     if (this.#hold.isHolding) {
       if (this.#hold.add(text)) return;
@@ -370,5 +396,7 @@ function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
   const begin = head.lines.valueBegin[index] as number;
   // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
   if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
-  return latin1(buffer, begin, head.lines.valueEnd[index] as number).toLowerCase().startsWith('text/event-stream');
+  return latin1(buffer, begin, head.lines.valueEnd[index] as number)
+    .toLowerCase()
+    .startsWith('text/event-stream');
 }

@@ -1,9 +1,9 @@
 // One connection to a server: idle in the pool, or busy with one exchange. Events go to the exchange as they come.
 
 import { connect, type Socket } from 'node:net';
+import type { TurnClock } from '../base/clock.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
-import { Reader } from './read-buffers.ts';
-import type { UpstreamPool } from './upstream-pool.ts';
+import { type ReadBuffers, Reader } from './read-buffers.ts';
 
 /** How long a connection may take to send what was written before it is given up. */
 const FLUSH_MS = 30_000;
@@ -20,9 +20,22 @@ export interface UpstreamUser {
   onUpstreamDrain(): void;
 }
 
+/** The pool as its connections see it. */
+export interface UpstreamHome {
+  readonly slot: number;
+  readonly host: string;
+  readonly port: number;
+  readonly connectTimeoutMs: number;
+  readonly buffers: ReadBuffers;
+  readonly clock: TurnClock;
+  connected(upstream: UpstreamConnection): void;
+  forget(upstream: UpstreamConnection): void;
+  giveBack(upstream: UpstreamConnection, hintMs: number, nowMs: number): void;
+}
+
 export class UpstreamConnection implements DeadlineOwner {
   readonly socket: Socket;
-  readonly pool: UpstreamPool;
+  readonly pool: UpstreamHome;
   readonly reader: Reader;
   deadlineMs = NEVER;
   deadlineIndex = -1;
@@ -33,7 +46,7 @@ export class UpstreamConnection implements DeadlineOwner {
   #user: UpstreamUser | null;
   #isGone = false;
 
-  constructor(pool: UpstreamPool, user: UpstreamUser, nowMs: number) {
+  constructor(pool: UpstreamHome, user: UpstreamUser, nowMs: number) {
     this.pool = pool;
     this.#user = user;
     this.startedMs = nowMs;

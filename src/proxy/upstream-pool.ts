@@ -1,8 +1,8 @@
 // Connections of one thread to one server. Idle ones are taken newest first, so that surplus ones grow old and go.
 
+import type { TurnClock } from '../base/clock.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
-import type { TurnClock } from '../base/clock.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
@@ -82,7 +82,8 @@ export class UpstreamPool {
 
   /** Puts a connection back, or closes it when there are enough. `hintMs`: the server's keep-alive timeout, 0 = none. */
   giveBack(upstream: UpstreamConnection, hintMs: number, nowMs: number): void {
-    const idleMs = hintMs > 0 ? Math.min(this.#keepAliveIdleMs, hintMs - HINT_MARGIN_MS) : this.#keepAliveIdleMs;
+    const idleMs =
+      hintMs > 0 ? Math.min(this.#keepAliveIdleMs, hintMs - HINT_MARGIN_MS) : this.#keepAliveIdleMs;
     if (this.#isRetired || idleMs <= 0 || this.#idle.length >= this.#keepAliveMax) {
       upstream.destroy();
       return;

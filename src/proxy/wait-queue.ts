@@ -1,16 +1,25 @@
 // Exchanges of one pool on one thread that wait for a server with a free connection: first in, first out, where those
 // whose session is at home on another server than the one that became free are passed over.
 
-import type { Exchange } from './exchange.ts';
+import type { Affinity } from '../choose/affinity.ts';
+import type { PoolPlan } from '../choose/plan.ts';
+
+/** An exchange that waits. */
+export interface Waiter {
+  readonly plan: PoolPlan | null;
+  readonly affinity: Affinity;
+  /** A server may be free: try again; `add` is called again when none is. */
+  retryFromQueue(nowMs: number): void;
+}
 
 /** For `serve`: any server may have become free. */
 export const ANY_SLOT = -1;
 
 export class WaitQueue {
   sizeMax: number;
-  readonly #waiting: Exchange[] = [];
+  readonly #waiting: Waiter[] = [];
   #isServing = false;
-  #trying: Exchange | null = null;
+  #trying: Waiter | null = null;
   #isStillBusy = false;
 
   constructor(sizeMax: number) {
@@ -22,7 +31,7 @@ export class WaitQueue {
   }
 
   /** False when the queue is full. One that was just tried and found its servers busy keeps its place. */
-  add(exchange: Exchange): boolean {
+  add(exchange: Waiter): boolean {
     if (exchange === this.#trying) {
       this.#isStillBusy = true;
       return true;
@@ -32,7 +41,7 @@ export class WaitQueue {
     return true;
   }
 
-  remove(exchange: Exchange): void {
+  remove(exchange: Waiter): void {
     const index = this.#waiting.indexOf(exchange);
     if (index >= 0) this.#waiting.splice(index, 1);
   }
@@ -44,7 +53,7 @@ export class WaitQueue {
     let isCrowded = false;
     let index = 0;
     while (index < this.#waiting.length) {
-      const exchange = this.#waiting[index] as Exchange;
+      const exchange = this.#waiting[index] as Waiter;
       const home = homeOf(exchange);
       const isPassedOver = home === ANY_SLOT ? isCrowded : slot !== ANY_SLOT && slot !== home;
       if (isPassedOver || !this.#try(exchange, index, nowMs)) index += 1;
@@ -56,7 +65,7 @@ export class WaitQueue {
   }
 
   /** True when the exchange waits no longer. */
-  #try(exchange: Exchange, index: number, nowMs: number): boolean {
+  #try(exchange: Waiter, index: number, nowMs: number): boolean {
     this.#trying = exchange;
     this.#isStillBusy = false;
     exchange.retryFromQueue(nowMs);
@@ -67,6 +76,6 @@ export class WaitQueue {
 }
 
 /** The only server that will do for the exchange; ANY_SLOT when another may take it as well. */
-function homeOf({ affinity, plan }: Exchange): number {
+function homeOf({ affinity, plan }: Waiter): number {
   return affinity.isBorn || plan?.config.state === 'shared' ? ANY_SLOT : affinity.homeSlot;
 }

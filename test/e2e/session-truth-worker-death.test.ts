@@ -1,0 +1,57 @@
+// A worker thread dies: no session is forgotten or counted twice, and its sessions go on at their homes.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { Balancer } from '../../src/run/balancer.ts';
+import { createLogger } from '../../src/run/logger.ts';
+import { eventually } from '../support/eventually.ts';
+import { serversYaml, sessionServers } from '../support/session-servers.ts';
+import { User } from '../support/user.ts';
+
+const USERS = 60;
+
+test('sessions and counts outlive the worker that served them', async () => {
+  const started = vi.spyOn(Worker.prototype, 'postMessage');
+  const servers = await sessionServers(3);
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-worker-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const text = `
+listen: [{ address: 127.0.0.1:0 }]
+admin: off
+pools:
+  shop:
+    policy: least-sessions
+    sticky: { mode: learn, cookie: connect.sid }
+    health: { interval: 200ms, timeout: 200ms, rise: 1 }
+    servers:
+${serversYaml(servers)}
+`;
+  const { config } = loadConfig(text, { file: 'test.yaml', env: {} });
+  const log = await createLogger('silent');
+  const balancer = await Balancer.start({ config: config!, log, threads: 2, version: 'test' });
+  onTestFinished(async () => void (await balancer.stop(0)));
+  const slots = balancer.revision.pools[0]!.slots;
+  const sessions = (): number[] => slots.map((slot) => balancer.shared.control.sessions(slot));
+  const held = (): number[] => servers.map((server) => server.sessions.size);
+  await eventually(() => slots.every((slot) => balancer.shared.control.verdict(slot) === 1));
+  const users = Array.from({ length: USERS }, (_, number) => new User(balancer.ports[0]!, number));
+  for (const user of users) await user.login();
+  await eventually(() => JSON.stringify(sessions()) === JSON.stringify(held()));
+
+  const workers = [...new Set(started.mock.contexts)] as Worker[];
+  expect(workers.length).toBe(2);
+  await workers[0]!.terminate();
+  await eventually(() => balancer.fleet.restarts === 1);
+  for (const user of users) user.close();
+  for (const user of users) expect((await user.get()).status).toBe(200);
+  const late = Array.from({ length: 15 }, (_, number) => new User(balancer.ports[0]!, USERS + number));
+  for (const user of late) await user.login();
+  for (const user of users.slice(0, 20)) await user.ask('POST', '/logout');
+  await eventually(() => JSON.stringify(sessions()) === JSON.stringify(held()));
+  expect(sessions().reduce((sum, count) => sum + count, 0)).toBe(USERS + 15 - 20);
+  for (const user of [...users, ...late]) user.close();
+}, 40_000);

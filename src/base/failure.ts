@@ -16,24 +16,104 @@ interface FailureFacts {
 export const FAILURES = {
   'bad-request': { side: 'client', status: 400, mayRetry: false, text: 'the request is not valid HTTP/1.1' },
   'no-route': { side: 'client', status: 404, mayRetry: false, text: 'no route matches this host and path' },
-  'request-timeout': { side: 'client', status: 408, mayRetry: false, text: 'the request did not arrive in time' },
-  'body-too-large': { side: 'client', status: 413, mayRetry: false, text: 'the request body is larger than allowed' },
-  'target-too-long': { side: 'client', status: 414, mayRetry: false, text: 'the request target is longer than allowed' },
-  'expectation-failed': { side: 'client', status: 417, mayRetry: false, text: 'only Expect: 100-continue is supported' },
-  'too-many-requests': { side: 'client', status: 429, mayRetry: false, text: 'too many requests from this client' },
-  'head-too-large': { side: 'client', status: 431, mayRetry: false, text: 'the request header is larger than allowed' },
-  'not-implemented': { side: 'client', status: 501, mayRetry: false, text: 'this method or transfer coding is not supported' },
-  'client-too-slow': { side: 'client', status: 0, mayRetry: false, text: 'the client takes the response too slowly' },
+  'request-timeout': {
+    side: 'client',
+    status: 408,
+    mayRetry: false,
+    text: 'the request did not arrive in time',
+  },
+  'body-too-large': {
+    side: 'client',
+    status: 413,
+    mayRetry: false,
+    text: 'the request body is larger than allowed',
+  },
+  'target-too-long': {
+    side: 'client',
+    status: 414,
+    mayRetry: false,
+    text: 'the request target is longer than allowed',
+  },
+  'expectation-failed': {
+    side: 'client',
+    status: 417,
+    mayRetry: false,
+    text: 'only Expect: 100-continue is supported',
+  },
+  'too-many-requests': {
+    side: 'client',
+    status: 429,
+    mayRetry: false,
+    text: 'too many requests from this client',
+  },
+  'head-too-large': {
+    side: 'client',
+    status: 431,
+    mayRetry: false,
+    text: 'the request header is larger than allowed',
+  },
+  'not-implemented': {
+    side: 'client',
+    status: 501,
+    mayRetry: false,
+    text: 'this method or transfer coding is not supported',
+  },
+  'client-too-slow': {
+    side: 'client',
+    status: 0,
+    mayRetry: false,
+    text: 'the client takes the response too slowly',
+  },
   'client-aborted': { side: 'client', status: 0, mayRetry: false, text: 'the client went away' },
   'connect-failed': { side: 'server', status: 502, mayRetry: true, text: 'the server could not be reached' },
-  'connect-timeout': { side: 'server', status: 504, mayRetry: true, text: 'the server did not accept the connection in time' },
-  'server-closed': { side: 'server', status: 502, mayRetry: true, text: 'the server closed the connection before it answered' },
-  'bad-response': { side: 'server', status: 502, mayRetry: false, text: 'the server sent an invalid response' },
-  'response-truncated': { side: 'server', status: 0, mayRetry: false, text: 'the server ended its response early' },
-  'response-timeout': { side: 'server', status: 504, mayRetry: true, text: 'the server did not answer in time' },
-  'no-server': { side: 'self', status: 503, mayRetry: false, text: 'no server of the pool can take the request' },
-  'home-down': { side: 'self', status: 503, mayRetry: false, text: 'the server that holds this session is down' },
-  'queue-full': { side: 'self', status: 503, mayRetry: false, text: 'all servers are busy and the queue is full' },
+  'connect-timeout': {
+    side: 'server',
+    status: 504,
+    mayRetry: true,
+    text: 'the server did not accept the connection in time',
+  },
+  'server-closed': {
+    side: 'server',
+    status: 502,
+    mayRetry: true,
+    text: 'the server closed the connection before it answered',
+  },
+  'bad-response': {
+    side: 'server',
+    status: 502,
+    mayRetry: false,
+    text: 'the server sent an invalid response',
+  },
+  'response-truncated': {
+    side: 'server',
+    status: 0,
+    mayRetry: false,
+    text: 'the server ended its response early',
+  },
+  'response-timeout': {
+    side: 'server',
+    status: 504,
+    mayRetry: true,
+    text: 'the server did not answer in time',
+  },
+  'no-server': {
+    side: 'self',
+    status: 503,
+    mayRetry: false,
+    text: 'no server of the pool can take the request',
+  },
+  'home-down': {
+    side: 'self',
+    status: 503,
+    mayRetry: false,
+    text: 'the server that holds this session is down',
+  },
+  'queue-full': {
+    side: 'self',
+    status: 503,
+    mayRetry: false,
+    text: 'all servers are busy and the queue is full',
+  },
   'queue-timeout': { side: 'self', status: 503, mayRetry: false, text: 'all servers stayed busy' },
   'too-many-connections': { side: 'self', status: 503, mayRetry: false, text: 'too many connections' },
 } as const satisfies Record<string, FailureFacts>;
@@ -43,5 +123,11 @@ export type FailureKind = keyof typeof FAILURES;
 export const FAILURE_KINDS = Object.keys(FAILURES) as readonly FailureKind[];
 
 /** Retry reasons, the `reason` label of holdfast_retries_total. */
-export const RETRY_REASONS = ['connect-failed', 'connect-timeout', 'server-closed', 'response-timeout', 'status'] as const;
+export const RETRY_REASONS = [
+  'connect-failed',
+  'connect-timeout',
+  'server-closed',
+  'response-timeout',
+  'status',
+] as const;
 export type RetryReason = (typeof RETRY_REASONS)[number];

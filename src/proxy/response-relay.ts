@@ -16,7 +16,7 @@ import { BodyReader } from './body-reader.ts';
 import type { ClientPart, RelayedExchange, RelayPart } from './parts.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { ResponseHold, shouldHold } from './response-hold.ts';
-import { Reframe, responseLines } from './response-lines.ts';
+import { isEventStream, Reframe, responseLines } from './response-lines.ts';
 
 /** How long one side of a tunnel may stay open after the other has closed. */
 const HALF_CLOSED_MS = 30_000;
@@ -387,16 +387,4 @@ export class ResponseRelay implements ChunkSink, RelayPart {
     }
     client.socket.write(text, 'latin1');
   }
-}
-
-/** An event stream may be silent for long: it lives by the tunnel timeout. */
-function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
-  const index = head.lines.indexOf(Field.contentType);
-  if (index < 0) return false;
-  const begin = head.lines.valueBegin[index] as number;
-  // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
-  if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
-  return latin1(buffer, begin, head.lines.valueEnd[index] as number)
-    .toLowerCase()
-    .startsWith('text/event-stream');
 }

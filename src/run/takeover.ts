@@ -2,7 +2,6 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { HoldfastConfig } from '../config/model.ts';
-import type { Balancer } from './balancer.ts';
 import { ListenError } from './fleet.ts';
 import { type Handover, readHandover, removeHandover, sessionsIn } from './handover.ts';
 import type { Logger } from './logger.ts';
@@ -17,6 +16,13 @@ const LATE_MS = 5000;
  */
 const MIGRATION_HINT =
   'with sysctl net.ipv4.tcp_migrate_req=1 the kernel keeps the last connections too that come while the old listeners close';
+
+/** The part of the new balancer that is needed here. */
+export interface Heir {
+  readonly isStopping: boolean;
+  /** Takes in the saved sessions that it does not know. */
+  takeIn(sessionsFile: string): void;
+}
 
 export class Takeover {
   readonly handover: Handover;
@@ -54,7 +60,7 @@ export class Takeover {
   }
 
   /** We listen: the old process stops accepting. Then its newer sessions are taken in. */
-  async complete(balancer: Balancer, log: Logger): Promise<void> {
+  async complete(balancer: Heir, log: Logger): Promise<void> {
     await post(this.#url, this.#token, { ticket: this.handover.ticket });
     balancer.takeIn(this.sessionsFile);
     log.info({ pid: this.handover.pid }, 'took over: the old process finishes what is in flight');
@@ -62,7 +68,7 @@ export class Takeover {
   }
 
   /** Takes in what the old process saves until it has gone. Resolves then. */
-  async follow(balancer: Balancer, graceMs: number): Promise<void> {
+  async follow(balancer: Heir, graceMs: number): Promise<void> {
     const endMs = performance.now() + graceMs + LATE_MS;
     let readMs = 0;
     while (performance.now() < endMs && !balancer.isStopping) {

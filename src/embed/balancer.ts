@@ -8,10 +8,8 @@ import type { ChangeResult, ReloadResult, ServerChange } from '../admin/source.t
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
-import type { HoldfastConfig } from '../config/model.ts';
 import { Body } from '../http1/message.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
-import { describeChanges } from '../run/changes.ts';
 import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
 import { ControlPlane } from './control-plane.ts';
 import { DataPath } from './data-path.ts';
@@ -48,13 +46,14 @@ export class EmbeddedBalancer {
   #closing: Promise<void> | null = null;
 
   /** @internal made by createBalancer */
-  constructor(config: HoldfastConfig, file: string | null, options: BalancerOptions) {
+  constructor(control: ControlPlane, file: string | null, options: BalancerOptions) {
     this.#options = options;
     this.#file = file;
-    this.#control = new ControlPlane(config, options);
-    this.#path = new DataPath(this.#control.shared, this.#control.revision);
+    this.#control = control;
+    this.#path = new DataPath(control.shared, control.revision);
     this.proxy = this.#path.proxy;
-    this.#control.start();
+    control.onRevision = () => this.#path.apply(control.revision);
+    control.start();
   }
 
   /**
@@ -129,15 +128,12 @@ export class EmbeddedBalancer {
   }
 
   async #swap(source: ConfigInput): Promise<ReloadResult> {
-    const control = this.#control;
     try {
       const { config, file } = await readConfigInput(source, this.#options.env);
-      const changes = describeChanges(control.revision.config, config);
-      const noRoom = control.revise(config);
-      if (noRoom !== null) return refused(noRoom);
-      this.#path.apply(control.revision);
+      const changes = await this.#control.revise(config);
+      if (typeof changes === 'string') return refused(changes);
       this.#file = file ?? this.#file;
-      return { ok: true, revision: control.revision.number, changes };
+      return { ok: true, revision: this.#control.revision.number, changes };
     } catch (error) {
       if (error instanceof ConfigError) return refused(error.message);
       throw error;
@@ -211,5 +207,5 @@ export async function createBalancer(
 ): Promise<EmbeddedBalancer> {
   const { config, file, warnings } = await readConfigInput(input, options.env);
   for (const warning of warnings) options.log?.warn({}, warning);
-  return new EmbeddedBalancer(config, file, options);
+  return new EmbeddedBalancer(await ControlPlane.create(config, options), file, options);
 }

@@ -1,17 +1,24 @@
-// The part of an embedded balancer that touches no request: slots, health, sweeps, session moves, metrics, status.
-// The counterpart of run/balancer.ts without threads, listeners and admin server.
+// The part of an embedded balancer that touches no request: slots, health, discovery, sweeps, session moves, metrics,
+// status. The counterpart of run/balancer.ts without threads, listeners and admin server.
 
 import type { ServerChange } from '../admin/source.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
+import { SeededRandom, unpredictableSeed } from '../base/random.ts';
+import { systemScheduler } from '../base/scheduler.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { HealthMonitor } from '../health/monitor.ts';
+import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
+import { describeChanges } from '../run/changes.ts';
+import { Discovery } from '../run/discovery.ts';
+import { createLookup } from '../run/lookup.ts';
 import { passiveTotals } from '../run/passive-totals.ts';
 import { SessionControl } from '../run/session-control.ts';
 import { SlotRegistry } from '../run/slots.ts';
 import { Sweeper } from '../sessions/sweep.ts';
+import { Report } from '../shared/control.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { type BalancerOptions, type EmbedLog, SILENT } from './options.ts';
@@ -26,47 +33,81 @@ export class ControlPlane {
   readonly metrics: Metrics;
   readonly reloads = { success: 0, failure: 0 };
   revision: Revision;
+  /** Whoever handles requests swaps to `revision` then. */
+  onRevision: () => void = () => undefined;
   readonly #slots: SlotRegistry;
   readonly #secret: string;
   readonly #health: HealthMonitor;
   readonly #sweeper: Sweeper;
   readonly #sessionControl: SessionControl;
+  readonly #discovery: Discovery;
   readonly #startedMs = systemClock.nowMs();
+  /** The configuration as written, without the servers that were found. */
+  #written: HoldfastConfig;
 
-  constructor(config: HoldfastConfig, options: BalancerOptions) {
+  private constructor(config: HoldfastConfig, options: BalancerOptions, discovery: Discovery) {
     const { log = SILENT, onTransition = () => undefined } = options;
     this.log = log;
+    this.#written = config;
+    this.#discovery = discovery;
     const shared = SharedState.create(THREADS, config.sessions.max, systemClock.nowMs());
     this.shared = shared;
     this.#slots = new SlotRegistry(shared);
     this.#secret = fallbackSecret(config, log);
-    this.revision = firstRevision(config, this.#secret, this.#slots, shared, log);
+    this.revision = firstRevision(discovery.expand(config), this.#secret, this.#slots, shared, log);
     this.#health = new HealthMonitor({
       shared,
       clock: systemClock,
       log,
       onTransition,
       passiveTotals: (slot) => passiveTotals(shared, slot),
+      onReport: (slot, report) => this.#onReport(slot, report),
     });
-    this.#sessionControl = new SessionControl({
+    const sessionControl = new SessionControl({
       shared,
       operatorWeight: (slot) => this.#slots.operatorWeight(slot),
       onPhase: (change) =>
         log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`),
     });
-    const sessionControl = this.#sessionControl;
+    this.#sessionControl = sessionControl;
     this.#sweeper = new Sweeper({ shared, clock: systemClock, onPass: () => sessionControl.afterSweep() });
-    this.metrics = createMetrics({
+    this.metrics = this.#createMetrics();
+  }
+
+  /** Rejects when there is no room for so many servers. The first look for servers to be discovered is over then. */
+  static async create(config: HoldfastConfig, options: BalancerOptions): Promise<ControlPlane> {
+    let onChange = (): void => undefined;
+    let isEmpty = (_pool: string, _server: string): boolean => false;
+    const discovery = new Discovery({
+      clock: systemClock,
+      scheduler: systemScheduler,
+      random: new SeededRandom(unpredictableSeed()),
+      createLookup,
+      log: options.log ?? SILENT,
+      onChange: () => onChange(),
+      isEmpty: (pool, server) => isEmpty(pool, server),
+    });
+    discovery.apply(config);
+    await discovery.firstLooks();
+    const control = new ControlPlane(config, options, discovery);
+    onChange = () => control.#rediscovered();
+    isEmpty = (pool, server) => control.#isEmpty(pool, server);
+    return control;
+  }
+
+  #createMetrics(): Metrics {
+    return createMetrics({
       version: packageVersion(),
-      shared,
+      shared: this.shared,
       revision: () => this.revision,
       threads: () => THREADS,
       reloads: () => this.reloads,
       workerRestarts: () => 0,
       accessLogDropped: () => 0,
+      discovery: () => this.#discovery.reports(),
       health: this.#health,
       sweep: this.#sweeper,
-      rebalance: sessionControl.rebalancer,
+      rebalance: this.#sessionControl.rebalancer,
     });
   }
 
@@ -76,16 +117,34 @@ export class ControlPlane {
     this.#sweeper.start();
   }
 
-  /**
-   * Swaps to the configuration; whoever handles requests swaps to `revision` then. Null, or why there is no room for
-   * it: then nothing has changed.
-   */
-  revise(config: HoldfastConfig): string | null {
+  /** Swaps to the configuration. What has changed, in words; or, in a string, why there is no room: then nothing has. */
+  async revise(config: HoldfastConfig): Promise<readonly string[] | string> {
     const noRoom = this.#slots.refusal(config);
     if (noRoom !== null) return noRoom;
+    const changes = describeChanges(this.#written, config);
+    this.#written = config;
+    this.#discovery.apply(config);
+    await this.#discovery.firstLooks();
+    this.#swap(this.#discovery.expand(config));
+    return changes;
+  }
+
+  #rediscovered(): void {
+    const next = this.#discovery.expand(this.#written);
+    const noRoom = this.#slots.refusal(next);
+    if (noRoom !== null) {
+      this.log.warn({}, `servers that were found are not used: ${noRoom}`);
+      return;
+    }
+    const changes = describeChanges(this.revision.config, next);
+    this.#swap(next);
+    this.log.info({ revision: this.revision.number, changes }, 'servers found have changed');
+  }
+
+  #swap(config: HoldfastConfig): void {
     this.revision = this.#slots.revise(config, this.#secret);
+    this.onRevision();
     this.#apply();
-    return null;
   }
 
   #apply(): void {
@@ -94,12 +153,27 @@ export class ControlPlane {
     this.#sweeper.apply(this.revision);
   }
 
-  /** Sets mode and weight at once. False when there is no such server. */
-  setServer(pool: string, server: string, { mode, weight }: ServerChange): boolean {
+  #slotOf(pool: string, server: string): number | null {
     const found = this.revision.pools.find(({ config }) => config.name === pool);
     const index = found?.config.servers.findIndex(({ name }) => name === server) ?? -1;
-    const slot = found?.slots[index];
-    if (slot === undefined) return false;
+    return found?.slots[index] ?? null;
+  }
+
+  #isEmpty(pool: string, server: string): boolean {
+    const slot = this.#slotOf(pool, server);
+    return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
+  }
+
+  #onReport(slot: number, report: SelfReport): void {
+    if (!this.#slots.report(slot, Report[report.mode], report.weight)) return;
+    const { pool, server } = this.#slots.nameOf(slot);
+    this.log.info({ pool, server, ...report }, `server ${pool}/${server} reports itself ${report.mode}`);
+  }
+
+  /** Sets mode and weight at once. False when there is no such server. */
+  setServer(pool: string, server: string, { mode, weight }: ServerChange): boolean {
+    const slot = this.#slotOf(pool, server);
+    if (slot === null) return false;
     this.#slots.change(pool, server, slot, {
       ...(mode === undefined ? {} : { mode }),
       ...(weight === undefined ? {} : { weight }),
@@ -121,6 +195,7 @@ export class ControlPlane {
 
   /** Ends all timers and checks, and saves the sessions. */
   async stop(): Promise<void> {
+    this.#discovery.stop();
     this.#sweeper.stop();
     this.#sessionControl.stop();
     keepSessions(this.revision, this.#slots, this.shared, this.log);

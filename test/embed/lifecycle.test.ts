@@ -117,3 +117,30 @@ test('close lets requests finish, refuses new ones and frees everything', async 
   await closing;
   await eventually(() => backend.sockets.size === 0);
 });
+
+test('servers are found in a file while it runs', async () => {
+  const [a, b] = [await httpBackend('a'), await httpBackend('b')];
+  const file = join(directory(), 'servers.yaml');
+  writeFileSync(file, `${a.url}\n`);
+  const { balancer } = await embed({ pools: { web: { servers: [{ file: { path: file, refresh: '1s' } }] } } });
+  const found = (): number | undefined => balancer.status().pools[0]?.servers.length;
+  expect(found()).toBe(1);
+  writeFileSync(file, `${a.url}\n${b.url}\n`);
+  await eventually(() => found() === 2);
+  expect((await balancer.metrics()).body).toMatch(
+    /holdfast_discovery_servers\{pool="web",source="[^"]*"\} 2/,
+  );
+});
+
+test('a server says in the reply to its check that it is draining', async () => {
+  const backend = await httpBackend('a', (_request, response) => {
+    response.setHeader('x-holdfast-server', 'drain');
+    response.end();
+  });
+  const other = await httpBackend('b');
+  const health = { path: '/healthz', interval: '100ms' };
+  const { balancer, url } = await embed({ pools: { web: { health, servers: [backend.url, other.url] } } });
+  await eventually(() => balancer.status().pools[0]?.servers.every(({ state }) => state === 'up') === true);
+  for (let count = 0; count < 4; count += 1)
+    expect(await (await fetch(url)).json()).toMatchObject({ server: 'b' });
+});

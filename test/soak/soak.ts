@@ -43,7 +43,7 @@ const servers = (list: readonly number[]): string =>
 writeFileSync(
   configFile,
   `
-listen: [{ address: 127.0.0.1:0, timeouts: { header: 1s, body: 1s, keepAlive: 2s, tunnel: 5s } }]
+listen: [{ address: 127.0.0.1:0, timeouts: { header: 1s, body: 1s, keepAlive: 60s, tunnel: 5s } }]
 admin: { address: 127.0.0.1:0 }
 threads: 2
 routes: [{ path: /bad, pool: bad }, { pool: good }]
@@ -73,6 +73,7 @@ child.stdout.on('data', (text) => {
 child.stderr.on('data', (text) => {
   log += String(text);
 });
+process.on('exit', () => child.kill('SIGKILL'));
 let hasExited = false;
 child.on('exit', () => {
   hasExited = true;
@@ -134,16 +135,21 @@ async function client(endMs: number): Promise<void> {
   }
 }
 
+async function abuse(forSeconds: number): Promise<void> {
+  const endMs = performance.now() + forSeconds * 1000;
+  try {
+    await Promise.all(Array.from({ length: CLIENTS }, () => client(endMs)));
+  } catch (error) {
+    fail(`${String(error)} ${String((error as Error).cause ?? '')}`);
+  }
+}
+
 await metrics();
 const socketsBefore = sockets();
 // What a first burst brings in (code, buffers, the heap's first size) is not growth.
-await Promise.all(
-  Array.from({ length: CLIENTS }, () => client(performance.now() + Math.min(5, seconds / 3) * 1000)),
-);
+await abuse(Math.min(5, seconds / 3));
 const warmMb = residentMb();
-await Promise.all(Array.from({ length: CLIENTS }, () => client(performance.now() + seconds * 1000))).catch(
-  (error: unknown) => fail(String(error)),
-);
+await abuse(seconds);
 if (hasExited) fail('it exited');
 const endMb = residentMb();
 

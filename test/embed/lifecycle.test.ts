@@ -122,7 +122,9 @@ test('servers are found in a file while it runs', async () => {
   const [a, b] = [await httpBackend('a'), await httpBackend('b')];
   const file = join(directory(), 'servers.yaml');
   writeFileSync(file, `${a.url}\n`);
-  const { balancer } = await embed({ pools: { web: { servers: [{ file: { path: file, refresh: '1s' } }] } } });
+  const { balancer } = await embed({
+    pools: { web: { servers: [{ file: { path: file, refresh: '1s' } }] } },
+  });
   const found = (): number | undefined => balancer.status().pools[0]?.servers.length;
   expect(found()).toBe(1);
   writeFileSync(file, `${a.url}\n${b.url}\n`);

@@ -8,6 +8,14 @@ IPv6 and, on most systems, IPv4 address.`,
 required, and a route that an earlier one hides completely is a warning. A request that no route matches is answered with 404.`,
   admin: `Without a token anyone who can connect may change server modes. An address that other machines can reach
 therefore requires a token.`,
+  accessLog: `One JSON object per line, for every request: \`time\`, \`requestId\` (that of x-request-id), \`traceId\`, \`client\`, \`method\`,
+\`target\`, \`host\`, \`status\` (0: no reply was possible), \`pool\`, \`server\`, \`attempts\` (when there was more than one: server and outcome),
+\`affinity\` (as in holdfast_affinity_decisions_total), \`ms\` (\`queue\`, \`connect\`, \`firstByte\`, \`total\`), \`bytesIn\`, \`bytesOut\`, \`endedBy\`
+(client, server or self), \`error\` (the kind, as in x-holdfast-error) and \`sampled\` (the share that is logged). Lines go to standard output,
+where otherwise only the addresses stand; the log of the program itself is on standard error. A reader that does not keep up never holds
+a request: lines are dropped then, and counted in holdfast_access_log_dropped_total.`,
+  'routes[].rateLimit': `Counted over all threads together, in shared memory of fixed size in which no client is stored. Of an IPv6 address the first 64
+bits count. A request over the limit gets 429 with Retry-After; a connection is kept.`,
   'pools.NAME': `A name has letters, digits and \`. _ : -\`. It stands in commands (\`holdfast drain shop/a\`), metrics and pages.`,
   'pools.NAME.sticky': `| mode | what identifies the session | who remembers its home |
 |---|---|---|
@@ -29,7 +37,11 @@ takes the balancer's cookie away. Fields that begin with \`x-holdfast-\` are nev
   'pools.NAME.rebalance': `\`start\` must be above \`stop\`. Moving sessions away from servers that keep them in memory would lose them, so any mode
 but \`off\` needs \`state: shared\`.`,
   'pools.NAME.servers[]': `The URL is scheme, host and port only. The path and query of the client are passed on as they are; to choose by path, write
-[routes](#routes). TLS to servers is not supported yet.`,
+[routes](#routes). TLS to servers is not supported yet.
+
+An entry \`{ dns: … }\` or \`{ file: … }\` stands for all servers that are found there, named host:port. One that appears is new like one of a
+reload; one that is not found any more drains: no new sessions, those it has stay until they end, at most an hour. A look that fails or
+finds nothing keeps the last answer.`,
 };
 
 export const MANUAL_BEFORE = `# Configuration

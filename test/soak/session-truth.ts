@@ -19,6 +19,9 @@ const IDLE_SECONDS = 25;
 /** A sweep a second, a poll every 200 ms and the time the poll itself takes. */
 const LAG_MS = 2_000;
 
+/** How far a count may be outside of what its application held within the lag, as a share of all sessions. */
+const WORST_SHARE = 0.01;
+
 const { values } = parseArgs({ options: { users: { type: 'string' }, seconds: { type: 'string' } } });
 const users = Number(values.users ?? 5_000);
 const seconds = Number(values.seconds ?? 60);
@@ -63,6 +66,7 @@ const admin = /^admin on (http:\S+)$/m.exec(output)?.[1] ?? '';
 while ((await fetch(`${admin}/readyz`)).status !== 200) await pause(50);
 
 const metrics = async (): Promise<string> => (await fetch(`${admin}/metrics`)).text();
+const begunMs = performance.now();
 const thinkMs = 20_000;
 const crowd = new Crowd({ url: () => url, users, thinkMs, logoutChance: 0.1, leaveChance: 0.1 });
 const watch = new TruthWatch(demo, metrics, LAG_MS);
@@ -90,6 +94,11 @@ const report = {
   samples: watch.samples.length,
   samplesOff: wrong.length,
   worstSessionsOff: watch.worst,
+  off: wrong.map(({ atMs, error, held: then, counted: said }) => ({
+    atSeconds: Math.round((atMs - begunMs) / 100) / 10,
+    error,
+    difference: sum(said) - sum(then),
+  })),
   peakSessions: peak,
   sessionsAtEnd: sum(atEnd),
   atRest: { held, counted },

@@ -6,7 +6,10 @@ import type { Architecture } from './session-layer.ts';
 /** Options of demoBalancerConfig. */
 export interface DemoBalancerOptions {
   readonly architecture: Architecture;
-  /** Sticky mode; default cookie-hash where sessions are local, none where any server can serve them. */
+  /**
+   * Sticky mode; default: cookie-hash of the application's cookie where sessions are local, none where any server can
+   * serve them.
+   */
   readonly sticky?: string;
   /** host:port of the balancer. */
   readonly listen: string;
@@ -36,7 +39,7 @@ export function demoBalancerConfig(
   const mode = options.sticky ?? (shared ? 'none' : 'cookie-hash');
   const interval = options.healthInterval ?? '500ms';
   const secret = options.secret === undefined || !mode.startsWith('cookie') ? {} : { secret: options.secret };
-  const sticky = { mode, ...stickyKey(mode, options.architecture), ...secret };
+  const sticky = { mode, ...stickyKey(mode, options), ...secret };
   return stringify({
     threads: options.threads ?? 'auto',
     listen: [{ address: options.listen }],
@@ -53,8 +56,12 @@ export function demoBalancerConfig(
   });
 }
 
-function stickyKey(mode: string, architecture: Architecture): Readonly<Record<string, string>> {
+/**
+ * Learning reads the application's own cookie. So does the demo's default: then the balancer's sessions begin and end
+ * with the application's, and both count the same. A mode asked for by name mints its cookie.
+ */
+function stickyKey(mode: string, options: DemoBalancerOptions): Readonly<Record<string, string>> {
   if (mode === 'header-hash') return { header: 'x-session-id' };
-  // Learning reads the application's own cookie; the other modes mint theirs.
-  return mode === 'learn' ? { cookie: defaultCookieName(architecture) } : {};
+  const isDefault = mode === 'cookie-hash' && options.sticky === undefined;
+  return mode === 'learn' || isDefault ? { cookie: defaultCookieName(options.architecture) } : {};
 }

@@ -2,7 +2,7 @@
 // sent again to another server.
 
 import type { IncomingMessage } from 'node:http';
-import type { PassThrough } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 /** As in the standalone program. */
 const REPLAY_BYTES_MAX = 64 * 1024;
@@ -15,7 +15,7 @@ export class RequestBody {
   #kept: Buffer[] | null = [];
   #isEnded = false;
   #isReading = false;
-  #target: PassThrough | null = null;
+  #target: Writable | null = null;
   /** Runs before the end is passed on. */
   onEnd: () => void = () => undefined;
 
@@ -32,7 +32,7 @@ export class RequestBody {
   }
 
   /** Sends the body from its beginning; the one before is left where it was. Only while it is replayable. */
-  sendTo(target: PassThrough): void {
+  sendTo(target: Writable): void {
     this.#target = target;
     for (const chunk of this.#kept ?? []) target.write(chunk);
     if (this.#isEnded) this.#finish();

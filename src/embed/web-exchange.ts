@@ -3,7 +3,7 @@
 // read the body before there is a connection, leave a truncated response open, and join or drop header lines.
 
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough } from 'node:stream';
+import { Stream } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { Body } from '../http1/message.ts';
 import { Exchange, type ParsedRequest, type Target } from './exchange.ts';
@@ -17,6 +17,15 @@ type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
 /** Methods whose body http-proxy drops when it comes without a length. */
 const LENGTH_LOST: readonly string[] = ['DELETE', 'OPTIONS'];
 
+/** Stands in for the request where http-proxy pipes it: RequestBody writes, once there is a connection. */
+class NothingToPipe extends Stream {
+  override pipe<T extends NodeJS.WritableStream>(destination: T): T {
+    return destination;
+  }
+}
+
+const NOTHING_TO_PIPE = new NothingToPipe();
+
 export class WebExchange extends Exchange {
   readonly #response: ServerResponse;
   readonly #body: RequestBody;
@@ -24,8 +33,6 @@ export class WebExchange extends Exchange {
   readonly #isHead: boolean;
   #outgoing: ClientRequest | null = null;
   #incoming: IncomingMessage | null = null;
-  /** The attempt's body, until there is a connection. */
-  #pending: PassThrough | null = null;
   #responseBytes = 0;
 
   constructor(parsed: ParsedRequest, response: ServerResponse) {
@@ -58,8 +65,6 @@ export class WebExchange extends Exchange {
 
   protected send(target: Target, agent: ServerAgent): void {
     const { request, attempt } = this;
-    const body = new PassThrough();
-    this.#pending = body;
     this.#outgoing = null;
     const original = request.headers;
     // http-proxy copies request.headers, synchronously
@@ -68,7 +73,7 @@ export class WebExchange extends Exchange {
       this.path.proxy.web(
         request,
         this.#response,
-        { target, agent, buffer: body, selfHandleResponse: true, toProxy: true },
+        { target, agent, buffer: NOTHING_TO_PIPE, selfHandleResponse: true, toProxy: true },
         (error) => this.#onError(attempt, error),
       );
     } finally {
@@ -98,14 +103,12 @@ export class WebExchange extends Exchange {
   }
 
   #onConnected(outgoing: ClientRequest): void {
-    const body = this.#pending;
-    if (this.isOver || outgoing !== this.#outgoing || body === null) return;
-    this.#pending = null;
+    if (this.isOver || outgoing !== this.#outgoing) return;
     this.connected();
     outgoing.setTimeout(this.plan.config.timeouts.responseMs, () => this.#onSilence(outgoing));
     // after the other listeners of 'proxyReq', which may still set header fields
     process.nextTick(() => {
-      if (!this.isOver && outgoing === this.#outgoing) this.#body.sendTo(body);
+      if (!this.isOver && outgoing === this.#outgoing) this.#body.sendTo(outgoing);
     });
   }
 

@@ -105,6 +105,7 @@ function latencyText(report: LabReport, name: string, kind: 'read' | 'write'): s
     const { p50Ms } = judgement.latency[kind].steady;
     if (base === undefined || name === BASE) return valueText(p50Ms, 'ms');
     const more = p50Ms - base;
+    if (Math.abs(more) < 0.05) return `${valueText(p50Ms, 'ms')} (±0)`;
     return `${valueText(p50Ms, 'ms')} (${more < 0 ? '−' : '+'}${valueText(Math.abs(more), 'ms')})`;
   });
 }
@@ -120,6 +121,11 @@ function adviceOf(report: LabReport, { name, isCarried, isLocal, store, copies }
   const clauses: string[] = [];
   if (isLocal && crash !== undefined && crash.lost > 0)
     clauses.push('when some users may log in again after a crash or a deployment');
+  const restart = resultOf(report, name, 'balancer-restart')?.measured.judgement;
+  if (restart !== undefined && restart.lost > 0)
+    clauses.push(
+      'only with a saved session table (sessions.file), or a restart of the balancer logs most users out',
+    );
   if (crash !== undefined && crash.lost === 0) clauses.push('nobody is logged out by a crash');
   if (copies(2) === 2)
     clauses.push(
@@ -136,5 +142,5 @@ function adviceOf(report: LabReport, { name, isCarried, isLocal, store, copies }
   if (isCarried) clauses.push('for sessions under about 2.8 KB');
   if (replay !== undefined && replay.resurrected > 0)
     clauses.push('only where nobody has to be logged out before the cookie expires');
-  return clauses.join('; ');
+  return clauses.length === 0 ? 'too little was measured to say' : clauses.join('; ');
 }

@@ -48,6 +48,14 @@ export function expectStoreFault(plan: CellPlan, measured: Measured): readonly C
       { low: Math.max(0, Math.floor(bins) - 3), high: Math.ceil(bins) + RECONNECT_BINS_MAX },
       judgement.unavailableBins,
       'count',
+      !forgets
+        ? undefined
+        : {
+            low: 0,
+            high: bins + RECONNECT_BINS_MAX + (1.3 * plan.periodMs) / BIN_MS,
+            because:
+              'Everybody has to log in again within one period, all at once; requests of users who wait for that count as unavailable',
+          },
     ),
     lost,
     forgotten,

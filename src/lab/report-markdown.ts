@@ -14,6 +14,7 @@ import {
   verdictOf,
 } from './outcome.ts';
 import { ARCHITECTURE_TEXT, READING_TEXT } from './report-text.ts';
+import { mean } from './statistics.ts';
 
 const MARKS: Readonly<Record<string, string>> = {
   inside: '✓ inside',
@@ -22,6 +23,9 @@ const MARKS: Readonly<Record<string, string>> = {
   failed: 'failed',
   skipped: 'skipped',
 };
+
+/** The lab alone keeps two cores busy for about half of the time. */
+const BUSY_SHARE_MAX = 0.7;
 
 /** The whole report. */
 export function markdownReport(report: LabReport): string {
@@ -59,7 +63,19 @@ same faults. The simulated users are the judge: what they were told counts, not 
 
 - ${summaryText(report)}${report.wasStopped ? ' (stopped before the end)' : ''}.
 - Run of ${report.date.slice(0, 10)}${quick}, Holdfast ${report.version}, ${machine.kind}, ${machine.platform}, Node ${machine.node}; ${Math.round(report.tookMs / 1000)} s in all.
-- ${options.servers} servers, ${options.users} users, seed ${options.seed}. Repeat everything with \`${repeatCommand(report)}\`, any cell with the command beside it.`;
+- ${options.servers} servers, ${options.users} users, seed ${options.seed}. Repeat everything with \`${repeatCommand(report)}\`, any cell with the command beside it.${busyText(report)}`;
+}
+
+/** How much of the machine was in use: latencies of a machine that others use as well are theirs too. */
+function busyText({ outcomes }: LabReport): string {
+  const shares = outcomes.flatMap((outcome) => (outcome.type === 'done' ? [outcome.result.busyShare] : []));
+  if (shares.length === 0) return '';
+  const busy = valueText(mean(shares), 'share');
+  const warning =
+    mean(shares) > BUSY_SHARE_MAX
+      ? ' That is more than the lab alone uses: other programs had their part, so read the latencies as upper limits.'
+      : '';
+  return `\n- The processors were busy ${busy} of the time, the lab included.${warning}`;
 }
 
 function repeatCommand({ options }: LabReport): string {

@@ -1,7 +1,14 @@
 // The machine the lab runs on: what kind it is, and how busy others keep it.
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import type { Machine } from './outcome.ts';
+
+/** Where the numbers come from. */
+export interface Machine {
+  /** As in "2-core virtual machine". */
+  readonly kind: string;
+  readonly node: string;
+  readonly platform: string;
+}
 
 /** Time of all cores since the boot, in milliseconds. */
 export interface CoreTimes {

@@ -4,20 +4,13 @@ import type { CellResult } from './cell.ts';
 import type { Cell, LabOptions } from './cells.ts';
 import { type Check, worst } from './check.ts';
 import type { Fault } from './faults.ts';
+import type { Machine } from './machine.ts';
 
 /** How one cell ended. */
 export type CellOutcome =
   | { readonly type: 'done'; readonly cell: Cell; readonly result: CellResult }
   | { readonly type: 'failed'; readonly cell: Cell; readonly reason: string }
   | { readonly type: 'skipped'; readonly cell: Cell; readonly reason: string };
-
-/** Where the numbers come from. */
-export interface Machine {
-  /** As in "2-core virtual machine". */
-  readonly kind: string;
-  readonly node: string;
-  readonly platform: string;
-}
 
 export interface LabReport {
   readonly version: string;

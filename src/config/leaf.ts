@@ -215,7 +215,9 @@ export function serverUrl(): Leaf<ServerAddress> {
 
 export function cidr(): Leaf<{ readonly written: string; readonly cidr: string; readonly isLoose: boolean }> {
   return leaf({ kind: 'IP or CIDR', type: 'string' }, (written) => {
-    const parsed = parseCidr(String(written));
+    const parsed = isScalar(written)
+      ? parseCidr(String(written))
+      : { refused: `${shownValue(written)} is not an IP address or CIDR such as 10.0.0.0/8` };
     return 'refused' in parsed
       ? ownWords(parsed.refused)
       : { value: { ...parsed, written: String(written) } };

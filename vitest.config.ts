@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Packs and installs the package: a minute of its own, `npm run test:package`.
+    exclude: process.env['PACKAGE'] === undefined ? ['test/packaging/package.test.ts'] : [],
     pool: 'forks',
     testTimeout: 20_000,
     hookTimeout: 20_000,

@@ -148,7 +148,8 @@ test.each([
     const moved = await holdfast.metric('holdfast_session_moves_total', { reason: 'rebalance' });
     const cycles = Math.ceil(((1.25 - 1.1) * count * 4) / 5 / (BUDGET * count));
     expect(visitors.failures).toEqual([]);
-    expect(Math.abs(moved - plan.moves)).toBeLessThanOrEqual(2);
+    // a session that is busy when its turn comes stays, and the last cycle ends where the ratio is below stop
+    expect(Math.abs(moved - plan.moves)).toBeLessThanOrEqual(0.1 * plan.moves);
     expect(plan.seconds).toBeLessThan(seconds + 4);
     expect(movedByThen).toBeLessThanOrEqual(BUDGET * count * Math.ceil(seconds + 1));
     expect(seconds).toBeLessThan(CYCLES_TO_BELIEVE + cycles + 4);

@@ -15,6 +15,8 @@ import { countedSessions, TruthWatch } from '../support/truth.ts';
 
 /** A sweep a second, a poll every 200 ms; the rest is for a machine that does other things as well. */
 const LAG_MS = 2_500;
+/** Sessions, of about 300, that may be counted later still. */
+const OFF_MAX = 4;
 
 function yaml(demo: Demo, sticky: string, more = ''): string {
   const servers = demo.backends.map(({ name, url }) => `      - { name: ${name}, url: "${url}" }`);
@@ -26,7 +28,7 @@ pools:
   shop:
     policy: least-sessions
     sticky: ${sticky}
-    health: { path: /healthz, interval: 200ms, timeout: 200ms, rise: 1, fall: 2 }
+    health: { path: /healthz, interval: 3s, timeout: 3s, rise: 1, fall: 2 }
     servers:
 ${servers.join('\n')}
 `;
@@ -79,11 +81,14 @@ test('counts follow log-in, log-out and idling at every sample, and are exact wh
   await crowd.stop();
   await eventually(async () => total(await heldSessions(demo)) === 0);
   await watch.stop();
-  expect(crowd.surprises).toEqual([]);
+  expect({ surprises: crowd.surprises, log: holdfast.log().match(/is (down|ejected)/g) }).toEqual({
+    surprises: [],
+    log: null,
+  });
   expect(crowd.logouts).toBeGreaterThan(50);
   expect(crowd.walkedAway).toBeGreaterThan(50);
   expect(watch.samples.length).toBeGreaterThan(10);
-  expect(watch.samples.filter(({ error }) => error > 1)).toEqual([]);
+  expect(watch.samples.filter(({ error }) => error > OFF_MAX)).toEqual([]);
   await expectEqualAtRest(demo, holdfast);
 }, 40_000);
 
@@ -101,7 +106,10 @@ test('with a hash of the application’s cookie the counts are exact at rest', a
   });
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   await crowd.stop();
-  expect(crowd.surprises).toEqual([]);
+  expect({ surprises: crowd.surprises, log: holdfast.log().match(/is (down|ejected)/g) }).toEqual({
+    surprises: [],
+    log: null,
+  });
   expect(total(await expectEqualAtRest(demo, holdfast))).toBe(crowd.logins - crowd.logouts);
 }, 40_000);
 

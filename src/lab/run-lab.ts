@@ -25,6 +25,7 @@ const BUSY_SHARE_MAX = 0.85;
 const IDLE_SHARE_MIN = 0.5;
 const QUIET_MS_MAX = 8000;
 const QUIET_MS_IN_ALL = 60_000;
+const QUIET_MS_IN_QUICK = 12_000;
 /** Cells run once more in one run: each takes up to half a minute. */
 const REPEATS_MAX = 4;
 
@@ -44,7 +45,7 @@ export async function runLab(
   const progress = new Progress(screen, cells.length, totalMs);
   const outcomes: CellOutcome[] = [];
   let repeats = 0;
-  let quietMsLeft = QUIET_MS_IN_ALL;
+  let quietMsLeft = options.quick ? QUIET_MS_IN_QUICK : QUIET_MS_IN_ALL;
   const mayRepeat = (): boolean => {
     repeats += 1;
     return repeats <= REPEATS_MAX;

@@ -17,7 +17,8 @@ if (major < NODE_MAJOR_MIN) {
 // Keeps compiled code (and TypeScript with its types stripped) for the next start: twice as fast, 40 MB less memory.
 // Worker threads follow the environment variable.
 const cache = nodeModule.enableCompileCache?.();
-if (cache?.directory !== undefined) process.env.NODE_COMPILE_CACHE ??= nodeModule.getCompileCacheDir?.() ?? cache.directory;
+if (cache?.directory !== undefined)
+  process.env.NODE_COMPILE_CACHE ??= nodeModule.getCompileCacheDir?.() ?? cache.directory;
 const compiled = new URL('../dist/cli.js', import.meta.url);
 const isCheckout = existsSync(new URL('./cli.ts', import.meta.url));
 await import(isCheckout ? new URL('./cli.ts', import.meta.url).href : compiled.href);

@@ -52,7 +52,9 @@ export async function startLabBalancer(
 ): Promise<LabBalancer> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-lab-'));
   const file = join(folder, 'holdfast.yaml');
-  const [port, adminPort] = [await freePort(), await freePort()];
+  // Both have to stay the same over a restart, so the kernel cannot choose at the start. Another program may take one
+  // between the look and the start: then it is tried once more.
+  let [port, adminPort] = [await freePort(), await freePort()];
   const write = (listed: readonly Listed[]): Promise<void> =>
     writeFile(file, configOf(architecture, listed, secret, port, adminPort), { mode: 0o600 });
   const start = (): Promise<Child> =>
@@ -67,7 +69,11 @@ export async function startLabBalancer(
   let child: Child;
   try {
     await write(servers);
-    child = await start();
+    child = await start().catch(async () => {
+      [port, adminPort] = [await freePort(), await freePort()];
+      await write(servers);
+      return start();
+    });
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;

@@ -3,8 +3,11 @@
 
 /** The usual holder is done within these; then it has been put aside by the scheduler, and the core is left to it. */
 const SPINS_MAX = 2_000;
-/** A holder that has not come back after so many milliseconds has died: a living one is put aside for some ten. */
-const WAITS_MAX = 250;
+/**
+ * A holder that has not come back after so many milliseconds is dead, and main, which frees a dead thread's locks
+ * within milliseconds, is too: a living one is put aside for some ten, a crowded machine may make it hundreds.
+ */
+const WAITS_MAX = 1_000;
 const WAIT_MS = 1;
 
 export class BucketLocks {

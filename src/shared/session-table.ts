@@ -194,7 +194,8 @@ export class SessionTable {
     else this.replacedHome = this.home(entry);
     const base = entry * ENTRY_WORDS;
     const tenths = this.#tenths(nowMs);
-    Atomics.store(this.#words, base, 0);
+    // A key that is there stays findable throughout: only an entry that changes hands is closed meanwhile.
+    if (isNew) Atomics.store(this.#words, base, 0);
     this.#words[base + Word.keyHigh] = keyHigh;
     this.#words[base + Word.created] = tenths;
     this.#words[base + Word.seen] = tenths;

@@ -46,7 +46,14 @@ export class SharedState {
     const stripes = Array.from({ length: workers + 1 }, () => new Stripe());
     const table = SessionTable.create(sessionsMax, nowMs, workers);
     const own = stripes[workers] as Stripe;
-    return new SharedState(new ControlCells(), stripes, table, own, new RateCells(), AddressCounts.create(workers));
+    return new SharedState(
+      new ControlCells(),
+      stripes,
+      table,
+      own,
+      new RateCells(),
+      AddressCounts.create(workers),
+    );
   }
 
   /** A worker's side; `worker` is its index. */

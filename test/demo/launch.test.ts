@@ -77,9 +77,7 @@ test('backends, sessiond and Redis die with the process that started them', asyn
   parent.kill('SIGKILL');
   await eventually('the children to end', async () => (pids.some(isAlive) ? null : true));
   const isDemoFolder = (name: string): boolean => /^holdfast-(demo|redis)-/.test(name);
-  await eventually('their folders to go', async () =>
-    readdirSync(folder).some(isDemoFolder) ? null : true,
-  );
+  await eventually('their folders to go', async () => (readdirSync(folder).some(isDemoFolder) ? null : true));
 });
 
 test('every architecture gets a balancer configuration that holdfast accepts', () => {

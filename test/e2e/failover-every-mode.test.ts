@@ -18,7 +18,7 @@ interface Findings {
   readonly lost: number;
   readonly moved: number;
   readonly strayed: number;
-  readonly survivors: readonly string[];
+  readonly isSpread: boolean;
   readonly unsettled: number;
 }
 
@@ -74,19 +74,19 @@ test.each([1, 2])(
         lost: await holdfast.metric('holdfast_sessions_lost_total', { ...labels, server: 'b' }),
         moved: await holdfast.metric('holdfast_session_moves_total', { ...labels, reason: 'failure' }),
         strayed,
-        survivors: [...new Set(refuge.values())].sort(),
+        // which of the three is chance; that it is never one neighbour alone is not
+        isSpread: new Set(refuge.values()).size >= 2,
         unsettled,
       };
       const count = victims.length;
       expect(count).toBeGreaterThan(0);
-      const survivors = ['a', 'c', 'd'];
       wanted[mode.name] = {
         held: count,
         errors: 0,
         lost: count,
         moved: count,
         strayed: 0,
-        survivors,
+        isSpread: true,
         unsettled: 0,
       };
     }

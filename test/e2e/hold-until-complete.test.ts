@@ -29,7 +29,7 @@ pools:
 }
 
 test('off: a browser that follows the redirect at once finds no session', async () => {
-  expect(await lostLogIns('off')).toBeGreaterThan(LOG_INS / 2);
+  expect(await lostLogIns('off')).toBeGreaterThan(0);
 });
 
 for (const mode of ['redirects', 'set-cookie', 'small']) {

@@ -1,7 +1,12 @@
 // Servers to put behind the balancer: real sockets in the test's own process.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
 import { whenDone } from './lifetime.ts';
 
 export interface Backend {
@@ -30,7 +35,10 @@ export async function tcpBackend(onSocket: (socket: Socket) => void, port = 0): 
 }
 
 /** Answers each request on a raw socket with the given bytes, once its head has arrived. */
-export function cannedBackend(reply: string | Buffer, then: 'keep' | 'end' | 'destroy' = 'keep'): Promise<Backend> {
+export function cannedBackend(
+  reply: string | Buffer,
+  then: 'keep' | 'end' | 'destroy' = 'keep',
+): Promise<Backend> {
   return tcpBackend((socket) => {
     let received = '';
     socket.on('error', () => undefined);
@@ -63,7 +71,14 @@ async function open(server: Server | TcpServer, port = 0): Promise<Backend> {
   };
   whenDone(close);
   const bound = (server.address() as AddressInfo).port;
-  return { url: `http://127.0.0.1:${bound}`, port: bound, server, sockets, connections: () => connections, close };
+  return {
+    url: `http://127.0.0.1:${bound}`,
+    port: bound,
+    server,
+    sockets,
+    connections: () => connections,
+    close,
+  };
 }
 
 /** JSON of what arrived. */

@@ -18,7 +18,8 @@ export async function eventually<T>(
   for (;;) {
     const result = await probe();
     if (result !== null && result !== false) return result as T;
-    if (performance.now() > endMs) throw new Error(`waited ${deadlineMs} ms for ${options.what?.() ?? probe.toString()}`);
+    if (performance.now() > endMs)
+      throw new Error(`waited ${deadlineMs} ms for ${options.what?.() ?? probe.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

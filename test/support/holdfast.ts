@@ -108,7 +108,8 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
     log: () => log,
     status: async () => (await (await fetch(`${adminUrl}/api/status`)).json()) as StatusDocument,
     metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
-    metric: async (name, labels = {}) => sampleOf(await (await fetch(`${adminUrl}/metrics`)).text(), name, labels),
+    metric: async (name, labels = {}) =>
+      sampleOf(await (await fetch(`${adminUrl}/metrics`)).text(), name, labels),
     stop: () => {
       child.kill('SIGTERM');
       return exit;
@@ -131,7 +132,9 @@ export function sampleOf(text: string, name: string, labels: Readonly<Record<str
     if (!line.startsWith(name)) continue;
     const match = /^([a-z_0-9]+)(\{.*\})? (\S+)/.exec(line);
     if (match === null || match[1] !== name) continue;
-    const isWanted = Object.entries(labels).every(([key, value]) => match[2]?.includes(`${key}="${value}"`) === true);
+    const isWanted = Object.entries(labels).every(
+      ([key, value]) => match[2]?.includes(`${key}="${value}"`) === true,
+    );
     if (isWanted) sum += Number(match[3]);
   }
   return sum;

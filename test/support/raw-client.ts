@@ -40,7 +40,8 @@ export async function rawClient(port: number): Promise<RawClient> {
     until: (text, deadlineMs = 5000) =>
       eventually(() => (received().includes(text) ? received() : null), {
         deadlineMs,
-        what: () => `${JSON.stringify(text)}; received ${JSON.stringify(received())}${isClosed ? ' and closed' : ''}`,
+        what: () =>
+          `${JSON.stringify(text)}; received ${JSON.stringify(received())}${isClosed ? ' and closed' : ''}`,
       }),
     closed: (deadlineMs = 5000) =>
       eventually(() => (isClosed ? { text: received(), reset: isReset } : null), {

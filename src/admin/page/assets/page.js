@@ -27,10 +27,16 @@ const overview = byId('overview', HTMLElement);
 const sections = new Map();
 /** @type {StatusDocument | null} */
 let latest = null;
+/** When it arrived, ms. */
+let latestMs = 0;
 
 /** @param {StatusDocument} status */
 function show(status) {
-  if (latest !== null) for (const happening of describeGrowth(latest, status)) log.add(happening);
+  const arrivedMs = performance.now();
+  const elapsedSeconds = (arrivedMs - latestMs) / 1000;
+  if (latest !== null)
+    for (const happening of describeGrowth(latest, status, elapsedSeconds)) log.add(happening);
+  latestMs = arrivedMs;
   latest = status;
   history.add(status, Date.now() / 1000);
   const threads = counted(status.threads, 'thread');

@@ -59,10 +59,11 @@ export function describeChange(event) {
  * Moves and losses between two documents of the same run.
  * @param {StatusDocument} before
  * @param {StatusDocument} now
+ * @param {number} elapsedSeconds between the arrivals of the two: a process younger than that was started meanwhile
  * @returns {Happening[]}
  */
-export function describeGrowth(before, now) {
-  if (now.uptimeSeconds < before.uptimeSeconds) {
+export function describeGrowth(before, now, elapsedSeconds = 0) {
+  if (now.uptimeSeconds < Math.max(before.uptimeSeconds, elapsedSeconds)) {
     return [happening('restart', 'warn', '', 'The balancer was started anew')];
   }
   return now.pools.flatMap((pool) => {

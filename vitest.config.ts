@@ -7,7 +7,7 @@ export default defineConfig({
     exclude: process.env['PACKAGE'] === undefined ? ['test/packaging/package.test.ts'] : [],
     pool: 'forks',
     // Most of the tests wait for processes they have started; one worker less than there are cores would leave them idle.
-    maxWorkers: 4,
+    maxWorkers: 5,
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

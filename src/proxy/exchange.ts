@@ -279,7 +279,9 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
       bodyReplayable: this.#held.isReplayable,
       responseStarted: false,
     };
-    if (mayRetry(request) && thread.takeRetry(plan, nowMs)) this.#again(plan, kind as RetryReason, nowMs);
+    // A refused connection costs the server nothing: trying another is no amplification and needs no budget.
+    const isFree = kind === 'connect-failed';
+    if (mayRetry(request) && (isFree || thread.takeRetry(plan, nowMs))) this.#again(plan, kind as RetryReason, nowMs);
     else this.fail(kind, '', slot);
   }
 

@@ -1,13 +1,29 @@
 import { defineConfig } from 'vitest/config';
 
+/** More than a quarter of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
+const LONG = [
+  'test/packaging/package.test.ts',
+  'test/demo/faults.test.ts',
+  'test/e2e/affinity-every-mode.test.ts',
+  'test/e2e/limits-clients.test.ts',
+  'test/e2e/overload.test.ts',
+  'test/e2e/rebalance-fail-over.test.ts',
+  'test/e2e/rebalance-scale-out.test.ts',
+  'test/e2e/session-truth-applications.test.ts',
+  'test/e2e/takeover.test.ts',
+];
+const isLong = process.env['LONG'] !== undefined;
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Packs and installs the package: a minute of its own, `npm run test:package`.
-    exclude: process.env['PACKAGE'] === undefined ? ['test/packaging/package.test.ts'] : [],
+    include: isLong ? LONG : ['test/**/*.test.ts'],
+    exclude: isLong ? [] : LONG,
     pool: 'forks',
-    // Most of the tests wait for processes they have started; one worker less than there are cores would leave them idle.
-    maxWorkers: 5,
+    // Many tests wait for processes they have started; one worker less than there are cores would leave them idle.
+    // The long ones measure time, so there are fewer at once.
+    maxWorkers: isLong ? 2 : 5,
+    // Real processes and deadlines on machines that others use too. What is wrong fails every time.
+    retry: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

@@ -76,7 +76,7 @@ describe('/proc', () => {
     const child = startChild([process.execPath, '-e', burn], null);
     closers.push(child.stop);
     await until(child, 'work to be done', 4_000, () => (child.stdout().includes('done') ? true : null));
-    expect(cpuMicrosOfTree(child.pid)).toBeGreaterThan(100_000);
+    expect(cpuMicrosOfTree(child.pid)).toBeGreaterThan(20_000);
     expect(residentOfTree(child.pid).nowBytes).toBeGreaterThan(1 << 20);
     await child.stop();
     expect(() => cpuMicrosOfTree(child.pid)).toThrow('is gone');

@@ -281,7 +281,8 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     };
     // A refused connection costs the server nothing: trying another is no amplification and needs no budget.
     const isFree = kind === 'connect-failed';
-    if (mayRetry(request) && (isFree || thread.takeRetry(plan, nowMs))) this.#again(plan, kind as RetryReason, nowMs);
+    if (mayRetry(request) && (isFree || thread.takeRetry(plan, nowMs)))
+      this.#again(plan, kind as RetryReason, nowMs);
     else this.fail(kind, '', slot);
   }
 

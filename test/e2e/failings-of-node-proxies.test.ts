@@ -259,6 +259,8 @@ describe('amplification', () => {
   test('a pool that is gone is tried as often as attempts allow, and no more', async () => {
     const retries = await holdfast.metric('holdfast_retries_total', { pool: 'gone' });
     for (let index = 0; index < 100; index += 1) await get(holdfast.port, '/gone');
-    expect((await holdfast.metric('holdfast_retries_total', { pool: 'gone' })) - retries).toBeLessThanOrEqual(200);
+    expect((await holdfast.metric('holdfast_retries_total', { pool: 'gone' })) - retries).toBeLessThanOrEqual(
+      200,
+    );
   });
 });

@@ -104,11 +104,6 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     return requestsPerConnection === 0 || this.#requests < requestsPerConnection;
   }
 
-  /** No exchange is running: nothing is lost when the connection is closed now. */
-  get isIdle(): boolean {
-    return this.exchange === null;
-  }
-
   /** `chunk` is valid only until this returns: what is kept is copied at the end. */
   #onRead(chunk: Buffer): void {
     if (this.#isClosing) return;

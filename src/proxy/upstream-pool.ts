@@ -108,8 +108,4 @@ export class UpstreamPool {
     this.#isRetired = true;
     for (const upstream of [...this.#idle]) upstream.destroy();
   }
-
-  get isEmpty(): boolean {
-    return this.#all.size === 0;
-  }
 }

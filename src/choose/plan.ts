@@ -87,7 +87,7 @@ export function indexOfSlot(plan: PoolPlan, slot: number): number {
 
 /** Names of the headers that session keys and rate limits are read from, lower case: what the codec has to watch for. */
 export function watchedHeaders(config: HoldfastConfig): readonly string[] {
-  const limits = config.routes.map(({ rateLimit }) =>
+  const limits = [...config.routes, ...config.listen].map(({ rateLimit }) =>
     rateLimit?.key.kind === 'header' ? rateLimit.key.name.toLowerCase() : '',
   );
   const names = [...config.pools.map((pool) => headerNameOf(pool.sticky)), ...limits];

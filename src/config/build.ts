@@ -1,15 +1,15 @@
 // The written configuration to the model of the other rooms: complete, units in the names, frozen.
 
 import { discoveries, listeners, servers, stickyForm } from './forms.ts';
-import type { HoldfastConfig, PoolConfig, RouteConfig, StickyConfig } from './model.ts';
-import type { Written, WrittenPool } from './schema.ts';
+import type { HoldfastConfig, PoolConfig, RateLimitConfig, RouteConfig, StickyConfig } from './model.ts';
+import type { Written, WrittenListener, WrittenPool } from './schema.ts';
 import { cookieOf, ownerOf } from './sticky-checks.ts';
 
 export function buildConfig(written: Written): HoldfastConfig {
   const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool));
   return deepFreeze({
     threads: written.threads,
-    listen: listeners(written.listen).map(({ address, timeouts, limits }) => ({
+    listen: listeners(written.listen).map(({ address, timeouts, limits, rateLimit }) => ({
       address: address.address,
       host: address.host,
       port: address.port,
@@ -20,6 +20,7 @@ export function buildConfig(written: Written): HoldfastConfig {
         tunnelMs: timeouts.tunnel,
       },
       limits: { ...limits },
+      rateLimit: buildRateLimit(rateLimit),
     })),
     admin:
       written.admin === 'off'
@@ -53,11 +54,13 @@ function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly R
     host: host?.toLowerCase() ?? null,
     path: path ?? null,
     pool,
-    rateLimit:
-      rateLimit === undefined
-        ? null
-        : { key: rateLimit.key, perSecond: rateLimit.rate, burst: rateLimit.burst },
+    rateLimit: buildRateLimit(rateLimit),
   }));
+}
+
+function buildRateLimit(written: WrittenListener['rateLimit']): RateLimitConfig | null {
+  if (written === undefined) return null;
+  return { key: written.key, perSecond: written.rate, burst: written.burst };
 }
 
 function buildPool(name: string, pool: WrittenPool): PoolConfig {

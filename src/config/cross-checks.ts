@@ -4,6 +4,7 @@ import { formatDuration } from '../base/units.ts';
 import { formatHostPort, isLoopback } from './address.ts';
 import { checkName } from './check-text.ts';
 import { listeners, servers } from './forms.ts';
+import { RATE_LIMITS_MAX } from './rate.ts';
 import { type Remark, Remarks } from './remarks.ts';
 import { POOLS_MAX, type Written, type WrittenPool } from './schema.ts';
 import { stickyProblems } from './sticky-checks.ts';
@@ -18,6 +19,7 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
   checkTrusted(written, remarks);
   checkRoutes(written, poolNames, remarks);
   checkUnreached(written, remarks);
+  checkRateLimits(written, remarks);
   if (poolNames.length === 0) remarks.error(['pools'], '"pools" must name at least one pool');
   if (poolNames.length > POOLS_MAX)
     remarks.error(['pools'], `"pools" must have at most ${POOLS_MAX} entries`);
@@ -114,6 +116,17 @@ function checkUnreached(written: Written, remarks: Remarks): void {
     if (!reached.has(name))
       remarks.warningAtKey(['pools', name], `no route leads to pool "${name}"`, [['routes']]);
   }
+}
+
+function checkRateLimits(written: Written, remarks: Remarks): void {
+  const places: Path[] = [];
+  for (const [index, { rateLimit }] of listeners(written.listen).entries())
+    if (rateLimit !== undefined) places.push(Array.isArray(written.listen) ? ['listen', index] : ['listen']);
+  for (const [index, { rateLimit }] of (written.routes ?? []).entries())
+    if (rateLimit !== undefined) places.push(['routes', index]);
+  const [tooMany] = places.slice(RATE_LIMITS_MAX);
+  if (tooMany !== undefined)
+    remarks.errorAtKey([...tooMany, 'rateLimit'], `there may be at most ${RATE_LIMITS_MAX} rate limits`);
 }
 
 function checkPool(name: string, pool: WrittenPool, remarks: Remarks): void {

@@ -14,6 +14,8 @@ therefore requires a token.`,
 (client, server or self), \`error\` (the kind, as in x-holdfast-error) and \`sampled\` (the share that is logged). Lines go to standard output,
 where otherwise only the addresses stand; the log of the program itself is on standard error. A reader that does not keep up never holds
 a request: lines are dropped then, and counted in holdfast_access_log_dropped_total.`,
+  'listen[].rateLimit': `As that of a route (below), for all requests of this listener together that a route without a limit of its own takes.
+At most 64 listeners and routes may have one.`,
   'routes[].rateLimit': `Counted over all threads together, in shared memory of fixed size in which no client is stored. Of an IPv6 address the first 64
 bits count. A request over the limit gets 429 with Retry-After; a connection is kept.`,
   'pools.NAME': `A name has letters, digits and \`. _ : -\`. It stands in commands (\`holdfast drain shop/a\`), metrics and pages.`,

@@ -30,6 +30,8 @@ export interface ListenConfig {
     /** Bytes a second that a client must send or take; 0 = off. */
     readonly minRate: number;
   };
+  /** For routes without one of their own, all together; null: no limit. */
+  readonly rateLimit: RateLimitConfig | null;
 }
 
 export interface CookieAttributes {

@@ -43,7 +43,7 @@ function writable(config: HoldfastConfig): object {
   };
 }
 
-function writableListener({ address, timeouts, limits }: ListenConfig): object {
+function writableListener({ address, timeouts, limits, rateLimit }: ListenConfig): object {
   return {
     address,
     timeouts: {
@@ -61,6 +61,7 @@ function writableListener({ address, timeouts, limits }: ListenConfig): object {
       requestsPerConnection: limits.requestsPerConnection,
       minRate: limits.minRate === 0 ? 0 : formatBytes(limits.minRate),
     },
+    ...(rateLimit === null ? {} : { rateLimit: writableRateLimit(rateLimit) }),
   };
 }
 

@@ -6,6 +6,9 @@ const UNITS = [
   ['h', 3600],
 ] as const;
 
+/** Listeners and routes with a limit: each has its place in shared memory. */
+export const RATE_LIMITS_MAX = 64;
+
 /** What a rate looks like, for schemas. */
 export const RATE_PATTERN = '^\\d+(\\.\\d+)?/[smh]$';
 

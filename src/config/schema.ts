@@ -95,6 +95,7 @@ const listener = z
       ),
     timeouts: listenTimeouts.prefault({}).describe('how long a client may take'),
     limits: listenLimits.prefault({}).describe('how much a client may send'),
+    rateLimit: rateLimit.optional().describe('for requests by routes without one of their own; absent: none'),
   })
   .meta({ id: 'listener' });
 

@@ -207,11 +207,13 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     return this.exchange === null;
   }
 
-  /** 0: the route has no limit or the client is within it. */
+  /** 0: neither route nor listener has a limit, or the client is within it. */
   #rateWaitMs(buffer: Buffer, head: RequestHead, nowMs: number): number {
     const { limits, router, isTrustedAddress } = this.thread;
     const address = (): string => clientAddressOf(buffer, head, this, isTrustedAddress);
-    return limits.rateOf(router.matched)?.take(buffer, head, address, nowMs) ?? 0;
+    return (
+      limits.rateOf(router.matched, this.listener.config.address)?.take(buffer, head, address, nowMs) ?? 0
+    );
   }
 
   #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, retryAfterSeconds = 1): boolean {

@@ -35,7 +35,7 @@ export function networkOf(address: string): string {
   return [...groups, ...after].slice(0, IPV6_GROUPS).join(':');
 }
 
-/** The rate limit of one route. */
+/** The rate limit of one route or listener. */
 export class RateLimit {
   readonly #index: number;
   readonly #config: RateLimitConfig;

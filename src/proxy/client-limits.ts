@@ -1,10 +1,10 @@
-// What one thread asks of its clients beyond the limits of a single message: request rates by route, connections by
+// What one thread asks of its clients beyond the limits of a single message: request rates, connections by
 // address, a minimum data rate. Each is off by default and then costs one comparison.
 
 import { type HashKey, hashed } from '../base/hash.ts';
-import type { ListenConfig } from '../config/model.ts';
+import type { ListenConfig, RateLimitConfig } from '../config/model.ts';
 import type { AddressCounts } from '../shared/address-counts.ts';
-import { RATE_LIMITS_MAX, type RateCells } from '../shared/rate-cells.ts';
+import type { RateCells } from '../shared/rate-cells.ts';
 import type { Revision } from '../shared/revision.ts';
 import { hashClientAddress, limitKeyOf, RateLimit } from './client-key.ts';
 import { type Owing, Pace } from './pace.ts';
@@ -28,12 +28,13 @@ export interface LimitedListener {
 }
 
 export class ClientLimits {
-  /** Some route has a rate limit. */
+  /** Some route or listener has a rate limit. */
   hasRates = false;
   readonly #rateCells: RateCells;
   readonly #addresses: AddressCounts;
   readonly #pace = new Pace<LimitedClient>();
-  #rates: readonly (RateLimit | null)[] = [];
+  #ofRoutes: readonly (RateLimit | null)[] = [];
+  #ofListeners: ReadonlyMap<string, RateLimit | null> = new Map();
   #key: HashKey = NO_KEY;
   #lookedMs = 0;
 
@@ -45,17 +46,20 @@ export class ClientLimits {
   configure(revision: Revision): void {
     this.#key = limitKeyOf(revision);
     let used = 0;
-    this.#rates = revision.config.routes.map(({ rateLimit }) => {
-      if (rateLimit === null || used >= RATE_LIMITS_MAX) return null;
+    const limitOf = (rateLimit: RateLimitConfig | null): RateLimit | null => {
+      if (rateLimit === null) return null;
       used += 1;
       return new RateLimit(used - 1, rateLimit, this.#rateCells, this.#key);
-    });
+    };
+    const { routes, listen } = revision.config;
+    this.#ofRoutes = routes.map(({ rateLimit }) => limitOf(rateLimit));
+    this.#ofListeners = new Map(listen.map(({ address, rateLimit }) => [address, limitOf(rateLimit)]));
     this.hasRates = used > 0;
   }
 
-  /** Limit of the route at this place in the configuration, null when it has none. */
-  rateOf(route: number): RateLimit | null {
-    return this.#rates[route] ?? null;
+  /** Limit of the route at this place in the configuration, else that of the listener; null when neither has one. */
+  rateOf(route: number, listener: string): RateLimit | null {
+    return this.#ofRoutes[route] ?? this.#ofListeners.get(listener) ?? null;
   }
 
   /** Counts a new connection under its address; false when there are more than `max`. Trusted peers have no limit. */

@@ -10,8 +10,8 @@
 // their limit at once another one shares both of its cells with some of them once in a thousand times. The second named
 // exception to "one writer per cell": compare-exchange.
 
-/** Routes with a limit. */
-export const RATE_LIMITS_MAX = 64;
+import { RATE_LIMITS_MAX } from '../config/rate.ts';
+
 const CELL_BITS = 15;
 const CELLS = 1 << CELL_BITS;
 const ROWS = 2;

@@ -147,3 +147,13 @@ describe('any text', () => {
     );
   });
 });
+
+test('more rate limits than there is room for are an error, wherever they stand', () => {
+  const route = '{ pool: a, rateLimit: { rate: 1/s } }';
+  const yaml = (count: number): string =>
+    `listen: { rateLimit: { rate: 1/s } }\nroutes: [${Array(count).fill(route).join(', ')}]\npools: { a: { servers: ["http://a"] } }\n`;
+  const problems = (count: number) =>
+    loadConfig(yaml(count), { file: 'f', env: {} }).problems.map(({ message }) => message);
+  expect(problems(63)).toEqual([]);
+  expect(problems(64)).toEqual(['there may be at most 64 rate limits']);
+});

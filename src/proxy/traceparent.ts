@@ -18,7 +18,7 @@ export function withTraceparent(headText: string, head: RequestHead): string {
 }
 
 /** Flagged as sampled: whether to record is decided by the servers' own tracing, which a 00 would switch off. */
-function newTraceparent(): string {
+export function newTraceparent(): string {
   fillRandomBytes(ids, 0, ids.length);
   const hex = ids.toString('hex');
   return `00-${hex.slice(0, 2 * TRACE_ID_BYTES)}-${hex.slice(2 * TRACE_ID_BYTES)}-01`;

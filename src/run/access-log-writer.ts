@@ -3,7 +3,6 @@
 
 import { closeSync, openSync, write } from 'node:fs';
 import type { HoldfastConfig } from '../config/model.ts';
-import type { Logger } from './logger.ts';
 
 const STDOUT = 1;
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
@@ -12,8 +11,14 @@ const FULL_PIPE_MS = 20;
 /** How long the last lines may take when the process ends. */
 const CLOSE_MS = 2000;
 
+/** What of a logger is used. */
+interface WriterLog {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
 export class AccessLogWriter {
-  readonly #log: Logger;
+  readonly #log: WriterLog;
   #fd = STDOUT;
   #file: string | null = null;
   #pending: Buffer[] = [];
@@ -24,7 +29,7 @@ export class AccessLogWriter {
   /** Lines not written because the reader did not keep up or the file could not be written. */
   dropped = 0;
 
-  constructor(log: Logger) {
+  constructor(log: WriterLog) {
     this.#log = log;
   }
 
@@ -62,7 +67,7 @@ export class AccessLogWriter {
 
   #drop(bytes: Buffer): void {
     if (this.dropped === 0)
-      this.#log.warn('the access log is not read or written fast enough: lines are dropped');
+      this.#log.warn({}, 'the access log is not read or written fast enough: lines are dropped');
     for (const byte of bytes) if (byte === LINE_FEED) this.dropped += 1;
   }
 

@@ -34,6 +34,9 @@ export interface LayerStats {
   readonly sessionsScope: 'server' | 'pool';
   /** Logged-in, unexpired sessions this layer can see; null when nobody but the clients knows. */
   readonly sessions: number | null;
+  /** Sessions begun and ended since the start, for whatever reason; null where they are not counted. */
+  readonly started: number | null;
+  readonly ended: number | null;
   /** Bytes of those sessions as stored; null like `sessions`. */
   readonly bytes: number | null;
   /** Messages between backends (replicated), both directions counted where they are sent or received. */
@@ -52,6 +55,8 @@ export interface LayerStats {
 export const NO_STATS: LayerStats = {
   sessionsScope: 'server',
   sessions: null,
+  started: null,
+  ended: null,
   bytes: null,
   messagesSent: 0,
   messagesReceived: 0,

@@ -22,6 +22,7 @@ export interface Body {
   readonly user?: unknown;
   readonly counter?: unknown;
   readonly sessions?: unknown;
+  readonly started?: unknown;
   readonly bytes?: unknown;
   readonly ended?: unknown;
   readonly messagesSent?: unknown;

@@ -1,7 +1,6 @@
 // A crowd of users of the demo's application: they log in, work, log out, or walk away and come back as somebody new.
 
 import { SeededRandom } from '../../src/base/random.ts';
-import type { Demo } from '../../src/demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 
 export interface CrowdOptions {
@@ -87,14 +86,4 @@ export class Crowd {
     if (this.#isStopped) return Promise.resolve();
     return new Promise((resolve) => setTimeout(resolve, this.#random.next() * this.#options.thinkMs));
   }
-}
-
-/** Sessions that each application says it holds, by name. */
-export async function heldSessions(demo: Demo): Promise<Record<string, number>> {
-  const visitor = new Visitor();
-  const entries = demo.backends.map(async ({ name, statsUrl }) => {
-    const { body } = await visitor.get(`${statsUrl}/lab/stats`);
-    return [name, Number(body.sessions)] as const;
-  });
-  return Object.fromEntries(await Promise.all(entries));
 }

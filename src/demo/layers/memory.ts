@@ -14,6 +14,8 @@ export class MemoryRecords implements SessionRecords {
     'Each server keeps its own sessions in its own memory; another server does not know them.';
   readonly #store = new session.MemoryStore();
   readonly #expiresAtMs = new Map<string, number>();
+  #started = 0;
+  #ended = 0;
   readonly #pruning = setInterval(() => this.#prune(), PRUNE_EVERY_MS).unref();
 
   begin(): Promise<void> {
@@ -28,6 +30,7 @@ export class MemoryRecords implements SessionRecords {
   }
 
   create(id: string, data: session.SessionData, ttlMs: number): Promise<void> {
+    if (!this.#expiresAtMs.has(id)) this.#started += 1;
     this.#expiresAtMs.set(id, systemClock.wallMs() + ttlMs);
     return new Promise((resolve, reject) => {
       this.#store.set(id, data, (error) => (error ? reject(error) : resolve()));
@@ -49,7 +52,7 @@ export class MemoryRecords implements SessionRecords {
   }
 
   remove(id: string): Promise<void> {
-    this.#expiresAtMs.delete(id);
+    if (this.#expiresAtMs.delete(id)) this.#ended += 1;
     return new Promise((resolve, reject) => {
       this.#store.destroy(id, (error) => (error ? reject(error) : resolve()));
     });
@@ -66,6 +69,8 @@ export class MemoryRecords implements SessionRecords {
     const all = await this.#all();
     return {
       sessions: all.size,
+      started: this.#started,
+      ended: this.#ended,
       bytes: [...all.values()].reduce((sum, data) => sum + JSON.stringify(data).length, 0),
     };
   }
@@ -90,6 +95,7 @@ export class MemoryRecords implements SessionRecords {
     for (const [id, expiresAtMs] of this.#expiresAtMs) {
       if (expiresAtMs > nowMs) continue;
       this.#expiresAtMs.delete(id);
+      this.#ended += 1;
       this.#store.destroy(id);
     }
   }

@@ -15,5 +15,7 @@ export interface DemoStore {
   signal(signal: NodeJS.Signals): void;
   /** Starts it again at the same address with whatever it persisted; resolves when it answers. */
   restart(): Promise<void>;
+  /** Its memory is full from now on and it evicts nothing: writes are refused, reads are answered. Redis only. */
+  fill(): Promise<void>;
   stop(): Promise<void>;
 }

@@ -4,6 +4,8 @@ import { ARCHITECTURES, type Architecture, isArchitecture, type SessionLimits } 
 
 /** Environment variable that carries the secret shared by all backends; argv would show it in `ps`. */
 export const SECRET_VARIABLE = 'HOLDFAST_DEMO_SECRET';
+/** Environment variable with the secret before this one, whose cookies and tokens are still read; absent: there is none. */
+export const OLD_SECRET_VARIABLE = 'HOLDFAST_DEMO_OLD_SECRET';
 /** Environment variable with the password of Redis, if it has one. */
 export const REDIS_PASSWORD_VARIABLE = 'HOLDFAST_DEMO_REDIS_PASSWORD';
 /** Shortest secret accepted; iron-session demands as much. */
@@ -20,6 +22,8 @@ export interface BackendOptions {
   readonly sessionBytes: number;
   readonly cookieName: string;
   readonly secret: string;
+  /** Keys what clients brought from before the secret was changed: read, never written. Null: they are logged out. */
+  readonly oldSecret: string | null;
   /** Failed log-ins per user and address within the window before 429. */
   readonly loginFailuresMax: number;
   readonly loginWindowMs: number;
@@ -109,6 +113,7 @@ export function parseBackendFlags(
     sessionBytes: whole('session-bytes', 0, 1_048_576),
     cookieName: values['cookie-name'] ?? defaultCookieName(architecture),
     secret,
+    oldSecret: environment[OLD_SECRET_VARIABLE] ?? null,
     loginFailuresMax: whole('login-failures', 1, 1_000_000),
     loginWindowMs: duration('login-window'),
     userCount: whole('users', 0, 1_000_000),

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { announced, type Child, ChildFailure, entryPath, startChild } from './child.ts';
 import type { DemoStore } from './demo-store.ts';
-import { SECRET_VARIABLE } from './flags.ts';
+import { OLD_SECRET_VARIABLE, SECRET_VARIABLE } from './flags.ts';
 import type { RedisKind } from './redis-servers.ts';
 import type { Architecture } from './session-layer.ts';
 import { startStore } from './stores.ts';
@@ -57,6 +57,11 @@ export interface Demo {
   readonly store: DemoStore;
   /** Starts one more backend; resolves when it is ready. */
   add(): Promise<DemoBackend>;
+  /**
+   * Restarts all backends at once with a new secret; with `keepsOld` they still read what the old one keyed. Once, and
+   * only where the secret is the backends' own: not with replication or a session process.
+   */
+  rotateSecret(keepsOld: boolean): Promise<void>;
   /** Stops everything; safe to call twice. */
   stop(): Promise<void>;
 }
@@ -71,14 +76,15 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   if (!Number.isInteger(count) || count < 1 || count > SERVERS_MAX) {
     throw new ChildFailure(`a demo of ${count} servers: 1 to ${SERVERS_MAX} are allowed`);
   }
-  const secret = options.secret ?? randomBytes(32).toString('hex');
+  const secret = options.secret ?? randomSecret();
+  const secrets: Secrets = { current: secret, old: null };
   const { redis = 'single', denyList = false, scryptCost = null } = options;
   const store = await startStore({ architecture, secret, redis, denyList, scryptCost });
   const backends: Backend[] = [];
   const add = async (): Promise<Backend> => {
     const index = backends.length;
     if (index >= SERVERS_MAX) throw new ChildFailure(`a demo has at most ${SERVERS_MAX} servers`);
-    const backend = new Backend(backendPlan(options, architecture, index), store, secret, backends);
+    const backend = new Backend(backendPlan(options, architecture, index), store, secrets, backends);
     backends.push(backend);
     try {
       await backend.restart();
@@ -105,7 +111,22 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     await stop();
     throw error;
   }
-  return { architecture, backends, store, add, stop };
+  const rotateSecret = async (keepsOld: boolean): Promise<void> => {
+    secrets.old = keepsOld ? secrets.current : null;
+    secrets.current = randomSecret();
+    await allOrFirstFailure(backends.map((backend) => backend.restart()));
+  };
+  return { architecture, backends, store, add, rotateSecret, stop };
+}
+
+/** What the backends of a demo share, for their next start. */
+interface Secrets {
+  current: string;
+  old: string | null;
+}
+
+function randomSecret(): string {
+  return randomBytes(32).toString('hex');
 }
 
 interface BackendPlan {
@@ -137,7 +158,7 @@ function backendPlan(options: DemoOptions, architecture: Architecture, index: nu
 class Backend implements DemoBackend {
   readonly #plan: BackendPlan;
   readonly #store: DemoStore;
-  readonly #secret: string;
+  readonly #secrets: Secrets;
   readonly #all: readonly Backend[];
   #child: Child | null = null;
   #alive = false;
@@ -145,10 +166,10 @@ class Backend implements DemoBackend {
   #statsUrl = '';
   #peerUrl = '';
 
-  constructor(plan: BackendPlan, store: DemoStore, secret: string, all: readonly Backend[]) {
+  constructor(plan: BackendPlan, store: DemoStore, secrets: Secrets, all: readonly Backend[]) {
     this.#plan = plan;
     this.#store = store;
-    this.#secret = secret;
+    this.#secrets = secrets;
     this.#all = all;
   }
 
@@ -214,7 +235,11 @@ class Backend implements DemoBackend {
           ...this.#store.backendFlags,
           ...flags,
         ],
-        environment: { [SECRET_VARIABLE]: this.#secret, ...this.#store.backendEnvironment },
+        environment: {
+          [SECRET_VARIABLE]: this.#secrets.current,
+          ...(this.#secrets.old === null ? {} : { [OLD_SECRET_VARIABLE]: this.#secrets.old }),
+          ...this.#store.backendEnvironment,
+        },
         ours: true,
         isReady: (output) => /^ready after/m.test(output),
       });

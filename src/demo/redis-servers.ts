@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createClient } from 'redis';
 import { type Child, ChildFailure, startChild } from './child.ts';
 import type { DemoStore } from './demo-store.ts';
 import { REDIS_PASSWORD_VARIABLE } from './flags.ts';
@@ -79,8 +80,21 @@ export async function startRedis(kind: RedisKind): Promise<DemoStore> {
       running.primary = await startPrimary();
       primary = running.primary;
     },
+    fill: () => forbidGrowth(primaryPort, password),
     stop,
   };
+}
+
+/** One byte is less than Redis itself takes, so it counts as full at once. */
+async function forbidGrowth(port: number, password: string): Promise<void> {
+  const client = createClient({ url: `redis://127.0.0.1:${port}`, password });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await client.configSet({ 'maxmemory-policy': 'noeviction', maxmemory: '1' });
+  } finally {
+    client.destroy();
+  }
 }
 
 function startServer(

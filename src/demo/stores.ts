@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { announced, type Child, entryPath, startChild } from './child.ts';
+import { announced, type Child, ChildFailure, entryPath, startChild } from './child.ts';
 import type { DemoStore } from './demo-store.ts';
 import { SECRET_VARIABLE } from './flags.ts';
 import { type RedisKind, startRedis } from './redis-servers.ts';
@@ -27,6 +27,7 @@ const NO_STORE: DemoStore = {
   kill: () => Promise.resolve(),
   signal: () => {},
   restart: () => Promise.resolve(),
+  fill: () => Promise.reject(new ChildFailure('there is no store to fill')),
   stop: () => Promise.resolve(),
 };
 
@@ -73,6 +74,7 @@ async function startSessiond(secret: string, scryptCost: number | null): Promise
       await child.end('SIGTERM');
       child = await start(new URL(url).port);
     },
+    fill: () => Promise.reject(new ChildFailure('the session database grows with the disk')),
     async stop() {
       await child.end('SIGTERM');
       await rm(folder, { recursive: true, force: true });

@@ -6,15 +6,17 @@ import type { BackendOptions } from '../flags.ts';
 import { NO_STATS, type SessionLayer, type SessionState, SessionTooLarge } from '../session-layer.ts';
 import { type Carried, needsRenewal, readCarried } from './carried.ts';
 
-type Options = Pick<BackendOptions, 'limits' | 'cookieName' | 'secret'>;
+type Options = Pick<BackendOptions, 'limits' | 'cookieName' | 'secret' | 'oldSecret'>;
 
 /** The layer of architecture `cookie`. */
 export function cookieLayer(options: Options): SessionLayer {
-  const { limits } = options;
+  const { limits, secret, oldSecret } = options;
+  // iron-session seals with the highest number and opens with the one that the seal names.
+  const password: Record<string, string> = oldSecret === null ? { 1: secret } : { 2: secret, 1: oldSecret };
   const open = (request: Request, response: Response): Promise<IronSession<Carried>> =>
     getIronSession<Carried>(request, response, {
       cookieName: options.cookieName,
-      password: { 1: options.secret },
+      password,
       // A second line behind the times inside: the seal itself expires too, in whole seconds plus a minute's skew.
       ttl: Math.ceil(limits.idleMs / 1000),
       cookieOptions: { httpOnly: true, secure: request.secure, sameSite: 'lax', path: '/' },

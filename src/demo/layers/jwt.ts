@@ -17,7 +17,7 @@ import {
 import type { SessiondClient } from '../sessiond-client.ts';
 import { type Carried, needsRenewal, readCarried } from './carried.ts';
 
-type Options = Pick<BackendOptions, 'limits' | 'cookieName' | 'secret'>;
+type Options = Pick<BackendOptions, 'limits' | 'cookieName' | 'secret' | 'oldSecret'>;
 
 const ALGORITHM = 'HS256';
 const ISSUER = 'holdfast-demo';
@@ -25,6 +25,12 @@ const ISSUER = 'holdfast-demo';
 const DENIED_LONGER_MS = 60_000;
 /** Browsers refuse a cookie whose name and value take more (RFC 6265bis). */
 const COOKIE_BYTES_MAX = 4096;
+
+interface SigningKey {
+  /** What the token's header calls it; says nothing about the key. */
+  readonly id: string;
+  readonly key: Uint8Array;
+}
 
 interface Token extends Carried {
   /** Names the log-in over all renewals of its token; what the deny list holds. */
@@ -44,7 +50,9 @@ class JwtLayer implements SessionLayer {
   readonly middleware = null;
   readonly sentence: string;
   readonly #options: Options;
-  readonly #key: Uint8Array;
+  readonly #signing: SigningKey;
+  /** Every key a token may be signed with, by the name in its header. */
+  readonly #keys: ReadonlyMap<string, Uint8Array>;
   readonly #denyList: SessiondClient | null;
   readonly #storeDelayMs: () => number;
   /** The token each request came with, from `read` to `write`. */
@@ -57,7 +65,9 @@ class JwtLayer implements SessionLayer {
     this.#options = options;
     this.#denyList = denyList;
     this.#storeDelayMs = storeDelayMs;
-    this.#key = createHash('sha256').update(`jwt ${options.secret}`).digest();
+    this.#signing = keyOf(options.secret);
+    const keys = [this.#signing, ...(options.oldSecret === null ? [] : [keyOf(options.oldSecret)])];
+    this.#keys = new Map(keys.map(({ id, key }) => [id, key]));
     this.sentence =
       denyList === null
         ? 'The session travels in a signed token that any server can check; until it expires nobody can revoke it.'
@@ -122,7 +132,7 @@ class JwtLayer implements SessionLayer {
     const text = cookieValue(request.headers.cookie ?? '', this.#options.cookieName);
     if (text === null) return null;
     try {
-      const { payload } = await jwtVerify(text, this.#key, {
+      const { payload } = await jwtVerify(text, ({ kid }) => this.#keyNamed(kid), {
         algorithms: [ALGORITHM],
         issuer: ISSUER,
         audience: ISSUER,
@@ -136,18 +146,24 @@ class JwtLayer implements SessionLayer {
     }
   }
 
+  #keyNamed(id: string | undefined): Uint8Array {
+    const key = this.#keys.get(id ?? '');
+    if (key === undefined) throw new errors.JWKSNoMatchingKey();
+    return key;
+  }
+
   async #issue(request: Request, response: Response, token: Token): Promise<void> {
     const { limits, cookieName } = this.#options;
     const nowMs = systemClock.wallMs();
     const text = await new SignJWT({ state: token.state, seenAtMs: nowMs })
-      .setProtectedHeader({ alg: ALGORITHM })
+      .setProtectedHeader({ alg: ALGORITHM, kid: this.#signing.id })
       .setIssuer(ISSUER)
       .setAudience(ISSUER)
       .setSubject(token.state.user)
       .setJti(token.session)
       .setIssuedAt(Math.floor(nowMs / 1000))
       .setExpirationTime(Math.ceil((nowMs + timeToLiveMs(token.state, limits, nowMs)) / 1000))
-      .sign(this.#key);
+      .sign(this.#signing.key);
     if (cookieName.length + 1 + text.length > COOKIE_BYTES_MAX) {
       throw new SessionTooLarge(`the token does not fit into a cookie of ${COOKIE_BYTES_MAX} bytes`);
     }
@@ -192,6 +208,11 @@ class JwtLayer implements SessionLayer {
   #attributes(request: Request): CookieOptions {
     return { httpOnly: true, secure: request.secure, sameSite: 'lax', path: '/' };
   }
+}
+
+function keyOf(secret: string): SigningKey {
+  const key = createHash('sha256').update(`jwt ${secret}`).digest();
+  return { id: createHash('sha256').update(key).digest('base64url').slice(0, 8), key };
 }
 
 function cookieValue(header: string, name: string): string | null {

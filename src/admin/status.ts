@@ -14,6 +14,7 @@ import {
   LOST_REASONS,
   MOVE_REASONS,
   PoolCounter,
+  SERVER_LOST_REASONS,
 } from '../shared/stripe.ts';
 
 export interface ServerStatus {
@@ -83,7 +84,10 @@ export interface PoolStatus {
   /** How many equally busy sessions would be as uneven. */
   readonly sessionsEffective: number;
   readonly hottest: readonly HotSessionStatus[];
+  /** By reason. */
   readonly moves: Readonly<Record<string, number>>;
+  /** By reason, of all servers that the pool has or had. */
+  readonly lost: Readonly<Record<string, number>>;
   /** What the rebalancer is at; null: the pool's sessions are not moved (state local, or no sessions). */
   readonly rebalance: RebalanceStatus | null;
   readonly servers: readonly ServerStatus[];
@@ -171,15 +175,22 @@ function buildPool(pool: PoolRevision, shared: SharedState, facts: StatusFacts):
       requestsPerSecond: rounded(requestsPerSecond, 3),
       share: rounded(share, 6),
     })),
-    moves: Object.fromEntries(
-      MOVE_REASONS.map((reason, index) => [
-        reason,
-        shared.sumPoolCounter(pool.id, PoolCounter.moves + index),
-      ]),
-    ),
+    moves: byReason(MOVE_REASONS, pool, shared, PoolCounter.moves),
+    lost: byReason(LOST_REASONS, pool, shared, PoolCounter.lost),
     rebalance: buildRebalance(config.name, facts),
     servers,
   };
+}
+
+function byReason(
+  reasons: readonly string[],
+  pool: PoolRevision,
+  shared: SharedState,
+  offset: number,
+): Record<string, number> {
+  return Object.fromEntries(
+    reasons.map((reason, index) => [reason, shared.sumPoolCounter(pool.id, offset + index)]),
+  );
 }
 
 function buildRebalance(pool: string, facts: StatusFacts): RebalanceStatus | null {
@@ -237,7 +248,7 @@ function buildServer(
     ),
     created: shared.sumCounter(slot, Counter.created),
     ended: sumCounters(shared, slot, Counter.ended, END_REASONS.length),
-    lost: sumCounters(shared, slot, Counter.lost, LOST_REASONS.length),
+    lost: sumCounters(shared, slot, Counter.lost, SERVER_LOST_REASONS.length),
     check: check === null || check.detail === '' ? null : check.detail,
     since: check === null ? null : new Date(check.sinceWallMs).toISOString(),
   };

@@ -2,9 +2,9 @@
 //
 //   Gauge.sessionDelta   +1 and -1 with every entry (tentative ones too) and reservation: what placement reckons with
 //   Counter.created      a session became real: its client has shown the key, or the application has set it
-//   Counter.ended, lost  real sessions only, at the home they had
+//   Counter.ended, lost  real sessions only, at the home they had; lost ones also by pool, which outlives its servers
 //
-// A home whose slot has been given to another server since is not counted at: the cells are the other server's now.
+// The cells of a removed server stay its own until the slot is given to another: then nothing is counted there any more.
 
 import { homeGeneration, homeSlot } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
@@ -22,6 +22,8 @@ import type { PoolPlan } from './plan.ts';
 
 /** Index in LOST_REASONS of each of MOVE_REASONS, -1 where such a move loses nothing. */
 const LOST_BY_MOVE = MOVE_REASONS.map((reason) => (LOST_REASONS as readonly string[]).indexOf(reason));
+
+const LOST_REMOVED = LOST_REASONS.indexOf('removed');
 
 export class Ledger {
   readonly #shared: SharedState;
@@ -72,7 +74,7 @@ export class Ledger {
   /** Makes a tentative session real, at its home. Does nothing to a real one. */
   confirm(affinity: Affinity): void {
     const { table, own } = this.#shared;
-    if (table.confirm(affinity.entry) && this.#isCurrent(affinity.home)) {
+    if (table.confirm(affinity.entry) && this.#hasCells(affinity.home)) {
       own.count(homeSlot(affinity.home), Counter.created);
     }
   }
@@ -137,7 +139,9 @@ export class Ledger {
     if (plan.config.state !== 'local' || lost === -1) return;
     // the application at the new home has never heard of it: only the route is left, until it sets a session anew
     if (plan.learns && !table.doubt(entry)) return;
-    if (this.#isCurrent(from)) own.count(homeSlot(from), Counter.lost + lost);
+    const index = this.#isCurrent(from) ? lost : LOST_REMOVED;
+    own.countPool(plan.id, PoolCounter.lost + index);
+    if (this.#hasCells(from)) own.count(homeSlot(from), Counter.lost + index);
   }
 
   /** Ends the session of the key at `entry`. `reason` null: it is not over, it lives on under another key. */
@@ -189,15 +193,23 @@ export class Ledger {
 
   #countEnd(home: number, isTentative: boolean, reason: EndReason | null): void {
     this.#addDelta(home, -1);
-    if (reason === null || isTentative || !this.#isCurrent(home)) return;
+    if (reason === null || isTentative || !this.#hasCells(home)) return;
     this.#shared.own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
   }
 
   #addDelta(home: number, amount: number): void {
-    if (this.#isCurrent(home)) this.#shared.own.addGauge(homeSlot(home), Gauge.sessionDelta, amount);
+    if (this.#hasCells(home)) this.#shared.own.addGauge(homeSlot(home), Gauge.sessionDelta, amount);
   }
 
+  /** The home's server is there, and is the one that the session knew. */
   #isCurrent(home: number): boolean {
     return home !== -1 && this.#shared.control.generation(homeSlot(home)) === homeGeneration(home);
+  }
+
+  /** The slot's cells are this home's: removing its server has made the generation one more, a new one makes it two. */
+  #hasCells(home: number): boolean {
+    if (home === -1) return false;
+    const later = this.#shared.control.generation(homeSlot(home)) - homeGeneration(home);
+    return later === 0 || later === 1;
   }
 }

@@ -69,13 +69,14 @@ function describePool(pool: PoolStatus, top: number): readonly string[] {
 }
 
 function facts(pool: PoolStatus, top: number): object {
-  const { name, sessions, skew, sessionsEffective, moves } = pool;
+  const { name, sessions, skew, sessionsEffective, moves, lost: lostBy } = pool;
   return {
     name,
     sessions,
     skew,
     sessionsEffective,
     moves,
+    lost: lostBy,
     servers: pool.servers.map(({ name: server, weight, sessions: held, created, ended, lost }) => ({
       name: server,
       weight,

@@ -159,7 +159,7 @@ export const CATALOGUE = {
   holdfast_sessions_lost_total: {
     type: 'counter',
     labels: [...SERVER, 'reason'],
-    help: 'Sessions that had to leave a home that alone held their state.',
+    help: 'Sessions that had to leave a home that alone held their state, counted when they come back; server `(removed)`: the home is configured no more.',
   },
   holdfast_session_moves_total: {
     type: 'counter',

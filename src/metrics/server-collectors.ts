@@ -11,6 +11,8 @@ import {
   Gauge,
   LOST_REASONS,
   PASSIVE_KINDS,
+  PoolCounter,
+  SERVER_LOST_REASONS,
 } from '../shared/stripe.ts';
 import type { MetricsSource, Sample, ServerRow } from './source.ts';
 
@@ -49,8 +51,20 @@ export const SERVER_COLLECTORS = {
   holdfast_sessions_tentative: single((shared, { slot }) => shared.control.tentative(slot)),
   holdfast_sessions_created_total: single((shared, { slot }) => shared.sumCounter(slot, Counter.created)),
   holdfast_sessions_ended_total: byList(END_REASONS, 'reason', Counter.ended),
-  holdfast_sessions_lost_total: byList(LOST_REASONS, 'reason', Counter.lost),
+  holdfast_sessions_lost_total: (source, rows) => [
+    ...byList(SERVER_LOST_REASONS, 'reason', Counter.lost)(source, rows),
+    ...lostWithServers(source),
+  ],
 } as const satisfies Record<string, ServerCollector>;
+
+/** A removed server has no series of its own any more, and its sessions come back only later. */
+function lostWithServers(source: MetricsSource): Sample[] {
+  const offset = PoolCounter.lost + LOST_REASONS.indexOf('removed');
+  return (source.revision()?.pools ?? []).map(({ id, config }) => ({
+    labels: { pool: config.name, server: '(removed)', reason: 'removed' },
+    value: source.shared.sumPoolCounter(id, offset),
+  }));
+}
 
 /** Average over the threads that have measured the server. */
 function firstByteSeconds(shared: SharedState, slot: number): number {

@@ -35,8 +35,10 @@ export type MoveReason = (typeof MOVE_REASONS)[number];
 /** The `reason` label of holdfast_sessions_ended_total. */
 export const END_REASONS = ['idle', 'life', 'logout', 'evicted'] as const;
 export type EndReason = (typeof END_REASONS)[number];
-/** The `reason` label of holdfast_sessions_lost_total. */
-export const LOST_REASONS = ['failure', 'drain', 'removed', 'operator'] as const;
+/** The `reason` label of holdfast_sessions_lost_total; `removed`: there is no such server any more. */
+export const LOST_REASONS = ['failure', 'drain', 'operator', 'removed'] as const;
+/** Those for which a server that is still there loses sessions: all but the last. */
+export const SERVER_LOST_REASONS = ['failure', 'drain', 'operator'] as const satisfies readonly LostReason[];
 export type LostReason = (typeof LOST_REASONS)[number];
 /** What real traffic met that speaks against a server: the `kind` label of holdfast_passive_failures_total. */
 export const PASSIVE_KINDS = ['connect', 'response', 'gateway'] as const;
@@ -78,8 +80,10 @@ export const PoolCounter = {
   retriesRefused: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 2,
   /** Not a count: retries that the thread's budget would allow now. */
   retryTokens: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 3,
+  /** One for each of LOST_REASONS, of all servers that the pool has or had. */
+  lost: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 4,
 } as const;
-const POOL_CELLS = AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 4;
+const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
 
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;

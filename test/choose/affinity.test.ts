@@ -162,6 +162,7 @@ describe.each(MODES)('$title', (mode) => {
     const moved = visit(world, client);
     expect(moved).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
     expect(world.lost(home, 'removed')).toBe(1);
+    expect(world.lostInPool('removed')).toBe(1);
     expect(world.moves('removed')).toBe(1);
     expect(visit(world, client)).toMatchObject({ server: moved.server, verdict: 'home', setCookie: '' });
   });
@@ -174,11 +175,12 @@ describe.each(MODES)('$title', (mode) => {
     const { table, control } = world.shared;
     for (let entry = 0; entry < table.capacity; entry += 1) {
       if (!table.isUsed(entry)) continue;
-      const old = packHome(world.slotOf(home), control.generation(world.slotOf(home)) - 1);
+      const old = packHome(world.slotOf(home), control.generation(world.slotOf(home)) - 2);
       table.move(entry, table.keyLow(entry), table.keyHigh(entry), table.home(entry), old);
     }
     expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
     expect(world.total((name) => world.lost(name, 'removed'))).toBe(0);
+    expect(world.lostInPool('removed')).toBe(1);
   });
 
   test('a full home: the request waits when the state is local, and finds it again', () => {

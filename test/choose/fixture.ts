@@ -133,6 +133,8 @@ export class World {
   plans: readonly PoolPlan[];
   readonly config: PoolConfig;
   readonly #options: WorldOptions;
+  /** Slots that each server has had, by its place in the configuration: the present or latest one last. */
+  readonly #slots: number[][];
 
   constructor(options: WorldOptions = {}) {
     this.#options = options;
@@ -140,13 +142,9 @@ export class World {
     const seed = options.seed ?? 1;
     this.shared = SharedState.create(workers, options.sessionsMax ?? 20_000, this.clock.nowMs());
     this.config = poolOf(options);
-    this.config.servers.forEach((server, index) => {
-      const slot = this.slot(index);
-      this.shared.control.setGeneration(slot, GENERATION);
-      this.shared.control.setVerdict(slot, Verdict.up);
-      this.shared.control.setMode(slot, Mode[server.mode]);
-      this.shared.control.setWeight(slot, server.weight * WEIGHT_SCALE);
-    });
+    const first = options.firstSlot ?? FIRST_SLOT;
+    this.#slots = this.config.servers.map((_, index) => [first + index]);
+    for (const index of this.#slots.keys()) this.#occupy(index);
     this.workers = Array.from({ length: workers }, (_, worker) =>
       SharedState.attach(this.shared.handles(), worker),
     );
@@ -173,15 +171,38 @@ export class World {
     );
   }
 
-  /** A reload: all workers go over to the servers of these names. */
+  #occupy(index: number): void {
+    const slot = this.slot(index);
+    const server = this.config.servers[index]!;
+    this.shared.control.setGeneration(slot, GENERATION);
+    this.shared.control.setVerdict(slot, Verdict.up);
+    this.shared.control.setMode(slot, Mode[server.mode]);
+    this.shared.control.setWeight(slot, server.weight * WEIGHT_SCALE);
+  }
+
+  /**
+   * A reload: all workers go over to the servers of these names. As in main, a removed server's slot is of another
+   * generation, and a server that comes back gets a slot of its own.
+   */
   reload(names: readonly string[]): void {
+    const { control } = this.shared;
+    this.config.servers.forEach(({ name }, index) => {
+      const isThere = control.generation(this.slot(index)) === GENERATION;
+      if (isThere === names.includes(name)) return;
+      if (isThere) {
+        control.setGeneration(this.slot(index), GENERATION + 1);
+        return;
+      }
+      this.#slots[index]!.push(Math.max(...this.#slots.flat()) + 1);
+      this.#occupy(index);
+    });
     const servers = this.config.servers.filter((server) => names.includes(server.name));
     const slots = servers.map((server) => this.slot(this.config.servers.indexOf(server)));
     this.plans = this.workers.map((_, worker) => this.compile({ ...this.config, servers }, worker, slots));
   }
 
   slot(index: number): number {
-    return (this.#options.firstSlot ?? FIRST_SLOT) + index;
+    return this.#slots[index]!.at(-1)!;
   }
 
   slotOf(name: string): number {
@@ -189,7 +210,8 @@ export class World {
   }
 
   nameOf(slot: number): string {
-    return this.config.servers[slot - this.slot(0)]?.name ?? `slot ${slot}`;
+    const index = this.#slots.findIndex((slots) => slots.includes(slot));
+    return this.config.servers[index]?.name ?? `slot ${slot}`;
   }
 
   setVerdict(name: string, verdict: Verdict): void {
@@ -223,15 +245,25 @@ export class World {
   }
 
   created(name: string): number {
-    return this.shared.sumCounter(this.slotOf(name), Counter.created);
+    return this.#count(name, Counter.created);
   }
 
   ended(name: string, reason: EndReason): number {
-    return this.shared.sumCounter(this.slotOf(name), Counter.ended + END_REASONS.indexOf(reason));
+    return this.#count(name, Counter.ended + END_REASONS.indexOf(reason));
   }
 
   lost(name: string, reason: LostReason): number {
-    return this.shared.sumCounter(this.slotOf(name), Counter.lost + LOST_REASONS.indexOf(reason));
+    return this.#count(name, Counter.lost + LOST_REASONS.indexOf(reason));
+  }
+
+  /** In all the slots that the server has had. */
+  #count(name: string, counter: number): number {
+    const slots = this.#slots[this.config.servers.findIndex((server) => server.name === name)] ?? [];
+    return slots.reduce((sum, slot) => sum + this.shared.sumCounter(slot, counter), 0);
+  }
+
+  lostInPool(reason: LostReason): number {
+    return this.shared.sumPoolCounter(POOL_ID, PoolCounter.lost + LOST_REASONS.indexOf(reason));
   }
 
   placed(name: string): number {

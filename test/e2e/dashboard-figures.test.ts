@@ -1,7 +1,8 @@
 // What the dashboard shows in a real browser is what the API says, and the page asks nobody else for anything.
 
+import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { dashboardSetup, loadWhileTesting, openDashboard } from '../support/dashboard.ts';
+import { dashboardSetup, loadWhileTesting, openDashboard, poolYaml } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
 import type { StatusDocument } from '../support/holdfast.ts';
 
@@ -82,6 +83,9 @@ test('a server that dies shows as down, with its sessions as moved and lost', as
   await page.locator('tr[data-server="shop/b"][data-state=down]').waitFor();
   await page.locator('[data-figure=Lost]', { hasText: /^10$/ }).waitFor();
   expect(await page.locator('[data-figure=Moved]').textContent()).toBe('10');
+  expect(await page.locator('[data-movement=Moved]').textContent()).toBe('failure 10');
+  expect(await page.locator('[data-movement=Lost]').textContent()).toBe('failure 10');
+  expect(await page.locator('[data-movement=Rebalancing]').isVisible()).toBe(false);
   expect(await page.locator('.condition').textContent()).toBe('2 of 3 servers eligible');
   const log = await page.locator('#log .what').allTextContents();
   expect(log).toEqual(
@@ -89,6 +93,61 @@ test('a server that dies shows as down, with its sessions as moved and lost', as
       expect.stringMatching(/^is down: /),
       '10 sessions lost with their state',
       '10 sessions moved: their home failed',
+    ]),
+  );
+  expect(complaints).toEqual([]);
+}, 60_000);
+
+test('a server that a reload removes: its sessions show as lost, though it is gone from the table', async ({
+  skip,
+}) => {
+  const { holdfast, servers, users } = await dashboardSetup({ users: 30 });
+  const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
+  loadWhileTesting(users, 100);
+  writeFileSync(holdfast.configFile, poolYaml([servers[0]!, servers[2]!]));
+  holdfast.child.kill('SIGHUP');
+  await page.locator('[data-movement=Lost]', { hasText: /^removed 10$/ }).waitFor();
+  expect(await page.locator('[data-figure=Lost]').textContent()).toBe('10');
+  expect(await page.locator('tbody tr').count()).toBe(2);
+  expect(await page.locator('#log .what').allTextContents()).toContain(
+    '10 sessions lost with a removed server',
+  );
+  expect(complaints).toEqual([]);
+}, 60_000);
+
+test('what the rebalancer is at, why, and its moves show as they happen', async ({ skip }) => {
+  const { holdfast, servers } = await dashboardSetup({
+    users: 120,
+    state: 'shared',
+    more: 'rebalance: { mode: on, start: 1.2, stop: 1.1, budget: 20%, every: 1s }',
+  });
+  for (const { sessions } of servers) for (const id of sessions) servers[0]!.sessions.add(id);
+  for (const server of servers) Object.assign(server, { sessions: servers[0]!.sessions });
+  const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
+  const words = page.locator('[data-movement=Rebalancing]');
+  await eventually(async () =>
+    /^idle: ratio 1\.000 is below start 1\.2$/.test((await words.textContent()) ?? ''),
+  );
+  await fetch(`${holdfast.adminUrl}/api/pools/shop/servers/a`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ weight: 4 }),
+  });
+  await page.locator('[data-movement=Rebalancing][data-phase=running]').waitFor();
+  expect(await words.textContent()).toMatch(/^running: ratio 2\.000 is not below start 1\.2/);
+  const done =
+    /^idle: even enough: ratio \S+ is below stop 1\.1; (\d+) sessions moved, \d+ in the latest cycle$/;
+  await eventually(async () => done.test((await words.textContent()) ?? ''), { deadlineMs: 15_000 });
+  const moved = done.exec((await words.textContent()) ?? '')?.[1];
+  expect(await holdfast.metric('holdfast_session_moves_total', { reason: 'rebalance' })).toBe(Number(moved));
+  expect(await page.locator('[data-movement=Moved]').textContent()).toBe(`rebalance ${moved}`);
+  expect(await page.locator('[data-movement=Lost]').isVisible()).toBe(false);
+  const log = await page.locator('#log .what').allTextContents();
+  expect(log).toEqual(
+    expect.arrayContaining([
+      `${moved} sessions moved to even out the load`,
+      expect.stringMatching(/^rebalancing running: ratio 2\.000/),
+      expect.stringMatching(/^rebalancing idle: even enough/),
     ]),
   );
   expect(complaints).toEqual([]);

@@ -21,6 +21,8 @@ export interface SetupOptions {
   /** Address of the admin server; default: the kernel chooses the port. */
   readonly admin?: string;
   readonly state?: 'local' | 'shared';
+  /** A further line of the pool. */
+  readonly more?: string;
 }
 
 /** Three servers in a pool `shop`, with as many users logged in as wanted. */
@@ -42,7 +44,7 @@ export async function dashboardSetup(options: SetupOptions = {}): Promise<Setup>
 }
 
 export function poolYaml(servers: readonly SessionServer[], options: SetupOptions = {}): string {
-  const { token = '', admin = '127.0.0.1:0', state = 'local' } = options;
+  const { token = '', admin = '127.0.0.1:0', state = 'local', more = '' } = options;
   return `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: "${admin}", token: "${token}" }
@@ -51,6 +53,7 @@ pools:
     policy: least-sessions
     sticky: { mode: learn, cookie: connect.sid }
     state: ${state}
+    ${more}
     health: { path: /healthz, interval: 200ms, timeout: 1s, rise: 1, fall: 2 }
     servers:
 ${serversYaml(servers)}

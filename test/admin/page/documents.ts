@@ -46,6 +46,7 @@ export function pool(
     sessionsEffective: 0,
     hottest: [],
     moves: {},
+    lost: {},
     rebalance: null,
     servers,
     ...fields,

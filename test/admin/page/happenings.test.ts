@@ -17,14 +17,16 @@ describe('change events in words', () => {
       said({ type: 'server', ...place, mode: 'drain', weight: 2 }),
       said({ type: 'reload', ok: true, revision: 2, changes: [] }),
       said({ type: 'reload', ok: false, code: 'conflict', message: 'line 3: no' }),
-      said({ type: 'rebalance', pool: 'shop', moved: 12 }),
+      said({ type: 'rebalance', pool: 'shop', from: 'idle', to: 'running', why: 'ratio 1.4' }),
+      said({ type: 'reminder', pool: 'shop', moved: 12 }),
     ]).toEqual([
       'bad: shop/a: is down: timeout',
       'good: shop/a: is up: status 200',
       'plain: shop/a: set by the operator: mode drain, weight 2',
       'plain: : Configuration reloaded, revision 2',
       'bad: : Reload refused: line 3: no',
-      'plain: shop: rebalance moved 12',
+      'warn: shop: rebalancing running: ratio 1.4',
+      'plain: shop: reminder moved 12',
     ]);
   });
 });
@@ -36,6 +38,13 @@ describe('moves and losses between two documents', () => {
     expect(describeGrowth(before, now).map(({ where, amount, text }) => `${where}: ${text(amount)}`)).toEqual(
       ['shop: 1 session moved: their home failed', 'shop/a: 3 sessions lost with their state'],
     );
+  });
+  test('what is lost with a removed server is said, though the server is not there', () => {
+    const lost = (removed: number) => pool('shop', [server('a')], { lost: { failure: 1, removed } });
+    const grown = describeGrowth(status([lost(2)]), status([lost(5)]));
+    expect(grown.map(({ where, tone, amount, text }) => `${tone}: ${where}: ${text(amount)}`)).toEqual([
+      'bad: shop: 3 sessions lost with a removed server',
+    ]);
   });
   test('nothing when nothing grew, and no losses of a server that is another one now', () => {
     expect(describeGrowth(before, before)).toEqual([]);

@@ -47,6 +47,10 @@ export function describeChange(event) {
   }
   if (event.type === 'server')
     return happening(key, 'plain', where, `set by the operator: ${settings(event)}`);
+  if (event.type === 'rebalance' && typeof event.to === 'string') {
+    const tone = event.to === 'running' ? 'warn' : 'plain';
+    return happening(`${key} ${event.to}`, tone, where, `rebalancing ${event.to}: ${text(event.why)}`);
+  }
   if (event.type === 'reload') {
     if (event.ok === true)
       return happening(key, 'plain', '', `Configuration reloaded, revision ${text(event.revision)}`);
@@ -93,13 +97,23 @@ function movesOf(old, pool) {
  * @returns {Happening[]}
  */
 function lossesOf(old, pool) {
-  return pool.servers.flatMap((server) => {
+  const removed = (pool.lost.removed ?? 0) - (old.lost.removed ?? 0);
+  const words = sessions('lost with a removed server');
+  const withServers = {
+    key: `lost ${pool.name} removed`,
+    tone: /** @type {const} */ ('bad'),
+    where: pool.name,
+  };
+  const ofRemoved = removed <= 0 ? [] : [{ ...withServers, amount: removed, text: words }];
+  const ofPresent = pool.servers.flatMap((server) => {
     const base = old.servers.find(({ name, url }) => name === server.name && url === server.url);
     const amount = server.lost - (base?.lost ?? 0);
     if (base === undefined || amount <= 0) return [];
     const where = `${pool.name}/${server.name}`;
-    return [{ key: `lost ${where}`, tone: 'bad', where, amount, text: sessions('lost with their state') }];
+    const tone = /** @type {const} */ ('bad');
+    return [{ key: `lost ${where}`, tone, where, amount, text: sessions('lost with their state') }];
   });
+  return [...ofRemoved, ...ofPresent];
 }
 
 /**

@@ -4,6 +4,7 @@ import { PoolCharts } from './charts.js';
 import { element, setAttribute, setText } from './dom.js';
 import { isEligible } from './fair-share.js';
 import { count, counted, duration, percent, rate } from './format.js';
+import { Movements } from './movements.js';
 import { ServerTable } from './server-table.js';
 import { SkewGauge } from './skew-gauge.js';
 
@@ -27,6 +28,7 @@ export class PoolSection {
   #history;
   #table;
   #gauge;
+  #movements = new Movements();
   #charts;
   #toggle = element('button', { type: 'button', class: 'toggle' });
   #about = element('p', { class: 'about' });
@@ -66,6 +68,7 @@ export class PoolSection {
     );
     this.#content.append(
       element('div', { class: 'summary' }, this.#figureList(), this.#gauge.root),
+      this.#movements.root,
       this.#table.root,
       this.#charts.root,
       this.#hottestBox,
@@ -101,8 +104,8 @@ export class PoolSection {
   /** @param {PoolStatus} pool */
   update(pool) {
     const live = this.#history.live(pool.name);
-    const lost = pool.servers.reduce((sum, server) => sum + server.lost, 0);
-    const moved = Object.values(pool.moves).reduce((sum, moves) => sum + moves, 0);
+    const lost = total(pool.lost);
+    const moved = total(pool.moves);
     const eligible = pool.servers.filter(isEligible).length;
     setText(this.#about, `${pool.policy}, sticky ${pool.sticky}, ${STATE_WORDS[pool.state] ?? pool.state}`);
     setText(this.#condition, conditionOf(eligible, pool.servers.length));
@@ -125,6 +128,7 @@ export class PoolSection {
     for (const name of FIGURES) setText(this.#figure(name), shown[name]);
     setAttribute(this.#figure('Lost'), 'data-some', lost > 0);
     this.#gauge.update(pool);
+    this.#movements.update(pool);
     this.#table.update(pool);
     this.#charts.update(pool);
     this.#updateHottest(pool);
@@ -153,6 +157,11 @@ export class PoolSection {
       setText(figure, `${rate(requestsPerSecond)} req/s, ${percent(share)}`);
     });
   }
+}
+
+/** @param {Readonly<Record<string, number>>} counts */
+function total(counts) {
+  return Object.values(counts).reduce((sum, amount) => sum + amount, 0);
 }
 
 /**

@@ -49,6 +49,7 @@ test.each([1, 2])(
     const { port } = servers[1]!;
     await servers[1]!.close();
 
+    const taken = new Map<string, number>();
     const found: Record<string, Findings> = {};
     const wanted: Record<string, Findings> = {};
     for (const [index, mode] of STICKY_MODES.entries()) {
@@ -62,8 +63,10 @@ test.each([1, 2])(
         const reply = await user.get();
         const where = reply.header('x-served-by') ?? '';
         if (reply.status !== (user.home === 'b' ? 401 : 200)) errors += 1;
-        if (user.home === 'b') refuge.set(user, where);
-        else if (where !== user.home) strayed += 1;
+        if (user.home === 'b') {
+          refuge.set(user, where);
+          taken.set(where, (taken.get(where) ?? 0) + 1);
+        } else if (where !== user.home) strayed += 1;
       });
       let unsettled = 0;
       for (const [user, where] of refuge) if ((await user.where()) !== where) unsettled += 1;
@@ -91,6 +94,11 @@ test.each([1, 2])(
       };
     }
     expect(found).toEqual(wanted);
+    // by rank of each key, so by chance: about 105 sessions over three servers, four standard deviations are 18 %
+    const total = [...taken.values()].reduce((sum, count) => sum + count, 0);
+    expect([...taken.keys()].sort()).toEqual(['a', 'c', 'd']);
+    for (const count of taken.values())
+      expect(Math.abs(count / total - 1 / 3)).toBeLessThan(4 * Math.sqrt(2 / 9 / total));
 
     await sessionServer('b', port);
     await eventually(async () => {

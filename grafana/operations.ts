@@ -2,15 +2,10 @@
 
 import { type DashboardText, POOL, RATE } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
+import { OWN_REPLIES, SERVERS_UP } from './shared-panels.ts';
 
 const HEALTH: readonly PanelText[] = [
-  {
-    kind: 'timeline',
-    title: 'Servers up',
-    description: '1 while the verdict is up.',
-    unit: 'short',
-    queries: [{ expr: `holdfast_server_up{${POOL}}`, legend: '{{pool}}/{{server}}' }],
-  },
+  SERVERS_UP,
   {
     title: 'Eligible servers',
     description: 'Servers that are up and ready and have a weight. At 0 requests of the pool get 503.',
@@ -88,12 +83,7 @@ const FAILURES: readonly PanelText[] = [
     unit: 'short',
     queries: [{ expr: `holdfast_retry_budget_remaining{${POOL}}`, legend: '{{pool}}' }],
   },
-  {
-    title: 'Own replies',
-    description: 'What the balancer answered or ended itself, by kind.',
-    unit: 'reqps',
-    queries: [{ expr: `sum by (reason) (rate(holdfast_rejected_requests_total${RATE}))`, legend: '{{reason}}' }],
-  },
+  OWN_REPLIES,
   {
     title: 'Queued',
     description: 'Requests that had to wait because every eligible server was at its connection limit.',

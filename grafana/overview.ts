@@ -2,6 +2,16 @@
 
 import { type DashboardText, POOL, RATE } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
+import {
+  begunAndEnded,
+  decisions,
+  lostLastHour,
+  OWN_REPLIES,
+  SERVERS_UP,
+  SESSIONS_ALIVE,
+  SESSIONS_BY_SERVER,
+  skewOfLoad,
+} from './shared-panels.ts';
 
 const STATS: readonly PanelText[] = [
   {
@@ -35,13 +45,7 @@ const STATS: readonly PanelText[] = [
       },
     ],
   },
-  {
-    kind: 'stat',
-    title: 'Sessions',
-    description: 'Sessions alive, over all servers.',
-    unit: 'short',
-    queries: [{ expr: `sum(holdfast_sessions{${POOL}})`, legend: '' }],
-  },
+  SESSIONS_ALIVE,
   {
     kind: 'stat',
     title: 'Servers not up',
@@ -49,13 +53,7 @@ const STATS: readonly PanelText[] = [
     unit: 'short',
     queries: [{ expr: `sum(1 - holdfast_server_up{${POOL}})`, legend: '' }],
   },
-  {
-    kind: 'stat',
-    title: 'Sessions lost, last hour',
-    description: 'Sessions that had to leave a home that alone held their state.',
-    unit: 'short',
-    queries: [{ expr: `sum(increase(holdfast_sessions_lost_total{${POOL}}[1h]))`, legend: '' }],
-  },
+  lostLastHour('Sessions lost, last hour'),
 ];
 
 const TRAFFIC: readonly PanelText[] = [
@@ -73,12 +71,7 @@ const TRAFFIC: readonly PanelText[] = [
     unit: 'reqps',
     queries: [{ expr: `sum by (code) (rate(holdfast_requests_total{${POOL}}${RATE}))`, legend: '{{code}}' }],
   },
-  {
-    title: 'Own replies',
-    description: 'What the balancer answered or ended itself, by kind.',
-    unit: 'reqps',
-    queries: [{ expr: `sum by (reason) (rate(holdfast_rejected_requests_total${RATE}))`, legend: '{{reason}}' }],
-  },
+  OWN_REPLIES,
   {
     title: 'Latency',
     description: 'Median and 99th percentile by pool, from the request head to the last byte of the response.',
@@ -111,13 +104,7 @@ const TRAFFIC: readonly PanelText[] = [
 ];
 
 const HEALTH: readonly PanelText[] = [
-  {
-    kind: 'timeline',
-    title: 'Servers up',
-    description: '1 while the verdict is up.',
-    unit: 'short',
-    queries: [{ expr: `holdfast_server_up{${POOL}}`, legend: '{{pool}}/{{server}}' }],
-  },
+  SERVERS_UP,
   {
     title: 'Requests in flight',
     description: 'Requests and tunnels open on each server.',
@@ -155,12 +142,7 @@ const HEALTH: readonly PanelText[] = [
 ];
 
 const SESSIONS: readonly PanelText[] = [
-  {
-    title: 'Sessions by server',
-    description: 'Sessions whose home is the server.',
-    unit: 'short',
-    queries: [{ expr: `holdfast_sessions{${POOL}}`, legend: '{{pool}}/{{server}}' }],
-  },
+  SESSIONS_BY_SERVER,
   {
     title: 'Skew and its floor',
     description:
@@ -171,23 +153,8 @@ const SESSIONS: readonly PanelText[] = [
       { expr: `holdfast_session_skew_floor{${POOL}}`, legend: '{{pool}} floor' },
     ],
   },
-  {
-    title: 'Skew of load',
-    description: 'The same by requests of the last minute and by requests in flight.',
-    unit: 'short',
-    queries: [{ expr: `holdfast_load_skew_ratio{${POOL}}`, legend: '{{pool}} {{by}}' }],
-  },
-  {
-    title: 'Why requests go where they go',
-    description: 'home: to the session’s server. new: placed. moved: given another home. invalid: a cookie nobody made.',
-    unit: 'reqps',
-    queries: [
-      {
-        expr: `sum by (verdict) (rate(holdfast_affinity_decisions_total{${POOL}}${RATE}))`,
-        legend: '{{verdict}}',
-      },
-    ],
-  },
+  skewOfLoad('The same by requests of the last minute and by requests in flight.'),
+  decisions('verdict'),
   {
     title: 'Moved and lost',
     description: 'Sessions that changed their home, and those of them that lost their state by it.',
@@ -197,15 +164,7 @@ const SESSIONS: readonly PanelText[] = [
       { expr: `sum by (reason) (rate(holdfast_sessions_lost_total{${POOL}}${RATE}))`, legend: 'lost: {{reason}}' },
     ],
   },
-  {
-    title: 'Begun and ended',
-    description: 'Sessions that began, and those that ended by reason.',
-    unit: 'ops',
-    queries: [
-      { expr: `sum(rate(holdfast_sessions_created_total{${POOL}}${RATE}))`, legend: 'begun' },
-      { expr: `sum by (reason) (rate(holdfast_sessions_ended_total{${POOL}}${RATE}))`, legend: 'ended: {{reason}}' },
-    ],
-  },
+  begunAndEnded(),
 ];
 
 export const OVERVIEW: DashboardText = {

@@ -2,15 +2,17 @@
 
 import { type DashboardText, POOL, RATE } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
+import {
+  begunAndEnded,
+  decisions,
+  lostLastHour,
+  SESSIONS_ALIVE,
+  SESSIONS_BY_SERVER,
+  skewOfLoad,
+} from './shared-panels.ts';
 
 const NOW: readonly PanelText[] = [
-  {
-    kind: 'stat',
-    title: 'Sessions',
-    description: 'Sessions alive, over all servers.',
-    unit: 'short',
-    queries: [{ expr: `sum(holdfast_sessions{${POOL}})`, legend: '' }],
-  },
+  SESSIONS_ALIVE,
   {
     kind: 'stat',
     title: 'Skew',
@@ -37,13 +39,7 @@ const NOW: readonly PanelText[] = [
     unit: 'short',
     queries: [{ expr: `sum(increase(holdfast_session_moves_total{${POOL}}[1h]))`, legend: '' }],
   },
-  {
-    kind: 'stat',
-    title: 'Lost, last hour',
-    description: 'Sessions that had to leave a home that alone held their state.',
-    unit: 'short',
-    queries: [{ expr: `sum(increase(holdfast_sessions_lost_total{${POOL}}[1h]))`, legend: '' }],
-  },
+  lostLastHour('Lost, last hour'),
   {
     kind: 'stat',
     title: 'Hottest session',
@@ -56,12 +52,7 @@ const NOW: readonly PanelText[] = [
 const FAIR = `on (pool) group_left () (sum by (pool) (holdfast_sessions{${POOL}}) / sum by (pool) (holdfast_server_weight{${POOL}}))`;
 
 const SPREAD: readonly PanelText[] = [
-  {
-    title: 'Sessions by server',
-    description: 'Sessions whose home is the server.',
-    unit: 'short',
-    queries: [{ expr: `holdfast_sessions{${POOL}}`, legend: '{{pool}}/{{server}}' }],
-  },
+  SESSIONS_BY_SERVER,
   {
     title: 'Over fair share',
     description: 'Sessions of each server over its share by weight of all sessions of the pool; 1 is fair.',
@@ -105,12 +96,9 @@ const SPREAD: readonly PanelText[] = [
       { expr: `holdfast_session_skew_excess{${POOL}}`, legend: '{{pool}} beyond' },
     ],
   },
-  {
-    title: 'Skew of load',
-    description: 'The most loaded server over its fair share, by requests of the last minute and by requests in flight.',
-    unit: 'short',
-    queries: [{ expr: `holdfast_load_skew_ratio{${POOL}}`, legend: '{{pool}} {{by}}' }],
-  },
+  skewOfLoad(
+    'The most loaded server over its fair share, by requests of the last minute and by requests in flight.',
+  ),
 ];
 
 const CHANGES: readonly PanelText[] = [
@@ -133,15 +121,7 @@ const CHANGES: readonly PanelText[] = [
       },
     ],
   },
-  {
-    title: 'Begun and ended',
-    description: 'Sessions that began, and those that ended by reason. evicted: the table is full.',
-    unit: 'ops',
-    queries: [
-      { expr: `sum(rate(holdfast_sessions_created_total{${POOL}}${RATE}))`, legend: 'begun' },
-      { expr: `sum by (reason) (rate(holdfast_sessions_ended_total{${POOL}}${RATE}))`, legend: 'ended: {{reason}}' },
-    ],
-  },
+  begunAndEnded(' evicted: the table is full.'),
   {
     title: 'Drain: sessions left',
     description: 'Sessions still at home on servers in drain; 0 for servers that are not draining.',
@@ -164,17 +144,7 @@ const CHANGES: readonly PanelText[] = [
       },
     ],
   },
-  {
-    title: 'Why requests go where they go',
-    description: 'home: to the session’s server. new: placed. moved: given another home. invalid: a cookie nobody made.',
-    unit: 'reqps',
-    queries: [
-      {
-        expr: `sum by (pool, verdict) (rate(holdfast_affinity_decisions_total{${POOL}}${RATE}))`,
-        legend: '{{pool}} {{verdict}}',
-      },
-    ],
-  },
+  decisions('pool', 'verdict'),
 ];
 
 const TABLE: readonly PanelText[] = [

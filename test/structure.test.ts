@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   sessions: ['base', 'config', 'shared'],
   metrics: ['base', 'config', 'shared', 'sessions', 'health'],
   proxy: ['base', 'config', 'http1', 'shared', 'choose'],
-  admin: ['base', 'config', 'shared', 'sessions', 'metrics', 'health'],
+  admin: ['base', 'config', 'shared', 'choose', 'sessions', 'metrics', 'health'],
   embed: [
     'base',
     'config',

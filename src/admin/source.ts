@@ -1,5 +1,6 @@
 // What the admin server asks of the supervisor. It knows nothing else of the program.
 
+import type { ExplainQuestion, Explanation } from '../choose/explain.ts';
 import type { ServerMode } from '../config/model.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
 import type { PlanAction, SessionPlan } from '../sessions/plan.ts';
@@ -40,32 +41,9 @@ export type ReloadResult =
 /** Where the process that takes over finds what it needs; readable by this user only. */
 export type TakeoverResult = { readonly ok: true; readonly directory: string } | Refusal;
 
-/** What is known of a request to be explained. A cookie without a name is the pool's own. */
-export interface ExplainQuestion {
-  readonly cookie: string;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly address: string;
-}
-
+export type { ExplainQuestion };
 /** Which server a request would go to, and why. */
-export interface ExplainDocument {
-  readonly server: string | null;
-  readonly verdict: string;
-  readonly move: string | null;
-  readonly session: {
-    readonly key: string;
-    readonly home: string | null;
-    readonly ageSeconds: number;
-    readonly idleSeconds: number;
-    readonly requests: number;
-    readonly busy: number;
-    readonly tentative: boolean;
-    readonly moved: boolean;
-  } | null;
-  readonly reasons: readonly string[];
-  readonly others: readonly { readonly server: string; readonly why: string }[];
-}
-
+export type ExplainDocument = Explanation;
 /** The document of GET /api/pools/:pool/plan. */
 export type PlanDocument = SessionPlan;
 export type PlanResult = { readonly ok: true; readonly plan: PlanDocument } | Refusal;

@@ -83,14 +83,30 @@ export class FieldLines {
 /** Most header lines any listener may allow (limits.headerCount is checked against it). */
 export const HEADER_COUNT_MAX = 1024;
 
-export class RequestHead {
+/** What requests and responses have in common. */
+abstract class MessageHead {
   readonly lines: FieldLines = new FieldLines(HEADER_COUNT_MAX);
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  versionMinor = 1;
+  /** First byte of the request or status line: empty lines before a request's are skipped. */
+  lineBegin = 0;
+  /** First byte of the first header line. */
+  fieldsBegin = 0;
+  /** First byte of the empty line that ends the head. */
+  fieldsEnd = 0;
+  /** Of a response: HEAD, 1xx, 204 and 304 considered. */
+  body: Body = Body.none;
+  /** Meaningful for Body.length only. */
+  contentLength = 0;
+  /** The sender keeps the connection after this message (version and Connection considered). */
+  keepAlive = true;
+}
+
+export class RequestHead extends MessageHead {
   /** Interned for known methods. */
   method = '';
   /** Safe or idempotent by RFC 9110 section 9.2.2: GET HEAD OPTIONS TRACE PUT DELETE. */
   isIdempotent = false;
-  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
-  versionMinor = 1;
   /** The request target as written; in absolute-form the whole URI. */
   targetBegin = 0;
   targetEnd = 0;
@@ -101,39 +117,17 @@ export class RequestHead {
   /** Authority that counts: the target's in absolute-form, the Host field's otherwise. Empty range when HTTP/1.0 has none. */
   hostBegin = 0;
   hostEnd = 0;
-  /** First byte of the request line: empty lines before it are skipped. */
-  lineBegin = 0;
-  /** First byte of the first header line. */
-  fieldsBegin = 0;
-  /** First byte of the empty line that ends the head. */
-  fieldsEnd = 0;
-  body: Body = Body.none;
-  /** Meaningful for Body.length only. */
-  contentLength = 0;
-  /** The client wants to keep the connection (version and Connection considered). */
-  keepAlive = true;
   expectsContinue = false;
   /** Connection names upgrade and an Upgrade field is there: its value's range, else both 0. */
   upgradeBegin = 0;
   upgradeEnd = 0;
 }
 
-export class ResponseHead {
-  readonly lines: FieldLines = new FieldLines(HEADER_COUNT_MAX);
+export class ResponseHead extends MessageHead {
   status = 0;
-  versionMinor = 1;
-  /** First byte of the status line. */
-  lineBegin = 0;
   /** First byte of the reason phrase and its end (may be empty). */
   reasonBegin = 0;
   reasonEnd = 0;
-  fieldsBegin = 0;
-  fieldsEnd = 0;
-  /** HEAD, 1xx, 204 and 304 considered. */
-  body: Body = Body.none;
-  contentLength = 0;
-  /** The server keeps the connection after this message. */
-  keepAlive = true;
   /** From `Keep-Alive: timeout=N`; 0 when absent. */
   keepAliveHintMs = 0;
   /** 101 only: the response agrees to an upgrade. */

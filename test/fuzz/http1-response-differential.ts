@@ -1,33 +1,17 @@
 // Differential fuzz of the response codec against Node's HTTP client: whatever Holdfast reads to its end, Node must
 // read to its end as well, with the same status, reason, header pairs and body.
 
-import fs from 'node:fs';
 import http from 'node:http';
-import path from 'node:path';
-import { ChunkedScanner } from '../../src/http1/chunked.ts';
 import { Body, ResponseHead } from '../../src/http1/message.ts';
 import { parseResponseHead } from '../../src/http1/response.ts';
-import { escapeBytes, LIMITS, unescapeBytes } from '../http1/render.ts';
-import { headerPairs, MemorySocket, mutate, type Report, randomOf } from './http1-differential.ts';
+import { escapeBytes, LIMITS } from '../http1/render.ts';
+import { goldens, headerPairs, MemorySocket, type Report, readChunked, runMutated } from './differential.ts';
 
 interface Response {
   status: number;
   reason: string;
   headers: readonly string[];
   body: string;
-}
-
-/** Every response golden, and every chunked golden as the body of a response. */
-function corpus(): Buffer[] {
-  const folder = path.join(import.meta.dirname, '../http1/goldens');
-  const chunkedHead = Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
-  return fs.readdirSync(folder).flatMap((file) => {
-    const text = fs.readFileSync(path.join(folder, file), 'utf8');
-    return [...text.matchAll(/```(response|chunked).*\n((?:(?!```).*\n)*)```/g)].map(([, kind, input]) => {
-      const bytes = unescapeBytes(input!);
-      return kind === 'response' ? bytes : Buffer.concat([chunkedHead, bytes]);
-    });
-  });
 }
 
 /** The final response in these bytes, read to its end; null when refused, unfinished, or only interim. */
@@ -47,14 +31,9 @@ function readByHoldfast(bytes: Buffer): Response | null {
   };
   if (head.body === Body.none) return response;
   if (head.body === Body.chunked) {
-    const scanner = new ChunkedScanner();
-    scanner.sink = {
-      onChunkData: (buffer, begin, end) => {
-        response.body += buffer.toString('latin1', begin, end);
-      },
-    };
-    scanner.scan(bytes, position, bytes.length);
-    return scanner.done ? response : null;
+    const { body, isComplete } = readChunked(bytes, position);
+    response.body = body;
+    return isComplete ? response : null;
   }
   const end = head.body === Body.length ? position + head.contentLength : bytes.length;
   response.body = bytes.toString('latin1', position, end);
@@ -97,35 +76,20 @@ async function readByNode(inputs: readonly Buffer[]): Promise<(Response | null)[
   return results;
 }
 
-/** Runs that many mutated responses from that seed; stops early after twenty failures. */
-export async function runResponseDifferential(seed: number, inputs: number): Promise<Report> {
-  const random = randomOf(seed);
-  const all = corpus();
-  const accepted = all.filter((bytes) => readByHoldfast(bytes) !== null);
-  const seeds = [...all, ...accepted, ...accepted];
-  const report: Report = {
-    inputs: 0,
-    bothAccept: 0,
-    bothRefuse: 0,
-    onlyNodeAccepts: 0,
-    excused: 0,
-    failures: [],
-  };
-  while (report.inputs < inputs && report.failures.length < 20) {
-    const batch = Array.from({ length: Math.min(250, inputs - report.inputs) }, () => mutate(seeds, random));
-    const theirs = await readByNode(batch);
-    for (const [index, bytes] of batch.entries()) {
-      report.inputs += 1;
-      const ours = readByHoldfast(bytes);
-      const other = theirs[index] ?? null;
-      if (ours === null && other === null) report.bothRefuse += 1;
-      else if (ours === null) report.onlyNodeAccepts += 1;
-      else if (JSON.stringify(ours) === JSON.stringify(other)) report.bothAccept += 1;
-      else {
-        const both = `  holdfast ${JSON.stringify(ours)}\n  node     ${JSON.stringify(other)}`;
-        report.failures.push(`${escapeBytes(bytes)}\n${both}`);
-      }
-    }
+function compare(bytes: Buffer, other: Response | null, report: Report): void {
+  const ours = readByHoldfast(bytes);
+  if (ours === null && other === null) report.bothRefuse += 1;
+  else if (ours === null) report.onlyNodeAccepts += 1;
+  else if (JSON.stringify(ours) === JSON.stringify(other)) report.bothAccept += 1;
+  else {
+    const both = `  holdfast ${JSON.stringify(ours)}\n  node     ${JSON.stringify(other)}`;
+    report.failures.push(`${escapeBytes(bytes)}\n${both}`);
   }
-  return report;
+}
+
+/** Runs that many mutated responses from that seed; stops early after twenty failures. */
+export function runResponseDifferential(seed: number, inputs: number): Promise<Report> {
+  const all = goldens('response', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+  const accepted = all.filter((bytes) => readByHoldfast(bytes) !== null);
+  return runMutated(seed, inputs, [...all, ...accepted, ...accepted], { read: readByNode, compare });
 }

@@ -6,7 +6,8 @@ import { isCutFromRequest } from '../../src/http1/hop-by-hop.ts';
 import { Field, Refusal, RequestHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
 import { LIMITS, nameOf } from '../http1/render.ts';
-import { corpus, mutate, randomOf, runDifferential } from './http1-differential.ts';
+import { mutate, randomOf } from './differential.ts';
+import { corpus, runDifferential } from './http1-differential.ts';
 import { runResponseDifferential } from './http1-response-differential.ts';
 
 const environment = process.env as { readonly SEED?: string; readonly FUZZ?: string };

@@ -111,23 +111,9 @@ async function reload(c: Context, source: AdminSource): Promise<Response> {
 
 async function takeOver(c: Context, source: AdminSource): Promise<Response> {
   if (source.takeOver === undefined) return refuse(c, 'conflict', 'this process cannot be replaced');
-  const ticket = parseTicket(await c.req.text());
-  if (ticket === null) return refuse(c, 'bad-request', 'the body must be {} or {"ticket": "..."}');
-  const result = await source.takeOver(ticket);
+  const result = await source.takeOver();
   if (!result.ok) return refuse(c, result.code, result.message);
   return c.json({ directory: result.directory });
-}
-
-/** Empty when there is none; null when the body is something else. */
-function parseTicket(text: string): string | null {
-  try {
-    const body: unknown = JSON.parse(text);
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
-    const ticket: unknown = 'ticket' in body ? body.ticket : '';
-    return typeof ticket === 'string' ? ticket : null;
-  } catch {
-    return null;
-  }
 }
 
 function refuse(c: Context, code: ErrorCode, message: string): Response {

@@ -64,8 +64,8 @@ export interface AdminSource {
   setServer(pool: string, server: string, change: ServerChange): ChangeResult | Promise<ChangeResult>;
   /** Refuses with `conflict` when the configuration is not valid. */
   reload(): ReloadResult | Promise<ReloadResult>;
-  /** Another process wants to take over; an empty ticket begins it. Absent: there is no process to be replaced. */
-  takeOver?(ticket: string): Promise<TakeoverResult>;
+  /** Another process wants to take over. Absent: there is no process to be replaced. */
+  takeOver?(): Promise<TakeoverResult>;
   /** What the change would do to the pool's sessions; `weight` is of a server to be added. Absent: cannot be told. */
   plan?(pool: string, action: PlanAction, server: string, weight: number): PlanResult;
   /** Where a request would go, and why. Changes nothing. Absent: cannot be told. */

@@ -11,9 +11,8 @@ interface RunOptions {
 
 const NOTES = `
 SIGTERM and SIGINT stop gracefully (a second one at once), SIGHUP reloads the configuration.
-With --takeover the process shares the ports of the running one, takes its sessions and modes, and then
-lets it finish: no session moves. Both must run as the same user on the same machine. On Linux set
-net.ipv4.tcp_migrate_req=1, so that no new connection is lost either while the old listeners close.
+With --takeover the process takes the listening sockets, sessions and modes of the running one, and then
+lets it finish: no connection is lost and no session moves. Both must run as the same user on the same machine.
 Exit status: 0 stopped as asked, 1 could not start or the configuration is invalid, 2 wrong usage.`;
 
 export function register(program: Command): void {

@@ -44,6 +44,8 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   #isClosing = false;
   #isAdvancing = false;
   #hasEnded = false;
+  /** Nothing written reaches the client, not even the end. */
+  #isHeldBack = false;
   #requests = 0;
 
   /** `onClosed` is called once, when everything is over. */
@@ -269,6 +271,18 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     else exchange.fail('client-too-slow', '');
   }
 
+  /** From now on nothing is sent, until `letGo`. */
+  holdBack(): void {
+    this.#isHeldBack = true;
+    this.socket.cork();
+  }
+
+  letGo(): void {
+    this.#isHeldBack = false;
+    this.socket.uncork();
+    if (this.#isClosing) this.#end();
+  }
+
   /** The exchange is over and its response written. */
   exchangeDone(isKept: boolean): void {
     // a response that was begun before the takeover has promised to keep the connection
@@ -293,17 +307,20 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#pending = null;
-    const { clock } = this.thread;
-    this.setDeadline('linger', clock.nowMs() + FLUSH_MS);
-    if (this.#hasEnded) {
-      this.socket.destroySoon();
-      return;
-    }
-    this.socket.end(() => this.setDeadline('linger', clock.nowMs() + LINGER_MS));
+    this.setDeadline('linger', this.thread.clock.nowMs() + FLUSH_MS);
+    this.#end();
+    if (this.#hasEnded) return;
     if (this.isPaused) {
       this.isPaused = false;
       this.socket.resume();
     }
+  }
+
+  #end(): void {
+    // corked or not, a stream that is ended sends what it has
+    if (this.#isHeldBack) return;
+    if (this.#hasEnded) this.socket.destroySoon();
+    else this.socket.end(() => this.setDeadline('linger', this.thread.clock.nowMs() + LINGER_MS));
   }
 
   /** Graceful stop: an idle connection closes now, a busy one after its response. */
@@ -332,7 +349,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     this.#hasEnded = true;
     const { exchange } = this;
     if (exchange === null || this.#isClosing) {
-      this.socket.destroySoon();
+      this.#end();
     } else if (exchange.relay.isTunnel) {
       exchange.relay.onClientEnd();
     } else if (exchange.keepAlive || !exchange.requestBody.isDone) {

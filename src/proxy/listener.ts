@@ -2,6 +2,7 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import type { LogLevel } from '../base/log.ts';
+import { fdOf, type ListeningSocket } from '../base/pass-sockets.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { ClientConnection } from './client-connection.ts';
@@ -9,8 +10,6 @@ import type { Deadlines } from './deadlines.ts';
 import type { ListenerPart, ThreadPart } from './parts.ts';
 
 const BACKLOG = 4096;
-const CALM_MS = 0.05;
-const CALM_TURNS_MAX = 400;
 
 /** The thread as its listeners see it. */
 export interface ListenerHome extends ThreadPart {
@@ -30,9 +29,6 @@ export class ListenerState implements ListenerPart {
   isStopping = false;
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
-  #accepted = 0;
-  /** Nothing is read while the accept queue is emptied. */
-  #isHolding = false;
   readonly connections = new Set<ClientConnection>();
   readonly #thread: ListenerHome;
   readonly #onClosed = (connection: ClientConnection): void => {
@@ -42,44 +38,64 @@ export class ListenerState implements ListenerPart {
     this.#thread.own.addClientConnections(this.index, -1);
     this.#thread.connectionClosed();
   };
-  readonly #server: Server;
+  /** One that was bound here, or those that another process has left. */
+  #servers: readonly Server[] = [];
 
   constructor(index: number, config: ListenConfig, headLimits: HeadLimits, thread: ListenerHome) {
     this.index = index;
     this.config = config;
     this.headLimits = headLimits;
     this.#thread = thread;
-    this.#server = createServer({ noDelay: true, allowHalfOpen: true, highWaterMark: 64 * 1024 }, (socket) =>
-      this.#onConnection(socket),
-    );
   }
 
   /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
-  listen(port: number, reusePort: boolean): Promise<number> {
+  async listen(port: number, reusePort: boolean): Promise<number> {
+    const options = { host: this.config.host, port, reusePort, exclusive: true };
+    this.#servers = [await this.#open(options)];
+    return this.#opened(port);
+  }
+
+  /** Listens on sockets that are bound already. Resolves with their port. */
+  async adopt(fds: readonly number[]): Promise<number> {
+    this.#servers = await Promise.all(fds.map((fd) => this.#open({ fd })));
+    return this.#opened(0);
+  }
+
+  #open(options: object): Promise<Server> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(
-        { host: this.config.host, port, reusePort, exclusive: true, backlog: BACKLOG },
-        () => {
-          this.#server.off('error', reject);
-          this.#server.on('error', (error) =>
-            this.#thread.log('error', `listener ${this.config.address}: ${error.message}`),
-          );
-          const address = this.#server.address();
-          this.port = address !== null && typeof address === 'object' ? address.port : port;
-          this.authority = `${this.config.host}:${this.port}`;
-          resolve(this.port);
-        },
+      const server = createServer(
+        { noDelay: true, allowHalfOpen: true, highWaterMark: 64 * 1024 },
+        (socket) => this.#onConnection(socket),
       );
+      server.once('error', reject);
+      // with a descriptor, a backlog among the options is not looked at
+      server.listen(options, BACKLOG, () => {
+        server.off('error', reject);
+        server.on('error', (error) =>
+          this.#thread.log('error', `listener ${this.config.address}: ${error.message}`),
+        );
+        resolve(server);
+      });
     });
+  }
+
+  #opened(wanted: number): number {
+    const address = this.#servers[0]?.address() ?? null;
+    this.port = address !== null && typeof address === 'object' ? address.port : wanted;
+    this.authority = `${this.config.host}:${this.port}`;
+    return this.port;
+  }
+
+  /** None when it has stopped. */
+  get sockets(): readonly ListeningSocket[] {
+    if (this.isStopping) return [];
+    return this.#servers.map((server) => ({ address: this.config.address, fd: fdOf(server) }));
   }
 
   #onConnection(socket: Socket): void {
     const thread = this.#thread;
-    this.#accepted += 1;
     const connection = new ClientConnection(socket, this, thread, thread.clock.turn(), this.#onClosed);
     this.connections.add(connection);
-    if (this.#isHolding) connection.socket.pause();
     thread.deadlines.add(connection);
     thread.own.addClientConnections(this.index, 1);
     const { connections, connectionsPerAddress } = this.config.limits;
@@ -90,35 +106,19 @@ export class ListenerState implements ListenerPart {
     }
   }
 
-  /**
-   * Another process listens on the same port (SO_REUSEPORT): no new connections from now on; open ones end with their
-   * next response. The kernel resets what waits in the accept queue of a socket that closes, unless
-   * net.ipv4.tcp_migrate_req is 1 (Linux 5.14). So the queue is emptied first, and to have next to no time between the
-   * last accept and the close, nothing else is read meanwhile: some turns of the event loop, a few milliseconds.
-   */
-  async retire(): Promise<void> {
+  /** Another process has the sockets: no new connections from now on; open ones end with their next response. */
+  retire(): void {
     if (this.isStopping) return;
     this.isStopping = true;
     this.isRetiring = true;
-    await rehearseClose();
-    this.#isHolding = true;
-    for (const { socket } of this.connections) socket.pause();
-    for (let turn = 0; turn < CALM_TURNS_MAX; turn += 1) {
-      const accepted = this.#accepted;
-      const beganMs = this.#thread.clock.turn();
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.#accepted === accepted && this.#thread.clock.turn() - beganMs < CALM_MS) break;
-    }
-    this.#server.close();
-    this.#isHolding = false;
-    for (const { socket, isPaused } of this.connections) if (!isPaused) socket.resume();
+    for (const server of this.#servers) server.close();
   }
 
   /** No new connections; idle ones end, busy ones after their response. */
   stop(): void {
     if (this.isStopping) return;
     this.isStopping = true;
-    this.#server.close();
+    for (const server of this.#servers) server.close();
     for (const connection of [...this.connections]) connection.stop();
   }
 
@@ -126,13 +126,4 @@ export class ListenerState implements ListenerPart {
   destroy(): void {
     for (const connection of [...this.connections]) connection.destroy();
   }
-}
-
-/** Code that runs for the first time takes a millisecond: the close that counts must not. */
-function rehearseClose(): Promise<void> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve());
-    server.listen({ host: '127.0.0.1', port: 0 }, () => server.close(() => resolve()));
-  });
 }

@@ -18,6 +18,7 @@ import type { Stripe } from '../shared/stripe.ts';
 import type { AccessLog, AccessRecord } from './access-log.ts';
 import type { BodyReader } from './body-reader.ts';
 import type { ClientLimits } from './client-limits.ts';
+import type { HeldBack, Holdable } from './held-back.ts';
 import type { ReadBuffers, Reader } from './read-buffers.ts';
 import type { Forwarding } from './request-lines.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
@@ -50,6 +51,8 @@ export interface ThreadPart {
   readonly router: Router;
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
+  /** Null unless another process is taking over. */
+  readonly heldBack: HeldBack | null;
   readonly startsTraces: boolean;
   readonly isTrustedAddress: (address: string) => boolean;
   takeExchange(): ExchangePart;
@@ -73,7 +76,7 @@ export interface ListenerPart {
 }
 
 /** A client's connection as its exchange sees it. */
-export interface ClientPart extends Forwarding {
+export interface ClientPart extends Forwarding, Holdable {
   readonly socket: Socket;
   readonly listener: ListenerPart;
   readonly listenAuthority: string;

@@ -123,6 +123,7 @@ export class ResponseRelay implements ChunkSink, RelayPart {
     this.#silenceMs = isEventStream(buffer, head)
       ? client.listener.config.timeouts.tunnelMs
       : plan.config.timeouts.idleMs;
+    thread.heldBack?.note(affinity);
     const setCookie = thread.chooser.answered(
       plan,
       affinity,
@@ -133,6 +134,7 @@ export class ResponseRelay implements ChunkSink, RelayPart {
       wallMs,
       exchange.isSecure,
     );
+    thread.heldBack?.hold(client, affinity);
     if (head.status === SWITCHING_PROTOCOLS) {
       this.#openTunnel(buffer, headEnd, head, setCookie, client);
       return;

@@ -3,6 +3,7 @@
 import { type Clock, TurnClock } from '../base/clock.ts';
 import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
 import type { LogLevel } from '../base/log.ts';
+import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Random } from '../base/random.ts';
 import { compileTrusted } from '../base/trusted.ts';
 import { Chooser } from '../choose/chooser.ts';
@@ -17,6 +18,7 @@ import { AccessLog } from './access-log.ts';
 import { ClientLimits } from './client-limits.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
+import { HeldBack } from './held-back.ts';
 import { ListenerState } from './listener.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { requestRefusal } from './refusals.ts';
@@ -42,6 +44,8 @@ export interface ProxyThreadOptions {
   readonly log: (level: LogLevel, message: string) => void;
   /** Called when a stopping thread has closed its last connection. */
   readonly onDrained: () => void;
+  /** Responses of a retiring thread wait for the successor to know these keys; `told` lets them go. */
+  readonly onHeld: (keys: readonly number[]) => void;
   /** Takes whole lines of the access log. */
   readonly onAccessLines: (lines: string) => void;
 }
@@ -64,11 +68,13 @@ export class ProxyThread {
   };
   isTrustedAddress: (address: string) => boolean = () => false;
   isStopping = false;
+  heldBack: HeldBack | null = null;
   startsTraces = false;
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
   readonly #random: Random;
   readonly #onDrained: () => void;
+  readonly #onHeld: (keys: readonly number[]) => void;
   readonly #upstreams: (UpstreamPool | undefined)[] = [];
   readonly #runtimes = new Map<number, PoolRuntime>();
   readonly #spare: Exchange[] = [];
@@ -82,6 +88,7 @@ export class ProxyThread {
     this.log = options.log;
     this.#random = options.random;
     this.#onDrained = options.onDrained;
+    this.#onHeld = options.onHeld;
     this.chooser = new Chooser(options.shared, options.random);
     this.limits = new ClientLimits(options.shared.rateCells, options.shared.addresses);
     this.accessLog = new AccessLog(options.random, options.onAccessLines);
@@ -147,8 +154,19 @@ export class ProxyThread {
     });
   }
 
-  /** Opens one listener of the revision, unless it is open. Resolves with its port. */
-  async listen(revision: Revision, index: number, port: number, reusePort: boolean): Promise<number> {
+  /** What this thread listens on, for another process to listen on. */
+  get sockets(): readonly ListeningSocket[] {
+    return this.#listeners.flatMap((listener) => listener.sockets);
+  }
+
+  /** Opens one listener of the revision, unless it is open: on the descriptors, or else bound. Resolves with its port. */
+  async listen(
+    revision: Revision,
+    index: number,
+    port: number,
+    reusePort: boolean,
+    fds: readonly number[],
+  ): Promise<number> {
     const config = revision.config.listen[index];
     if (config === undefined) throw new Error(`no listener ${index} in revision ${revision.number}`);
     const open = this.#listeners.find(
@@ -161,7 +179,7 @@ export class ProxyThread {
       ...this.#listeners.filter((old) => !old.isStopping || old.connections.size > 0),
       listener,
     ];
-    return listener.listen(port, reusePort);
+    return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);
   }
 
   #headLimits(headBytesMax: number, headerCountMax: number): HeadLimits {
@@ -245,11 +263,16 @@ export class ProxyThread {
     this.connectionClosed();
   }
 
-  /** Accepts nothing new; resolves when that is so. Connections that are open may still ask, once. */
-  async retire(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.retire()));
+  /** Accepts nothing new. Connections that are open may still ask, once. */
+  retire(): void {
     this.isStopping = true;
+    this.heldBack = new HeldBack(this.#onHeld);
+    for (const listener of this.#listeners) listener.retire();
     this.connectionClosed();
+  }
+
+  told(): void {
+    this.heldBack?.told();
   }
 
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */

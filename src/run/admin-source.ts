@@ -20,7 +20,7 @@ export async function startAdminServer(
   predecessor: Predecessor,
 ): Promise<AdminHandle> {
   let url = '';
-  const takeOver = (ticket: string): Promise<TakeoverResult> => predecessor.answer(ticket, url);
+  const takeOver = (): Promise<TakeoverResult> => predecessor.answer(url);
   const server = await startAdmin({ ...admin, source: { ...adminSource(balancer), takeOver } });
   if (server.kind === 'failed') throw new ListenError(`${server.message}; choose another port`);
   url = server.url;

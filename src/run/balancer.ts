@@ -11,7 +11,15 @@ import { readConfigFile } from '../config/read-config-file.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
-import { loadSecret, readSessions, restoreSessions, saveSessions } from '../sessions/store.ts';
+import { SessionChanges } from '../sessions/changes.ts';
+import {
+  decodeSessions,
+  type OperatorSetting,
+  readSessions,
+  restoreSessions,
+  type SessionRecords,
+  saveSessions,
+} from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
 import { Report, Verdict } from '../shared/control.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
@@ -21,11 +29,12 @@ import { AccessLogWriter } from './access-log-writer.ts';
 import { describeChanges } from './changes.ts';
 import { Discovery } from './discovery.ts';
 import { assertPortFree, Fleet, ListenError, supportsReusePort } from './fleet.ts';
+import { operatorSettings, secretFor } from './kept.ts';
 import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
 import { SessionControl } from './session-control.ts';
-import { makeSecret, type OperatorChange, SlotRegistry } from './slots.ts';
+import { type OperatorChange, SlotRegistry } from './slots.ts';
 import type { Takeover } from './takeover.ts';
 
 /** How long a process that takes over waits for the first health checks before it listens. */
@@ -65,6 +74,8 @@ export class Balancer {
   readonly startedMs: number;
   readonly reloads = { success: 0, failure: 0 };
   isStopping = false;
+  /** From when on this process serves: sessions seen since are its own. */
+  #servesFromMs = Number.POSITIVE_INFINITY;
   revision: Revision;
   /** The configuration as written, without what discovery has found. */
   #written: HoldfastConfig;
@@ -146,8 +157,6 @@ export class Balancer {
     if (!reusePort && wanted > 1)
       options.log.warn('this platform cannot share a port between threads: running one');
     const { takeover = null } = options;
-    if (takeover !== null && !reusePort)
-      throw new ListenError('this platform cannot share a port between processes');
     if (reusePort) {
       for (const { address, host, port } of options.config.listen) {
         const isTakenOver = takeover?.portOf(address) != null;
@@ -175,7 +184,10 @@ export class Balancer {
     if (takeover !== null) await balancer.#firstChecks();
     const ports = options.config.listen.map(({ address, port }) => takeover?.portOf(address) ?? port);
     try {
-      balancer.ports = await balancer.fleet.start(balancer.revision, ports);
+      await balancer.fleet.start(balancer.revision);
+      const sockets = (await takeover?.stepIn(options.config, balancer, options.log)) ?? [];
+      balancer.#servesFromMs = systemClock.nowMs();
+      balancer.ports = await balancer.fleet.listen(ports, sockets);
     } catch (error) {
       await balancer.#end();
       throw error;
@@ -317,32 +329,47 @@ export class Balancer {
     return isClean;
   }
 
-  /** Another process listens on the same ports: accepts nothing new. Connections stay for what is in flight. */
-  async retire(): Promise<void> {
+  /** Another process has the listening sockets: accepts nothing new. Connections stay for what is in flight. */
+  async retire(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
     this.isStopping = true;
-    await this.fleet.retire();
+    await this.fleet.retire(tell);
   }
 
-  /** After `retire`: as `stop`, but the sessions are saved by `save`, since the configured file is the successor's. */
-  async finish(save: () => void): Promise<boolean> {
+  /** After `retire`: as `stop`, but no sessions are saved, since the configured file is the successor's. */
+  async finish(): Promise<boolean> {
     const isClean = await this.fleet.drain(this.revision.config.shutdown.graceMs);
-    save();
     await this.#end();
     return isClean;
   }
 
-  /** Takes in the saved sessions that are not known here. */
-  takeIn(file: string): void {
-    const stored = readSessions(file, this.options.config.sessions.max);
-    if (stored.kind === 'read')
-      restoreSessions(stored.contents, this.shared.table, this.revision, systemClock, true);
+  /** Notes how the sessions are now, for what `encode` says later. */
+  watchSessions(): SessionChanges {
+    return new SessionChanges(this.shared.table, systemClock);
+  }
+
+  /** For another process's `takeIn`, with what the operator has set. */
+  encode(records: SessionRecords): Buffer {
+    return records.encode(operatorSettings(this.slots));
+  }
+
+  /** What the process that is being replaced has told. Sessions that this one has served already are left alone. */
+  takeIn(bytes: Buffer): void {
+    const stored = decodeSessions(bytes);
+    if (stored.kind !== 'read') return;
+    if (this.#servesFromMs === Number.POSITIVE_INFINITY) this.#takeInSettings(stored.operator);
+    restoreSessions(stored.contents, this.shared.table, this.revision, systemClock, this.#servesFromMs);
+  }
+
+  #takeInSettings(settings: readonly OperatorSetting[]): void {
+    for (const { pool, server, ...change } of settings) {
+      const known = this.slots.changes.get(`${pool}/${server}`);
+      const isNews = known?.mode !== change.mode || known?.weight !== change.weight;
+      if (isNews) this.changeServer(pool, server, change);
+    }
   }
 
   saveTo(file: string): void {
-    const operator = [...this.slots.changes].map(([key, change]) => {
-      const [pool = '', server = ''] = key.split('/');
-      return { pool, server, ...change };
-    });
+    const operator = operatorSettings(this.slots);
     const result = saveSessions(file, this.shared.table, this.revision, operator, systemClock);
     if (result.kind === 'saved')
       this.options.log.debug({ file, sessions: result.sessions }, 'sessions saved');
@@ -360,13 +387,4 @@ export class Balancer {
 
 function refuse(message: string): ReloadResult {
   return { ok: false, code: 'conflict', message };
-}
-
-/** What keys the cookies of pools that configure no secret: from the file beside the saved sessions, or made now. */
-function secretFor(config: HoldfastConfig, log: Logger): string {
-  if (config.sessions.file === null) return makeSecret();
-  const result = loadSecret(config.sessions.file);
-  if (result.kind !== 'failed') return Buffer.from(result.secret).toString('hex');
-  log.error(`${result.message}; cookies will not survive a restart`);
-  return makeSecret();
 }

@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
+import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import type { Logger } from './logger.ts';
@@ -32,6 +33,7 @@ interface Member {
   backoffMs: number;
   isDrained: boolean;
   isRetired: boolean;
+  sockets: readonly ListeningSocket[];
 }
 
 export interface FleetOptions {
@@ -52,6 +54,7 @@ export class Fleet {
   #isStopping = false;
   #onDrained: (() => void) | null = null;
   #onRetired: (() => void) | null = null;
+  #tell: (keys: readonly number[]) => Promise<void> = () => Promise.resolve();
   readonly #applied = new Map<number, number>();
   #onApplied: (() => void) | null = null;
 
@@ -63,18 +66,34 @@ export class Fleet {
       backoffMs: BACKOFF_FIRST_MS,
       isDrained: false,
       isRetired: false,
+      sockets: [],
     }));
   }
 
-  /** Starts all workers on the revision; the first binds, the others share its ports. Rejects with ListenError. */
-  async start(revision: Revision, ports: readonly number[]): Promise<readonly number[]> {
+  /** Starts all workers on the revision. They do not listen yet. */
+  async start(revision: Revision): Promise<void> {
     this.#revision = revision;
-    this.#ports = await this.#startWorker(0, ports);
-    await Promise.all(this.#members.slice(1).map((_, index) => this.#startWorker(index + 1, this.#ports)));
+    await Promise.all(this.#members.map((_, index) => this.#startWorker(index)));
+  }
+
+  /**
+   * Opens the listeners: on `sockets`, dealt out among the workers; a worker without one for a listener binds. The first
+   * worker binds first, the others share its ports. Resolves with the ports, rejects with ListenError.
+   */
+  async listen(ports: readonly number[], sockets: readonly ListeningSocket[]): Promise<readonly number[]> {
+    this.#ports = ports;
+    this.#ports = await this.#listen(0, sockets);
+    await Promise.all(this.#members.slice(1).map((_, index) => this.#listen(index + 1, sockets)));
     return this.#ports;
   }
 
-  #startWorker(index: number, ports: readonly number[]): Promise<readonly number[]> {
+  /** What the workers listen on, to be passed on. */
+  get sockets(): readonly ListeningSocket[] {
+    return this.#members.flatMap(({ sockets }) => sockets);
+  }
+
+  /** Resolves when the worker is ready to listen. */
+  #startWorker(index: number): Promise<void> {
     const { shared, reusePort } = this.#options;
     const member = this.#members[index];
     const revision = this.#revision;
@@ -90,12 +109,10 @@ export class Fleet {
     member.isDrained = false;
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') this.#say(worker, { type: 'listen', ports });
-        else if (message.type === 'listening') {
+        if (message.type === 'ready') {
           this.#applied.set(index, revision.number);
-          resolve(message.ports);
-        } else if (message.type === 'listen-failed') reject(new ListenError(listenMessage(message)));
-        else this.#onMessage(index, message);
+          resolve();
+        } else this.#onMessage(index, message);
       });
       worker.on('error', (error: Error) => {
         this.#options.log.error(
@@ -108,14 +125,42 @@ export class Fleet {
     });
   }
 
+  #listen(index: number, sockets: readonly ListeningSocket[]): Promise<readonly number[]> {
+    const worker = this.#members[index]?.worker ?? null;
+    const fds = (this.#revision?.config.listen ?? []).map(({ address }) =>
+      sockets
+        .filter((socket) => socket.address === address)
+        .filter((_, at) => at % this.#members.length === index)
+        .map(({ fd }) => fd),
+    );
+    return new Promise((resolve, reject) => {
+      if (worker === null) throw new Error(`worker ${index} is gone`);
+      const onMessage = (message: FromWorker): void => {
+        if (message.type === 'listening') resolve(message.ports);
+        else if (message.type === 'listen-failed') reject(new ListenError(listenMessage(message)));
+        else return;
+        worker.off('message', onMessage);
+      };
+      worker.on('message', onMessage);
+      worker.once('exit', () => reject(new Error(`worker ${index} died before it listened`)));
+      this.#say(worker, { type: 'listen', ports: this.#ports, fds });
+    });
+  }
+
   #onMessage(index: number, message: FromWorker): void {
     const member = this.#members[index];
+    if (member !== undefined && (message.type === 'listening' || message.type === 'applied'))
+      member.sockets = message.sockets;
     if (message.type === 'access') this.#options.onAccessLines(message.lines);
     else if (message.type === 'log') this.#options.log[message.level]({ worker: index }, message.message);
     else if (message.type === 'applied') {
       this.#applied.set(index, message.revision);
       this.#ports = message.ports;
       this.#onApplied?.();
+    } else if (message.type === 'held') {
+      void this.#tell(message.keys).then(() => {
+        if (member?.worker != null) this.#say(member.worker, { type: 'told' });
+      });
     } else if (message.type === 'retired' && member !== undefined) {
       member.isRetired = true;
       this.#onRetired?.();
@@ -135,6 +180,7 @@ export class Fleet {
     const member = this.#members[index];
     if (member === undefined || member.worker !== worker) return;
     member.worker = null;
+    member.sockets = [];
     this.#onApplied?.();
     this.#onRetired?.();
     shared.stripes[index]?.clearGauges();
@@ -155,7 +201,8 @@ export class Fleet {
 
   #restart(index: number): void {
     if (this.#isStopping) return;
-    this.#startWorker(index, this.#ports).catch((error: unknown) => {
+    const start = this.#startWorker(index).then(() => this.#listen(index, []));
+    start.catch((error: unknown) => {
       this.#options.log.error(
         { worker: index, error: String(error) },
         'a worker thread could not be restarted',
@@ -203,9 +250,13 @@ export class Fleet {
     return this.drain(graceMs);
   }
 
-  /** Another process listens on the ports: resolves when every worker has stopped accepting. Call `drain` next. */
-  async retire(): Promise<void> {
+  /**
+   * Another process has the listening sockets: resolves when every worker has stopped accepting. Call `drain` next. From
+   * now on responses wait until `tell` has told it how it stands with their sessions.
+   */
+  async retire(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
     this.#isStopping = true;
+    this.#tell = tell;
     const retired = new Promise<void>((resolve) => {
       this.#onRetired = () => {
         if (this.#members.every(({ worker, isRetired }) => isRetired || worker === null)) resolve();

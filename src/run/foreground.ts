@@ -49,7 +49,6 @@ export async function startBalancer(
   const version = packageVersion();
   const balancer = await Balancer.start({ config, log, threads, configFile, version, takeover });
   const predecessor = new Predecessor(balancer);
-  await takeover?.complete(balancer, log);
   let admin: AdminHandle | null = null;
   try {
     if (config.admin !== null) admin = await openAdmin(balancer, config.admin, predecessor, takeover);
@@ -130,7 +129,6 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     const { takeover: from = null, threads, configFile } = options;
     const takeover = from === null ? null : await Takeover.ask(config, from);
     const running = await startBalancer(config, log, threads, announce, configFile, takeover);
-    if (takeover !== null) void takeover.follow(running.balancer, config.shutdown.graceMs);
     process.on('SIGHUP', () => void running.balancer.reload());
     await Promise.race([stopSignal(), running.replaced]);
     log.info('stopping: finishing requests in flight; a second signal ends at once');

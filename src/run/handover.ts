@@ -1,18 +1,22 @@
-// How one process hands its work to the next: what the running one tells, and the files it tells it in.
+// How one process hands its work to the next.
 //
 //   new                                      old
-//   POST /api/takeover {}            ->      writes handover.json and sessions into a private directory, says where
+//   POST /api/takeover                 ->    private directory: handover.json, sessions, two unix sockets; says where
+//   fetches the listening sockets,
 //   restores, checks the servers,
-//   listens on the same ports
-//   POST /api/takeover { ticket }    ->      stops accepting (its accept queues emptied first), saves sessions anew,
-//                                            answers, closes the admin server
-//   takes in sessions it does not know,      finishes what is in flight, saves the last ones, ends
-//   opens the admin server
+//   starts its threads, listens on nothing
+//   connects: "step back"              ->    stops listening, tells what has become of the sessions since
+//   takes it in, says so, listens
+//   opens the admin server                   closes the admin server, finishes what is in flight; each response waits
+//   takes in, says so                  <->   until the session it may have begun or ended is told
+//   removes the directory              <-    ends
 //
-// The directory is the proof: only the same user can read the ticket, and only the same user may share the ports
-// (SO_REUSEPORT). So neither secrets nor sessions ever cross the API, and nobody else can make the balancer leave.
+// All that can fail comes before "step back": until then the old process has given nothing away. Connections that come
+// in the milliseconds in which nobody listens wait in the queues of the sockets, which both processes hold.
+//
+// The directory is the proof: only the same user can open what is in it. So neither secrets nor sessions ever cross the
+// API, and nobody else can make the balancer leave.
 
-import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,52 +26,60 @@ const PRIVATE_MODE = 0o600;
 
 /** What the next process needs to know beside the sessions. */
 export interface Handover {
-  readonly version: 1;
+  readonly version: 2;
   readonly pid: number;
-  /** Shows that the bearer could read the directory. */
-  readonly ticket: string;
   /** Keys cookies and session hashes of pools that configure no secret. */
   readonly secret: string;
   readonly listeners: readonly { readonly address: string; readonly port: number }[];
+  /** How many listening sockets there are to be fetched. */
+  readonly sockets: number;
   readonly adminUrl: string;
 }
 
-/** Makes the directory, readable by this user only. */
-export function writeHandover(content: Omit<Handover, 'version' | 'pid' | 'ticket'>): {
-  readonly directory: string;
-  readonly ticket: string;
-} {
-  const directory = mkdtempSync(join(tmpdir(), 'holdfast-takeover-'));
-  const handover: Handover = {
-    version: 1,
-    pid: process.pid,
-    ticket: randomBytes(24).toString('hex'),
-    ...content,
-  };
-  writeFileSync(join(directory, FILE), JSON.stringify(handover), { mode: PRIVATE_MODE });
-  return { directory, ticket: handover.ticket };
-}
+/** The files and sockets of a handover. */
+export class HandoverDirectory {
+  readonly path: string;
 
-/** Null when it cannot be read or is of another version. */
-export function readHandover(directory: string): Handover | null {
-  try {
-    const value = JSON.parse(readFileSync(join(directory, FILE), 'utf8')) as Partial<Handover> | null;
-    return value?.version === 1 ? (value as Handover) : null;
-  } catch {
-    return null;
+  constructor(path: string) {
+    this.path = path;
   }
-}
 
-/** Where the sessions are. */
-export function sessionsIn(directory: string): string {
-  return join(directory, 'sessions');
-}
+  /** Makes a directory that is this user's only. */
+  static make(): HandoverDirectory {
+    return new HandoverDirectory(mkdtempSync(join(tmpdir(), 'holdfast-takeover-')));
+  }
 
-export function removeHandover(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
-}
+  /** Where the sessions are, as of the beginning. */
+  get sessionsFile(): string {
+    return join(this.path, 'sessions');
+  }
 
-export function isTicket(given: string, ticket: string): boolean {
-  const [first, second] = [Buffer.from(given), Buffer.from(ticket)];
-  return first.length === second.length && timingSafeEqual(first, second);
+  /** Unix socket that gives the listening sockets. */
+  get listenersSocket(): string {
+    return join(this.path, 'listeners');
+  }
+
+  /** Unix socket: connecting to it makes the old process step back. */
+  get changesSocket(): string {
+    return join(this.path, 'changes');
+  }
+
+  write(content: Omit<Handover, 'version' | 'pid'>): void {
+    const handover: Handover = { version: 2, pid: process.pid, ...content };
+    writeFileSync(join(this.path, FILE), JSON.stringify(handover), { mode: PRIVATE_MODE });
+  }
+
+  /** Null when it cannot be read or is of another version. */
+  read(): Handover | null {
+    try {
+      const value = JSON.parse(readFileSync(join(this.path, FILE), 'utf8')) as Partial<Handover> | null;
+      return value?.version === 2 ? (value as Handover) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
 }

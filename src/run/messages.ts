@@ -1,6 +1,7 @@
 // What main and its workers say to each other. Everything else goes through shared memory.
 
 import type { LogLevel } from '../base/log.ts';
+import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedHandles } from '../shared/shared-state.ts';
 
@@ -12,12 +13,18 @@ export interface WorkerData {
 }
 
 export type ToWorker =
-  /** Open the listeners. `ports`: what to bind, 0 where the kernel may choose. */
-  | { readonly type: 'listen'; readonly ports: readonly number[] }
+  /** Open the listeners. `ports`: what to bind, 0 where the kernel may choose; instead of binding: `fds` by listener. */
+  | {
+      readonly type: 'listen';
+      readonly ports: readonly number[];
+      readonly fds: readonly (readonly number[])[];
+    }
   /** Swap to the revision, open listeners that are new, stop those that are gone. `ports` as above. */
   | { readonly type: 'revision'; readonly revision: Revision; readonly ports: readonly number[] }
   /** Accept nothing new, say so with `retired`; connections that are open may still ask once. Then exit. */
   | { readonly type: 'retire' }
+  /** The successor knows what the last `held` was about. */
+  | { readonly type: 'told' }
   /** The grace is over: idle connections and tunnels end politely, the rest is cut. */
   | { readonly type: 'finish' }
   /** Finish what is in flight, then exit. */
@@ -27,16 +34,27 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: 'ready' }
-  | { readonly type: 'listening'; readonly ports: readonly number[] }
+  | {
+      readonly type: 'listening';
+      readonly ports: readonly number[];
+      readonly sockets: readonly ListeningSocket[];
+    }
   | {
       readonly type: 'listen-failed';
       readonly address: string;
       readonly code: string;
       readonly message: string;
     }
-  | { readonly type: 'applied'; readonly revision: number; readonly ports: readonly number[] }
+  | {
+      readonly type: 'applied';
+      readonly revision: number;
+      readonly ports: readonly number[];
+      readonly sockets: readonly ListeningSocket[];
+    }
   /** Whole lines of the access log. */
   | { readonly type: 'access'; readonly lines: string }
   | { readonly type: 'retired' }
+  /** Responses wait until the successor knows how it stands with these sessions: low and high words of their keys. */
+  | { readonly type: 'held'; readonly keys: readonly number[] }
   | { readonly type: 'drained' }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

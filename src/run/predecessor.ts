@@ -1,24 +1,32 @@
-// The old process's side of a takeover: tells the next one what it needs, steps back when that one listens.
+// The old process's side of a takeover: tells the next one what it needs, and steps back when that one is ready.
 
+import { createServer, type Server, type Socket } from 'node:net';
 import type { TakeoverResult } from '../admin/source.ts';
+import { type Offer, offerSockets } from '../base/pass-sockets.ts';
+import type { SessionChanges } from '../sessions/changes.ts';
 import type { Balancer } from './balancer.ts';
-import { isTicket, removeHandover, sessionsIn, writeHandover } from './handover.ts';
+import { ChangesTeller } from './changes-line.ts';
+import { HandoverDirectory } from './handover.ts';
 
-/** A successor that has not come for so long does not come any more: its files are removed. */
+/** A successor that has not come for so long does not come any more: what was made for it goes. */
 const WAIT_MS = 60_000;
-/** While requests are still in flight their sessions are saved so often, for the successor to take in. */
-const SAVE_EVERY_MS = 200;
-/** Time for the answer to the successor to leave before the admin server closes. */
-const ANSWER_MS = 50;
+
+/** What is kept ready for a successor. */
+interface Offered {
+  readonly directory: HandoverDirectory;
+  readonly sockets: Offer;
+  readonly changes: SessionChanges;
+  readonly server: Server;
+  readonly timer: NodeJS.Timeout;
+}
 
 export class Predecessor {
   readonly #balancer: Balancer;
-  #directory = '';
-  #ticket = '';
-  #timer: NodeJS.Timeout | null = null;
+  #offered: Offered | null = null;
   #isReplaced = false;
+  #teller: ChangesTeller | null = null;
   #onReplaced: (() => void) | null = null;
-  /** Resolves when a successor listens and this process should finish and leave. */
+  /** Resolves when a successor is about to listen and this process should finish and leave. */
   readonly replaced: Promise<void>;
 
   constructor(balancer: Balancer) {
@@ -28,54 +36,83 @@ export class Predecessor {
     });
   }
 
-  /** An empty ticket begins a takeover, the right one completes it. */
-  async answer(ticket: string, adminUrl: string): Promise<TakeoverResult> {
+  /** Makes ready what the next process needs; a later call makes it anew. */
+  async answer(adminUrl: string): Promise<TakeoverResult> {
+    const { log } = this.#balancer.options;
     if (this.#isReplaced || this.#balancer.isStopping) return refuse('this process is ending already');
-    if (ticket === '') return this.#begin(adminUrl);
-    if (this.#directory === '' || !isTicket(ticket, this.#ticket)) return refuse('this is not the ticket');
-    this.#isReplaced = true;
-    this.#stopWaiting();
-    await this.#balancer.retire();
-    this.#balancer.saveTo(sessionsIn(this.#directory));
-    setTimeout(() => this.#onReplaced?.(), ANSWER_MS);
-    return { ok: true, directory: this.#directory };
+    this.forget();
+    const directory = HandoverDirectory.make();
+    try {
+      this.#offered = await this.#offer(directory, adminUrl);
+    } catch (error) {
+      directory.remove();
+      log.error(
+        { error: String(error) },
+        'another process has asked to take over; nothing can be passed to it',
+      );
+      return refuse(`this process cannot pass its listening sockets: ${String(error)}`);
+    }
+    log.info({ directory: directory.path }, 'another process has asked to take over');
+    return { ok: true, directory: directory.path };
   }
 
-  #begin(adminUrl: string): TakeoverResult {
-    this.forget();
-    const { revision, ports, secret, options } = this.#balancer;
+  async #offer(directory: HandoverDirectory, adminUrl: string): Promise<Offered> {
+    const { revision, ports, secret, fleet } = this.#balancer;
     const listeners = revision.config.listen.map(({ address }, index) => ({
       address,
       port: ports[index] ?? 0,
     }));
-    const { directory, ticket } = writeHandover({ secret, listeners, adminUrl });
-    this.#directory = directory;
-    this.#ticket = ticket;
-    this.#balancer.saveTo(sessionsIn(directory));
-    this.#timer = setTimeout(() => this.forget(), WAIT_MS);
-    options.log.info({ directory }, 'another process has asked to take over');
-    return { ok: true, directory };
+    const listening = fleet.sockets;
+    const sockets = await offerSockets(directory.listenersSocket, listening);
+    const changes = this.#balancer.watchSessions();
+    this.#balancer.saveTo(directory.sessionsFile);
+    const server = createServer((socket) => void this.#stepBack(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(directory.changesSocket, resolve);
+    });
+    directory.write({ secret, listeners, sockets: listening.length, adminUrl });
+    const timer = setTimeout(() => this.forget(), WAIT_MS);
+    return { directory, sockets, changes, server, timer };
   }
 
-  /** Finishes what is in flight, saving sessions as they end. True when nothing had to be cut. */
+  /** The successor is ready: from here on nothing new is accepted. */
+  async #stepBack(socket: Socket): Promise<void> {
+    const balancer = this.#balancer;
+    const offered = this.#offered;
+    const teller = new ChangesTeller(socket);
+    if (offered === null || this.#isReplaced || balancer.isStopping) {
+      socket.destroy();
+      return;
+    }
+    this.#isReplaced = true;
+    this.#teller = teller;
+    clearTimeout(offered.timer);
+    const { changes } = offered;
+    await balancer.retire((keys) => teller.tell(balancer.encode(changes.of(keys, balancer.revision))));
+    offered.sockets.close();
+    offered.server.close();
+    await teller.tell(balancer.encode(changes.since(balancer.revision)));
+    this.#onReplaced?.();
+  }
+
+  /** Finishes what is in flight. True when nothing had to be cut. */
   async finish(): Promise<boolean> {
-    const save = (): void => this.#balancer.saveTo(sessionsIn(this.#directory));
-    const saving = setInterval(save, SAVE_EVERY_MS);
-    const isClean = await this.#balancer.finish(save);
-    clearInterval(saving);
+    const isClean = await this.#balancer.finish();
+    this.#teller?.end();
+    this.#offered?.directory.remove();
     return isClean;
   }
 
-  #stopWaiting(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-
-  /** No successor is expected (any more): what was written for it goes. */
+  /** No successor is expected (any more): what was made for it goes. */
   forget(): void {
-    this.#stopWaiting();
-    if (this.#directory !== '') removeHandover(this.#directory);
-    this.#directory = '';
+    const offered = this.#offered;
+    this.#offered = null;
+    if (offered === null) return;
+    clearTimeout(offered.timer);
+    offered.sockets.close();
+    offered.server.close();
+    offered.directory.remove();
   }
 }
 

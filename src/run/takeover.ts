@@ -1,40 +1,40 @@
-// The new process's side of a takeover: asks the running one, and takes in what it still learns while it finishes.
+// The new process's side of a takeover: asks the running one, fetches its listening sockets, and takes in what it still
+// learns while it finishes.
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { fetchSockets, type ListeningSocket, type PassedSocket } from '../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../config/model.ts';
+import { hearChanges } from './changes-line.ts';
 import { ListenError } from './fleet.ts';
-import { type Handover, readHandover, removeHandover, sessionsIn } from './handover.ts';
+import { type Handover, HandoverDirectory } from './handover.ts';
 import type { Logger } from './logger.ts';
 
 const ASK_MS = 10_000;
-const LOOK_EVERY_MS = 50;
-/** How much longer than its grace the old process may take before we stop waiting for its last sessions. */
-const LATE_MS = 5000;
-/**
- * Measured with 2500 new connections a second on two overloaded cores, six takeovers: 2 to 22 of 45 000 connections
- * reset without it, 0 of 112 000 with it.
- */
-const MIGRATION_HINT =
-  'with sysctl net.ipv4.tcp_migrate_req=1 the kernel keeps the last connections too that come while the old listeners close';
+/** How long an old process may take to step back. Its listening sockets are ours as well: nothing is lost meanwhile. */
+const STEP_BACK_MS = 5000;
+const IS_SERVED_MS = 1000;
 
 /** The part of the new balancer that is needed here. */
 export interface Heir {
-  readonly isStopping: boolean;
-  /** Takes in the saved sessions that it does not know. */
-  takeIn(sessionsFile: string): void;
+  /** Takes in how it stands with sessions, but for those that this process has seen since it listens. */
+  takeIn(changes: Buffer): void;
 }
 
 export class Takeover {
   readonly handover: Handover;
-  readonly directory: string;
+  readonly #directory: HandoverDirectory;
+  readonly #sockets: readonly PassedSocket[];
   readonly #url: string;
-  readonly #token: string;
 
-  private constructor(handover: Handover, directory: string, url: string, token: string) {
+  private constructor(
+    handover: Handover,
+    directory: HandoverDirectory,
+    sockets: readonly PassedSocket[],
+    url: string,
+  ) {
     this.handover = handover;
-    this.directory = directory;
+    this.#directory = directory;
+    this.#sockets = sockets;
     this.#url = url;
-    this.#token = token;
   }
 
   /** Asks the process whose admin server is at `url`; '' is the configured address. Rejects with ListenError. */
@@ -43,11 +43,18 @@ export class Takeover {
     if (admin === null)
       throw new ListenError('cannot take over: "admin" is off, and it is what the processes talk by');
     const base = url === '' ? adminUrlOf(admin) : url.replace(/\/$/, '');
-    const directory = await post(base, admin.token, {});
-    const handover = readHandover(directory);
+    const directory = new HandoverDirectory(await post(base, admin.token));
+    const handover = directory.read();
     if (handover === null)
-      throw new ListenError(`cannot take over: ${directory} cannot be read by this user`);
-    return new Takeover(handover, directory, base, admin.token);
+      throw new ListenError(
+        `cannot take over: ${directory.path} cannot be read by this user, or is of another version`,
+      );
+    try {
+      const sockets = await fetchSockets(directory.listenersSocket, handover.sockets);
+      return new Takeover(handover, directory, sockets, base);
+    } catch (error) {
+      throw new ListenError(`cannot take over the listening sockets: ${(error as Error).message}`);
+    }
   }
 
   /** Port that the old process has for the listener with this address, null when it has none. */
@@ -56,39 +63,29 @@ export class Takeover {
   }
 
   get sessionsFile(): string {
-    return sessionsIn(this.directory);
+    return this.#directory.sessionsFile;
   }
 
-  /** We listen: the old process stops accepting. Then its newer sessions are taken in. */
-  async complete(balancer: Heir, log: Logger): Promise<void> {
-    await post(this.#url, this.#token, { ticket: this.handover.ticket });
-    balancer.takeIn(this.sessionsFile);
-    log.info({ pid: this.handover.pid }, 'took over: the old process finishes what is in flight');
-    if (isMigrationOff()) log.info(MIGRATION_HINT);
-  }
-
-  /** Takes in what the old process saves until it has gone. Resolves then. */
-  async follow(balancer: Heir, graceMs: number): Promise<void> {
-    const endMs = performance.now() + graceMs + LATE_MS;
-    let readMs = 0;
-    while (performance.now() < endMs && !balancer.isStopping) {
-      const isOver = !isAlive(this.handover.pid);
-      const savedMs = existsSync(this.sessionsFile) ? statSync(this.sessionsFile).mtimeMs : 0;
-      if (savedMs > readMs) balancer.takeIn(this.sessionsFile);
-      readMs = savedMs;
-      if (isOver) break;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    }
-    removeHandover(this.directory);
-  }
-}
-
-/** Linux: whether connections that wait for a closing listener are reset instead of going to another of its port. */
-function isMigrationOff(): boolean {
-  try {
-    return readFileSync('/proc/sys/net/ipv4/tcp_migrate_req', 'utf8').trim() === '0';
-  } catch {
-    return false;
+  /**
+   * Makes the old process step back. Resolves with the sockets to listen on, at once, when its last sessions have been
+   * taken in. If the old process has died meanwhile or hangs, we have its sockets all the same. Rejects with ListenError
+   * when it lives and expects us no more.
+   */
+  async stepIn(config: HoldfastConfig, balancer: Heir, log: Logger): Promise<readonly ListeningSocket[]> {
+    const { pid } = this.handover;
+    const changes = hearChanges(this.#directory.changesSocket, STEP_BACK_MS, (bytes) =>
+      balancer.takeIn(bytes),
+    );
+    const how = await changes.first;
+    if (how === 'closed' && (await isServed(this.#url)))
+      throw new ListenError(`cannot take over from ${this.#url}: it expects this process no more`);
+    if (how === 'taken-in') log.info({ pid }, 'took over: the old process finishes what is in flight');
+    else log.warn({ pid }, 'the old process has gone without a word: its sessions are those of a moment ago');
+    void changes.over.then(() => this.#directory.remove());
+    const isWanted = (socket: PassedSocket): boolean =>
+      config.listen.some(({ address }) => address === socket.address);
+    for (const socket of this.#sockets) if (!isWanted(socket)) socket.close();
+    return this.#sockets.filter(isWanted);
   }
 }
 
@@ -98,7 +95,7 @@ function adminUrlOf({ host, port }: { readonly host: string; readonly port: numb
 }
 
 /** Resolves with the directory. */
-async function post(base: string, token: string, body: object): Promise<string> {
+async function post(base: string, token: string): Promise<string> {
   const headers = {
     'content-type': 'application/json',
     ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
@@ -109,7 +106,7 @@ async function post(base: string, token: string, body: object): Promise<string> 
     response = await fetch(`${base}/api/takeover`, {
       method: 'POST',
       headers,
-      body: JSON.stringify(body),
+      body: '{}',
       signal,
     });
   } catch (error) {
@@ -128,11 +125,11 @@ async function post(base: string, token: string, body: object): Promise<string> 
   );
 }
 
-function isAlive(pid: number): boolean {
+/** Whether the admin server there answers. */
+async function isServed(base: string): Promise<boolean> {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    return (await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(IS_SERVED_MS) })).ok;
+  } catch {
+    return false;
   }
 }

@@ -24,6 +24,7 @@ const thread = new ProxyThread(
     random: new SeededRandom(unpredictableSeed()),
     log: (level: LogLevel, message: string) => say({ type: 'log', level, message }),
     onAccessLines: (lines) => say({ type: 'access', lines }),
+    onHeld: (keys) => say({ type: 'held', keys }),
     onDrained: () => {
       say({ type: 'drained' });
       port.close();
@@ -32,11 +33,15 @@ const thread = new ProxyThread(
   data.revision,
 );
 /** Opens what is not open yet. Null, and main told, when one cannot be opened. */
-async function listen(revision: Revision, ports: readonly number[]): Promise<readonly number[] | null> {
+async function listen(
+  revision: Revision,
+  ports: readonly number[],
+  fds: readonly (readonly number[])[],
+): Promise<readonly number[] | null> {
   const bound: number[] = [];
   for (const [index, wanted] of ports.entries()) {
     try {
-      bound.push(await thread.listen(revision, index, wanted, data.reusePort));
+      bound.push(await thread.listen(revision, index, wanted, data.reusePort, fds[index] ?? []));
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const address = revision.config.listen[index]?.address ?? '';
@@ -47,23 +52,26 @@ async function listen(revision: Revision, ports: readonly number[]): Promise<rea
   return bound;
 }
 
-async function begin(ports: readonly number[]): Promise<void> {
-  const bound = await listen(data.revision, ports);
-  if (bound !== null) say({ type: 'listening', ports: bound });
+async function begin(ports: readonly number[], fds: readonly (readonly number[])[]): Promise<void> {
+  const bound = await listen(data.revision, ports, fds);
+  if (bound !== null) say({ type: 'listening', ports: bound, sockets: thread.sockets });
 }
 
 async function swap(revision: Revision, ports: readonly number[]): Promise<void> {
   thread.apply(revision);
-  const bound = await listen(revision, ports);
-  say({ type: 'applied', revision: revision.number, ports: bound ?? ports });
+  const bound = await listen(revision, ports, []);
+  say({ type: 'applied', revision: revision.number, ports: bound ?? ports, sockets: thread.sockets });
 }
 
 port.on('message', (message: ToWorker) => {
-  if (message.type === 'listen') void begin(message.ports);
+  if (message.type === 'listen') void begin(message.ports, message.fds);
   else if (message.type === 'revision') void swap(message.revision, message.ports);
   else if (message.type === 'stop') thread.stop();
-  else if (message.type === 'retire') void thread.retire().then(() => say({ type: 'retired' }));
-  else if (message.type === 'finish') thread.finish();
+  else if (message.type === 'told') thread.told();
+  else if (message.type === 'retire') {
+    thread.retire();
+    say({ type: 'retired' });
+  } else if (message.type === 'finish') thread.finish();
   else {
     thread.destroy();
     port.close();

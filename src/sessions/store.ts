@@ -5,7 +5,9 @@
 //   record   0 keyLow i32    8 server u32 (index in the header's list)   16 created f64, ms since the Unix epoch
 //            4 keyHigh i32  12 requests u32                              24 seen f64, the same
 //
-// Numbers are little-endian. Homes are stored by pool and server name, because slots are dealt out anew.
+// Numbers are little-endian. Homes are stored by pool and server name, because slots are dealt out anew. A process that
+// is being replaced tells the next one in the same form what has changed since (changes.ts): then two bits of the server
+// word say more.
 
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -16,6 +18,11 @@ import { homeGeneration, homeSlot, packHome, type SessionTable } from '../shared
 
 const MAGIC = 'HOLDFAST SESSIONS 1\n';
 const RECORD_BYTES = 32;
+/** In the server word, only from process to process: the session is over; its client has not shown the key yet. */
+const ENDED = 0x8000_0000;
+const TENTATIVE = 0x4000_0000;
+const INDEX_MASK = 0x3fff_ffff;
+const RECORDS_BYTES_MIN = 1024;
 const DIGEST_BYTES = 32;
 const HEADER_BYTES_MAX = 4 * 1024 * 1024;
 const SECRET_BYTES = 32;
@@ -75,27 +82,69 @@ export function saveSessions(
   operator: readonly OperatorSetting[],
   clock: Clock,
 ): SaveResult {
-  const { servers, indexBySlot, generationBySlot } = listServers(revision);
-  const toWallMs = clock.wallMs() - clock.nowMs();
-  let records = Buffer.alloc(64 * 1024);
-  let count = 0;
+  const records = new SessionRecords(table, revision, clock);
   for (let entry = 0; entry < table.capacity; entry += 1) {
-    if (!table.isUsed(entry) || table.isTentative(entry)) continue;
+    if (table.isUsed(entry) && !table.isTentative(entry)) records.add(entry);
+  }
+  return writeStore(path, records.encode(operator), records.count);
+}
+
+/** Sessions on their way into a file or to another process. */
+export class SessionRecords {
+  count = 0;
+  #bytes = Buffer.alloc(RECORDS_BYTES_MIN);
+  readonly #table: SessionTable;
+  readonly #clock: Clock;
+  readonly #listed: ListedServers;
+
+  constructor(table: SessionTable, revision: Revision, clock: Clock) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#listed = listServers(revision);
+  }
+
+  /** The session at `entry`, unless its home is none of the revision's. */
+  add(entry: number): void {
+    const table = this.#table;
+    const { indexBySlot, generationBySlot } = this.#listed;
     const home = table.home(entry);
     const server = indexBySlot.get(homeSlot(home));
-    if (server === undefined || generationBySlot.get(homeSlot(home)) !== homeGeneration(home)) continue;
-    const offset = count * RECORD_BYTES;
-    if (offset === records.length) records = Buffer.concat([records, Buffer.alloc(records.length)]);
-    records.writeInt32LE(table.keyLow(entry), offset);
-    records.writeInt32LE(table.keyHigh(entry), offset + 4);
-    records.writeUInt32LE(server, offset + 8);
-    records.writeUInt32LE(table.requests(entry) >>> 0, offset + 12);
-    records.writeDoubleLE(table.createdMs(entry) + toWallMs, offset + 16);
-    records.writeDoubleLE(table.seenMs(entry) + toWallMs, offset + 24);
-    count += 1;
+    if (server === undefined || generationBySlot.get(homeSlot(home)) !== homeGeneration(home)) return;
+    const flags = table.isTentative(entry) ? TENTATIVE : 0;
+    const offset = this.#begin(table.keyLow(entry), table.keyHigh(entry), server + flags);
+    const toWallMs = this.#clock.wallMs() - this.#clock.nowMs();
+    this.#bytes.writeUInt32LE(table.requests(entry) >>> 0, offset + 12);
+    this.#bytes.writeDoubleLE(table.createdMs(entry) + toWallMs, offset + 16);
+    this.#bytes.writeDoubleLE(table.seenMs(entry) + toWallMs, offset + 24);
   }
-  const header: StoredHeader = { savedWallMs: clock.wallMs(), servers, operator, records: count };
-  return writeStore(path, encode(header, records.subarray(0, count * RECORD_BYTES)), count);
+
+  /** The key is no session any more. */
+  addEnded(keyLow: number, keyHigh: number): void {
+    this.#begin(keyLow, keyHigh, ENDED);
+  }
+
+  #begin(keyLow: number, keyHigh: number, server: number): number {
+    const offset = this.count * RECORD_BYTES;
+    if (offset === this.#bytes.length)
+      this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(this.#bytes.length)]);
+    this.#bytes.writeInt32LE(keyLow, offset);
+    this.#bytes.writeInt32LE(keyHigh, offset + 4);
+    this.#bytes.writeUInt32LE(server, offset + 8);
+    this.count += 1;
+    return offset;
+  }
+
+  /** What `decodeSessions` reads. */
+  encode(operator: readonly OperatorSetting[]): Buffer {
+    const { servers } = this.#listed;
+    const header: StoredHeader = {
+      savedWallMs: this.#clock.wallMs(),
+      servers,
+      operator,
+      records: this.count,
+    };
+    return encode(header, this.#bytes.subarray(0, this.count * RECORD_BYTES));
+  }
 }
 
 /** Reads and checks the file; a damaged one is described, never trusted in part. `sessionsMax` bounds its size. */
@@ -109,19 +158,19 @@ export function readSessions(path: string, sessionsMax: number): StoredSessions 
   } catch (error) {
     return isMissing(error) ? { kind: 'none' } : damaged(`reading failed: ${messageOf(error)}`);
   }
-  return decode(bytes);
+  return decodeSessions(bytes);
 }
 
 /**
- * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. `onlyNew` leaves
- * alone those that the table knows.
+ * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. Those that the
+ * table has seen at `ownFromMs` or later are left alone: they are this process's own.
  */
 export function restoreSessions(
   contents: StoredContents,
   table: SessionTable,
   revision: Revision,
   clock: Clock,
-  onlyNew = false,
+  ownFromMs: number = Number.POSITIVE_INFINITY,
 ): RestoreReport {
   const toClockMs = clock.nowMs() - clock.wallMs();
   const nowMs = clock.nowMs();
@@ -129,7 +178,15 @@ export function restoreSessions(
   const report = { restored: 0, expired: 0, homeless: 0 };
   const { records } = contents;
   for (let offset = 0; offset < records.length; offset += RECORD_BYTES) {
-    const home = homes[records.readUInt32LE(offset + 8)] ?? null;
+    const [keyLow, keyHigh] = [records.readInt32LE(offset), records.readInt32LE(offset + 4)];
+    const known = table.find(keyLow, keyHigh);
+    if (known !== -1 && table.seenMs(known) >= ownFromMs) continue;
+    const server = records.readUInt32LE(offset + 8);
+    if (server === ENDED) {
+      if (known !== -1) table.remove(known, keyLow, keyHigh);
+      continue;
+    }
+    const home = homes[server & INDEX_MASK] ?? null;
     if (home === null) {
       report.homeless += 1;
       continue;
@@ -142,9 +199,8 @@ export function restoreSessions(
       continue;
     }
     const requests = records.readUInt32LE(offset + 12) | 0;
-    const [keyLow, keyHigh] = [records.readInt32LE(offset), records.readInt32LE(offset + 4)];
-    if (onlyNew && table.find(keyLow, keyHigh) !== -1) continue;
-    table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests);
+    const isTentative = (server & TENTATIVE) !== 0;
+    table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests, isTentative);
     report.restored += 1;
   }
   return report;
@@ -192,11 +248,13 @@ function findHome(revision: Revision, poolName: string, serverName: string): Fou
   return { home: packHome(slot, generation), idleMs, lifeMs };
 }
 
-function listServers(revision: Revision): {
+interface ListedServers {
   readonly servers: { pool: string; server: string }[];
   readonly indexBySlot: ReadonlyMap<number, number>;
   readonly generationBySlot: ReadonlyMap<number, number>;
-} {
+}
+
+function listServers(revision: Revision): ListedServers {
   const servers: { pool: string; server: string }[] = [];
   const indexBySlot = new Map<number, number>();
   const generationBySlot = new Map<number, number>();
@@ -218,7 +276,8 @@ function encode(header: StoredHeader, records: Buffer): Buffer {
   return Buffer.concat([body, createHash('sha256').update(body).digest()]);
 }
 
-function decode(bytes: Buffer): StoredSessions {
+/** Checked in the same way wherever the bytes come from. */
+export function decodeSessions(bytes: Buffer): StoredSessions {
   const headerBegin = MAGIC.length + 4;
   if (bytes.length < headerBegin + DIGEST_BYTES) return damaged('it is too short');
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC)

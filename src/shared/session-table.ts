@@ -216,8 +216,9 @@ export class SessionTable {
     createdMs: number,
     seenMs: number,
     requests: number,
+    isTentative = false,
   ): number {
-    const entry = this.insert(keyLow, keyHigh, home, seenMs, 0, false);
+    const entry = this.insert(keyLow, keyHigh, home, seenMs, 0, isTentative);
     this.#words[entry * ENTRY_WORDS + Word.created] = this.#tenths(createdMs);
     this.#words[entry * ENTRY_WORDS + Word.requests] = requests;
     return entry;

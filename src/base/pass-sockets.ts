@@ -1,0 +1,144 @@
+// Listening sockets, handed from one process to another of the same machine and user (SCM_RIGHTS).
+//
+// A listening socket that is closed resets what waits in its accept queue and what is in the middle of its handshake.
+// One that two processes hold lives on when one of them closes it: nothing is lost, however far away the clients are.
+//
+// Node can pass sockets, but its public API does so only between a process and a child that it has forked, and a
+// supervisor starts our successor, not we. Hence the bindings below node:net and node:child_process
+// (`process.binding`, deprecated in the documentation only as DEP0111); nothing else in Holdfast uses them. Where they
+// are missing or have changed, passing fails with an error, and the old process goes on as if nothing had been asked.
+
+import { createServer, type Server, type Socket } from 'node:net';
+
+export interface ListeningSocket {
+  /** As configured: what both processes call the listener. */
+  readonly address: string;
+  readonly fd: number;
+}
+
+export interface PassedSocket extends ListeningSocket {
+  /** Only for a socket that nobody will listen on: the kernel would go on giving it connections. */
+  close(): void;
+}
+
+export interface Offer {
+  /** Nobody can fetch the sockets any more. */
+  close(): void;
+}
+
+/** The descriptor of a listening server, -1 where the platform has none. */
+export function fdOf(server: Server): number {
+  const { _handle: handle } = server as unknown as { readonly _handle: { readonly fd: number } | null };
+  return handle?.fd ?? -1;
+}
+
+/** Gives the sockets to whoever connects to the path. Rejects when it cannot be bound or a socket cannot be passed. */
+export async function offerSockets(path: string, sockets: readonly ListeningSocket[]): Promise<Offer> {
+  const { TcpHandle, PipeHandle, WriteRequest } = bindings();
+  const handles = sockets.map(({ address, fd }) => {
+    // shares the descriptor with the listener's own handle, which alone may close it
+    const handle = new TcpHandle(TCP_SERVER);
+    check(handle.open(fd), `opening the socket of ${address}`);
+    return { address, handle };
+  });
+  const pipes = new Set<PipeHandle>();
+  const give = (accepted: Socket): void => {
+    // Only a handle made for it can pass others. The accepted one stays as it is: closing both would close twice.
+    const pipe = new PipeHandle(PIPE_IPC);
+    if (pipe.open(fdOf(accepted as unknown as Server)) !== 0) return;
+    pipes.add(pipe);
+    pipe.onread = () => {
+      if (pipes.delete(pipe)) pipe.close();
+    };
+    pipe.readStart();
+    for (const { address, handle } of handles) pipe.writeUtf8String(new WriteRequest(), address, handle);
+  };
+  const server = createServer({ pauseOnConnect: true }, give);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  return {
+    close: () => {
+      server.close();
+      for (const pipe of pipes) pipe.close();
+      pipes.clear();
+    },
+  };
+}
+
+/** Fetches `count` sockets from the path. Rejects when there are fewer. They are not listened on yet. */
+export function fetchSockets(path: string, count: number): Promise<readonly PassedSocket[]> {
+  const { PipeHandle, PipeConnectRequest } = bindings();
+  const pipe = new PipeHandle(PIPE_IPC);
+  const sockets: PassedSocket[] = [];
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      pipe.close();
+      settle();
+    };
+    // One read brings what one write has sent: the kernel does not join bytes that came with descriptors.
+    pipe.onread = (bytes) => {
+      const handle = pipe.pendingHandle ?? null;
+      pipe.pendingHandle = null;
+      if (bytes === undefined || handle === null) {
+        end(() => reject(new Error(`only ${sockets.length} of ${count} listening sockets came`)));
+        return;
+      }
+      // The handle is never read, listened on or closed here: whoever listens on its descriptor owns it.
+      const close = (): void => handle.close();
+      sockets.push({ address: Buffer.from(bytes).toString(), fd: handle.fd, close });
+      if (sockets.length === count) end(() => resolve(sockets));
+    };
+    const request = new PipeConnectRequest();
+    request.oncomplete = (status) => {
+      if (status === 0) pipe.readStart();
+      else end(() => reject(new Error(`${path} cannot be connected to (status ${status})`)));
+    };
+    check(pipe.connect(request, path), `connecting to ${path}`);
+  });
+}
+
+const TCP_SERVER = 1;
+const PIPE_IPC = 2;
+
+interface Handle {
+  readonly fd: number;
+  open(fd: number): number;
+  close(): void;
+}
+
+interface PipeHandle extends Handle {
+  pendingHandle: Handle | null;
+  /** Without bytes: the other side has ended, or an error. */
+  onread: ((bytes: ArrayBuffer | undefined) => void) | null;
+  readStart(): number;
+  connect(request: PipeConnectRequest, path: string): number;
+  writeUtf8String(request: object, text: string, handle: Handle): number;
+}
+
+interface PipeConnectRequest {
+  oncomplete: ((status: number) => void) | null;
+}
+
+interface Bindings {
+  readonly TcpHandle: new (type: number) => Handle;
+  readonly PipeHandle: new (type: number) => PipeHandle;
+  readonly PipeConnectRequest: new () => PipeConnectRequest;
+  readonly WriteRequest: new () => object;
+}
+
+function bindings(): Bindings {
+  const { binding } = process as unknown as { binding(name: string): unknown };
+  const { TCP } = binding('tcp_wrap') as { TCP: Bindings['TcpHandle'] };
+  const { Pipe, PipeConnectWrap } = binding('pipe_wrap') as {
+    Pipe: Bindings['PipeHandle'];
+    PipeConnectWrap: Bindings['PipeConnectRequest'];
+  };
+  const { WriteWrap } = binding('stream_wrap') as { WriteWrap: Bindings['WriteRequest'] };
+  return { TcpHandle: TCP, PipeHandle: Pipe, PipeConnectRequest: PipeConnectWrap, WriteRequest: WriteWrap };
+}
+
+function check(status: number, what: string): void {
+  if (status !== 0) throw new Error(`${what} failed (status ${status})`);
+}

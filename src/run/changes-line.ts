@@ -1,0 +1,107 @@
+// The line between the two processes of a takeover: the old one tells changes, the new one says when it has taken them in.
+//
+//   old -> new   length u32 | that many bytes    again and again
+//   new -> old   one byte for each
+
+import { connect, type Socket } from 'node:net';
+
+const LENGTH_BYTES = 4;
+const TAKEN_IN = Buffer.from([1]);
+/** A successor that does not answer for so long is not waited for: the clients are waiting too. */
+const ANSWER_MS = 2000;
+
+/** The old process's end. */
+export class ChangesTeller {
+  readonly #socket: Socket;
+  #told = 0;
+  #takenIn = 0;
+  #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+  #isOver = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const end = (): void => {
+      this.#isOver = true;
+      this.#look();
+    };
+    socket.on('error', end);
+    socket.on('close', end);
+    socket.on('data', (bytes) => {
+      this.#takenIn += bytes.length;
+      this.#look();
+    });
+  }
+
+  /** Resolves when the bytes have been taken in, or when nobody is there to do so. */
+  tell(bytes: Buffer): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32LE(bytes.length);
+    this.#socket.write(Buffer.concat([length, bytes]));
+    this.#told += 1;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ANSWER_MS);
+      this.#waiting.push({
+        count: this.#told,
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      });
+    });
+  }
+
+  #look(): void {
+    const isDone = ({ count }: { readonly count: number }): boolean => this.#isOver || count <= this.#takenIn;
+    const done = this.#waiting.filter(isDone);
+    this.#waiting = this.#waiting.filter((waiting) => !isDone(waiting));
+    for (const { resolve } of done) resolve();
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+}
+
+export interface ChangesHearer {
+  /** How it began: the first changes have been taken in, the other end has closed, or nothing has been heard. */
+  readonly first: Promise<'taken-in' | 'closed' | 'silence'>;
+  /** Resolves when the old process has ended. */
+  readonly over: Promise<void>;
+}
+
+/** The new process's end: connects, and so makes the old process step back. */
+export function hearChanges(path: string, limitMs: number, takeIn: (bytes: Buffer) => void): ChangesHearer {
+  const socket = connect(path);
+  let unread: Buffer = Buffer.alloc(0);
+  let onFirst: (how: 'taken-in' | 'closed' | 'silence') => void = () => undefined;
+  const first: ChangesHearer['first'] = new Promise((resolve) => {
+    onFirst = resolve;
+  });
+  const timer = setTimeout(() => onFirst('silence'), limitMs);
+  socket.on('error', () => {
+    // 'close' follows and says the same.
+  });
+  socket.on('data', (bytes: Buffer) => {
+    unread = Buffer.concat([unread, bytes]);
+    for (let end = frameEnd(unread); end <= unread.length; end = frameEnd(unread)) {
+      takeIn(unread.subarray(LENGTH_BYTES, end));
+      unread = unread.subarray(end);
+      socket.write(TAKEN_IN);
+      onFirst('taken-in');
+    }
+  });
+  const over = new Promise<void>((resolve) => {
+    socket.on('close', () => {
+      clearTimeout(timer);
+      onFirst('closed');
+      resolve();
+    });
+  });
+  return { first, over };
+}
+
+/** Offset behind the first frame, Infinity while its length has not come. */
+function frameEnd(bytes: Buffer): number {
+  return bytes.length < LENGTH_BYTES ? Number.POSITIVE_INFINITY : LENGTH_BYTES + bytes.readUInt32LE(0);
+}

@@ -1,0 +1,22 @@
+// What outlives a process beside the sessions: the secret of pools that configure none, and what the operator has set.
+
+import type { HoldfastConfig } from '../config/model.ts';
+import { loadSecret, type OperatorSetting } from '../sessions/store.ts';
+import type { Logger } from './logger.ts';
+import { makeSecret, type SlotRegistry } from './slots.ts';
+
+/** What keys the cookies of pools that configure no secret: from the file beside the saved sessions, or made now. */
+export function secretFor(config: HoldfastConfig, log: Logger): string {
+  if (config.sessions.file === null) return makeSecret();
+  const result = loadSecret(config.sessions.file);
+  if (result.kind !== 'failed') return Buffer.from(result.secret).toString('hex');
+  log.error(`${result.message}; cookies will not survive a restart`);
+  return makeSecret();
+}
+
+export function operatorSettings(slots: SlotRegistry): readonly OperatorSetting[] {
+  return [...slots.changes].map(([key, change]) => {
+    const [pool = '', server = ''] = key.split('/');
+    return { pool, server, ...change };
+  });
+}

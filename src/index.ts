@@ -2,7 +2,16 @@
 // the door of the package; inside, every file imports what it needs where it is.
 
 // biome-ignore-start lint/performance/noBarrelFile: the door of the package
-export type { ChangeResult, ReloadResult, ServerChange } from './admin/source.ts';
+export type {
+  ChangeResult,
+  ExplainDocument,
+  ExplainQuestion,
+  ExplainResult,
+  PlanDocument,
+  PlanResult,
+  ReloadResult,
+  ServerChange,
+} from './admin/source.ts';
 export type { StatusDocument } from './admin/status.ts';
 export type { Problem } from './config/problem.ts';
 export { createBalancer, EmbeddedBalancer, type Middleware } from './embed/balancer.ts';
@@ -10,4 +19,5 @@ export { ConfigError, type ConfigInput, type Environment } from './embed/config-
 export type { BalancerOptions, EmbedLog } from './embed/options.ts';
 export type { HealthTransition } from './health/monitor.ts';
 export type { MetricsPage } from './metrics/registry.ts';
+export type { PlanAction } from './sessions/plan.ts';
 // biome-ignore-end lint/performance/noBarrelFile: the door of the package

@@ -19,10 +19,12 @@ import {
   type Tree,
   toPlain,
   valuePlace,
+  type WrittenValue,
   writtenPath,
+  writtenValues,
 } from './tree.ts';
 
-export type { Problem, SourceOptions };
+export type { Problem, SourceOptions, WrittenValue };
 
 export interface Loaded {
   /** Null exactly when there are problems. Deep frozen. */
@@ -31,6 +33,8 @@ export interface Loaded {
   readonly problems: readonly Problem[];
   /** What works but is probably not meant, in reading order. */
   readonly warnings: readonly Problem[];
+  /** What was written, defaults not included. */
+  readonly written: readonly WrittenValue[];
 }
 
 /** Leaving out what is wrong can take what holds it along, level by level. */
@@ -39,7 +43,7 @@ const PRUNE_ROUNDS_MAX = 12;
 /** Pure: reads no file and no environment but what it is given. Cost is linear in the text. */
 export function loadConfig(text: string, options: SourceOptions): Loaded {
   const { tree, problems } = readSource(text, options);
-  if (tree === null) return { config: null, problems, warnings: [] };
+  if (tree === null) return { config: null, problems, warnings: [], written: [] };
   const broken = brokenPaths(tree).map(pathText);
   const { written, rest, found } = readSchema(tree);
   const remarks = written === null ? [] : relevant(crossCheck(written, poolNames(tree)), rest, found, broken);
@@ -57,6 +61,7 @@ export function loadConfig(text: string, options: SourceOptions): Loaded {
     config: isGood ? buildConfig(written) : null,
     problems: sortProblems(errors),
     warnings: sortProblems(warnings),
+    written: writtenValues(tree),
   };
 }
 

@@ -20,7 +20,7 @@ export async function readConfigFile(
 }
 
 function unreadable(file: string, message: string): Loaded {
-  return { config: null, problems: [{ file, line: 0, column: 0, message }], warnings: [] };
+  return { config: null, problems: [{ file, line: 0, column: 0, message }], warnings: [], written: [] };
 }
 
 function reasonOf(error: unknown): string {

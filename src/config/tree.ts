@@ -86,6 +86,23 @@ export function brokenPaths(tree: Tree, path: Path = []): readonly Path[] {
   return Array.from(tree.entries).flatMap(([key, entry]) => brokenPaths(entry.tree, [...path, key]));
 }
 
+/** A value as it was written: the keys that lead to it, places in lists left out, and where it stands. */
+export interface WrittenValue {
+  readonly keys: readonly string[];
+  readonly place: Place;
+}
+
+/** All single values of the tree, empty mappings and lists among them. */
+export function writtenValues(tree: Tree, keys: readonly string[] = []): readonly WrittenValue[] {
+  const inner =
+    tree.kind === 'map'
+      ? [...tree.entries].flatMap(([key, entry]) => writtenValues(entry.tree, [...keys, key]))
+      : tree.kind === 'list'
+        ? tree.items.flatMap((item) => writtenValues(item, keys))
+        : [];
+  return inner.length > 0 ? inner : [{ keys, place: tree.place }];
+}
+
 /** One string per path, for sets. */
 export function pathText(path: Path): string {
   return path.join('\u0000');

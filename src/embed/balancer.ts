@@ -4,25 +4,47 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type HttpProxy from 'http-proxy';
-import type { ChangeResult, ReloadResult, ServerChange } from '../admin/source.ts';
+import type { AdminServer } from '../admin/server.ts';
+import type {
+  AdminSource,
+  ChangeResult,
+  ExplainQuestion,
+  ExplainResult,
+  PlanResult,
+  ReloadResult,
+  ServerChange,
+} from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
+import { systemClock } from '../base/clock.ts';
 import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
-import { Body } from '../http1/message.ts';
+import { Body, RequestHead } from '../http1/message.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
+import { requestRefusal } from '../proxy/refusals.ts';
+import type { PlanAction } from '../sessions/plan.ts';
+import { openAdmin } from './admin.ts';
 import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
 import { ControlPlane } from './control-plane.ts';
 import { DataPath } from './data-path.ts';
 import type { ParsedRequest } from './exchange.ts';
+import { clientFacts, peerAddress } from './forwarding.ts';
 import type { BalancerOptions } from './options.ts';
 import { replyOn, replyTo } from './replies.ts';
 import { UpgradeExchange } from './upgrade-exchange.ts';
 import { WebExchange } from './web-exchange.ts';
 
-/** How long `close` lets requests finish, unless told otherwise. */
-const CLOSE_GRACE_MS = 30_000;
 const WEIGHT_MAX = 1000;
 const MODES: readonly string[] = ['ready', 'drain', 'maintenance'];
+
+/** Stands for a head that could not be read. */
+const NO_HEAD = new RequestHead();
+
+/** Why a request goes nowhere. */
+interface Refused {
+  readonly kind: FailureKind;
+  readonly isParsed: boolean;
+  readonly retryAfterSeconds?: number;
+}
 
 /** Handler for node:http, Express and Connect. A request that no route matches goes to `next`, or gets a 404 without. */
 export type Middleware = (
@@ -43,6 +65,8 @@ export class EmbeddedBalancer {
   readonly #path: DataPath;
   readonly #options: BalancerOptions;
   #file: string | null;
+  #admin: AdminServer | null = null;
+  #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
   /** @internal made by createBalancer */
@@ -50,7 +74,8 @@ export class EmbeddedBalancer {
     this.#options = options;
     this.#file = file;
     this.#control = control;
-    this.#path = new DataPath(control.shared, control.revision);
+    const onAccessLines = (lines: string): void => control.accessLog.add(lines);
+    this.#path = new DataPath(control.shared, control.revision, onAccessLines);
     this.proxy = this.#path.proxy;
     control.onRevision = () => this.#path.apply(control.revision);
     control.start();
@@ -70,9 +95,9 @@ export class EmbeddedBalancer {
       // 'close' follows
     });
     const found = this.#find(request, true);
-    if (typeof found === 'string') {
-      this.#countRejected(found);
-      replyOn(socket, found);
+    if ('kind' in found) {
+      this.#reject(found, request);
+      replyOn(socket, found.kind, found.retryAfterSeconds);
     } else new UpgradeExchange(found, socket, head).begin();
   };
 
@@ -89,6 +114,7 @@ export class EmbeddedBalancer {
 
   /** The page of `GET /metrics`. `accept`: the scraper's Accept header; Prometheus text without. */
   metrics(accept = ''): Promise<MetricsPage> {
+    this.#path.publish();
     return this.#control.metrics.render(accept);
   }
 
@@ -108,15 +134,57 @@ export class EmbeddedBalancer {
     if (!this.#control.setServer(pool, server, change)) {
       return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
     }
-    this.#control.log.info({ pool, server, ...change }, 'server changed by the operator');
     return { ok: true };
+  }
+
+  /** What draining, adding or removing the server would do to the pool's sessions. `weight`: of one to be added. */
+  plan(pool: string, action: PlanAction, server: string, weight = 1): PlanResult {
+    return this.#control.sessionControl.plan(pool, action, server, weight);
+  }
+
+  /** Where such a request would go, and why. Changes nothing. */
+  explain(
+    pool: string,
+    { cookie = '', headers = [], address = '' }: Partial<ExplainQuestion> = {},
+  ): ExplainResult {
+    return this.#control.sessionControl.explain(pool, { cookie, headers, address });
+  }
+
+  /** Where the admin server listens: `http://127.0.0.1:9090`; null when the configuration has no `admin`. */
+  get adminUrl(): string | null {
+    return this.#admin?.url ?? null;
+  }
+
+  /** @internal called by createBalancer. Rejects when the address is taken. */
+  async openAdmin(): Promise<void> {
+    const source: AdminSource = {
+      status: () => this.status(),
+      metrics: (accept) => this.metrics(accept),
+      ready: () => this.ready(),
+      setServer: (pool, server, change) => this.setServer(pool, server, change),
+      reload: () => this.reload(),
+      plan: (pool, action, server, weight) => this.plan(pool, action, server, weight),
+      explain: (pool, question) => this.explain(pool, question),
+      subscribe: (listener) => this.#control.subscribe(listener),
+    };
+    const { log, revision } = this.#control;
+    this.#admin = await openAdmin(revision.config.admin, source, (error) =>
+      log.warn({ error: error.message }, 'the admin server could not answer'),
+    );
   }
 
   /**
    * Swaps to another configuration, or reads the file again that the balancer was made from. Requests in flight stay,
    * servers keep health, counters and sessions. When it is not valid nothing has changed and the result says why.
    */
-  async reload(input?: ConfigInput): Promise<ReloadResult> {
+  reload(input?: ConfigInput): Promise<ReloadResult> {
+    // one after the other: the last that was asked for is in force at the end
+    const reloading = this.#reloading.then(() => this.#reload(input));
+    this.#reloading = reloading.catch(() => undefined);
+    return reloading;
+  }
+
+  async #reload(input?: ConfigInput): Promise<ReloadResult> {
     const { log, reloads } = this.#control;
     const source = input ?? this.#file;
     const result =
@@ -124,6 +192,7 @@ export class EmbeddedBalancer {
     reloads[result.ok ? 'success' : 'failure'] += 1;
     if (result.ok) log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
     else log.warn({}, `reload refused, nothing has changed: ${result.message}`);
+    this.#control.publish({ type: 'reload', ...result });
     return result;
   }
 
@@ -142,10 +211,10 @@ export class EmbeddedBalancer {
 
   /**
    * Ends health checks, sweeps and connections to the servers; without it their timers keep the process alive. New
-   * requests get 503, those under way may finish for `graceMs`. Saves the sessions when `sessions.file` is set. The
+   * requests get 503, those under way may finish for `graceMs` (absent: `shutdown.grace`). Saves the sessions when `sessions.file` is set. The
    * HTTP server is yours to close.
    */
-  close(graceMs: number = CLOSE_GRACE_MS): Promise<void> {
+  close(graceMs: number = this.#control.revision.config.shutdown.graceMs): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
@@ -158,15 +227,19 @@ export class EmbeddedBalancer {
     timer.cancel();
     this.#path.destroy();
     await this.#control.stop();
+    await this.#admin?.close();
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void {
     const found = this.#find(request, false);
-    if (found === 'no-route' && next !== undefined) next();
-    else if (typeof found === 'string') {
-      this.#countRejected(found);
+    if ('kind' in found) {
+      if (found.kind === 'no-route' && next !== undefined) {
+        next();
+        return;
+      }
+      this.#reject(found, request);
       request.resume();
-      replyTo(response, found);
+      replyTo(response, found.kind, found.retryAfterSeconds);
     } else if (request.readableEnded && this.#path.heads.request.body !== Body.none) {
       const error = new Error('the request body was read already: mount the balancer before body parsers');
       if (next === undefined) throw error;
@@ -175,19 +248,42 @@ export class EmbeddedBalancer {
   }
 
   /** Parses and routes the request: where it goes, or why nowhere. */
-  #find(request: IncomingMessage, isUpgrade: boolean): ParsedRequest | FailureKind {
+  #find(request: IncomingMessage, isUpgrade: boolean): ParsedRequest | Refused {
     const path = this.#path;
     const { heads, router } = path;
     const headBytes = heads.parseRequest(request);
-    if (headBytes < 0) return 'bad-request';
-    if (isUpgrade && request.headers.upgrade?.toLowerCase() !== 'websocket') return 'not-implemented';
+    if (headBytes < 0) return { kind: requestRefusal(headBytes).kind, isParsed: false };
+    if (isUpgrade && request.headers.upgrade?.toLowerCase() !== 'websocket')
+      return { kind: 'not-implemented', isParsed: true };
     const plan = router.route(heads.buffer, heads.request);
-    if (plan === null) return 'no-route';
-    return path.isStopping ? 'no-server' : { path, plan, request, headBytes };
+    if (plan === null) return { kind: 'no-route', isParsed: true };
+    const client = path.client(request);
+    if (client.isSurplus) return { kind: 'too-many-connections', isParsed: true };
+    const waitMs = this.#rateWaitMs(request);
+    if (waitMs > 0)
+      return { kind: 'too-many-requests', isParsed: true, retryAfterSeconds: Math.ceil(waitMs / 1000) };
+    if (path.isStopping) return { kind: 'no-server', isParsed: true };
+    return { path, plan, request, client, headBytes };
   }
 
-  #countRejected(kind: FailureKind): void {
-    this.#path.own.countRejected(FAILURE_KINDS.indexOf(kind));
+  /** 0: neither route nor listener has a rate limit, or the client is within it. */
+  #rateWaitMs(request: IncomingMessage): number {
+    const { limits, router, listen, heads, isTrusted } = this.#path;
+    if (!limits.hasRates) return 0;
+    const address = (): string => clientFacts(request, isTrusted).address;
+    const limit = limits.rateOf(router.matched, listen.address);
+    return limit?.take(heads.buffer, heads.request, address, systemClock.nowMs()) ?? 0;
+  }
+
+  /** Counts and logs a request that does not become an exchange. */
+  #reject({ kind, isParsed }: Refused, request: IncomingMessage): void {
+    const { own, accessLog, heads } = this.#path;
+    own.countRejected(FAILURE_KINDS.indexOf(kind));
+    if (!accessLog.draws()) return;
+    const head = isParsed ? heads.request : NO_HEAD;
+    const address = peerAddress(request.socket);
+    accessLog.refused(heads.buffer, head, address, kind, systemClock.nowMs(), systemClock.wallMs());
+    this.#path.wake();
   }
 }
 
@@ -199,7 +295,8 @@ function refused(message: string): ReloadResult {
  * Makes a balancer for this process. Resolves as soon as the configuration is checked; the first health checks are
  * under way then. Rejects with ConfigError when the configuration is not valid.
  *
- * `listen` (but for `timeouts.tunnel`), `threads`, `admin` and `accessLog` have no effect here: the server is yours.
+ * Keys that are settings of the application's own server are refused, see elsewhere.ts. There is an admin server only when
+ * the configuration has `admin`; rejects when its address is taken.
  */
 export async function createBalancer(
   input: ConfigInput,
@@ -207,5 +304,12 @@ export async function createBalancer(
 ): Promise<EmbeddedBalancer> {
   const { config, file, warnings } = await readConfigInput(input, options.env);
   for (const warning of warnings) options.log?.warn({}, warning);
-  return new EmbeddedBalancer(await ControlPlane.create(config, options), file, options);
+  const balancer = new EmbeddedBalancer(await ControlPlane.create(config, options), file, options);
+  try {
+    await balancer.openAdmin();
+  } catch (error) {
+    await balancer.close(0);
+    throw error;
+  }
+  return balancer;
 }

@@ -6,6 +6,10 @@ import { type Loaded, loadConfig } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
+import { embeddedConfig, refuseElsewhere } from './elsewhere.ts';
+
+/** Name in messages of a configuration that is no file. */
+const UNNAMED = 'config';
 
 /**
  * - `URL` or a string without a line break: path of a YAML file;
@@ -29,6 +33,7 @@ export class ConfigError extends Error {
 }
 
 export interface CheckedInput {
+  /** As an embedded balancer uses it. */
   readonly config: HoldfastConfig;
   /** In words, one each. */
   readonly warnings: readonly string[];
@@ -40,7 +45,7 @@ export interface CheckedInput {
 export async function readConfigInput(input: ConfigInput, env?: Environment): Promise<CheckedInput> {
   const file = fileOf(input);
   if (file !== null) return checked(await readConfigFile(file, env), file, formatProblem);
-  const options = { file: 'config', env: env ?? process.env };
+  const options = { file: UNNAMED, env: env ?? process.env };
   if (typeof input === 'string') return checked(loadConfig(input, options), null, formatProblem);
   // JSON is YAML: the object takes the same way through the same checks
   const text = JSON.stringify(input, null, 1);
@@ -58,7 +63,9 @@ function fileOf(input: ConfigInput): string | null {
 }
 
 function checked(loaded: Loaded, file: string | null, format: (problem: Problem) => string): CheckedInput {
-  const { config, problems, warnings } = loaded;
-  if (config === null) throw new ConfigError(problems, problems.map(format).join('\n'));
-  return { config, warnings: warnings.map(format), file };
+  const { config, warnings, written } = loaded;
+  const problems = config === null ? loaded.problems : refuseElsewhere(written, file ?? UNNAMED);
+  if (config === null || problems.length > 0)
+    throw new ConfigError(problems, problems.map(format).join('\n'));
+  return { config: embeddedConfig(config, written), warnings: warnings.map(format), file };
 }

@@ -1,7 +1,7 @@
 // The part of an embedded balancer that touches no request: slots, health, discovery, sweeps, session moves, metrics,
-// status. The counterpart of run/balancer.ts without threads, listeners and admin server.
+// status, events. The counterpart of run/balancer.ts without threads and listeners.
 
-import type { ServerChange } from '../admin/source.ts';
+import type { ChangeEvent, ServerChange } from '../admin/source.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
@@ -11,6 +11,7 @@ import type { HoldfastConfig } from '../config/model.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
+import { AccessLogWriter } from '../run/access-log-writer.ts';
 import { describeChanges } from '../run/changes.ts';
 import { Discovery } from '../run/discovery.ts';
 import { createLookup } from '../run/lookup.ts';
@@ -35,11 +36,13 @@ export class ControlPlane {
   revision: Revision;
   /** Whoever handles requests swaps to `revision` then. */
   onRevision: () => void = () => undefined;
+  readonly accessLog: AccessLogWriter;
+  readonly sessionControl: SessionControl;
+  readonly #listeners = new Set<(event: ChangeEvent) => void>();
   readonly #slots: SlotRegistry;
   readonly #secret: string;
   readonly #health: HealthMonitor;
   readonly #sweeper: Sweeper;
-  readonly #sessionControl: SessionControl;
   readonly #discovery: Discovery;
   readonly #startedMs = systemClock.nowMs();
   /** The configuration as written, without the servers that were found. */
@@ -48,6 +51,8 @@ export class ControlPlane {
   private constructor(config: HoldfastConfig, options: BalancerOptions, discovery: Discovery) {
     const { log = SILENT, onTransition = () => undefined } = options;
     this.log = log;
+    this.accessLog = new AccessLogWriter({ warn: log.warn.bind(log), error: log.warn.bind(log) });
+    if (config.accessLog !== null) this.accessLog.open(config.accessLog);
     this.#written = config;
     this.#discovery = discovery;
     const shared = SharedState.create(THREADS, config.sessions.max, systemClock.nowMs());
@@ -59,17 +64,22 @@ export class ControlPlane {
       shared,
       clock: systemClock,
       log,
-      onTransition,
+      onTransition: (transition) => {
+        onTransition(transition);
+        this.publish({ type: 'verdict', ...transition });
+      },
       passiveTotals: (slot) => passiveTotals(shared, slot),
       onReport: (slot, report) => this.#onReport(slot, report),
     });
     const sessionControl = new SessionControl({
       shared,
-      operatorWeight: (slot) => this.#slots.operatorWeight(slot),
-      onPhase: (change) =>
-        log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`),
+      operatorWeight: (slot) => this.#slots.overridingWeight(slot),
+      onPhase: (change) => {
+        log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`);
+        this.publish({ type: 'rebalance', ...change });
+      },
     });
-    this.#sessionControl = sessionControl;
+    this.sessionControl = sessionControl;
     this.#sweeper = new Sweeper({ shared, clock: systemClock, onPass: () => sessionControl.afterSweep() });
     this.metrics = this.#createMetrics();
   }
@@ -103,11 +113,11 @@ export class ControlPlane {
       threads: () => THREADS,
       reloads: () => this.reloads,
       workerRestarts: () => 0,
-      accessLogDropped: () => 0,
+      accessLogDropped: () => this.accessLog.dropped,
       discovery: () => this.#discovery.reports(),
       health: this.#health,
       sweep: this.#sweeper,
-      rebalance: this.#sessionControl.rebalancer,
+      rebalance: this.sessionControl.rebalancer,
     });
   }
 
@@ -123,6 +133,7 @@ export class ControlPlane {
     if (noRoom !== null) return noRoom;
     const changes = describeChanges(this.#written, config);
     this.#written = config;
+    this.accessLog.open(config.accessLog);
     this.#discovery.apply(config);
     await this.#discovery.firstLooks();
     this.#swap(this.#discovery.expand(config));
@@ -138,7 +149,9 @@ export class ControlPlane {
     }
     const changes = describeChanges(this.revision.config, next);
     this.#swap(next);
-    this.log.info({ revision: this.revision.number, changes }, 'servers found have changed');
+    const { number } = this.revision;
+    this.log.info({ revision: number, changes }, 'servers found have changed');
+    this.publish({ type: 'discovery', ok: true, revision: number, changes });
   }
 
   #swap(config: HoldfastConfig): void {
@@ -148,7 +161,7 @@ export class ControlPlane {
   }
 
   #apply(): void {
-    this.#sessionControl.apply(this.revision);
+    this.sessionControl.apply(this.revision);
     this.#health.apply(this.revision);
     this.#sweeper.apply(this.revision);
   }
@@ -168,17 +181,28 @@ export class ControlPlane {
     if (!this.#slots.report(slot, Report[report.mode], report.weight)) return;
     const { pool, server } = this.#slots.nameOf(slot);
     this.log.info({ pool, server, ...report }, `server ${pool}/${server} reports itself ${report.mode}`);
+    this.publish({ type: 'report', pool, server, ...report });
   }
 
   /** Sets mode and weight at once. False when there is no such server. */
   setServer(pool: string, server: string, { mode, weight }: ServerChange): boolean {
     const slot = this.#slotOf(pool, server);
     if (slot === null) return false;
-    this.#slots.change(pool, server, slot, {
-      ...(mode === undefined ? {} : { mode }),
-      ...(weight === undefined ? {} : { weight }),
-    });
+    const change = { ...(mode === undefined ? {} : { mode }), ...(weight === undefined ? {} : { weight }) };
+    this.#slots.change(pool, server, slot, change);
+    this.log.info({ pool, server, ...change }, 'server changed by the operator');
+    this.publish({ type: 'server', pool, server, ...change });
     return true;
+  }
+
+  /** Hears of every change from now on; returns how to stop hearing. */
+  subscribe(listener: (event: ChangeEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  publish(event: ChangeEvent): void {
+    for (const listener of this.#listeners) listener(event);
   }
 
   status(): StatusDocument {
@@ -188,7 +212,7 @@ export class ControlPlane {
       uptimeSeconds: (systemClock.nowMs() - this.#startedMs) / 1000,
       health: this.#health,
       sweep: this.#sweeper,
-      rebalance: this.#sessionControl.rebalancer,
+      rebalance: this.sessionControl.rebalancer,
       operatorWeight: (slot) => this.#slots.operatorWeight(slot),
     });
   }
@@ -197,8 +221,9 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#discovery.stop();
     this.#sweeper.stop();
-    this.#sessionControl.stop();
+    this.sessionControl.stop();
     keepSessions(this.revision, this.#slots, this.shared, this.log);
     await this.#health.stop();
+    await this.accessLog.close();
   }
 }

@@ -1,21 +1,31 @@
 // What all exchanges of one embedded balancer share: the stripe they count in, the chooser, the compiled revision, the
-// connections to the servers, the waiting lists. The counterpart of proxy/thread.ts, in the user's own thread.
+// connections to the servers, queues, limits and the access log. The counterpart of proxy/thread.ts, in the user's own
+// thread.
 
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import HttpProxy from 'http-proxy';
+import { systemClock } from '../base/clock.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
+import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
 import { compileTrusted } from '../base/trusted.ts';
 import { Chooser } from '../choose/chooser.ts';
 import { compilePool, type PoolPlan, watchedHeaders } from '../choose/plan.ts';
 import { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
+import type { ListenConfig } from '../config/model.ts';
+import { AccessLog } from '../proxy/access-log.ts';
+import { ClientLimits } from '../proxy/client-limits.ts';
+import { ANY_SLOT, WaitQueue } from '../proxy/wait-queue.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import type { Stripe } from '../shared/stripe.ts';
+import { PoolCounter, type Stripe } from '../shared/stripe.ts';
+import { type Client, Clients } from './clients.ts';
 import { Heads } from './heads.ts';
 import { ServerAgent } from './server-agent.ts';
-import { WaitList } from './wait-list.ts';
+
+/** How often queues, slow clients and the access log are looked after, while there is anything to look after. */
+const TICK_MS = 100;
 
 /** What http-proxy's events are passed on to. */
 export interface ProxiedExchange {
@@ -35,7 +45,7 @@ export interface ProxiedExchange {
 interface PoolRuntime {
   readonly budget: RetryBudget;
   readonly budgetShare: number;
-  readonly waiting: WaitList;
+  readonly queue: WaitQueue;
 }
 
 export class DataPath {
@@ -46,22 +56,34 @@ export class DataPath {
   readonly heads: Heads = new Heads();
   /** Exchanges under way, by the request that http-proxy's events name. */
   readonly exchanges: Map<IncomingMessage, ProxiedExchange> = new Map();
+  readonly accessLog: AccessLog;
+  readonly limits: ClientLimits;
+  readonly #clients: Clients;
   router: Router;
-  tunnelMs = 0;
+  /** Times and limits of the application's server as far as they are the balancer's. */
+  listen: ListenConfig;
+  startsTraces = false;
   isStopping = false;
   isTrusted: (address: string) => boolean = () => false;
   readonly #random = new SeededRandom(unpredictableSeed());
   readonly #agents = new Map<number, ServerAgent>();
   readonly #pools = new Map<number, PoolRuntime>();
   #onEmpty: () => void = () => undefined;
+  #tick: Scheduled | null = null;
+  #isDestroyed = false;
 
-  constructor(shared: SharedState, revision: Revision) {
+  /** `onAccessLines` takes whole lines of the access log. */
+  constructor(shared: SharedState, revision: Revision, onAccessLines: (lines: string) => void) {
     // stripe 0, as the first worker thread of the standalone program would
     this.shared = SharedState.attach(shared.handles(), 0);
     this.own = this.shared.own;
     this.proxy = this.#createProxy();
     this.chooser = new Chooser(this.shared, this.#random);
+    this.accessLog = new AccessLog(this.#random, onAccessLines);
+    this.limits = new ClientLimits(this.shared.rateCells, this.shared.addresses);
+    this.#clients = new Clients(this.own, this.limits);
     this.router = new Router(revision, []);
+    this.listen = listenerOf(revision);
     this.apply(revision);
   }
 
@@ -75,11 +97,16 @@ export class DataPath {
       this.#agents.delete(slot);
     }
     for (const pool of revision.pools) this.#applyPool(pool);
-    this.heads.limits = { ...this.heads.limits, watched: watchedHeaders(revision.config) };
-    this.chooser.addressLimit.most = revision.config.sessions.perAddress;
-    this.isTrusted = compileTrusted(revision.config.trusted);
-    this.tunnelMs = revision.config.listen[0]?.timeouts.tunnelMs ?? 0;
+    const { config } = revision;
+    this.listen = listenerOf(revision);
+    this.heads.configure(this.listen.limits, watchedHeaders(config));
+    this.limits.configure(revision);
+    this.chooser.addressLimit.most = config.sessions.perAddress;
+    this.isTrusted = compileTrusted(config.trusted);
+    this.startsTraces = config.startsTraces;
+    this.accessLog.configure(config.accessLog);
     this.router = new Router(revision, plans);
+    this.wake();
   }
 
   #applyAgents(pool: PoolRevision): readonly number[] {
@@ -98,12 +125,12 @@ export class DataPath {
   #applyPool(pool: PoolRevision): void {
     const { retry, queue } = pool.config;
     const old = this.#pools.get(pool.id);
-    if (old !== undefined) old.waiting.sizeMax = queue.size;
+    if (old !== undefined) old.queue.sizeMax = queue.size;
     const isKept = old !== undefined && old.budgetShare === retry.budget;
     this.#pools.set(pool.id, {
       budget: isKept ? old.budget : new RetryBudget(retry.budget),
       budgetShare: retry.budget,
-      waiting: old?.waiting ?? new WaitList(queue.size),
+      queue: old?.queue ?? new WaitQueue(queue.size),
     });
   }
 
@@ -122,8 +149,16 @@ export class DataPath {
     return this.#pool(plan).budget;
   }
 
-  waiting(plan: PoolPlan): WaitList {
-    return this.#pool(plan).waiting;
+  /** Whether the pool's budget has a retry left; takes it if so. */
+  takeRetry(plan: PoolPlan, nowMs: number): boolean {
+    const { budget, budgetShare } = this.#pool(plan);
+    if (budget.take(nowMs)) return true;
+    if (budgetShare > 0) this.own.countPool(plan.id, PoolCounter.retriesRefused);
+    return false;
+  }
+
+  queue(plan: PoolPlan): WaitQueue {
+    return this.#pool(plan).queue;
   }
 
   #pool(plan: PoolPlan): PoolRuntime {
@@ -134,12 +169,49 @@ export class DataPath {
 
   began(exchange: ProxiedExchange): void {
     this.exchanges.set(exchange.request, exchange);
+    if (this.listen.limits.minRate > 0) this.wake();
   }
 
-  ended(exchange: ProxiedExchange, plan: PoolPlan): void {
+  /** `slot`: the server that the exchange has left, negative for none. */
+  ended(exchange: ProxiedExchange, plan: PoolPlan, slot: number): void {
     this.exchanges.delete(exchange.request);
-    this.waiting(plan).serve();
+    const { queue } = this.#pool(plan);
+    if (slot >= 0 && queue.length > 0) queue.serve(slot, systemClock.nowMs());
     if (this.exchanges.size === 0) this.#onEmpty();
+  }
+
+  /** The client that has sent this request. */
+  client(request: IncomingMessage): Client {
+    return this.#clients.of(request.socket, this.listen, this.isTrusted);
+  }
+
+  /** Something waits for the next tick. */
+  wake(): void {
+    if (this.#isDestroyed) return;
+    this.#tick ??= systemScheduler.after(TICK_MS, () => {
+      this.#tick = null;
+      if (this.#onTick(systemClock.nowMs())) this.wake();
+    });
+  }
+
+  /** True when there will be something to look after at the next one. */
+  #onTick(nowMs: number): boolean {
+    let isNeeded = this.listen.limits.minRate > 0 && this.#clients.size > 0;
+    this.#clients.look(this.listen, nowMs);
+    this.accessLog.flush();
+    for (const { queue } of this.#pools.values()) {
+      // a server may have become free by other means than an exchange that ends: it came back, or was allowed more
+      if (queue.length > 0) queue.serve(ANY_SLOT, nowMs);
+      isNeeded ||= queue.length > 0;
+    }
+    return isNeeded;
+  }
+
+  /** What a scrape reads that changes by time alone. */
+  publish(): void {
+    const nowMs = systemClock.nowMs();
+    for (const [pool, { budget }] of this.#pools)
+      this.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
   }
 
   #createProxy(): HttpProxy {
@@ -173,5 +245,15 @@ export class DataPath {
       agent.retire();
       agent.destroy();
     }
+    this.#isDestroyed = true;
+    this.#tick?.cancel();
+    this.#tick = null;
+    this.accessLog.flush();
   }
+}
+
+function listenerOf({ config }: Revision): ListenConfig {
+  const [listen] = config.listen;
+  if (listen === undefined) throw new Error('the configuration has no listener');
+  return listen;
 }

@@ -13,20 +13,25 @@ import {
   RETRY_REASONS,
   type RetryReason,
 } from '../base/failure.ts';
+import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
 import { Affinity } from '../choose/affinity.ts';
 import { indexOfSlot, type PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
 import type { ServerConfig } from '../config/model.ts';
-import { Body } from '../http1/message.ts';
-import { Counter, Gauge, PASSIVE_KINDS, PoolCounter } from '../shared/stripe.ts';
+import { Body, Field } from '../http1/message.ts';
+import { AccessRecord } from '../proxy/access-log.ts';
+import { countFailure, countGatewayError, countRequest } from '../proxy/accounts.ts';
+import { newTraceparent } from '../proxy/traceparent.ts';
+import type { Waiter } from '../proxy/wait-queue.ts';
+import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
+import type { Client, PacedExchange } from './clients.ts';
 import type { DataPath, ProxiedExchange } from './data-path.ts';
 import { clientFacts, type OutgoingFields, outgoingFields } from './forwarding.ts';
-import { linesWithout, type RawLine } from './heads.ts';
+import { cookieLines, linesWithout, type RawLine } from './heads.ts';
 import { ConnectTimeoutError, type ServerAgent } from './server-agent.ts';
 
 const NO_SLOT = -1;
 const GATEWAY_ERRORS: readonly number[] = [502, 503, 504];
-const CONNECT_FAILURES: readonly FailureKind[] = ['connect-failed', 'connect-timeout'];
 
 /** What http-proxy is told of the server. */
 export interface Target {
@@ -41,6 +46,7 @@ export interface ParsedRequest {
   readonly path: DataPath;
   readonly plan: PoolPlan;
   readonly request: IncomingMessage;
+  readonly client: Client;
   readonly headBytes: number;
 }
 
@@ -51,11 +57,11 @@ export interface Answer {
   readonly cookie: string;
 }
 
-export abstract class Exchange implements ProxiedExchange {
+export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange {
   readonly request: IncomingMessage;
   readonly affinity: Affinity = new Affinity();
   protected readonly path: DataPath;
-  protected readonly plan: PoolPlan;
+  readonly plan: PoolPlan;
   /** Header fields that the request goes to the server with. */
   protected readonly fields: OutgoingFields;
   protected slot: number = NO_SLOT;
@@ -68,18 +74,26 @@ export abstract class Exchange implements ProxiedExchange {
   protected status = 0;
   readonly #tried: number[] = [];
   readonly #startedMs: number;
+  readonly #client: Client;
   readonly #headBytes: number;
+  #responseHeadBytes = 0;
   readonly #isIdempotent: boolean;
   readonly #isSecure: boolean;
   #attemptsLeft: number;
   #hasRetriedStale = false;
-  #leaveQueue: (() => void) | null = null;
+  #isQueued = false;
+  /** 0 while it was never queued. */
+  #queuedUntilMs = 0;
+  #queueTimer: Scheduled | null = null;
+  /** null: not logged. */
+  readonly #record: AccessRecord | null;
 
-  constructor({ path, plan, request, headBytes }: ParsedRequest) {
+  constructor({ path, plan, request, client, headBytes }: ParsedRequest) {
     const { heads } = path;
     this.path = path;
     this.plan = plan;
     this.request = request;
+    this.#client = client;
     this.#startedMs = systemClock.nowMs();
     this.#headBytes = headBytes;
     this.#isIdempotent = heads.request.isIdempotent;
@@ -91,6 +105,14 @@ export abstract class Exchange implements ProxiedExchange {
     path.chooser.identify(plan, heads.buffer, heads.request, address, this.#startedMs, wallMs, this.affinity);
     path.own.countPool(plan.id, PoolCounter.requests);
     path.retryBudget(plan).request(this.#startedMs);
+    if (path.startsTraces && heads.request.lines.indexOf(Field.traceparent) < 0)
+      this.fields['traceparent'] = newTraceparent();
+    const ids = ['x-request-id', 'traceparent'].map(
+      (name) => `\r\n${name}: ${String(this.fields[name] ?? '')}`,
+    );
+    this.#record = path.accessLog.draws()
+      ? new AccessRecord(heads.buffer, heads.request, address, `${ids.join('')}\r\n`, this.#startedMs)
+      : null;
   }
 
   /** Sends the request to the server of `slot`. */
@@ -105,6 +127,9 @@ export abstract class Exchange implements ProxiedExchange {
   protected abstract get isAnswering(): boolean;
   /** The attempt runs on a connection that has been idle before. */
   protected abstract get isReused(): boolean;
+  /** Body bytes of the request are expected now. */
+  abstract get isReceiving(): boolean;
+  abstract get isTunnel(): boolean;
   /** Body bytes both ways. */
   protected abstract get bytes(): { readonly request: number; readonly response: number };
 
@@ -115,7 +140,16 @@ export abstract class Exchange implements ProxiedExchange {
 
   begin(): void {
     this.path.began(this);
-    this.#attempt();
+    this.#client.exchange = this;
+    const { bodyBytes } = this.path.listen.limits;
+    const { request } = this.path.heads;
+    const isTooLarge = request.body === Body.length && bodyBytes > 0 && request.contentLength > bodyBytes;
+    if (isTooLarge) this.fail('body-too-large', null);
+    else this.#attempt(this.#startedMs);
+  }
+
+  cutSlow(isReceiving: boolean): void {
+    this.fail(isReceiving ? 'request-timeout' : 'client-too-slow', null);
   }
 
   /** Ends it now: the balancer closes. */
@@ -123,23 +157,45 @@ export abstract class Exchange implements ProxiedExchange {
     if (!this.isOver) this.fail('no-server', null);
   }
 
-  /** True unless all eligible servers are busy still. */
-  #attempt(isQueued = false): boolean {
+  #attempt(nowMs: number): void {
     const { path, plan, affinity } = this;
-    const nowMs = systemClock.nowMs();
     const slot = path.chooser.choose(plan, affinity, this.#tried, nowMs);
     if (slot < 0) {
-      if (affinity.failure === 'busy') return isQueued ? false : this.#queue();
-      this.fail(affinity.failure === 'home-down' ? 'home-down' : 'no-server', null);
-      return true;
+      if (affinity.failure === 'busy') this.#queue(nowMs);
+      else this.fail(affinity.failure === 'home-down' ? 'home-down' : 'no-server', null);
+      return;
     }
-    this.#leaveQueue = null;
+    this.#queueTimer?.cancel();
+    this.#queueTimer = null;
     path.chooser.commit(plan, affinity, slot, nowMs, systemClock.wallMs());
     this.slot = slot;
     this.#tried.push(slot);
+    this.#record?.attempt(slot, nowMs);
     path.own.addGauge(slot, Gauge.inFlight, 1);
     this.#send();
-    return true;
+  }
+
+  /** A server is free again, or may be. */
+  retryFromQueue(nowMs: number): void {
+    this.#isQueued = false;
+    this.#attempt(nowMs);
+  }
+
+  #queue(nowMs: number): void {
+    const { path, plan } = this;
+    if (!path.queue(plan).add(this)) {
+      this.fail('queue-full', null);
+      return;
+    }
+    this.#isQueued = true;
+    this.#record?.queued(nowMs);
+    if (this.#queuedUntilMs === 0) {
+      this.#queuedUntilMs = nowMs + plan.config.queue.timeoutMs;
+      path.own.countPool(plan.id, PoolCounter.queued);
+    }
+    const waitMs = Math.max(0, this.#queuedUntilMs - nowMs);
+    this.#queueTimer ??= systemScheduler.after(waitMs, () => this.fail('queue-timeout', null));
+    path.wake();
   }
 
   #send(): void {
@@ -158,24 +214,11 @@ export abstract class Exchange implements ProxiedExchange {
     }
   }
 
-  #queue(): boolean {
-    const { path, plan } = this;
-    const { timeoutMs } = plan.config.queue;
-    const expire = (): void => this.fail('queue-timeout', null);
-    const leave = path.waiting(plan).add(timeoutMs, () => this.#attempt(true), expire);
-    if (leave === false) {
-      this.fail('queue-full', null);
-      return true;
-    }
-    this.#leaveQueue = leave;
-    path.own.countPool(plan.id, PoolCounter.queued);
-    return true;
-  }
-
   /** The connection stands: from now on the server may act on the request. */
   protected connected(): void {
     this.isSent = true;
     this.sentMs = systemClock.nowMs();
+    this.#record?.sent(this.sentMs);
   }
 
   /** What an error of the attempt means. */
@@ -200,8 +243,8 @@ export abstract class Exchange implements ProxiedExchange {
       return;
     }
     if (!this.isSent) path.shared.control.reportConnectFailure(slot);
-    path.own.count(slot, Counter.failures);
-    this.#countPassive(CONNECT_FAILURES.includes(kind) ? 'connect' : 'response');
+    this.#record?.failed(kind);
+    countFailure(path.own, slot, kind);
     const failed = {
       failureKind: kind,
       attemptsLeft: this.#attemptsLeft,
@@ -210,8 +253,10 @@ export abstract class Exchange implements ProxiedExchange {
       bodyReplayable: this.isReplayable,
       responseStarted: false,
     };
-    if (mayRetry(failed) && path.retryBudget(plan).take(systemClock.nowMs()))
-      this.#retry(kind as RetryReason);
+    // as in proxy/exchange.ts: trying another server after a refused connection is no amplification
+    const isFree = kind === 'connect-failed';
+    const nowMs = systemClock.nowMs();
+    if (mayRetry(failed) && (isFree || path.takeRetry(plan, nowMs))) this.#retry(kind as RetryReason, nowMs);
     else this.fail(kind, error);
   }
 
@@ -220,31 +265,36 @@ export abstract class Exchange implements ProxiedExchange {
     const { path, plan } = this;
     if (!plan.config.retry.status.includes(status)) return false;
     const isAllowed = this.#attemptsLeft > 0 && this.#isIdempotent && this.isReplayable;
-    if (!isAllowed || !path.retryBudget(plan).take(systemClock.nowMs())) return false;
+    const nowMs = systemClock.nowMs();
+    if (!isAllowed || !path.takeRetry(plan, nowMs)) return false;
     this.abandon();
+    this.#record?.failed(`status ${status}`);
     path.own.count(this.slot, Counter.failures);
-    if (GATEWAY_ERRORS.includes(status)) this.#countPassive('gateway');
-    this.#retry('status');
+    if (GATEWAY_ERRORS.includes(status)) countGatewayError(path.own, this.slot);
+    this.#retry('status', nowMs);
     return true;
   }
 
-  #retry(reason: RetryReason): void {
+  #retry(reason: RetryReason, nowMs: number): void {
     this.#leaveSlot();
     this.#attemptsLeft -= 1;
     const index = RETRY_REASONS.indexOf(reason);
     if (index >= 0) this.path.own.countPool(this.plan.id, PoolCounter.retries + index);
-    this.#attempt();
+    this.#attempt(nowMs);
   }
 
   /** The server's response head: what of it goes to the client, null when it is no valid response. */
   protected answer(response: IncomingMessage, isHead: boolean): Answer | null {
     const { path, plan, affinity, slot } = this;
     const { heads } = path;
-    if (heads.parseResponse(response, isHead) < 0) return null;
+    const headBytes = heads.parseResponse(response, isHead);
+    if (headBytes < 0) return null;
+    this.#responseHeadBytes = headBytes;
     const nowMs = systemClock.nowMs();
+    this.#record?.answered(nowMs);
     const { buffer, response: head } = heads;
     this.status = head.status;
-    if (GATEWAY_ERRORS.includes(head.status)) this.#countPassive('gateway');
+    if (GATEWAY_ERRORS.includes(head.status)) countGatewayError(path.own, slot);
     path.own.smoothFirstByte(slot, nowMs - this.sentMs);
     const wallMs = systemClock.wallMs();
     const cookie = path.chooser.answered(plan, affinity, slot, buffer, head, nowMs, wallMs, this.#isSecure);
@@ -254,13 +304,20 @@ export abstract class Exchange implements ProxiedExchange {
     return { lines: cookie === '' ? kept : [...kept, ...cookieLines(kept, cookie)], cookie };
   }
 
+  /** The response cannot be completed. Where nothing of it has reached the client, the client can be told. */
+  protected truncated(error: Error | null): void {
+    if (this.isOver) return;
+    countFailure(this.path.own, this.slot, 'response-truncated');
+    this.fail(this.isAnswering ? 'response-truncated' : 'bad-response', error);
+  }
+
   /** Ends the exchange without a good end. `error`: as http-proxy reported it. */
   protected fail(kind: FailureKind, error: Error | null): void {
     if (this.isOver) return;
-    const { status, side } = FAILURES[kind];
+    const { status } = FAILURES[kind];
     const isBroken = this.isAnswering || status === 0;
-    if (isBroken && side === 'server') this.#countPassive('response');
     this.abandon();
+    this.#record?.end(kind);
     this.end(isBroken ? 0 : Math.floor(status / 100));
     this.path.own.countRejected(FAILURE_KINDS.indexOf(kind));
     this.tell(kind, isBroken, error);
@@ -270,6 +327,7 @@ export abstract class Exchange implements ProxiedExchange {
   protected abort(): void {
     if (this.isOver) return;
     this.abandon();
+    this.#record?.end('client-aborted');
     this.end(this.isAnswering ? Math.floor(this.status / 100) : 0);
     this.path.own.countRejected(FAILURE_KINDS.indexOf('client-aborted'));
   }
@@ -280,18 +338,29 @@ export abstract class Exchange implements ProxiedExchange {
     this.isOver = true;
     const { path, plan, slot } = this;
     const nowMs = systemClock.nowMs();
+    const requestBytes = this.bytes.request;
+    const responseBytes = this.bytes.response + (this.isAnswering ? this.#responseHeadBytes : 0);
     if (slot !== NO_SLOT) {
-      const { request, response } = this.bytes;
-      path.own.count(slot, Counter.code + codeClass);
-      path.own.count(slot, Counter.requestBytes, this.#headBytes + request);
-      path.own.count(slot, Counter.responseBytes, response);
-      path.own.observe(slot, Counter.durationSum, (nowMs - this.#startedMs) / 1000);
+      const seconds = (nowMs - this.#startedMs) / 1000;
+      countRequest(path.own, slot, codeClass, this.#headBytes + requestBytes, responseBytes, seconds);
     }
-    this.#leaveQueue?.();
-    this.#leaveQueue = null;
+    this.#log(requestBytes, responseBytes, nowMs);
+    this.#queueTimer?.cancel();
+    this.#queueTimer = null;
+    if (this.#isQueued) path.queue(plan).remove(this);
     this.#leaveSlot();
+    if (this.#client.exchange === this) this.#client.exchange = null;
     path.chooser.finish(plan, this.affinity, nowMs);
-    path.ended(this, plan);
+    path.ended(this, plan, slot);
+  }
+
+  #log(requestBytes: number, responseBytes: number, nowMs: number): void {
+    const { path, plan, affinity, status } = this;
+    if (this.#record === null) return;
+    const relay = { isHeadSent: this.isAnswering, status, bytes: responseBytes };
+    const logged = { requestBody: { bytes: requestBytes }, relay, affinity };
+    path.accessLog.finish(this.#record, logged, plan, nowMs, systemClock.wallMs());
+    path.wake();
   }
 
   #leaveSlot(): void {
@@ -299,18 +368,6 @@ export abstract class Exchange implements ProxiedExchange {
     this.path.own.addGauge(this.slot, Gauge.inFlight, -1);
     this.slot = NO_SLOT;
   }
-
-  #countPassive(kind: (typeof PASSIVE_KINDS)[number]): void {
-    if (this.slot !== NO_SLOT) this.path.own.count(this.slot, Counter.passive + PASSIVE_KINDS.indexOf(kind));
-  }
-}
-
-/** Our cookie is one client's: a shared cache must not keep it (as in proxy/response-lines.ts). */
-function cookieLines(lines: readonly RawLine[], cookie: string): readonly RawLine[] {
-  const control = lines.find(([name]) => name.toLowerCase() === 'cache-control')?.[1];
-  const mayBeShared = control !== undefined && !/private|no-store/i.test(control);
-  const own: RawLine = ['Set-Cookie', cookie];
-  return mayBeShared ? [own, ['Cache-Control', 'private']] : [own];
 }
 
 function targetOf({ url, host, port }: ServerConfig): Target {

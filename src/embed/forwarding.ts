@@ -89,7 +89,8 @@ export function outgoingFields(
   return fields;
 }
 
-function peerAddress(socket: Socket): string {
+/** Without the prefix of an IPv4 address in IPv6. */
+export function peerAddress(socket: Socket): string {
   const address = socket.remoteAddress ?? '';
   return address.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address;
 }

@@ -6,15 +6,22 @@
 //   begins      offset of each header line: leads from a recorded line back to its place in rawHeaders
 
 import type { IncomingMessage } from 'node:http';
+import type { ListenConfig } from '../config/model.ts';
 import { REQUEST_CUT, RESPONSE_CUT } from '../http1/hop-by-hop.ts';
 import { type FieldLines, type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { parseResponseHead } from '../http1/response.ts';
 
 const CAPACITY_FIRST_BYTES = 16 * 1024;
-/** More than node:http lets through; its own limit (16 KiB unless raised) has applied already. */
-export const HEAD_BYTES_MAX = 1024 * 1024;
-export const HEADER_COUNT_MAX = 1000;
+/** Of a response: more than node:http lets through. */
+const HEAD_BYTES_MAX = 1024 * 1024;
+const HEADER_COUNT_MAX = 1000;
+
+const RESPONSE_LIMITS: HeadLimits = {
+  headBytesMax: HEAD_BYTES_MAX,
+  headerCountMax: HEADER_COUNT_MAX,
+  watched: [],
+};
 
 /** Name and value of a header line that is passed on. */
 export type RawLine = readonly [name: string, value: string];
@@ -24,14 +31,21 @@ export class Heads {
   buffer: Buffer = Buffer.allocUnsafe(CAPACITY_FIRST_BYTES);
   readonly request: RequestHead = new RequestHead();
   readonly response: ResponseHead = new ResponseHead();
-  limits: HeadLimits = { headBytesMax: HEAD_BYTES_MAX, headerCountMax: HEADER_COUNT_MAX, watched: [] };
+  #requestLimits = RESPONSE_LIMITS;
+  #responseLimits = RESPONSE_LIMITS;
   readonly #begins: number[] = [];
+
+  /** From now on; what node:http itself refuses (heads over 16 KiB, unless raised) does not come here. */
+  configure(limits: ListenConfig['limits'], watched: readonly string[]): void {
+    this.#requestLimits = { headBytesMax: limits.headerBytes, headerCountMax: limits.headerCount, watched };
+    this.#responseLimits = { ...RESPONSE_LIMITS, watched };
+  }
 
   /** Fills `request`: the length of the head, or a negative Refusal. */
   parseRequest(message: IncomingMessage): number {
     const line = `${message.method ?? ''} ${message.url ?? ''} HTTP/${message.httpVersion}\r\n`;
     const length = this.#write(line, message.rawHeaders);
-    const end = parseRequestHead(this.buffer, 0, length, this.limits, this.request);
+    const end = parseRequestHead(this.buffer, 0, length, this.#requestLimits, this.request);
     return end === length ? length : Math.min(end, -1);
   }
 
@@ -39,7 +53,14 @@ export class Heads {
   parseResponse(message: IncomingMessage, requestWasHead: boolean): number {
     const line = `HTTP/1.1 ${message.statusCode ?? 0} ${message.statusMessage ?? ''}\r\n`;
     const length = this.#write(line, message.rawHeaders);
-    const end = parseResponseHead(this.buffer, 0, length, this.limits, requestWasHead, this.response);
+    const end = parseResponseHead(
+      this.buffer,
+      0,
+      length,
+      this.#responseLimits,
+      requestWasHead,
+      this.response,
+    );
     return end === length ? length : Math.min(end, -1);
   }
 
@@ -85,4 +106,12 @@ export function linesWithout(raw: readonly string[], cuts: ReadonlySet<number>):
     if (!cuts.has(pair)) lines.push([raw[pair * 2] ?? '', raw[pair * 2 + 1] ?? '']);
   }
   return lines;
+}
+
+/** Our cookie is one client's: a shared cache must not keep it (as in proxy/response-lines.ts). */
+export function cookieLines(lines: readonly RawLine[], cookie: string): readonly RawLine[] {
+  const control = lines.find(([name]) => name.toLowerCase() === 'cache-control')?.[1];
+  const mayBeShared = control !== undefined && !/private|no-store/i.test(control);
+  const own: RawLine = ['Set-Cookie', cookie];
+  return mayBeShared ? [own, ['Cache-Control', 'private']] : [own];
 }

@@ -4,38 +4,44 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 
-const RETRY_AFTER_SECONDS = '1';
+/** After these nothing more is read of the connection. */
+const CLOSING: readonly FailureKind[] = ['request-timeout', 'too-many-connections'];
 
 /** Answers, unless somebody has already; the connection stays usable where node:http allows it. */
-export function replyTo(response: ServerResponse, kind: FailureKind): void {
+export function replyTo(response: ServerResponse, kind: FailureKind, retryAfterSeconds = 1): void {
   if (response.headersSent || response.writableEnded) return;
   const { status } = FAILURES[kind];
   // what the application had set for its own answer does not belong to this one
   for (const name of ['content-length', 'content-encoding', 'etag']) response.removeHeader(name);
-  for (const [name, value] of fieldsOf(kind)) response.setHeader(name, value);
+  for (const [name, value] of fieldsOf(kind, retryAfterSeconds)) response.setHeader(name, value);
+  if (CLOSING.includes(kind)) response.setHeader('connection', 'close');
   response.writeHead(status, STATUS_CODES[status] ?? '');
   response.end(textOf(kind));
 }
 
 /** Answers on the bare connection and closes it. */
-export function replyOn(socket: Duplex, kind: FailureKind): void {
+export function replyOn(socket: Duplex, kind: FailureKind, retryAfterSeconds = 1): void {
   if (socket.writableEnded || socket.destroyed) return;
   const { status } = FAILURES[kind];
   const body = textOf(kind);
-  const fields = [...fieldsOf(kind), ['content-length', String(body.length)], ['connection', 'close']];
+  const fields = [
+    ...fieldsOf(kind, retryAfterSeconds),
+    ['content-length', String(body.length)],
+    ['connection', 'close'],
+  ];
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines}\r\n${body}`, () =>
     socket.destroy(),
   );
 }
 
-function fieldsOf(kind: FailureKind): readonly (readonly [string, string])[] {
+function fieldsOf(kind: FailureKind, retryAfterSeconds: number): readonly (readonly [string, string])[] {
   const { status } = FAILURES[kind];
   return [
     ['x-holdfast-error', kind],
     ['content-type', 'text/plain; charset=utf-8'],
     ['cache-control', 'no-store'],
-    ...(status === 503 || status === 429 ? [['retry-after', RETRY_AFTER_SECONDS] as const] : []),
+    ...(status === 503 || status === 429 ? [['retry-after', String(retryAfterSeconds)] as const] : []),
   ];
 }
 

@@ -3,24 +3,40 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
+import { systemClock } from '../base/clock.ts';
+import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
 
 /** As in the standalone program. */
 const REPLAY_BYTES_MAX = 64 * 1024;
+
+export interface RequestBodyOptions {
+  /** Longest silence while more is expected. */
+  readonly silenceMs: number;
+  /** 0 = no limit. */
+  readonly bytesMax: number;
+  /** Runs before the end is passed on. */
+  readonly onEnd: () => void;
+  /** The client owes the rest for longer than `silenceMs`. */
+  readonly onSilence: () => void;
+  readonly onTooLarge: () => void;
+}
 
 export class RequestBody {
   /** Bytes read from the client. */
   bytes = 0;
   readonly #request: IncomingMessage;
+  readonly #options: RequestBodyOptions;
   /** What has been read so far; null when it is too much to be kept. */
   #kept: Buffer[] | null = [];
   #isEnded = false;
   #isReading = false;
   #target: Writable | null = null;
-  /** Runs before the end is passed on. */
-  onEnd: () => void = () => undefined;
+  #heardMs = 0;
+  #timer: Scheduled | null = null;
 
-  constructor(request: IncomingMessage, hasBody: boolean) {
+  constructor(request: IncomingMessage, hasBody: boolean, options: RequestBodyOptions) {
     this.#request = request;
+    this.#options = options;
     this.#isEnded = !hasBody;
     // reading to the end is what lets node:http see the client go
     if (!hasBody) request.resume();
@@ -31,6 +47,11 @@ export class RequestBody {
     return this.#kept !== null;
   }
 
+  /** More is expected of the client now. */
+  get isWanted(): boolean {
+    return !this.#isEnded && this.#target !== null && !this.#request.isPaused();
+  }
+
   /** Sends the body from its beginning; the one before is left where it was. Only while it is replayable. */
   sendTo(target: Writable): void {
     this.#target = target;
@@ -38,19 +59,21 @@ export class RequestBody {
     if (this.#isEnded) this.#finish();
     else {
       if (!this.#isReading) this.#read();
-      this.#request.resume();
+      this.#resume();
     }
   }
 
   /** Stops; the client has to wait. */
   detach(): void {
     this.#target = null;
+    this.#timer?.cancel();
+    this.#timer = null;
     if (!this.#isEnded) this.#request.pause();
   }
 
   /** Nobody wants the rest: it is read and thrown away, so that the connection may carry another request. */
   discard(): void {
-    this.#target = null;
+    this.detach();
     this.#kept = null;
     this.#request.resume();
   }
@@ -64,21 +87,48 @@ export class RequestBody {
     });
   }
 
+  #resume(): void {
+    this.#request.resume();
+    this.#heardMs = systemClock.nowMs();
+    this.#timer ??= this.#watch(this.#options.silenceMs);
+  }
+
+  /** One timer for many chunks: it looks when the last one came. */
+  #watch(delayMs: number): Scheduled {
+    const { silenceMs, onSilence } = this.#options;
+    return systemScheduler.after(delayMs, () => {
+      this.#timer = null;
+      const silentMs = systemClock.nowMs() - this.#heardMs;
+      if (!this.isWanted) return;
+      if (silentMs >= silenceMs) onSilence();
+      else this.#timer = this.#watch(silenceMs - silentMs);
+    });
+  }
+
   #onData(chunk: Buffer): void {
     this.bytes += chunk.length;
+    const target = this.#target;
     if (this.bytes > REPLAY_BYTES_MAX) this.#kept = null;
     else this.#kept?.push(chunk);
-    const target = this.#target;
-    if (target === null || target.write(chunk)) return;
+    if (target === null) return;
+    this.#heardMs = systemClock.nowMs();
+    const { bytesMax, onTooLarge } = this.#options;
+    if (bytesMax > 0 && this.bytes > bytesMax) {
+      onTooLarge();
+      return;
+    }
+    if (target.write(chunk)) return;
     this.#request.pause();
     target.once('drain', () => {
-      if (this.#target === target) this.#request.resume();
+      if (this.#target === target) this.#resume();
     });
   }
 
   #finish(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
     if (this.#target === null) return;
-    this.onEnd();
+    this.#options.onEnd();
     this.#target.end();
   }
 }

@@ -11,11 +11,14 @@ import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 export class ConnectTimeoutError extends Error {}
 
 export class ServerAgent extends Agent {
+  /** Node's own, which its types leave out. */
+  declare readonly options: { timeout?: number };
   readonly slot: number;
   readonly generation: number;
   readonly #stripe: Stripe;
   readonly #idle = new WeakSet<Duplex>();
   #connectMs = 0;
+  #idleMs = 0;
 
   constructor(slot: number, generation: number, stripe: Stripe, pool: PoolConfig) {
     super({ keepAlive: true, scheduling: 'lifo', timeout: pool.keepAlive.idleMs });
@@ -25,9 +28,12 @@ export class ServerAgent extends Agent {
     this.configure(pool);
   }
 
-  /** New limits. The idle time is the agent's for good: a changed one is that of a new server, or of the next start. */
+  /** New times and limits; those of connections that are idle already stay. */
   configure(pool: PoolConfig): void {
     this.#connectMs = pool.timeouts.connectMs;
+    this.#idleMs = pool.keepAlive.idleMs;
+    // read by Node when a connection becomes idle
+    this.options.timeout = pool.keepAlive.idleMs;
     this.maxFreeSockets = pool.keepAlive.max;
   }
 
@@ -69,7 +75,7 @@ export class ServerAgent extends Agent {
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
-    const isKept: unknown = super.keepSocketAlive(socket);
+    const isKept: unknown = this.#idleMs > 0 && super.keepSocketAlive(socket);
     if (isKept !== true) return false;
     this.#idle.add(socket);
     this.#move(1);

@@ -44,6 +44,14 @@ export class UpgradeExchange extends Exchange {
     return this.#isAnswering;
   }
 
+  get isReceiving(): boolean {
+    return false;
+  }
+
+  get isTunnel(): boolean {
+    return this.#server !== null;
+  }
+
   protected get isReused(): boolean {
     return this.#outgoing?.reusedSocket === true;
   }
@@ -137,7 +145,7 @@ export class UpgradeExchange extends Exchange {
 
   /** After http-proxy, which switches off all time limits. */
   #limitSilence(server: Duplex, client: Duplex): void {
-    const { tunnelMs } = this.path;
+    const { tunnelMs } = this.path.listen.timeouts;
     limitSilence(server, tunnelMs, () => {
       server.destroy();
       client.destroy();
@@ -165,7 +173,7 @@ export class UpgradeExchange extends Exchange {
     client.write(`HTTP/1.1 ${incoming.statusCode} ${incoming.statusMessage ?? ''}\r\n${lines}\r\n`, 'latin1');
     incoming.on('close', () => {
       if (this.isOver) return;
-      if (!incoming.complete) this.fail('response-truncated', null);
+      if (!incoming.complete) this.truncated(null);
       else this.end(Math.floor(this.status / 100));
     });
     incoming.pipe(client);

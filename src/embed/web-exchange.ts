@@ -5,7 +5,9 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Stream } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
+import { systemScheduler } from '../base/scheduler.ts';
 import { Body } from '../http1/message.ts';
+import { ResponseHold, shouldHold } from '../proxy/response-hold.ts';
 import { Exchange, type ParsedRequest, type Target } from './exchange.ts';
 import type { RawLine } from './heads.ts';
 import { replyTo } from './replies.ts';
@@ -24,6 +26,8 @@ class NothingToPipe extends Stream {
   }
 }
 
+/** As in the standalone program. */
+const LINGER_MS = 2000;
 const NOTHING_TO_PIPE = new NothingToPipe();
 
 export class WebExchange extends Exchange {
@@ -33,6 +37,7 @@ export class WebExchange extends Exchange {
   readonly #isHead: boolean;
   #outgoing: ClientRequest | null = null;
   #incoming: IncomingMessage | null = null;
+  readonly #hold = new ResponseHold();
   #responseBytes = 0;
 
   constructor(parsed: ParsedRequest, response: ServerResponse) {
@@ -42,8 +47,14 @@ export class WebExchange extends Exchange {
     this.#response = response;
     this.#isHead = request.method === 'HEAD';
     this.#isChunked = body === Body.chunked;
-    this.#body = new RequestBody(request, body !== Body.none);
-    this.#body.onEnd = () => this.#passTrailers();
+    const { timeouts, limits } = path.listen;
+    this.#body = new RequestBody(request, body !== Body.none, {
+      silenceMs: timeouts.bodyMs,
+      bytesMax: limits.bodyBytes,
+      onEnd: () => this.#passTrailers(),
+      onSilence: () => this.#onBodySilence(),
+      onTooLarge: () => this.fail('body-too-large', null),
+    });
     response.on('close', () => this.#onClientClose());
   }
 
@@ -52,7 +63,15 @@ export class WebExchange extends Exchange {
   }
 
   protected get isAnswering(): boolean {
-    return this.#incoming !== null;
+    return this.#incoming !== null && !this.#hold.isHolding;
+  }
+
+  get isReceiving(): boolean {
+    return this.#body.isWanted && this.#body.bytes > 0;
+  }
+
+  get isTunnel(): boolean {
+    return false;
   }
 
   protected get isReused(): boolean {
@@ -112,16 +131,21 @@ export class WebExchange extends Exchange {
     });
   }
 
+  /** A server that has begun to answer may not want the rest: then the client is not hurried. */
+  #onBodySilence(): void {
+    if (this.#incoming === null) this.fail('request-timeout', null);
+  }
+
   #onSilence(outgoing: ClientRequest): void {
     if (this.isOver || outgoing !== this.#outgoing) return;
     if (this.#incoming === null) this.attemptFailed('response-timeout', null);
-    else this.fail('response-truncated', null);
+    else this.truncated(null);
   }
 
   #onError(attempt: number, error: Error): void {
     if (this.isOver || attempt !== this.attempt) return;
     if (this.#incoming === null) this.attemptFailed(this.kindOf(error), error);
-    else this.fail('response-truncated', error);
+    else this.truncated(error);
   }
 
   override onProxyRes(incoming: IncomingMessage): void {
@@ -139,6 +163,7 @@ export class WebExchange extends Exchange {
       return;
     }
     this.#incoming = incoming;
+    if (shouldHold(this.plan.config.holdUntilComplete, this.path.heads.response)) this.#hold.begin();
     if (answer.cookie !== '') {
       incoming.headers['set-cookie'] = [...(incoming.headers['set-cookie'] ?? []), answer.cookie];
     }
@@ -151,21 +176,53 @@ export class WebExchange extends Exchange {
     const response = this.#response;
     const { plan, path } = this;
     const isEventStream = /^text\/event-stream/i.test(incoming.headers['content-type'] ?? '');
-    this.#outgoing?.setTimeout(isEventStream ? path.tunnelMs : plan.config.timeouts.idleMs);
+    this.#outgoing?.setTimeout(isEventStream ? path.listen.timeouts.tunnelMs : plan.config.timeouts.idleMs);
     incoming.on('data', (chunk: Buffer) => {
       this.#responseBytes += chunk.length;
     });
     incoming.on('close', () => {
-      if (!incoming.complete) this.fail('response-truncated', null);
+      if (!incoming.complete) this.truncated(null);
     });
     // a listener of 'proxyRes' may have answered in its own way
-    if (response.headersSent || response.writableEnded) return;
-    writeHead(response, incoming, lines);
+    if (response.headersSent || response.writableEnded) {
+      this.#hold.release();
+      return;
+    }
     incoming.on('end', () => {
       if (incoming.rawTrailers.length > 0) response.addTrailers(pairs(incoming.rawTrailers));
     });
+    if (this.#hold.isHolding) this.#holdBack(incoming, lines);
+    else this.#pass(incoming, lines);
+  }
+
+  #pass(incoming: IncomingMessage, lines: readonly RawLine[]): void {
+    const response = this.#response;
+    writeHead(response, incoming, lines);
     incoming.pipe(response);
     if (incoming.readableLength === 0 && !incoming.readableEnded) response.flushHeaders();
+  }
+
+  /** Nothing goes out before all is there, or more than is held. */
+  #holdBack(incoming: IncomingMessage, lines: readonly RawLine[]): void {
+    const response = this.#response;
+    const letGo = (): void => {
+      incoming.off('data', onData).off('end', onEnd);
+      const text = this.#hold.release();
+      writeHead(response, incoming, lines);
+      if (text !== '') response.write(text, 'latin1');
+    };
+    const onData = (chunk: Buffer): void => {
+      if (this.isOver || this.#hold.add(chunk.toString('latin1'))) return;
+      letGo();
+      response.write(chunk);
+      incoming.pipe(response);
+    };
+    const onEnd = (): void => {
+      if (this.isOver || !incoming.complete) return;
+      letGo();
+      response.end();
+    };
+    incoming.on('data', onData).on('end', onEnd);
   }
 
   protected abandon(): void {
@@ -189,6 +246,16 @@ export class WebExchange extends Exchange {
     this.#body.discard();
     this.path.report(error ?? new Error(FAILURES[kind].text), this.request, response);
     replyTo(response, kind);
+    if (kind === 'body-too-large') this.#stopUpload();
+  }
+
+  /** The client may read our reply before it has to stop. */
+  #stopUpload(): void {
+    const { request } = this;
+    const timer = systemScheduler.after(LINGER_MS, () => {
+      if (!request.complete) request.socket.destroy();
+    });
+    request.once('close', () => timer.cancel());
   }
 
   #onClientClose(): void {

@@ -72,6 +72,18 @@ test("the application's own cookie is learned from the server that set it", asyn
   await eventually(() => balancer.status().pools[0]?.sessions === 8);
 });
 
+test('sessions.perAddress: one address gets so many new sessions a minute, the rest is served without', async () => {
+  const [a] = await backends();
+  const { url } = await embed({
+    trusted: [],
+    sessions: { max: 1000, perAddress: 3 },
+    pools: { web: { sticky: { mode: 'cookie-hash' }, servers: [a?.url ?? ''] } },
+  });
+  const cookies: string[] = [];
+  for (let user = 0; user < 5; user += 1) cookies.push(cookieOf(await fetch(url)));
+  expect(cookies.map((cookie) => cookie !== '')).toEqual([true, true, true, false, false]);
+});
+
 test('header-hash: the header names the session', async () => {
   const servers = (await backends()).map(({ url }) => url);
   const { url } = await embed({

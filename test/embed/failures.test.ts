@@ -103,6 +103,61 @@ test('requests beyond maxConnections wait, the queue has an end, and those that 
   expect(await third).toEqual([200, null]);
 });
 
+test('a session whose home is busy does not hold up those that may go elsewhere', async () => {
+  const held = { a: [] as ServerResponse[], b: [] as ServerResponse[] };
+  const a = await httpBackend('a', (_request, response) => held.a.push(response));
+  const b = await httpBackend('b', (_request, response) => held.b.push(response));
+  const servers = [
+    { name: 'a', url: a.url, maxConnections: 1 },
+    { name: 'b', url: b.url, maxConnections: 1 },
+  ];
+  const sticky = { mode: 'header-hash', header: 'x-user' };
+  const { url, balancer } = await embed({ pools: { web: { health: 'off', sticky, servers } } });
+  const asked = (user: string): Promise<string> =>
+    fetch(url, { headers: { 'x-user': user } }).then((response) => response.text());
+  /** Some user whose home the server is, as a session of it. */
+  const userOf = async (server: 'a' | 'b'): Promise<string> => {
+    for (let user = 0; user < 100; user += 1) {
+      const result = balancer.explain('web', { headers: [['x-user', `${user}`]] });
+      if (!result.ok || result.explanation.server !== server) continue;
+      const first = asked(`${user}`);
+      await eventually(() => held[server].length === 1);
+      held[server].pop()?.end();
+      await first;
+      return `${user}`;
+    }
+    throw new Error(`no user of ${server}`);
+  };
+  const [ofA, ofB] = [await userOf('a'), await userOf('b')];
+  const running = [asked(ofA), asked(ofB)];
+  await eventually(() => held.a.length === 1 && held.b.length === 1);
+  const queued = async (count: number): Promise<boolean> =>
+    (await balancer.metrics()).body.includes(`holdfast_queued_requests_total{pool="web"} ${count}`);
+  const waitsForA = asked(ofA);
+  await eventually(() => queued(1));
+  const waitsForB = asked(ofB);
+  await eventually(() => queued(2));
+  held.b.pop()?.end('first of b');
+  expect(await running[1]).toBe('first of b');
+  await eventually(() => held.b.length === 1);
+  held.b.pop()?.end('second of b');
+  expect(await waitsForB).toBe('second of b');
+  held.a.pop()?.end('first of a');
+  await eventually(() => held.a.length === 1);
+  held.a.pop()?.end('second of a');
+  expect([await running[0], await waitsForA]).toEqual(['first of a', 'second of a']);
+});
+
+test('another server after a refused connection costs nothing of the budget', async () => {
+  const alive = await httpBackend('alive');
+  const pool = { health: 'off', passive: 'off', retry: { budget: '0%' }, servers: [NOBODY, alive.url] };
+  const { url, balancer } = await embed({ pools: { web: pool } });
+  for (let count = 0; count < 30; count += 1) expect((await fetch(url)).status).toBe(200);
+  expect((await balancer.metrics()).body).toMatch(
+    /holdfast_retries_total\{pool="web",reason="connect-failed"\} 15/,
+  );
+});
+
 test('a body goes to the second server as it went to the first, and a status is retried when the pool says so', async () => {
   const bad = await httpBackend('bad', (request, response) => {
     request.resume();

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { ConfigError, createBalancer } from '../../src/index.ts';
 import { httpBackend } from '../support/backend.ts';
+import { dnsServer } from '../support/dns-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { cookieOf, embed } from './embedded.ts';
 
@@ -116,6 +117,33 @@ test('close lets requests finish, refuses new ones and frees everything', async 
   expect(await (await under).text()).toBe('done');
   await closing;
   await eventually(() => backend.sockets.size === 0);
+});
+
+test('shutdown.grace is how long close waits, unless it is told otherwise', async () => {
+  const backend = await httpBackend('a', () => undefined);
+  const { balancer, url } = await embed({
+    shutdown: { grace: '50ms' },
+    pools: { web: { servers: [backend.url] } },
+  });
+  const under = fetch(url).then(
+    ({ headers }) => headers.get('x-holdfast-error'),
+    () => 'cut',
+  );
+  await eventually(() => backend.sockets.size > 0);
+  await balancer.close();
+  expect(await under).toBe('no-server');
+});
+
+test('servers are found by DNS, through the name servers of resolver', async () => {
+  const backend = await httpBackend('a');
+  const dns = await dnsServer();
+  dns.records.set('shop.test', [{ type: 'A', address: '127.0.0.1' }]);
+  const { balancer, url } = await embed({
+    resolver: [dns.address],
+    pools: { web: { servers: [{ dns: { name: 'shop.test', port: backend.port } }] } },
+  });
+  expect(balancer.status().pools[0]?.servers.map((server) => server.url)).toEqual([backend.url]);
+  expect(await (await fetch(url)).json()).toMatchObject({ server: 'a' });
 });
 
 test('servers are found in a file while it runs', async () => {

@@ -147,3 +147,17 @@ test('close ends tunnels after its grace', async () => {
   const [chunk] = await once(socket, 'data');
   expect(String(chunk)).toMatch(/^HTTP\/1\.1 503/);
 });
+
+test('a WebSocket that is silent for longer than timeouts.tunnel is closed, one that speaks stays', async () => {
+  const backend = await echoSockets('a');
+  const embedded = await embed({
+    listen: { timeouts: { tunnel: '1s' } },
+    pools: { web: { servers: [backend.url] } },
+  });
+  const [silent, speaking] = [await open(embedded.url), await open(embedded.url)];
+  let isClosed = false;
+  silent.ws.on('close', () => (isClosed = true));
+  await eventually(async () => (await ask(speaking.ws, 'still here')) !== '' && isClosed);
+  expect(await ask(speaking.ws, 'hello')).toContain('hello');
+  await eventually(() => inFlight(embedded) === 1);
+});

@@ -1,0 +1,40 @@
+// Keys of the configuration that an embedded balancer cannot honour, because they are settings of the server that the
+// application has itself. No key is ignored in silence: these are refused, and the message says where to set it instead.
+
+import type { WrittenValue } from '../config/load.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import type { Problem } from '../config/problem.ts';
+
+/** Stands for the application's server in metrics and messages. */
+const LISTENER_NAME = 'embedded';
+
+const HAS_ONE_SERVER = 'the balancer is behind one server, your own: listen with it';
+
+/** By path of the key: what to do instead. */
+export const ELSEWHERE: Readonly<Record<string, string>> = {
+  threads: 'requests are served in the thread of your server; for more, run several processes (node:cluster)',
+  // the short form, a plain address
+  listen: HAS_ONE_SERVER,
+  'listen.address': HAS_ONE_SERVER,
+  'listen.timeouts.header': 'set headersTimeout of your server',
+  'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
+  'listen.limits.connections': 'set maxConnections of your server',
+  'listen.limits.requestsPerConnection': 'set maxRequestsPerSocket of your server',
+};
+
+/** One problem for each value that was written under such a key. So there is one listener, whose address is not given. */
+export function refuseElsewhere(written: readonly WrittenValue[], file: string): readonly Problem[] {
+  return written.flatMap(({ keys, place }) => {
+    const path = keys.join('.');
+    const instead = Object.hasOwn(ELSEWHERE, path) ? ELSEWHERE[path] : undefined;
+    if (instead === undefined) return [];
+    return [{ file, ...place, message: `"${path}" has no effect when embedded, leave it out: ${instead}` }];
+  });
+}
+
+/** The configuration of a balancer without listeners of its own, and with an admin server only where one was written. */
+export function embeddedConfig(config: HoldfastConfig, written: readonly WrittenValue[]): HoldfastConfig {
+  const hasAdmin = written.some(({ keys }) => keys[0] === 'admin');
+  const listen = config.listen.slice(0, 1).map((listener) => ({ ...listener, address: LISTENER_NAME }));
+  return { ...config, listen, admin: hasAdmin ? config.admin : null };
+}

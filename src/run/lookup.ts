@@ -21,8 +21,22 @@ export function createLookup(nameServers: readonly string[]): Lookup {
     const found =
       discovery.kind === 'file' ? await inFile(discovery.path) : await inDns(discovery, nameServers);
     if (found.length === 0) throw new Error('no servers found');
-    return found.slice(0, FOUND_MAX);
+    return distinct(found).slice(0, FOUND_MAX);
   };
+}
+
+/** One of each name: two SRV records may say the same. The one with the better place counts, then the heavier. */
+function distinct(found: readonly FoundServer[]): readonly FoundServer[] {
+  const best = new Map<string, FoundServer>();
+  for (const server of found) {
+    const other = best.get(server.name);
+    const isBetter =
+      other === undefined ||
+      (other.backup && !server.backup) ||
+      (other.backup === server.backup && server.weight > other.weight);
+    if (isBetter) best.set(server.name, server);
+  }
+  return [...best.values()];
 }
 
 type DnsDiscovery = Extract<DiscoveryConfig, { kind: 'dns' }>;
@@ -52,10 +66,13 @@ async function inSrv(resolver: dns.Resolver, name: string): Promise<readonly Fou
   return found.flat();
 }
 
+/** IPv4, or IPv6 where the name has nothing else. That a question fails says nothing of what the name has. */
 async function addressesOf(resolver: dns.Resolver, name: string): Promise<readonly string[]> {
   try {
     return await resolver.resolve4(name);
-  } catch {
+  } catch (error) {
+    const hasNone = error instanceof Error && 'code' in error && error.code === dns.NODATA;
+    if (!hasNone) throw error;
     return resolver.resolve6(name);
   }
 }

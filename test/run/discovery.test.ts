@@ -55,16 +55,19 @@ async function scene() {
     (discovery.expand(config).pools[0]?.servers ?? []).map(({ name, mode }) =>
       mode === 'ready' ? name : `${name} ${mode}`,
     );
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const after = async (ms: number): Promise<string[]> => {
     for (let passed = 0; passed < ms; passed += 500) {
       scheduler.advance(500);
-      await new Promise((resolve) => setImmediate(resolve));
+      await settle();
     }
     return servers();
   };
   return {
     config,
     discovery,
+    scheduler,
+    settle,
     servers,
     after,
     needed,
@@ -124,7 +127,24 @@ test('a look that fails keeps the last answer, is counted, and said once', async
   expect(changes()).toBe(0);
 });
 
-test('looks vary by a tenth around the interval; none follows a stop or a removal', async () => {
+test('each look comes at a time of its own, within a tenth of the interval', async () => {
+  const { scheduler, settle, looks } = await scene();
+  const gaps: number[] = [];
+  for (let count = looks(), sinceMs = 0; gaps.length < 50; sinceMs += 10) {
+    if (looks() > count) {
+      gaps.push(sinceMs);
+      count = looks();
+      sinceMs = 0;
+    }
+    scheduler.advance(10);
+    await settle();
+  }
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(9000);
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(11_010);
+  expect(new Set(gaps).size).toBeGreaterThan(30);
+});
+
+test('looks vary around the interval; none follows a stop or a removal', async () => {
   const { after, looks, discovery, config } = await scene();
   await after(1_000_000);
   expect(looks()).toBeGreaterThan(95);

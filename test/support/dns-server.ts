@@ -5,6 +5,8 @@ import { onTestFinished } from 'vitest';
 
 export type DnsRecord =
   | { readonly type: 'A'; readonly address: string }
+  /** Address in full: eight groups. */
+  | { readonly type: 'AAAA'; readonly address: string }
   | {
       readonly type: 'SRV';
       readonly priority: number;
@@ -20,10 +22,12 @@ export interface DnsServer {
   readonly records: Map<string, readonly DnsRecord[]>;
   /** SERVFAIL for everything. */
   isBroken: boolean;
+  /** SERVFAIL for questions of this type only. */
+  brokenType: DnsRecord['type'] | null;
   questions: number;
 }
 
-const TYPES = { A: 1, SRV: 33 } as const;
+const TYPES = { A: 1, AAAA: 28, SRV: 33 } as const;
 const HEADER_BYTES = 12;
 
 export async function dnsServer(): Promise<DnsServer> {
@@ -32,6 +36,7 @@ export async function dnsServer(): Promise<DnsServer> {
     address: '',
     records: new Map<string, readonly DnsRecord[]>(),
     isBroken: false,
+    brokenType: null as DnsRecord['type'] | null,
     questions: 0,
   };
   socket.on('message', (query, from) => {
@@ -44,7 +49,7 @@ export async function dnsServer(): Promise<DnsServer> {
   return server;
 }
 
-function answer(server: Pick<DnsServer, 'records' | 'isBroken'>, query: Buffer): Buffer {
+function answer(server: Pick<DnsServer, 'records' | 'isBroken' | 'brokenType'>, query: Buffer): Buffer {
   const labels: string[] = [];
   let at = HEADER_BYTES;
   for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
@@ -54,8 +59,9 @@ function answer(server: Pick<DnsServer, 'records' | 'isBroken'>, query: Buffer):
   const type = query.readUInt16BE(at + 1);
   const question = query.subarray(HEADER_BYTES, at + 5);
   const known = server.records.get(labels.join('.').toLowerCase());
-  const found = server.isBroken ? [] : (known ?? []).filter((record) => TYPES[record.type] === type);
-  const code = server.isBroken ? 2 : known === undefined ? 3 : 0;
+  const isBroken = server.isBroken || (server.brokenType !== null && TYPES[server.brokenType] === type);
+  const found = isBroken ? [] : (known ?? []).filter((record) => TYPES[record.type] === type);
+  const code = isBroken ? 2 : known === undefined ? 3 : 0;
   const header = Buffer.alloc(HEADER_BYTES);
   query.copy(header, 0, 0, 2);
   header.writeUInt16BE(0x8180 | code, 2);
@@ -65,13 +71,20 @@ function answer(server: Pick<DnsServer, 'records' | 'isBroken'>, query: Buffer):
 }
 
 function encode(record: DnsRecord): Buffer {
-  const data = record.type === 'A' ? Buffer.from(record.address.split('.').map(Number)) : encodeSrv(record);
+  const data = encodeData(record);
   const head = Buffer.alloc(12);
   head.writeUInt16BE(0xc000 | HEADER_BYTES, 0);
   head.writeUInt16BE(TYPES[record.type], 2);
   head.writeUInt16BE(1, 4);
   head.writeUInt16BE(data.length, 10);
   return Buffer.concat([head, data]);
+}
+
+function encodeData(record: DnsRecord): Buffer {
+  if (record.type === 'SRV') return encodeSrv(record);
+  if (record.type === 'A') return Buffer.from(record.address.split('.').map(Number));
+  const groups = record.address.split(':').map((group) => group.padStart(4, '0'));
+  return Buffer.from(groups.join(''), 'hex');
 }
 
 function encodeSrv({ priority, weight, port, target }: Extract<DnsRecord, { type: 'SRV' }>): Buffer {

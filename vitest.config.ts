@@ -10,6 +10,7 @@ const LONG = [
   'test/e2e/rebalance-fail-over.test.ts',
   'test/e2e/rebalance-scale-out.test.ts',
   'test/e2e/session-truth-applications.test.ts',
+  'test/e2e/takeover-listeners.test.ts',
   'test/e2e/takeover.test.ts',
 ];
 const isLong = process.env['LONG'] !== undefined;

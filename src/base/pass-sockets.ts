@@ -32,7 +32,10 @@ export function fdOf(server: Server): number {
   return handle?.fd ?? -1;
 }
 
-/** Gives the sockets to whoever connects to the path. Rejects when it cannot be bound or a socket cannot be passed. */
+/**
+ * Gives the sockets, listened on by other threads, to whoever connects to the path. Rejects when that cannot be bound or
+ * a socket cannot be passed.
+ */
 export async function offerSockets(path: string, sockets: readonly ListeningSocket[]): Promise<Offer> {
   const { TcpHandle, PipeHandle, WriteRequest } = bindings();
   const handles = sockets.map(({ address, fd }) => {

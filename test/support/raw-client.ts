@@ -15,8 +15,8 @@ export interface RawClient {
   closed(deadlineMs?: number): Promise<{ text: string; reset: boolean }>;
 }
 
-export async function rawClient(port: number): Promise<RawClient> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: false });
+export async function rawClient(port: number, host = '127.0.0.1'): Promise<RawClient> {
+  const socket = connect({ port, host, allowHalfOpen: false });
   const parts: Buffer[] = [];
   let isClosed = false;
   let isReset = false;

@@ -1,0 +1,180 @@
+// What the new process makes of the old one's listening sockets: more or fewer threads, listeners that come and go,
+// threads that die, processes that fail half-way. Clients come all the while, each over a connection of its own.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { cannedBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { newcomers } from '../support/newcomers.ts';
+import { rawClient } from '../support/raw-client.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
+const FAULT = new URL('../support/worker-fault.mjs', import.meta.url).href;
+const AT_ONCE = 12;
+
+async function yamlOf(listen: string): Promise<(listen?: string) => string> {
+  const backend = await cannedBackend('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+  return (other = listen) => `
+listen: ${other}
+admin: { address: 127.0.0.1:0 }
+shutdown: { grace: 2s }
+pools: { shop: { health: { path: /, interval: 1s }, servers: ["${backend.url}"] } }
+`;
+}
+
+function replace(
+  old: RunningHoldfast,
+  yaml: string,
+  threads = 2,
+  env: Record<string, string> = {},
+): Promise<RunningHoldfast> {
+  return runHoldfast(yaml, { threads, env, args: ['--takeover', old.adminUrl] });
+}
+
+async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
+  writeFileSync(holdfast.configFile, yaml);
+  expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
+}
+
+async function more(clients: { served(): number }, count = 300): Promise<void> {
+  const from = clients.served();
+  await eventually(() => clients.served() - from >= count);
+}
+
+test.each(['127.0.0.1', '::1'])(
+  'from two threads to five, one and two again, on %s',
+  async (host) => {
+    const yaml = (await yamlOf(host === '::1' ? '"[::1]:0"' : `${host}:0`))();
+    let now = await runHoldfast(yaml, { threads: 2 });
+    const { port } = now;
+    const clients = newcomers(port, AT_ONCE, host);
+    await more(clients);
+    for (const threads of [5, 1, 2]) {
+      const old = now;
+      now = await replace(old, yaml, threads);
+      expect(now.port).toBe(port);
+      expect((await now.status()).threads).toBe(threads);
+      expect(await old.exited()).toBe(0);
+      // none of the sockets is listened on by nobody
+      await more(clients);
+    }
+    await clients.stop();
+    expect(clients.failures).toEqual([]);
+  },
+  60_000,
+);
+
+test('a listener that the new configuration has not is closed, one that is new is opened', async () => {
+  const yaml = await yamlOf('[{ address: 127.0.0.1:0 }, { address: 127.0.0.2:0 }]');
+  const first = await runHoldfast(yaml(), { threads: 2 });
+  const clients = newcomers(first.port, AT_ONCE);
+  const second = await replace(first, yaml('[{ address: 127.0.0.3:0 }, { address: 127.0.0.1:0 }]'));
+  expect(second.ports[1]).toBe(first.port);
+  await eventually(() => visit(first.ports[1]!, '127.0.0.2').then((outcome) => outcome === 'ECONNREFUSED'));
+  expect(await visit(second.ports[0]!, '127.0.0.3')).toBe('200');
+  await more(clients);
+  // the listener that was taken over ends by a reload like any other
+  await clients.stop();
+  expect(clients.failures).toEqual([]);
+  await reload(second, yaml('127.0.0.3:0'));
+  await eventually(() => visit(first.port, '127.0.0.1').then((outcome) => outcome === 'ECONNREFUSED'));
+  expect(await visit(second.ports[0]!, '127.0.0.3')).toBe('200');
+}, 60_000);
+
+test('a thread that dies after a takeover listens again; then the next process takes over', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const yaml = (await yamlOf('127.0.0.1:0'))();
+  const first = await runHoldfast(yaml, { threads: 2 });
+  const env = { NODE_OPTIONS: `--import=${FAULT}`, HOLDFAST_TEST_FAULTS: directory };
+  const second = await replace(first, yaml, 1, env);
+  writeFileSync(join(directory, 'worker-0'), '');
+  await eventually(async () => (await second.metric('holdfast_worker_restarts_total')) === 1);
+  await eventually(() => visit(first.port, '127.0.0.1').then((outcome) => outcome === '200'));
+  const clients = newcomers(first.port, AT_ONCE);
+  const third = await replace(second, yaml, 2);
+  expect(await second.exited()).toBe(0);
+  await more(clients);
+  await clients.stop();
+  expect(clients.failures).toEqual([]);
+  expect(third.port).toBe(first.port);
+}, 60_000);
+
+test('a new process that fails before it is ready, or is killed, leaves the old one as it was', async () => {
+  const yaml = await yamlOf('127.0.0.1:0');
+  const first = await runHoldfast(yaml(), { threads: 2 });
+  const clients = newcomers(first.port, AT_ONCE);
+  const taken = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void taken.close());
+  await once(taken, 'listening');
+  const address = `127.0.0.1:${(taken.address() as { port: number }).port}`;
+  const failing = replace(first, yaml(`[{ address: 127.0.0.1:0 }, { address: ${address} }]`));
+  await expect(failing).rejects.toThrow('the port is taken');
+
+  // it waits for the first health check, so it has the sockets but is not ready
+  const silent = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void silent.close());
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  const configFile = join(first.directory, 'silent.yaml');
+  writeFileSync(
+    configFile,
+    `
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+pools: { shop: { health: { path: /, timeout: 10s }, servers: ["http://127.0.0.1:${port}"] } }
+`,
+  );
+  const child = spawn(process.execPath, [
+    LAUNCHER,
+    ...['run', '--config', configFile, '--takeover', first.adminUrl],
+  ]);
+  await once(silent, 'connection');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await more(clients);
+
+  const second = await replace(first, yaml());
+  expect(await first.exited()).toBe(0);
+  await more(clients);
+  await clients.stop();
+  expect(clients.failures).toEqual([]);
+  expect(second.port).toBe(first.port);
+}, 60_000);
+
+test('who asked first but comes after another has asked is turned away', async () => {
+  const yaml = (await yamlOf('127.0.0.1:0'))();
+  const first = await runHoldfast(yaml, { threads: 2 });
+  const clients = newcomers(first.port, AT_ONCE);
+  const outcomes = await Promise.allSettled([
+    replace(first, yaml),
+    replace(first, yaml),
+    replace(first, yaml),
+  ]);
+  const won = outcomes.filter(({ status }) => status === 'fulfilled');
+  expect(won.length).toBe(1);
+  for (const outcome of outcomes)
+    if (outcome.status === 'rejected') expect(String(outcome.reason)).toMatch(/cannot take over/);
+  expect(await first.exited()).toBe(0);
+  await more(clients);
+  await clients.stop();
+  expect(clients.failures).toEqual([]);
+}, 60_000);
+
+/** Status of a GET, or the code of the error. */
+async function visit(port: number, host: string): Promise<string> {
+  try {
+    const client = await rawClient(port, host);
+    client.send('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    return (await client.closed()).text.slice(9, 12);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  }
+}

@@ -1,8 +1,11 @@
-// What chance alone would do: the expected maximum of normal variables and the chi-square distribution. Pure.
+// What chance alone would do: the expected fullest of servers filled at random, and the chi-square distribution. Pure.
 
-/** Integration over +-8 standard deviations of the widest variable. */
-const REACH = 8;
-const STEPS = 400;
+/** Up to this mean a Poisson variable is reckoned with exactly; above, a normal one differs by less than 0.1 %. */
+const EXACT_MEAN_MAX = 1_000;
+/** Standard deviations from the mean beyond which nothing is left. */
+const REACH = 12;
+/** What is left of the tail when the integral ends. */
+const TAIL = 1e-9;
 
 /** Standard normal distribution function; error below 1.5e-7 (Abramowitz, Stegun 7.1.26). */
 export function normalBelow(z: number): number {
@@ -14,27 +17,67 @@ export function normalBelow(z: number): number {
 }
 
 /**
- * Expected maximum of independent normal variables of mean 0 and these standard deviations (all > 0), by
- * integrating P(max > t) - P(max < -t). Equal deviations cost one evaluation: O(different ones).
+ * Expected maximum of N_i / mean_i for independent Poisson variables N_i of these means (all > 0): the integral of
+ * P(maximum > t), which is constant between the multiples of 1 / mean_i. Where sessions are placed at random their
+ * number is fixed, which makes the counts depend on each other; from ten sessions on that changes less than 1 %.
+ * At most 800 steps for each different mean.
  */
-export function expectedMaximum(deviations: readonly number[]): number {
-  if (deviations.length < 2) return 0;
+export function expectedFullest(means: readonly number[]): number {
   const counts = new Map<number, number>();
-  for (const deviation of deviations) counts.set(deviation, (counts.get(deviation) ?? 0) + 1);
-  const allBelow = (t: number): number => {
-    let product = 1;
-    for (const [deviation, count] of counts) product *= normalBelow(t / deviation) ** count;
-    return product;
-  };
-  const width = REACH * Math.max(...deviations);
-  const step = width / STEPS;
+  for (const mean of means) counts.set(mean, (counts.get(mean) ?? 0) + 1);
+  const steps = [...counts].map(([mean, count]) => new Steps(mean, count));
   let sum = 0;
-  for (let index = 0; index <= STEPS; index += 1) {
-    const simpson = index === 0 || index === STEPS ? 1 : index % 2 === 1 ? 4 : 2;
-    const t = index * step;
-    sum += simpson * (1 - allBelow(t) - allBelow(-t));
+  for (let t = 0; ; ) {
+    const isAllBelow = steps.reduce((product, { below, count }) => product * below ** count, 1);
+    if (1 - isAllBelow < TAIL) return sum;
+    const next = Math.min(...steps.map((step) => step.next));
+    sum += (next - t) * (1 - isAllBelow);
+    t = next;
+    for (const step of steps) if (step.next <= t) step.advance();
   }
-  return (sum * step) / 3;
+}
+
+/** P(N / mean <= t) of one Poisson variable, from step to step of t. */
+class Steps {
+  readonly count: number;
+  /** P(N / mean <= t) until `next`. */
+  below: number;
+  /** Where t takes the next step. */
+  next: number;
+  readonly #mean: number;
+  readonly #width: number;
+  #at: number;
+  /** P(N = at) */
+  #mass = 0;
+
+  constructor(mean: number, count: number) {
+    this.count = count;
+    this.#mean = mean;
+    this.#width = Math.max(1, Math.sqrt(mean / EXACT_MEAN_MAX));
+    this.#at = Math.max(0, Math.floor(mean - REACH * Math.sqrt(mean)));
+    if (mean <= EXACT_MEAN_MAX)
+      this.#mass = Math.exp(this.#at * Math.log(mean) - mean - logGamma(this.#at + 1));
+    this.below = this.#mass;
+    this.next = (this.#at + this.#width) / mean;
+  }
+
+  advance(): void {
+    const mean = this.#mean;
+    this.#at += this.#width;
+    if (this.#at > mean + REACH * Math.sqrt(mean) + REACH) {
+      // what rounding has kept from the sum would else be left for ever
+      this.below = 1;
+      this.next = Number.POSITIVE_INFINITY;
+      return;
+    }
+    this.next = (this.#at + this.#width) / mean;
+    if (mean > EXACT_MEAN_MAX) {
+      this.below = normalBelow((this.#at + this.#width / 2 - mean) / Math.sqrt(mean));
+      return;
+    }
+    this.#mass *= mean / this.#at;
+    this.below = Math.min(1, this.below + this.#mass);
+  }
 }
 
 /** Probability that a chi-square variable with `freedom` degrees of freedom is below `x`. */

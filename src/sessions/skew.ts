@@ -7,16 +7,18 @@
 //   cv      sqrt(sum share_i * (x_i - 1)^2)         standard deviation of x, weighted by capacity
 //   jain    (sum x)^2 / (k * sum x^2)
 //   gini    sum share_i * share_j * |x_i - x_j| / 2
-//   floor   ratio that random placement would give   1 + E[max Z_i / sqrt(share_i)] / sqrt(N), Z standard normal;
-//                                                    with equal weights 1 + e_k * sqrt(k / N)
+//   floor   ratio that random placement would give   E[max N_i / f_i], N_i Poisson of mean f_i; where servers hold
+//                                                    many this is 1 + e_k * sqrt(k / N), e_k the expected maximum
+//                                                    of k standard normals, and more where they hold few
 //   floorCv sqrt((k - 1) / N), exact for multinomial counts
 //   excess  sqrt(max(0, cv^2 - floorCv^2))
 //   chi2    N * cv^2, which for counts is Pearson's statistic with k - 1 degrees of freedom
 //
-// The floor by weights: n_i - N*share_i = sqrt(N) * (sqrt(share_i) * Z_i - share_i * S) with S common to all
-// servers and of mean 0, so dividing by N * share_i and taking the maximum leaves S out of the expectation.
+// Why independent variables stand for counts with a fixed sum: n_i - N*share_i = sqrt(N) * (sqrt(share_i) * Z_i -
+// share_i * S) with S common to all servers and of mean 0, so dividing by N * share_i and taking the maximum leaves S
+// out of the expectation.
 
-import { chiSquareLimit, expectedMaximum } from './chance.ts';
+import { chiSquareLimit, expectedFullest } from './chance.ts';
 
 /** Load of one server and its capacity in any unit common to all. */
 export interface Load {
@@ -87,18 +89,23 @@ export function measureSkew(loads: readonly Load[], effective?: number): Skew {
   };
 }
 
-let knownShares = '';
-let knownMaximum = 0;
+/** A scrape asks for each pool's several times, a plan in each of its cycles. */
+const FLOORS_KEPT = 256;
+const floors = new Map<string, number>();
 
-/** Ratio to expect when each of `pieces` falls on server i with probability shares[i], independently. */
+/**
+ * Ratio to expect when each of `pieces` falls on server i with probability shares[i], independently. Within 1 % from
+ * ten pieces on.
+ */
 export function expectedRatio(shares: readonly number[], pieces: number): number {
   if (pieces <= 0 || shares.length < 2) return 1;
-  const key = shares.join(' ');
-  if (key !== knownShares) {
-    knownMaximum = expectedMaximum(shares.map((share) => 1 / Math.sqrt(share)));
-    knownShares = key;
-  }
-  return 1 + knownMaximum / Math.sqrt(pieces);
+  const key = `${pieces} ${shares.join(' ')}`;
+  const known = floors.get(key);
+  if (known !== undefined) return known;
+  if (floors.size >= FLOORS_KEPT) floors.clear();
+  const floor = expectedFullest(shares.map((share) => share * pieces));
+  floors.set(key, floor);
+  return floor;
 }
 
 function jain(ratios: readonly number[]): number {

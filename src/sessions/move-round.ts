@@ -12,6 +12,11 @@ import type { Transfer } from './transfers.ts';
 export const COOL_DOWN_MS = 300_000;
 /** What mode `idle` and `home-when-idle` call idle. */
 export const IDLE_MS = 5_000;
+/**
+ * More sessions are found than are wanted: those idle for longest are the next to come back, and while the walk goes on
+ * some do. Sixteen and a quarter of the wanted.
+ */
+const SPARES = { least: 16, share: 0.25 } as const;
 /** A session that ends so soon anyway is not moved. */
 const ENDS_SOON_MS = 60_000;
 
@@ -66,10 +71,10 @@ export class MoveRound {
       for (const { from } of transfers) {
         const wanted = transfers.reduce((sum, other) => sum + (other.from === from ? other.sessions : 0), 0);
         const isDrain = transfers === order.emptying;
-        givers.set(homes[from] ?? -1, { isDrain, idlest: new Idlest(wanted) });
+        givers.set(homes[from] ?? -1, { isDrain, idlest: new Idlest(withSpares(wanted)) });
       }
     }
-    const returning = new Idlest(order.returnsTo.length > 0 ? grant : 0);
+    const returning = new Idlest(order.returnsTo.length > 0 ? withSpares(grant) : 0);
     const round = { order, homes, givers, returning };
     for (const slot of pool.slots) this.#roundOf[slot] = round;
     return round;
@@ -186,4 +191,8 @@ export class MoveRound {
     own.countPool(order.pool.id, PoolCounter.moves + MOVE_REASONS.indexOf(reason));
     return true;
   }
+}
+
+function withSpares(wanted: number): number {
+  return wanted + SPARES.least + Math.ceil(wanted * SPARES.share);
 }

@@ -140,6 +140,7 @@ test.each([
     await eventually(async () => (await holdfast.metric('holdfast_rebalance_active')) === 0, {
       deadlineMs: 20_000,
     });
+    const doneSeconds = (performance.now() - begunMs) / 1_000;
     visitors.stop();
     await asking;
     await visitors.each('GET', '/');
@@ -148,9 +149,9 @@ test.each([
     const moved = await holdfast.metric('holdfast_session_moves_total', { reason: 'rebalance' });
     const cycles = Math.ceil(((1.25 - 1.1) * count * 4) / 5 / (BUDGET * count));
     expect(visitors.failures).toEqual([]);
-    // a session that is busy when its turn comes stays, and the last cycle ends where the ratio is below stop
-    expect(Math.abs(moved - plan.moves)).toBeLessThanOrEqual(0.1 * plan.moves);
-    expect(plan.seconds).toBeLessThan(seconds + 4);
+    expect(moved).toBe(plan.moves);
+    // the newcomer is a cycle old when this test sees it, cycles wait for a sweep, and the machine has other work
+    expect(Math.abs(doneSeconds - plan.seconds)).toBeLessThan(1.5 + 0.5 * plan.seconds);
     expect(movedByThen).toBeLessThanOrEqual(BUDGET * count * Math.ceil(seconds + 1));
     expect(seconds).toBeLessThan(CYCLES_TO_BELIEVE + cycles + 4);
     expect(moved).toBeGreaterThan(0.17 * count);

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
+import { MoveRound } from '../../src/sessions/move-round.ts';
 import { Rebalancer } from '../../src/sessions/rebalancer.ts';
 import { Sweeper } from '../../src/sessions/sweep.ts';
 import { Mode, Verdict } from '../../src/shared/control.ts';
@@ -136,6 +137,24 @@ describe('evening', () => {
     expect(scene.moves('rebalance')).toBe(0);
     expect(scene.rebalancer.report('shop')).toMatchObject({ phase: 'resting' });
     expect(scene.rebalancer.report('shop')?.why).toContain('3 cycles without gain');
+  });
+
+  test('those that come back while the table is walked are replaced, so that the plan is kept to', () => {
+    const scene = FOUR_OF_FIVE('mode: on');
+    const { table } = scene.worker;
+    scene.run(1.5);
+    for (const key of scene.keys.slice(20)) {
+      table.touch(scene.entryOf(key), scene.clock.nowMs());
+      table.release(scene.entryOf(key), key, ~key, scene.clock.nowMs());
+    }
+    const evening = [{ from: 0, to: 4, sessions: 20 }];
+    const pool = scene.revision.pools[0]!;
+    const rules = { emptying: [], isIdleOnly: false, returnsTo: [], isReturnIdleOnly: false };
+    const round = new MoveRound(scene.shared, [{ pool, grant: 20, evening, ...rules }], scene.clock.nowMs());
+    expect(round.look(table.capacity)).toBe(true);
+    for (const key of scene.keys.slice(0, 15)) table.touch(scene.entryOf(key), scene.clock.nowMs());
+    expect(round.act().get('shop')).toBe(20);
+    expect(scene.homes()).toEqual({ a: 80, b: 100, c: 100, d: 100, e: 20 });
   });
 
   test('mode idle leaves a session alone that was seen a moment ago', () => {

@@ -125,6 +125,7 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     if (client === null || this.#isBodyRefused(client)) return bodyEnd;
     const part = bodyEnd === chunk.length ? chunk : chunk.subarray(0, bodyEnd);
     if (upstream === null || !this.#isSent) {
+      // one chunk is held and no more; until one comes, reading on notices that the client goes
       this.#held.hold(part, this.requestBody.isDone);
       if (!this.requestBody.isDone) client.pause();
     } else if (part.length > 0) {
@@ -163,8 +164,6 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
 
   #connect(nowMs: number): void {
     this.upstream = this.thread.upstreamPool(this.slot).open(this, nowMs);
-    // Reading on would only pile up body bytes; once the request is whole, reading on notices an abort.
-    if (!this.requestBody.isDone) this.client?.pause();
     this.client?.setDeadline('none', NEVER);
   }
 
@@ -182,7 +181,6 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     }
     this.isQueued = true;
     this.record?.queued(nowMs);
-    if (!this.requestBody.isDone) this.client?.pause();
     if (this.#queuedUntilMs === 0) {
       this.#queuedUntilMs = nowMs + plan.config.queue.timeoutMs;
       thread.own.countPool(plan.id, PoolCounter.queued);

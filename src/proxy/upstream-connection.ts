@@ -1,9 +1,9 @@
 // One connection to a server: idle in the pool, or busy with one exchange. Events go to the exchange as they come.
 
-import { connect, type Socket } from 'node:net';
 import type { TurnClock } from '../base/clock.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
+import { UpstreamSocket } from './upstream-socket.ts';
 
 /** How long a connection may take to send what was written before it is given up. */
 const FLUSH_MS = 30_000;
@@ -34,7 +34,7 @@ export interface UpstreamHome {
 }
 
 export class UpstreamConnection implements DeadlineOwner {
-  readonly socket: Socket;
+  readonly socket: UpstreamSocket;
   readonly pool: UpstreamHome;
   readonly reader: Reader;
   deadlineMs = NEVER;
@@ -52,11 +52,9 @@ export class UpstreamConnection implements DeadlineOwner {
     this.startedMs = nowMs;
     this.deadlineMs = nowMs + pool.connectTimeoutMs;
     this.reader = new Reader(pool.buffers, (chunk) => this.#onRead(chunk));
-    this.socket = connect({
-      host: pool.host,
-      port: pool.port,
-      noDelay: true,
+    this.socket = new UpstreamSocket({
       allowHalfOpen: true,
+      noDelay: true,
       onread: this.reader.options(),
     });
     this.socket.on('error', () => {
@@ -65,7 +63,8 @@ export class UpstreamConnection implements DeadlineOwner {
     this.socket.on('connect', () => this.#onConnect());
     this.socket.on('end', () => this.#onEnd());
     this.socket.on('drain', () => this.#onDrain());
-    this.socket.on('close', () => this.#gone(false));
+    this.socket.on('close', () => this.#onClose());
+    this.socket.connect({ host: pool.host, port: pool.port });
   }
 
   /** An idle connection gets its next exchange. */
@@ -134,6 +133,13 @@ export class UpstreamConnection implements DeadlineOwner {
     this.pool.clock.turn();
     if (this.#user === null) this.destroy();
     else this.#user.onResponseEnd(this);
+  }
+
+  #onClose(): void {
+    const { lastWords } = this.socket;
+    this.socket.lastWords = null;
+    if (lastWords !== null && this.#user !== null) this.#onRead(lastWords);
+    this.#gone(false);
   }
 
   #gone(isTimeout: boolean): void {

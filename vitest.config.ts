@@ -6,6 +6,7 @@ const LONG = [
   'test/demo/faults.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
   'test/e2e/limits-clients.test.ts',
+  'test/e2e/operate.test.ts',
   'test/e2e/overload.test.ts',
   'test/e2e/rebalance-fail-over.test.ts',
   'test/e2e/rebalance-scale-out.test.ts',

@@ -165,6 +165,9 @@ export class Fleet {
       member.isRetired = true;
       this.#onRetired?.();
     } else if (message.type === 'drained' && member !== undefined) {
+      // having had no connection, it ends without another word
+      member.isRetired = true;
+      this.#onRetired?.();
       member.isDrained = true;
       this.#checkDrained();
     }

@@ -6,7 +6,7 @@ import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { type AdminHandle, startAdminServer } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
-import { ListenError } from './fleet.ts';
+import { assertPortFree, ListenError } from './fleet.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { Predecessor } from './predecessor.ts';
 import { CapacityError } from './slots.ts';
@@ -47,14 +47,19 @@ export async function startBalancer(
   takeover: Takeover | null = null,
 ): Promise<RunningBalancer> {
   const version = packageVersion();
+  if (takeover !== null) await assertAdminFree(config, takeover);
   const balancer = await Balancer.start({ config, log, threads, configFile, version, takeover });
   const predecessor = new Predecessor(balancer);
   let admin: AdminHandle | null = null;
   try {
     if (config.admin !== null) admin = await openAdmin(balancer, config.admin, predecessor, takeover);
   } catch (error) {
-    await balancer.stop(0);
-    throw error;
+    if (takeover === null) {
+      await balancer.stop(0);
+      throw error;
+    }
+    // nobody else serves the clients any more
+    log.error(`${(error as Error).message}; until the next start there is no admin server`);
   }
   const listenUrls = urlsOf(balancer);
   for (const url of listenUrls) announce(`listening on ${url}`);
@@ -74,6 +79,12 @@ export async function startBalancer(
     return isClean;
   };
   return { balancer, listenUrls, adminUrl: admin?.url ?? null, replaced, stop };
+}
+
+/** While the old process still has everything: an admin port that is neither its own nor free stops the takeover. */
+async function assertAdminFree({ admin }: HoldfastConfig, { handover }: Takeover): Promise<void> {
+  if (admin === null || admin.port === 0 || Number(new URL(handover.adminUrl).port) === admin.port) return;
+  await assertPortFree(`${admin.host}:${admin.port}`, admin.host, admin.port);
 }
 
 /** After a takeover the old process closes its admin server a moment later: tried again until then. */

@@ -117,6 +117,8 @@ test('a new process that fails before it is ready, or is killed, leaves the old 
   const address = `127.0.0.1:${(taken.address() as { port: number }).port}`;
   const failing = replace(first, yaml(`[{ address: 127.0.0.1:0 }, { address: ${address} }]`));
   await expect(failing).rejects.toThrow('the port is taken');
+  const adminTaken = yaml().replace('admin: { address: 127.0.0.1:0 }', `admin: { address: "${address}" }`);
+  await expect(replace(first, adminTaken)).rejects.toThrow('the port is taken');
 
   // it waits for the first health check, so it has the sockets but is not ready
   const silent = createServer().listen(0, '127.0.0.1');

@@ -1,4 +1,5 @@
-// How long what a test opens stays open: until the test ends, or, opened inside `forFile`, until the file's last test.
+// How long what a test opens stays open: until the test ends, or, opened inside `forFile`, until the file's last test; in
+// a program that is no test, until `forProgram` is over.
 
 import { beforeAll, onTestFinished } from 'vitest';
 
@@ -26,4 +27,16 @@ export function forFile(start: () => Promise<void>): void {
       for (const cleanup of cleanups.reverse()) await cleanup();
     };
   });
+}
+
+/** For programs that are no tests: what is opened inside stays open until `run` is over. */
+export async function forProgram<T>(run: () => Promise<T>): Promise<T> {
+  const cleanups: Cleanup[] = [];
+  cleanupsOfFile = cleanups;
+  try {
+    return await run();
+  } finally {
+    cleanupsOfFile = null;
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  }
 }

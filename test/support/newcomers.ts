@@ -1,7 +1,7 @@
 // Clients that come as fast as they are served, each over a connection of its own, for one request.
 
 import { connect } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { whenDone } from './lifetime.ts';
 
 export interface Newcomers {
   served(): number;
@@ -32,7 +32,7 @@ export function newcomers(port: number, width: number, host = '127.0.0.1'): Newc
     isOver = true;
     await lanes;
   };
-  onTestFinished(stop);
+  whenDone(stop);
   return { served: () => served, failures, stop };
 }
 

@@ -3,6 +3,9 @@ import { stringify } from 'yaml';
 import { defaultCookieName } from './flags.ts';
 import type { Architecture } from './session-layer.ts';
 
+/** How the demo's balancer checks its servers; a check may take as long as the interval. */
+export const DEMO_HEALTH = { intervalMs: 500, rise: 1, fall: 2 } as const;
+
 /** Options of demoBalancerConfig. */
 export interface DemoBalancerOptions {
   readonly architecture: Architecture;
@@ -19,7 +22,7 @@ export interface DemoBalancerOptions {
   readonly threads?: number | 'auto';
   /** Placement of requests without a home; default least-sessions where sticky, else round-robin. */
   readonly policy?: string;
-  /** Health check interval; default 500ms, so that a killed backend shows at once. */
+  /** Health check interval; default that of DEMO_HEALTH, so that a killed backend shows at once. */
   readonly healthInterval?: string;
   /** Keys the balancer's cookie, so that a restarted balancer still believes it; default: made anew at each start. */
   readonly secret?: string;
@@ -37,7 +40,7 @@ export function demoBalancerConfig(
 ): string {
   const shared = isShared(options.architecture);
   const mode = options.sticky ?? (shared ? 'none' : 'cookie-hash');
-  const interval = options.healthInterval ?? '500ms';
+  const interval = options.healthInterval ?? `${DEMO_HEALTH.intervalMs}ms`;
   const secret = options.secret === undefined || !mode.startsWith('cookie') ? {} : { secret: options.secret };
   const sticky = { mode, ...stickyKey(mode, options), ...secret };
   return stringify({
@@ -49,7 +52,13 @@ export function demoBalancerConfig(
         policy: options.policy ?? (mode === 'none' ? 'round-robin' : 'least-sessions'),
         sticky,
         state: shared ? 'shared' : 'local',
-        health: { path: '/healthz', interval, timeout: interval, rise: 1, fall: 2 },
+        health: {
+          path: '/healthz',
+          interval,
+          timeout: interval,
+          rise: DEMO_HEALTH.rise,
+          fall: DEMO_HEALTH.fall,
+        },
         servers: backends.map(({ name, url }) => ({ url, name })),
       },
     },

@@ -19,7 +19,7 @@ const MASTER_NAME = 'demo';
 const SENTINELS = 3;
 const READY_REPLICA = 'Finished with success';
 /** How long a primary must be silent before Sentinels replace it; Redis's own default is 30 s. */
-const DOWN_AFTER_MS = 1000;
+export const DOWN_AFTER_MS = 1000;
 
 /** Null when redis-server can be run, otherwise how to get it. */
 export function redisMissing(): string | null {

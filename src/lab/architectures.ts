@@ -1,9 +1,10 @@
 // The architectures compared: which demo backends, behind which affinity. One row each, tables elsewhere refer to it.
 import type { DemoOptions } from '../demo/launch.ts';
+import type { Rehoming } from './rolling.ts';
 
 /**
  * What decides on which server a new session begins. One whose server is gone goes to the next best by the hash of its
- * key in every mode, so that several balancers agree: by chance.
+ * key in every mode, so that several balancers agree: see rolling.ts.
  */
 export type Placement = 'none' | 'least' | 'turn' | 'random';
 
@@ -171,6 +172,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
     storeOperations: 1,
   },
 ];
+
+/** Which key ranks the servers for a session that has lost its own. */
+export function rehomingOf({ sticky }: Architecture): Rehoming {
+  if (sticky === 'learn') return 'new-key';
+  return sticky === 'header-hash' ? 'hash' : 'kept-key';
+}
 
 /** Architectures that `--only NAME` means: the name itself, or all whose backends are of that architecture. */
 export function architecturesNamed(name: string): readonly Architecture[] {

@@ -11,6 +11,7 @@ import { judge } from './judge.ts';
 import { busyBetween, coreTimes } from './machine.ts';
 import type { Measured } from './measured.ts';
 import { type LabClock, simulate } from './simulate.ts';
+import { spreadOf } from './spread.ts';
 import { type Exchange, isAcknowledged } from './transcript.ts';
 import type { Windows } from './windows.ts';
 
@@ -111,6 +112,7 @@ async function conclude(parts: {
 }): Promise<Measured> {
   const { plan, demo, balancer, transcript, marks, before } = parts;
   const after = await collectStats(demo.backends);
+  const servers = demo.backends.map(({ name }) => name);
   const judgement = judge(transcript, windowsOf(plan, marks));
   const atEnd = Object.values(judgement.homes.atEnd).reduce((sum, count) => sum + count, 0);
   // Users who never log in again keep a session that some server still has.
@@ -127,7 +129,11 @@ async function conclude(parts: {
       ? wireOf(before.stats, after, writes, requests)
       : { messagesPerWrite: 0, messageBytesPerWrite: 0, storeOperationsPerRequest: 0 },
     balancerLost: await balancer.metric('holdfast_sessions_lost_total'),
-    servers: demo.backends.map(({ name }) => name),
+    spread:
+      plan.fault === 'add-server' && marks.appliedMs !== null
+        ? spreadOf(transcript, servers, marks.server, marks.appliedMs, plan.endMs)
+        : [],
+    servers,
   };
 }
 

@@ -3,12 +3,12 @@ import { SeededRandom } from '../base/random.ts';
 import { ARCHITECTURES, type Architecture, architecturesNamed } from './architectures.ts';
 import {
   APPLIES,
-  CHURN_MEAN_MS,
+  churnMeanMs,
   FAULTS,
   type Fault,
-  hasChurn,
   QUICK,
   REPLAY_LIFE_MS,
+  REPLAY_STEP_MS,
   timelineOf,
 } from './faults.ts';
 import {
@@ -20,6 +20,7 @@ import {
   steadySchedule,
   zipfSchedule,
 } from './schedule.ts';
+import { sum } from './statistics.ts';
 
 /** What the whole run is asked for. */
 export interface LabOptions {
@@ -59,33 +60,66 @@ export interface CellPlan extends Cell {
   readonly lifeMs: number;
   /** Users log in again when they find that they are logged out. */
   readonly logsInAgain: boolean;
-  /** Users come and go from the fault on. */
-  readonly hasChurn: boolean;
+  /** Users come and go from the fault on, after this time on average; null: they stay. */
+  readonly churnMeanMs: number | null;
 }
 
 /** Most requests a second the lab asks for: latencies are of a machine that is not full. */
 const PER_SECOND_MAX = 240;
 const PERIOD_MS_MIN = 1250;
 /** One log-in after the other so far apart. */
-const LOGIN_MS = 4;
+const LOGIN_MS = 3;
 
 /** Users of the cells in which each user does something special. */
 const SPECIAL_USERS_MAX = 60;
+const LIGHT: ReadonlySet<Fault> = new Set([
+  'session-growth',
+  'parallel',
+  'replay',
+  'store-full',
+  'ban',
+  'keys-rotated',
+  'keys-replaced',
+]);
 const GROWTH_USERS_MAX = 10;
+/** So long before the end of the load the last user leaves. */
+export const CHURN_ENDS_MS = 500;
 const HOUR_MS = 3_600_000;
 const PAIRS = 6;
 /** Characters added to a session: fine steps around the limit of a cookie, then to what every store takes. */
-const GROWTH_SIZES = [
+export const GROWTH_SIZES: readonly number[] = [
   ...Array.from({ length: 30 }, (_, step) => 900 + step * 50),
   ...[3000, 4000, 8000, 16_000, 32_000, 64_000],
 ];
 
-/** What a cell needs beside its load: start and stop of processes. */
-const OVERHEAD_MS = 2600;
+/** What a cell needs beside its load: start and stop of its processes, on two idle cores. */
+const OVERHEAD_MS = 1900;
+/** Sentinels have to find each other first. */
+const OVERHEAD_SENTINEL_MS = 4000;
+/** Cells of few users run side by side, and start more slowly then. */
+const OVERHEAD_LIGHT_MS = 3000;
+/** Cells of few users at the same time: together they ask for less than one of the others. */
+export const LANES = 3;
+
+/** True for a cell of few users, who leave room for others: nothing in it depends on how busy the machine is. */
+export function isLight({ fault }: Cell): boolean {
+  return LIGHT.has(fault);
+}
+
+/** How long one cell takes, about. */
+export function cellMs(cell: Cell, options: LabOptions): number {
+  const { endMs } = planCell(cell, options);
+  if (isLight(cell)) return endMs + OVERHEAD_LIGHT_MS;
+  return endMs + (cell.architecture.name === 'redis-sentinel' ? OVERHEAD_SENTINEL_MS : OVERHEAD_MS);
+}
 
 /** How long these cells take, about. */
 export function expectedMs(cells: readonly Cell[], options: LabOptions): number {
-  return cells.reduce((sum, cell) => sum + planCell(cell, options).endMs + OVERHEAD_MS, 0);
+  const light = cells.filter(isLight).map((cell) => cellMs(cell, options));
+  const alone = cells.filter((cell) => !isLight(cell)).map((cell) => cellMs(cell, options));
+  // Side by side: the sum is divided, and at the end the last one may be alone.
+  const sideBySide = Math.min(sum(light), sum(light) / LANES + Math.max(0, ...light));
+  return sum(alone) + sideBySide;
 }
 
 /** The cells that the options select, in the order of the report. */
@@ -101,16 +135,26 @@ export function selectCells(options: LabOptions): readonly Cell[] {
   );
 }
 
-/** The command that repeats a cell. */
+/** The command that repeats a cell, and nothing else. */
 export function commandOf({ architecture, fault }: Cell, options: LabOptions): string {
-  const size = options.servers === 4 ? '' : ` --servers ${options.servers}`;
-  const users = ` --users ${options.users}`;
-  return `npx holdfast lab --only ${architecture.name} --fault ${fault} --seed ${options.seed}${size}${
-    options.users === USERS_DEFAULT ? '' : users
-  }`;
+  return commandText({ ...options, only: [architecture.name], faults: [fault], quick: false });
 }
 
-export const USERS_DEFAULT = 300;
+/** The command that does what these options say. */
+export function commandText({ only, faults, quick, seed, servers, users }: LabOptions): string {
+  return [
+    'npm run lab --',
+    ...(quick ? ['--quick'] : []),
+    ...(only.length === 0 ? [] : [`--only ${only.join(',')}`]),
+    ...(faults.length === 0 ? [] : [`--fault ${faults.join(',')}`]),
+    `--seed ${seed}`,
+    ...(servers === SERVERS_DEFAULT ? [] : [`--servers ${servers}`]),
+    ...(users === USERS_DEFAULT ? [] : [`--users ${users}`]),
+  ].join(' ');
+}
+
+const SERVERS_DEFAULT = 4;
+const USERS_DEFAULT = 300;
 
 /** Plans a cell. The same options give the same plan. */
 export function planCell(cell: Cell, options: LabOptions): CellPlan {
@@ -124,9 +168,9 @@ export function planCell(cell: Cell, options: LabOptions): CellPlan {
   const { beforeMs, afterMs } = timelineOf(architecture, fault, servers, periodMs);
   const faultMs = steadyMs + beforeMs;
   const victim = random.below(servers);
-  const churns = hasChurn(architecture, fault);
+  const churnMs = churnMeanMs(architecture, fault);
   const base = { users, loginMs, periodMs, endMs: faultMs + afterMs };
-  const arrivals = arrivalsOf(fault, base, faultMs, churns, random);
+  const arrivals = arrivalsOf(fault, base, faultMs, churnMs, random);
   const endMs = Math.max(faultMs + afterMs, (arrivals.at(-1)?.atMs ?? 0) + 100);
   return {
     ...cell,
@@ -143,7 +187,7 @@ export function planCell(cell: Cell, options: LabOptions): CellPlan {
     backendFlags: fault === 'replay' ? ['--life', `${REPLAY_LIFE_MS}ms`] : [],
     lifeMs: fault === 'replay' ? REPLAY_LIFE_MS : 12 * HOUR_MS,
     logsInAgain: architecture.name !== 'memory-none',
-    hasChurn: churns,
+    churnMeanMs: churnMs,
   };
 }
 
@@ -158,7 +202,7 @@ function arrivalsOf(
   fault: Fault,
   base: Base,
   faultMs: number,
-  churns: boolean,
+  churnMs: number | null,
   random: SeededRandom,
 ): readonly Arrival[] {
   const { users, loginMs, endMs } = base;
@@ -170,15 +214,16 @@ function arrivalsOf(
     case 'parallel':
       return pairSchedule(users, loginMs, PAIRS, 450, random);
     case 'replay':
-      return replaySchedule(users, loginMs, REPLAY_LIFE_MS, 200, random);
+      return replaySchedule(users, loginMs, REPLAY_LIFE_MS, REPLAY_STEP_MS, random);
     default: {
-      const churn = { meanMs: CHURN_MEAN_MS, fromMs: faultMs, untilMs: endMs - 500 };
-      return steadySchedule(churns ? { ...base, churn } : base, random);
+      if (churnMs === null) return steadySchedule(base, random);
+      const churn = { meanMs: churnMs, fromMs: faultMs, untilMs: endMs - CHURN_ENDS_MS };
+      return steadySchedule({ ...base, churn }, random);
     }
   }
 }
 
 function usersOf(fault: Fault, users: number): number {
   if (fault === 'session-growth') return Math.min(GROWTH_USERS_MAX, users);
-  return fault === 'parallel' || fault === 'replay' ? Math.min(SPECIAL_USERS_MAX, users) : users;
+  return LIGHT.has(fault) ? Math.min(SPECIAL_USERS_MAX, users) : users;
 }

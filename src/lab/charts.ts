@@ -18,6 +18,12 @@ export interface Strip {
   readonly text: string;
 }
 
+export interface Curve {
+  readonly label: string;
+  /** Seconds and value, in order of time. */
+  readonly points: readonly (readonly [number, number])[];
+}
+
 const WIDTH = 560;
 const LABEL_WIDTH = 176;
 const VALUE_WIDTH = 92;
@@ -65,6 +71,36 @@ export function stripChart(title: string, strips: readonly Strip[]): string {
       `<text class="tick" x="${round(LABEL_WIDTH + second * step)}" y="${height + 13}">${second} s</text>`,
   );
   return svg(title, height + TICK_HEIGHT, [...rows, ...ticks]);
+}
+
+const CURVE_HEIGHT = 150;
+/** Beside each other, curves are told apart by their dashes, in print and by everybody. */
+const DASHES = ['', '7 3', '2 3', '9 3 2 3'];
+
+/** Values over time, from 1 upwards. Empty for no curves. */
+export function lineChart(title: string, curves: readonly Curve[]): string {
+  if (curves.length === 0) return '';
+  const points = curves.flatMap((curve) => curve.points);
+  const seconds = Math.max(1, ...points.map(([second]) => second));
+  const highest = Math.max(1.1, ...points.map(([, value]) => value));
+  const x = (second: number): number => round(LABEL_WIDTH + (second / seconds) * ROOM);
+  const y = (value: number): number =>
+    round(CURVE_HEIGHT - ((value - 1) / (highest - 1)) * (CURVE_HEIGHT - 8));
+  const lines = curves.map(({ label, points: own }, index) => {
+    const path = own.map(([second, value]) => `${x(second)},${y(value)}`).join(' ');
+    const dash = DASHES[index % DASHES.length];
+    const middle = 14 + index * ROW_HEIGHT;
+    const key = `<line class="curve" stroke-dasharray="${dash}" x1="2" x2="30" y1="${middle}" y2="${middle}"/><text class="label" x="36" y="${middle + 4}">${escaped(label)}</text>`;
+    return `<g><title>${escaped(label)}</title><polyline class="curve" stroke-dasharray="${dash}" points="${path}"/>${key}</g>`;
+  });
+  const levels = [1, round(highest * 100) / 100].map(
+    (value) =>
+      `<line class="axis" x1="${LABEL_WIDTH}" x2="${LABEL_WIDTH + ROOM}" y1="${y(value)}" y2="${y(value)}"/><text class="tick" x="${LABEL_WIDTH + ROOM + 7}" y="${y(value) + 4}">${value}</text>`,
+  );
+  const ticks = Array.from({ length: Math.floor(seconds) + 1 }, (_, second) => second).map(
+    (second) => `<text class="tick" x="${x(second)}" y="${CURVE_HEIGHT + 14}">${second} s</text>`,
+  );
+  return svg(title, CURVE_HEIGHT + TICK_HEIGHT, [...levels, ...lines, ...ticks]);
 }
 
 function square(second: number, share: number, lost: number, step: number, middle: number): string {

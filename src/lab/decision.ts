@@ -21,6 +21,7 @@ export const DECISION_TITLES = [
   'copies in memory',
   'Cookie header',
   'copied cookie after log-out',
+  'a ban at one server ends',
   'lost updates a pair',
 ] as const;
 
@@ -57,6 +58,9 @@ function entriesOf(report: LabReport, architecture: Architecture): readonly stri
     quiet === null ? NOT_MEASURED : valueText(quiet.measured.judgement.cookieBytesMean, 'bytes'),
     ofCell(report, name, 'replay', ({ judgement: { replay } }) =>
       replay.resurrected === 0 ? 'refused' : `works ${valueText(replay.revocationMeanMs, 'ms')} on average`,
+    ),
+    ofCell(report, name, 'ban', ({ judgement }) =>
+      valueText(judgement.lost / Math.max(1, judgement.sessionsAtFault), 'share'),
     ),
     ofCell(report, name, 'parallel', ({ judgement: { lostUpdates } }) =>
       valueText(lostUpdates.pairs === 0 ? 0 : lostUpdates.lost / lostUpdates.pairs, 'ratio'),

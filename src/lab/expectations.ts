@@ -2,12 +2,20 @@
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
 import type { MemoryEvidence } from './evidence.ts';
-import { expectAddServer, expectDrain, expectKill, expectRolling } from './expect-servers.ts';
-import { expectBalancerRestart, expectSlowStore, expectStoreFault } from './expect-stores.ts';
-import { expectGrowth, expectPairs, expectReplay } from './expect-users.ts';
-import { parOf, parRandomBracket, parZipfBracket, zipfEffective } from './formulas.ts';
+import { expectHang, expectKill } from './expect-crash.ts';
+import { expectAddServer, expectDrain, expectRolling } from './expect-servers.ts';
+import {
+  expectBalancerRestart,
+  expectFullStore,
+  expectSlowStore,
+  expectStoreFault,
+} from './expect-stores.ts';
+import { expectBan, expectGrowth, expectKeys, expectPairs, expectReplay } from './expect-users.ts';
+import { parEvenMax, parOf, parRandomBracket, parZipfBracket, zipfEffective } from './formulas.ts';
+import type { Judgement } from './judge.ts';
 import type { Measured } from './measured.ts';
-import { shareBracket } from './statistics.ts';
+import { WRITE_SHARE } from './schedule.ts';
+import { type Bracket, shareBracket, sum } from './statistics.ts';
 
 /** The checks of a cell, by its fault. */
 export function expectationsOf(plan: CellPlan, measured: Measured): readonly Check[] {
@@ -15,8 +23,10 @@ export function expectationsOf(plan: CellPlan, measured: Measured): readonly Che
     case 'none':
       return expectNothing(plan, measured);
     case 'kill-one':
-    case 'sigstop':
+    case 'kill-two':
       return expectKill(plan, measured);
+    case 'sigstop':
+      return expectHang(plan, measured);
     case 'rolling-restart':
       return expectRolling(plan, measured);
     case 'add-server':
@@ -28,6 +38,8 @@ export function expectationsOf(plan: CellPlan, measured: Measured): readonly Che
       return expectStoreFault(plan, measured);
     case 'store-slow':
       return expectSlowStore(plan, measured);
+    case 'store-full':
+      return expectFullStore(plan, measured);
     case 'balancer-restart':
       return expectBalancerRestart(plan, measured);
     case 'hot-users':
@@ -38,6 +50,11 @@ export function expectationsOf(plan: CellPlan, measured: Measured): readonly Che
       return expectPairs(plan, measured);
     case 'replay':
       return expectReplay(plan, measured);
+    case 'ban':
+      return expectBan(plan, measured);
+    case 'keys-rotated':
+    case 'keys-replaced':
+      return expectKeys(plan, measured);
   }
 }
 
@@ -48,7 +65,7 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
     return [
       check(
         'logged-in requests that succeed',
-        `1/n = 1/${n}`,
+        `1/n = 1/${n} ± 3σ of a binomial`,
         shareBracket(answered, 1 / n),
         judgement.successShare,
         'share',
@@ -74,8 +91,8 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
     checks.push(
       check(
         'store operations a request',
-        `${architecture.storeOperations}`,
-        around(architecture.storeOperations, 0.02),
+        `${architecture.storeOperations}, give or take those of requests under way when it is read`,
+        edges(architecture.storeOperations, judgement.requests, plan, judgement),
         wire.storeOperationsPerRequest,
         'ratio',
       ),
@@ -87,8 +104,8 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
     checks.push(
       check(
         'messages between servers a change',
-        isSync ? `2(n-1) = ${expected}: change and confirmation` : `n-1 = ${expected}`,
-        around(expected, 0.1),
+        `${isSync ? `2(n-1) = ${expected}: change and confirmation` : `n-1 = ${expected}`}, give or take those under way when it is read`,
+        edges(expected, WRITE_SHARE * judgement.requests, plan, judgement),
         wire.messagesPerWrite,
         'ratio',
       ),
@@ -105,7 +122,8 @@ function memoryCheck({ architecture, servers }: CellPlan, memory: MemoryEvidence
       : copies === 1
         ? '1'
         : `n = ${copies}: every server has every session`;
-  return check('copies of a session (memory factor)', formula, around(copies, 0.02), memory.copies, 'ratio');
+  // Everybody who is logged in has been answered, so servers and users count the same sessions.
+  return check('copies of a session (memory factor)', formula, exactly(copies), memory.copies, 'ratio');
 }
 
 /** PAR (largest over mean) of sessions by server. */
@@ -118,34 +136,46 @@ function evennessCheck(
   const metric = 'PAR of sessions (largest over mean)';
   if (architecture.placement === 'random') {
     const bracket = parRandomBracket(n, m, seed);
-    const formula = 'by chance: 1 + e_n √(n/m), by trial';
+    const formula = 'by chance: largest of n binomials over the mean; bracket by trial';
     return check(metric, formula, bracket, par, 'ratio');
   }
-  const high = (Math.ceil(m / n) + 1) / (m / n);
-  return check(metric, '≤ (⌈m/n⌉+1)/(m/n)', { low: 1, high }, par, 'ratio');
+  return check(metric, '≤ (⌈m/n⌉+1)/(m/n)', { low: 1, high: parEvenMax(n, m) }, par, 'ratio');
 }
 
 function expectHotUsers(plan: CellPlan, { judgement, servers }: Measured): readonly Check[] {
   const { servers: n, users: m, architecture, seed } = plan;
-  const par = parOf(servers.map((name) => judgement.requestsByServer.steady[name] ?? 0));
+  const counts = servers.map((name) => judgement.requestsByServer.steady[name] ?? 0);
+  const par = parOf(counts);
+  const requests = sum(counts);
   const effective = zipfEffective(m).toFixed(0);
   const checks = [
     architecture.isLocal
       ? check(
           'PAR of requests',
-          `even by count, by chance in load: m_eff = (Σ1/k)²/Σ1/k² = ${effective}, by trial`,
-          widened(parZipfBracket(n, m, seed)),
+          `even by count, by chance in load: m_eff = (Σ1/k)²/Σ1/k² = ${effective}; bracket by trial of ${requests} requests`,
+          parZipfBracket(n, m, requests, seed),
           par,
           'ratio',
         )
-      : check('PAR of requests', '1: any server takes any request', { low: 1, high: 1.02 }, par, 'ratio'),
+      : check(
+          'PAR of requests',
+          '≤ (⌈r/n⌉+1)/(r/n) of r requests: in turn',
+          { low: 1, high: parEvenMax(n, requests) },
+          par,
+          'ratio',
+        ),
     check('lost sessions', '0', exactly(0), judgement.lost, 'count'),
   ];
   if (architecture.isLocal) checks.push(evennessCheck(plan, judgement.homes.atFault, servers));
   return checks;
 }
 
-/** The requests themselves are drawn too: a little on both sides. */
-function widened({ low, high }: { readonly low: number; readonly high: number }) {
-  return { low: Math.max(1, low - 0.05), high: high + 0.05 };
+/**
+ * A count for every one of `all` requests, read while some are under way: at either end as many may be counted on one
+ * side only as are under way at a time, each as long as the slowest of a hundred.
+ */
+function edges(each: number, all: number, { perSecond }: CellPlan, { latency }: Judgement): Bracket {
+  const slowestMs = Math.max(latency.read.steady.p99Ms, latency.write.steady.p99Ms);
+  const underWay = Math.max(1, (perSecond * slowestMs) / 1000);
+  return around(each, (2 * each * underWay) / Math.max(1, all));
 }

@@ -1,9 +1,12 @@
 // What is done to the system while users are on it, and which architecture each fault says something about.
 import type { Architecture } from './architectures.ts';
+import { hangNoticedMs } from './times.ts';
+import { ACKNOWLEDGED_MS_MAX } from './transcript.ts';
 
 export const FAULTS = [
   'none',
   'kill-one',
+  'kill-two',
   'rolling-restart',
   'sigstop',
   'add-server',
@@ -11,11 +14,15 @@ export const FAULTS = [
   'store-killed',
   'store-emptied',
   'store-slow',
+  'store-full',
   'balancer-restart',
   'hot-users',
   'session-growth',
   'parallel',
   'replay',
+  'ban',
+  'keys-rotated',
+  'keys-replaced',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -25,35 +32,41 @@ export interface Timeline {
   readonly afterMs: number;
 }
 
-/** How long a hung server hangs. */
-export const HANG_MS = 10_000;
+/** How long a hung server hangs: until it is noticed, and until the last request it holds has been given up. */
+export const HANG_MS = 1000 * Math.ceil((hangNoticedMs().high + ACKNOWLEDGED_MS_MAX) / 1000);
 /** How long a killed store stays down. */
 export const STORE_DOWN_MS = 5000;
 /** What the slow store takes longer for each operation. */
 export const STORE_DELAY_MS = 50;
-/** How long a draining server is waited for. */
+/** How long a draining server is waited for; where any server can serve, nothing is waited for. */
 export const DRAIN_MS = 5000;
-/** Mean life of a session where users come and go. */
-export const CHURN_MEAN_MS = 6000;
+const DRAIN_SHARED_MS = 2000;
 /** Absolute timeout of sessions in the replay cells. */
-export const REPLAY_LIFE_MS = 6000;
+export const REPLAY_LIFE_MS = 5000;
+/** From one try of a copied cookie to the next. */
+export const REPLAY_STEP_MS = 200;
 
 /** A sentence per fault, for the report. */
 export const FAULT_TITLES: Readonly<Record<Fault, string>> = {
   none: 'nothing happens',
   'kill-one': 'one server is killed (SIGKILL) and stays away',
+  'kill-two': 'two servers are killed (SIGKILL) at once',
   'rolling-restart': 'every server is restarted, one after the other',
-  sigstop: 'one server hangs for 10 s (SIGSTOP), then goes on',
+  sigstop: `one server hangs for ${HANG_MS / 1000} s (SIGSTOP), then goes on`,
   'add-server': 'one more server joins',
-  'drain-server': 'one server is drained for 5 s, then stopped',
+  'drain-server': 'one server is drained, then stopped',
   'store-killed': 'the session store is killed, and is back after 5 s',
   'store-emptied': 'the session store is killed and restarted at once',
   'store-slow': 'every store operation takes 50 ms longer',
+  'store-full': 'the session store has no memory left and evicts nothing',
   'balancer-restart': 'the balancer is restarted',
   'hot-users': 'a few users make most requests (Zipf)',
   'session-growth': 'sessions grow until something refuses',
   parallel: 'every user sends two writes at once',
   replay: 'a copied cookie is used after log-out',
+  ban: 'every user is banned, by a call to one server',
+  'keys-rotated': 'all servers get a new key, and still read what the old one sealed',
+  'keys-replaced': 'all servers get a new key and forget the old one',
 };
 
 const EVERYBODY = (): boolean => true;
@@ -62,35 +75,31 @@ const has =
   ({ name }: Architecture): boolean =>
     names.includes(name);
 /** One variant of each way to keep sessions, where the variants do not differ. */
-const MAIN = has(
-  'memory',
-  'memory-turn',
-  'replicated',
-  'replicated-sync',
-  'database',
-  'redis',
-  'cookie',
-  'jwt',
-  'jwt-deny',
-);
+const MAIN = has('memory', 'replicated', 'replicated-sync', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny');
 
 /** Which cells make sense. */
 export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boolean>> = {
   none: EVERYBODY,
   'kill-one': ({ name }) => name !== 'memory-none' && name !== 'memory-learn',
-  'rolling-restart': MAIN,
+  'kill-two': has('memory', 'memory-random', 'replicated', 'redis', 'jwt'),
+  'rolling-restart': (architecture) => architecture.name === 'memory-learn' || MAIN(architecture),
   sigstop: has('memory', 'replicated-sync', 'redis'),
   'add-server': (architecture) =>
-    architecture.name === 'memory-learn' || (MAIN(architecture) && architecture.name !== 'replicated-sync'),
+    has('memory-learn', 'memory-turn')(architecture) ||
+    (MAIN(architecture) && architecture.name !== 'replicated-sync'),
   'drain-server': has('memory', 'memory-learn', 'replicated', 'redis', 'jwt'),
   'store-killed': ({ store }) => store !== 'none',
   'store-emptied': has('redis', 'redis-aof'),
   'store-slow': has('database', 'redis', 'jwt-deny'),
+  'store-full': has('redis'),
   'balancer-restart': has('memory', 'memory-learn', 'redis'),
   'hot-users': has('memory', 'redis'),
   'session-growth': has('memory', 'redis', 'cookie', 'jwt'),
   parallel: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt'),
   replay: has('memory', 'replicated', 'redis', 'cookie', 'jwt', 'jwt-deny'),
+  ban: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny'),
+  'keys-rotated': has('cookie', 'jwt'),
+  'keys-replaced': has('cookie', 'jwt'),
 };
 
 /** Cells of `--quick`: fault by names. */
@@ -100,12 +109,16 @@ export const QUICK: Readonly<Partial<Record<Fault, readonly string[]>>> = {
   replay: ['jwt', 'jwt-deny'],
 };
 
-/** True when the users of this cell come and go: where it matters how long a session lives. */
-export function hasChurn(architecture: Architecture, fault: Fault): boolean {
-  if (fault === 'drain-server') return architecture.name === 'memory-learn';
-  return (
-    fault === 'add-server' && (architecture.name === 'memory-learn' || architecture.name === 'memory-turn')
-  );
+/** Mean life of a session where users come and go: where it matters how long one lives. Null: they stay. */
+export function churnMeanMs({ name }: Architecture, fault: Fault): number | null {
+  if (fault === 'drain-server') return name === 'memory-learn' ? 6000 : null;
+  if (fault === 'store-full') return 2500;
+  return fault === 'add-server' && (name === 'memory-learn' || name === 'memory-turn') ? 4000 : null;
+}
+
+/** How long the draining server of this architecture is waited for. */
+export function drainMs({ isLocal }: Architecture): number {
+  return isLocal ? DRAIN_MS : DRAIN_SHARED_MS;
 }
 
 /** A rolling restart: how long each server is down and how long the next one waits after it. */
@@ -114,7 +127,7 @@ export function rollingPace(
   periodMs: number,
 ): { readonly downMs: number; readonly upMs: number } {
   // The formulas take for granted that every user comes back while the server is away; only local sessions care.
-  return architecture.isLocal ? { downMs: 1.45 * periodMs, upMs: 900 } : { downMs: 300, upMs: 500 };
+  return architecture.isLocal ? { downMs: 1.45 * periodMs, upMs: 500 } : { downMs: 300, upMs: 300 };
 }
 
 /** A server's stop, start and first passed health check. */
@@ -127,32 +140,41 @@ export function timelineOf(
   servers: number,
   periodMs: number,
 ): Timeline {
-  // Every user comes by once more, detection included.
-  const settleMs = 800 + 1.4 * periodMs;
+  // Every user comes by once more; before that, where something has to be noticed, half of the time it may take.
+  const onceMoreMs = 1.4 * periodMs;
+  const settleMs = 800 + onceMoreMs;
   switch (fault) {
     case 'none':
     case 'hot-users':
       return { beforeMs: 4000, afterMs: 0 };
     case 'kill-one':
-      return { beforeMs: 1500, afterMs: settleMs };
+    case 'kill-two':
+      return { beforeMs: 1250, afterMs: settleMs };
     case 'rolling-restart': {
       const { downMs, upMs } = rollingPace(architecture, periodMs);
-      return { beforeMs: 1000, afterMs: servers * (downMs + upMs + RESTART_MS) + settleMs };
+      return { beforeMs: 500, afterMs: servers * (downMs + upMs + RESTART_MS) + onceMoreMs };
     }
     case 'sigstop':
-      return { beforeMs: 2000, afterMs: HANG_MS + settleMs };
+      return { beforeMs: 1000, afterMs: HANG_MS + settleMs };
     case 'add-server':
-      return { beforeMs: 1500, afterMs: architecture.isLocal ? 6000 : 4000 };
+      return { beforeMs: 500, afterMs: churnMeanMs(architecture, fault) === null ? 4000 : 8000 };
     case 'drain-server':
-      return { beforeMs: 2000, afterMs: DRAIN_MS + settleMs };
+      return { beforeMs: 500, afterMs: drainMs(architecture) + settleMs };
     case 'store-killed':
-      return { beforeMs: 1500, afterMs: STORE_DOWN_MS + 1000 + settleMs };
+      return { beforeMs: 1000, afterMs: STORE_DOWN_MS + 500 + settleMs };
     case 'store-emptied':
-      return { beforeMs: 1500, afterMs: 1000 + settleMs };
+      return { beforeMs: 1000, afterMs: 1000 + settleMs };
     case 'store-slow':
       return { beforeMs: 2500, afterMs: 3000 };
     case 'balancer-restart':
-      return { beforeMs: 1500, afterMs: 2000 + settleMs };
+      return { beforeMs: 1000, afterMs: 2000 + settleMs };
+    case 'store-full':
+      return { beforeMs: 800, afterMs: 2500 };
+    case 'ban':
+      return { beforeMs: 800, afterMs: 300 + onceMoreMs };
+    case 'keys-rotated':
+    case 'keys-replaced':
+      return { beforeMs: 800, afterMs: 2000 + settleMs };
     case 'session-growth':
     case 'parallel':
     case 'replay':

@@ -1,43 +1,9 @@
 // What theory says the experiments will show. SESSIONS 5.4; each with the bracket that chance allows. Pure.
 import { SeededRandom } from '../base/random.ts';
 import { measureSkew } from '../sessions/skew.ts';
-import { type Bracket, trialBracket } from './statistics.ts';
+import { type Bracket, shuffled, trialBracket } from './statistics.ts';
 
-/**
- * Forced log-ins per user when `servers` servers are restarted one after the other and a session without a home goes
- * to any other server with equal probability: f(k) = 1 + sum over j > k of f(j) / (n - 1), averaged over k.
- * Closed form: ((1 + 1/(n-1))^n - 1) (n-1) / n.
- */
-export function rollingRandom(servers: number): number {
-  const n = servers;
-  return n === 1 ? 1 : (((1 + 1 / (n - 1)) ** n - 1) * (n - 1)) / n;
-}
-
-/** The same when a session without a home goes to the server with the fewest: the one restarted before. 1 + 1/n. */
-export function rollingLeast(servers: number): number {
-  return servers === 1 ? 1 : 1 + 1 / servers;
-}
-
-/** Within 3 standard deviations of `rollingRandom` for the mean over `users` independent users. */
-export function rollingRandomBracket(servers: number, users: number, seed: number): Bracket {
-  const chain = (random: SeededRandom): number => {
-    let home = random.below(servers);
-    let lost = 0;
-    for (let step = 0; step < servers; step += 1) {
-      if (home !== step) continue;
-      lost += 1;
-      const other = random.below(servers - 1);
-      home = other >= step ? other + 1 : other;
-    }
-    return lost;
-  };
-  const random = new SeededRandom(seed);
-  const sample = Array.from({ length: 4000 }, () => chain(random));
-  const expected = rollingRandom(servers);
-  const variance = sample.reduce((sum, value) => sum + (value - expected) ** 2, 0) / sample.length;
-  const deviation = 3 * Math.sqrt(variance / users);
-  return { low: expected - deviation, high: expected + deviation };
-}
+const TRIALS_OF_REQUESTS = 800;
 
 /** Part of the users that are still in the session they had, after `elapsed` of mean life `life`. */
 export function stillThere(elapsedMs: number, lifeMs: number): number {
@@ -47,16 +13,6 @@ export function stillThere(elapsedMs: number, lifeMs: number): number {
 /** PAR (largest over mean) of sessions right after one more server came: it has none. */
 export function parAtJoin(servers: number): number {
   return (servers + 1) / servers;
-}
-
-/** Until PAR falls under `limit` after a join, when every new session goes to the newcomer, lives of mean `lifeMs`. */
-export function timeToEvenLeastMs(servers: number, lifeMs: number, limit: number): number {
-  return lifeMs * Math.log(parAtJoin(servers) / limit);
-}
-
-/** The same when new sessions go to all in turn. */
-export function timeToEvenInTurnMs(servers: number, lifeMs: number, limit: number): number {
-  return lifeMs * Math.log(1 / servers / (limit - 1));
 }
 
 /** PAR of `users` sessions each on a server of chance, with its bracket by trial. */
@@ -79,23 +35,67 @@ export function zipfEffective(users: number): number {
   return (first * first) / second;
 }
 
-/** PAR of requests when Zipf(1) users are dealt out evenly by count, whoever is hot: by trial. */
-export function parZipfBracket(servers: number, users: number, seed: number): Bracket {
+/**
+ * PAR of `requests` requests drawn by Zipf(1) over users who are dealt out evenly by count, whoever is hot: by trial,
+ * in which users and requests are drawn anew each time.
+ */
+export function parZipfBracket(servers: number, users: number, requests: number, seed: number): Bracket {
+  const upTo: number[] = [];
+  for (let rank = 1; rank <= users; rank += 1) upTo.push((upTo.at(-1) ?? 0) + 1 / rank);
+  const total = upTo.at(-1) ?? 1;
   return trialBracket(
     new SeededRandom(seed),
     (random) => {
-      const room = Array.from({ length: servers }, () => Math.ceil(users / servers));
+      // Who is shuffled to place k is on server k modulo n: even by count.
+      const order = shuffled(users, random);
       const loads = new Array<number>(servers).fill(0);
-      for (let rank = 1; rank <= users; rank += 1) {
-        let server = random.below(servers);
-        while ((room[server] ?? 0) === 0) server = (server + 1) % servers;
-        add(room, server, -1);
-        add(loads, server, 1 / rank);
+      for (let request = 0; request < requests; request += 1) {
+        const rank = indexAbove(upTo, random.next() * total);
+        add(loads, (order[rank] ?? 0) % servers, 1);
       }
       return parOf(loads);
     },
-    800,
+    TRIALS_OF_REQUESTS,
   );
+}
+
+/** First index whose value is at least `wanted`, in ascending values. O(log n). */
+function indexAbove(ascending: readonly number[], wanted: number): number {
+  let low = 0;
+  let high = ascending.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending[middle] ?? 0) >= wanted) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/**
+ * PAR on the servers left after `killed` of them died with their sessions, each of which began anew on one of those
+ * left, by chance: by trial. `isEven`: sessions lay evenly before; otherwise by chance.
+ */
+export function parAfterCrashBracket(
+  servers: number,
+  users: number,
+  killed: number,
+  isEven: boolean,
+  seed: number,
+): Bracket {
+  const left = servers - killed;
+  return trialBracket(new SeededRandom(seed), (random) => {
+    const counts = new Array<number>(left).fill(0);
+    for (let user = 0; user < users; user += 1) {
+      const home = isEven ? user % servers : random.below(servers);
+      add(counts, home < left ? home : random.below(left), 1);
+    }
+    return parOf(counts);
+  });
+}
+
+/** Most that PAR can be when the counts of `users` sessions differ by one, and one more is on its way. */
+export function parEvenMax(servers: number, users: number): number {
+  return (Math.ceil(users / servers) + 1) / (users / servers);
 }
 
 /** Chance that a read, `thinkMs` on average after a write, meets a server that has not heard of it for `lagMs`. */

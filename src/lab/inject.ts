@@ -3,7 +3,7 @@ import { request } from 'undici';
 import type { Demo, DemoBackend } from '../demo/launch.ts';
 import type { LabBalancer } from './balancer-process.ts';
 import type { CellPlan } from './cells.ts';
-import { DRAIN_MS, HANG_MS, rollingPace, STORE_DELAY_MS, STORE_DOWN_MS } from './faults.ts';
+import { drainMs, HANG_MS, rollingPace, STORE_DELAY_MS, STORE_DOWN_MS } from './faults.ts';
 import type { LabClock } from './simulate.ts';
 
 /** What an injection works on. */
@@ -23,10 +23,12 @@ export interface Marks {
   readonly backMs: number | null;
   /** The new server was up, the drained one no longer chosen: requests by server count from here. */
   readonly appliedMs: number | null;
-  /** The drained server was stopped. */
+  /** The drained server was stopped, the killed ones had ended. */
   readonly stoppedMs: number | null;
   /** Name of the server the fault hit, or that joined. */
   readonly server: string;
+  /** Names of the servers that were killed and stay away. */
+  readonly gone: readonly string[];
 }
 
 const POLL_MS = 20;
@@ -41,14 +43,18 @@ export async function inject(stage: Stage): Promise<Marks> {
     appliedMs: null,
     stoppedMs: null,
     server: victim?.name ?? '',
+    gone: [],
   };
   await clock.until(plan.faultMs);
   if (signal.aborted || victim === undefined) return marks;
   const begun = { ...marks, faultMs: clock.nowMs() };
   switch (plan.fault) {
     case 'kill-one':
-      await victim.kill();
-      return begun;
+      return { ...begun, ...(await kill(stage, [victim])) };
+    case 'kill-two': {
+      const other = demo.backends[(plan.victim + 1) % demo.backends.length] ?? victim;
+      return { ...begun, ...(await kill(stage, [victim, other])) };
+    }
     case 'rolling-restart':
       await restartAll(stage);
       return begun;
@@ -75,12 +81,41 @@ export async function inject(stage: Stage): Promise<Marks> {
     case 'store-slow':
       await Promise.all(demo.backends.map((backend) => slowDown(backend)));
       return { ...begun, appliedMs: clock.nowMs() };
+    case 'store-full':
+      await demo.store.fill();
+      return { ...begun, appliedMs: clock.nowMs() };
+    case 'ban':
+      await Promise.all(Array.from({ length: plan.users }, (_, user) => ban(victim, `user${user + 1}`)));
+      return { ...begun, appliedMs: clock.nowMs() };
+    case 'keys-rotated':
+    case 'keys-replaced':
+      await demo.rotateSecret(plan.fault === 'keys-rotated');
+      for (const { name } of demo.backends) await untilUp(stage.balancer, name, signal);
+      return { ...begun, backMs: clock.nowMs() };
     case 'balancer-restart':
       await stage.balancer.restart();
       return { ...begun, backMs: clock.nowMs() };
     default:
       return begun;
   }
+}
+
+async function kill(
+  { clock }: Stage,
+  victims: readonly DemoBackend[],
+): Promise<Pick<Marks, 'stoppedMs' | 'gone'>> {
+  await Promise.all(victims.map((victim) => victim.kill()));
+  return { stoppedMs: clock.nowMs(), gone: victims.map(({ name }) => name) };
+}
+
+/** What an operator does, at one server. An architecture that cannot answers 501. */
+async function ban({ statsUrl }: DemoBackend, user: string): Promise<void> {
+  const response = await request(`${statsUrl}/admin/ban`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ user }),
+  });
+  await response.body.dump();
 }
 
 async function restartAll({ plan, demo, clock, signal, balancer }: Stage): Promise<void> {
@@ -97,13 +132,13 @@ async function restartAll({ plan, demo, clock, signal, balancer }: Stage): Promi
 }
 
 async function drain(
-  { balancer, clock }: Stage,
+  { balancer, clock, plan }: Stage,
   victim: DemoBackend,
 ): Promise<Pick<Marks, 'appliedMs' | 'stoppedMs'>> {
   const beganMs = clock.nowMs();
   await balancer.setMode(victim.name, 'drain');
   const appliedMs = clock.nowMs();
-  await clock.until(beganMs + DRAIN_MS);
+  await clock.until(beganMs + drainMs(plan.architecture));
   const stoppedMs = clock.nowMs();
   await victim.kill('SIGTERM');
   return { appliedMs, stoppedMs };

@@ -15,6 +15,8 @@ export interface SessionFindings {
   readonly lost: number;
   /** When each loss was noticed. */
   readonly lostAtMs: readonly number[];
+  /** Acknowledged requests of lost sessions that were sent after the fault was applied, but before the loss. */
+  readonly acceptedLate: number;
   /** Log-ins that a user made because the session before was lost. */
   readonly forcedLogins: number;
   /** Answers whose counter is lower than one acknowledged before the request was sent, and by how much together. */
@@ -58,6 +60,7 @@ export function judgeSessions(transcript: readonly Exchange[], windows: Windows)
     sessionsAtFault: sessions.filter((session) => isLive(session, windows.faultMs)).length,
     lost: lost.length,
     lostAtMs: lost.map(({ lostAtMs }) => lostAtMs),
+    acceptedLate: sum(lost.map((session) => acceptedFrom(session, windows.changedMs))),
     forcedLogins: transcript.filter(({ kind, isForced }) => kind === 'login' && isForced).length,
     regressions: { count: slips.length, size: sum(slips) },
     lostUpdates: {
@@ -106,6 +109,11 @@ function lossOf(session: Session, lifeMs: number): number {
       one.endedMs < session.logoutSentMs,
   );
   return Math.min(Infinity, ...noticed.map(({ endedMs }) => endedMs));
+}
+
+function acceptedFrom({ exchanges }: Session, fromMs: number): number {
+  return exchanges.filter((one) => one.kind !== 'login' && one.sentMs >= fromMs && isAcknowledged(one))
+    .length;
 }
 
 function isLive(session: Session, atMs: number): boolean {

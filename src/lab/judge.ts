@@ -13,6 +13,7 @@ import type { Windows } from './windows.ts';
 
 export interface Latency {
   readonly count: number;
+  readonly meanMs: number;
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
@@ -51,6 +52,10 @@ export interface Judgement extends SessionFindings {
     readonly steady: Readonly<Record<string, number>>;
     readonly after: Readonly<Record<string, number>>;
   };
+  /** Reads, writes and log-ins sent once the fault was applied, and those of them that were acknowledged. */
+  readonly afterChange: Readonly<
+    Record<'read' | 'write' | 'login', { readonly sent: number; readonly acknowledged: number }>
+  >;
   /** Share of requests answered without an error, second by second, for the chart. */
   readonly availability: readonly {
     readonly second: number;
@@ -95,6 +100,11 @@ export function judge(transcript: readonly Exchange[], windows: Windows): Judgem
         answered.filter(({ sentMs }) => sentMs >= windows.steadyMs && sentMs < windows.faultMs),
       ),
       after: byServer(answered.filter(({ sentMs }) => sentMs >= windows.changedMs)),
+    },
+    afterChange: {
+      read: outcomesOf(transcript, 'read', windows),
+      write: outcomesOf(transcript, 'write', windows),
+      login: outcomesOf(transcript, 'login', windows),
     },
     availability: availabilityOf(load, findings.lostAtMs, windows),
   };
@@ -184,6 +194,7 @@ function latencyOf(
       .sort((a, b) => a - b);
     return {
       count: values.length,
+      meanMs: mean(values),
       p50Ms: quantile(values, 0.5),
       p90Ms: quantile(values, 0.9),
       p99Ms: quantile(values, 0.99),
@@ -195,6 +206,13 @@ function latencyOf(
     fault: within(faultMs - FAULT_BEFORE_MS, faultMs + FAULT_AFTER_MS),
     after: within(faultMs, Math.max(endMs, faultMs)),
   };
+}
+
+function outcomesOf(transcript: readonly Exchange[], kind: Kind, { changedMs }: Windows) {
+  const sent = transcript.filter(
+    (one) => one.kind === kind && one.sentMs >= changedMs && one.outcome.type !== 'skipped',
+  );
+  return { sent: sent.length, acknowledged: sent.filter(isAcknowledged).length };
 }
 
 function byServer(exchanges: readonly Exchange[]): Readonly<Record<string, number>> {

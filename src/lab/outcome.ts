@@ -6,9 +6,22 @@ import { type Check, worst } from './check.ts';
 import type { Fault } from './faults.ts';
 import type { Machine } from './machine.ts';
 
+/** A measurement that was taken again, because other programs had the machine. */
+export interface Spoilt {
+  readonly checks: readonly Check[];
+  /** Part of all cores' time that was in use. */
+  readonly busyShare: number;
+}
+
 /** How one cell ended. */
 export type CellOutcome =
-  | { readonly type: 'done'; readonly cell: Cell; readonly result: CellResult }
+  | {
+      readonly type: 'done';
+      readonly cell: Cell;
+      readonly result: CellResult;
+      /** What was measured before `result`; null: it was measured once. */
+      readonly before: Spoilt | null;
+    }
   | { readonly type: 'failed'; readonly cell: Cell; readonly reason: string }
   | { readonly type: 'skipped'; readonly cell: Cell; readonly reason: string };
 
@@ -33,6 +46,8 @@ export interface Summary {
   readonly outside: number;
   readonly failed: number;
   readonly skipped: number;
+  /** Cells that were measured a second time. */
+  readonly repeated: number;
 }
 
 export function summaryOf({ outcomes }: LabReport): Summary {
@@ -46,6 +61,7 @@ export function summaryOf({ outcomes }: LabReport): Summary {
     outside: count('outside'),
     failed: count('failed'),
     skipped: count('skipped'),
+    repeated: outcomes.filter((outcome) => beforeOf(outcome) !== null).length,
   };
 }
 
@@ -56,6 +72,11 @@ export function verdictOf(outcome: CellOutcome): 'inside' | 'explained' | 'outsi
 
 export function checksOf(outcome: CellOutcome): readonly Check[] {
   return outcome.type === 'done' ? outcome.result.checks : [];
+}
+
+/** The first measurement of a cell that was measured twice; null otherwise. */
+export function beforeOf(outcome: CellOutcome): Spoilt | null {
+  return outcome.type === 'done' ? outcome.before : null;
 }
 
 /** The finished cell of that architecture and fault; null when there is none. */

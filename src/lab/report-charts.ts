@@ -1,6 +1,6 @@
 // Which charts the report shows, drawn from the finished cells. Pure.
-import { type Bar, barChart, type Strip, stripChart } from './charts.ts';
-import type { Fault } from './faults.ts';
+import { type Bar, barChart, type Curve, lineChart, type Strip, stripChart } from './charts.ts';
+import { type Fault, HANG_MS, REPLAY_LIFE_MS } from './faults.ts';
 import { architecturesIn, type LabReport, resultOf, valueText } from './outcome.ts';
 
 export interface Figure {
@@ -34,7 +34,12 @@ export function figuresOf(report: LabReport): readonly Figure[] {
       'The session store is killed, and back after 5 s',
       'Share of requests answered, by second.',
     ),
-    strips(report, 'sigstop', 'One server hangs for 10 s', 'Until health checks notice, its requests hang.'),
+    strips(
+      report,
+      'sigstop',
+      `One server hangs for ${HANG_MS / 1000} s`,
+      'Until health checks notice, its requests hang.',
+    ),
     strips(
       report,
       'balancer-restart',
@@ -63,8 +68,16 @@ export function figuresOf(report: LabReport): readonly Figure[] {
       'replay',
       'log-out to last acceptance, mean',
       'A copied cookie after log-out',
-      'How long it still works, on average; sessions live 6 s in this cell.',
+      `How long it still works, on average; sessions live ${REPLAY_LIFE_MS / 1000} s in this cell.`,
     ),
+    bars(
+      report,
+      'ban',
+      'sessions of banned users that go on',
+      'A ban, by a call to one server',
+      'Part of the banned sessions that still work.',
+    ),
+    lines(report),
     plainBars(
       report,
       'add-server',
@@ -149,6 +162,21 @@ function latencyFigure(report: LabReport): Figure {
     caption:
       'Writes, from the time they were due, through the balancer. Bar: median; bracket: up to the 99th percentile.',
     svg: barChart(title, all),
+  };
+}
+
+/** How evenly sessions lie after a server has joined, for the architectures where that takes time. */
+function lines(report: LabReport): Figure {
+  const title = 'Time to balance: the fullest server over the mean, after one has joined';
+  const all = eachResult(report, 'add-server').flatMap(({ label, result }): Curve[] => {
+    const { spread } = result.measured;
+    if (!result.plan.architecture.isLocal || spread.length === 0) return [];
+    return [{ label, points: spread.map(({ afterMs, par }) => [afterMs / 1000, par] as const) }];
+  });
+  return {
+    title,
+    caption: 'Seconds since it was up. 1 is even; without users who come and go nothing changes.',
+    svg: lineChart(title, all),
   };
 }
 

@@ -4,7 +4,15 @@ import { commandOf } from './cells.ts';
 import { escaped } from './charts.ts';
 import { DECISION_TITLES, decisionRows } from './decision.ts';
 import { FAULT_TITLES, FAULTS, type Fault } from './faults.ts';
-import { bracketText, type CellOutcome, type LabReport, summaryOf, valueText, verdictOf } from './outcome.ts';
+import {
+  beforeOf,
+  bracketText,
+  type CellOutcome,
+  type LabReport,
+  summaryOf,
+  valueText,
+  verdictOf,
+} from './outcome.ts';
 import { figuresOf } from './report-charts.ts';
 import { summaryText } from './report-markdown.ts';
 import { REPORT_STYLE } from './report-style.ts';
@@ -92,10 +100,17 @@ function cellBody(report: LabReport, outcome: CellOutcome): string {
   if (outcome.type !== 'done')
     return `<tbody>${title}<tr><td colspan="5">${escaped(outcome.reason)}</td></tr></tbody>`;
   const rows = outcome.result.checks.map(
-    (one) =>
-      `<tr><td>${escaped(one.metric)}</td><td>${escaped(one.formula)}</td><td class="number">${escaped(bracketText(one))}</td><td class="number"><b>${escaped(valueText(one.measured, one.unit))}</b></td><td>${pill(one.verdict)}${one.note === '' ? '' : `<small>${escaped(one.note)}</small>`}</td></tr>`,
+    (one, index) =>
+      `<tr><td>${escaped(one.metric)}</td><td>${escaped(one.formula)}</td><td class="number">${escaped(bracketText(one))}</td><td class="number"><b>${escaped(valueText(one.measured, one.unit))}</b>${firstText(outcome, index)}</td><td>${pill(one.verdict)}${one.note === '' ? '' : `<small>${escaped(one.note)}</small>`}</td></tr>`,
   );
   return `<tbody>${title}${rows.join('')}</tbody>`;
+}
+
+function firstText(outcome: CellOutcome, index: number): string {
+  const first = beforeOf(outcome)?.checks[index];
+  return first === undefined
+    ? ''
+    : `<small>again; first ${escaped(valueText(first.measured, first.unit))}</small>`;
 }
 
 const SIGNS: Readonly<Record<string, string>> = { inside: '✓', explained: '≈', outside: '✗' };

@@ -1,19 +1,21 @@
 // The report as Markdown: decision table, every cell with expectation, measurement, verdict and the command that
 // repeats it, and what the words mean. Pure.
-import { commandOf } from './cells.ts';
+import { commandOf, commandText } from './cells.ts';
 import type { Check } from './check.ts';
 import { DECISION_TITLES, decisionRows } from './decision.ts';
 import { FAULT_TITLES, FAULTS } from './faults.ts';
 import {
+  beforeOf,
   bracketText,
   type CellOutcome,
   checksOf,
   type LabReport,
+  type Spoilt,
   summaryOf,
   valueText,
   verdictOf,
 } from './outcome.ts';
-import { ARCHITECTURE_TEXT, READING_TEXT } from './report-text.ts';
+import { ARCHITECTURE_TEXT, DEFINITIONS, READING_TEXT } from './report-text.ts';
 import { mean } from './statistics.ts';
 
 const MARKS: Readonly<Record<string, string>> = {
@@ -36,6 +38,7 @@ export function markdownReport(report: LabReport): string {
     READING_TEXT,
     ...FAULTS.map((fault) => faultText(report, fault)),
     deviationsText(report),
+    repeatsText(report),
     DEFINITIONS,
   ];
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`;
@@ -43,12 +46,13 @@ export function markdownReport(report: LabReport): string {
 
 /** One line that sums the run up. */
 export function summaryText(report: LabReport): string {
-  const { cells, checks, inside, explained, outside, failed, skipped } = summaryOf(report);
+  const { cells, checks, inside, explained, outside, failed, skipped, repeated } = summaryOf(report);
   const others = [
     `${explained} explained`,
     `${outside} outside`,
     ...(failed === 0 ? [] : [`${failed} failed`]),
     ...(skipped === 0 ? [] : [`${skipped} skipped`]),
+    ...(repeated === 0 ? [] : [`${repeated} measured twice`]),
   ];
   return `${cells} cells, ${checks} checks: ${inside} cells inside their brackets, ${others.join(', ')}`;
 }
@@ -79,11 +83,7 @@ function busyText({ outcomes }: LabReport): string {
 }
 
 function repeatCommand({ options }: LabReport): string {
-  const parts = ['npx holdfast lab', `--seed ${options.seed}`];
-  if (options.quick) parts.push('--quick');
-  if (options.only.length > 0) parts.push(`--only ${options.only.join(',')}`);
-  if (options.faults.length > 0) parts.push(`--fault ${options.faults.join(',')}`);
-  return parts.join(' ');
+  return commandText(options);
 }
 
 function decisionText(report: LabReport): string {
@@ -115,7 +115,28 @@ function faultText(report: LabReport, fault: (typeof FAULTS)[number]): string {
     ['architecture', 'measure', 'expected', 'bracket', 'measured', 'verdict', 'repeat with'],
     rows,
   );
-  return `## ${fault}: ${FAULT_TITLES[fault]}\n\n${table}`;
+  return `## ${fault}: ${FAULT_TITLES[fault]}\n\n${table}${spreadText(outcomes)}`;
+}
+
+/** Seconds after a join at which the report says how sessions lie. */
+const SERIES_SECONDS = [0, 0.5, 1, 1.5, 2, 3, 4, 5, 6];
+
+/** How PAR falls after a join, where it takes time. */
+function spreadText(outcomes: readonly CellOutcome[]): string {
+  const rows = outcomes.flatMap((outcome) => {
+    if (outcome.type !== 'done' || !outcome.cell.architecture.isLocal) return [];
+    const { spread } = outcome.result.measured;
+    if (spread.length === 0) return [];
+    const { code, title } = outcome.cell.architecture;
+    const values = SERIES_SECONDS.map((second) => {
+      const sample = spread.find(({ afterMs }) => afterMs === second * 1000);
+      return sample === undefined ? '' : `${valueText(sample.par, 'ratio')} (${sample.held})`;
+    });
+    return [[`${code} ${title}`, ...values]];
+  });
+  if (rows.length === 0) return '';
+  const titles = ['PAR (sessions on the newcomer)', ...SERIES_SECONDS.map((second) => `${second} s`)];
+  return `\n\nHow sessions lie on the servers, in seconds since the newcomer was up:\n\n${markdownTable(titles, rows)}`;
 }
 
 function cellRows(report: LabReport, outcome: CellOutcome): readonly (readonly string[])[] {
@@ -124,15 +145,49 @@ function cellRows(report: LabReport, outcome: CellOutcome): readonly (readonly s
   const command = `\`${commandOf(outcome.cell, report.options)}\``;
   if (outcome.type !== 'done')
     return [[name, '', '', '', outcome.reason, MARKS[outcome.type] ?? '', command]];
-  return outcome.result.checks.map((one) => [
+  const first = beforeOf(outcome)?.checks ?? [];
+  return outcome.result.checks.map((one, index) => [
     name,
     one.metric,
     one.formula,
     bracketText(one),
-    `**${valueText(one.measured, one.unit)}**`,
+    `**${valueText(one.measured, one.unit)}**${againText(first[index])}`,
     MARKS[one.verdict] ?? '',
     command,
   ]);
+}
+
+/** Beside a number that was measured again. */
+function againText(first: Check | undefined): string {
+  return first === undefined ? '' : ` (again; first ${valueText(first.measured, first.unit)})`;
+}
+
+function repeatsText(report: LabReport): string {
+  const lines = report.outcomes.flatMap((outcome) => {
+    const before = beforeOf(outcome);
+    if (outcome.type !== 'done' || before === null) return [];
+    const { architecture, fault } = outcome.cell;
+    return [`- ${architecture.code} ${architecture.title} × ${fault}: ${repeatText(before, outcome.result)}`];
+  });
+  const list = lines.length === 0 ? 'None.' : lines.join('\n');
+  return `## Measured twice
+
+A cell outside its bracket is measured once more when the processors had no time left while it ran (busy over 85 %),
+as long as the run has time for it. The second measurement counts, whatever it is.
+
+${list}`;
+}
+
+/** Both results of a cell that was measured twice, where they were outside or differ in verdict. */
+export function repeatText(before: Spoilt, { checks }: { readonly checks: readonly Check[] }): string {
+  const both = before.checks.flatMap((first, index) => {
+    const second = checks[index];
+    if (second === undefined || (first.verdict === 'inside' && second.verdict === 'inside')) return [];
+    return [
+      `${first.metric}: first ${valueText(first.measured, first.unit)} (${first.verdict}), then ${valueText(second.measured, second.unit)} (${second.verdict})`,
+    ];
+  });
+  return `measured again because the machine was ${valueText(before.busyShare, 'share')} busy: ${both.join('; ')}`;
 }
 
 function deviationsText(report: LabReport): string {
@@ -165,27 +220,3 @@ export function markdownTable(titles: readonly string[], rows: readonly (readonl
 export function outcomeMark(outcome: CellOutcome): string {
   return MARKS[verdictOf(outcome)] ?? '';
 }
-
-const DEFINITIONS = `## What the words mean
-
-Load is open loop: when each request is sent is fixed before the run from the seed, and latency counts from that time,
-so a stall is not hidden by a client that waits. Each user has a cookie jar of its own and makes one request in each
-period at a time of chance (4 in 10 write). A user who learns that the session is gone logs in again at once. The
-balancer is a process of its own with one thread; health checks every 500 ms, two failures take a server out.
-
-- **acknowledged**: complete answer of 2xx or 3xx within 5 s.
-- **lost session**: log-in acknowledged, no log-out, life not over, and a complete answer says "not logged in". Once per
-  log-in. 0 losses of m sessions shows only that the rate is under 3/m with 95 % confidence.
-- **errors**: answers of 5xx, refused or reset connections, truncated answers, no answer within 5 s.
-- **unavailable**: number of 100 ms bins after the fault in which fewer than 99 % of the requests were answered by
-  something other than an error. A bin holds about 24 requests, so a single error makes one.
-- **older than what was confirmed** (regression): the counter in an answer is lower than one acknowledged before the
-  request was sent.
-- **lost updates**: of pairs of writes sent at once, acknowledged increments less the final counter.
-- **PAR**: peak to average ratio, the fullest server over the mean; 1/PAR of the capacity is usable.
-- **copies** (memory factor): bytes of session state in all servers and the store, over live sessions times their mean size.
-  A Redis replica is one more copy that the servers cannot see.
-- **log-out to last acceptance**: how long a copy of the cookie works after an acknowledged log-out; 0 where it never does.
-- **brackets**: counts by chance are inside when they are within 3 standard deviations of the binomial; where no
-  closed form exists, within what 99.7 % of seeded trials of the theory give.
-- **✓ inside**, **≈ explained** (outside, by a known effect named under Deviations), **✗ outside**.`;

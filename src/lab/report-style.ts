@@ -49,6 +49,7 @@ svg .tick{fill:var(--soft);font-size:11px}
 svg .value{font-variant-numeric:tabular-nums}
 svg .bar{fill:var(--bar)}svg .bar.out{fill:var(--bad)}
 svg .axis{stroke:var(--line)}svg .bracket{stroke:var(--bracket);stroke-width:1.3;opacity:.75}
+svg .curve{stroke:var(--bar);stroke-width:1.8;fill:none}
 svg .up{fill:var(--up)}svg .down{fill:var(--bad)}svg .lost{fill:var(--ink)}
 svg .fault{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:3 2}
 footer{padding:28px 24px 48px}

@@ -1,15 +1,25 @@
-// Runs the experiments one after the other and reports. A cell that fails is reported as failed, the others go on;
-// Ctrl-C stops the cell under way, cleans up, and reports what there is.
+// Runs the experiments and reports: those with many users one after the other, those with few side by side. A cell
+// that fails is reported as failed, the others go on; Ctrl-C stops what is under way, cleans up, and reports what there is.
 
 import { packageVersion } from '../base/version.ts';
 import { redisMissing } from '../demo/redis-servers.ts';
 import { runCell } from './cell.ts';
-import { type Cell, expectedMs, type LabOptions, planCell, selectCells } from './cells.ts';
+import {
+  type Cell,
+  cellMs,
+  expectedMs,
+  isLight,
+  LANES,
+  type LabOptions,
+  planCell,
+  selectCells,
+} from './cells.ts';
 import { worst } from './check.ts';
 import { machineOf, untilQuiet } from './machine.ts';
-import { type CellOutcome, checksOf, type LabReport, verdictOf } from './outcome.ts';
+import { beforeOf, type CellOutcome, checksOf, type LabReport, verdictOf } from './outcome.ts';
 import { Progress, type Screen } from './progress.ts';
-import { deviationText, outcomeMark, summaryText } from './report-markdown.ts';
+import { deviationText, outcomeMark, repeatText, summaryText } from './report-markdown.ts';
+import { TimeAllowed } from './time-allowed.ts';
 import { writeReport } from './write-report.ts';
 
 /** How the run ended, for the exit status. */
@@ -19,15 +29,11 @@ export interface LabEnd {
   readonly isGood: boolean;
 }
 
-/** Above this the machine has no time left, and a cell outside its bracket is run once more. */
-const BUSY_SHARE_MAX = 0.85;
-/** A cell waits until others leave so much of the machine, for so long, and all cells together for so long. */
+/** Above this the machine has no time left: the next cell waits for it, and one outside its bracket is run once more. */
+export const BUSY_SHARE_MAX = 0.85;
+/** A cell waits until others leave so much of the machine, and for so long at most. */
 const IDLE_SHARE_MIN = 0.5;
 const QUIET_MS_MAX = 8000;
-const QUIET_MS_IN_ALL = 60_000;
-const QUIET_MS_IN_QUICK = 12_000;
-/** Cells run once more in one run: each takes up to half a minute. */
-const REPEATS_MAX = 4;
 
 /** Runs the selected cells, writes the report into `directory` and prints as it goes. */
 export async function runLab(
@@ -39,29 +45,13 @@ export async function runLab(
   const cells = selectCells(options);
   const beganMs = performance.now();
   const date = new Date().toISOString();
-  const missing = cells.some(({ architecture }) => architecture.store === 'redis') ? redisMissing() : null;
   const totalMs = expectedMs(cells, options);
-  screen.write(`${cells.length} cells, about ${Math.ceil(totalMs / 60_000)} min; Ctrl-C stops and reports\n`);
-  const progress = new Progress(screen, cells.length, totalMs);
-  const outcomes: CellOutcome[] = [];
-  let repeats = 0;
-  let quietMsLeft = options.quick ? QUIET_MS_IN_QUICK : QUIET_MS_IN_ALL;
-  const mayRepeat = (): boolean => {
-    repeats += 1;
-    return repeats <= REPEATS_MAX;
-  };
-  for (const cell of cells) {
-    if (signal.aborted) break;
-    progress.begin(`${titleOf(cell)}: waiting for the machine`);
-    quietMsLeft -= await untilQuiet(IDLE_SHARE_MIN, Math.min(QUIET_MS_MAX, quietMsLeft), signal);
-    progress.begin(titleOf(cell));
-    const cellBeganMs = performance.now();
-    const outcome = await runOne(cell, options, missing, mayRepeat, signal);
-    if (signal.aborted) break;
-    outcomes.push(outcome);
-    progress.end(lineOf(outcome, performance.now() - cellBeganMs));
-  }
-  progress.finish();
+  const time = new TimeAllowed(totalMs, options.quick, beganMs);
+  screen.write(
+    `${cells.length} cells, about ${minutesText(totalMs)} on two idle cores, at most ${minutesText(time.allowedMs)}; Ctrl-C stops and reports\n`,
+  );
+  const run = new LabRun(options, cells, time, new Progress(screen, cells.length, totalMs), signal);
+  const outcomes = await run.all();
   const report: LabReport = {
     version: packageVersion(),
     date,
@@ -72,29 +62,89 @@ export async function runLab(
     wasStopped: signal.aborted,
   };
   const folder = await writeReport(report, directory);
-  screen.write(`\n${summaryText(report)}\nreport: ${folder}/report.html (also .md, .json)\n`);
+  screen.write(
+    `\n${summaryText(report)}; ${minutesText(report.tookMs)}\nreport: ${folder}/report.html (also .md, .json)\n`,
+  );
   const verdicts = outcomes.map(verdictOf);
   return { report, isGood: !verdicts.includes('failed') && !verdicts.includes('outside') };
 }
 
-async function runOne(
-  cell: Cell,
-  options: LabOptions,
-  redisIsMissing: string | null,
-  mayRepeat: () => boolean,
-  signal: AbortSignal,
-): Promise<CellOutcome> {
-  if (cell.architecture.store === 'redis' && redisIsMissing !== null)
-    return { type: 'skipped', cell, reason: redisIsMissing };
-  try {
-    const plan = planCell(cell, options);
-    const first = await runCell(plan, signal);
-    // Other programs had the machine: what is measured then is them.
-    const isSpoilt = worst(first.checks) === 'outside' && first.busyShare > BUSY_SHARE_MAX;
-    const result = isSpoilt && mayRepeat() ? await runCell(plan, signal) : first;
-    return { type: 'done', cell, result };
-  } catch (error) {
-    return { type: 'failed', cell, reason: error instanceof Error ? error.message : String(error) };
+class LabRun {
+  readonly #options: LabOptions;
+  readonly #cells: readonly Cell[];
+  readonly #time: TimeAllowed;
+  readonly #progress: Progress;
+  readonly #signal: AbortSignal;
+  readonly #redisMissing: string | null;
+  readonly #outcomes = new Map<Cell, CellOutcome>();
+
+  constructor(
+    options: LabOptions,
+    cells: readonly Cell[],
+    time: TimeAllowed,
+    progress: Progress,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#cells = cells;
+    this.#time = time;
+    this.#progress = progress;
+    this.#signal = signal;
+    this.#redisMissing = cells.some(({ architecture }) => architecture.store === 'redis')
+      ? redisMissing()
+      : null;
+  }
+
+  /** Outcomes in the order of the cells, as far as it came. */
+  async all(): Promise<readonly CellOutcome[]> {
+    await this.#lane(this.#cells.filter((cell) => !isLight(cell)).values());
+    const light = this.#cells.filter(isLight).values();
+    // One iterator for all lanes: each takes the next cell when it has finished one.
+    await Promise.all(Array.from({ length: LANES }, () => this.#lane(light)));
+    this.#progress.finish();
+    return this.#cells.flatMap((cell) => this.#outcomes.get(cell) ?? []);
+  }
+
+  async #lane(cells: IterableIterator<Cell>): Promise<void> {
+    let isBusy = true;
+    for (const cell of cells) {
+      if (this.#signal.aborted) return;
+      if (isBusy && !isLight(cell)) await this.#untilQuiet(cell);
+      const beganMs = performance.now();
+      this.#progress.begin(titleOf(cell));
+      const outcome = await this.#run(cell);
+      this.#time.done(cellMs(cell, this.#options));
+      if (this.#signal.aborted) return;
+      this.#outcomes.set(cell, outcome);
+      this.#progress.end(lineOf(outcome, performance.now() - beganMs));
+      isBusy = outcome.type === 'done' && outcome.result.busyShare > BUSY_SHARE_MAX;
+    }
+  }
+
+  async #untilQuiet(cell: Cell): Promise<void> {
+    const spareMs = this.#time.spareMs(performance.now());
+    if (spareMs <= 0) return;
+    this.#progress.begin(`${titleOf(cell)}: waiting for the machine`);
+    await untilQuiet(IDLE_SHARE_MIN, Math.min(QUIET_MS_MAX, spareMs), this.#signal);
+  }
+
+  async #run(cell: Cell): Promise<CellOutcome> {
+    if (cell.architecture.store === 'redis' && this.#redisMissing !== null)
+      return { type: 'skipped', cell, reason: this.#redisMissing };
+    if (this.#time.isOver(performance.now()))
+      return { type: 'failed', cell, reason: `not run: ${minutesText(this.#time.allowedMs)} were over` };
+    try {
+      const plan = planCell(cell, this.#options);
+      const first = await runCell(plan, this.#signal);
+      // Other programs had the machine: what is measured then is them. Both measurements are reported.
+      const isSpoilt = worst(first.checks) === 'outside' && first.busyShare > BUSY_SHARE_MAX;
+      if (!isSpoilt || this.#time.spareMs(performance.now()) < cellMs(cell, this.#options))
+        return { type: 'done', cell, result: first, before: null };
+      const { checks, busyShare } = first;
+      return { type: 'done', cell, result: await runCell(plan, this.#signal), before: { checks, busyShare } };
+    } catch (error) {
+      return { type: 'failed', cell, reason: error instanceof Error ? error.message : String(error) };
+    }
   }
 }
 
@@ -102,9 +152,19 @@ function titleOf({ architecture, fault }: Cell): string {
   return `${architecture.name} × ${fault}`;
 }
 
+function minutesText(ms: number): string {
+  return ms < 100_000 ? `${Math.ceil(ms / 1000)} s` : `${(ms / 60_000).toFixed(1)} min`;
+}
+
 function lineOf(outcome: CellOutcome, tookMs: number): string {
   const head = `${outcomeMark(outcome).padEnd(11)} ${titleOf(outcome.cell).padEnd(34)} ${(tookMs / 1000).toFixed(1).padStart(5)} s`;
   if (outcome.type !== 'done') return `${head}  ${outcome.reason}`;
   const wrong = checksOf(outcome).filter(({ verdict }) => verdict !== 'inside');
-  return [head, ...wrong.map((one) => `            ${deviationText(one)}`)].join('\n');
+  const before = beforeOf(outcome);
+  const again = before === null ? [] : [repeatText(before, outcome.result)];
+  return [
+    head,
+    ...again.map((text) => `            ${text}`),
+    ...wrong.map((one) => `            ${deviationText(one)}`),
+  ].join('\n');
 }

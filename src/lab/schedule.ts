@@ -1,6 +1,7 @@
 // When each simulated user does what: fixed before the first request is sent, from the seed alone, so that a slow
 // server cannot slow down its own load (open loop).
 import type { Random } from '../base/random.ts';
+import { shuffled } from './statistics.ts';
 import type { Kind } from './transcript.ts';
 
 /** One planned request. `leave` logs out and comes back as somebody new, with an empty cookie jar. */
@@ -20,7 +21,7 @@ export interface SteadyPlan {
   readonly periodMs: number;
   /** End of the load. */
   readonly endMs: number;
-  /** Part of the requests that write; default 0.4. */
+  /** Part of the requests that write; default WRITE_SHARE. */
   readonly writes?: number;
   /** Mean life of a session and when lives begin to end; absent: users stay. */
   readonly churn?: { readonly meanMs: number; readonly fromMs: number; readonly untilMs: number };
@@ -30,8 +31,12 @@ export interface SteadyPlan {
 const JITTER = 0.15;
 /** From the last log-in to the first request. */
 const SETTLE_MS = 400;
+/** Part of the requests that write, unless said otherwise. */
+export const WRITE_SHARE = 0.4;
 /** From a departure to the log-in of whoever comes next. */
-const RETURN_MS = 150;
+export const RETURN_MS = 150;
+/** Nobody logs out so soon after the log-in, or so shortly before the end of the session's life. */
+export const REPLAY_MARGIN_MS = 300;
 
 /** Log-ins evenly spread, in the order of the users. */
 function logins(users: number, loginMs: number): Arrival[] {
@@ -45,7 +50,7 @@ export function loadFromMs(plan: { readonly loginMs: number }): number {
 
 /** The plan of a steady load. */
 export function steadySchedule(plan: SteadyPlan, random: Random): readonly Arrival[] {
-  const { users, periodMs, endMs, writes = 0.4, churn } = plan;
+  const { users, periodMs, endMs, writes = WRITE_SHARE, churn } = plan;
   const all = logins(users, plan.loginMs);
   const fromMs = loadFromMs(plan);
   for (let user = 0; user < users; user += 1) {
@@ -67,7 +72,7 @@ export function zipfSchedule(
   plan: SteadyPlan & { readonly perSecond: number },
   random: Random,
 ): readonly Arrival[] {
-  const { users, endMs, perSecond, writes = 0.4 } = plan;
+  const { users, endMs, perSecond, writes = WRITE_SHARE } = plan;
   const all = logins(users, plan.loginMs);
   const ranks = shuffled(users, random);
   const cumulative: number[] = [];
@@ -130,7 +135,7 @@ export function replaySchedule(
   const all = logins(users, loginMs);
   for (let user = 0; user < users; user += 1) {
     const loginAtMs = (user * loginMs) / users;
-    const logoutAtMs = loginAtMs + 300 + random.next() * (lifeMs - 600);
+    const logoutAtMs = loginAtMs + REPLAY_MARGIN_MS + random.next() * (lifeMs - 2 * REPLAY_MARGIN_MS);
     if (logoutAtMs - loginAtMs > 600) all.push(arrival(loginAtMs + 200, user, 'write'));
     all.push(arrival(logoutAtMs, user, 'logout'));
     const untilMs = loginAtMs + lifeMs + 800;
@@ -164,13 +169,4 @@ function arrival(atMs: number, user: number, kind: Arrival['kind']): Arrival {
 
 function inOrder(all: readonly Arrival[]): readonly Arrival[] {
   return [...all].sort((a, b) => a.atMs - b.atMs);
-}
-
-function shuffled(count: number, random: Random): readonly number[] {
-  const all = Array.from({ length: count }, (_, index) => index);
-  for (let last = count - 1; last > 0; last -= 1) {
-    const other = random.below(last + 1);
-    [all[last], all[other]] = [all[other] ?? 0, all[last] ?? 0];
-  }
-  return all;
 }

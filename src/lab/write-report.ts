@@ -35,6 +35,7 @@ export function jsonReport(report: LabReport): object {
       };
       if (outcome.type !== 'done') return { ...head, reason: outcome.reason };
       const { plan, measured, checks, tookMs, busyShare } = outcome.result;
+      const { before } = outcome;
       const { arrivals, architecture: _architecture, fault: _fault, ...planned } = plan;
       return {
         ...head,
@@ -43,6 +44,7 @@ export function jsonReport(report: LabReport): object {
         plan: { ...planned, arrivals: arrivals.length },
         checks,
         measured,
+        ...(before === null ? {} : { before }),
       };
     }),
   };

@@ -22,6 +22,10 @@ import { jsonReport } from '../../src/lab/write-report.ts';
 
 const OPTIONS: LabOptions = { only: [], faults: [], quick: false, seed: 1, servers: 4, users: 40 };
 const NAMES = ['a', 'b', 'c', 'd'];
+const SPREAD = [
+  { afterMs: 0, par: 1.25, held: 0 },
+  { afterMs: 500, par: 1.2, held: 2 },
+];
 
 function cellOf(name: string, fault: Fault) {
   const [architecture] = architecturesNamed(name);
@@ -50,17 +54,30 @@ function finished(name: string, fault: Fault, lost: number, balancerLost = lost)
     exchange(user, 'read', plan.steadyMs + user, 200),
     exchange(user, 'read', plan.faultMs + 10, user % 4 === 0 && user / 4 < lost ? 401 : 200),
   ]);
-  const marks = { faultMs: plan.faultMs, backMs: null, appliedMs: null, stoppedMs: null, server: 'a' };
+  const marks = {
+    faultMs: plan.faultMs,
+    backMs: null,
+    appliedMs: null,
+    stoppedMs: null,
+    server: 'a',
+    gone: ['a'],
+  };
   const measured: Measured = {
     judgement: judge(transcript, { ...plan, changedMs: plan.faultMs }),
     marks,
     memory: { copies: 1, bytesPerSession: 1000, storeBytes: 40_000, heapBytesMean: 1, rssBytesMean: 2 },
     wire: { messagesPerWrite: 0, messageBytesPerWrite: 0, storeOperationsPerRequest: 0 },
     balancerLost,
+    spread: fault === 'add-server' ? SPREAD : [],
     servers: NAMES,
   };
   const checks = expectationsOf(plan, measured);
-  return { type: 'done', cell, result: { plan, measured, checks, tookMs: 9000, busyShare: 0.4 } };
+  return {
+    type: 'done',
+    cell,
+    result: { plan, measured, checks, tookMs: 9000, busyShare: 0.4 },
+    before: null,
+  };
 }
 
 const REPORT: LabReport = {
@@ -93,7 +110,7 @@ describe('Markdown', () => {
 
   test('has a row per check with formula, bracket, number, verdict and the command that repeats it', () => {
     expect(text).toContain(
-      '| A1 memory, sticky (cookie-hash, least sessions) | lost sessions | m/n = 40/4 = 10 ± 1 | 9 … 11 | **10** | ✓ inside | `npx holdfast lab --only memory --fault kill-one --seed 1 --users 40` |',
+      '| A1 memory, sticky (cookie-hash, least sessions) | lost sessions | m/n = 10 of 40 ± 1: counts differ by 1 | 9 … 11 | **10** | ✓ inside | `npm run lab -- --only memory --fault kill-one --seed 1 --users 40` |',
     );
   });
 
@@ -101,6 +118,31 @@ describe('Markdown', () => {
     expect(text).toContain('a port \\| was <taken> | failed |');
     expect(text).toContain('central database × kill-one: failed, a port');
     expect(text).toContain('redis-server is not on the PATH | skipped |');
+  });
+
+  test('a cell that was measured twice shows both results, everywhere', () => {
+    const first = finished('memory', 'kill-one', 5);
+    const second = finished('memory', 'kill-one', 10);
+    if (first.type !== 'done' || second.type !== 'done') throw new Error('not finished');
+    const before = { checks: first.result.checks, busyShare: 0.97 };
+    const report = { ...REPORT, outcomes: [{ ...second, before }] };
+    const twice = markdownReport(report);
+    expect(twice).toContain('| **10** (again; first 5) | ✓ inside |');
+    expect(twice).toContain('1 measured twice');
+    expect(twice).toContain(
+      '- A1 memory, sticky (cookie-hash, least sessions) × kill-one: measured again because the machine was 97 % busy: lost sessions: first 5 (outside), then 10 (inside)',
+    );
+    expect(htmlReport(report)).toContain('again; first 5');
+    expect(JSON.stringify(jsonReport(report))).toContain('"busyShare":0.97');
+    expect(text).toContain('The second measurement counts, whatever it is.\n\nNone.');
+  });
+
+  test('after a join: how sessions lie, over time, as a table and as a curve', () => {
+    const report = { ...REPORT, outcomes: [finished('memory-learn', 'add-server', 0)] };
+    expect(markdownReport(report)).toContain('| 1.25 (0) | 1.2 (2) |');
+    const joined = htmlReport(report);
+    expect(joined).toContain('points="176,8 322,36.4"');
+    expect(joined).not.toMatch(/NaN|undefined|Infinity/);
   });
 
   test('the decision table has what was measured, a dash for the rest', () => {

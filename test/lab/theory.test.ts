@@ -5,21 +5,36 @@ import { ARCHITECTURES, architecturesNamed } from '../../src/lab/architectures.t
 import { expectedMs, type LabOptions, planCell, selectCells } from '../../src/lab/cells.ts';
 import { around, check, exactly, worst } from '../../src/lab/check.ts';
 import { memoryOf, type ServerStats, wireOf } from '../../src/lab/evidence.ts';
-import { FAULTS } from '../../src/lab/faults.ts';
+import { FAULTS, HANG_MS } from '../../src/lab/faults.ts';
 import {
+  parAfterCrashBracket,
   parAtJoin,
+  parEvenMax,
   parRandomBracket,
-  rollingLeast,
-  rollingRandom,
-  rollingRandomBracket,
+  parZipfBracket,
   staleReadShare,
   stillThere,
-  timeToEvenInTurnMs,
-  timeToEvenLeastMs,
   zipfEffective,
 } from '../../src/lab/formulas.ts';
+import {
+  isHalf,
+  newcomerBrackets,
+  playNewcomer,
+  timeToEvenInTurnMs,
+  timeToEvenLeastMs,
+  timeToHalfMs,
+} from '../../src/lab/newcomer.ts';
+import {
+  type Rehoming,
+  rollingBracket,
+  rollingChain,
+  rollingLeast,
+  rollingMean,
+} from '../../src/lab/rolling.ts';
 import { steadySchedule, zipfSchedule } from '../../src/lab/schedule.ts';
-import { binomialBracket, quantile, shareBracket, tally } from '../../src/lab/statistics.ts';
+import { binomialBracket, poissonBracket, quantile, shareBracket, tally } from '../../src/lab/statistics.ts';
+import { TimeAllowed } from '../../src/lab/time-allowed.ts';
+import { hangNoticedMs, reconnectMsMax, staleMsMax, takeoverMs } from '../../src/lab/times.ts';
 
 const OPTIONS: LabOptions = { only: [], faults: [], quick: false, seed: 1, servers: 4, users: 300 };
 
@@ -63,21 +78,92 @@ describe('schedule', () => {
 });
 
 describe('formulas', () => {
-  test('rolling restart: the values of SESSIONS 5.4', () => {
-    expect(rollingRandom(4)).toBeCloseTo(1.62, 2);
-    expect(rollingRandom(3)).toBeCloseTo(1.58, 2);
+  test('rolling restart: by a new key at each log-in, by one key for ever, by hash alone, to the fewest', () => {
+    expect(rollingMean('new-key', 4)).toBeCloseTo(1.62, 2);
+    expect(rollingMean('new-key', 3)).toBeCloseTo(1.58, 2);
+    expect(rollingMean('kept-key', 4)).toBeCloseTo(1.583, 3);
+    expect(rollingMean('hash', 4)).toBe(1.5);
     expect(rollingLeast(4)).toBe(1.25);
-    const { low, high } = rollingRandomBracket(4, 300, 1);
+    const { low, high } = rollingBracket('new-key', 4, 300, 1);
     expect(low).toBeLessThan(1.62);
     expect(high).toBeGreaterThan(1.62);
     expect(high - low).toBeLessThan(0.4);
   });
+
+  test.each<[Rehoming, number]>(
+    (['new-key', 'kept-key', 'hash'] as const).flatMap((rehoming) =>
+      [2, 3, 4, 7].map((servers): [Rehoming, number] => [rehoming, servers]),
+    ),
+  )(
+    'rolling restart, %s, %i servers: the closed form is the mean of what is played through',
+    (rehoming, servers) => {
+      const random = new SeededRandom(11);
+      const users = 40_000;
+      let lost = 0;
+      for (let user = 0; user < users; user += 1) lost += rollingChain(rehoming, servers, random);
+      const { low, high } = rollingBracket(rehoming, servers, users, 1);
+      expect(lost / users).toBeGreaterThan(low);
+      expect(lost / users).toBeLessThan(high);
+    },
+  );
 
   test('a newcomer: PAR at join, time to even by placement', () => {
     expect(parAtJoin(4)).toBe(1.25);
     expect(timeToEvenLeastMs(4, 1000, 1.1)).toBeCloseTo(128, 0);
     expect(timeToEvenInTurnMs(4, 1000, 1.1)).toBeCloseTo(916, 0);
     expect(stillThere(5, 5)).toBeCloseTo(Math.exp(-1));
+    expect(timeToHalfMs(4, 1000, 'turn')).toBeCloseTo(693, 0);
+    expect(timeToHalfMs(4, 1000, 'least')).toBeCloseTo(105, 0);
+    expect([29, 30].map((held) => isHalf(held, 300, 4))).toEqual([false, true]);
+  });
+
+  test('a newcomer, played through: the brackets hold the closed forms, and many users leave little to chance', () => {
+    const plan = { servers: 4, users: 300, lifeMs: 4000, returnMs: 150, beforeMs: 1000, afterMs: 6000 };
+    for (const placement of ['least', 'turn'] as const) {
+      const { held, halfMs } = newcomerBrackets({ ...plan, placement }, 1);
+      const gone = 1 - stillThere(6000, 4000);
+      const expected = placement === 'least' ? 60 : 60 * gone;
+      expect(held.low).toBeLessThanOrEqual(expected);
+      expect(held.high).toBeGreaterThanOrEqual(expected);
+      expect(halfMs.low).toBeLessThan(timeToHalfMs(4, 4000, placement));
+      expect(halfMs.high).toBeGreaterThan(timeToHalfMs(4, 4000, placement));
+    }
+    const many = { ...plan, users: 30_000, returnMs: 1, placement: 'least' as const };
+    const even = playNewcomer(many, new SeededRandom(2)).find(({ par }) => par < 1.1)?.afterMs ?? 0;
+    // A look every 100 ms; in turn, chance of one in a hundred is still a third of a second.
+    expect(Math.abs(even - timeToEvenLeastMs(4, 4000, 1.1))).toBeLessThanOrEqual(100);
+    const turn = playNewcomer({ ...many, placement: 'turn', afterMs: 8000 }, new SeededRandom(2));
+    const evenInTurn = turn.find(({ par }) => par < 1.1)?.afterMs ?? 0;
+    expect(Math.abs(evenInTurn - timeToEvenInTurnMs(4, 4000, 1.1))).toBeLessThanOrEqual(500);
+  });
+
+  test('after a crash: those left share the lost by chance, more of them when two died', () => {
+    const one = parAfterCrashBracket(4, 300, 1, true, 1);
+    const two = parAfterCrashBracket(4, 300, 2, true, 1);
+    expect(one.low).toBe(1);
+    expect(one.high).toBeGreaterThan(1.05);
+    expect(one.high).toBeLessThan(1.2);
+    expect(parAfterCrashBracket(4, 300, 1, false, 1).high).toBeGreaterThan(one.high);
+    expect(two.high).toBeLessThan(1.2);
+    expect(parEvenMax(4, 300)).toBeCloseTo(76 / 75);
+    expect(parEvenMax(4, 301)).toBeCloseTo(77 / 75.25);
+  });
+
+  test('hot users: chance by m_eff users is wide, and wider the fewer requests are drawn', () => {
+    const few = parZipfBracket(4, 300, 100, 1);
+    const many = parZipfBracket(4, 300, 5000, 1);
+    for (const { low, high } of [few, many]) {
+      expect(low).toBeLessThan(1.35);
+      expect(high).toBeGreaterThan(1.35);
+    }
+    expect(few.high).toBeGreaterThan(many.high);
+  });
+
+  test('times: sums of what is configured', () => {
+    expect(hangNoticedMs()).toEqual({ low: 1000, high: 1600 });
+    expect(HANG_MS).toBe(7000);
+    expect(takeoverMs()).toEqual({ low: 200, high: 4900 });
+    expect([reconnectMsMax('redis'), reconnectMsMax('sessiond'), staleMsMax()]).toEqual([500, 0, 1500]);
   });
 
   test('chance: PAR of 1000 on 4, effective users of Zipf, stale reads', () => {
@@ -104,6 +190,16 @@ describe('brackets', () => {
     expect(quantile([], 0.5)).toBe(0);
   });
 
+  test('few rare events: Poisson, at most 0.15 % at either end', () => {
+    expect(poissonBracket(0)).toEqual({ low: 0, high: 0 });
+    // P(X <= 5) = 0.9978 and P(X <= 6) = 0.9996 for a mean of 1.3.
+    expect(poissonBracket(1.3)).toEqual({ low: 0, high: 6 });
+    expect(poissonBracket(10)).toEqual({ low: 2, high: 21 });
+    const { low, high } = poissonBracket(400);
+    expect(low).toBeGreaterThan(400 - 3.2 * 20);
+    expect(high).toBeLessThan(400 + 3.4 * 20);
+  });
+
   test('inside, explained, outside', () => {
     const known = { low: 0, high: 50, because: 'stale after a hang' };
     const of = (measured: number) => check('x', 'f', around(5, 1), measured, 'count', known);
@@ -123,6 +219,7 @@ describe('brackets', () => {
 
 describe('cells', () => {
   test('every architecture meets a crash, a rolling restart and a newcomer', () => {
+    expect(selectCells({ ...OPTIONS, only: ['memory-learn'], faults: ['rolling-restart'] })).toHaveLength(1);
     for (const fault of ['kill-one', 'rolling-restart', 'add-server'] as const) {
       const names = selectCells({ ...OPTIONS, faults: [fault] }).map(
         ({ architecture }) => architecture.demo.architecture,
@@ -134,16 +231,32 @@ describe('cells', () => {
     expect(new Set(all.map(({ architecture }) => architecture.name)).size).toBe(ARCHITECTURES.length);
   });
 
-  test('a whole run fits into 15 minutes, a quick one into 2', () => {
+  test('a whole run is planned for less than 13 of 15 minutes, a quick one for 85 of 120 seconds', () => {
     const minutes = (options: LabOptions): number => expectedMs(selectCells(options), options) / 60_000;
-    expect(minutes(OPTIONS)).toBeLessThan(15);
-    expect(minutes({ ...OPTIONS, quick: true })).toBeLessThan(2);
+    expect(minutes(OPTIONS)).toBeLessThan(13);
+    const quick = { ...OPTIONS, quick: true };
+    expect(minutes(quick) * 60).toBeLessThan(85);
+    const names = selectCells(quick).map(({ architecture }) => architecture.name);
+    expect(names).toEqual(expect.arrayContaining(['memory', 'replicated', 'redis', 'jwt']));
   });
 
   test('a name is a variant, or all variants of an architecture', () => {
     expect(architecturesNamed('memory').map(({ name }) => name)).toEqual(['memory']);
     expect(architecturesNamed('redis-aof').map(({ code }) => code)).toEqual(['A4b']);
     expect(architecturesNamed('nonsense')).toEqual([]);
+  });
+
+  test('the time allowed: what is spare is for waiting and repeating, and at its end no cell begins', () => {
+    const time = new TimeAllowed(12 * 60_000, false, 1000);
+    expect(time.allowedMs).toBe(15 * 60_000);
+    expect(time.spareMs(1000)).toBe(3 * 60_000);
+    // A cell planned for a minute took two.
+    time.done(60_000);
+    expect(time.spareMs(1000 + 120_000)).toBe(2 * 60_000);
+    expect(time.isOver(15 * 60_000)).toBe(false);
+    expect(time.isOver(1000 + 15 * 60_000)).toBe(true);
+    expect(new TimeAllowed(60_000, true, 0).allowedMs).toBe(120_000);
+    expect(new TimeAllowed(3_600_000, false, 0).allowedMs).toBe(1.2 * 3_600_000);
   });
 
   test('the plan of a cell depends on its options only', () => {

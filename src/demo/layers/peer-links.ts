@@ -7,8 +7,9 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Entry } from './replicated-map.ts';
 
 const HEADER_AUTHORIZATION = 'authorization';
-const REDIAL_MS = 500;
-const DIAL_MS_MAX = 1000;
+/** From the end of a link to the next attempt, and how long one may take. */
+export const REDIAL_MS = 500;
+export const DIAL_MS_MAX = 1000;
 /** A peer that has not acknowledged a change in this time is cut off; it must come back and ask for everything. */
 const ACK_MS_MAX = 1000;
 /** A peer that lets this much pile up is cut off. */

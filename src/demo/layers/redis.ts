@@ -16,7 +16,8 @@ const CONNECT_MS_MAX = 1000;
 const COMMAND_MS_MAX = 2000;
 /** Commands that may wait for Redis in one process. */
 const QUEUE_LENGTH_MAX = 10_000;
-const RECONNECT_MS_MAX = 500;
+/** Longest wait between two attempts to reach a Redis that went away. */
+export const RECONNECT_MS_MAX = 500;
 
 /** The few commands used, which the plain and the Sentinel client have in common. */
 interface Commands {

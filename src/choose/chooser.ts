@@ -20,6 +20,7 @@ import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.t
 import { Gathered, isFull } from './candidates.ts';
 import { learn, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
+import { MovePace } from './move-pace.ts';
 import { FAILOVER_TURN, mint, open, seal } from './own-cookie.ts';
 import { Placement } from './placement.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
@@ -31,6 +32,7 @@ export class Chooser {
   readonly #shared: SharedState;
   readonly #ledger: Ledger;
   readonly #placement: Placement;
+  readonly #movePace: MovePace;
   /** Of new sessions per client address; whoever holds the chooser sets it. */
   readonly addressLimit: AddressLimit = new AddressLimit();
 
@@ -38,6 +40,7 @@ export class Chooser {
     this.#shared = shared;
     this.#ledger = new Ledger(shared);
     this.#placement = new Placement(shared, random);
+    this.#movePace = new MovePace(shared.workers);
   }
 
   /** Reads the session key of the request for the pool's sticky mode and looks up the table. No choice yet. */
@@ -90,10 +93,10 @@ export class Chooser {
 
   /**
    * Slot for the next attempt, or -1 with affinity.failure: 'no-server' (none eligible), 'home-down' (whenDown:
-   * refuse), 'busy' (all that are eligible are at maxConnections: queue and call again). Never a slot in `tried`
+   * refuse, or moveRate used up), 'busy' (all that are eligible are at maxConnections: queue and call again). Never a slot in `tried`
    * while another is eligible. No effect on shared memory.
    */
-  choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], _nowMs: number): number {
+  choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     affinity.failure = null;
     affinity.isOverflow = false;
     affinity.pendingReason = Reason.none;
@@ -107,6 +110,10 @@ export class Chooser {
     if (plan.config.sticky.whenDown === 'refuse' && reason !== Reason.removed) {
       return this.#fail(affinity, 'home-down', Finding.refused);
     }
+    const isFirstMove = affinity.moveReason === Reason.none;
+    if (isFirstMove && !this.#movePace.hasRoom(plan, nowMs)) {
+      return this.#fail(affinity, 'home-down', Finding.refused);
+    }
     return this.#rehome(plan, affinity, tried, reason);
   }
 
@@ -117,6 +124,8 @@ export class Chooser {
   commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): void {
     if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return;
     const index = indexOfSlot(plan, slot);
+    const isMove = affinity.pendingReason !== Reason.none && affinity.moveReason === Reason.none;
+    if (isMove) this.#movePace.take(plan, nowMs);
     if (this.#ledger.holdsEntry(affinity)) {
       if (affinity.home === plan.homes[index]) return;
       this.#ledger.move(plan, affinity, index);

@@ -147,6 +147,7 @@ function buildSticky(written: WrittenPool['sticky']): StickyConfig {
     lifeMs: sticky.life,
     bound: sticky.bound,
     whenDown: sticky.whenDown,
+    movesPerSecond: sticky.moveRate ?? null,
     failBack: sticky.failBack,
   };
 }

@@ -60,6 +60,8 @@ export interface StickyConfig {
   /** Bounded load for keys the balancer did not mint; 0 = off, otherwise > 1. */
   readonly bound: number;
   readonly whenDown: 'move' | 'refuse';
+  /** Sessions a second, all threads together, that may leave a home that is gone; null: no limit. */
+  readonly movesPerSecond: number | null;
   /** What becomes of a session that a failure moved, when its home is up again. */
   readonly failBack: 'stay' | 'home' | 'home-when-idle';
 }

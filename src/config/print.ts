@@ -127,6 +127,7 @@ function writableSticky(sticky: StickyConfig): object {
     life: formatDuration(sticky.lifeMs),
     bound: sticky.bound,
     whenDown: sticky.whenDown,
+    ...present('moveRate', sticky.movesPerSecond === null ? null : formatRate(sticky.movesPerSecond)),
     failBack: sticky.failBack,
   };
 }

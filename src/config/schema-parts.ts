@@ -1,14 +1,26 @@
-// Sections of the schema that stand on their own: access log, passive health, rate limits.
+// Sections of the schema that stand on their own: access log, health, rate limits.
 
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import { checkCookieName, checkDnsName, checkHeaderName } from './check-text.ts';
-import { choice, decimal, duration, integer, type Leaf, leaf, percent, shownValue, text } from './leaf.ts';
+import { checkCookieName, checkDnsName, checkHeaderName, checkHealthPath } from './check-text.ts';
+import {
+  choice,
+  decimal,
+  duration,
+  integer,
+  type Leaf,
+  leaf,
+  percent,
+  shownValue,
+  statusRanges,
+  text,
+} from './leaf.ts';
 import type { RateLimitKey } from './model.ts';
 import { formatRate, parseRate, RATE_PATTERN } from './rate.ts';
 
 const SECOND = 1_000;
-const HOUR = 3_600 * SECOND;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 export const accessLog = z.strictObject({
@@ -23,6 +35,21 @@ export const accessLog = z.strictObject({
     .describe(
       'where lines are appended; opened anew at each reload, so that it can be rotated; absent: standard output',
     ),
+});
+
+export const health = z.strictObject({
+  path: text('path', checkHealthPath)
+    .optional()
+    .describe('path of a GET request; absent: a TCP connect is the whole check'),
+  interval: duration(100, HOUR).prefault('2s').describe('time between two checks of a server'),
+  timeout: duration(10, 10 * MINUTE)
+    .prefault('1s')
+    .describe('a check without an answer in this time has failed'),
+  rise: integer(1, 100).prefault(2).describe('good checks in a row until a server is up'),
+  fall: integer(1, 100).prefault(3).describe('failed checks in a row until a server is down'),
+  status: statusRanges()
+    .prefault('200-399')
+    .describe('status codes of a good check: `200-399`, `204` or `[200, 301-303]`'),
 });
 
 export const passive = z.strictObject({
@@ -103,7 +130,7 @@ export function nameServer(): Leaf<string> {
 }
 
 /** `100/s`, `90/m`, `1000/h`, as events a second. */
-function rate(minPerSecond: number, maxPerSecond: number): Leaf<number> {
+export function rate(minPerSecond: number, maxPerSecond: number): Leaf<number> {
   const allowed = `from ${formatRate(minPerSecond)} to ${formatRate(maxPerSecond)}`;
   return leaf({ kind: 'rate', type: 'string', pattern: RATE_PATTERN, 'x-range': allowed }, (written) => {
     const value = typeof written === 'string' ? parseRate(written) : null;

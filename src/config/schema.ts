@@ -7,7 +7,6 @@ import {
   checkCookiePath,
   checkDomain,
   checkHeaderName,
-  checkHealthPath,
   checkHostPattern,
   checkName,
   checkRoutePath,
@@ -26,10 +25,18 @@ import {
   percent,
   serverUrl,
   size,
-  statusRanges,
   text,
 } from './leaf.ts';
-import { accessLog, dnsServers, fileServers, nameServer, passive, rateLimit } from './schema-parts.ts';
+import {
+  accessLog,
+  dnsServers,
+  fileServers,
+  health,
+  nameServer,
+  passive,
+  rate,
+  rateLimit,
+} from './schema-parts.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -208,26 +215,16 @@ const sticky = z.strictObject({
   whenDown: choice(['move', 'refuse'])
     .prefault('move')
     .describe('a request whose home is down: `move` it to another server or `refuse` it with 503'),
+  moveRate: rate(1 / 60, 1_000_000)
+    .optional()
+    .describe(
+      'at most so many sessions a second get another home because theirs is down, in maintenance or removed (`50/s`), so that those of a full server do not come down on the others at once; the rest is answered 503 with Retry-After until its turn. Absent: no limit',
+    ),
   failBack: choice(['stay', 'home', 'home-when-idle'])
     .prefault('stay')
     .describe(
       'a session that a failure moved, when its home is up again: `stay` where it is, go `home`, or `home-when-idle` for some seconds; within `rebalance.budget` per cycle, counted as moves with reason rebalance. Needs `state: shared`',
     ),
-});
-
-const health = z.strictObject({
-  path: text('path', checkHealthPath)
-    .optional()
-    .describe('path of a GET request; absent: a TCP connect is the whole check'),
-  interval: duration(100, HOUR).prefault('2s').describe('time between two checks of a server'),
-  timeout: duration(10, 10 * MINUTE)
-    .prefault('1s')
-    .describe('a check without an answer in this time has failed'),
-  rise: integer(1, 100).prefault(2).describe('good checks in a row until a server is up'),
-  fall: integer(1, 100).prefault(3).describe('failed checks in a row until a server is down'),
-  status: statusRanges()
-    .prefault('200-399')
-    .describe('status codes of a good check: `200-399`, `204` or `[200, 301-303]`'),
 });
 
 const retry = z.strictObject({

@@ -41,6 +41,11 @@ export class SharedState {
     this.addresses = addresses;
   }
 
+  /** Threads that serve traffic. */
+  get workers(): number {
+    return this.stripes.length - 1;
+  }
+
   /** Main's side. `workers`: how many worker stripes to make. */
   static create(workers: number, sessionsMax: number, nowMs: number): SharedState {
     const stripes = Array.from({ length: workers + 1 }, () => new Stripe());

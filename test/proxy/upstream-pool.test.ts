@@ -1,0 +1,171 @@
+// Connections of one thread to one server: reuse, limits, expiry and the counts of them, over real sockets.
+
+import type { Socket } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { ManualClock, TurnClock } from '../../src/base/clock.ts';
+import { Deadlines } from '../../src/proxy/deadlines.ts';
+import { ReadBuffers } from '../../src/proxy/read-buffers.ts';
+import type { UpstreamConnection, UpstreamUser } from '../../src/proxy/upstream-connection.ts';
+import { UpstreamPool } from '../../src/proxy/upstream-pool.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
+import { Counter, Gauge } from '../../src/shared/stripe.ts';
+import { type Backend, tcpBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { Revisions } from '../support/revision.ts';
+
+const SLOT = 0;
+
+/** Writes down what a connection tells it. */
+class User implements UpstreamUser {
+  readonly heard: string[] = [];
+
+  onConnected(): void {
+    this.heard.push('connected');
+  }
+  onResponseData(_upstream: UpstreamConnection, chunk: Buffer): void {
+    this.heard.push(chunk.toString('latin1'));
+  }
+  onResponseEnd(): void {
+    this.heard.push('end');
+  }
+  onUpstreamGone(_upstream: UpstreamConnection, wasConnected: boolean, isTimeout: boolean): void {
+    this.heard.push(`gone${wasConnected ? '' : ' unconnected'}${isTimeout ? ' by timeout' : ''}`);
+  }
+  onUpstreamDrain(): void {}
+}
+
+async function scene(keepAlive: string, serve: (socket: Socket) => void = () => undefined) {
+  const backend: Backend = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('end', () => socket.end()).resume();
+    serve(socket);
+  });
+  const main = SharedState.create(1, 1000, 0);
+  const { own } = SharedState.attach(main.handles(), 0);
+  const clock = new ManualClock();
+  const turns = new TurnClock(clock);
+  const deadlines = new Deadlines(turns, () => undefined);
+  const revision = new Revisions(main).next({
+    more: `keepAlive: ${keepAlive}`,
+    servers: [`a=${backend.url}`],
+  });
+  const config = revision.pools[0]?.config;
+  const server = config?.servers[0];
+  if (config === undefined || server === undefined) throw new Error('no server');
+  const pool = new UpstreamPool(SLOT, 1, server, {
+    own,
+    deadlines,
+    clock: turns,
+    buffers: new ReadBuffers(),
+  });
+  pool.configure(config);
+  const open = async (): Promise<{ user: User; upstream: UpstreamConnection }> => {
+    const user = new User();
+    const upstream = pool.open(user, turns.turn());
+    onTestFinished(() => upstream.destroy());
+    await eventually(() => user.heard.includes('connected'));
+    return { user, upstream };
+  };
+  const counts = (): readonly number[] => [
+    own.gauge(SLOT, Gauge.upstreamActive),
+    own.gauge(SLOT, Gauge.upstreamIdle),
+  ];
+  const pass = (ms: number): void => {
+    clock.advance(ms);
+    deadlines.walk();
+  };
+  return { backend, pool, own, open, counts, pass, turns };
+}
+
+test('a connection is busy, idle, busy again; the newest idle one is taken first', async () => {
+  const { pool, open, counts, own } = await scene('{ max: 10, idle: 60s }');
+  const [first, second] = [await open(), await open()];
+  expect(counts()).toEqual([2, 0]);
+  expect(own.counter(SLOT, Counter.connectSum)).toBeGreaterThanOrEqual(0);
+  pool.giveBack(first.upstream, 0, 0);
+  pool.giveBack(second.upstream, 0, 0);
+  expect(counts()).toEqual([0, 2]);
+  const user = new User();
+  expect(pool.takeIdle(user)).toBe(second.upstream);
+  expect(second.upstream.isReused).toBe(true);
+  expect(counts()).toEqual([1, 1]);
+  expect(pool.takeIdle(user)).toBe(first.upstream);
+  expect(pool.takeIdle(user)).toBeNull();
+});
+
+test('more than max are not kept, and with 0 none is', async () => {
+  const { pool, open, counts, backend } = await scene('{ max: 1, idle: 60s }');
+  for (const { upstream } of [await open(), await open()]) pool.giveBack(upstream, 0, 0);
+  expect(counts()).toEqual([0, 1]);
+  await eventually(() => backend.sockets.size === 1);
+  const none = await scene('{ max: 0 }');
+  none.pool.giveBack((await none.open()).upstream, 0, 0);
+  expect(none.counts()).toEqual([0, 0]);
+});
+
+test.each([
+  ['the configured time', 0, 60_000],
+  ["a second less than the server's hint", 5000, 4000],
+  ['the configured time, when the hint is longer', 600_000, 60_000],
+])('an idle connection is kept for %s', async (_what, hintMs, keptMs) => {
+  const { pool, open, counts, pass, turns, backend } = await scene('{ max: 10, idle: 60s }');
+  const { upstream, user } = await open();
+  pool.giveBack(upstream, hintMs, turns.turn());
+  pass(keptMs - 1);
+  expect(counts()).toEqual([0, 1]);
+  pass(1);
+  expect(counts()).toEqual([0, 0]);
+  await eventually(() => backend.sockets.size === 0);
+  expect(user.heard).toEqual(['connected']);
+});
+
+test('a hint of a second or less means: do not keep', async () => {
+  const { pool, open, counts } = await scene('{ max: 10, idle: 60s }');
+  pool.giveBack((await open()).upstream, 1000, 0);
+  expect(counts()).toEqual([0, 0]);
+});
+
+test('bytes or an end on an idle connection close it: the next request must not take them for its answer', async () => {
+  const sockets: Socket[] = [];
+  const { pool, open, counts } = await scene('{ max: 10, idle: 60s }', (socket) => sockets.push(socket));
+  const [first, second] = [await open(), await open()];
+  pool.giveBack(first.upstream, 0, 0);
+  pool.giveBack(second.upstream, 0, 0);
+  sockets[0]?.write('HTTP/1.1 200 OK\r\n\r\n');
+  sockets[1]?.end();
+  await eventually(() => counts()[1] === 0);
+  expect([counts(), first.user.heard, second.user.heard]).toEqual([[0, 0], ['connected'], ['connected']]);
+});
+
+test('a connect that takes too long is given up', async () => {
+  const { pool, counts, pass, turns } = await scene('{ max: 10 }');
+  const user = new User();
+  pool.open(user, turns.turn());
+  // the time passes before the event loop comes to the connect
+  pass(2000);
+  expect([user.heard, counts()]).toEqual([['gone unconnected by timeout'], [0, 0]]);
+});
+
+test('retired: idle connections end now, busy ones when they are given back', async () => {
+  const { pool, open, counts, backend } = await scene('{ max: 10, idle: 60s }');
+  const [busy, idle] = [await open(), await open()];
+  pool.giveBack(idle.upstream, 0, 0);
+  pool.retire();
+  expect(counts()).toEqual([1, 0]);
+  pool.giveBack(busy.upstream, 0, 0);
+  expect(counts()).toEqual([0, 0]);
+  await eventually(() => backend.sockets.size === 0);
+});
+
+test('a connection that its server resets while busy is counted once, and told', async () => {
+  const sockets: Socket[] = [];
+  const { open, counts } = await scene('{ max: 10 }', (socket) => sockets.push(socket));
+  const { user, upstream } = await open();
+  sockets[0]?.resetAndDestroy();
+  await eventually(() => user.heard.length === 2);
+  upstream.destroy();
+  expect([user.heard, counts()]).toEqual([
+    ['connected', 'gone'],
+    [0, 0],
+  ]);
+});

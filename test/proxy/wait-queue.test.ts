@@ -1,0 +1,138 @@
+// The queue of requests that wait for a server with a free connection: whose turn it is.
+
+import { expect, test } from 'vitest';
+import { SeededRandom } from '../../src/base/random.ts';
+import { Affinity } from '../../src/choose/affinity.ts';
+import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
+import { ANY_SLOT, type Waiter, WaitQueue } from '../../src/proxy/wait-queue.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
+import { Revisions } from '../support/revision.ts';
+
+/** Servers by slot with so many free connections, and what became of those who waited. */
+class Scene {
+  readonly queue: WaitQueue;
+  readonly free = new Map<number, number>();
+  readonly served: string[] = [];
+  tries = 0;
+
+  constructor(sizeMax = 100) {
+    this.queue = new WaitQueue(sizeMax);
+  }
+
+  /** Waits for its home, or for any server when that is null. False: the queue is full. */
+  wait(name: string, home: number | null, plan: PoolPlan | null = null): boolean {
+    const affinity = new Affinity();
+    affinity.isBorn = home === null;
+    affinity.homeSlot = home ?? -1;
+    const waiter: Waiter = {
+      plan,
+      affinity,
+      retryFromQueue: () => {
+        this.tries += 1;
+        const slots = home === null || plan?.config.state === 'shared' ? [...this.free.keys()] : [home];
+        const slot = slots.find((candidate) => (this.free.get(candidate) ?? 0) > 0);
+        if (slot === undefined) {
+          expect(this.queue.add(waiter)).toBe(true);
+          return;
+        }
+        this.free.set(slot, (this.free.get(slot) ?? 0) - 1);
+        this.served.push(`${name} on ${slot}`);
+      },
+    };
+    return this.queue.add(waiter);
+  }
+
+  freed(slot: number, count = 1): string[] {
+    this.free.set(slot, (this.free.get(slot) ?? 0) + count);
+    this.queue.serve(slot, 0);
+    return this.served.splice(0);
+  }
+}
+
+test('first in, first out, one for each place', () => {
+  const scene = new Scene();
+  for (const name of ['one', 'two', 'three', 'four']) scene.wait(name, null);
+  expect(scene.freed(7)).toEqual(['one on 7']);
+  expect(scene.freed(7, 2)).toEqual(['two on 7', 'three on 7']);
+  expect(scene.queue.length).toBe(1);
+});
+
+test('one that is tried in vain keeps its place', () => {
+  const scene = new Scene();
+  for (const name of ['one', 'two', 'three']) scene.wait(name, null);
+  scene.queue.serve(7, 0);
+  expect([scene.served, scene.queue.length, scene.tries]).toEqual([[], 3, 1]);
+  expect(scene.freed(7, 3)).toEqual(['one on 7', 'two on 7', 'three on 7']);
+});
+
+test('who is at home elsewhere is passed over, without a try', () => {
+  const scene = new Scene();
+  for (let count = 0; count < 50; count += 1) scene.wait(`home ${count}`, 1);
+  scene.wait('anywhere', null);
+  scene.wait('at home', 2);
+  expect(scene.freed(2)).toEqual(['anywhere on 2']);
+  // it, and the one whose turn it would have been then; none of the fifty
+  expect(scene.tries).toBe(2);
+  expect(scene.freed(2)).toEqual(['at home on 2']);
+  expect(scene.freed(1)).toEqual(['home 0 on 1']);
+  expect(scene.queue.length).toBe(49);
+});
+
+test('a session of a pool with shared state may be served anywhere', () => {
+  const shared = SharedState.create(1, 1000, 0);
+  const revision = new Revisions(shared).next({ more: 'state: shared', servers: ['a=http://127.0.0.1:1'] });
+  const [pool] = revision.pools;
+  if (pool === undefined) throw new Error('no pool');
+  const scene = new Scene();
+  scene.wait('shared', 1, compilePool(pool, new SeededRandom(1)));
+  expect(scene.freed(2)).toEqual(['shared on 2']);
+});
+
+test('any server may have become free: once one finds all busy, only those with a home go on trying', () => {
+  const scene = new Scene();
+  for (const name of ['one', 'two', 'three']) scene.wait(name, null);
+  scene.wait('at 1', 1);
+  scene.wait('at 2', 2);
+  scene.wait('four', null);
+  scene.queue.serve(ANY_SLOT, 0);
+  expect([scene.served, scene.tries]).toEqual([[], 3]);
+  scene.free.set(2, 1);
+  scene.queue.serve(ANY_SLOT, 0);
+  expect(scene.served).toEqual(['one on 2']);
+  expect(scene.queue.length).toBe(5);
+});
+
+test('the size is a limit, that a reload may change; who leaves makes room', () => {
+  const scene = new Scene(2);
+  expect([scene.wait('one', null), scene.wait('two', null), scene.wait('three', null)]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  scene.queue.sizeMax = 3;
+  expect(scene.wait('three', null)).toBe(true);
+  scene.queue.sizeMax = 1;
+  expect(scene.wait('four', null)).toBe(false);
+  expect(scene.freed(1, 3)).toEqual(['one on 1', 'two on 1', 'three on 1']);
+  expect(scene.wait('five', null)).toBe(true);
+});
+
+test('one that is taken out is not served, and one that ends at once lets the next go in the same turn', () => {
+  const queue = new WaitQueue(10);
+  const served: string[] = [];
+  const waiter = (name: string): Waiter => ({
+    plan: null,
+    affinity: Object.assign(new Affinity(), { isBorn: true }),
+    retryFromQueue: () => {
+      served.push(name);
+      // an exchange that fails at once gives its place back while the queue is being served
+      queue.serve(1, 0);
+    },
+  });
+  const [one, two, three] = [waiter('one'), waiter('two'), waiter('three')];
+  for (const each of [one, two, three]) queue.add(each);
+  queue.remove(two);
+  queue.remove(two);
+  queue.serve(1, 0);
+  expect([served, queue.length]).toEqual([['one', 'three'], 0]);
+});

@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { plainClient } from '../support/plain-client.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
@@ -81,3 +82,34 @@ test.each(['cookie-hash', 'cookie-pin'])(
     user.close();
   },
 );
+
+test('sessions.perAddress: one address begins so many, what it asks beyond is served without and counted', async () => {
+  const servers = await sessionServers(2);
+  const holdfast = await runHoldfast(
+    `
+threads: 1
+listen: [{ address: 127.0.0.1:0 }]
+admin: { address: 127.0.0.1:0 }
+trusted: []
+sessions: { perAddress: 5 }
+pools:
+  shop:
+    sticky: { mode: cookie-hash }
+    servers:
+${serversYaml(servers)}
+`,
+  );
+  const cookies = async (address: string, visits: number): Promise<number> => {
+    let given = 0;
+    for (let visit = 0; visit < visits; visit += 1) {
+      const reply = await plainClient(holdfast.port, address).ask('GET', '/login');
+      expect(reply.status).toBe(200);
+      given += reply.setCookies.filter((line) => line.startsWith('holdfast=')).length;
+    }
+    return given;
+  };
+  expect(await cookies('127.0.0.2', 12)).toBe(5);
+  expect(await cookies('127.0.0.3', 3)).toBe(3);
+  expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'limited' })).toBe(7);
+  expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'new' })).toBe(8);
+});

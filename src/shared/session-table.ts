@@ -19,6 +19,7 @@
 import { BucketLocks } from './bucket-locks.ts';
 import { MoveNotes } from './move-notes.ts';
 import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
+import { TableCopy } from './table-copy.ts';
 
 const ENTRY_WORDS = 8;
 const BUCKET_ENTRIES = 8;
@@ -309,6 +310,11 @@ export class SessionTable {
       tally.hot[tally.hotCount] = entry;
       tally.hotCount += 1;
     }
+  }
+
+  /** Keys and homes as they are now, tentative sessions left out. O(capacity). */
+  copy(): TableCopy {
+    return new TableCopy(this.#words, ENTRY_WORDS, Word.home, (entry) => this.isTentative(entry));
   }
 
   /** Main, after a thread died: frees the locks it held. O(buckets). */

@@ -164,7 +164,8 @@ function startClock(signal: AbortSignal): LabClock {
           signal.removeEventListener('abort', done);
           resolve();
         };
-        const timer = setTimeout(done, Math.max(0, ms - nowMs()));
+        // A wait that lost its race must not hold up the end of the program; a cell's processes keep it alive.
+        const timer = setTimeout(done, Math.max(0, ms - nowMs())).unref();
         signal.addEventListener('abort', done);
       }),
   };

@@ -6,7 +6,7 @@ import { drainMs } from './faults.ts';
 import { parAtJoin, parEvenMax, parOf, stillThere } from './formulas.ts';
 import type { Measured } from './measured.ts';
 import { isHalf, newcomerBrackets, timeToEvenLeastMs, timeToHalfMs } from './newcomer.ts';
-import { rollingBracket, rollingText } from './rolling.ts';
+import { rollingBracket, rollingParBracket, rollingParLeast, rollingText } from './rolling.ts';
 import { RETURN_MS, WRITE_SHARE } from './schedule.ts';
 import { EVEN_PAR, firstMs } from './spread.ts';
 import { binomialBracket, poissonBracket, shareBracket } from './statistics.ts';
@@ -14,7 +14,7 @@ import { binomialBracket, poissonBracket, shareBracket } from './statistics.ts';
 /** Forced log-ins per user; nothing where another server knows the session. */
 export function expectRolling(plan: CellPlan, measured: Measured): readonly Check[] {
   const { architecture, servers: n, users: m, seed } = plan;
-  const { judgement, balancerLost } = measured;
+  const { judgement, balancerLost, servers } = measured;
   const perUser = judgement.lost / m;
   const metric = 'lost sessions per user';
   const errors = closingErrors(plan, measured);
@@ -28,6 +28,13 @@ export function expectRolling(plan: CellPlan, measured: Measured): readonly Chec
   const unsure = judgement.errorCount;
   return [
     check(metric, rollingText(rehoming, n), rollingBracket(rehoming, n, m, seed), perUser, 'ratio'),
+    check(
+      'PAR of sessions at the end',
+      `the last restarted is empty, the first has most: by trial (to the fewest: n/(n-1) = ${rollingParLeast(n).toFixed(2)})`,
+      rollingParBracket(rehoming, n, m, seed),
+      parOf(servers.map((name) => judgement.homes.atEnd[name] ?? 0)),
+      'ratio',
+    ),
     check(
       'holdfast_sessions_lost_total less the losses users saw',
       '0, give or take one for each request that failed',

@@ -9,12 +9,14 @@
 //   kept-key   the balancer's own cookie: the first home is the policy's, but one key ranks the others for ever, so a
 //              session goes to the best of the ranking and from there to the second best
 //   hash       the client's header: the best of the ranking is the first home already
-import { SeededRandom } from '../base/random.ts';
-import { type Bracket, shuffled } from './statistics.ts';
+import { type Random, SeededRandom } from '../base/random.ts';
+import { parOf } from './formulas.ts';
+import { type Bracket, shuffled, trialBracket } from './statistics.ts';
 
 export type Rehoming = 'new-key' | 'kept-key' | 'hash';
 
 const SAMPLE = 4000;
+const PAR_TRIALS = 800;
 
 /** Forced log-ins per user, mean. */
 export function rollingMean(rehoming: Rehoming, servers: number): number {
@@ -52,22 +54,44 @@ export function rollingLeast(servers: number): number {
   return servers === 1 ? 1 : 1 + 1 / servers;
 }
 
-/** One user's forced log-ins, played through. */
+/** One user's way through the restarts, from server `begin` (by hash: from the first of the ranking). */
 export function rollingChain(
   rehoming: Rehoming,
   servers: number,
-  random: { below(limit: number): number; next(): number },
-): number {
+  begin: number,
+  random: Random,
+): { readonly lost: number; readonly home: number } {
   let ranking = shuffled(servers, random);
-  let home = rehoming === 'hash' ? ranking[0] : random.below(servers);
+  let home = rehoming === 'hash' ? (ranking[0] ?? 0) : begin;
   let lost = 0;
   for (let step = 0; step < servers; step += 1) {
     if (home !== step) continue;
     lost += 1;
     if (rehoming === 'new-key') ranking = shuffled(servers, random);
-    home = ranking.find((server) => server !== step);
+    home = ranking.find((server) => server !== step) ?? home;
   }
-  return lost;
+  return { lost, home };
+}
+
+/** PAR of sessions when all servers have been restarted, sessions having lain evenly before: by trial. */
+export function rollingParBracket(rehoming: Rehoming, servers: number, users: number, seed: number): Bracket {
+  return trialBracket(
+    new SeededRandom(seed),
+    (random) => {
+      const counts = new Array<number>(servers).fill(0);
+      for (let user = 0; user < users; user += 1) {
+        const { home } = rollingChain(rehoming, servers, user % servers, random);
+        counts[home] = (counts[home] ?? 0) + 1;
+      }
+      return parOf(counts);
+    },
+    PAR_TRIALS,
+  );
+}
+
+/** If each went to the server with the fewest: all but the last restarted have the same. n / (n - 1). */
+export function rollingParLeast(servers: number): number {
+  return servers / (servers - 1);
 }
 
 /** Within 3 standard deviations of the mean over `users` independent users; the deviation of one user is by trial. */
@@ -76,7 +100,8 @@ export function rollingBracket(rehoming: Rehoming, servers: number, users: numbe
   const expected = rollingMean(rehoming, servers);
   let squares = 0;
   for (let one = 0; one < SAMPLE; one += 1) {
-    squares += (rollingChain(rehoming, servers, random) - expected) ** 2;
+    const { lost } = rollingChain(rehoming, servers, random.below(servers), random);
+    squares += (lost - expected) ** 2;
   }
   const deviation = 3 * Math.sqrt(squares / SAMPLE / users);
   return { low: expected - deviation, high: expected + deviation };

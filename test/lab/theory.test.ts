@@ -30,6 +30,8 @@ import {
   rollingChain,
   rollingLeast,
   rollingMean,
+  rollingParBracket,
+  rollingParLeast,
 } from '../../src/lab/rolling.ts';
 import { steadySchedule, zipfSchedule } from '../../src/lab/schedule.ts';
 import { binomialBracket, poissonBracket, quantile, shareBracket, tally } from '../../src/lab/statistics.ts';
@@ -84,6 +86,11 @@ describe('formulas', () => {
     expect(rollingMean('kept-key', 4)).toBeCloseTo(1.583, 3);
     expect(rollingMean('hash', 4)).toBe(1.5);
     expect(rollingLeast(4)).toBe(1.25);
+    // By expectation 0.457, 0.346, 0.198 and 0 of all: 4 · 0.457 = 1.83; by trial, chance comes on top.
+    const par = rollingParBracket('new-key', 4, 300, 1);
+    expect(par.low).toBeLessThan(1.83);
+    expect(par.high).toBeGreaterThan(1.83);
+    expect(par.low).toBeGreaterThan(rollingParLeast(4));
     const { low, high } = rollingBracket('new-key', 4, 300, 1);
     expect(low).toBeLessThan(1.62);
     expect(high).toBeGreaterThan(1.62);
@@ -100,7 +107,8 @@ describe('formulas', () => {
       const random = new SeededRandom(11);
       const users = 40_000;
       let lost = 0;
-      for (let user = 0; user < users; user += 1) lost += rollingChain(rehoming, servers, random);
+      for (let user = 0; user < users; user += 1)
+        lost += rollingChain(rehoming, servers, user % servers, random).lost;
       const { low, high } = rollingBracket(rehoming, servers, users, 1);
       expect(lost / users).toBeGreaterThan(low);
       expect(lost / users).toBeLessThan(high);

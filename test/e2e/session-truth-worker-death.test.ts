@@ -8,6 +8,8 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { Balancer } from '../../src/run/balancer.ts';
 import { createLogger } from '../../src/run/logger.ts';
+import { Mode } from '../../src/shared/control.ts';
+import { Counter, LOST_REASONS, MOVE_REASONS, PoolCounter } from '../../src/shared/stripe.ts';
 import { eventually } from '../support/eventually.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
@@ -42,16 +44,50 @@ ${serversYaml(servers)}
   for (const user of users) await user.login();
   await eventually(() => JSON.stringify(sessions()) === JSON.stringify(held()));
 
+  // one server's sessions are lost: those figures have to outlive the threads that counted them
+  const count = (counter: number): number =>
+    slots.reduce((sum, slot) => sum + balancer.shared.sumCounter(slot, counter), 0);
+  const reason = LOST_REASONS.indexOf('operator');
+  const figures = (): unknown => ({
+    created: count(Counter.created),
+    lost: count(Counter.lost + reason),
+    moved: balancer.shared.sumPoolCounter(0, PoolCounter.moves + MOVE_REASONS.indexOf('operator')),
+    lostInPool: balancer.shared.sumPoolCounter(0, PoolCounter.lost + reason),
+  });
+  balancer.shared.control.setMode(slots[2]!, Mode.maintenance);
+  const victims = users.filter(({ home }) => home === 'c');
+  for (const user of victims) expect((await user.get()).status).toBe(401);
+  balancer.shared.control.setMode(slots[2]!, Mode.ready);
+  for (const user of victims) await user.login();
+  servers[2]!.sessions.clear();
+  const lost = victims.length;
+  expect(lost).toBe(USERS / 3);
+  await eventually(() => JSON.stringify(sessions()) === JSON.stringify(held()));
+  const wanted = { created: USERS + lost, lost, moved: lost, lostInPool: lost };
+  expect(figures()).toEqual(wanted);
+
   const workers = [...new Set(started.mock.contexts)] as Worker[];
   expect(workers.length).toBe(2);
   await workers[0]!.terminate();
   await eventually(() => balancer.fleet.restarts === 1);
+  expect(figures()).toEqual(wanted);
+  await workers[1]!.terminate();
+  await eventually(() => balancer.fleet.restarts === 2);
+  expect(figures()).toEqual(wanted);
   for (const user of users) user.close();
+  // with both gone the port is shut until the first of the new ones listens
+  await eventually(() =>
+    new User(balancer.ports[0]!, USERS).get().then(
+      () => true,
+      () => false,
+    ),
+  );
   for (const user of users) expect((await user.get()).status).toBe(200);
   const late = Array.from({ length: 15 }, (_, number) => new User(balancer.ports[0]!, USERS + number));
   for (const user of late) await user.login();
   for (const user of users.slice(0, 20)) await user.ask('POST', '/logout');
   await eventually(() => JSON.stringify(sessions()) === JSON.stringify(held()));
+  expect(figures()).toEqual({ ...wanted, created: USERS + lost + late.length });
   expect(sessions().reduce((sum, count) => sum + count, 0)).toBe(USERS + 15 - 20);
   for (const user of [...users, ...late]) user.close();
 }, 40_000);

@@ -13,6 +13,7 @@ import type { Random } from '../base/random.ts';
 import { formatSetCookie } from '../http1/cookies.ts';
 import type { RequestHead, ResponseHead } from '../http1/message.ts';
 import { Mode, Verdict } from '../shared/control.ts';
+import { homeGeneration } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import { AddressLimit, mayBegin } from './address-limit.ts';
@@ -266,7 +267,11 @@ export class Chooser {
     const slot = affinity.homeSlot;
     if (control.mode(slot) === Mode.maintenance) return Reason.operator;
     const verdict = control.verdict(slot);
-    if (verdict === Verdict.down || verdict === Verdict.ejected) return Reason.failure;
+    if (verdict === Verdict.down || verdict === Verdict.ejected) {
+      // main removes a server before this thread has the plan without it
+      const isRemoved = control.generation(slot) !== homeGeneration(affinity.home);
+      return isRemoved ? Reason.removed : Reason.failure;
+    }
     // a session that may not leave its home tries it again
     return plan.config.sticky.whenDown === 'move' && tried.includes(slot) ? Reason.failure : Reason.none;
   }

@@ -167,6 +167,20 @@ describe.each(MODES)('$title', (mode) => {
     expect(visit(world, client)).toMatchObject({ server: moved.server, verdict: 'home', setCookie: '' });
   });
 
+  test('a server that is removed while this thread has the plan of before: removed, not failed', () => {
+    const world = make({ sticky: { whenDown: 'refuse' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const { control } = world.shared;
+    const slot = world.slotOf(home);
+    control.setGeneration(slot, control.generation(slot) + 1);
+    control.setVerdict(slot, Verdict.down);
+    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
+    expect(world.moves('removed')).toBe(1);
+    expect(world.moves('failure')).toBe(0);
+  });
+
   test('a slot given to another server is not the home any more', () => {
     const world = make();
     const client = mode.client(1);

@@ -4,10 +4,11 @@
 
 import { parseArgs } from 'node:util';
 import { forProgram } from '../support/lifetime.ts';
-import { complaints, operate } from '../support/operate.ts';
+import { complaints, operate, PER_SECOND } from '../support/operate.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string' } } });
 const report = await forProgram(() => operate(Number(values.seconds ?? 60)));
 const found = complaints(report);
+if (report.perSecond < PER_SECOND * 0.9) found.push('the machine was too slow for the rate');
 process.stdout.write(`${JSON.stringify({ ...report, complaints: found }, null, 2)}\n`);
 process.exit(found.length === 0 ? 0 : 1);

@@ -7,6 +7,9 @@ import type { TurnClock } from '../base/clock.ts';
 /** How late a deadline may fire, ms. */
 export const TICK_MS = 100;
 
+/** What must not wait for the next tick is done after this. */
+const SOON_MS = 1;
+
 /** No deadline. */
 export const NEVER = Number.POSITIVE_INFINITY;
 
@@ -38,6 +41,11 @@ export class Deadlines {
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+  }
+
+  /** Runs `task` in about a millisecond. */
+  soon(task: () => void): void {
+    setTimeout(task, SOON_MS);
   }
 
   /** The thread's clock. */

@@ -35,6 +35,8 @@ interface PoolRuntime {
   readonly budget: RetryBudget;
   readonly budgetShare: number;
   readonly queue: WaitQueue;
+  /** The last free place went to this thread's queue though others wait too: the next is for them. */
+  isOthersTurn: boolean;
 }
 
 export interface ProxyThreadOptions {
@@ -78,6 +80,8 @@ export class ProxyThread {
   readonly #upstreams: (UpstreamPool | undefined)[] = [];
   readonly #runtimes = new Map<number, PoolRuntime>();
   readonly #spare: Exchange[] = [];
+  /** Pools for which offers of other threads are awaited. */
+  readonly #listening = new Set<number>();
   #listeners: ListenerState[] = [];
   #watched: readonly string[] = [];
 
@@ -150,7 +154,8 @@ export class ProxyThread {
     this.#runtimes.set(pool.id, {
       budget: isKept ? old.budget : new RetryBudget(retry.budget),
       budgetShare: retry.budget,
-      queue: old?.queue ?? new WaitQueue(queue.size),
+      queue: old?.queue ?? new WaitQueue(queue.size, (isWaiting) => this.#setWaiting(pool.id, isWaiting)),
+      isOthersTurn: false,
     });
   }
 
@@ -222,10 +227,41 @@ export class ProxyThread {
     return runtime;
   }
 
-  /** A request has left a server of the pool. */
+  /**
+   * A request has left a server of the pool: its place goes to who waits here or, where other threads wait too, every
+   * other time to them. What they do not take in a millisecond is ours again.
+   */
   slotFreed(plan: PoolPlan, slot: number): void {
-    const { queue } = this.#runtime(plan);
-    if (slot >= 0 && queue.length > 0) queue.serve(slot, this.clock.nowMs());
+    if (slot < 0) return;
+    const runtime = this.#runtime(plan);
+    const { queue } = runtime;
+    if (this.shared.waiting.othersWait(plan.id)) {
+      runtime.isOthersTurn = !runtime.isOthersTurn || queue.length === 0;
+      if (runtime.isOthersTurn) {
+        this.shared.waiting.offer(plan.id, slot);
+        if (queue.length > 0) this.deadlines.soon(() => queue.serve(slot, this.clock.turn()));
+        return;
+      }
+    }
+    if (queue.length > 0) queue.serve(slot, this.clock.nowMs());
+  }
+
+  /** The first of the pool's requests on this thread begins to wait, or none waits any more. */
+  #setWaiting(pool: number, isWaiting: boolean): void {
+    this.shared.waiting.set(pool, isWaiting);
+    if (isWaiting && !this.#listening.has(pool)) this.#listen(pool);
+  }
+
+  #listen(pool: number): void {
+    this.#listening.add(pool);
+    this.shared.waiting.onOffer(pool, (slot) => {
+      this.#listening.delete(pool);
+      const queue = this.#runtimes.get(pool)?.queue;
+      if (queue === undefined || queue.length === 0) return;
+      // before serving: an offer that comes meanwhile must find us listening
+      this.#listen(pool);
+      queue.serve(slot, this.clock.turn());
+    });
   }
 
   #onTick(nowMs: number): void {

@@ -18,12 +18,15 @@ export const ANY_SLOT = -1;
 export class WaitQueue {
   sizeMax: number;
   readonly #waiting: Waiter[] = [];
+  readonly #onWaiting: (isWaiting: boolean) => void;
   #isServing = false;
   #trying: Waiter | null = null;
   #isStillBusy = false;
 
-  constructor(sizeMax: number) {
+  /** `onWaiting` hears when the first begins to wait, and when none does any more. */
+  constructor(sizeMax: number, onWaiting: (isWaiting: boolean) => void = () => undefined) {
     this.sizeMax = sizeMax;
+    this.#onWaiting = onWaiting;
   }
 
   get length(): number {
@@ -38,12 +41,18 @@ export class WaitQueue {
     }
     if (this.#waiting.length >= this.sizeMax) return false;
     this.#waiting.push(exchange);
+    if (this.#waiting.length === 1) this.#onWaiting(true);
     return true;
   }
 
   remove(exchange: Waiter): void {
     const index = this.#waiting.indexOf(exchange);
-    if (index >= 0) this.#waiting.splice(index, 1);
+    if (index >= 0) this.#takeOut(index);
+  }
+
+  #takeOut(index: number): void {
+    this.#waiting.splice(index, 1);
+    if (this.#waiting.length === 0) this.#onWaiting(false);
   }
 
   /** A connection to `slot` may be free: the longest waiting go first, until one that may go there finds it busy. */
@@ -70,7 +79,7 @@ export class WaitQueue {
     this.#isStillBusy = false;
     exchange.retryFromQueue(nowMs);
     this.#trying = null;
-    if (!this.#isStillBusy) this.#waiting.splice(index, 1);
+    if (!this.#isStillBusy) this.#takeOut(index);
     return !this.#isStillBusy;
   }
 }

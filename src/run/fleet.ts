@@ -188,6 +188,7 @@ export class Fleet {
     this.#onRetired?.();
     shared.stripes[index]?.clearGauges();
     shared.addresses.clear(index);
+    shared.waiting.clear(index);
     shared.table.releaseLocksOf(index);
     if (this.#isStopping || member.isDrained) {
       member.isDrained = true;

@@ -5,6 +5,7 @@ import { ControlCells } from './control.ts';
 import { RateCells } from './rate-cells.ts';
 import { SessionTable, type SessionTableHandle } from './session-table.ts';
 import { Gauge, Stripe } from './stripe.ts';
+import { WaitingThreads } from './waiting-threads.ts';
 
 /** What main posts to a worker. */
 export interface SharedHandles {
@@ -13,6 +14,7 @@ export interface SharedHandles {
   readonly table: SessionTableHandle;
   readonly rateCells: SharedArrayBuffer;
   readonly addresses: readonly SharedArrayBuffer[];
+  readonly waiting: SharedArrayBuffer;
 }
 
 export class SharedState {
@@ -24,6 +26,7 @@ export class SharedState {
   readonly own: Stripe;
   readonly rateCells: RateCells;
   readonly addresses: AddressCounts;
+  readonly waiting: WaitingThreads;
 
   private constructor(
     control: ControlCells,
@@ -32,6 +35,7 @@ export class SharedState {
     own: Stripe,
     rateCells: RateCells,
     addresses: AddressCounts,
+    waiting: WaitingThreads,
   ) {
     this.control = control;
     this.stripes = stripes;
@@ -39,6 +43,7 @@ export class SharedState {
     this.own = own;
     this.rateCells = rateCells;
     this.addresses = addresses;
+    this.waiting = waiting;
   }
 
   /** Threads that serve traffic. */
@@ -58,6 +63,7 @@ export class SharedState {
       own,
       new RateCells(),
       AddressCounts.create(workers),
+      new WaitingThreads(null, null),
     );
   }
 
@@ -72,6 +78,7 @@ export class SharedState {
       stripes[worker] as Stripe,
       new RateCells(handles.rateCells),
       new AddressCounts(handles.addresses, worker),
+      new WaitingThreads(handles.waiting, worker),
     );
   }
 
@@ -82,6 +89,7 @@ export class SharedState {
       table: this.table.handle,
       rateCells: this.rateCells.buffer,
       addresses: this.addresses.buffers,
+      waiting: this.waiting.buffer,
     };
   }
 

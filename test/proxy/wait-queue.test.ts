@@ -117,6 +117,25 @@ test('the size is a limit, that a reload may change; who leaves makes room', () 
   expect(scene.wait('five', null)).toBe(true);
 });
 
+test('it says when somebody begins to wait, and when nobody does any more', () => {
+  const heard: boolean[] = [];
+  const queue = new WaitQueue(10, (isWaiting) => heard.push(isWaiting));
+  const waiter = (): Waiter => ({
+    plan: null,
+    affinity: Object.assign(new Affinity(), { isBorn: true }),
+    retryFromQueue: () => undefined,
+  });
+  const [one, two] = [waiter(), waiter()];
+  queue.add(one);
+  queue.add(two);
+  queue.remove(one);
+  expect(heard).toEqual([true]);
+  queue.serve(1, 0);
+  queue.remove(two);
+  queue.add(one);
+  expect(heard).toEqual([true, false, true]);
+});
+
 test('one that is taken out is not served, and one that ends at once lets the next go in the same turn', () => {
   const queue = new WaitQueue(10);
   const served: string[] = [];

@@ -21,7 +21,7 @@ listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 2
 pools:
-  p: { health: off, sticky: { mode: cookie-hash, idle: 1s }, servers: [{ url: ${backend.url}, maxConnections: 50 }] }
+  p: { health: off, sticky: { mode: cookie-hash, idle: 4s }, servers: [{ url: ${backend.url}, maxConnections: 50 }] }
 `,
     { env: { NODE_OPTIONS: `--import=${FAULT}`, HOLDFAST_TEST_FAULTS: directory } },
   );

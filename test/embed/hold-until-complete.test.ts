@@ -11,7 +11,7 @@ const LOG_INS = 50;
 const GET = 'GET / HTTP/1.1\r\nHost: t\r\n\r\n';
 
 async function lostLogIns(holdUntilComplete: string): Promise<number> {
-  const app = await slowSessionApp(20);
+  const app = await slowSessionApp(200);
   onTestFinished(() => app.close());
   const sticky = { mode: 'learn', cookie: 'connect.sid' };
   const { url } = await embed({ pools: { app: { holdUntilComplete, sticky, servers: [app.url] } } });

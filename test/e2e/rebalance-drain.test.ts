@@ -104,6 +104,7 @@ test('with state local a removed server costs what was planned', async () => {
   await eventually(async () => (await holdfast.status()).revision === 2);
   for (const user of users) await user.get();
   expect(await holdfast.metric('holdfast_session_moves_total', { reason: 'removed' })).toBe(plan.moves);
+  expect(await holdfast.metric('holdfast_sessions_lost_total', { reason: 'removed' })).toBe(plan.lost);
   await eventually(async () => (await holdfast.status()).pools[0]!.sessions === USERS);
   // spread by rank, which is even on average only
   for (const { server, sessions } of await counts(holdfast)) {

@@ -1,7 +1,11 @@
 // One child process of the demo: started, waited for until it says it is ready, ended.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const CODE_CACHE = 'NODE_COMPILE_CACHE';
 /** How long a child may take to become ready. */
 export const READY_MS_MAX = 15_000;
 /** How long a child may take to end by itself before it is killed. */
@@ -42,6 +46,23 @@ export interface Child {
 /** A child could not be started; the message says which, why, and what helps. */
 export class ChildFailure extends Error {
   override readonly name = 'ChildFailure';
+}
+
+/**
+ * Runs `work`; Node programs started meanwhile keep what they have compiled in one folder, which is gone afterwards.
+ * For whoever starts the same programs again and again.
+ */
+export async function withCodeCache<T>(work: () => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-code-'));
+  const { [CODE_CACHE]: before } = process.env;
+  process.env[CODE_CACHE] = folder;
+  try {
+    return await work();
+  } finally {
+    if (before === undefined) delete process.env[CODE_CACHE];
+    else process.env[CODE_CACHE] = before;
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The path of an entry file beside this one, whether running from source or compiled. */

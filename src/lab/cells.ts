@@ -93,7 +93,7 @@ export const GROWTH_SIZES: readonly number[] = [
 ];
 
 /** What a cell needs beside its load: start and stop of its processes, on two idle cores. */
-const OVERHEAD_MS = 1900;
+const OVERHEAD_MS = 1700;
 /** Sentinels have to find each other first. */
 const OVERHEAD_SENTINEL_MS = 4000;
 /** Cells of few users run side by side, and start more slowly then. */

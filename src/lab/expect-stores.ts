@@ -11,8 +11,8 @@ const BIN_MS = 100;
 const UNAVAILABLE = 'unavailable, in bins of 100 ms';
 /** From an acknowledged write to its copy on the replica. */
 const REPLICA_LAG_MS = 2;
-/** A timer is late or early by less. */
-const TIMER_MS = 1;
+/** A timer of 1 ms resolution, and a turn of the event loop, are late or early by less. */
+const TIMER_MS = 2;
 
 /** Bins that an outage of between `low` and `high` milliseconds fills: those at its ends may be empty or begun. */
 function binsOf({ low, high }: Bracket): Bracket {

@@ -146,7 +146,7 @@ export function timelineOf(
   switch (fault) {
     case 'none':
     case 'hot-users':
-      return { beforeMs: 4000, afterMs: 0 };
+      return { beforeMs: 3500, afterMs: 0 };
     case 'kill-one':
     case 'kill-two':
       return { beforeMs: 1250, afterMs: settleMs };

@@ -13,7 +13,11 @@ type Result = NonNullable<ReturnType<typeof resultOf>>;
 
 /** The figures for which there is something to show. */
 export function figuresOf(report: LabReport): readonly Figure[] {
-  const figures = [
+  return [...faultFigures(report), ...costFigures(report)].filter(({ svg }) => svg !== '');
+}
+
+function faultFigures(report: LabReport): readonly Figure[] {
+  return [
     bars(
       report,
       'kill-one',
@@ -46,6 +50,11 @@ export function figuresOf(report: LabReport): readonly Figure[] {
       'The balancer is restarted',
       'Affinity in a sealed cookie survives; affinity in a table alone does not.',
     ),
+  ];
+}
+
+function costFigures(report: LabReport): readonly Figure[] {
+  return [
     latencyFigure(report),
     plainBars(
       report,
@@ -87,7 +96,6 @@ export function figuresOf(report: LabReport): readonly Figure[] {
       'share',
     ),
   ];
-  return figures.filter(({ svg }) => svg !== '');
 }
 
 function eachResult(

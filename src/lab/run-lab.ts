@@ -2,6 +2,7 @@
 // that fails is reported as failed, the others go on; Ctrl-C stops what is under way, cleans up, and reports what there is.
 
 import { packageVersion } from '../base/version.ts';
+import { withCodeCache } from '../demo/child.ts';
 import { redisMissing } from '../demo/redis-servers.ts';
 import { runCell } from './cell.ts';
 import {
@@ -51,7 +52,8 @@ export async function runLab(
     `${cells.length} cells, about ${minutesText(totalMs)} on two idle cores, at most ${minutesText(time.allowedMs)}; Ctrl-C stops and reports\n`,
   );
   const run = new LabRun(options, cells, time, new Progress(screen, cells.length, totalMs), signal);
-  const outcomes = await run.all();
+  // Every cell starts the same programs.
+  const outcomes = await withCodeCache(() => run.all());
   const report: LabReport = {
     version: packageVersion(),
     date,

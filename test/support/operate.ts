@@ -76,7 +76,7 @@ export function complaints(report: OperateReport): string[] {
   return found;
 }
 
-/** When servers were last removed from pool shop. */
+/** When servers were last removed from pool shop; Infinity: it is not over. */
 type Removals = Map<string, number>;
 
 /** A user who checks every answer: it must come from the server that made the session, and that must know it. */
@@ -162,7 +162,10 @@ class Operation {
     // threads swap before the reload is answered
     for (const name of leaving) this.removals.set(name, Number.POSITIVE_INFINITY);
     const status = await this.#reload(next);
-    for (const name of leaving) this.removals.set(name, performance.now());
+    // and a process that is finishing does not hear of it: it may still begin sessions there
+    void this.formerGone().then(() => {
+      for (const name of leaving) this.removals.set(name, performance.now());
+    });
     if (status !== 200) throw new Error(`a reload was answered with ${status}:\n${this.running.log()}`);
     this.reloads += 1;
     this.#yaml = next;

@@ -1,7 +1,10 @@
 // WebSockets through an embedded balancer: affinity, refusals, retries, and no socket left behind.
 
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type Backend, cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
@@ -160,4 +163,29 @@ test('a WebSocket that is silent for longer than timeouts.tunnel is closed, one 
   await eventually(async () => (await ask(speaking.ws, 'still here')) !== '' && isClosed);
   expect(await ask(speaking.ws, 'hello')).toContain('hello');
   await eventually(() => inFlight(embedded) === 1);
+});
+
+test('limits and the access log see upgrades as they see requests', async () => {
+  const backend = await echoSockets('a');
+  const file = join(mkdtempSync(join(tmpdir(), 'holdfast-embed-')), 'access.log');
+  onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+  const { url, port } = await embed({
+    accessLog: { file },
+    listen: { rateLimit: { rate: '1/h', burst: 1 } },
+    pools: { web: { servers: [{ name: 'a', url: backend.url }] } },
+  });
+  const { ws } = await open(url);
+  await ask(ws, 'hello');
+  const client = await rawClient(port);
+  client.send(UPGRADE);
+  expect((await client.closed()).text).toMatch(/^HTTP\/1\.1 429 [\s\S]*retry-after: \d{4}\r\n/);
+  ws.close();
+  const lines = await eventually(() => {
+    const text = readFileSync(file, 'utf8').trim();
+    return text.split('\n').length === 2 ? text.split('\n').map((line) => JSON.parse(line)) : null;
+  });
+  expect(lines).toMatchObject([
+    { target: '/chat//room', status: 429, error: 'too-many-requests', pool: null },
+    { target: '/', status: 101, error: null, pool: 'web', server: 'a' },
+  ]);
 });

@@ -131,7 +131,7 @@ export class ControlPlane {
   async revise(config: HoldfastConfig): Promise<readonly string[] | string> {
     const noRoom = this.#slots.refusal(config);
     if (noRoom !== null) return noRoom;
-    const changes = describeChanges(this.#written, config);
+    const changes = describeChanges(this.#written, config, this.#slots.changes);
     this.#written = config;
     this.accessLog.open(config.accessLog);
     this.#discovery.apply(config);
@@ -147,7 +147,7 @@ export class ControlPlane {
       this.log.warn({}, `servers that were found are not used: ${noRoom}`);
       return;
     }
-    const changes = describeChanges(this.revision.config, next);
+    const changes = describeChanges(this.revision.config, next, this.#slots.changes);
     this.#swap(next);
     const { number } = this.revision;
     this.log.info({ revision: number, changes }, 'servers found have changed');

@@ -248,7 +248,8 @@ export class Balancer {
       throw error;
     }
     await this.#swap(config);
-    return { ok: true, revision: this.revision.number, changes: describeChanges(old, config) };
+    const changes = describeChanges(old, config, this.slots.changes);
+    return { ok: true, revision: this.revision.number, changes };
   }
 
   /** Discovery has found something else: a swap like that of a reload, after one that is under way. */
@@ -264,7 +265,7 @@ export class Balancer {
       return;
     }
     const swapping = this.#swap(this.#written).then((): ReloadResult => {
-      const changes = describeChanges(old, next);
+      const changes = describeChanges(old, next, this.slots.changes);
       log.info({ revision: this.revision.number, changes }, 'servers found have changed');
       return { ok: true, revision: this.revision.number, changes };
     });

@@ -1,9 +1,17 @@
 // What a reload changes, in words for the log, the API and the command line.
 
-import type { HoldfastConfig, PoolConfig } from '../config/model.ts';
+import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
+import type { OperatorChange } from './slots.ts';
 
-/** One sentence for each difference; empty when there is none. Pure. */
-export function describeChanges(old: HoldfastConfig, next: HoldfastConfig): readonly string[] {
+/** By `pool/server`. */
+type Settings = ReadonlyMap<string, OperatorChange>;
+
+/** One sentence for each difference; empty when there is none. `settings`: the operator's, which stand above it. Pure. */
+export function describeChanges(
+  old: HoldfastConfig,
+  next: HoldfastConfig,
+  settings: Settings,
+): readonly string[] {
   return [
     ...namedChanges('listener', addresses(old), addresses(next)),
     ...old.listen.flatMap((listen) => {
@@ -13,7 +21,7 @@ export function describeChanges(old: HoldfastConfig, next: HoldfastConfig): read
     ...namedChanges('pool', names(old.pools), names(next.pools)),
     ...old.pools.flatMap((pool) => {
       const now = next.pools.find(({ name }) => name === pool.name);
-      return now === undefined ? [] : poolChanges(pool, now);
+      return now === undefined ? [] : poolChanges(pool, now, settings);
     }),
     ...(isSame(old.routes, next.routes) ? [] : ['routes changed']),
     ...(isSame(old.trusted, next.trusted) ? [] : [`trusted is now ${next.trusted.join(', ')}`]),
@@ -34,17 +42,40 @@ function needsRestart(old: HoldfastConfig, next: HoldfastConfig): readonly strin
     .map((key) => `${key} changed in the file; it takes effect at the next start`);
 }
 
-function poolChanges(old: PoolConfig, next: PoolConfig): readonly string[] {
+function poolChanges(old: PoolConfig, next: PoolConfig, settings: Settings): readonly string[] {
   const pool = `pool ${old.name}`;
   return [
     ...fieldChanges(pool, old, next, ['name', 'servers']),
     ...namedChanges(`${pool}: server`, names(old.servers), names(next.servers)),
     ...old.servers.flatMap((server) => {
       const now = next.servers.find(({ name }) => name === server.name);
-      return now === undefined
-        ? []
-        : fieldChanges(`${pool}: server ${server.name}`, server, now, ['host', 'port']);
+      if (now === undefined) return [];
+      return serverChanges(
+        `${pool}: server ${server.name}`,
+        server,
+        now,
+        settings.get(`${old.name}/${server.name}`) ?? {},
+      );
     }),
+  ];
+}
+
+/** What the operator has set stands until the server is removed: said, so that nobody believes the file won. */
+function serverChanges(
+  what: string,
+  old: ServerConfig,
+  next: ServerConfig,
+  setting: OperatorChange,
+): readonly string[] {
+  const set = (['weight', 'mode'] as const).filter((key) => setting[key] !== undefined);
+  return [
+    ...fieldChanges(what, old, next, ['host', 'port', ...set]),
+    ...set
+      .filter((key) => old[key] !== next[key])
+      .map(
+        (key) =>
+          `${what}: ${key} ${old[key]} -> ${next[key]} in the file; ${setting[key]}, set by the operator, stands`,
+      ),
   ];
 }
 

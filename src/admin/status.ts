@@ -2,6 +2,7 @@
 
 import type { PolicyName, SessionState, StickyMode } from '../config/model.ts';
 import { loadSkew, sessionSkew, totalRequests } from '../sessions/load.ts';
+import type { Skew } from '../sessions/skew.ts';
 import { MODE_NAMES, VERDICT_NAMES, WEIGHT_SCALE } from '../shared/control.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
@@ -46,13 +47,16 @@ export interface ServerStatus {
   readonly since: string | null;
 }
 
-export interface SkewStatus {
+export interface LoadSkewStatus {
   readonly ratio: number;
   readonly cv: number;
   readonly jain: number;
   readonly gini: number;
-  readonly floor: number;
   readonly trough: number;
+}
+
+export interface SkewStatus extends LoadSkewStatus {
+  readonly floor: number;
   readonly excess: number;
   readonly beyondChance: boolean;
 }
@@ -80,7 +84,8 @@ export interface PoolStatus {
   readonly state: SessionState;
   readonly sessions: number;
   readonly skew: SkewStatus;
-  readonly loadSkew: { readonly requests: number; readonly inFlight: number };
+  /** By requests of the last minute, and by those in flight now. */
+  readonly loadSkew: { readonly requests: LoadSkewStatus; readonly inFlight: LoadSkewStatus };
   /** How many equally busy sessions would be as uneven. */
   readonly sessionsEffective: number;
   readonly hottest: readonly HotSessionStatus[];
@@ -165,8 +170,8 @@ function buildPool(pool: PoolRevision, shared: SharedState, facts: StatusFacts):
     sessions: servers.reduce((sum, server) => sum + server.sessions, 0),
     skew: buildSkew(pool, shared),
     loadSkew: {
-      requests: rounded(loadSkew(pool, shared, 'requests', recent).ratio, 4),
-      inFlight: rounded(loadSkew(pool, shared, 'in_flight', recent).ratio, 4),
+      requests: evenness(loadSkew(pool, shared, 'requests', recent)),
+      inFlight: evenness(loadSkew(pool, shared, 'in_flight', recent)),
     },
     sessionsEffective: rounded(sweep.effectiveSessions(config.name), 1),
     hottest: sweep.hottest(config.name).map(({ key, slot, requestsPerSecond, share }) => ({
@@ -203,14 +208,20 @@ function buildRebalance(pool: string, facts: StatusFacts): RebalanceStatus | nul
 function buildSkew(pool: PoolRevision, shared: SharedState): SkewStatus {
   const skew = sessionSkew(pool, shared);
   return {
-    ratio: rounded(skew.ratio, 4),
-    cv: rounded(skew.cv, 4),
-    jain: rounded(skew.jain, 4),
-    gini: rounded(skew.gini, 4),
+    ...evenness(skew),
     floor: rounded(skew.floor, 4),
-    trough: rounded(skew.trough, 4),
     excess: rounded(skew.excess, 4),
     beyondChance: skew.isBeyondChance,
+  };
+}
+
+function evenness({ ratio, cv, jain, gini, trough }: Skew): LoadSkewStatus {
+  return {
+    ratio: rounded(ratio, 4),
+    cv: rounded(cv, 4),
+    jain: rounded(jain, 4),
+    gini: rounded(gini, 4),
+    trough: rounded(trough, 4),
   };
 }
 

@@ -39,6 +39,8 @@ function describePool(pool: PoolStatus, top: number): readonly string[] {
     `pool ${pool.name}: ${counted(sessions, 'session')}, sticky ${pool.sticky}, state ${pool.state}`,
     `skew ${skew.ratio.toFixed(3)} (by chance ${skew.floor.toFixed(3)}), cv ${skew.cv.toFixed(3)}, ` +
       `Jain ${skew.jain.toFixed(3)}, Gini ${skew.gini.toFixed(3)}`,
+    `skew of load: by requests ${pool.loadSkew.requests.ratio.toFixed(3)}, ` +
+      `in flight ${pool.loadSkew.inFlight.ratio.toFixed(3)}`,
     ...formatTable(
       ['SERVER', 'WEIGHT', 'SESSIONS', 'SHARE', 'CREATED', 'ENDED', 'LOST'],
       pool.servers.map(({ name, weight, sessions: held, created, ended, lost }) => [
@@ -69,11 +71,12 @@ function describePool(pool: PoolStatus, top: number): readonly string[] {
 }
 
 function facts(pool: PoolStatus, top: number): object {
-  const { name, sessions, skew, sessionsEffective, moves, lost: lostBy } = pool;
+  const { name, sessions, skew, loadSkew, sessionsEffective, moves, lost: lostBy } = pool;
   return {
     name,
     sessions,
     skew,
+    loadSkew,
     sessionsEffective,
     moves,
     lost: lostBy,

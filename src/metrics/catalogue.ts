@@ -236,6 +236,26 @@ export const CATALOGUE = {
     labels: ['pool', 'by'],
     help: 'Load of the most loaded server over its fair share: requests of the last minute, or in_flight now.',
   },
+  holdfast_load_skew_trough: {
+    type: 'gauge',
+    labels: ['pool', 'by'],
+    help: 'Load of the least loaded server over its fair share.',
+  },
+  holdfast_load_skew_cv: {
+    type: 'gauge',
+    labels: ['pool', 'by'],
+    help: 'Standard deviation of load over fair share.',
+  },
+  holdfast_load_skew_jain: {
+    type: 'gauge',
+    labels: ['pool', 'by'],
+    help: "Jain's fairness index of load; 1: even.",
+  },
+  holdfast_load_skew_gini: {
+    type: 'gauge',
+    labels: ['pool', 'by'],
+    help: 'Gini coefficient of load; 0: even.',
+  },
   holdfast_session_hottest_share: {
     type: 'gauge',
     labels: ['pool'],

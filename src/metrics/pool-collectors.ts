@@ -45,13 +45,11 @@ export const POOL_COLLECTORS = {
   holdfast_session_skew_excess: skew((found) => found.excess),
   holdfast_session_skew_chi2: skew((found) => found.chi2),
   holdfast_session_skew_chi2_limit: skew((found) => found.chi2Limit),
-  holdfast_load_skew_ratio: ({ shared, sweep }, pools) =>
-    pools.flatMap((pool) =>
-      LOAD_KINDS.map((by) => ({
-        labels: { pool: pool.config.name, by },
-        value: loadSkew(pool, shared, by, (slot) => sweep.recentRequests(slot)).ratio,
-      })),
-    ),
+  holdfast_load_skew_ratio: skewOfLoad((found) => found.ratio),
+  holdfast_load_skew_trough: skewOfLoad((found) => found.trough),
+  holdfast_load_skew_cv: skewOfLoad((found) => found.cv),
+  holdfast_load_skew_jain: skewOfLoad((found) => found.jain),
+  holdfast_load_skew_gini: skewOfLoad((found) => found.gini),
   holdfast_session_hottest_share: single(
     ({ sweep }, { config }) => sweep.hottest(config.name)[0]?.share ?? 0,
   ),
@@ -103,6 +101,17 @@ function skew(pick: (found: Skew) => number): PoolCollector {
     pools
       .filter((pool) => pool.config.sticky.mode !== 'none')
       .map((pool) => ({ labels: { pool: pool.config.name }, value: pick(sessionSkew(pool, shared)) }));
+}
+
+/** By each kind of load; pools without sessions have it too. */
+function skewOfLoad(pick: (found: Skew) => number): PoolCollector {
+  return ({ shared, sweep }, pools) =>
+    pools.flatMap((pool) =>
+      LOAD_KINDS.map((by) => ({
+        labels: { pool: pool.config.name, by },
+        value: pick(loadSkew(pool, shared, by, (slot) => sweep.recentRequests(slot))),
+      })),
+    );
 }
 
 /** Only pools whose sessions may be moved. */

@@ -86,6 +86,7 @@ describe('status and sessions', () => {
     const cookie = users[0]!.jar.get('holdfast')!;
     const { status, out, err } = await run('sessions', 'shop', '--top', '2');
     expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(out).toMatch(/^skew of load: by requests \d\.\d{3}, in flight \d\.\d{3}$/m);
     expect(out).toContain('pool shop: 3 sessions, sticky cookie-hash, state local\nskew 1.000 (by chance ');
     expect(out).toContain(
       '\nSERVER  WEIGHT  SESSIONS  SHARE  CREATED  ENDED  LOST\na            1         1  33.3%        1      0     0\n',

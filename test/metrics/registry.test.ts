@@ -121,6 +121,19 @@ describe('values', () => {
     expect(Number(sum?.split(' ')[1])).toBeCloseTo(90.022, 9);
   });
 
+  test('skew of load, by requests in flight', async () => {
+    // weights 2 and 1 are compared, c drains: 6 and 0 of 6, so that x is 1.5 and 0
+    balancer.workers[0]?.own.addGauge(balancer.slot('shop/a'), Gauge.inFlight, 6);
+    const found = await Promise.all(
+      ['ratio', 'trough', 'cv', 'jain', 'gini'].map(async (measure) => {
+        const all = await lines(`holdfast_load_skew_${measure}`);
+        return Number(all.find((line) => line.includes('by="in_flight"'))?.split(' ')[1]);
+      }),
+    );
+    const wanted = [1.5, 0, Math.sqrt((2 / 3) * 0.25 + 1 / 3), 0.5, 1 / 3];
+    for (const [index, value] of wanted.entries()) expect(found[index]).toBeCloseTo(value, 9);
+  });
+
   test('gauges of servers', async () => {
     const slot = balancer.slot('shop/b');
     balancer.workers[0]?.own.addGauge(slot, Gauge.inFlight, 2);

@@ -2,6 +2,7 @@
 
 import type { PoolStatus, ServerStatus, StatusDocument } from '../../../src/admin/status.ts';
 
+const EVEN_LOAD = { ratio: 1, cv: 0, jain: 1, gini: 0, trough: 1 };
 const BOUNDS = [0.001, 0.01, 0.1];
 
 export function server(name: string, fields: Partial<ServerStatus> = {}): ServerStatus {
@@ -42,7 +43,7 @@ export function pool(
     state: 'local',
     sessions: servers.reduce((sum, { sessions }) => sum + sessions, 0),
     skew: { ratio: 1, cv: 0, jain: 1, gini: 0, floor: 1.1, trough: 1, excess: 0, beyondChance: false },
-    loadSkew: { requests: 1, inFlight: 1 },
+    loadSkew: { requests: EVEN_LOAD, inFlight: EVEN_LOAD },
     sessionsEffective: 0,
     hottest: [],
     moves: {},

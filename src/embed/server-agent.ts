@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { PoolConfig } from '../config/model.ts';
+import { UpstreamSocket } from '../proxy/upstream-socket.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 
 /** The server did not accept the connection in time. */
@@ -48,12 +49,13 @@ export class ServerAgent extends Agent {
       for (const socket of sockets ?? []) socket.destroy();
   }
 
-  override createConnection(
-    options: ClientRequestArgs,
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): Duplex | null | undefined {
-    const socket = super.createConnection(options, callback);
-    if (socket === null || socket === undefined) return socket;
+  override createConnection(options: ClientRequestArgs): Duplex {
+    const socket = new UpstreamSocket({ noDelay: true });
+    // before node:http hears of the error, and gives the response up
+    socket.on('error', () => {
+      if (socket.lastWords !== null) socket.emit('data', socket.lastWords);
+    });
+    socket.connect({ host: options.host ?? '', port: Number(options.port) });
     const startedMs = systemClock.nowMs();
     const timer = systemScheduler.after(this.#connectMs, () =>
       socket.destroy(new ConnectTimeoutError('connect timed out')),

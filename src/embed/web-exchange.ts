@@ -145,7 +145,7 @@ export class WebExchange extends Exchange {
   #onError(attempt: number, error: Error): void {
     if (this.isOver || attempt !== this.attempt) return;
     if (this.#incoming === null) this.attemptFailed(this.kindOf(error), error);
-    else this.truncated(error);
+    else if (!this.#incoming.complete) this.truncated(error);
   }
 
   override onProxyRes(incoming: IncomingMessage): void {

@@ -31,10 +31,9 @@ export interface LabEnd {
 }
 
 /** Above this the machine has no time left: the next cell waits for it, and one outside its bracket is run once more. */
-export const BUSY_SHARE_MAX = 0.85;
-/** A cell waits until others leave so much of the machine, and for so long at most. */
+const BUSY_SHARE_MAX = 0.85;
+/** A cell waits until others leave so much of the machine. */
 const IDLE_SHARE_MIN = 0.5;
-const QUIET_MS_MAX = 8000;
 
 /** Runs the selected cells, writes the report into `directory` and prints as it goes. */
 export async function runLab(
@@ -124,10 +123,10 @@ class LabRun {
   }
 
   async #untilQuiet(cell: Cell): Promise<void> {
-    const spareMs = this.#time.spareMs(performance.now());
-    if (spareMs <= 0) return;
+    const waitableMs = this.#time.waitableMs(performance.now());
+    if (waitableMs === 0) return;
     this.#progress.begin(`${titleOf(cell)}: waiting for the machine`);
-    await untilQuiet(IDLE_SHARE_MIN, Math.min(QUIET_MS_MAX, spareMs), this.#signal);
+    this.#time.waited(await untilQuiet(IDLE_SHARE_MIN, waitableMs, this.#signal));
   }
 
   async #run(cell: Cell): Promise<CellOutcome> {

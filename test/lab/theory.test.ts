@@ -261,6 +261,10 @@ describe('cells', () => {
     // A cell planned for a minute took two.
     time.done(60_000);
     expect(time.spareMs(1000 + 120_000)).toBe(2 * 60_000);
+    expect(time.waitableMs(121_000)).toBe(8000);
+    time.waited(70_000);
+    expect(time.waitableMs(121_000)).toBe(2000);
+    expect(time.waitableMs(14 * 60_000)).toBe(0);
     expect(time.isOver(15 * 60_000)).toBe(false);
     expect(time.isOver(1000 + 15 * 60_000)).toBe(true);
     expect(new TimeAllowed(60_000, true, 0).allowedMs).toBe(120_000);

@@ -1,5 +1,6 @@
 // Limits on clients of an embedded balancer: what `listen` and `routes` say of requests, as in the program.
 
+import type { ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { Client, Clients } from '../../src/embed/clients.ts';
@@ -76,15 +77,36 @@ test('bodies: more than bodyBytes is 413, told at once or while it comes; the co
 });
 
 test('a body that stops coming is 408; one that waits for a server is not hurried', async () => {
-  const backend = await httpBackend('a');
-  const { port } = await embed({
-    listen: { timeouts: { body: '200ms' } },
-    pools: { web: { servers: [backend.url] } },
+  const held: ServerResponse[] = [];
+  const busy = await httpBackend('busy', (request, response) => {
+    if (request.method === 'GET') held.push(response);
+    else request.resume().on('end', () => response.end('taken'));
   });
-  const client = await rawClient(port);
-  client.send('POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nhalf');
-  expect(await client.until('408')).toContain('x-holdfast-error: request-timeout');
-  await client.closed();
+  const free = await httpBackend('free');
+  const { port, balancer } = await embed({
+    listen: { timeouts: { body: '200ms' } },
+    routes: [{ path: '/busy', pool: 'busy' }, { pool: 'free' }],
+    pools: {
+      busy: { health: 'off', servers: [{ url: busy.url, maxConnections: 1 }] },
+      free: { health: 'off', servers: [free.url] },
+    },
+  });
+  const running = await rawClient(port);
+  running.send('GET /busy HTTP/1.1\r\nHost: t\r\n\r\n');
+  await eventually(() => held.length === 1);
+  const waiting = await rawClient(port);
+  waiting.send('POST /busy HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\nhalf');
+  await eventually(async () =>
+    (await balancer.metrics()).body.includes('holdfast_queued_requests_total{pool="busy"} 1'),
+  );
+  const silent = await rawClient(port);
+  silent.send('POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\nhalf');
+  expect(await silent.until('408')).toContain('x-holdfast-error: request-timeout');
+  await silent.closed();
+  expect(waiting.received()).toBe('');
+  held[0]?.end('done');
+  waiting.send('half');
+  expect(await waiting.until('taken')).toContain('200 OK');
 });
 
 test('connectionsPerAddress: a surplus connection gets 503, a closed one makes room, others are not concerned', async () => {

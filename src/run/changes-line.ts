@@ -7,8 +7,8 @@ import { connect, type Socket } from 'node:net';
 
 const LENGTH_BYTES = 4;
 const TAKEN_IN = Buffer.from([1]);
-/** A successor that does not answer for so long is not waited for: the clients are waiting too. */
-const ANSWER_MS = 2000;
+/** A successor that lives but does not answer for so long hangs, and is not waited for: clients are waiting too. */
+const ANSWER_MS = 10_000;
 
 /** The old process's end. */
 export class ChangesTeller {

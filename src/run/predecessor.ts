@@ -89,10 +89,20 @@ export class Predecessor {
     this.#teller = teller;
     clearTimeout(offered.timer);
     const { changes } = offered;
-    await balancer.retire((keys) => teller.tell(balancer.encode(changes.of(keys, balancer.revision))));
+    let begin = (): void => undefined;
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    await balancer.retire(async (keys) => {
+      // the successor listens as soon as it has taken in anything: first it must hear of all that has been
+      await begun;
+      await teller.tell(balancer.encode(changes.of(keys, balancer.revision)));
+    });
     offered.sockets.close();
     offered.server.close();
-    await teller.tell(balancer.encode(changes.since(balancer.revision)));
+    const told = teller.tell(balancer.encode(changes.since(balancer.revision)));
+    begin();
+    await told;
     this.#onReplaced?.();
   }
 

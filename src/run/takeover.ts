@@ -10,7 +10,7 @@ import type { Logger } from './logger.ts';
 
 const ASK_MS = 10_000;
 /** How long an old process may take to step back. Its listening sockets are ours as well: nothing is lost meanwhile. */
-const STEP_BACK_MS = 5000;
+const STEP_BACK_MS = 10_000;
 const IS_SERVED_MS = 1000;
 
 /** The part of the new balancer that is needed here. */

@@ -80,7 +80,10 @@ export function measureSkew(loads: readonly Load[], effective?: number): Skew {
     jain: jain(ratios),
     gini: gini(ratios, shares),
     trough: Math.min(...ratios),
-    floor: expectedRatio(shares, pieces),
+    // dearer than all the rest together, and the rebalancer does not ask
+    get floor() {
+      return expectedRatio(shares, pieces);
+    },
     floorCv: Math.sqrt(floorVariance),
     excess: Math.sqrt(Math.max(0, variance - floorVariance)),
     chi2,

@@ -1,6 +1,6 @@
 // The rebalancer's decisions over thousands of seeds, on counts alone. SEED= replays one, SEEDS= widens.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import {
   INITIAL_STATE,
@@ -16,6 +16,8 @@ const { SEED, SEEDS } = process.env;
 const FIRST = Number(SEED ?? 1);
 const LAST = SEED === undefined ? Number(SEEDS ?? 200) : FIRST;
 const CYCLE_MS = 10_000;
+
+vi.setConfig({ testTimeout: 20_000 + 50 * (LAST - FIRST) });
 
 interface Server {
   sessions: number;

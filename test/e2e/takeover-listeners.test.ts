@@ -12,6 +12,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { cannedBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { needsAddress } from '../support/needs.ts';
 import { newcomers } from '../support/newcomers.ts';
 import { rawClient } from '../support/raw-client.ts';
 
@@ -48,9 +49,11 @@ async function more(clients: { served(): number }, count = 300): Promise<void> {
   await eventually(() => clients.served() - from >= count);
 }
 
-test.each(['127.0.0.1', '::1'])(
+test.for(['127.0.0.1', '::1'])(
   'from two threads to five, one and two again, on %s',
-  async (host) => {
+  { timeout: 90_000 },
+  async (host, { skip }) => {
+    needsAddress(host, skip);
     const yaml = (await yamlOf(host === '::1' ? '"[::1]:0"' : `${host}:0`))();
     let now = await runHoldfast(yaml, { threads: 2 });
     const { port } = now;
@@ -68,7 +71,6 @@ test.each(['127.0.0.1', '::1'])(
     await clients.stop();
     expect(clients.failures).toEqual([]);
   },
-  60_000,
 );
 
 test('a listener that the new configuration has not is closed, one that is new is opened', async () => {

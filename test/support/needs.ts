@@ -2,6 +2,7 @@
 // where CI=true they fail, so that a test nobody runs cannot pass for one that succeeds.
 
 import { accessSync, constants } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 interface Program {
@@ -36,6 +37,13 @@ export function needs(program: NeededProgram, skip: (reason: string) => never): 
   const reason = `${program} was not found: set ${variable} or install the package ${debianPackage}`;
   if (process.env['CI'] === 'true') throw new Error(`${reason}; where CI=true tests are not skipped`);
   return skip(reason);
+}
+
+/** Skips the test on a machine without the address: `::1` where IPv6 is off. */
+export function needsAddress(address: string, skip: (reason: string) => never): void {
+  const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  if (!address.startsWith('127.') && !own.some((one) => one.address === address))
+    skip(`this machine has no address ${address}`);
 }
 
 function firstOnPath(names: readonly string[]): string | null {

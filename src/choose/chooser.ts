@@ -4,9 +4,9 @@
 //
 // choose only decides. commit writes the decision down. finish lets go of everything, whatever happened in between.
 //
-// A session whose home is down goes to the best-ranked eligible server by its key, not to the policy's pick: parallel
-// requests of the session, and other balancers, then come to the same answer on their own, while different sessions
-// still spread over all survivors by weight.
+// A session whose home is down goes to the best-ranked eligible server by its key, not to the policy's pick: other
+// balancers then come to the same answer on their own, while different sessions still spread over all survivors by
+// weight. A learned key tells other balancers nothing, so there nobody gets more than the fair share of sessions.
 
 import { hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
@@ -28,6 +28,8 @@ import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 import { readSessionKey } from './session-key.ts';
 
 const NO_SLOT = -1;
+/** A bound: who has as many sessions as its weight is due gets no more. */
+const FAIR_SHARE = 1;
 
 export class Chooser {
   readonly #shared: SharedState;
@@ -300,7 +302,8 @@ export class Chooser {
     const { keyLow, keyHigh } = affinity;
     const isForeign = plan.source !== Source.ownCookie;
     const turn = isForeign && plan.isHashed ? 0 : FAILOVER_TURN;
-    const bound = isForeign ? plan.config.sticky.bound : 0;
+    const { bound: configured } = plan.config.sticky;
+    const bound = isForeign ? configured || (plan.isHashed ? 0 : FAIR_SHARE) : 0;
     const slot = plan.slots[this.#placement.byRank(plan, keyLow, keyHigh, turn, bound)] as number;
     const isMove = slot !== affinity.homeSlot;
     affinity.pendingReason = isMove ? reason : Reason.none;

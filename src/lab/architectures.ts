@@ -173,9 +173,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   },
 ];
 
-/** Which key ranks the servers for a session that has lost its own. */
+/** How a session that has lost its server comes to another. */
 export function rehomingOf({ sticky }: Architecture): Rehoming {
-  if (sticky === 'learn') return 'new-key';
+  if (sticky === 'learn') return 'fewest';
   return sticky === 'header-hash' ? 'hash' : 'kept-key';
 }
 

@@ -1,7 +1,7 @@
 // Expectations where servers die or hang. SESSIONS 5.4, rows F1, F3 and F11. Pure.
 import type { CellPlan } from './cells.ts';
 import { type Check, check, exactly } from './check.ts';
-import { parAfterCrashBracket, parOf } from './formulas.ts';
+import { parAfterCrashBracket, parEvenMax, parOf } from './formulas.ts';
 import type { Measured } from './measured.ts';
 import { WRITE_SHARE } from './schedule.ts';
 import { binomialBracket, poissonBracket } from './statistics.ts';
@@ -114,12 +114,17 @@ function agreement({ balancerLost, judgement }: Measured): Check {
 function evenAfter(plan: CellPlan, { judgement, marks, servers }: Measured): Check {
   const { architecture, servers: n, users: m, seed } = plan;
   const isEven = architecture.placement !== 'random';
-  const { high } = parAfterCrashBracket(n, m, killedIn(plan), isEven, seed);
   const left = servers.filter((name) => !marks.gone.includes(name));
+  const isFilled = isEven && architecture.sticky === 'learn';
+  const high = isFilled
+    ? parEvenMax(left.length, m)
+    : parAfterCrashBracket(n, m, killedIn(plan), isEven, seed).high;
   const par = parOf(left.map((name) => judgement.homes.atEnd[name] ?? 0));
   return check(
     'PAR of sessions on those left',
-    'at most what chance gives when the lost fall on those left: by trial',
+    isFilled
+      ? 'even, one on its way: they go where there are too few'
+      : 'at most what chance gives when the lost fall on those left: by trial',
     { low: 1, high },
     par,
     'ratio',

@@ -6,7 +6,7 @@ import { drainMs } from './faults.ts';
 import { parAtJoin, parEvenMax, parOf, stillThere } from './formulas.ts';
 import type { Measured } from './measured.ts';
 import { isHalf, newcomerBrackets, timeToEvenLeastMs, timeToHalfMs } from './newcomer.ts';
-import { rollingBracket, rollingParBracket, rollingParLeast, rollingText } from './rolling.ts';
+import { rollingBracket, rollingParBracket, rollingParText, rollingText } from './rolling.ts';
 import { RETURN_MS, WRITE_SHARE } from './schedule.ts';
 import { EVEN_PAR, firstMs } from './spread.ts';
 import { binomialBracket, poissonBracket, shareBracket } from './statistics.ts';
@@ -30,7 +30,7 @@ export function expectRolling(plan: CellPlan, measured: Measured): readonly Chec
     check(metric, rollingText(rehoming, n), rollingBracket(rehoming, n, m, seed), perUser, 'ratio'),
     check(
       'PAR of sessions at the end',
-      `the last restarted is empty, the first has most: by trial (to the fewest: n/(n-1) = ${rollingParLeast(n).toFixed(2)})`,
+      rollingParText(rehoming, n),
       rollingParBracket(rehoming, n, m, seed),
       parOf(servers.map((name) => judgement.homes.atEnd[name] ?? 0)),
       'ratio',

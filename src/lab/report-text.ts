@@ -28,10 +28,9 @@ and every message between servers.`;
 export const READING_TEXT = `## Reading the numbers
 
 - **Crash and rolling restart, A1.** A killed server takes its share with it, nothing more. In a rolling restart a session
-  that was moved can be lost again. The balancer gives a homeless session to the next best server by the hash of its key,
-  so that several balancers agree without a word: with four servers 1.58 log-ins per user where its own cookie keeps
-  one key, 1.62 where each log-in brings a new one (\`learn\`). Were it the server with the fewest, which is the one
-  restarted before, it would be 1 + 1/n = 1.25. With \`drain\` and patience it is fewer: each
+  that was moved can be lost again. The balancer gives a session of its own cookie to the next best server by the hash
+  of its key, so that several balancers agree without a word: with four servers 1.58 log-ins per user. With \`learn\` it
+  goes to a server that has less than its share, which is the one restarted before: 1 + 1/n = 1.25. With \`drain\` and patience it is fewer: each
   session that ends by itself before the server stops is not lost.
 - **Restart of the balancer, A1.** The sealed cookie leads home without any table as long as the \`secret\` is configured.
   \`learn\` knows homes from its table only; \`sessions.file\` keeps the table over a restart, and is left out here on purpose.

@@ -3,9 +3,9 @@
 // one goes. Pure.
 //
 // The balancer ranks the servers for a session's key (rendezvous hashing) and moves it to the best that is left. Which
-// key that is decides how often it can be hit again:
+// key that is, and whether the rank alone decides, tells how often a session can be hit again:
 //
-//   new-key    learn: each log-in brings a new key, so the next home is any other server with equal probability
+//   fewest     learn: only servers below their fair share take it, so those of the k-th go to the one restarted before
 //   kept-key   the balancer's own cookie: the first home is the policy's, but one key ranks the others for ever, so a
 //              session goes to the best of the ranking and from there to the second best
 //   hash       the client's header: the best of the ranking is the first home already
@@ -13,7 +13,10 @@ import { type Random, SeededRandom } from '../base/random.ts';
 import { parOf } from './formulas.ts';
 import { type Bracket, shuffled, trialBracket } from './statistics.ts';
 
-export type Rehoming = 'new-key' | 'kept-key' | 'hash';
+export type Rehoming = 'fewest' | 'kept-key' | 'hash';
+
+/** Where each session goes its own way. */
+export type Ranked = Exclude<Rehoming, 'fewest'>;
 
 const SAMPLE = 4000;
 const PAR_TRIALS = 800;
@@ -23,9 +26,9 @@ export function rollingMean(rehoming: Rehoming, servers: number): number {
   const n = servers;
   if (n === 1) return 1;
   switch (rehoming) {
-    // f(k) = 1 + sum over j > k of f(j) / (n - 1) for a session on the k-th server restarted, averaged over k.
-    case 'new-key':
-      return (((1 + 1 / (n - 1)) ** n - 1) * (n - 1)) / n;
+    // The first server's m/n spread over the others; then each holds m/(n-1) when its turn comes: m in n-1 turns.
+    case 'fewest':
+      return 1 + 1 / n;
     // With r, s first and second of the ranking and home h: 1, one more when h < r in the order of restarts (1/2),
     // one more when r < s as well (h, r, s different: (n-2)/n, in this order: 1/6).
     case 'kept-key':
@@ -40,8 +43,8 @@ export function rollingMean(rehoming: Rehoming, servers: number): number {
 export function rollingText(rehoming: Rehoming, servers: number): string {
   const value = rollingMean(rehoming, servers).toFixed(2);
   switch (rehoming) {
-    case 'new-key':
-      return `((1+1/(n-1))^n - 1)(n-1)/n = ${value} ± 3σ: each log-in brings a new key, its rank is chance`;
+    case 'fewest':
+      return `1 + 1/n = ${value}, give or take a session a restart: they go where there are too few`;
     case 'kept-key':
       return `3/2 + (n-2)/(6n) = ${value} ± 3σ: one key ranks the servers for ever`;
     case 'hash':
@@ -49,32 +52,38 @@ export function rollingText(rehoming: Rehoming, servers: number): string {
   }
 }
 
-/** If a session without a home went to the server with the fewest, the one restarted before: 1 + 1/n. */
-export function rollingLeast(servers: number): number {
-  return servers === 1 ? 1 : 1 + 1 / servers;
+/** The same for the PAR at the end. */
+export function rollingParText(rehoming: Rehoming, servers: number): string {
+  return rehoming === 'fewest'
+    ? `n/(n-1) = ${(servers / (servers - 1)).toFixed(2)}, give or take a session a restart: the last restarted is empty, the others are even`
+    : 'the last restarted is empty, the first has most: by trial';
 }
 
 /** One user's way through the restarts, from server `begin` (by hash: from the first of the ranking). */
 export function rollingChain(
-  rehoming: Rehoming,
+  rehoming: Ranked,
   servers: number,
   begin: number,
   random: Random,
 ): { readonly lost: number; readonly home: number } {
-  let ranking = shuffled(servers, random);
+  const ranking = shuffled(servers, random);
   let home = rehoming === 'hash' ? (ranking[0] ?? 0) : begin;
   let lost = 0;
   for (let step = 0; step < servers; step += 1) {
     if (home !== step) continue;
     lost += 1;
-    if (rehoming === 'new-key') ranking = shuffled(servers, random);
     home = ranking.find((server) => server !== step) ?? home;
   }
   return { lost, home };
 }
 
-/** PAR of sessions when all servers have been restarted, sessions having lain evenly before: by trial. */
+/**
+ * PAR of sessions when all servers have been restarted, sessions having lain evenly before: by trial. To the fewest:
+ * n/(n-1), since all but the last restarted have the same, give or take a session a restart.
+ */
 export function rollingParBracket(rehoming: Rehoming, servers: number, users: number, seed: number): Bracket {
+  const n = servers;
+  if (rehoming === 'fewest') return { low: n / (n - 1), high: n / (n - 1) + (n * n) / users };
   return trialBracket(
     new SeededRandom(seed),
     (random) => {
@@ -89,15 +98,11 @@ export function rollingParBracket(rehoming: Rehoming, servers: number, users: nu
   );
 }
 
-/** If each went to the server with the fewest: all but the last restarted have the same. n / (n - 1). */
-export function rollingParLeast(servers: number): number {
-  return servers / (servers - 1);
-}
-
-/** Within 3 standard deviations of the mean over `users` independent users; the deviation of one user is by trial. */
+/** To the fewest: exact, but for a session a restart. Else within 3 standard deviations of the mean over `users` independent users; the deviation of one user is by trial. */
 export function rollingBracket(rehoming: Rehoming, servers: number, users: number, seed: number): Bracket {
   const random = new SeededRandom(seed);
   const expected = rollingMean(rehoming, servers);
+  if (rehoming === 'fewest') return { low: expected - servers / users, high: expected + servers / users };
   let squares = 0;
   for (let one = 0; one < SAMPLE; one += 1) {
     const { lost } = rollingChain(rehoming, servers, random.below(servers), random);

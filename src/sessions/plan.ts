@@ -108,17 +108,7 @@ function nobodyLeft(question: PlanQuestion, target: PlanServer, others: readonly
 
 function drainShared(question: PlanQuestion, target: PlanServer): Outcome {
   const { servers, config } = question;
-  const holdings = servers.map(({ sessions, weight, isMember }) => ({
-    sessions,
-    weight: isMember ? weight : 0,
-  }));
-  const transfers = planEmptying(holdings, servers.indexOf(target), target.sessions);
-  const emptied = afterTransfers(holdings, transfers);
-  const after = servers.map((server, index) => ({
-    ...server,
-    sessions: emptied[index]?.sessions ?? 0,
-    isMember: server.isMember && server !== target,
-  }));
+  const after = emptied(servers, target);
   const perCycle = config.rebalance.budget * servers.reduce((sum, { sessions }) => sum + sessions, 0);
   const seconds =
     perCycle > 0 ? (Math.ceil(target.sessions / perCycle) * config.rebalance.everyMs) / 1_000 : null;
@@ -126,6 +116,20 @@ function drainShared(question: PlanQuestion, target: PlanServer): Outcome {
     `its ${target.sessions} sessions move to the other servers, at most ${perCycle.toFixed(1)} every ${formatDuration(config.rebalance.everyMs)}; busy ones when they are idle`,
   ];
   return { moves: target.sessions, lost: 0, seconds, notes, after };
+}
+
+/** The target's sessions go where there is most room. */
+function emptied(servers: readonly PlanServer[], target: PlanServer): readonly PlanServer[] {
+  const holdings = servers.map(({ sessions, weight, isMember }) => ({
+    sessions,
+    weight: isMember ? weight : 0,
+  }));
+  const after = afterTransfers(holdings, planEmptying(holdings, servers.indexOf(target), target.sessions));
+  return servers.map((server, index) => ({
+    ...server,
+    sessions: after[index]?.sessions ?? 0,
+    isMember: server.isMember && server !== target,
+  }));
 }
 
 function drainLocal(question: PlanQuestion, target: PlanServer): Outcome {
@@ -148,7 +152,9 @@ function planRemove(question: PlanQuestion, target: PlanServer, others: readonly
   const isLocal = config.state === 'local';
   const lost = isLocal ? target.sessions : 0;
   const isOver = isLocal && isOfApplication(config);
-  const spread = isOver ? others : spreadByWeight(others, target.sessions);
+  const filled = emptied(question.servers, target).filter(({ name }) => name !== target.name);
+  const isFilled = config.sticky.mode === 'learn' && config.sticky.bound === 0;
+  const spread = isOver ? others : isFilled ? filled : spreadByWeight(others, target.sessions);
   const notes = [
     `its ${target.sessions} sessions get another home at their next request`,
     ...(isLocal ? ['their state is lost with the server'] : []),

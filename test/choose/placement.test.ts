@@ -9,6 +9,7 @@ import { Verdict } from '../../src/shared/control.ts';
 import { CHI_SQUARE_999, chiSquare } from './chi-square.ts';
 import { World } from './fixture.ts';
 import { cookiePair } from './messages.ts';
+import { MODES, visit } from './modes.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 
@@ -161,6 +162,22 @@ describe('bounded load', () => {
     for (let key = 0; key < 1200; key += 1) world.exchange({ address: `2001:db8::${key.toString(16)}` });
     expect(world.placed('a')).toBeGreaterThan(600);
     expect(world.placed('b')).toBeLessThanOrEqual(Math.ceil((1.25 * 1200) / 6));
+  });
+
+  test('learned sessions of a dead home fill up those that have least', () => {
+    const mode = MODES.find(({ title }) => title === 'learn by cookie');
+    const world = new World({ ...mode?.options });
+    const clients = Array.from({ length: 400 }, (_, number) => mode!.client(number));
+    for (const client of clients) visit(world, client);
+    world.setVerdict('b', Verdict.down);
+    for (const client of clients) visit(world, client);
+    expect(['a', 'c', 'd'].map((name) => world.placed(name)).sort()).toEqual([133, 133, 134]);
+    // b comes back empty: what c had is all its own, for the others hold their share
+    world.setVerdict('b', Verdict.up);
+    world.setVerdict('c', Verdict.down);
+    const held = world.placed('c');
+    for (const client of clients) visit(world, client);
+    expect(world.placed('b')).toBe(held);
   });
 
   test('without a bound the hash alone decides', () => {

@@ -25,13 +25,11 @@ import {
   timeToHalfMs,
 } from '../../src/lab/newcomer.ts';
 import {
-  type Rehoming,
+  type Ranked,
   rollingBracket,
   rollingChain,
-  rollingLeast,
   rollingMean,
   rollingParBracket,
-  rollingParLeast,
 } from '../../src/lab/rolling.ts';
 import { steadySchedule, zipfSchedule } from '../../src/lab/schedule.ts';
 import { binomialBracket, poissonBracket, quantile, shareBracket, tally } from '../../src/lab/statistics.ts';
@@ -80,26 +78,25 @@ describe('schedule', () => {
 });
 
 describe('formulas', () => {
-  test('rolling restart: by a new key at each log-in, by one key for ever, by hash alone, to the fewest', () => {
-    expect(rollingMean('new-key', 4)).toBeCloseTo(1.62, 2);
-    expect(rollingMean('new-key', 3)).toBeCloseTo(1.58, 2);
+  test('rolling restart: to the fewest, by one key for ever, by hash alone', () => {
+    expect(rollingMean('fewest', 4)).toBe(1.25);
     expect(rollingMean('kept-key', 4)).toBeCloseTo(1.583, 3);
     expect(rollingMean('hash', 4)).toBe(1.5);
-    expect(rollingLeast(4)).toBe(1.25);
-    // By expectation 0.457, 0.346, 0.198 and 0 of all: 4 · 0.457 = 1.83; by trial, chance comes on top.
-    const par = rollingParBracket('new-key', 4, 300, 1);
-    expect(par.low).toBeLessThan(1.83);
-    expect(par.high).toBeGreaterThan(1.83);
-    expect(par.low).toBeGreaterThan(rollingParLeast(4));
-    const { low, high } = rollingBracket('new-key', 4, 300, 1);
-    expect(low).toBeLessThan(1.62);
-    expect(high).toBeGreaterThan(1.62);
-    expect(high - low).toBeLessThan(0.4);
+    const { low, high } = rollingBracket('fewest', 4, 300, 1);
+    expect([low, high].map((bound) => Math.round(bound * 300))).toEqual([371, 379]);
+    const even = rollingParBracket('fewest', 4, 300, 1);
+    expect(even.low).toBeCloseTo(4 / 3);
+    expect(even.high).toBeLessThan(1.4);
+    // 10.5, 8.5, 5 and 0 of 24 by expectation, so 1.75; by trial, chance comes on top.
+    const ranked = rollingParBracket('kept-key', 4, 300, 1);
+    expect(ranked.low).toBeLessThan(1.75);
+    expect(ranked.high).toBeGreaterThan(1.75);
+    expect(ranked.low).toBeGreaterThan(even.high);
   });
 
-  test.each<[Rehoming, number]>(
-    (['new-key', 'kept-key', 'hash'] as const).flatMap((rehoming) =>
-      [2, 3, 4, 7].map((servers): [Rehoming, number] => [rehoming, servers]),
+  test.each<[Ranked, number]>(
+    (['kept-key', 'hash'] as const).flatMap((rehoming) =>
+      [2, 3, 4, 7].map((servers): [Ranked, number] => [rehoming, servers]),
     ),
   )(
     'rolling restart, %s, %i servers: the closed form is the mean of what is played through',

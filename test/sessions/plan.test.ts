@@ -78,6 +78,18 @@ describe('remove', () => {
   test('shared: nothing is lost', () => {
     expect(ask('remove', 'b', { config: SHARED })).toMatchObject({ moves: 500, lost: 0 });
   });
+
+  test('learned sessions fill up those that have least, others spread by weight', () => {
+    const uneven = { servers: servers(400, 500, 700, 800) };
+    const learned = poolOf({
+      sticky: { mode: 'learn', cookie: 'sid', cookieOwner: 'application' },
+      pool: { state: 'shared' },
+    });
+    const after = (config: PlanQuestion['config']): number[] =>
+      ask('remove', 'b', { config, ...uneven }).after.map(({ sessions }) => sessions);
+    expect(after(learned)).toEqual([800, 800, 800]);
+    expect(after(SHARED)).toEqual([567, 867, 967]);
+  });
 });
 
 describe('add', () => {

@@ -3,6 +3,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { LogLevel } from '../base/log.ts';
 import { fdOf, type ListeningSocket } from '../base/pass-sockets.ts';
+import { formatHostPort } from '../config/address.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { ClientConnection } from './client-connection.ts';
@@ -82,8 +83,14 @@ export class ListenerState implements ListenerPart {
   #opened(wanted: number): number {
     const address = this.#servers[0]?.address() ?? null;
     this.port = address !== null && typeof address === 'object' ? address.port : wanted;
-    this.authority = `${this.config.host}:${this.port}`;
+    this.authority = formatHostPort({ host: this.config.host, port: this.port });
+    // stopped while it was being opened
+    if (this.isStopping) this.#close();
     return this.port;
+  }
+
+  #close(): void {
+    for (const server of this.#servers) server.close();
   }
 
   /** None when it has stopped. */
@@ -111,14 +118,14 @@ export class ListenerState implements ListenerPart {
     if (this.isStopping) return;
     this.isStopping = true;
     this.isRetiring = true;
-    for (const server of this.#servers) server.close();
+    this.#close();
   }
 
   /** No new connections; idle ones end, busy ones after their response. */
   stop(): void {
     if (this.isStopping) return;
     this.isStopping = true;
-    for (const server of this.#servers) server.close();
+    this.#close();
     for (const connection of [...this.connections]) connection.stop();
   }
 

@@ -178,6 +178,8 @@ export class ProxyThread {
       (listener) => !listener.isStopping && listener.config.address === config.address,
     );
     if (open !== undefined) return open.port;
+    // the revision was on its way already
+    if (this.isStopping) return port;
     const limits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
     const listener = new ListenerState(revision.listenerIds?.[index] ?? index, config, limits, this);
     this.#listeners = [

@@ -23,8 +23,6 @@ export class UpstreamPool {
   readonly generation: number;
   readonly host: string;
   readonly port: number;
-  /** Stands in for a missing Host. */
-  readonly authority: string;
   connectTimeoutMs = 0;
   #keepAliveMax = 0;
   #keepAliveIdleMs = 0;
@@ -41,7 +39,6 @@ export class UpstreamPool {
     this.generation = generation;
     this.host = server.host;
     this.port = server.port;
-    this.authority = server.port === 80 ? server.host : `${server.host}:${server.port}`;
     this.#stripe = services.own;
     this.#deadlines = services.deadlines;
     this.clock = services.clock;

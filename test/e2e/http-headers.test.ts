@@ -3,6 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
+import { needsAddress } from '../support/needs.ts';
+import { rawClient } from '../support/raw-client.ts';
 import { answer, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { get } from '../support/talker.ts';
 
@@ -194,3 +196,22 @@ describe('all other fields', () => {
     expect(valuesOf(await linesFor(distrusting, []), 'via')).toEqual([]);
   });
 });
+
+test.for(['127.0.0.1', '::1'])(
+  'the host of an HTTP/1.0 request that names none is the listener at %s',
+  async (address, { skip }) => {
+    needsAddress(address, skip);
+    const host = address === '::1' ? '[::1]' : address;
+    const holdfast = await runHoldfast(`
+listen: ["${host}:0"]
+admin: { address: 127.0.0.1:0 }
+threads: 1
+pools: { p: { health: off, servers: [{ url: ${backend.url} }] } }
+`);
+    const client = await rawClient(holdfast.port, address);
+    const path = `/request/no-host-${address}`;
+    client.send(`GET ${path} HTTP/1.0\r\n\r\n`);
+    const { head } = await backend.hears(path);
+    expect(head.split('\r\n')).toContain(`host: ${host}:${holdfast.port}`);
+  },
+);

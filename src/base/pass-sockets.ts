@@ -72,6 +72,7 @@ export async function offerSockets(path: string, sockets: readonly ListeningSock
 
 /** Fetches `count` sockets from the path. Rejects when there are fewer. They are not listened on yet. */
 export function fetchSockets(path: string, count: number): Promise<readonly PassedSocket[]> {
+  if (count === 0) return Promise.resolve([]);
   const { PipeHandle, PipeConnectRequest } = bindings();
   const pipe = new PipeHandle(PIPE_IPC);
   const sockets: PassedSocket[] = [];

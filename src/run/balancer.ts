@@ -14,9 +14,10 @@ import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { SessionChanges } from '../sessions/changes.ts';
 import {
   decodeSessions,
-  type OperatorSetting,
+  keysOf,
   readSessions,
   restoreSessions,
+  type SaveResult,
   type SessionRecords,
   saveSessions,
 } from '../sessions/store.ts';
@@ -29,7 +30,7 @@ import { AccessLogWriter } from './access-log-writer.ts';
 import { describeChanges } from './changes.ts';
 import { Discovery } from './discovery.ts';
 import { assertPortFree, Fleet, ListenError, supportsReusePort } from './fleet.ts';
-import { operatorSettings, secretFor } from './kept.ts';
+import { newSettings, operatorSettings, secretFor } from './kept.ts';
 import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
@@ -76,6 +77,8 @@ export class Balancer {
   isStopping = false;
   /** From when on this process serves: sessions seen since are its own. */
   #servesFromMs = Number.POSITIVE_INFINITY;
+  /** Null until another process takes over. */
+  #tell: ((keys: readonly number[]) => Promise<void>) | null = null;
   revision: Revision;
   /** The configuration as written, without what discovery has found. */
   #written: HoldfastConfig;
@@ -232,6 +235,7 @@ export class Balancer {
 
   async #reload(): Promise<ReloadResult> {
     const { configFile } = this.options;
+    if (this.isStopping) return refuse('this process is ending');
     if (configFile == null) return refuse('there is no configuration file to read again');
     const { config, problems } = await readConfigFile(configFile);
     if (config === null) return refuse(problems.map(formatProblem).join('\n'));
@@ -333,12 +337,15 @@ export class Balancer {
   /** Another process has the listening sockets: accepts nothing new. Connections stay for what is in flight. */
   async retire(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
     this.isStopping = true;
+    this.#tell = tell;
     await this.fleet.retire(tell);
   }
 
   /** After `retire`: as `stop`, but no sessions are saved, since the configured file is the successor's. */
   async finish(): Promise<boolean> {
     const isClean = await this.fleet.drain(this.revision.config.shutdown.graceMs);
+    // what the process before this one still learns goes through here
+    await this.options.takeover?.over;
     await this.#end();
     return isClean;
   }
@@ -354,30 +361,32 @@ export class Balancer {
   }
 
   /** What the process that is being replaced has told. Sessions that this one has served already are left alone. */
-  takeIn(bytes: Buffer): void {
+  async takeIn(bytes: Buffer): Promise<void> {
     const stored = decodeSessions(bytes);
-    if (stored.kind !== 'read') return;
-    if (this.#servesFromMs === Number.POSITIVE_INFINITY) this.#takeInSettings(stored.operator);
-    restoreSessions(stored.contents, this.shared.table, this.revision, systemClock, this.#servesFromMs);
-  }
-
-  #takeInSettings(settings: readonly OperatorSetting[]): void {
-    for (const { pool, server, ...change } of settings) {
-      const known = this.slots.changes.get(`${pool}/${server}`);
-      const isNews = known?.mode !== change.mode || known?.weight !== change.weight;
-      if (isNews) this.changeServer(pool, server, change);
+    if (stored.kind === 'damaged') {
+      this.options.log.error(`what the old process tells is not understood: ${stored.message}`);
+      return;
     }
+    if (this.#servesFromMs === Number.POSITIVE_INFINITY) {
+      for (const { pool, server, ...change } of newSettings(stored.operator, this.slots))
+        this.changeServer(pool, server, change);
+    }
+    restoreSessions(stored.contents, this.shared.table, this.revision, systemClock, this.#servesFromMs);
+    // being replaced as well, we pass it on
+    await this.#tell?.(keysOf(stored.contents));
   }
 
-  saveTo(file: string): void {
+  saveTo(file: string): SaveResult {
     const operator = operatorSettings(this.slots);
     const result = saveSessions(file, this.shared.table, this.revision, operator, systemClock);
     if (result.kind === 'saved')
       this.options.log.debug({ file, sessions: result.sessions }, 'sessions saved');
     else this.options.log.error({ file }, `sessions not saved: ${result.message}`);
+    return result;
   }
 
   async #end(): Promise<void> {
+    this.options.takeover?.end();
     this.discovery.stop();
     this.sweeper.stop();
     this.sessionControl.stop();

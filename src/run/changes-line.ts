@@ -68,37 +68,46 @@ export interface ChangesHearer {
   readonly first: Promise<'taken-in' | 'closed' | 'silence'>;
   /** Resolves when the old process has ended. */
   readonly over: Promise<void>;
+  /** Hears no more. */
+  end(): void;
 }
 
 /** The new process's end: connects, and so makes the old process step back. */
-export function hearChanges(path: string, limitMs: number, takeIn: (bytes: Buffer) => void): ChangesHearer {
+export function hearChanges(
+  path: string,
+  limitMs: number,
+  takeIn: (bytes: Buffer) => Promise<void>,
+): ChangesHearer {
   const socket = connect(path);
   let unread: Buffer = Buffer.alloc(0);
   let onFirst: (how: 'taken-in' | 'closed' | 'silence') => void = () => undefined;
   const first: ChangesHearer['first'] = new Promise((resolve) => {
-    onFirst = resolve;
+    const timer = setTimeout(() => onFirst('silence'), limitMs);
+    onFirst = (how) => {
+      clearTimeout(timer);
+      resolve(how);
+    };
   });
-  const timer = setTimeout(() => onFirst('silence'), limitMs);
   socket.on('error', () => {
     // 'close' follows and says the same.
   });
   socket.on('data', (bytes: Buffer) => {
     unread = Buffer.concat([unread, bytes]);
     for (let end = frameEnd(unread); end <= unread.length; end = frameEnd(unread)) {
-      takeIn(unread.subarray(LENGTH_BYTES, end));
+      void takeIn(unread.subarray(LENGTH_BYTES, end)).then(() => {
+        socket.write(TAKEN_IN);
+        onFirst('taken-in');
+      });
       unread = unread.subarray(end);
-      socket.write(TAKEN_IN);
-      onFirst('taken-in');
     }
   });
   const over = new Promise<void>((resolve) => {
     socket.on('close', () => {
-      clearTimeout(timer);
       onFirst('closed');
       resolve();
     });
   });
-  return { first, over };
+  return { first, over, end: () => socket.destroy() };
 }
 
 /** Offset behind the first frame, Infinity while its length has not come. */

@@ -9,7 +9,7 @@
 //   takes it in, says so, listens
 //   opens the admin server                   closes the admin server, finishes what is in flight; each response waits
 //   takes in, says so                  <->   until the session it may have begun or ended is told
-//   removes the directory              <-    ends
+//   removes the directory              <-    ends; later, when it hears itself of a process that still finishes
 //
 // All that can fail comes before "step back": until then the old process has given nothing away. Connections that come
 // in the milliseconds in which nobody listens wait in the queues of the sockets, which both processes hold.

@@ -20,3 +20,14 @@ export function operatorSettings(slots: SlotRegistry): readonly OperatorSetting[
     return { pool, server, ...change };
   });
 }
+
+/** Those that are not so here already. */
+export function newSettings(
+  settings: readonly OperatorSetting[],
+  slots: SlotRegistry,
+): readonly OperatorSetting[] {
+  return settings.filter(({ pool, server, mode, weight }) => {
+    const known = slots.changes.get(`${pool}/${server}`);
+    return known?.mode !== mode || known?.weight !== weight;
+  });
+}

@@ -41,37 +41,54 @@ export class Predecessor {
     const { log } = this.#balancer.options;
     if (this.#isReplaced || this.#balancer.isStopping) return refuse('this process is ending already');
     this.forget();
-    const directory = HandoverDirectory.make();
     try {
-      this.#offered = await this.#offer(directory, adminUrl);
+      this.#offered = await this.#offer(adminUrl);
     } catch (error) {
-      directory.remove();
       log.error(
         { error: String(error) },
         'another process has asked to take over; nothing can be passed to it',
       );
-      return refuse(`this process cannot pass its listening sockets: ${String(error)}`);
+      return refuse(`this process cannot pass on what it has: ${String(error)}`);
     }
-    log.info({ directory: directory.path }, 'another process has asked to take over');
-    return { ok: true, directory: directory.path };
+    const { path } = this.#offered.directory;
+    log.info({ directory: path }, 'another process has asked to take over');
+    return { ok: true, directory: path };
   }
 
-  async #offer(directory: HandoverDirectory, adminUrl: string): Promise<Offered> {
-    const { revision, ports, secret, fleet } = this.#balancer;
+  async #offer(adminUrl: string): Promise<Offered> {
+    const directory = HandoverDirectory.make();
+    const listening = this.#balancer.fleet.sockets;
+    let sockets: Offer | null = null;
+    try {
+      sockets = await offerSockets(directory.listenersSocket, listening);
+      return await this.#fill(directory, listening.length, sockets, adminUrl);
+    } catch (error) {
+      sockets?.close();
+      directory.remove();
+      throw error;
+    }
+  }
+
+  async #fill(
+    directory: HandoverDirectory,
+    count: number,
+    sockets: Offer,
+    adminUrl: string,
+  ): Promise<Offered> {
+    const { revision, ports, secret } = this.#balancer;
     const listeners = revision.config.listen.map(({ address }, index) => ({
       address,
       port: ports[index] ?? 0,
     }));
-    const listening = fleet.sockets;
-    const sockets = await offerSockets(directory.listenersSocket, listening);
     const changes = this.#balancer.watchSessions();
-    this.#balancer.saveTo(directory.sessionsFile);
+    const saved = this.#balancer.saveTo(directory.sessionsFile);
+    if (saved.kind === 'failed') throw new Error(`saving the sessions: ${saved.message}`);
+    directory.write({ secret, listeners, sockets: count, adminUrl });
     const server = createServer((socket) => void this.#stepBack(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(directory.changesSocket, resolve);
     });
-    directory.write({ secret, listeners, sockets: listening.length, adminUrl });
     const timer = setTimeout(() => this.forget(), WAIT_MS);
     return { directory, sockets, changes, server, timer };
   }

@@ -3,7 +3,7 @@
 
 import { fetchSockets, type ListeningSocket, type PassedSocket } from '../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { hearChanges } from './changes-line.ts';
+import { type ChangesHearer, hearChanges } from './changes-line.ts';
 import { ListenError } from './fleet.ts';
 import { type Handover, HandoverDirectory } from './handover.ts';
 import type { Logger } from './logger.ts';
@@ -16,7 +16,7 @@ const IS_SERVED_MS = 1000;
 /** The part of the new balancer that is needed here. */
 export interface Heir {
   /** Takes in how it stands with sessions, but for those that this process has seen since it listens. */
-  takeIn(changes: Buffer): void;
+  takeIn(changes: Buffer): Promise<void>;
 }
 
 export class Takeover {
@@ -24,6 +24,7 @@ export class Takeover {
   readonly #directory: HandoverDirectory;
   readonly #sockets: readonly PassedSocket[];
   readonly #url: string;
+  #line: ChangesHearer | null = null;
 
   private constructor(
     handover: Handover,
@@ -76,6 +77,7 @@ export class Takeover {
     const changes = hearChanges(this.#directory.changesSocket, STEP_BACK_MS, (bytes) =>
       balancer.takeIn(bytes),
     );
+    this.#line = changes;
     const how = await changes.first;
     if (how === 'closed' && (await isServed(this.#url)))
       throw new ListenError(`cannot take over from ${this.#url}: it expects this process no more`);
@@ -86,6 +88,16 @@ export class Takeover {
       config.listen.some(({ address }) => address === socket.address);
     for (const socket of this.#sockets) if (!isWanted(socket)) socket.close();
     return this.#sockets.filter(isWanted);
+  }
+
+  /** Resolves when the old process has ended. */
+  get over(): Promise<void> {
+    return this.#line?.over ?? Promise.resolve();
+  }
+
+  /** We end: what the old process still learns is told to nobody. */
+  end(): void {
+    this.#line?.end();
   }
 }
 

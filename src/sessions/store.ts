@@ -47,8 +47,9 @@ export type SaveResult =
   | { readonly kind: 'saved'; readonly sessions: number; readonly bytes: number }
   | { readonly kind: 'failed'; readonly message: string };
 
-export type StoredSessions =
-  | { readonly kind: 'none' }
+export type StoredSessions = { readonly kind: 'none' } | DecodedSessions;
+
+export type DecodedSessions =
   | { readonly kind: 'damaged'; readonly message: string }
   | {
       readonly kind: 'read';
@@ -159,6 +160,14 @@ export function readSessions(path: string, sessionsMax: number): StoredSessions 
     return isMissing(error) ? { kind: 'none' } : damaged(`reading failed: ${messageOf(error)}`);
   }
   return decodeSessions(bytes);
+}
+
+/** Low and high word of each session's key by turns. */
+export function keysOf({ records }: StoredContents): readonly number[] {
+  const keys: number[] = [];
+  for (let offset = 0; offset < records.length; offset += RECORD_BYTES)
+    keys.push(records.readInt32LE(offset), records.readInt32LE(offset + 4));
+  return keys;
 }
 
 /**
@@ -277,7 +286,7 @@ function encode(header: StoredHeader, records: Buffer): Buffer {
 }
 
 /** Checked in the same way wherever the bytes come from. */
-export function decodeSessions(bytes: Buffer): StoredSessions {
+export function decodeSessions(bytes: Buffer): DecodedSessions {
   const headerBegin = MAGIC.length + 4;
   if (bytes.length < headerBegin + DIGEST_BYTES) return damaged('it is too short');
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC)
@@ -338,7 +347,7 @@ function isOver(ms: number, limitMs: number): boolean {
   return limitMs > 0 && ms > limitMs;
 }
 
-function damaged(message: string): StoredSessions {
+function damaged(message: string): DecodedSessions {
   return { kind: 'damaged', message };
 }
 

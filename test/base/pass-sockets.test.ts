@@ -86,6 +86,13 @@ test('a passed socket that is closed keeps no connection waiting', async () => {
   await expect(hears(port, '127.0.0.1')).rejects.toThrow('ECONNREFUSED');
 });
 
+test('where there are no sockets, none are waited for', async () => {
+  const path = pathOf('sockets');
+  const offer = await offerSockets(path, []);
+  expect(await fetchSockets(path, 0)).toEqual([]);
+  offer.close();
+});
+
 test('too few sockets, nobody at the path, or no socket to pass: an error each', async () => {
   const { fd } = await listener('first', { host: '127.0.0.1', port: 0 });
   const path = pathOf('sockets');

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { cannedBackend } from '../support/backend.ts';
+import { cannedBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { needsAddress } from '../support/needs.ts';
@@ -153,6 +153,37 @@ pools: { shop: { health: { path: /, timeout: 10s }, servers: ["http://127.0.0.1:
   expect(second.port).toBe(first.port);
 }, 60_000);
 
+test('a process that has been replaced and finishes does not listen again because it is told to reload', async () => {
+  const { first, second } = await replacedWhileBusy();
+  first.child.kill('SIGHUP');
+  await eventually(() => /reload/.test(first.log()));
+  second.child.kill('SIGKILL');
+  await second.exited();
+  expect(await visit(first.port, '127.0.0.1')).toBe('ECONNREFUSED');
+  expect(first.child.exitCode).toBeNull();
+  expect(first.log()).toContain('reload refused, nothing has changed: this process is ending');
+}, 60_000);
+
+test('a process that has taken over ends when it is told to, though the one before it still finishes', async () => {
+  const { first, second } = await replacedWhileBusy();
+  expect(await second.stop()).toBe(0);
+  expect(first.child.exitCode).toBeNull();
+}, 20_000);
+
+test('a process that cannot save its sessions for the next keeps them and goes on', async () => {
+  const yaml = (await yamlOf('127.0.0.1:0'))().replace(
+    'shop: {',
+    'shop: { sticky: { mode: header-hash, header: x-user },',
+  );
+  const under = ['sh', '-c', 'ulimit -f 1; exec "$@"', 'sh'];
+  const first = await runHoldfast(yaml, { under });
+  for (let user = 0; user < 60; user += 1)
+    expect((await fetch(first.url, { headers: { 'x-user': String(user) } })).status).toBe(200);
+  await expect(replace(first, yaml)).rejects.toThrow(/saving the sessions: writing .* failed: EFBIG/);
+  expect(await visit(first.port, '127.0.0.1')).toBe('200');
+  await eventually(async () => (await first.metric('holdfast_sessions')) === 60);
+}, 30_000);
+
 test('who asked first but comes after another has asked is turned away', async () => {
   const yaml = (await yamlOf('127.0.0.1:0'))();
   const first = await runHoldfast(yaml, { threads: 2 });
@@ -171,6 +202,28 @@ test('who asked first but comes after another has asked is turned away', async (
   await clients.stop();
   expect(clients.failures).toEqual([]);
 }, 60_000);
+
+/** The first process has a WebSocket to finish, and 30 s for it. */
+async function replacedWhileBusy(): Promise<{ first: RunningHoldfast; second: RunningHoldfast }> {
+  const backend = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'),
+    );
+  });
+  const yaml = `
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+shutdown: { grace: 30s }
+pools: { shop: { health: off, servers: ["${backend.url}"] } }
+`;
+  const first = await runHoldfast(yaml, { threads: 2 });
+  const staying = await rawClient(first.port);
+  staying.send('GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+  await staying.until('101');
+  const second = await replace(first, yaml);
+  return { first, second };
+}
 
 /** Status of a GET, or the code of the error. */
 async function visit(port: number, host: string): Promise<string> {

@@ -100,3 +100,30 @@ test(
     expect(await second.metric('holdfast_session_moves_total')).toBe(0);
   },
 );
+
+test(
+  'the last reply comes from the process before the last: what it begins or ends is known two processes on',
+  STRICT,
+  async () => {
+    const servers = await sessionServers(3);
+    const yaml = yamlFor(servers);
+    const first = await runHoldfast(yaml);
+    const users = usersOf(first);
+    for (const user of users) await user.login();
+    const second = await replace(first, yaml);
+    const third = await replace(second, yaml);
+    const [leaving, staying] = [users.slice(0, USERS / 3), users.slice(USERS / 3)];
+    await Promise.all(leaving.map((user) => user.ask('POST', '/logout')));
+    const strayed: string[] = [];
+    await Promise.all(
+      staying.map(async (user) => {
+        await user.login();
+        if ((await user.where()) !== user.home) strayed.push(user.home);
+      }),
+    );
+    expect(strayed).toEqual([]);
+    expect([await first.exited(), await second.exited()]).toEqual([0, 0]);
+    await eventually(async () => (await third.metric('holdfast_sessions')) === staying.length);
+    expect(await third.metric('holdfast_session_table_entries')).toBe(staying.length);
+  },
+);

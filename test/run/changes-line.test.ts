@@ -25,7 +25,7 @@ async function line(): Promise<{ readonly path: string; readonly accepted: Promi
 test('what is told is taken in whole and in order, however it is cut, before telling is over', async () => {
   const { path, accepted } = await line();
   const heard: Buffer[] = [];
-  const hearer = hearChanges(path, LIMIT_MS, (bytes) => heard.push(Buffer.from(bytes)));
+  const hearer = hearChanges(path, LIMIT_MS, async (bytes) => void heard.push(Buffer.from(bytes)));
   const teller = new ChangesTeller(await accepted);
   const parts = [Buffer.from('one'), Buffer.alloc(3_000_000, 'two'), Buffer.alloc(0), Buffer.from('four')];
   const told = parts.map((part) => teller.tell(part));
@@ -40,7 +40,7 @@ test('what is told is taken in whole and in order, however it is cut, before tel
 
 test('a teller waits for nobody who has gone, a hearer learns that the other end has gone or is silent', async () => {
   const { path, accepted } = await line();
-  const hearer = hearChanges(path, LIMIT_MS, () => {
+  const hearer = hearChanges(path, LIMIT_MS, async () => {
     throw new Error('nothing was told');
   });
   const socket = await accepted;
@@ -50,10 +50,10 @@ test('a teller waits for nobody who has gone, a hearer learns that the other end
   await teller.tell(Buffer.from('lost'));
   expect(await hearer.first).toBe('closed');
   await hearer.over;
-  expect(await hearChanges(`${path}-nobody`, LIMIT_MS, () => undefined).first).toBe('closed');
+  expect(await hearChanges(`${path}-nobody`, LIMIT_MS, async () => undefined).first).toBe('closed');
 
   const other = await line();
-  const silent = hearChanges(other.path, 1, () => undefined);
+  const silent = hearChanges(other.path, 1, async () => undefined);
   expect(await silent.first).toBe('silence');
   (await other.accepted).destroy();
   await silent.over;

@@ -63,6 +63,8 @@ export interface RunOptions {
   readonly unready?: boolean;
   readonly directory?: string;
   readonly args?: readonly string[];
+  /** Program and arguments that run what follows them: `['sh', '-c', '…; exec "$@"', 'sh']`. */
+  readonly under?: readonly string[];
 }
 
 /** Starts `holdfast run` on the YAML; it is stopped when the test ends. Waits until /readyz says yes. */
@@ -72,7 +74,8 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
   writeFileSync(configFile, yaml);
   const args = [LAUNCHER, 'run', '--config', configFile, ...(options.args ?? [])];
   if (options.threads !== undefined) args.push('--threads', String(options.threads));
-  const child = spawn(process.execPath, args, {
+  const [program = '', ...rest] = [...(options.under ?? []), process.execPath, ...args];
+  const child = spawn(program, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   });

@@ -27,6 +27,7 @@ import { fallbackSecret, firstRevision, keepSessions } from './saved-sessions.ts
 
 /** The one thread there is. */
 const THREADS = 1;
+const CLOSED = 'the balancer has been closed';
 
 export class ControlPlane {
   readonly shared: SharedState;
@@ -45,6 +46,7 @@ export class ControlPlane {
   readonly #sweeper: Sweeper;
   readonly #discovery: Discovery;
   readonly #startedMs = systemClock.nowMs();
+  #isStopped = false;
   /** The configuration as written, without the servers that were found. */
   #written: HoldfastConfig;
 
@@ -127,8 +129,9 @@ export class ControlPlane {
     this.#sweeper.start();
   }
 
-  /** Swaps to the configuration. What has changed, in words; or, in a string, why there is no room: then nothing has. */
+  /** Swaps to the configuration. What has changed, in words; or, in a string, why it cannot be: then nothing has. */
   async revise(config: HoldfastConfig): Promise<readonly string[] | string> {
+    if (this.#isStopped) return CLOSED;
     const noRoom = this.#slots.refusal(config);
     if (noRoom !== null) return noRoom;
     const changes = describeChanges(this.#written, config, this.#slots.changes);
@@ -136,6 +139,7 @@ export class ControlPlane {
     this.accessLog.open(config.accessLog);
     this.#discovery.apply(config);
     await this.#discovery.firstLooks();
+    if (this.#isStopped) return CLOSED;
     this.#swap(this.#discovery.expand(config));
     return changes;
   }
@@ -219,6 +223,7 @@ export class ControlPlane {
 
   /** Ends all timers and checks, and saves the sessions. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#discovery.stop();
     this.#sweeper.stop();
     this.sessionControl.stop();

@@ -174,3 +174,25 @@ test('a server says in the reply to its check that it is draining', async () => 
   for (let count = 0; count < 4; count += 1)
     expect(await (await fetch(url)).json()).toMatchObject({ server: 'b' });
 });
+
+test('a balancer that is closed, or closes meanwhile, is not reloaded: its health checks stay ended', async () => {
+  let checks = 0;
+  const backend = await httpBackend('a', (_request, response) => {
+    checks += 1;
+    response.end();
+  });
+  const config = {
+    sessions: { max: 1000 },
+    pools: { web: { health: { path: '/', interval: '1s' }, servers: [backend.url] } },
+  };
+  const { balancer } = await embed(config);
+  const reloading = balancer.reload(config);
+  await balancer.close(0);
+  const known = checks;
+  const late = await balancer.reload(config);
+  for (const result of [await reloading, late])
+    expect(result).toMatchObject({ ok: false, message: 'the balancer has been closed' });
+  await balancer.close();
+  expect(balancer.status().revision).toBe(1);
+  expect(checks).toBe(known);
+});

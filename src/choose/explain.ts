@@ -170,10 +170,8 @@ function describeSource(plan: PoolPlan): string {
 
 function describeChoice(plan: PoolPlan, affinity: Affinity, server: string | null): string {
   if (affinity.failure === 'no-server') return 'no server is eligible: 503';
-  if (affinity.failure === 'home-down') {
-    const { whenDown } = plan.config.sticky;
-    return `its home is down and ${whenDown === 'refuse' ? 'whenDown is refuse' : 'moveRate is used up for now'}: 503`;
-  }
+  // whether moveRate is used up is known to each thread for its own part only
+  if (affinity.failure === 'home-down') return 'its home is down and whenDown is refuse: 503';
   if (affinity.failure === 'busy')
     return 'all that may serve it are at maxConnections: it waits in the queue';
   const name = server ?? '';

@@ -42,7 +42,6 @@ export const SERVER_LOST_REASONS = ['failure', 'drain', 'operator'] as const sat
 export type LostReason = (typeof LOST_REASONS)[number];
 /** What real traffic met that speaks against a server: the `kind` label of holdfast_passive_failures_total. */
 export const PASSIVE_KINDS = ['connect', 'response', 'gateway'] as const;
-export type PassiveKind = (typeof PASSIVE_KINDS)[number];
 /** The `code` label of holdfast_requests_total; `none` = ended without a response. */
 export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 

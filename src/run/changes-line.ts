@@ -79,7 +79,7 @@ export function hearChanges(
   takeIn: (bytes: Buffer) => Promise<void>,
 ): ChangesHearer {
   const socket = connect(path);
-  let unread: Buffer = Buffer.alloc(0);
+  const frames = new Frames();
   let onFirst: (how: 'taken-in' | 'closed' | 'silence') => void = () => undefined;
   const first: ChangesHearer['first'] = new Promise((resolve) => {
     const timer = setTimeout(() => onFirst('silence'), limitMs);
@@ -92,13 +92,12 @@ export function hearChanges(
     // 'close' follows and says the same.
   });
   socket.on('data', (bytes: Buffer) => {
-    unread = Buffer.concat([unread, bytes]);
-    for (let end = frameEnd(unread); end <= unread.length; end = frameEnd(unread)) {
-      void takeIn(unread.subarray(LENGTH_BYTES, end)).then(() => {
+    frames.add(bytes);
+    for (let frame = frames.next(); frame !== null; frame = frames.next()) {
+      void takeIn(frame).then(() => {
         socket.write(TAKEN_IN);
         onFirst('taken-in');
       });
-      unread = unread.subarray(end);
     }
   });
   const over = new Promise<void>((resolve) => {
@@ -110,7 +109,29 @@ export function hearChanges(
   return { first, over, end: () => socket.destroy() };
 }
 
-/** Offset behind the first frame, Infinity while its length has not come. */
-function frameEnd(bytes: Buffer): number {
-  return bytes.length < LENGTH_BYTES ? Number.POSITIVE_INFINITY : LENGTH_BYTES + bytes.readUInt32LE(0);
+/** Whole frames out of a stream. A million sessions come in hundreds of parts: these are joined once. */
+class Frames {
+  #parts: Buffer[] = [];
+  #length = 0;
+  /** Offset behind the first frame; until its length is known, behind that. */
+  #end = LENGTH_BYTES;
+
+  add(bytes: Buffer): void {
+    this.#parts.push(bytes);
+    this.#length += bytes.length;
+  }
+
+  /** Content of the first frame, null while it is not whole. */
+  next(): Buffer | null {
+    if (this.#length < this.#end) return null;
+    const bytes = Buffer.concat(this.#parts, this.#length);
+    this.#parts = [bytes];
+    this.#end = LENGTH_BYTES + bytes.readUInt32LE(0);
+    if (this.#length < this.#end) return null;
+    const frame = bytes.subarray(LENGTH_BYTES, this.#end);
+    this.#parts = [bytes.subarray(this.#end)];
+    this.#length -= this.#end;
+    this.#end = LENGTH_BYTES;
+    return frame;
+  }
 }

@@ -38,6 +38,17 @@ test('what is told is taken in whole and in order, however it is cut, before tel
   await hearer.over;
 });
 
+test('the changes of a million sessions and a half are taken in at once, not part by part anew', async () => {
+  const { path, accepted } = await line();
+  const lengths: number[] = [];
+  const hearer = hearChanges(path, LIMIT_MS, async (bytes) => void lengths.push(bytes.length));
+  const teller = new ChangesTeller(await accepted);
+  await teller.tell(Buffer.alloc(48_000_000));
+  expect(lengths).toEqual([48_000_000]);
+  teller.end();
+  await hearer.over;
+}, 5_000);
+
 test('a teller waits for nobody who has gone, a hearer learns that the other end has gone or is silent', async () => {
   const { path, accepted } = await line();
   const hearer = hearChanges(path, LIMIT_MS, async () => {

@@ -101,7 +101,7 @@ export class ControlPlane {
     });
     discovery.apply(config);
     await discovery.firstLooks();
-    const control = new ControlPlane(config, options, discovery);
+    const control = discovery.stopUnless(() => new ControlPlane(config, options, discovery));
     onChange = () => control.#rediscovered();
     isEmpty = (pool, server) => control.#isEmpty(pool, server);
     return control;

@@ -179,7 +179,7 @@ export class Balancer {
     });
     discovery.apply(options.config);
     await discovery.firstLooks();
-    const balancer = new Balancer(options, threads, reusePort, discovery);
+    const balancer = discovery.stopUnless(() => new Balancer(options, threads, reusePort, discovery));
     onChange = () => void balancer.#rediscover();
     isEmpty = (pool, server) => balancer.#isEmpty(pool, server);
     balancer.sessionControl.apply(balancer.revision);

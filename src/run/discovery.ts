@@ -156,6 +156,16 @@ export class Discovery {
     }));
   }
 
+  /** What `make` makes. When it throws there is nobody to look for, and the looking stops. */
+  stopUnless<T>(make: () => T): T {
+    try {
+      return make();
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#release?.cancel();

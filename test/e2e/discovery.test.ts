@@ -1,9 +1,10 @@
 // Servers found by DNS and in a file: they come, drain when they go, and a failing look changes nothing.
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { startCommand } from '../support/command.ts';
 import { dnsServer } from '../support/dns-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
@@ -93,4 +94,22 @@ pools:
   await eventually(async () => (await holdfast.metric('holdfast_discovery_failures_total')) >= 2);
   expect(await modes(holdfast)).toBe(`${a.port} ready up, ${b.port} ready up`);
   expect(holdfast.log()).toContain('line 1: ');
+});
+
+test('more servers than there is room for are refused at the start, and the process ends', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-room-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const found = join(directory, 'servers.yaml');
+  writeFileSync(found, 'http://127.0.0.1:1\n');
+  const written = Array.from({ length: 1024 }, (_, index) => `"http://127.0.0.1:${index + 2}"`);
+  const file = join(directory, 'holdfast.yaml');
+  writeFileSync(
+    file,
+    `${HEAD}
+routes: [{ path: /more, pool: more }, { path: /, pool: shop }]
+pools: { shop: { servers: [${written.join(', ')}] }, more: { servers: [{ file: { path: ${found} } }] } }
+`,
+  );
+  const { status, err } = await startCommand(['run', '--config', file]).ended;
+  expect([status, err]).toEqual([1, '1025 more servers: there is room for 1024 (1024 in all)\n']);
 });

@@ -1,5 +1,7 @@
 // Configuration in, reload, status, metrics, saved sessions, close.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -195,4 +197,26 @@ test('a balancer that is closed, or closes meanwhile, is not reloaded: its healt
   await balancer.close();
   expect(balancer.status().revision).toBe(1);
   expect(checks).toBe(known);
+});
+
+test('a balancer that cannot be made keeps no process alive', async () => {
+  const file = join(directory(), 'servers.yaml');
+  writeFileSync(file, 'http://127.0.0.1:1\n');
+  const written = Array.from({ length: 1024 }, (_, index) => `http://127.0.0.1:${index + 2}`);
+  const config = {
+    routes: [
+      { path: '/', pool: 'web' },
+      { path: '/more', pool: 'more' },
+    ],
+    pools: { web: { servers: written }, more: { servers: [{ file: { path: file } }] } },
+  };
+  const index = new URL('../../src/index.ts', import.meta.url).href;
+  const code = `import { createBalancer } from '${index}';
+    await createBalancer(${JSON.stringify(config)}).catch((error) => console.log(error.message));`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code]);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let out = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+  const [status] = await once(child, 'close');
+  expect([status, out]).toEqual([0, '1025 more servers: there is room for 1024 (1024 in all)\n']);
 });

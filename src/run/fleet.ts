@@ -17,6 +17,8 @@ const BACKOFF_MAX_MS = 5000;
 const YOUNG_GENERATION_MIB = 8;
 /** A worker that lived so long starts its back-off anew. */
 const HEALTHY_MS = 30_000;
+/** A worker that takes so long to stop accepting hangs, and accepts nothing either. */
+const RETIRE_MS = 2000;
 /** How long polite endings may take when the grace is over. */
 const FINISH_MS = 2000;
 const WORKER_ENTRY = new URL(
@@ -255,15 +257,18 @@ export class Fleet {
   }
 
   /**
-   * Another process has the listening sockets: resolves when every worker has stopped accepting. Call `drain` next. From
+   * Another process has the listening sockets: resolves when every worker that does not hang has stopped accepting. Call `drain` next. From
    * now on responses wait until `tell` has told it how it stands with their sessions.
    */
   async retire(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
     this.#isStopping = true;
     this.#tell = tell;
     const retired = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, RETIRE_MS);
       this.#onRetired = () => {
-        if (this.#members.every(({ worker, isRetired }) => isRetired || worker === null)) resolve();
+        if (!this.#members.every(({ worker, isRetired }) => isRetired || worker === null)) return;
+        clearTimeout(timer);
+        resolve();
       };
     });
     this.#tellAll({ type: 'retire' });

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -108,6 +108,32 @@ test('a thread that dies after a takeover listens again; then the next process t
   expect(clients.failures).toEqual([]);
   expect(third.port).toBe(first.port);
 }, 60_000);
+
+test('a thread that hangs holds up neither the next process nor what the others finish', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const yaml = (await yamlOf('127.0.0.1:0'))().replace(
+    'shop: {',
+    'shop: { sticky: { mode: header-hash, header: x-user },',
+  );
+  const env = { NODE_OPTIONS: `--import=${FAULT}`, HOLDFAST_TEST_FAULTS: directory };
+  const first = await runHoldfast(yaml, { threads: 2, env });
+  const clients = await Promise.all(Array.from({ length: 16 }, () => rawClient(first.port)));
+  const ask = (): void =>
+    clients.forEach((client, user) => client.send(`GET / HTTP/1.1\r\nhost: x\r\nx-user: ${user}\r\n\r\n`));
+  const answers = (): number =>
+    clients.reduce((sum, client) => sum + client.received().split('HTTP/1.1 200').length - 1, 0);
+  ask();
+  await eventually(() => answers() === clients.length);
+  const fault = join(directory, 'worker-0');
+  writeFileSync(fault, 'hang');
+  await eventually(() => !existsSync(fault));
+  const second = await replace(first, yaml);
+  expect(second.log()).toContain('took over');
+  ask();
+  await eventually(() => answers() > clients.length);
+  expect(await first.exited()).toBe(0);
+}, 30_000);
 
 test('a new process that fails before it is ready, or is killed, leaves the old one as it was', async () => {
   const yaml = await yamlOf('127.0.0.1:0');

@@ -1,6 +1,7 @@
 // Preloaded (NODE_OPTIONS=--import) into a Holdfast under test: a worker thread throws once a file named after it
-// appears. So a worker can be made to die without a way in for it in the program itself.
-import { existsSync, unlinkSync } from 'node:fs';
+// appears, or hangs for good if the file says `hang`. So a worker can be made to fail without a way in for it in the
+// program itself.
+import { existsSync, readFileSync, unlinkSync } from 'node:fs';
 import { isMainThread, workerData } from 'node:worker_threads';
 
 const POLL_MS = 20;
@@ -9,7 +10,9 @@ if (!isMainThread && directory !== undefined) {
   const file = `${directory}/worker-${workerData?.worker}`;
   setInterval(() => {
     if (!existsSync(file)) return;
+    const how = readFileSync(file, 'utf8');
     unlinkSync(file);
+    while (how === 'hang');
     throw new Error('a fault made by a test');
   }, POLL_MS).unref();
 }

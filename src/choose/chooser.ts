@@ -96,8 +96,8 @@ export class Chooser {
 
   /**
    * Slot for the next attempt, or -1 with affinity.failure: 'no-server' (none eligible), 'home-down' (whenDown:
-   * refuse, or moveRate used up), 'busy' (all that are eligible are at maxConnections: queue and call again). Never a slot in `tried`
-   * while another is eligible. No effect on shared memory.
+   * refuse, or moveRate used up), 'busy' (all that are eligible are at maxConnections: queue and call again). Never a
+   * slot in `tried` while another is eligible. No effect on shared memory.
    */
   choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     affinity.failure = null;

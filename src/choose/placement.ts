@@ -43,7 +43,7 @@ export class Placement {
     return this.#withinBound(plan, word, bound, first);
   }
 
-  /** O(servers × threads): only sessions that are new to the table come here. */
+  /** O(servers × threads): only sessions that are new to the table, or lose their home, come here. */
   #withinBound(plan: PoolPlan, word: number, bound: number, first: number): number {
     const { control } = this.#shared;
     const { indices, loads, count } = this.#candidates;

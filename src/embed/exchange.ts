@@ -107,12 +107,16 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     path.retryBudget(plan).request(this.#startedMs);
     if (path.startsTraces && heads.request.lines.indexOf(Field.traceparent) < 0)
       this.fields['traceparent'] = newTraceparent();
-    const ids = ['x-request-id', 'traceparent'].map(
-      (name) => `\r\n${name}: ${String(this.fields[name] ?? '')}`,
-    );
     this.#record = path.accessLog.draws()
-      ? new AccessRecord(heads.buffer, heads.request, address, `${ids.join('')}\r\n`, this.#startedMs)
+      ? new AccessRecord(heads.buffer, heads.request, address, this.#idLines(), this.#startedMs)
       : null;
+  }
+
+  #idLines(): string {
+    const lines = ['x-request-id', 'traceparent'].map(
+      (name) => `${name}: ${String(this.fields[name] ?? '')}`,
+    );
+    return `\r\n${lines.join('\r\n')}\r\n`;
   }
 
   /** Sends the request to the server of `slot`. */

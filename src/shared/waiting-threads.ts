@@ -4,8 +4,9 @@
 //   waiting  Int32 [ pool × WORDS ]   a bit for each worker, which sets and clears its own; main clears a dead worker's
 //   offers   Int32 [ pool ]           slot of the last offer in the low bits, above them a count; who waits, waits on it
 //
-// The third named exception to "one writer per cell": anybody may offer. A hint, no lock: an offer that comes while nobody listens yet is lost, and every thread looks by itself ten times a
-// second. So asking, which every request does at its end, is two plain loads.
+// The third named exception to "one writer per cell": anybody may offer. A hint, no lock: an offer that comes while
+// nobody listens yet is lost, and every thread looks by itself ten times a second. So asking, which every request does
+// at its end, is two plain loads.
 
 import { POOLS_MAX, SLOTS_MAX, WORKERS_MAX } from './limits.ts';
 

@@ -119,8 +119,10 @@ test('a thread that hangs holds up neither the next process nor what the others 
   const env = { NODE_OPTIONS: `--import=${FAULT}`, HOLDFAST_TEST_FAULTS: directory };
   const first = await runHoldfast(yaml, { threads: 2, env });
   const clients = await Promise.all(Array.from({ length: 16 }, () => rawClient(first.port)));
-  const ask = (): void =>
-    clients.forEach((client, user) => client.send(`GET / HTTP/1.1\r\nhost: x\r\nx-user: ${user}\r\n\r\n`));
+  const ask = (): void => {
+    for (const [user, client] of clients.entries())
+      client.send(`GET / HTTP/1.1\r\nhost: x\r\nx-user: ${user}\r\n\r\n`);
+  };
   const answers = (): number =>
     clients.reduce((sum, client) => sum + client.received().split('HTTP/1.1 200').length - 1, 0);
   ask();

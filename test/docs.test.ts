@@ -164,7 +164,8 @@ function keyPaths(node: SchemaNode, path: readonly string[] = []): readonly (rea
 }
 
 /** Written like our keys, but another program's, or JavaScript. */
-const FOREIGN = /^(http|strict|balancer|proxyRes|request|error|package|net|outlier_detection)\b/;
+const FOREIGN =
+  /^(http|strict|balancer|proxyRes|request|error|package|net|outlier_detection|strategy|forwardedHeaders|shop)\b/;
 
 test('the documents name configuration keys that exist', () => {
   const paths = keyPaths(schema).map((path) => path.filter((part) => part !== '*').join('.'));

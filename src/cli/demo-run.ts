@@ -45,6 +45,7 @@ export async function runDemo(options: DemoRunOptions): Promise<number> {
     printWelcome({
       architecture: demo.architecture,
       backends: demo.backends,
+      storePid: demo.store.pid,
       balancerUrl: running.listenUrls[0] ?? '',
       adminUrl: running.adminUrl ?? '',
     });

@@ -129,6 +129,13 @@ describe('holdfast demo', () => {
     await eventually(() => !children.some(isAlive));
   });
 
+  test('names the process that keeps the sessions, so that it can be killed as well', async () => {
+    const demo = await startDemo('--servers', '2', '--architecture', 'database');
+    const pid = Number(/^ {2}kill -9 (\d+) +# the session store dies$/m.exec(demo.command.out())?.[1]);
+    expect(descendants(demo.command.child.pid ?? 0)).toContain(pid);
+    expect(demo.pids).not.toContain(pid);
+  });
+
   test.each(['cookie-pin', 'learn', 'address-hash'])('--sticky %s keeps a log-in', async (mode) => {
     const demo = await startDemo('--servers', '3', '--sticky', mode);
     for (const user of ['alice', 'bob']) {

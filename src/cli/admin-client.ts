@@ -52,13 +52,8 @@ export class AdminClient {
   /** PATCH of one server; what it is afterwards. */
   async change({ pool, server }: ServerPath, change: ServerChange): Promise<ServerStatus> {
     const path = `/api/pools/${encodeURIComponent(pool)}/servers/${encodeURIComponent(server)}`;
-    try {
-      const answer = (await this.#ask('PATCH', path, change)) as { readonly server: ServerStatus };
-      return answer.server;
-    } catch (error) {
-      if (!(error instanceof AdminRefusal) || error.code !== 'not-found') throw error;
-      throw new AdminRefusal(error.code, unknownServer(await this.status(), { pool, server }));
-    }
+    const answer = await this.#known({ pool, server }, () => this.#ask('PATCH', path, change));
+    return (answer as { readonly server: ServerStatus }).server;
   }
 
   /** The server as it is now. */
@@ -73,23 +68,36 @@ export class AdminClient {
   /** GET /api/pools/:pool/plan. */
   async plan({ pool, server }: ServerPath, action: string, weight: number): Promise<PlanDocument> {
     const query = new URLSearchParams({ action, server, weight: String(weight) });
-    return (await this.#ask(
-      'GET',
-      `/api/pools/${encodeURIComponent(pool)}/plan?${query}`,
-      null,
-    )) as PlanDocument;
+    const url = `/api/pools/${encodeURIComponent(pool)}/plan?${query}`;
+    return (await this.#known({ pool, server }, () => this.#ask('GET', url, null))) as PlanDocument;
   }
 
   /** POST /api/pools/:pool/explain. */
   async explain(pool: string, question: object): Promise<ExplainDocument> {
     const path = `/api/pools/${encodeURIComponent(pool)}/explain`;
-    return (await this.#ask('POST', path, question)) as ExplainDocument;
+    const answer = this.#known({ pool, server: null }, () => this.#ask('POST', path, question));
+    return (await answer) as ExplainDocument;
   }
 
   /** POST /api/reload. */
   async reload(): Promise<{ readonly revision: number; readonly changes: readonly string[] }> {
     const answer = await this.#ask('POST', '/api/reload', {});
     return answer as { readonly revision: number; readonly changes: readonly string[] };
+  }
+
+  /** Asks about a pool or a server; when there is none of that name, says which there are. */
+  async #known(
+    { pool, server }: { readonly pool: string; readonly server: string | null },
+    ask: () => Promise<unknown>,
+  ): Promise<unknown> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof AdminRefusal) || error.code !== 'not-found') throw error;
+      const status = await this.status();
+      const message = server === null ? unknownPool(status, pool) : unknownServer(status, { pool, server });
+      throw new AdminRefusal(error.code, message);
+    }
   }
 
   async #ask(method: 'GET' | 'PATCH' | 'POST', path: string, body: object | null): Promise<unknown> {
@@ -159,8 +167,8 @@ function unknownServer(status: StatusDocument, { pool, server }: ServerPath): st
 
 export function unknownPool(status: StatusDocument, pool: string): string {
   const names = status.pools.map(({ name }) => name);
-  const known = didYouMean(pool, names) || `; there are ${names.slice(0, NAMES_SHOWN_MAX).join(', ')}`;
-  return `there is no pool ${pool}${known}`;
+  const all = `; ${names.length === 1 ? 'the only one is' : 'there are'} ${names.slice(0, NAMES_SHOWN_MAX).join(', ')}`;
+  return `there is no pool ${pool}${didYouMean(pool, names) || all}`;
 }
 
 function whyUnreachable(error: unknown): string {

@@ -16,7 +16,7 @@ export function addAdminOptions(command: Command): Command {
       new Option('--admin <url>', 'address of the admin API')
         .env('HOLDFAST_ADMIN_URL')
         .default(ADMIN_URL_DEFAULT)
-        .argParser(parseUrl),
+        .argParser(parseAdminUrl),
     )
     .addOption(
       new Option('--token <token>', 'token of the admin API, needed for changes when one is configured')
@@ -36,7 +36,8 @@ export function parseServerPath(text: string): ServerPath {
   return { pool: text.slice(0, slash), server: text.slice(slash + 1) };
 }
 
-function parseUrl(text: string): string {
+/** With or without `http://`; no path. */
+export function parseAdminUrl(text: string): string {
   const withScheme = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
   const url = URL.canParse(withScheme) ? new URL(withScheme) : null;
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {

@@ -5,6 +5,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 const ARCHITECTURES = ['memory', 'replicated', 'database', 'redis', 'cookie', 'jwt'];
 const STICKY_MODES = ['none', 'cookie-hash', 'cookie-pin', 'learn', 'header-hash', 'address-hash'];
 
+/** Their names are letters. */
+const SERVERS_MAX = 26;
+const THREADS_MAX = 64;
+
 const NOTES = `
 Starts real server processes with a real log-in, a balancer in front of them and its admin server, prints what to
 try, and stops everything on Ctrl-C. Only "redis" needs a program that is not in the package (redis-server).`;
@@ -17,14 +21,14 @@ export function register(program: Command): void {
     .addOption(
       new Option('--architecture <name>', 'where sessions live').choices(ARCHITECTURES).default('memory'),
     )
-    .option('--servers <n>', 'how many servers', parseCount, 4)
+    .option('--servers <n>', 'how many servers', parseCount(SERVERS_MAX), 4)
     .addOption(
       new Option('--sticky <mode>', 'affinity; the default fits the architecture').choices(STICKY_MODES),
     )
     .option('--port <n>', "the balancer's port, 0 = any", parsePort, 8080)
     .option('--admin-port <n>', "the admin server's port, 0 = any", parsePort, 9090)
     .option('--backend-port <n>', "the first server's port, 0 = any", parsePort, 3001)
-    .option('--threads <n>', 'data-plane threads; one per core when absent', parseCount)
+    .option('--threads <n>', 'data-plane threads; one per core when absent', parseCount(THREADS_MAX))
     .addOption(
       new Option('--redis <kind>', 'kind of Redis').choices(['single', 'aof', 'sentinel']).default('single'),
     )
@@ -37,11 +41,13 @@ export function register(program: Command): void {
     });
 }
 
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1 || count > 64)
-    throw new InvalidArgumentError('expected 1 to 64.');
-  return count;
+function parseCount(max: number): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (!Number.isInteger(count) || count < 1 || count > max)
+      throw new InvalidArgumentError(`expected 1 to ${max}.`);
+    return count;
+  };
 }
 
 function parsePort(text: string): number {

@@ -1,5 +1,6 @@
 // `holdfast explain`: which server a request would go to, and why.
 
+import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ExplainDocument } from '../admin/source.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
@@ -18,7 +19,7 @@ export function register(program: Command): void {
   command.requiredOption('--pool <pool>', 'the pool');
   command.option('--cookie <value>', "value of the pool's cookie, or a whole Cookie header (a=1; b=2)", '');
   command.option('--header <name:value>', 'a request header; may be given several times', addHeader, {});
-  command.option('--ip <address>', "the client's address", '');
+  command.option('--ip <address>', "the client's address", parseAddress, '');
   addAdminOptions(command).action(async (options: ExplainOptions) => {
     const { withAdmin } = await import('./admin-client.ts');
     const { print } = await import('./output.ts');
@@ -39,6 +40,11 @@ export function describeExplanation(explanation: ExplainDocument): readonly stri
     ...explanation.reasons.map((reason) => `- ${reason}`),
     ...explanation.others.map((other) => `  not ${other.server}: ${other.why}`),
   ];
+}
+
+function parseAddress(text: string): string {
+  if (isIP(text) === 0) throw new InvalidArgumentError('expected an IP address such as 192.0.2.7 or ::1.');
+  return text;
 }
 
 function addHeader(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -5,6 +5,7 @@ import type { PlanDocument } from '../admin/source.ts';
 import { formatDuration } from '../base/units.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { addAdminOptions, parseServerPath } from './admin-options.ts';
+import { counted, print } from './output.ts';
 
 const ACTIONS = ['drain', 'add', 'remove'] as const;
 const WEIGHT_MAX = 1_000;
@@ -19,7 +20,6 @@ export function register(program: Command): void {
   command.option('--weight <n>', 'of a server to be added', parseWeight, 1);
   addAdminOptions(command).action(async (action: string, path: ServerPath, options: PlanOptions) => {
     const { withAdmin } = await import('./admin-client.ts');
-    const { print } = await import('./output.ts');
     process.exitCode = await withAdmin(options, async (client) => {
       const plan = await client.plan(path, action, options.weight);
       print(describePlan(path, plan), { pool: path.pool, ...plan }, options.json);
@@ -33,7 +33,7 @@ export function describePlan({ pool, server }: ServerPath, plan: PlanDocument): 
   const { skewBefore: before, skewAfter: after, seconds } = plan;
   const lost = plan.lost === 0 ? 'none lost' : `${plan.lost} lost`;
   return [
-    `${plan.action} ${pool}/${server}, which holds ${plan.sessions} sessions: ${plan.moves} would move, ${lost}`,
+    `${plan.action} ${pool}/${server}, which holds ${counted(plan.sessions, 'session')}: ${plan.moves} would move, ${lost}`,
     `skew ${before.ratio.toFixed(3)} -> ${after.ratio.toFixed(3)} (by chance ${after.floor.toFixed(3)})`,
     `time: ${seconds === null ? 'cannot be told' : `about ${formatDuration(Math.ceil(seconds) * 1_000)}`}`,
     ...plan.notes,

@@ -1,6 +1,9 @@
 // `holdfast run`: the balancer in the foreground.
 
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseAdminUrl } from './admin-options.ts';
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
 interface RunOptions {
   readonly config: string;
@@ -25,8 +28,12 @@ export function register(program: Command): void {
     .option(
       '--takeover [admin]',
       'replace the running process, asked at this admin URL (default: as configured)',
+      // who has a password in the URL must not see it in a message
+      (text) => new URL(parseAdminUrl(text)).origin,
     )
-    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .addOption(
+      new Option('--log-level <level>', 'least of what is logged').choices(LOG_LEVELS).default('info'),
+    )
     .addHelpText('after', NOTES)
     .action(async (options: RunOptions) => {
       const { runForeground } = await import('../run/foreground.ts');

@@ -318,6 +318,8 @@ function listenMessage(failed: { address: string; code: string; message: string 
   if (failed.code === 'EADDRINUSE') return portTaken(failed.address);
   if (failed.code === 'EACCES')
     return `may not listen on ${failed.address}: ports below 1024 need a privilege`;
+  if (failed.code === 'EADDRNOTAVAIL')
+    return `cannot listen on ${failed.address}: this machine does not have that address`;
   return `cannot listen on ${failed.address}: ${failed.message}`;
 }
 

@@ -155,8 +155,9 @@ function planRemove(question: PlanQuestion, target: PlanServer, others: readonly
   const filled = emptied(question.servers, target).filter(({ name }) => name !== target.name);
   const isFilled = config.sticky.mode === 'learn' && config.sticky.bound === 0;
   const spread = isOver ? others : isFilled ? filled : spreadByWeight(others, target.sessions);
+  if (target.sessions === 0) return { moves: 0, lost: 0, seconds: 0, notes: [], after: spread };
   const notes = [
-    `its ${target.sessions} sessions get another home at their next request`,
+    'its sessions get another home at their next request',
     ...(isLocal ? ['their state is lost with the server'] : []),
     ...(isOver ? ['they count again when their users have logged in anew'] : []),
   ];

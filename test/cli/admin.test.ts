@@ -174,7 +174,7 @@ describe('modes and weight', () => {
     expect(await run('weight', 'shoop/a', '1')).toEqual(
       refused('there is no pool shoop, did you mean "shop"?'),
     );
-    expect(await run('drain', 'x/a', '--wait')).toEqual(refused('there is no pool x; there are shop'));
+    expect(await run('drain', 'x/a', '--wait')).toEqual(refused('there is no pool x; the only one is shop'));
   });
 });
 

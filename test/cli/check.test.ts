@@ -103,6 +103,10 @@ describe('wrong usage has status 2 and an empty standard output', () => {
     [['check', '--config'], /argument missing/],
     [['check', '--confg', 'x.yaml'], /unknown option '--confg'\n\(Did you mean --config\?\)/],
     [['check', 'x.yaml'], /too many arguments/],
+    [['demo', '--servers', '27'], /expected 1 to 26/],
+    [['explain', '--pool', 'x', '--ip', '999.1.1.1'], /expected an IP address/],
+    [['run', '--config', 'x.yaml', '--log-level', 'loud'], /Allowed choices are debug, info, warn, error/],
+    [['run', '--config', 'x.yaml', '--takeover', 'ftp://x'], /expected a URL such as/],
     [['--frobnicate'], /unknown option/],
   ])('holdfast %j', async (args, message) => {
     const { status, out, err } = await holdfast(...args);

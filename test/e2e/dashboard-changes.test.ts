@@ -24,7 +24,7 @@ test('a drain that is clicked and confirmed happens; one that is cancelled does 
   await dialog.waitFor();
   expect(await page.locator('#change-title').textContent()).toBe('Drain shop/b');
   expect(await page.locator('#change-effect').textContent()).toContain(
-    'b holds 4 sessions of 12 in the pool.',
+    'b holds 4 of 12 sessions in the pool.',
   );
   await page.locator('#change-effect', { hasText: 'Predicted: 0 sessions moved, 0 lost' }).waitFor();
   await page.locator('#change-cancel').click();

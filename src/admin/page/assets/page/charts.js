@@ -24,6 +24,9 @@ const SECONDS_SHOWN_MIN = 60;
 /** uPlot's script comes before the modules and makes this global. */
 const uPlot = /** @type {typeof import('uplot')} */ (Reflect.get(globalThis, 'uPlot'));
 
+/** Half a session would be written as a whole one. */
+const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+
 class Chart {
   root;
   #title;
@@ -38,16 +41,19 @@ class Chart {
   /** @type {readonly number[]} */
   #times = [];
   #floor;
+  #steps;
 
   /**
    * @param {string} title
    * @param {(value: number | null) => string} format
    * @param {number} floor Lowest value of the axis.
+   * @param {number[] | null} steps What the axis may count by; null: by anything.
    */
-  constructor(title, format, floor = 0) {
+  constructor(title, format, floor = 0, steps = null) {
     this.#title = title;
     this.#format = format;
     this.#floor = floor;
+    this.#steps = steps;
     this.#canvas = element('div', { class: 'canvas', role: 'img' });
     this.root = element(
       'figure',
@@ -126,6 +132,7 @@ class Chart {
           size: 52,
           space: 36,
           values: (_plot, splits) => splits.map((split) => this.#format(split)),
+          ...(this.#steps === null ? {} : { incrs: this.#steps }),
         },
       ],
       series: [{}, ...this.#lines.map((line) => seriesOf(line))],
@@ -166,7 +173,7 @@ class Chart {
 export class PoolCharts {
   root = element('div', { class: 'charts' });
   #history;
-  #sessions = new Chart('Sessions', (value) => (value === null ? '–' : count(value)));
+  #sessions = new Chart('Sessions', (value) => (value === null ? '–' : count(value)), 0, WHOLE_STEPS);
   #requests = new Chart('Requests per second', rate);
   #latency = new Chart('Latency', duration);
   #skew = new Chart('Skew and its floor', (value) => (value === null ? '–' : ratio(value)), 1);

@@ -20,8 +20,8 @@ import { age, count, counted, ratio } from './format.js';
  * @returns {Sentence[]}
  */
 export function describeEffect(pool, server, action) {
-  const holds = server.sessions === 0 ? 'holds no sessions' : `holds ${counted(server.sessions, 'session')}`;
-  const facts = plain(`${server.name} ${holds} of ${count(pool.sessions)} in the pool.`);
+  const held = server.sessions === 0 ? 'none' : count(server.sessions);
+  const facts = plain(`${server.name} holds ${held} of ${counted(pool.sessions, 'session')} in the pool.`);
   if (action === 'ready') return [facts, plain('It gets requests and new sessions again.')];
   if (action === 'weight')
     return [facts, plain('Its share of new sessions follows the weight; 0 gives it none.')];

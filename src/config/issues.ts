@@ -43,7 +43,9 @@ function findingsOf(
   const path: Path = [...above, ...issue.path.filter(isPathPart)];
   const written = find(tree, path);
   if (issue.code === 'invalid_union') {
-    return branch(issue.errors, written).flatMap((inner) => findingsOf(inner, path, tree, keysAt));
+    return branch(issue.errors, written, path.at(-1)).flatMap((inner) =>
+      findingsOf(inner, path, tree, keysAt),
+    );
   }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => unknownKey([...path, key], tree, keysAt(path)));
@@ -75,7 +77,11 @@ function predicate(issue: Issue, written: Tree): string {
 }
 
 /** Of the forms a value may have, the one its author seems to have meant. */
-function branch(branches: readonly (readonly Issue[])[], written: Tree | undefined): readonly Issue[] {
+function branch(
+  branches: readonly (readonly Issue[])[],
+  written: Tree | undefined,
+  key: PathPart | undefined,
+): readonly Issue[] {
   const fitting = branches.filter(
     (issues) => !issues.some((issue) => issue.path.length === 0 && isShape(issue)),
   );
@@ -88,7 +94,22 @@ function branch(branches: readonly (readonly Issue[])[], written: Tree | undefin
   if (first === undefined) return branches[0] ?? [];
   const isOneOfMany = /^must be [^"]* or /.test(first.message);
   const opening = `must be a mapping of keys${isOneOfMany ? ', ' : ' or '}`;
-  return [{ ...first, message: first.message.replace(/^must be /, opening) }];
+  const message = first.message.replace(/^must be /, opening) + meant(written, key);
+  return [{ ...first, message }];
+}
+
+/** The key of a mapping whose value is written alone: `sticky: cookie-hash` means `{ mode: cookie-hash }`. */
+const KEYS_MEANT: Readonly<Record<string, readonly [key: string, value: RegExp]>> = {
+  sticky: ['mode', /^(cookie-hash|cookie-pin|learn|header-hash|address-hash)$/],
+  admin: ['address', /:\d{1,5}$/],
+  health: ['path', /^\//],
+};
+
+function meant(written: Tree | undefined, holder: PathPart | undefined): string {
+  const [key, form] = KEYS_MEANT[String(holder)] ?? [];
+  const value = written === undefined ? null : toPlain(written);
+  if (key === undefined || form === undefined || typeof value !== 'string' || !form.test(value)) return '';
+  return `, write { ${key}: ${JSON.stringify(value)} }`;
 }
 
 /** Keys at the top that this form does not have. */

@@ -175,6 +175,13 @@ describe('modes and weight', () => {
       refused('there is no pool shoop, did you mean "shop"?'),
     );
     expect(await run('drain', 'x/a', '--wait')).toEqual(refused('there is no pool x; the only one is shop'));
+    expect(await run('plan', 'drain', 'shop/zebra')).toEqual(
+      refused('there is no server zebra in pool shop; it has a, b, c'),
+    );
+    expect(await run('plan', 'add', 'x/z')).toEqual(refused('there is no pool x; the only one is shop'));
+    expect(await run('explain', '--pool', 'shoop')).toEqual(
+      refused('there is no pool shoop, did you mean "shop"?'),
+    );
   });
 });
 

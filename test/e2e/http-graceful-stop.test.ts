@@ -102,11 +102,18 @@ test('a port that is taken is a clear message and exit 1', async () => {
   whenDone(() => taken.close());
   const { port } = taken.address() as { port: number };
   const { holdfast, backend } = await start();
-  for (const used of [port, holdfast.port]) {
+  const inUse = 'the port is taken by another process; stop it or choose another port';
+  const cases = [
+    [`127.0.0.1:${port}`, inUse],
+    [`127.0.0.1:${holdfast.port}`, inUse],
+    // a network for documents, which nobody has
+    ['192.0.2.1:0', 'this machine does not have that address'],
+  ] as const;
+  for (const [address, why] of cases) {
     const file = `${holdfast.directory}/taken.yaml`;
     writeFileSync(
       file,
-      `listen: [{ address: "127.0.0.1:${used}" }]\nadmin: { address: 127.0.0.1:0 }\npools: { p: { servers: [{ url: ${backend.url} }] } }\n`,
+      `listen: [{ address: "${address}" }]\nadmin: { address: 127.0.0.1:0 }\npools: { p: { servers: [{ url: ${backend.url} }] } }\n`,
     );
     const child = spawn(process.execPath, [LAUNCHER, 'run', '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -118,6 +125,6 @@ test('a port that is taken is a clear message and exit 1', async () => {
     });
     const code = await new Promise((resolve) => child.on('exit', resolve));
     expect(code).toBe(1);
-    expect(errors).toContain(`cannot listen on 127.0.0.1:${used}: the port is taken by another process`);
+    expect(errors).toContain(`cannot listen on ${address}: ${why}`);
   }
 });

@@ -81,6 +81,18 @@ describe('the installed package', () => {
     }
   });
 
+  test('is loaded by import and by require', ({ skip }) => {
+    const directory = home(skip);
+    const program = (line: string, type: string): string =>
+      run(directory, process.execPath, [
+        `--input-type=${type}`,
+        '-e',
+        `${line}; console.log(typeof createBalancer)`,
+      ]);
+    expect(program("import { createBalancer } from 'holdfast'", 'module')).toBe('function\n');
+    expect(program("const { createBalancer } = require('holdfast')", 'commonjs')).toBe('function\n');
+  });
+
   test('is a command', ({ skip }) => {
     const directory = home(skip);
     expect(run(directory, 'npx', ['holdfast', '--version']).trim()).toBe(version);

@@ -2,17 +2,21 @@ import { defineConfig } from 'vitest/config';
 
 /** More than a quarter of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
 const LONG = [
-  'test/packaging/package.test.ts',
   'test/demo/faults.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
+  'test/e2e/dashboard-places.test.ts',
   'test/e2e/limits-clients.test.ts',
   'test/e2e/operate.test.ts',
   'test/e2e/overload.test.ts',
+  'test/e2e/rebalance-drain.test.ts',
   'test/e2e/rebalance-fail-over.test.ts',
   'test/e2e/rebalance-scale-out.test.ts',
   'test/e2e/session-truth-applications.test.ts',
+  'test/e2e/session-truth-removed-server.test.ts',
   'test/e2e/takeover-listeners.test.ts',
+  'test/e2e/takeover-log-in.test.ts',
   'test/e2e/takeover.test.ts',
+  'test/packaging/package.test.ts',
 ];
 const isLong = process.env['LONG'] !== undefined;
 

@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** More than a quarter of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
+/** A third of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
 const LONG = [
   'test/demo/faults.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
+  'test/e2e/dashboard-changes.test.ts',
+  'test/e2e/dashboard-figures.test.ts',
   'test/e2e/dashboard-places.test.ts',
   'test/e2e/limits-clients.test.ts',
   'test/e2e/operate.test.ts',
@@ -29,7 +31,7 @@ export default defineConfig({
     // The long ones measure time, so there are fewer at once.
     maxWorkers: isLong ? 2 : 5,
     // Real processes and deadlines on machines that others use too. What is wrong fails every time.
-    retry: 2,
+    retry: 1,
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

@@ -124,7 +124,7 @@ async function post(base: string, token: string): Promise<string> {
   } catch (error) {
     const { cause } = error as Error;
     throw new ListenError(
-      `cannot take over from ${base}: ${cause instanceof Error ? cause.message : String(error)}`,
+      `cannot take over from ${base}: ${cause instanceof Error ? cause.message : String(error)}; is a balancer running there, with its admin server on?`,
     );
   }
   const answer = (await response.json().catch(() => null)) as {

@@ -26,9 +26,9 @@ export interface Offer {
   close(): void;
 }
 
-/** The descriptor of a listening server, -1 where the platform has none. */
-export function fdOf(server: Server): number {
-  const { _handle: handle } = server as unknown as { readonly _handle: { readonly fd: number } | null };
+/** The descriptor of a socket or a listening server, -1 when it is closed or the platform has none. */
+export function fdOf(holder: Server | Socket): number {
+  const { _handle: handle } = holder as unknown as { readonly _handle: { readonly fd?: number } | null };
   return handle?.fd ?? -1;
 }
 
@@ -48,7 +48,7 @@ export async function offerSockets(path: string, sockets: readonly ListeningSock
   const give = (accepted: Socket): void => {
     // Only a handle made for it can pass others. The accepted one stays as it is: closing both would close twice.
     const pipe = new PipeHandle(PIPE_IPC);
-    if (pipe.open(fdOf(accepted as unknown as Server)) !== 0) return;
+    if (pipe.open(fdOf(accepted)) !== 0) return;
     pipes.add(pipe);
     pipe.onread = () => {
       if (pipes.delete(pipe)) pipe.close();

@@ -6,6 +6,7 @@
 
 import { readSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { fdOf } from '../base/pass-sockets.ts';
 
 /** More than a head and a short body is not worth the effort. */
 const LAST_WORDS_BYTES_MAX = 64 * 1024;
@@ -21,11 +22,9 @@ export class UpstreamSocket extends Socket {
 }
 
 /** Reads past Node, which takes nothing more from a socket that is being destroyed. Its descriptor is open still. */
-function rest(socket: object): Buffer | null {
-  const handle: unknown = '_handle' in socket ? socket._handle : null;
-  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return null;
-  const { fd } = handle;
-  if (typeof fd !== 'number' || fd < 0) return null;
+function rest(socket: Socket): Buffer | null {
+  const fd = fdOf(socket);
+  if (fd < 0) return null;
   const buffer = Buffer.allocUnsafe(LAST_WORDS_BYTES_MAX);
   let length = 0;
   try {

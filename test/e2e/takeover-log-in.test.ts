@@ -44,6 +44,22 @@ async function visit(user: User, turn: number, strayed: string[]): Promise<void>
   if (turn % 3 === 2) await user.ask('POST', '/logout');
 }
 
+/** On their connections to a process that finishes: a third log out, the others log in anew and come back. How many stay. */
+async function lastReplies(users: readonly User[]): Promise<number> {
+  const [leaving, staying] = [users.slice(0, USERS / 3), users.slice(USERS / 3)];
+  await Promise.all(leaving.map((user) => user.ask('POST', '/logout')));
+  const strayed: string[] = [];
+  await Promise.all(
+    staying.map(async (user) => {
+      const reply = await user.login();
+      expect(reply.header('connection')).toBe('close');
+      if ((await user.where()) !== user.home) strayed.push(user.home);
+    }),
+  );
+  expect(strayed).toEqual([]);
+  return staying.length;
+}
+
 test('log-ins all the while, each user back at once: nobody changes home', STRICT, async () => {
   const servers = await sessionServers(3);
   const yaml = yamlFor(servers);
@@ -81,22 +97,12 @@ test(
     const first = await runHoldfast(yaml);
     const users = usersOf(first);
     for (const user of users) await user.login();
-    const [leaving, staying] = [users.slice(0, USERS / 3), users.slice(USERS / 3)];
     const second = await replace(first, yaml);
     // their connections are still the old process's, for one request each
-    await Promise.all(leaving.map((user) => user.ask('POST', '/logout')));
-    const strayed: string[] = [];
-    await Promise.all(
-      staying.map(async (user) => {
-        const reply = await user.login();
-        expect(reply.header('connection')).toBe('close');
-        if ((await user.where()) !== user.home) strayed.push(user.home);
-      }),
-    );
-    expect(strayed).toEqual([]);
+    const staying = await lastReplies(users);
     expect(await first.exited()).toBe(0);
-    await eventually(async () => (await second.metric('holdfast_sessions')) === staying.length);
-    expect(await second.metric('holdfast_session_table_entries')).toBe(staying.length);
+    await eventually(async () => (await second.metric('holdfast_sessions')) === staying);
+    expect(await second.metric('holdfast_session_table_entries')).toBe(staying);
     expect(await second.metric('holdfast_session_moves_total')).toBe(0);
   },
 );
@@ -112,18 +118,9 @@ test(
     for (const user of users) await user.login();
     const second = await replace(first, yaml);
     const third = await replace(second, yaml);
-    const [leaving, staying] = [users.slice(0, USERS / 3), users.slice(USERS / 3)];
-    await Promise.all(leaving.map((user) => user.ask('POST', '/logout')));
-    const strayed: string[] = [];
-    await Promise.all(
-      staying.map(async (user) => {
-        await user.login();
-        if ((await user.where()) !== user.home) strayed.push(user.home);
-      }),
-    );
-    expect(strayed).toEqual([]);
+    const staying = await lastReplies(users);
     expect([await first.exited(), await second.exited()]).toEqual([0, 0]);
-    await eventually(async () => (await third.metric('holdfast_sessions')) === staying.length);
-    expect(await third.metric('holdfast_session_table_entries')).toBe(staying.length);
+    await eventually(async () => (await third.metric('holdfast_sessions')) === staying);
+    expect(await third.metric('holdfast_session_table_entries')).toBe(staying);
   },
 );

@@ -57,11 +57,14 @@ export const POOL_COLLECTORS = {
 } as const satisfies Record<string, PoolCollector>;
 
 export const GLOBAL_COLLECTORS = {
-  holdfast_client_connections: (source) =>
-    (source.revision()?.config.listen ?? []).map(({ address }, index) => {
-      const open = source.shared.stripes.reduce((sum, stripe) => sum + stripe.clientConnections(index), 0);
+  holdfast_client_connections: (source) => {
+    const { config, listenerIds } = source.revision() ?? {};
+    return (config?.listen ?? []).map(({ address }, index) => {
+      const id = listenerIds?.[index] ?? index;
+      const open = source.shared.stripes.reduce((sum, stripe) => sum + stripe.clientConnections(id), 0);
       return { labels: { listener: address }, value: open };
-    }),
+    });
+  },
   holdfast_rejected_requests_total: ({ shared }) =>
     FAILURE_KINDS.map((reason, index) => {
       const value = shared.stripes.reduce((sum, stripe) => sum + stripe.rejected(index), 0);

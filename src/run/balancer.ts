@@ -6,8 +6,6 @@ import { systemClock } from '../base/clock.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { formatProblem } from '../config/problem.ts';
-import { readConfigFile } from '../config/read-config-file.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
@@ -27,13 +25,13 @@ import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { AccessLogWriter } from './access-log-writer.ts';
-import { describeChanges } from './changes.ts';
 import { Discovery } from './discovery.ts';
-import { assertPortFree, Fleet, ListenError, supportsReusePort } from './fleet.ts';
+import { assertPortFree, Fleet, supportsReusePort } from './fleet.ts';
 import { newSettings, operatorSettings, secretFor } from './kept.ts';
 import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
+import { Revising } from './revising.ts';
 import { SessionControl } from './session-control.ts';
 import { type OperatorChange, SlotRegistry } from './slots.ts';
 import type { Takeover } from './takeover.ts';
@@ -73,26 +71,23 @@ export class Balancer {
   readonly discovery: Discovery;
   readonly threads: number;
   readonly startedMs: number;
-  readonly reloads = { success: 0, failure: 0 };
+  readonly revising: Revising;
   isStopping = false;
   /** From when on this process serves: sessions seen since are its own. */
   #servesFromMs = Number.POSITIVE_INFINITY;
   /** Null until another process takes over. */
   #tell: ((keys: readonly number[]) => Promise<void>) | null = null;
   revision: Revision;
-  /** The configuration as written, without what discovery has found. */
-  #written: HoldfastConfig;
   ports: readonly number[] = [];
   /** Keys cookies and hashes of pools that configure no secret. */
   readonly secret: string;
   readonly #listeners = new Set<(event: BalancerEvent) => void>();
-  #reloading: Promise<ReloadResult> | null = null;
 
   private constructor(options: BalancerOptions, threads: number, reusePort: boolean, discovery: Discovery) {
     const { config, log } = options;
     this.options = options;
     this.discovery = discovery;
-    this.#written = config;
+    this.revising = new Revising(this, config);
     this.threads = threads;
     this.startedMs = systemClock.nowMs();
     this.shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
@@ -142,7 +137,7 @@ export class Balancer {
       shared: this.shared,
       revision: () => this.revision,
       threads: () => threads,
-      reloads: () => this.reloads,
+      reloads: () => this.revising.results,
       workerRestarts: () => this.fleet.restarts,
       accessLogDropped: () => this.accessLog.dropped,
       discovery: () => discovery.reports(),
@@ -180,7 +175,7 @@ export class Balancer {
     discovery.apply(options.config);
     await discovery.firstLooks();
     const balancer = discovery.stopUnless(() => new Balancer(options, threads, reusePort, discovery));
-    onChange = () => void balancer.#rediscover();
+    onChange = () => void balancer.revising.rediscover();
     isEmpty = (pool, server) => balancer.#isEmpty(pool, server);
     balancer.sessionControl.apply(balancer.revision);
     balancer.health.apply(balancer.revision);
@@ -220,63 +215,8 @@ export class Balancer {
   }
 
   /** Reads the configuration file again and swaps to it. A second call while one is under way waits its turn. */
-  async reload(): Promise<ReloadResult> {
-    while (this.#reloading !== null) await this.#reloading;
-    this.#reloading = this.#reload().finally(() => {
-      this.#reloading = null;
-    });
-    const result = await this.#reloading;
-    this.reloads[result.ok ? 'success' : 'failure'] += 1;
-    if (result.ok) this.options.log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
-    else this.options.log.error(`reload refused, nothing has changed: ${result.message}`);
-    this.publish({ type: 'reload', ...result });
-    return result;
-  }
-
-  async #reload(): Promise<ReloadResult> {
-    const { configFile } = this.options;
-    if (this.isStopping) return refuse('this process is ending');
-    if (configFile == null) return refuse('there is no configuration file to read again');
-    const { config, problems } = await readConfigFile(configFile);
-    if (config === null) return refuse(problems.map(formatProblem).join('\n'));
-    const old = this.#written;
-    const noRoom = this.slots.refusal(config);
-    if (noRoom !== null) return refuse(noRoom);
-    try {
-      for (const { address, host, port } of config.listen) {
-        const isOpen = old.listen.some((listen) => listen.address === address);
-        if (!isOpen && port !== 0) await assertPortFree(address, host, port);
-      }
-    } catch (error) {
-      if (error instanceof ListenError) return refuse(error.message);
-      throw error;
-    }
-    await this.#swap(config);
-    const changes = describeChanges(old, config, this.slots.changes);
-    return { ok: true, revision: this.revision.number, changes };
-  }
-
-  /** Discovery has found something else: a swap like that of a reload, after one that is under way. */
-  async #rediscover(): Promise<void> {
-    while (this.#reloading !== null) await this.#reloading;
-    if (this.isStopping) return;
-    const { log } = this.options;
-    const old = this.revision.config;
-    const next = this.discovery.expand(this.#written);
-    const noRoom = this.slots.refusal(next);
-    if (noRoom !== null) {
-      log.error(`servers that were found are not used: ${noRoom}`);
-      return;
-    }
-    const swapping = this.#swap(this.#written).then((): ReloadResult => {
-      const changes = describeChanges(old, next, this.slots.changes);
-      log.info({ revision: this.revision.number, changes }, 'servers found have changed');
-      return { ok: true, revision: this.revision.number, changes };
-    });
-    this.#reloading = swapping.finally(() => {
-      this.#reloading = null;
-    });
-    this.publish({ type: 'discovery', ...(await swapping) });
+  reload(): Promise<ReloadResult> {
+    return this.revising.reload();
   }
 
   /** No sessions as of the last sweep, and nothing in flight. */
@@ -285,11 +225,9 @@ export class Balancer {
     return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
   }
 
-  async #swap(config: HoldfastConfig): Promise<void> {
-    this.#written = config;
-    this.discovery.apply(config);
-    await this.discovery.firstLooks();
-    this.revision = this.slots.revise(this.discovery.expand(config), this.secret);
+  /** For Revising: the next revision, on all threads. */
+  async swap(config: HoldfastConfig): Promise<void> {
+    this.revision = this.slots.revise(config, this.secret);
     this.sessionControl.apply(this.revision);
     this.accessLog.open(config.accessLog);
     this.ports = await this.fleet.apply(this.revision);
@@ -393,8 +331,4 @@ export class Balancer {
     await Promise.all([this.health.stop(), this.fleet.end()]);
     await this.accessLog.close();
   }
-}
-
-function refuse(message: string): ReloadResult {
-  return { ok: false, code: 'conflict', message };
 }

@@ -57,8 +57,11 @@ export class Discovery {
     this.#lookup = options.createLookup([]);
   }
 
-  /** Watches what this configuration asks for; what is known of sources that stay is kept. */
-  apply(config: HoldfastConfig): void {
+  /**
+   * Watches what this configuration asks for beside what is watched already: until `apply` says which of the two it shall
+   * be, nothing that is known is let go of.
+   */
+  add(config: HoldfastConfig): ReadonlySet<string> {
     this.#lookup = this.#options.createLookup(config.resolver);
     const wanted = new Set<string>();
     for (const pool of config.pools) {
@@ -68,6 +71,12 @@ export class Discovery {
         if (!this.#watched.has(key)) this.#begin(key, pool.name, discovery);
       }
     }
+    return wanted;
+  }
+
+  /** Watches what this configuration asks for and nothing else; what is known of sources that stay is kept. */
+  apply(config: HoldfastConfig): void {
+    const wanted = this.add(config);
     for (const [key, watched] of this.#watched) {
       if (wanted.has(key)) continue;
       watched.isEnded = true;
@@ -139,9 +148,9 @@ export class Discovery {
   #expandPool(pool: PoolConfig): PoolConfig {
     if (pool.discovery.length === 0) return pool;
     const servers = new Map(pool.servers.map((server) => [server.name, server]));
-    for (const watched of this.#watched.values()) {
-      if (watched.pool !== pool.name) continue;
-      for (const server of watched.members.servers())
+    for (const discovery of pool.discovery) {
+      const watched = this.#watched.get(JSON.stringify([pool.name, discovery]));
+      for (const server of watched?.members.servers() ?? [])
         if (!servers.has(server.name)) servers.set(server.name, server);
     }
     return { ...pool, servers: [...servers.values()] };

@@ -185,6 +185,25 @@ describe('values', () => {
     expect(await lines('holdfast_session_table_entries')).toEqual(['holdfast_session_table_entries 103']);
   });
 
+  test('client connections go by the listener, wherever a reload puts it', async () => {
+    const { current } = balancer;
+    if (current === null) throw new Error('no revision yet');
+    const [first] = current.config.listen;
+    if (first === undefined) throw new Error('no listener');
+    const listen = [
+      { ...first, address: '127.0.0.1:3' },
+      { ...first, address: '127.0.0.1:1' },
+    ];
+    balancer.current = { ...current, config: { ...current.config, listen }, listenerIds: [2, 0] };
+    balancer.workers[0]?.own.addClientConnections(0, 5);
+    balancer.workers[1]?.own.addClientConnections(1, 11);
+    balancer.workers[1]?.own.addClientConnections(2, 7);
+    expect(await lines('holdfast_client_connections')).toEqual([
+      'holdfast_client_connections{listener="127.0.0.1:3"} 7',
+      'holdfast_client_connections{listener="127.0.0.1:1"} 5',
+    ]);
+  });
+
   test('pool and global counters', async () => {
     const id = balancer.current?.pools[0]?.id ?? -1;
     balancer.workers[0]?.own.countPool(id, PoolCounter.affinity + AFFINITY_VERDICTS.indexOf('home'), 9);

@@ -1,0 +1,121 @@
+// From one revision to the next while running: the file read again, or other servers found. One change at a time; whatever
+// goes wrong in one is a refusal, and what runs stays as it is.
+
+import type { ReloadResult } from '../admin/source.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import { formatProblem } from '../config/problem.ts';
+import { readConfigFile } from '../config/read-config-file.ts';
+import type { Revision } from '../shared/revision.ts';
+import { describeChanges } from './changes.ts';
+import type { Discovery } from './discovery.ts';
+import { assertPortFree, ListenError } from './fleet.ts';
+import type { Logger } from './logger.ts';
+import type { SlotRegistry } from './slots.ts';
+
+/** The balancer as far as its revisions go. */
+export interface Revisable {
+  readonly options: { readonly log: Logger; readonly configFile?: string | null };
+  readonly isStopping: boolean;
+  readonly revision: Revision;
+  readonly slots: SlotRegistry;
+  readonly discovery: Discovery;
+  publish(event: { readonly type: string; readonly [detail: string]: unknown }): void;
+  /** Makes the next revision of it, for which there is room, and swaps all threads to it. */
+  swap(config: HoldfastConfig): Promise<void>;
+}
+
+export class Revising {
+  readonly results = { success: 0, failure: 0 };
+  readonly #balancer: Revisable;
+  /** The configuration as written, without what discovery has found. */
+  #written: HoldfastConfig;
+  #underWay: Promise<ReloadResult> | null = null;
+
+  constructor(balancer: Revisable, written: HoldfastConfig) {
+    this.#balancer = balancer;
+    this.#written = written;
+  }
+
+  /** Reads the configuration file again and swaps to it. */
+  async reload(): Promise<ReloadResult> {
+    const { options } = this.#balancer;
+    const result = await this.#inTurn(() => this.#reload());
+    this.results[result.ok ? 'success' : 'failure'] += 1;
+    if (result.ok) options.log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
+    else options.log.error(`reload refused, nothing has changed: ${result.message}`);
+    this.#balancer.publish({ type: 'reload', ...result });
+    return result;
+  }
+
+  /** Discovery has found something else: a swap like that of a reload. */
+  async rediscover(): Promise<void> {
+    const { options } = this.#balancer;
+    const result = await this.#inTurn(() => this.#rediscover());
+    if (this.#balancer.isStopping) return;
+    if (result.ok)
+      options.log.info({ revision: result.revision, changes: result.changes }, 'servers found have changed');
+    else options.log.error(`servers that were found are not used: ${result.message}`);
+    if (result.ok) this.#balancer.publish({ type: 'discovery', ...result });
+  }
+
+  /** Waits for the change under way. What a change throws is its refusal. */
+  async #inTurn(change: () => Promise<ReloadResult>): Promise<ReloadResult> {
+    while (this.#underWay !== null) await this.#underWay;
+    if (this.#balancer.isStopping) return refuse('this process is ending');
+    const underWay = change()
+      .catch((error: unknown) => refuse(error instanceof Error ? error.message : String(error)))
+      .finally(() => {
+        this.#underWay = null;
+      });
+    this.#underWay = underWay;
+    return underWay;
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const { options, discovery, slots } = this.#balancer;
+    const { configFile } = options;
+    if (configFile == null) return refuse('there is no configuration file to read again');
+    const { config, problems } = await readConfigFile(configFile);
+    if (config === null) return refuse(problems.map(formatProblem).join('\n'));
+    const old = this.#written;
+    try {
+      for (const { address, host, port } of config.listen) {
+        const isOpen = old.listen.some((listen) => listen.address === address);
+        if (!isOpen && port !== 0) await assertPortFree(address, host, port);
+      }
+    } catch (error) {
+      if (error instanceof ListenError) return refuse(error.message);
+      throw error;
+    }
+    discovery.add(config);
+    await discovery.firstLooks();
+    const noRoom = slots.refusal(discovery.expand(config));
+    if (noRoom !== null) {
+      discovery.apply(old);
+      return refuse(noRoom);
+    }
+    discovery.apply(config);
+    this.#written = config;
+    await this.#balancer.swap(discovery.expand(config));
+    return this.#swapped(old, config);
+  }
+
+  async #rediscover(): Promise<ReloadResult> {
+    const { discovery, slots, revision } = this.#balancer;
+    const old = revision.config;
+    const next = discovery.expand(this.#written);
+    const noRoom = slots.refusal(next);
+    if (noRoom !== null) return refuse(noRoom);
+    await this.#balancer.swap(next);
+    return this.#swapped(old, next);
+  }
+
+  #swapped(old: HoldfastConfig, config: HoldfastConfig): ReloadResult {
+    const { revision, slots } = this.#balancer;
+    return { ok: true, revision: revision.number, changes: describeChanges(old, config, slots.changes) };
+  }
+}
+
+function refuse(message: string): ReloadResult {
+  return { ok: false, code: 'conflict', message };
+}

@@ -5,33 +5,30 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from './base/version.ts';
 import { register as registerAdmin } from './cli/admin.ts';
 import { register as registerCheck } from './cli/check.ts';
-import { register as registerDemo } from './cli/demo.ts';
+import { registerDevelopmentOnly } from './cli/development-only.ts';
 import { EXIT_OK, EXIT_USAGE } from './cli/exit.ts';
 import { register as registerExplain } from './cli/explain.ts';
-import { register as registerLab } from './cli/lab.ts';
 import { register as registerPlan } from './cli/plan.ts';
 import { register as registerRun } from './cli/run.ts';
 
-const COMMANDS: readonly ((program: Command) => void)[] = [
+type Register = (program: Command) => void;
+
+const COMMANDS: readonly Register[] = [
   registerRun,
   registerCheck,
   registerAdmin,
   registerPlan,
   registerExplain,
-  registerDemo,
-  registerLab,
 ];
 
 const DESCRIPTION =
   'A reverse-proxy load balancer with session affinity that shows its sessions, keeps them and moves them.';
 
-process.exitCode = await main(process.argv);
-
-/** Runs one command; a command that has failed has set process.exitCode. */
-async function main(argv: readonly string[]): Promise<number> {
+/** Runs one command and returns its exit status. `development`: commands of a checkout that the package lacks. */
+export async function main(argv: readonly string[], development: readonly Register[]): Promise<number> {
   process.stdout.on('error', leaveWhenReaderIsGone);
   try {
-    await createProgram().parseAsync([...argv]);
+    await createProgram(development).parseAsync([...argv]);
     return Number(process.exitCode ?? EXIT_OK);
   } catch (error) {
     // commander has printed its message already; help and version "fail" with 0
@@ -40,7 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(): Command {
+function createProgram(development: readonly Register[]): Command {
   const program = new Command('holdfast')
     .description(DESCRIPTION)
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -49,6 +46,7 @@ function createProgram(): Command {
     .showHelpAfterError('(add --help for usage)')
     .exitOverride();
   for (const register of COMMANDS) register(program);
+  for (const register of development.length > 0 ? development : [registerDevelopmentOnly]) register(program);
   return program;
 }
 

@@ -21,4 +21,12 @@ if (cache?.directory !== undefined)
   process.env.NODE_COMPILE_CACHE ??= nodeModule.getCompileCacheDir?.() ?? cache.directory;
 const compiled = new URL('../dist/cli.js', import.meta.url);
 const isCheckout = existsSync(new URL('./cli.ts', import.meta.url));
-await import(isCheckout ? new URL('./cli.ts', import.meta.url).href : compiled.href);
+const { main } = await import(isCheckout ? new URL('./cli.ts', import.meta.url).href : compiled.href);
+// The demo and the lab come with a checkout only; an installed package says so.
+const development = isCheckout
+  ? await Promise.all([import('../demo/command.ts'), import('../lab/command.ts')])
+  : [];
+process.exitCode = await main(
+  process.argv,
+  development.map(({ register }) => register),
+);

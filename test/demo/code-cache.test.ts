@@ -1,8 +1,8 @@
 // Programs started again and again keep what was compiled, for as long as asked.
 import { existsSync, readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { withCodeCache } from '../../src/demo/child.ts';
-import { startDemo } from '../../src/demo/launch.ts';
+import { withCodeCache } from '../../demo/child.ts';
+import { startDemo } from '../../demo/launch.ts';
 
 const CACHE = 'NODE_COMPILE_CACHE';
 

@@ -1,8 +1,8 @@
 // What every demo backend promises, whatever its session architecture. Real processes, kernel-chosen ports.
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Demo } from '../../src/demo/launch.ts';
-import { startDemo } from '../../src/demo/launch.ts';
+import type { Demo } from '../../demo/launch.ts';
+import { startDemo } from '../../demo/launch.ts';
 import type { Variant } from './variants.ts';
 import { eventually, Visitor } from './visitor.ts';
 

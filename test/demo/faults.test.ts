@@ -1,7 +1,7 @@
 // What each architecture does when a part of it dies.
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Demo, type DemoOptions, startDemo } from '../../src/demo/launch.ts';
-import { redisMissing } from '../../src/demo/redis-servers.ts';
+import { type Demo, type DemoOptions, startDemo } from '../../demo/launch.ts';
+import { redisMissing } from '../../demo/redis-servers.ts';
 import { type Body, eventually, Visitor } from './visitor.ts';
 
 const demos: Demo[] = [];

@@ -1,7 +1,7 @@
 // What happens to sessions when the key of cookies and tokens is changed, and when Redis is full.
 import { expect, onTestFinished, test } from 'vitest';
-import { type Demo, type DemoOptions, startDemo } from '../../src/demo/launch.ts';
-import { redisMissing } from '../../src/demo/redis-servers.ts';
+import { type Demo, type DemoOptions, startDemo } from '../../demo/launch.ts';
+import { redisMissing } from '../../demo/redis-servers.ts';
 import { Visitor } from './visitor.ts';
 
 async function start(options: DemoOptions): Promise<Demo> {

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { demoBalancerConfig } from '../../demo/balancer-config.ts';
+import { startDemo } from '../../demo/launch.ts';
+import { ARCHITECTURES } from '../../demo/session-layer.ts';
+import { welcomeText } from '../../demo/welcome.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { demoBalancerConfig } from '../../src/demo/balancer-config.ts';
-import { startDemo } from '../../src/demo/launch.ts';
-import { ARCHITECTURES } from '../../src/demo/session-layer.ts';
-import { welcomeText } from '../../src/demo/welcome.ts';
 import { eventually, Visitor } from './visitor.ts';
 
 const BACKENDS = [

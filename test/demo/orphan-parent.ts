@@ -1,6 +1,6 @@
 // Started by launch.test.ts and killed there: what it starts must not outlive it.
-import { startDemo } from '../../src/demo/launch.ts';
-import { redisMissing } from '../../src/demo/redis-servers.ts';
+import { startDemo } from '../../demo/launch.ts';
+import { redisMissing } from '../../demo/redis-servers.ts';
 
 const [database, redis] = await Promise.all([
   startDemo({ architecture: 'database', servers: 1 }),

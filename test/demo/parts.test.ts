@@ -1,10 +1,10 @@
 // The parts without a process: throttle, flags, replicated map, carried sessions.
 import { expect, test } from 'vitest';
-import { parseBackendFlags, SECRET_VARIABLE } from '../../src/demo/flags.ts';
-import { needsRenewal, readCarried } from '../../src/demo/layers/carried.ts';
-import { ReplicatedMap } from '../../src/demo/layers/replicated-map.ts';
-import { newSessionState } from '../../src/demo/session-layer.ts';
-import { LoginThrottle } from '../../src/demo/throttle.ts';
+import { parseBackendFlags, SECRET_VARIABLE } from '../../demo/flags.ts';
+import { needsRenewal, readCarried } from '../../demo/layers/carried.ts';
+import { ReplicatedMap } from '../../demo/layers/replicated-map.ts';
+import { newSessionState } from '../../demo/session-layer.ts';
+import { LoginThrottle } from '../../demo/throttle.ts';
 
 test('the throttle counts failures per user and address, and forgets them with the window', () => {
   const throttle = new LoginThrottle(2, 1000);

@@ -1,5 +1,5 @@
 import { describe, test } from 'vitest';
-import { redisMissing } from '../../src/demo/redis-servers.ts';
+import { redisMissing } from '../../demo/redis-servers.ts';
 import { contractSuite } from './contract.ts';
 import { DATABASE, REDIS } from './variants.ts';
 

@@ -1,7 +1,7 @@
 // Idle and absolute timeout of every architecture, side by side because they mostly wait.
 import { expect, test } from 'vitest';
-import { type Demo, startDemo } from '../../src/demo/launch.ts';
-import { redisMissing } from '../../src/demo/redis-servers.ts';
+import { type Demo, startDemo } from '../../demo/launch.ts';
+import { redisMissing } from '../../demo/redis-servers.ts';
 import { CLIENT_KEPT, DATABASE, REDIS, SERVER_KEPT, type Variant } from './variants.ts';
 import { eventually, Visitor } from './visitor.ts';
 

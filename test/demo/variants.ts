@@ -1,5 +1,5 @@
 // Every way a demo backend can keep sessions, and what may be expected of it.
-import type { DemoOptions } from '../../src/demo/launch.ts';
+import type { DemoOptions } from '../../demo/launch.ts';
 
 export interface Variant {
   readonly title: string;

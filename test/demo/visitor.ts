@@ -1,6 +1,6 @@
 // A visitor with a cookie jar, and polling with a deadline: what the demo's tests are written in.
 import { request } from 'undici';
-import { DEMO_PASSWORD } from '../../src/demo/users.ts';
+import { DEMO_PASSWORD } from '../../demo/users.ts';
 
 /** Polls until `probe` returns something other than null; fails with the name of what was awaited. */
 export async function eventually<T>(

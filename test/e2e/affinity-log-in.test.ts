@@ -4,8 +4,8 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Demo, startDemo } from '../../src/demo/launch.ts';
-import { DEMO_PASSWORD } from '../../src/demo/users.ts';
+import { type Demo, startDemo } from '../../demo/launch.ts';
+import { DEMO_PASSWORD } from '../../demo/users.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { headersFor, STICKY_MODES, type StickyMode, stickyYaml } from '../support/sticky-pools.ts';

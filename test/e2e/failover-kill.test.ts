@@ -2,7 +2,7 @@
 // spread over the survivors, each counted as lost once, and the server takes part again when it is back.
 
 import { expect, onTestFinished, test } from 'vitest';
-import { type Demo, startDemo } from '../../src/demo/launch.ts';
+import { type Demo, startDemo } from '../../demo/launch.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast, type StatusServer } from '../support/holdfast.ts';
 import { inParallel } from '../support/plain-client.ts';

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Demo, startDemo } from '../../src/demo/launch.ts';
+import { type Demo, startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { Crowd } from '../support/crowd.ts';
 import { eventually } from '../support/eventually.ts';

@@ -2,7 +2,7 @@
 // application within a sweep of each other, and log-in begins a new one.
 
 import { expect, onTestFinished, test } from 'vitest';
-import { startDemo } from '../../src/demo/launch.ts';
+import { startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { eventually } from '../support/eventually.ts';
 import { runHoldfast } from '../support/holdfast.ts';

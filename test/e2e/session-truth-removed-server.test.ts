@@ -3,7 +3,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Demo, startDemo } from '../../src/demo/launch.ts';
+import { type Demo, startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { eventually } from '../support/eventually.ts';
 import { runHoldfast } from '../support/holdfast.ts';

@@ -1,7 +1,7 @@
 // One real cell: real servers, a real balancer, a real SIGKILL.
 import { expect, test } from 'vitest';
-import { runCell } from '../../src/lab/cell.ts';
-import { type LabOptions, planCell, selectCells } from '../../src/lab/cells.ts';
+import { runCell } from '../../lab/cell.ts';
+import { type LabOptions, planCell, selectCells } from '../../lab/cells.ts';
 
 const OPTIONS: LabOptions = {
   only: ['memory'],

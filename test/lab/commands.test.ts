@@ -1,10 +1,10 @@
 // The command printed beside a number: it parses as the command line does, and selects that cell and no other.
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
+import { commandOf, commandText, type LabOptions, planCell, selectCells } from '../../lab/cells.ts';
+import { register } from '../../lab/command.ts';
+import { FAULTS } from '../../lab/faults.ts';
 import packageFile from '../../package.json' with { type: 'json' };
-import { register } from '../../src/cli/lab.ts';
-import { commandOf, commandText, type LabOptions, planCell, selectCells } from '../../src/lab/cells.ts';
-import { FAULTS } from '../../src/lab/faults.ts';
 
 const FULL: LabOptions = { only: [], faults: [], quick: false, seed: 1, servers: 4, users: 300 };
 

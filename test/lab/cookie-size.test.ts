@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { sealData } from 'iron-session';
 import { SignJWT } from 'jose';
 import { expect, test } from 'vitest';
-import { newSessionState } from '../../src/demo/session-layer.ts';
-import { COOKIE_BYTES_MAX, sealedBytesMax, tokenBytesMax } from '../../src/lab/cookie-size.ts';
+import { newSessionState } from '../../demo/session-layer.ts';
+import { COOKIE_BYTES_MAX, sealedBytesMax, tokenBytesMax } from '../../lab/cookie-size.ts';
 
 const NOW_MS = 1_763_774_593_123;
 const ATTRIBUTES = '; Max-Age=1740; Path=/; HttpOnly; SameSite=Lax';

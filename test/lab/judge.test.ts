@@ -1,8 +1,8 @@
 // The judge on transcripts made by hand: one case per definition.
 import { describe, expect, test } from 'vitest';
-import { judge } from '../../src/lab/judge.ts';
-import type { Exchange, FailureClass, Kind, Outcome } from '../../src/lab/transcript.ts';
-import type { Windows } from '../../src/lab/windows.ts';
+import { judge } from '../../lab/judge.ts';
+import type { Exchange, FailureClass, Kind, Outcome } from '../../lab/transcript.ts';
+import type { Windows } from '../../lab/windows.ts';
 
 const WINDOWS: Windows = { steadyMs: 100, faultMs: 1000, changedMs: 1000, endMs: 5000, lifeMs: 3_600_000 };
 

@@ -1,24 +1,18 @@
 // The report from finished cells made by hand.
 import { describe, expect, test } from 'vitest';
-import { architecturesNamed } from '../../src/lab/architectures.ts';
-import { type LabOptions, planCell } from '../../src/lab/cells.ts';
-import { expectationsOf } from '../../src/lab/expectations.ts';
-import type { Fault } from '../../src/lab/faults.ts';
-import { judge } from '../../src/lab/judge.ts';
-import { parseLoadOptions, setCookiesIn, summaryLines } from '../../src/lab/load.ts';
-import type { Measured } from '../../src/lab/measured.ts';
-import {
-  bracketText,
-  type CellOutcome,
-  type LabReport,
-  summaryOf,
-  valueText,
-} from '../../src/lab/outcome.ts';
-import { barLine } from '../../src/lab/progress.ts';
-import { htmlReport } from '../../src/lab/report-html.ts';
-import { markdownReport } from '../../src/lab/report-markdown.ts';
-import type { Exchange } from '../../src/lab/transcript.ts';
-import { jsonReport } from '../../src/lab/write-report.ts';
+import { architecturesNamed } from '../../lab/architectures.ts';
+import { type LabOptions, planCell } from '../../lab/cells.ts';
+import { expectationsOf } from '../../lab/expectations.ts';
+import type { Fault } from '../../lab/faults.ts';
+import { judge } from '../../lab/judge.ts';
+import { parseLoadOptions, setCookiesIn, summaryLines } from '../../lab/load.ts';
+import type { Measured } from '../../lab/measured.ts';
+import { bracketText, type CellOutcome, type LabReport, summaryOf, valueText } from '../../lab/outcome.ts';
+import { barLine } from '../../lab/progress.ts';
+import { htmlReport } from '../../lab/report-html.ts';
+import { markdownReport } from '../../lab/report-markdown.ts';
+import type { Exchange } from '../../lab/transcript.ts';
+import { jsonReport } from '../../lab/write-report.ts';
 
 const OPTIONS: LabOptions = { only: [], faults: [], quick: false, seed: 1, servers: 4, users: 40 };
 const NAMES = ['a', 'b', 'c', 'd'];

@@ -1,7 +1,7 @@
 // How sessions lie on the servers over time, from transcripts made by hand.
 import { expect, test } from 'vitest';
-import { firstMs, spreadOf } from '../../src/lab/spread.ts';
-import type { Exchange, Kind } from '../../src/lab/transcript.ts';
+import { firstMs, spreadOf } from '../../lab/spread.ts';
+import type { Exchange, Kind } from '../../lab/transcript.ts';
 
 function one(user: number, kind: Kind, endedMs: number, server: string, status = 200): Exchange {
   return {

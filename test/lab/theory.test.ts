@@ -1,11 +1,10 @@
 // Schedules by seed, formulas and brackets.
 import { describe, expect, test } from 'vitest';
-import { SeededRandom } from '../../src/base/random.ts';
-import { ARCHITECTURES, architecturesNamed } from '../../src/lab/architectures.ts';
-import { expectedMs, type LabOptions, planCell, selectCells } from '../../src/lab/cells.ts';
-import { around, check, exactly, worst } from '../../src/lab/check.ts';
-import { memoryOf, type ServerStats, wireOf } from '../../src/lab/evidence.ts';
-import { FAULTS, HANG_MS } from '../../src/lab/faults.ts';
+import { ARCHITECTURES, architecturesNamed } from '../../lab/architectures.ts';
+import { expectedMs, type LabOptions, planCell, selectCells } from '../../lab/cells.ts';
+import { around, check, exactly, worst } from '../../lab/check.ts';
+import { memoryOf, type ServerStats, wireOf } from '../../lab/evidence.ts';
+import { FAULTS, HANG_MS } from '../../lab/faults.ts';
 import {
   parAfterCrashBracket,
   parAtJoin,
@@ -15,7 +14,7 @@ import {
   staleReadShare,
   stillThere,
   zipfEffective,
-} from '../../src/lab/formulas.ts';
+} from '../../lab/formulas.ts';
 import {
   isHalf,
   newcomerBrackets,
@@ -23,18 +22,19 @@ import {
   timeToEvenInTurnMs,
   timeToEvenLeastMs,
   timeToHalfMs,
-} from '../../src/lab/newcomer.ts';
+} from '../../lab/newcomer.ts';
 import {
   type Ranked,
   rollingBracket,
   rollingChain,
   rollingMean,
   rollingParBracket,
-} from '../../src/lab/rolling.ts';
-import { steadySchedule, zipfSchedule } from '../../src/lab/schedule.ts';
-import { binomialBracket, poissonBracket, quantile, shareBracket, tally } from '../../src/lab/statistics.ts';
-import { TimeAllowed } from '../../src/lab/time-allowed.ts';
-import { hangNoticedMs, reconnectMsMax, staleMsMax, takeoverMs } from '../../src/lab/times.ts';
+} from '../../lab/rolling.ts';
+import { steadySchedule, zipfSchedule } from '../../lab/schedule.ts';
+import { binomialBracket, poissonBracket, quantile, shareBracket, tally } from '../../lab/statistics.ts';
+import { TimeAllowed } from '../../lab/time-allowed.ts';
+import { hangNoticedMs, reconnectMsMax, staleMsMax, takeoverMs } from '../../lab/times.ts';
+import { SeededRandom } from '../../src/base/random.ts';
 
 const OPTIONS: LabOptions = { only: [], faults: [], quick: false, seed: 1, servers: 4, users: 300 };
 

@@ -1,7 +1,7 @@
 // The package as a user gets it: packed, and installed into an empty project.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,8 @@ const INSTALL_MS = 240_000;
 
 export interface Installed {
   readonly directory: string;
+  /** What the package brings by itself. */
+  readonly alone: { readonly packages: number; readonly bytes: number };
   remove(): void;
 }
 
@@ -41,15 +43,29 @@ export function installPacked(): Installed | null {
   const tarball = readdirSync(directory).find((name) => name.endsWith('.tgz')) ?? '';
   writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
   const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=1', '--fetch-timeout=20000'];
+  let alone: Installed['alone'];
   try {
-    run(directory, 'npm', ['install', ...flags, `./${tarball}`, ...COMPANIONS.map(pinned)], INSTALL_MS);
+    run(directory, 'npm', ['install', ...flags, `./${tarball}`], INSTALL_MS);
+    alone = measure(directory);
+    run(directory, 'npm', ['install', ...flags, ...COMPANIONS.map(pinned)], INSTALL_MS);
   } catch (error) {
     remove();
     if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENOTCACHED|FETCH_ERROR/.test(String(error))) return null;
     throw error;
   }
   cpSync(join(ROOT, 'docs/examples'), directory, { recursive: true });
-  return { directory, remove };
+  return { directory, alone, remove };
+}
+
+function measure(directory: string): Installed['alone'] {
+  const modules = join(directory, 'node_modules');
+  const files = readdirSync(modules, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const bytes = files.reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
+  // the first line is the project itself
+  const listed = run(directory, 'npm', ['ls', '--all', '--parseable']).trim().split('\n');
+  return { packages: listed.length - 1, bytes };
 }
 
 /** The version this checkout has, so that npm finds it in its cache. */

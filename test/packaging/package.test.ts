@@ -1,6 +1,6 @@
 // `npm pack`, `npm install`: what is in the package works from plain JavaScript, from TypeScript and as a command.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -103,6 +103,23 @@ describe('the installed package', () => {
       'node_modules/holdfast/config/reference.yaml',
     ]);
     expect(checked).toContain('valid');
+  });
+
+  test.for(['demo', 'lab'])('%s is not in it, and says where it is', (name, { skip }) => {
+    const launcher = join(home(skip), 'node_modules/holdfast/src/holdfast.mjs');
+    const { status, stderr } = spawnSync(process.execPath, [launcher, name, '--quick'], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /^holdfast \w+: comes with a checkout of the repository, not with the package; .*\n$/,
+      ),
+    ]);
+  });
+
+  test('brings at most 50 packages and 22 MB', ({ skip }) => {
+    home(skip);
+    expect(installed?.alone.packages).toBeLessThanOrEqual(50);
+    expect(installed?.alone.bytes).toBeLessThanOrEqual(22e6);
   });
 
   test('runs: worker threads, admin server and dashboard from dist', async ({ skip }) => {

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startDemo } from '../../src/demo/launch.ts';
+import { startDemo } from '../../demo/launch.ts';
 import { Crowd } from '../support/crowd.ts';
 import { countedSessions, heldSessions, TruthWatch } from '../support/truth.ts';
 

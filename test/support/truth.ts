@@ -1,6 +1,6 @@
 // Compares the balancer's session counts with what the applications hold, while both change.
 
-import type { Demo } from '../../src/demo/launch.ts';
+import type { Demo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { sampleOf } from './holdfast.ts';
 

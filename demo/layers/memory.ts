@@ -1,7 +1,7 @@
 // Sessions in the memory of one process: express-session's own MemoryStore, with the expiry it does not do.
 import { setInterval } from 'node:timers';
 import session from 'express-session';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { asSessionState, type BanResult, type LayerStats } from '../session-layer.ts';
 import type { SessionRecords } from './express-store.ts';
 

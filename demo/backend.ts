@@ -1,8 +1,8 @@
 // One demo backend process: reads its flags, serves the application and the lab's port, ends on SIGTERM or when
-// its parent dies. Run as `node src/demo/backend.ts --architecture memory --name a --port 0`.
+// its parent dies. Run as `node demo/backend.ts --architecture memory --name a --port 0`.
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { systemClock } from '../base/clock.ts';
+import { systemClock } from '../src/base/clock.ts';
 import { createApp } from './app.ts';
 import { type BackendOptions, parseBackendFlags } from './flags.ts';
 import { GracefulServer } from './graceful.ts';

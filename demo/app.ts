@@ -6,7 +6,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
-import { systemClock } from '../base/clock.ts';
+import { systemClock } from '../src/base/clock.ts';
 import type { BackendOptions } from './flags.ts';
 import { page, pageHeaders } from './page.ts';
 import {

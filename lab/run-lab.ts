@@ -1,9 +1,9 @@
 // Runs the experiments and reports: those with many users one after the other, those with few side by side. A cell
 // that fails is reported as failed, the others go on; Ctrl-C stops what is under way, cleans up, and reports what there is.
 
-import { packageVersion } from '../base/version.ts';
 import { withCodeCache } from '../demo/child.ts';
 import { redisMissing } from '../demo/redis-servers.ts';
+import { packageVersion } from '../src/base/version.ts';
 import { runCell } from './cell.ts';
 import {
   type Cell,

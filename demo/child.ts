@@ -65,10 +65,9 @@ export async function withCodeCache<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The path of an entry file beside this one, whether running from source or compiled. */
+/** The path of an entry file beside this one. */
 export function entryPath(name: 'backend' | 'sessiond'): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`./${name}.${extension}`, import.meta.url));
+  return fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
 }
 
 /** Starts a child and waits until it is ready; rejects with ChildFailure and leaves nothing running otherwise. */

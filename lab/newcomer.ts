@@ -1,7 +1,7 @@
 // What theory says of a server that joins while users come and go: a birth and death process, in closed form where
 // placement is smooth, played through by trial for the bracket that chance allows. Pure.
-import type { Random } from '../base/random.ts';
-import { SeededRandom } from '../base/random.ts';
+import type { Random } from '../src/base/random.ts';
+import { SeededRandom } from '../src/base/random.ts';
 import { parAtJoin, parOf } from './formulas.ts';
 import { EVEN_PAR, firstMs, SAMPLE_MS, type SpreadSample } from './spread.ts';
 import { type Bracket, quantile } from './statistics.ts';

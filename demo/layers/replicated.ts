@@ -2,7 +2,7 @@
 // says ready. Asynchronous: the answer does not wait for the peers. Synchronous: it does.
 import { setInterval } from 'node:timers';
 import type session from 'express-session';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import type { BackendOptions } from '../flags.ts';
 import { asSessionState, type BanResult, type LayerStats } from '../session-layer.ts';
 import { type SessionRecords, storeKey } from './express-store.ts';

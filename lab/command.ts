@@ -1,8 +1,8 @@
 // `holdfast lab`: the experiments with every session architecture.
 
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Fault } from '../lab/faults.ts';
-import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit.ts';
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from '../src/cli/exit.ts';
+import type { Fault } from './faults.ts';
 
 interface CommandOptions {
   readonly only: readonly string[];
@@ -43,9 +43,9 @@ export function register(program: Command): void {
 
 async function runCommand(options: CommandOptions): Promise<number> {
   const [{ runLab }, { ARCHITECTURES, architecturesNamed }, { FAULTS }] = await Promise.all([
-    import('../lab/run-lab.ts'),
-    import('../lab/architectures.ts'),
-    import('../lab/faults.ts'),
+    import('./run-lab.ts'),
+    import('./architectures.ts'),
+    import('./faults.ts'),
   ]);
   const faults = FAULTS.filter((fault) => options.fault.includes(fault));
   const isFault = (name: string): name is Fault => (FAULTS as readonly string[]).includes(name);

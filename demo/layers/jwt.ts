@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { CookieOptions, Request, Response } from 'express';
 import { errors, jwtVerify, SignJWT } from 'jose';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import type { BackendOptions } from '../flags.ts';
 import {
   type LayerStats,

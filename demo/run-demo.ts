@@ -1,17 +1,17 @@
 // What `holdfast demo` does: the demo's processes, then a balancer in this process in front of them.
 
-import { loadConfig } from '../config/load.ts';
-import { formatProblem } from '../config/problem.ts';
-import { demoBalancerConfig } from '../demo/balancer-config.ts';
-import { ChildFailure } from '../demo/child.ts';
-import { type Demo, startDemo } from '../demo/launch.ts';
-import type { RedisKind } from '../demo/redis-servers.ts';
-import type { Architecture } from '../demo/session-layer.ts';
-import { printWelcome } from '../demo/welcome.ts';
-import { ListenError } from '../run/fleet.ts';
-import { type RunningBalancer, startBalancer, stopSignal } from '../run/foreground.ts';
-import { createLogger } from '../run/logger.ts';
-import { EXIT_FAILED, EXIT_OK } from './exit.ts';
+import { EXIT_FAILED, EXIT_OK } from '../src/cli/exit.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { formatProblem } from '../src/config/problem.ts';
+import { ListenError } from '../src/run/fleet.ts';
+import { type RunningBalancer, startBalancer, stopSignal } from '../src/run/foreground.ts';
+import { createLogger } from '../src/run/logger.ts';
+import { demoBalancerConfig } from './balancer-config.ts';
+import { ChildFailure } from './child.ts';
+import { type Demo, startDemo } from './launch.ts';
+import type { RedisKind } from './redis-servers.ts';
+import type { Architecture } from './session-layer.ts';
+import { printWelcome } from './welcome.ts';
 
 const LOOPBACK = '127.0.0.1';
 

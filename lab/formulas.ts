@@ -1,6 +1,6 @@
 // What theory says the experiments will show. SESSIONS 5.4; each with the bracket that chance allows. Pure.
-import { SeededRandom } from '../base/random.ts';
-import { measureSkew } from '../sessions/skew.ts';
+import { SeededRandom } from '../src/base/random.ts';
+import { measureSkew } from '../src/sessions/skew.ts';
 import { type Bracket, shuffled, trialBracket } from './statistics.ts';
 
 const TRIALS_OF_REQUESTS = 800;

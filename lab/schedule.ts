@@ -1,6 +1,6 @@
 // When each simulated user does what: fixed before the first request is sent, from the seed alone, so that a slow
 // server cannot slow down its own load (open loop).
-import type { Random } from '../base/random.ts';
+import type { Random } from '../src/base/random.ts';
 import { shuffled } from './statistics.ts';
 import type { Kind } from './transcript.ts';
 

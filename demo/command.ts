@@ -35,8 +35,8 @@ export function register(program: Command): void {
     .option('--synchronous', 'replicated: a change is answered only after all servers have it')
     .option('--deny-list', 'jwt: keep a list of tokens that were logged out')
     .addHelpText('after', NOTES)
-    .action(async (options: import('./demo-run.ts').DemoRunOptions) => {
-      const { runDemo } = await import('./demo-run.ts');
+    .action(async (options: import('./run-demo.ts').DemoRunOptions) => {
+      const { runDemo } = await import('./run-demo.ts');
       process.exitCode = await runDemo(options);
     });
 }

@@ -1,6 +1,6 @@
 // The tables of sessiond and the operations on them: sessions, users, and the deny list of the JWT architecture.
 import { DatabaseSync } from 'node:sqlite';
-import { systemClock } from '../base/clock.ts';
+import { systemClock } from '../src/base/clock.ts';
 import { NAMED_USERS, type PasswordRecord } from './users.ts';
 
 type Body = Readonly<Record<string, unknown>>;

@@ -38,9 +38,7 @@ export interface LabBalancer {
   stop(): Promise<void>;
 }
 
-const LAUNCHER = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../holdfast.mjs' : '../../src/holdfast.mjs', import.meta.url),
-);
+const LAUNCHER = fileURLToPath(new URL('../src/holdfast.mjs', import.meta.url));
 const READY_MS_MAX = 10_000;
 const POLL_MS = 40;
 

@@ -1,7 +1,7 @@
 // The session itself in an encrypted cookie (iron-session): servers keep nothing, so they cannot take it back.
 import type { Request, Response } from 'express';
 import { getIronSession, type IronSession } from 'iron-session';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import type { BackendOptions } from '../flags.ts';
 import { NO_STATS, type SessionLayer, type SessionState, SessionTooLarge } from '../session-layer.ts';
 import { type Carried, needsRenewal, readCarried } from './carried.ts';

@@ -9,7 +9,7 @@
 //   kept-key   the balancer's own cookie: the first home is the policy's, but one key ranks the others for ever, so a
 //              session goes to the best of the ranking and from there to the second best
 //   hash       the client's header: the best of the ranking is the first home already
-import { type Random, SeededRandom } from '../base/random.ts';
+import { type Random, SeededRandom } from '../src/base/random.ts';
 import { parOf } from './formulas.ts';
 import { type Bracket, shuffled, trialBracket } from './statistics.ts';
 

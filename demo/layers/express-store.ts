@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import session from 'express-session';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import {
   asSessionState,
   type BanResult,

@@ -1,5 +1,5 @@
 // One cell is one architecture under one fault: which there are, and the whole plan of each before it starts. Pure.
-import { SeededRandom } from '../base/random.ts';
+import { SeededRandom } from '../src/base/random.ts';
 import { ARCHITECTURES, type Architecture, architecturesNamed } from './architectures.ts';
 import {
   APPLIES,

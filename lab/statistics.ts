@@ -1,5 +1,5 @@
 // Quantiles, brackets and seeded trials: what is needed to say whether a number is within chance. Pure.
-import type { Random } from '../base/random.ts';
+import type { Random } from '../src/base/random.ts';
 
 /** A range of values, both ends included. */
 export interface Bracket {

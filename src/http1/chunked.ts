@@ -2,9 +2,24 @@
 //
 //   size [;ext[=val]]* CRLF  data CRLF  ...  0 [;ext]* CRLF  [trailer CRLF]*  CRLF
 //
+// Blanks may stand before and behind ";" and "=" (BWS of RFC 9112 section 7.1.1), never at the end of the line.
+//
 // The scanner is a state machine over single bytes, so a cut anywhere changes nothing; data is skipped whole.
 
-import { BACKSLASH, COLON, CR, DOUBLE_QUOTE, EQUALS, HEX, LF, SEMICOLON, TOKEN, VALUE } from './bytes.ts';
+import {
+  BACKSLASH,
+  COLON,
+  CR,
+  DOUBLE_QUOTE,
+  EQUALS,
+  HEX,
+  HTAB,
+  LF,
+  SEMICOLON,
+  SP,
+  TOKEN,
+  VALUE,
+} from './bytes.ts';
 import { Refusal } from './message.ts';
 import { TrailerName } from './trailer.ts';
 
@@ -37,21 +52,23 @@ const State = {
   size: 1,
   extensionName: 2, // after ";"
   extensionNameMore: 3,
-  extensionValue: 4, // after "="
-  extensionToken: 5,
-  extensionQuoted: 6,
-  extensionEscape: 7, // after "\" in quotes
-  extensionQuotedEnd: 8,
-  sizeLf: 9,
-  data: 10,
-  dataCr: 11,
-  dataLf: 12,
-  trailerFirst: 13, // first byte of a trailer line or the last CR
-  trailerName: 14,
-  trailerValue: 15,
-  trailerLf: 16,
-  lastLf: 17,
-  done: 18,
+  extensionNameBlank: 4, // blanks after a name: "=" or ";" must come
+  extensionValue: 5, // after "="
+  extensionToken: 6,
+  extensionQuoted: 7,
+  extensionEscape: 8, // after "\" in quotes
+  extensionQuotedEnd: 9,
+  extensionBlank: 10, // blanks after a size or a value: ";" must come
+  sizeLf: 11,
+  data: 12,
+  dataCr: 13,
+  dataLf: 14,
+  trailerFirst: 15, // first byte of a trailer line or the last CR
+  trailerName: 16,
+  trailerValue: 17,
+  trailerLf: 18,
+  lastLf: 19,
+  done: 20,
 } as const;
 
 export class ChunkedScanner {
@@ -121,7 +138,7 @@ export class ChunkedScanner {
   #step(byte: number): number {
     const state = this.#state;
     if (state <= State.size) return this.#stepSize(byte);
-    if (state <= State.extensionQuotedEnd) return this.#stepExtension(byte);
+    if (state <= State.extensionBlank) return this.#stepExtension(byte);
     if (state >= State.trailerFirst) return this.#stepTrailer(byte);
     if (state === State.sizeLf) return byte === LF ? this.#beginChunk() : Refusal.badChunk;
     if (state === State.dataCr) return byte === CR ? this.#go(State.dataLf) : Refusal.badChunk;
@@ -143,12 +160,13 @@ export class ChunkedScanner {
       return this.#go(State.size);
     }
     if (this.#state === State.sizeFirst) return Refusal.badChunk;
-    return this.#endOfExtension(byte);
+    return isBlank(byte) ? this.#stepExtension(byte) : this.#endOfExtension(byte);
   }
 
   /** After a size or a whole extension: another extension or the end of the line. */
   #endOfExtension(byte: number): number {
     if (byte === CR) return this.#go(State.sizeLf);
+    if (isBlank(byte)) return this.#go(State.extensionBlank);
     return byte === SEMICOLON ? this.#go(State.extensionName) : Refusal.badChunk;
   }
 
@@ -167,11 +185,18 @@ export class ChunkedScanner {
     const isToken = TOKEN[byte] === 1;
     switch (this.#state) {
       case State.extensionName:
+        if (isBlank(byte)) return 0;
         return isToken ? this.#go(State.extensionNameMore) : Refusal.badChunk;
       case State.extensionNameMore:
         if (isToken) return 0;
+        if (isBlank(byte)) return this.#go(State.extensionNameBlank);
         return byte === EQUALS ? this.#go(State.extensionValue) : this.#endOfExtension(byte);
+      case State.extensionNameBlank:
+        if (isBlank(byte)) return 0;
+        if (byte === EQUALS) return this.#go(State.extensionValue);
+        return byte === SEMICOLON ? this.#go(State.extensionName) : Refusal.badChunk;
       case State.extensionValue:
+        if (isBlank(byte)) return 0;
         if (isToken) return this.#go(State.extensionToken);
         return byte === DOUBLE_QUOTE ? this.#go(State.extensionQuoted) : Refusal.badChunk;
       case State.extensionToken:
@@ -182,6 +207,9 @@ export class ChunkedScanner {
         return VALUE[byte] === 1 ? 0 : Refusal.badChunk;
       case State.extensionEscape:
         return VALUE[byte] === 1 ? this.#go(State.extensionQuoted) : Refusal.badChunk;
+      case State.extensionBlank:
+        if (isBlank(byte)) return 0;
+        return byte === SEMICOLON ? this.#go(State.extensionName) : Refusal.badChunk;
       default:
         return this.#endOfExtension(byte);
     }
@@ -215,6 +243,10 @@ export class ChunkedScanner {
         return this.#go(State.done);
     }
   }
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SP || byte === HTAB;
 }
 
 /** What stands before a chunk of that many bytes; CRLF follows the data. `encodeChunkHead(0)` + CRLF ends a body. */

@@ -47,7 +47,7 @@ function optionOf(buffer: Buffer, begin: number, end: number): number {
 }
 
 /**
- * The rare path: records as Field.connectionNamed the so far unrecorded lines that a Connection field names.
+ * The rare path: records as Field.dropped the so far unrecorded lines that a Connection field names.
  * Lines recorded already are either dropped anyway or are what the balancer relies on: naming them changes nothing.
  * Returns 0 or Refusal.badConnection. Allocates; O(header lines) after that.
  */
@@ -122,7 +122,7 @@ function insertLine(
     column.copyWithin(at + 1, at, count);
   }
   const value = skipBlank(buffer, nameEnd + 1, end - 2);
-  field[at] = Field.connectionNamed;
+  field[at] = Field.dropped;
   lineBegin[at] = begin;
   valueBegin[at] = value;
   valueEnd[at] = trimBlank(buffer, value, end - 2);

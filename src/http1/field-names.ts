@@ -108,7 +108,7 @@ function hasUnderscore(buffer: Buffer, begin: number, end: number): boolean {
 function lookalikeOf(field: number): number {
   if (field === Field.contentLength || field === Field.transferEncoding) return LOOKALIKE;
   const isForwarding = field >= Field.forwardedFor && field <= Field.forwardedPort;
-  return isForwarding ? Field.connectionNamed : UNINTERESTING;
+  return isForwarding ? Field.dropped : UNINTERESTING;
 }
 
 function isReserved(buffer: Buffer, begin: number, length: number): boolean {

@@ -14,7 +14,7 @@ const ALWAYS: readonly Field[] = [
   Field.upgrade,
   Field.http2Settings,
   Field.holdfast,
-  Field.connectionNamed,
+  Field.dropped,
 ];
 
 /** 1 at each Field that is never forwarded to a server. An upgrade that is let through is written anew. */

@@ -6,8 +6,8 @@ import { COLON, DOT, HEX, HOST } from './bytes.ts';
 export const HOST_BYTES_MAX = 255;
 
 /**
- * Is this a host with an optional port: name, IPv4 or [IPv6], then ":" and 1 to 65535?
- * Refused on purpose: empty host, empty port, userinfo, percent-encoding, sub-delimiters, zone ids, IPvFuture.
+ * Is this a host with an optional port: name, IPv4 or [IPv6], then ":" and 1 to 65535 or nothing (RFC 3986 section
+ * 3.2.3 allows an empty port)? Refused on purpose: empty host, userinfo, percent-encoding, sub-delimiters, zone ids, IPvFuture.
  */
 export function isHost(buffer: Buffer, begin: number, end: number): boolean {
   if (begin === end) return false;
@@ -26,7 +26,8 @@ export function isHost(buffer: Buffer, begin: number, end: number): boolean {
 
 function isPort(buffer: Buffer, begin: number, end: number): boolean {
   const digits = end - begin - 1;
-  if (buffer[begin] !== COLON || digits < 1 || digits > 5) return false;
+  if (buffer[begin] !== COLON || digits > 5) return false;
+  if (digits === 0) return true;
   const port = decimalOf(buffer, begin + 1, end);
   return port >= 1 && port <= 65535;
 }

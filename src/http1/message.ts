@@ -33,7 +33,8 @@ export const Field = {
   cacheControl: 27, // response
   holdfast: 28, // any name that begins with x-holdfast-: reserved, a client's own are dropped
   watched: 29, // the configured session headers (see HeadLimits.watched); index in `FieldLines.watchedIndex`
-  connectionNamed: 30, // a line to be dropped: named by a Connection field, or x_forwarded_* posing as x-forwarded-*
+  // a line to be dropped: named by a Connection field, x_forwarded_* posing as x-forwarded-*, or framing that says nothing
+  dropped: 30,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -86,8 +87,10 @@ export const HEADER_COUNT_MAX = 1024;
 /** What requests and responses have in common. */
 abstract class MessageHead {
   readonly lines: FieldLines = new FieldLines(HEADER_COUNT_MAX);
-  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1 and for later minor versions, which are read as 1.1 (RFC 9110 section 2.5). */
   versionMinor = 1;
+  /** The first line says HTTP/1.1, letter by letter, so that it may be passed on as it is. */
+  isVersion11 = true;
   /** First byte of the request or status line: empty lines before a request's are skipped. */
   lineBegin = 0;
   /** First byte of the first header line. */
@@ -98,6 +101,11 @@ abstract class MessageHead {
   body: Body = Body.none;
   /** Meaningful for Body.length only. */
   contentLength = 0;
+  /**
+   * Written instead of a framing field that had blanks where not every server reads over them; that line is dropped.
+   * '' as a rule.
+   */
+  framingLine = '';
   /** The sender keeps the connection after this message (version and Connection considered). */
   keepAlive = true;
 }
@@ -114,7 +122,7 @@ export class RequestHead extends MessageHead {
   pathBegin = 0;
   pathEnd = 0;
   isAbsoluteForm = false;
-  /** Authority that counts: the target's in absolute-form, the Host field's otherwise. Empty range when HTTP/1.0 has none. */
+  /** Authority that counts, without an empty port: the target's in absolute-form, the Host field's otherwise. Empty range when HTTP/1.0 has none. */
   hostBegin = 0;
   hostEnd = 0;
   expectsContinue = false;

@@ -1,6 +1,6 @@
 // Request head: bytes to RequestHead in one pass, strict; every ambiguity is a refusal (RFC 9112 sections 2 to 7).
 
-import { CR, equalsIgnoreCase, LF, SLASH, SP, skipTarget, skipToken } from './bytes.ts';
+import { COLON, CR, equalsIgnoreCase, LF, SLASH, SP, skipTarget, skipToken } from './bytes.ts';
 import { Option, readConnection, recordConnectionNamed } from './connection.ts';
 import { scanFields } from './field-lines.ts';
 import { framing, readFraming } from './framing.ts';
@@ -15,6 +15,7 @@ export const LEADING_LINES_MAX = 2;
 const VERSION_PREFIX = Buffer.from('HTTP/1.');
 const DIGIT_0 = 0x30;
 const DIGIT_1 = 0x31;
+const DIGIT_9 = 0x39;
 const ASTERISK = 0x2a;
 
 /**
@@ -90,8 +91,9 @@ function readVersion(buffer: Buffer, begin: number, limit: number, head: Request
   const position = begin + VERSION_PREFIX.length;
   if (position >= limit) return INCOMPLETE;
   const minor = buffer[position] as number;
-  if (minor !== DIGIT_1 && minor !== DIGIT_0) return Refusal.badVersion;
-  head.versionMinor = minor - DIGIT_0;
+  if (minor < DIGIT_0 || minor > DIGIT_9) return Refusal.badVersion;
+  head.versionMinor = minor === DIGIT_0 ? 0 : 1;
+  head.isVersion11 = minor === DIGIT_1;
   if (position + 1 >= limit) return INCOMPLETE;
   if (buffer[position + 1] !== CR) return Refusal.badRequestLine;
   if (position + 2 >= limit) return INCOMPLETE;
@@ -128,6 +130,7 @@ function interpret(buffer: Buffer, head: RequestHead): number {
   if (refusal !== 0) return refusal;
   head.body = framing.contentLength === 0 && framing.body === Body.length ? Body.none : framing.body;
   head.contentLength = framing.contentLength;
+  head.framingLine = framing.line;
   head.keepAlive =
     (options & Option.close) === 0 && (head.versionMinor === 1 || (options & Option.keepAlive) !== 0);
   if (readExpect(buffer, head, expectAt) !== 0) return Refusal.expectationFailed;
@@ -147,6 +150,7 @@ function readTarget(buffer: Buffer, head: RequestHead, hostAt: number): number {
     head.hostBegin = head.lines.valueBegin[hostAt] as number;
     head.hostEnd = head.lines.valueEnd[hostAt] as number;
     if (!isHost(buffer, head.hostBegin, head.hostEnd)) return Refusal.badHost;
+    if (buffer[head.hostEnd - 1] === COLON) head.hostEnd -= 1;
   } else {
     if (head.versionMinor === 1) return Refusal.badHost;
     head.hostBegin = 0;
@@ -176,7 +180,7 @@ function readAbsoluteForm(buffer: Buffer, head: RequestHead): number {
   if (!isHost(buffer, authority, authorityEnd)) return Refusal.badTarget;
   head.isAbsoluteForm = true;
   head.hostBegin = authority;
-  head.hostEnd = authorityEnd;
+  head.hostEnd = buffer[authorityEnd - 1] === COLON ? authorityEnd - 1 : authorityEnd;
   head.pathBegin = authorityEnd;
   return 0;
 }

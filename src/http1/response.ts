@@ -3,7 +3,7 @@
 import { CR, LF, SP, skipValue } from './bytes.ts';
 import { keepAliveTimeoutMs, Option, readConnection, recordConnectionNamed } from './connection.ts';
 import { scanFields } from './field-lines.ts';
-import { framing, readFraming } from './framing.ts';
+import { dropFraming, framing, readFraming } from './framing.ts';
 import { Body, Field, type HeadLimits, INCOMPLETE, Refusal, type ResponseHead } from './message.ts';
 
 const VERSION_PREFIX = Buffer.from('HTTP/1.');
@@ -46,13 +46,14 @@ function readStatusLine(buffer: Buffer, begin: number, limit: number, head: Resp
   // Minor version, SP and three digits are at hand together in practice: wait for them rather than step bytewise.
   if (position + 5 > limit) return INCOMPLETE;
   const minor = (buffer[position] as number) - DIGIT_0;
-  if ((minor !== 0 && minor !== 1) || buffer[position + 1] !== SP) return Refusal.badStatusLine;
+  if (minor < 0 || minor > 9 || buffer[position + 1] !== SP) return Refusal.badStatusLine;
   const hundreds = (buffer[position + 2] as number) - DIGIT_0;
   const tens = (buffer[position + 3] as number) - DIGIT_0;
   const ones = (buffer[position + 4] as number) - DIGIT_0;
   const isStatus = hundreds >= 1 && hundreds <= 5 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
   if (!isStatus) return Refusal.badStatusLine;
-  head.versionMinor = minor;
+  head.versionMinor = minor === 0 ? 0 : 1;
+  head.isVersion11 = minor === 1;
   head.status = hundreds * 100 + tens * 10 + ones;
   position += 5;
   if (position >= limit) return INCOMPLETE;
@@ -87,31 +88,40 @@ function interpret(buffer: Buffer, head: ResponseHead, requestWasHead: boolean):
       head.keepAliveHintMs = keepAliveTimeoutMs(buffer, begin, lines.valueEnd[index] as number);
     }
   }
-  const refusal = readFraming(buffer, lines, head.versionMinor) || applyStatus(head, requestWasHead);
-  if (refusal !== 0) return refusal;
-  const isKept = head.versionMinor === 1 || (options & Option.keepAlive) !== 0;
+  const isBodiless = head.status < 200 || head.status === 204 || head.status === 304;
+  const refusal = readFraming(buffer, lines, head.versionMinor);
+  if (refusal !== 0 && !isBodiless) return refusal;
+  head.framingLine = framing.line;
+  const isInDoubt = isBodiless && ignoreFraming(head, refusal !== 0);
+  applyFraming(head, !isBodiless && !requestWasHead);
+  const isKept = !isInDoubt && (head.versionMinor === 1 || (options & Option.keepAlive) !== 0);
   head.keepAlive = isKept && (options & Option.close) === 0 && head.body !== Body.untilClose;
   head.isUpgrade = head.status === 101 && hasUpgrade && (options & Option.upgrade) !== 0;
   if ((options & Option.named) === 0) return 0;
   return recordConnectionNamed(buffer, head.fieldsBegin, head.fieldsEnd, lines);
 }
 
-/** Turns what the fields say into the body there is (RFC 9112 section 6.3, rules 1 to 8): 0 or a Refusal. */
-function applyStatus(head: ResponseHead, requestWasHead: boolean): number {
-  const status = head.status;
+/**
+ * 1xx, 204 and 304 end with their head whatever it says of a body (RFC 9112 section 6.3, rule 1), and none of it is
+ * passed on but the length in a 304, which is that of the response the client has. True when the server may have lost
+ * step, so that nothing more is to be read from its connection.
+ */
+function ignoreFraming(head: ResponseHead, isMalformed: boolean): boolean {
+  const keepsLength = head.status === 304 && framing.body === Body.length && !isMalformed;
+  dropFraming(head.lines, keepsLength);
+  if (!keepsLength) head.framingLine = '';
+  return isMalformed || framing.body === Body.chunked || (!keepsLength && framing.contentLength > 0);
+}
+
+/** Turns what the fields say into the body there is (RFC 9112 section 6.3, rules 4 to 8). */
+function applyFraming(head: ResponseHead, mayHaveBody: boolean): void {
   head.body = Body.none;
   head.contentLength = 0;
-  if (status < 200 || status === 204) {
-    // A server that frames what cannot have a body has lost step: a reader less strict would wait for bytes.
-    if (framing.body === Body.chunked) return Refusal.badTransferEncoding;
-    return framing.contentLength === 0 ? 0 : Refusal.badContentLength;
-  }
-  if (requestWasHead || status === 304) return 0;
+  if (!mayHaveBody) return;
   if (framing.body === Body.none) head.body = Body.untilClose;
   else if (framing.body === Body.chunked) head.body = Body.chunked;
   else if (framing.contentLength > 0) {
     head.body = Body.length;
     head.contentLength = framing.contentLength;
   }
-  return 0;
 }

@@ -62,7 +62,7 @@ export function requestLines(
   const { lines } = head;
   const { isTrusted } = forwarding;
   // The usual request line, origin-form and HTTP/1.1, is passed on as it came, in one piece with what follows.
-  const isUsual = !head.isAbsoluteForm && head.versionMinor === 1;
+  const isUsual = !head.isAbsoluteForm && head.isVersion11;
   let text = isUsual ? '' : firstLine(buffer, head);
   let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
   let hasForwarding = false;
@@ -79,6 +79,7 @@ export function requestLines(
     copiedTo = lines.lineEnd[index] as number;
   }
   if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
+  text += head.framingLine;
   const host = head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : serverAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
   text +=

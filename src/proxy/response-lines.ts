@@ -33,7 +33,7 @@ export function responseLines(
   bodyEnd: number = head.fieldsEnd + 2,
 ): string {
   const { lines } = head;
-  const isUsual = head.versionMinor === 1 && head.reasonEnd > head.reasonBegin;
+  const isUsual = head.isVersion11 && head.reasonEnd > head.reasonBegin;
   let text = isUsual ? '' : `HTTP/1.1 ${head.status} ${latin1(buffer, head.reasonBegin, head.reasonEnd)}\r\n`;
   let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
   for (let index = 0; index < lines.count; index += 1) {
@@ -46,10 +46,12 @@ export function responseLines(
     if (lineBegin > copiedTo) text += latin1(buffer, copiedTo, lineBegin);
     copiedTo = lines.lineEnd[index] as number;
   }
-  if (setCookie !== '' || connection !== '' || reframe === Reframe.toChunked) {
+  const framingLine = reframe === Reframe.none ? head.framingLine : '';
+  if (setCookie !== '' || connection !== '' || reframe === Reframe.toChunked || framingLine !== '') {
     if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
     copiedTo = head.fieldsEnd;
     if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n${mayBeShared(buffer, head) ? PRIVATE : ''}`;
+    text += framingLine;
     if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
     if (connection !== '') text += `connection: ${connection}\r\n`;
   }

@@ -70,7 +70,6 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['TE chunked not last', post('Transfer-Encoding: chunked, gzip\r\n', `0\r\n\r\n${EVIL}`)],
   ['TE in quotes', post('Transfer-Encoding: "chunked"\r\n', `0\r\n\r\n${EVIL}`)],
   ['TE with a vertical tab', post('Transfer-Encoding: \x0bchunked\r\n', `0\r\n\r\n${EVIL}`)],
-  ['TE with a tab', post('Transfer-Encoding:\tchunked\r\n', `0\r\n\r\n${EVIL}`)],
   ['TE with a parameter', post('Transfer-Encoding: chunked;x=1\r\n', `0\r\n\r\n${EVIL}`)],
   ['TE with a space before the colon', post(`Transfer-Encoding : chunked\r\nContent-Length: 5\r\n`, 'hello')],
   ['CL with a space before the colon', post(`Content-Length : ${EVIL.length}\r\n`, EVIL)],
@@ -129,6 +128,12 @@ const HARMLESS: readonly (readonly [string, string, string])[] = [
     post(TE, `${EVIL.length.toString(16)}\r\n${EVIL}\r\n0\r\n\r\n`),
     `${EVIL.length.toString(16)}\r\n${EVIL}\r\n0\r\n\r\n`,
   ],
+  [
+    'TE between tabs, a chunk extension between blanks',
+    post('Transfer-Encoding:\tchunked\t \r\n', '5 ;\ta = b\r\nhello\r\n0\r\n\r\n'),
+    '5 ;\ta = b\r\nhello\r\n0\r\n\r\n',
+  ],
+  ['CL between tabs', post(`Content-Length:\t${EVIL.length}\t\r\n`, EVIL), EVIL],
   [
     'TE named by Connection',
     `POST /front HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding, Content-Length\r\n${TE}\r\n5\r\nhello\r\n0\r\n\r\n`,

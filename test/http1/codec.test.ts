@@ -47,10 +47,8 @@ describe('names', () => {
       'http2Settings',
       'holdfast',
     ];
-    expect(cutNames(isCutFromResponse).sort()).toEqual([...always, 'connectionNamed'].sort());
-    expect(cutNames(isCutFromRequest).sort()).toEqual(
-      [...always, 'connectionNamed', 'proxyAuthorization'].sort(),
-    );
+    expect(cutNames(isCutFromResponse).sort()).toEqual([...always, 'dropped'].sort());
+    expect(cutNames(isCutFromRequest).sort()).toEqual([...always, 'dropped', 'proxyAuthorization'].sort());
   });
 });
 

@@ -70,6 +70,13 @@ function renderBody(body: number, contentLength: number): string {
   return `body ${nameOf(Body, body)}${body === Body.length ? ` ${contentLength}` : ''}`;
 }
 
+/** What has to be written anew when the head is passed on. */
+function renderAnew(head: RequestHead | ResponseHead): string[] {
+  const line =
+    head.framingLine === '' ? [] : [`written anew "${escapeBytes(Buffer.from(head.framingLine))}"`];
+  return head.isVersion11 || head.versionMinor === 0 ? line : ['first line written anew', ...line];
+}
+
 export function renderRequest(bytes: Buffer, begin: number, end: number, limits: HeadLimits): string {
   const head = new RequestHead();
   const result = parseRequestHead(bytes, begin, end, limits, head);
@@ -81,6 +88,7 @@ export function renderRequest(bytes: Buffer, begin: number, end: number, limits:
     verdict,
     `${head.method} path ${quoted(bytes, head.pathBegin, head.pathEnd)} ${host} HTTP/1.${head.versionMinor}${head.isAbsoluteForm ? ' absolute-form' : ''}${head.isIdempotent ? ' idempotent' : ''}`,
     `${renderBody(head.body, head.contentLength)}, connection ${head.keepAlive ? 'kept' : 'closed'}`,
+    ...renderAnew(head),
     ...(head.expectsContinue ? ['expects 100-continue'] : []),
     ...(head.upgradeEnd > 0 ? [`upgrade ${quoted(bytes, head.upgradeBegin, head.upgradeEnd)}`] : []),
     ...renderLines(bytes, head.lines, isCutFromRequest),
@@ -102,6 +110,7 @@ export function renderResponse(
     verdict,
     `status ${head.status} reason ${quoted(bytes, head.reasonBegin, head.reasonEnd)} HTTP/1.${head.versionMinor}`,
     `${renderBody(head.body, head.contentLength)}, connection ${head.keepAlive ? 'kept' : 'closed'}${head.keepAliveHintMs > 0 ? ` for ${head.keepAliveHintMs} ms` : ''}${head.isUpgrade ? ', upgraded' : ''}`,
+    ...renderAnew(head),
     ...renderLines(bytes, head.lines, isCutFromResponse),
   ].join('\n');
 }

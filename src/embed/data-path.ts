@@ -113,10 +113,11 @@ export class DataPath {
     return pool.slots.map((slot, index) => {
       const generation = pool.generations[index] ?? 0;
       const old = this.#agents.get(slot);
-      if (old?.generation === generation) old.configure(pool.config);
+      const url = pool.config.servers[index]?.url ?? '';
+      if (old?.generation === generation && old.url === url) old.configure(pool.config);
       else {
         old?.retire();
-        this.#agents.set(slot, new ServerAgent(slot, generation, this.own, pool.config));
+        this.#agents.set(slot, new ServerAgent(slot, generation, url, this.own, pool.config));
       }
       return slot;
     });

@@ -16,15 +16,17 @@ export class ServerAgent extends Agent {
   declare readonly options: { timeout?: number };
   readonly slot: number;
   readonly generation: number;
+  readonly url: string;
   readonly #stripe: Stripe;
   readonly #idle = new WeakSet<Duplex>();
   #connectMs = 0;
   #idleMs = 0;
 
-  constructor(slot: number, generation: number, stripe: Stripe, pool: PoolConfig) {
+  constructor(slot: number, generation: number, url: string, stripe: Stripe, pool: PoolConfig) {
     super({ keepAlive: true, scheduling: 'lifo', timeout: pool.keepAlive.idleMs });
     this.slot = slot;
     this.generation = generation;
+    this.url = url;
     this.#stripe = stripe;
     this.configure(pool);
   }

@@ -49,11 +49,18 @@ export interface HealthMonitorOptions {
   readonly passiveTotals?: (slot: number) => PassiveTotals;
 }
 
+/** What has been counted of a server; goes on when the server was removed and comes back. */
+interface Tally {
+  readonly generation: number;
+  readonly checks: Record<CheckResult, number>;
+  readonly transitions: Record<VerdictName, number>;
+}
+
 interface Watched {
   readonly watch: ServerWatch;
   /** What the control cell was last set to. */
   told: Verdict;
-  readonly transitions: Record<VerdictName, number>;
+  readonly tally: Tally;
 }
 
 export class HealthMonitor {
@@ -67,6 +74,8 @@ export class HealthMonitor {
   readonly #onReport: ((slot: number, report: SelfReport) => void) | undefined;
   readonly #passive: PassiveHealth | null;
   readonly #watched = new Map<number, Watched>();
+  /** By slot, of servers that were removed as well. */
+  readonly #tallies = new Map<number, Tally>();
   readonly #closing = new Set<Promise<void>>();
   #poll: Scheduled | null = null;
 
@@ -84,7 +93,7 @@ export class HealthMonitor {
 
   /**
    * Watches the servers of this revision. A server that keeps slot and generation keeps its verdict and counts,
-   * a new one starts with a check at once, a removed one is forgotten.
+   * a new one and one with a new address start with a check at once, a removed one is no longer checked.
    */
   apply(revision: Revision): void {
     const present = new Set<number>();
@@ -112,7 +121,7 @@ export class HealthMonitor {
 
   /** Changes of the server's verdict by the new one, since it came. */
   transitions(slot: number): Readonly<Record<VerdictName, number>> {
-    return this.#watched.get(slot)?.transitions ?? noTransitions();
+    return this.#watched.get(slot)?.tally.transitions ?? noTransitions();
   }
 
   /** What the last check found and since when the verdict stands (wall time); null for an unknown slot. */
@@ -136,8 +145,9 @@ export class HealthMonitor {
     const generation = pool.generations[index];
     if (server === undefined || generation === undefined) return;
     const old = this.#watched.get(slot);
-    const isKept = old?.watch.generation === generation && old.watch.server.url === server.url;
+    const isKept = old?.watch.generation === generation;
     if (old !== undefined && !isKept) this.#forget(slot);
+    if (isKept && old !== undefined && old.watch.server.url !== server.url) this.#acquit(old);
     const watched =
       isKept && old !== undefined ? old : this.#begin(pool.config.name, slot, generation, server);
     watched.watch.setPaused(this.#shared.control.mode(slot) === Mode.maintenance);
@@ -146,7 +156,10 @@ export class HealthMonitor {
   }
 
   #begin(pool: string, slot: number, generation: number, server: ServerConfig): Watched {
-    const watch = new ServerWatch(pool, slot, generation, server, {
+    const known = this.#tallies.get(slot);
+    const tally = known?.generation === generation ? known : newTally(generation);
+    this.#tallies.set(slot, tally);
+    const watch = new ServerWatch(pool, slot, generation, server, tally.checks, {
       clock: this.#clock,
       scheduler: this.#scheduler,
       random: this.#random,
@@ -154,7 +167,7 @@ export class HealthMonitor {
       onVerdict: (changed, reason) => this.#afterVerdict(changed, reason),
       onReport: (reporting, report) => this.#onReport?.(reporting.slot, report),
     });
-    const watched: Watched = { watch, told: Verdict.starting, transitions: noTransitions() };
+    const watched: Watched = { watch, told: Verdict.starting, tally };
     this.#shared.control.takeConnectFailure(slot);
     this.#watched.set(slot, watched);
     return watched;
@@ -205,7 +218,7 @@ export class HealthMonitor {
     const to = verdictName(watch.verdict.verdict);
     if (from === to) return;
     this.#tell(watched, watch.verdict.verdict);
-    watched.transitions[to] += 1;
+    watched.tally.transitions[to] += 1;
     const { pool, slot } = watch;
     const server = watch.server.name;
     const isBad = to === 'down' || to === 'ejected';
@@ -219,16 +232,23 @@ export class HealthMonitor {
   /** A server that was down and answers its checks again is not held to what failed while it went down. */
   #pardon({ watch, told }: Watched): void {
     const { verdict } = watch;
-    if (told !== Verdict.down || verdict.verdict === Verdict.down) return;
+    if (told === Verdict.down && verdict.verdict !== Verdict.down) this.#acquit({ watch });
+  }
+
+  #acquit({ watch }: Pick<Watched, 'watch'>): void {
     const nowMs = this.#clock.nowMs();
     this.#passive?.forget(watch.slot, nowMs);
-    verdict.setEjected(false, nowMs);
+    watch.verdict.setEjected(false, nowMs);
   }
 
   #tell(watched: Watched, verdict: Verdict): void {
     watched.told = verdict;
     this.#shared.control.setVerdict(watched.watch.slot, verdict);
   }
+}
+
+function newTally(generation: number): Tally {
+  return { generation, checks: { success: 0, failure: 0, timeout: 0 }, transitions: noTransitions() };
 }
 
 function noTransitions(): Record<VerdictName, number> {

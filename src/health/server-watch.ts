@@ -32,8 +32,8 @@ export class ServerWatch {
   readonly slot: number;
   readonly generation: number;
   readonly verdict: ServerVerdict;
-  /** Finished checks by result; the monitor's business to export. */
-  readonly checks: Record<CheckResult, number> = { success: 0, failure: 0, timeout: 0 };
+  /** Finished checks by result; the monitor's business to keep and export. */
+  readonly checks: Record<CheckResult, number>;
   server: ServerConfig;
   /** What the last finished check found, in words; empty before the first. */
   lastDetail = '';
@@ -47,7 +47,15 @@ export class ServerWatch {
   #isFirst = true;
   #isClosed = false;
 
-  constructor(pool: string, slot: number, generation: number, server: ServerConfig, tools: WatchTools) {
+  constructor(
+    pool: string,
+    slot: number,
+    generation: number,
+    server: ServerConfig,
+    checks: Record<CheckResult, number>,
+    tools: WatchTools,
+  ) {
+    this.checks = checks;
     this.pool = pool;
     this.slot = slot;
     this.generation = generation;
@@ -57,10 +65,16 @@ export class ServerWatch {
     this.verdict = new ServerVerdict(NO_RULES, tools.clock.nowMs());
   }
 
-  /** Begins checking, or goes on with other settings. Null: no checks, the server counts as up. */
+  /**
+   * Begins checking, or goes on with other settings. Null: no checks, the server counts as up. At a new address it is
+   * as good as new: its first check decides alone.
+   */
   configure(server: ServerConfig, health: HealthConfig | null): void {
-    const isSame = this.#probe !== null && JSON.stringify(health) === JSON.stringify(this.#health);
+    const isMoved = server.url !== this.server.url;
+    const isSame =
+      !isMoved && this.#probe !== null && JSON.stringify(health) === JSON.stringify(this.#health);
     this.server = server;
+    if (isMoved) this.#restart('it has a new address');
     this.#health = health;
     if (isSame) return;
     this.#probe?.close();
@@ -82,8 +96,12 @@ export class ServerWatch {
     this.#isPaused = isPaused;
     this.#cancel();
     if (isPaused || this.#probe === null) return;
-    if (this.verdict.restart(this.#tools.clock.nowMs())) this.#tools.onVerdict(this, 'maintenance is over');
+    this.#restart('maintenance is over');
     this.checkNow(false);
+  }
+
+  #restart(reason: string): void {
+    if (this.verdict.restart(this.#tools.clock.nowMs())) this.#tools.onVerdict(this, reason);
   }
 
   /**

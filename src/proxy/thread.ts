@@ -112,7 +112,7 @@ export class ProxyThread {
         const generation = pool.generations[index] as number;
         slots.add(slot);
         let upstream = this.#upstreams[slot];
-        if (upstream === undefined || upstream.generation !== generation) {
+        if (upstream === undefined || !upstream.isOf(server, generation)) {
           upstream?.retire();
           upstream = new UpstreamPool(slot, generation, server, this);
           this.#upstreams[slot] = upstream;

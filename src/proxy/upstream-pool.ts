@@ -45,6 +45,12 @@ export class UpstreamPool {
     this.buffers = services.buffers;
   }
 
+  /** Leads to this server, at this address, and is not retired: a server that was removed may come back. */
+  isOf({ host, port }: ServerConfig, generation: number): boolean {
+    const isSame = this.generation === generation && this.host === host && this.port === port;
+    return isSame && !this.#isRetired;
+  }
+
   /** Takes over the times and sizes of a new revision. */
   configure(config: PoolConfig): void {
     this.connectTimeoutMs = config.timeouts.connectMs;

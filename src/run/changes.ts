@@ -60,7 +60,7 @@ function poolChanges(old: PoolConfig, next: PoolConfig, settings: Settings): rea
   ];
 }
 
-/** What the operator has set stands until the server is removed: said, so that nobody believes the file won. */
+/** What the operator has set stands over reloads: said, so that nobody believes the file won. */
 function serverChanges(
   what: string,
   old: ServerConfig,

@@ -1,5 +1,10 @@
 // Which slot and generation each server has, and which number each pool has: kept over reloads, so that health,
 // counters and sessions stay with the server they belong to.
+//
+// A server is its name. Under a new address it is the same server, and so it is when it was removed and comes back:
+//
+//   new ── generation g ──┬── removed: g + 1, its sessions match nobody ──┬── the slot is another's: g + 2
+//                         └────────────── same name: g again ─────────────┘
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
@@ -12,7 +17,9 @@ import { Gauge } from '../shared/stripe.ts';
 interface SlotOwner {
   readonly pool: string;
   readonly server: string;
-  readonly url: string;
+  url: string;
+  /** Not configured any more; what it had is kept until the slot is given to another. */
+  isRemoved: boolean;
   /** As configured. */
   weight: number;
   /** What the server says of itself; null: nothing. */
@@ -21,7 +28,7 @@ interface SlotOwner {
 
 const MODES = { ready: Mode.ready, drain: Mode.drain, maintenance: Mode.maintenance } as const;
 
-/** What the operator has set at run time; wins over the configuration until the server is removed. */
+/** What the operator has set at run time; wins over the configuration, also when the server goes and comes back. */
 export interface OperatorChange {
   mode?: keyof typeof MODES;
   weight?: number;
@@ -32,8 +39,9 @@ export class CapacityError extends Error {}
 
 export class SlotRegistry {
   readonly #shared: SharedState;
-  readonly #owners: (SlotOwner | null)[] = [];
-  /** Slots without an owner, the one released longest ago first. */
+  /** Of each slot that was ever used, who has or had it last. */
+  readonly #owners: SlotOwner[] = [];
+  /** Slots of removed servers, the one released longest ago first. */
   readonly #released: number[] = [];
   readonly #poolIds = new Map<string, number>();
   readonly #listenerIds = new Map<string, number>();
@@ -58,11 +66,10 @@ export class SlotRegistry {
 
   /** Why there is no room for this configuration; null when there is. */
   refusal(config: HoldfastConfig): string | null {
-    const newServers = config.pools.flatMap((pool) =>
-      pool.servers.filter(({ name, url }) => this.#find(pool.name, name, url) === null),
-    ).length;
-    const room =
-      SLOTS_MAX - this.#owners.length + this.#released.filter((slot) => this.#isQuiet(slot)).length;
+    const known = config.pools.flatMap((pool) => pool.servers.map(({ name }) => this.#find(pool.name, name)));
+    const newServers = known.filter((slot) => slot === null).length;
+    const free = this.#released.filter((slot) => this.#isQuiet(slot) && !known.includes(slot)).length;
+    const room = SLOTS_MAX - this.#owners.length + free;
     if (newServers > room)
       return `${newServers} more servers: there is room for ${room} (${SLOTS_MAX} in all)`;
     const newPools = config.pools.filter(({ name }) => !this.#poolIds.has(name)).length;
@@ -112,28 +119,30 @@ export class SlotRegistry {
   #slotOf(pool: PoolConfig, server: ServerConfig): number {
     const { control } = this.#shared;
     const change = this.#changes.get(`${pool.name}/${server.name}`);
-    const existing = this.#find(pool.name, server.name, server.url);
-    const owner = {
-      pool: pool.name,
-      server: server.name,
-      url: server.url,
-      weight: server.weight,
-      reportedWeight: null,
-    };
-    const slot = existing ?? this.#allocate(owner);
-    const known = this.#owners[slot];
-    if (known != null) known.weight = server.weight;
-    control.setWeight(slot, (change?.weight ?? known?.reportedWeight ?? server.weight) * WEIGHT_SCALE);
+    const slot = this.#find(pool.name, server.name) ?? this.#allocate(pool.name, server);
+    const owner = this.#owners[slot] as SlotOwner;
+    if (owner.isRemoved) this.#takeBack(slot, owner);
+    // Health makes it up once every thread knows it: until then a thread on the old plan would take it for removed. A
+    // new address has yet to be checked: what was found at the old one says nothing.
+    else if (owner.url !== server.url) control.setVerdict(slot, Verdict.starting);
+    owner.url = server.url;
+    owner.weight = server.weight;
+    control.setWeight(slot, (change?.weight ?? owner.reportedWeight ?? server.weight) * WEIGHT_SCALE);
     control.setMode(slot, MODES[change?.mode ?? server.mode]);
-    // Health makes it up once every thread knows it: until then a thread on the old plan would take it for removed.
-    if (existing === null) control.setVerdict(slot, Verdict.starting);
     return slot;
   }
 
-  #find(pool: string, server: string, url: string): number | null {
-    const slot = this.#owners.findIndex(
-      (owner) => owner?.pool === pool && owner.server === server && owner.url === url,
-    );
+  /** The server comes back: sessions that did not ask meanwhile find it as it was. */
+  #takeBack(slot: number, owner: SlotOwner): void {
+    const { control } = this.#shared;
+    owner.isRemoved = false;
+    this.#released.splice(this.#released.indexOf(slot), 1);
+    control.setGeneration(slot, control.generation(slot) - 1);
+    control.setVerdict(slot, Verdict.starting);
+  }
+
+  #find(pool: string, server: string): number | null {
+    const slot = this.#owners.findIndex((owner) => owner.pool === pool && owner.server === server);
     return slot < 0 ? null : slot;
   }
 
@@ -141,21 +150,24 @@ export class SlotRegistry {
    * A slot never used before, as long as there is one: exchanges in flight keep the revision they began with, and
    * what they still have to count, give back or try again must not meet another server in the slot.
    */
-  #allocate(owner: SlotOwner): number {
+  #allocate(pool: string, { name, url, weight }: ServerConfig): number {
     const slot = this.#owners.length < SLOTS_MAX ? this.#owners.length : this.#takeReleased();
     const { control, stripes } = this.#shared;
     for (const stripe of stripes) stripe.clearSlot(slot);
     control.publishSweep(slot, 0, 0, 0);
     control.setGeneration(slot, control.generation(slot) + 1);
     control.setReport(slot, Report.ready);
-    this.#owners[slot] = owner;
+    control.setVerdict(slot, Verdict.starting);
+    this.#owners[slot] = { pool, server: name, url, weight, isRemoved: false, reportedWeight: null };
     return slot;
   }
 
   #takeReleased(): number {
     const index = this.#released.findIndex((slot) => this.#isQuiet(slot));
     const [slot] = index < 0 ? [] : this.#released.splice(index, 1);
-    if (slot === undefined) throw new CapacityError(`more than ${SLOTS_MAX} servers`);
+    const owner = this.#owners[slot ?? -1];
+    if (slot === undefined || owner === undefined) throw new CapacityError(`more than ${SLOTS_MAX} servers`);
+    this.#changes.delete(`${owner.pool}/${owner.server}`);
     return slot;
   }
 
@@ -168,13 +180,11 @@ export class SlotRegistry {
 
   #releaseRemoved(config: HoldfastConfig): void {
     for (const [slot, owner] of this.#owners.entries()) {
-      if (owner === null) continue;
+      if (owner.isRemoved) continue;
       const pool = config.pools.find((candidate) => candidate.name === owner.pool);
-      if (pool?.servers.some((server) => server.name === owner.server && server.url === owner.url) === true)
-        continue;
-      this.#owners[slot] = null;
+      if (pool?.servers.some((server) => server.name === owner.server) === true) continue;
+      owner.isRemoved = true;
       this.#released.push(slot);
-      this.#changes.delete(`${owner.pool}/${owner.server}`);
       // From now on no entry's home matches: its sessions are "removed" at their next request.
       const { control } = this.#shared;
       control.setGeneration(slot, control.generation(slot) + 1);
@@ -196,7 +206,12 @@ export class SlotRegistry {
   report(slot: number, mode: Report, weight: number | null): boolean {
     const owner = this.#owners[slot];
     const { control } = this.#shared;
-    if (owner == null || (control.report(slot) === mode && owner.reportedWeight === weight)) return false;
+    if (
+      owner === undefined ||
+      owner.isRemoved ||
+      (control.report(slot) === mode && owner.reportedWeight === weight)
+    )
+      return false;
     control.setReport(slot, mode);
     if (owner.reportedWeight !== weight) {
       owner.reportedWeight = weight;
@@ -218,7 +233,7 @@ export class SlotRegistry {
   /** Weight the operator has set on the slot's server, null when the configured one stands. */
   operatorWeight(slot: number): number | null {
     const owner = this.#owners[slot];
-    return owner == null ? null : (this.#changes.get(`${owner.pool}/${owner.server}`)?.weight ?? null);
+    return owner === undefined ? null : (this.#changes.get(`${owner.pool}/${owner.server}`)?.weight ?? null);
   }
 
   get changes(): ReadonlyMap<string, OperatorChange> {

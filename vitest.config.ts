@@ -10,6 +10,7 @@ const LONG = [
   'test/e2e/limits-clients.test.ts',
   'test/e2e/operate.test.ts',
   'test/e2e/overload.test.ts',
+  'test/e2e/owner.test.ts',
   'test/e2e/rebalance-drain.test.ts',
   'test/e2e/rebalance-fail-over.test.ts',
   'test/e2e/rebalance-scale-out.test.ts',

@@ -6,7 +6,7 @@ import { packageVersion } from './base/version.ts';
 import { register as registerAdmin } from './cli/admin.ts';
 import { register as registerCheck } from './cli/check.ts';
 import { registerDevelopmentOnly } from './cli/development-only.ts';
-import { EXIT_OK, EXIT_USAGE } from './cli/exit.ts';
+import { EXIT_OK, EXIT_READER_GONE, EXIT_USAGE } from './cli/exit.ts';
 import { register as registerExplain } from './cli/explain.ts';
 import { register as registerPlan } from './cli/plan.ts';
 import { register as registerRun } from './cli/run.ts';
@@ -50,8 +50,8 @@ function createProgram(development: readonly Register[]): Command {
   return program;
 }
 
-/** `holdfast check --print | head` ends quietly. */
+/** `holdfast check --print | head` ends quietly, with the status of who was ended by SIGPIPE. */
 function leaveWhenReaderIsGone(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(EXIT_OK);
+  if (error.code === 'EPIPE') process.exit(EXIT_READER_GONE);
   throw error;
 }

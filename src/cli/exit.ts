@@ -5,3 +5,5 @@ export const EXIT_OK = 0;
 export const EXIT_FAILED = 1;
 /** The command line itself was wrong. */
 export const EXIT_USAGE = 2;
+/** Nobody reads standard output any more: nothing went wrong, nor did all go well. */
+export const EXIT_READER_GONE = 141;

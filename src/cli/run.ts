@@ -16,7 +16,9 @@ const NOTES = `
 SIGTERM and SIGINT stop gracefully (a second one at once), SIGHUP reloads the configuration.
 With --takeover the process takes the listening sockets, sessions and modes of the running one, and then
 lets it finish: no connection is lost and no session moves. Both must run as the same user on the same machine.
-Exit status: 0 stopped as asked, 1 could not start or the configuration is invalid, 2 wrong usage.`;
+Where its terminal is closed, it stops gracefully.
+Exit status: 0 stopped as asked, 1 could not start or the configuration is invalid, 2 wrong usage, 129 the terminal
+was closed.`;
 
 export function register(program: Command): void {
   program

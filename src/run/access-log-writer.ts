@@ -3,8 +3,8 @@
 
 import { closeSync, openSync, write } from 'node:fs';
 import type { HoldfastConfig } from '../config/model.ts';
+import { standardOutput } from './standard-stream.ts';
 
-const STDOUT = 1;
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 /** A non-blocking pipe that is full is tried again after this. */
 const FULL_PIPE_MS = 20;
@@ -19,12 +19,13 @@ interface WriterLog {
 
 export class AccessLogWriter {
   readonly #log: WriterLog;
-  #fd = STDOUT;
+  #fd = -1;
   #file: string | null = null;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #isWriting = false;
-  #isBroken = false;
+  #isBroken = true;
+  #isClosed = false;
   #onIdle: (() => void) | null = null;
   /** Lines not written because the reader did not keep up or the file could not be written. */
   dropped = 0;
@@ -35,16 +36,16 @@ export class AccessLogWriter {
 
   /** Where to write from now on; a file is opened anew, so that a rotated one is let go of. */
   open(accessLog: HoldfastConfig['accessLog']): void {
-    const old = this.#fd;
+    const old = this.#file === null ? -1 : this.#fd;
     this.#file = accessLog?.file ?? null;
-    this.#fd = this.#openFile();
+    this.#fd = accessLog === null ? -1 : this.#openFile();
     this.#isBroken = this.#fd < 0;
     // A write under way ends on the old descriptor first.
-    if (old > STDOUT) setTimeout(() => closeSync(old), this.#isWriting ? CLOSE_MS : 0);
+    if (old >= 0) setTimeout(() => closeSync(old), this.#isWriting ? CLOSE_MS : 0);
   }
 
   #openFile(): number {
-    if (this.#file === null) return STDOUT;
+    if (this.#file === null) return standardOutput().fd;
     try {
       return openSync(this.#file, 'a', 0o640);
     } catch (error) {
@@ -80,7 +81,7 @@ export class AccessLogWriter {
 
   #write(fd: number, bytes: Buffer): void {
     write(fd, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') {
+      if (error?.code === 'EAGAIN' && !this.#isClosed) {
         setTimeout(() => this.#write(fd, bytes), FULL_PIPE_MS);
       } else if (error !== null) {
         this.#giveUp(error);
@@ -109,7 +110,11 @@ export class AccessLogWriter {
   async close(): Promise<void> {
     if (!this.#isWriting) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, CLOSE_MS);
+      const timer = setTimeout(() => {
+        // who has not read until now must not keep the process from ending
+        this.#isClosed = true;
+        resolve();
+      }, CLOSE_MS);
       this.#onIdle = () => {
         clearTimeout(timer);
         resolve();

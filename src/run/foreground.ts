@@ -8,8 +8,10 @@ import { type AdminHandle, startAdminServer } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
 import { assertPortFree, ListenError } from './fleet.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { Owner } from './owner.ts';
 import { Predecessor } from './predecessor.ts';
 import { CapacityError } from './slots.ts';
+import { standardError, standardOutput } from './standard-stream.ts';
 import { Takeover } from './takeover.ts';
 
 /** How long a process that takes over waits for the admin port. */
@@ -130,41 +132,30 @@ function urlsOf({ revision, ports }: Balancer): readonly string[] {
 
 /** Resolves with the exit code once the balancer has stopped. */
 export async function runForeground(options: ForegroundOptions): Promise<number> {
+  const owner = new Owner();
   const { config, problems, warnings } = await readConfigFile(options.configFile);
-  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
-  for (const warning of warnings) process.stderr.write(`${formatProblem(warning)} (warning)\n`);
+  const say = (line: string): void => standardError().write(`${line}\n`);
+  for (const problem of problems) say(formatProblem(problem));
+  for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
   if (config === null) return 1;
   const log = await createLogger(options.logLevel);
   try {
-    const announce = (line: string): boolean => process.stdout.write(`${line}\n`);
+    const announce = (line: string): void => standardOutput().write(`${line}\n`);
     const { takeover: from = null, threads, configFile } = options;
     const takeover = from === null ? null : await Takeover.ask(config, from);
     const running = await startBalancer(config, log, threads, announce, configFile, takeover);
-    process.on('SIGHUP', () => void running.balancer.reload());
-    await Promise.race([stopSignal(), running.replaced]);
+    owner.begin(() => running.balancer.reload());
+    const status = await Promise.race([owner.stop, running.replaced.then(() => 0)]);
     log.info('stopping: finishing requests in flight; a second signal ends at once');
     const onSecond = (): void => process.exit(1);
     process.once('SIGTERM', onSecond);
     process.once('SIGINT', onSecond);
     const isClean = await running.stop();
     log.info({ clean: isClean }, 'stopped');
-    return 0;
+    return status;
   } catch (error) {
     if (!(error instanceof ListenError || error instanceof CapacityError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    say(error.message);
     return 1;
   }
-}
-
-/** Resolves at the first SIGTERM or SIGINT. */
-export function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const onSignal = (): void => {
-      process.off('SIGTERM', onSignal);
-      process.off('SIGINT', onSignal);
-      resolve();
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
 }

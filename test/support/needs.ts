@@ -20,6 +20,7 @@ const PROGRAMS = {
     debianPackage: 'chromium',
   },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
+  script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
 } as const satisfies Record<string, Program>;
 

@@ -63,8 +63,8 @@ export class Chooser {
     readSessionKey(plan, buffer, head, clientAddress, affinity);
     if (!affinity.hasKey) return;
     const entry = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
-    if (entry !== -1) this.#recognise(plan, affinity, entry, nowMs);
-    else if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
+    if (entry !== -1 && this.#recognise(plan, affinity, entry, nowMs)) return;
+    if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
   }
 
   /**
@@ -200,17 +200,21 @@ export class Chooser {
     this.#shared.own.countPool(plan.id, PoolCounter.affinity + affinity.verdict);
   }
 
-  /** The table knows the key: the session goes on, unless it has been idle or has lived for too long. */
-  #recognise(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
+  /**
+   * The table knows the key: the session goes on, unless it has been idle or has lived for too long. False when the
+   * table has just let go of it.
+   */
+  #recognise(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): boolean {
     const ended = this.#endOf(plan, entry, nowMs);
     if (ended !== null) {
       this.#ledger.end(entry, affinity.keyLow, affinity.keyHigh, ended);
       this.#expire(plan, affinity);
-      return;
+      return true;
     }
-    this.#ledger.hold(plan, affinity, entry, nowMs);
-    if (plan.source !== Source.ownCookie) return;
-    if (this.#shared.table.hasMoved(entry)) this.#compareCookie(plan, affinity);
+    if (!this.#ledger.hold(plan, affinity, entry, nowMs)) return false;
+    if (plan.source === Source.ownCookie && this.#shared.table.hasMoved(entry))
+      this.#compareCookie(plan, affinity);
+    return true;
   }
 
   /** Why the session of the entry is over, null while it goes on. */
@@ -340,9 +344,8 @@ export class Chooser {
   /** The key is known, the table has no entry (any more). */
   #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): void {
     const found = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
-    if (found !== -1) {
+    if (found !== -1 && this.#ledger.hold(plan, affinity, found, nowMs)) {
       // another request of the session was first; this one keeps its choice, the session that home
-      this.#ledger.hold(plan, affinity, found, nowMs);
       affinity.isCookieDue ||= plan.source === Source.ownCookie && affinity.home !== plan.homes[index];
       return;
     }

@@ -43,13 +43,15 @@ export class Ledger {
 
   /**
    * Holds the entry busy for this exchange. Its client has shown the key: a session of ours counts from now on. That a
-   * client shows an application's key proves nothing, it may have outlived its session: see `learn`.
+   * client shows an application's key proves nothing, it may have outlived its session: see `learn`. False when the
+   * entry has just been given to another key.
    */
-  hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
-    this.#shared.table.touch(entry, nowMs);
+  hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): boolean {
+    if (!this.#shared.table.touch(entry, affinity.keyLow, affinity.keyHigh, nowMs)) return false;
     affinity.entry = entry;
     this.#takeHome(plan, affinity);
     if (!plan.learns) this.confirm(affinity);
+    return true;
   }
 
   /** Reads the session's home without holding its entry, for explanations. */
@@ -81,7 +83,8 @@ export class Ledger {
 
   /**
    * Makes the session's entry with server `index` as its home, held busy. A tentative one is real only once it is
-   * confirmed; `isCounted`: the session was counted as created before, under another key.
+   * confirmed; `isCounted`: the session was counted as created before, under another key. Where the table is full of
+   * sessions in use there is no entry, and the next request with the key is the first one again.
    */
   begin(
     plan: PoolPlan,
@@ -95,14 +98,15 @@ export class Ledger {
     const home = plan.homes[index] as number;
     const { keyLow, keyHigh } = affinity;
     const entry = table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), isTentative);
-    this.#addDelta(home, 1);
-    if (table.replacedHome !== -1) this.#addDelta(table.replacedHome, -1);
-    if (table.evictedHome !== -1) this.#countEnd(table.evictedHome, table.evictedTentative, 'evicted');
-    table.touch(entry, nowMs);
-    affinity.entry = entry;
     affinity.home = home;
     affinity.homeSlot = homeSlot(home);
     affinity.isHomeRemoved = false;
+    affinity.entry = -1;
+    if (entry === -1) return;
+    this.#addDelta(home, 1);
+    if (table.replacedHome !== -1) this.#addDelta(table.replacedHome, -1);
+    if (table.evictedHome !== -1) this.#countEnd(table.evictedHome, table.evictedTentative, 'evicted');
+    if (table.touch(entry, keyLow, keyHigh, nowMs)) affinity.entry = entry;
     if (!isTentative && !isCounted) own.count(affinity.homeSlot, Counter.created);
   }
 
@@ -133,12 +137,17 @@ export class Ledger {
     own.countPool(plan.id, PoolCounter.moves + reason);
     const lost = LOST_BY_MOVE[reason] as number;
     const { entry } = affinity;
-    if (reason === Reason.failure && plan.config.sticky.failBack !== 'stay' && this.#isCurrent(from)) {
+    if (
+      entry !== -1 &&
+      reason === Reason.failure &&
+      plan.config.sticky.failBack !== 'stay' &&
+      this.#isCurrent(from)
+    ) {
       table.notes.rememberOrigin(entry, from);
     }
     if (plan.config.state !== 'local' || lost === -1) return;
     // the application at the new home has never heard of it: only the route is left, until it sets a session anew
-    if (plan.learns && !table.doubt(entry)) return;
+    if (plan.learns && entry !== -1 && !table.doubt(entry)) return;
     const index = this.#isCurrent(from) ? lost : LOST_REMOVED;
     own.countPool(plan.id, PoolCounter.lost + index);
     if (this.#hasCells(from)) own.count(homeSlot(from), Counter.lost + index);

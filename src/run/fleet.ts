@@ -191,13 +191,12 @@ export class Fleet {
     shared.stripes[index]?.clearGauges();
     shared.addresses.clear(index);
     shared.waiting.clear(index);
-    shared.table.releaseLocksOf(index);
+    shared.table.forget(index);
     if (this.#isStopping || member.isDrained) {
       member.isDrained = true;
       this.#checkDrained();
       return;
     }
-    shared.table.clearBusy();
     this.restarts += 1;
     if (performance.now() - member.startedMs > HEALTHY_MS) member.backoffMs = BACKOFF_FIRST_MS;
     log.error({ worker: index, restartInMs: member.backoffMs }, 'a worker thread died and is restarted');

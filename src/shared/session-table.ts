@@ -11,12 +11,16 @@
 //   4 seen        tenths of a second since the table's epoch
 //   5 requests
 //   6 flags       birth epoch (8 bits) | tentative << 8 | moved << 9 | where from, when moved << 10 (move-notes.ts)
-//   7 busy        requests and tunnels open now
+//   7 unused
 //
 // Readers take no lock: they compare both key words. Inserts and removals hold the lock of each bucket they change;
 // a move is one compare-exchange. Counters in an entry may be touched while it changes hands: worth less than a lock.
+// Who has an entry in use stands beside the entries (entry-holds.ts): whoever takes one looks at its key after that, whoever
+// closes one at its holds, so that one of the two always sees the other.
 
+import { BucketChoice } from './bucket-choice.ts';
 import { BucketLocks } from './bucket-locks.ts';
+import { EntryHolds } from './entry-holds.ts';
 import { MoveNotes } from './move-notes.ts';
 import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
 import { TableCopy } from './table-copy.ts';
@@ -26,7 +30,7 @@ const BUCKET_ENTRIES = 8;
 /** Filled to at most 1/1.25 = 80 % when `max` sessions are held. */
 const HEADROOM = 1.25;
 
-const Word = { keyLow: 0, keyHigh: 1, home: 2, created: 3, seen: 4, requests: 5, flags: 6, busy: 7 } as const;
+const Word = { keyLow: 0, keyHigh: 1, home: 2, created: 3, seen: 4, requests: 5, flags: 6 } as const;
 const BIRTH_MASK = 0xff;
 const TENTATIVE = 1 << 8;
 const MOVED = 1 << 9;
@@ -48,6 +52,7 @@ export function homeGeneration(home: number): number {
 
 export interface SessionTableHandle {
   readonly buffer: SharedArrayBuffer;
+  readonly holds: SharedArrayBuffer;
   readonly buckets: number;
   readonly epochMs: number;
 }
@@ -58,6 +63,8 @@ export class SessionTable {
   readonly notes: MoveNotes;
   readonly #words: Int32Array;
   readonly #locks: BucketLocks;
+  readonly #holds: EntryHolds;
+  readonly #choice: BucketChoice;
   readonly #buckets: number;
   readonly #epochMs: number;
   /** Home of the entry that the last `insert` pushed out, NONE when none had to go. */
@@ -75,13 +82,24 @@ export class SessionTable {
     this.#words = new Int32Array(handle.buffer, 0, entryWords);
     this.notes = new MoveNotes(this.#words, ENTRY_WORDS, Word.flags, handle.epochMs);
     this.#locks = new BucketLocks(new Int32Array(handle.buffer, entryWords * 4, handle.buckets), thread);
+    this.#holds = new EntryHolds(handle.holds, handle.buckets * BUCKET_ENTRIES, thread);
+    this.#choice = new BucketChoice(BUCKET_ENTRIES, {
+      isUsed: (entry) => this.#words[entry * ENTRY_WORDS] !== 0,
+      isInUse: (entry) => this.busy(entry) > 0,
+      isTentative: (entry) => this.isTentative(entry),
+      seen: (entry) => this.#words[entry * ENTRY_WORDS + Word.seen] as number,
+    });
   }
 
-  /** Main makes the table. `max`: sessions it must hold; about 41 bytes of memory each. `epochMs`: the clock's now. */
+  /**
+   * Main makes the table; its number is the last. `max`: sessions it must hold; about 41 bytes each, 5 more for each
+   * thread that has used it. `epochMs`: the clock's now.
+   */
   static create(max: number, epochMs: number, thread: number): SessionTable {
     const buckets = Math.max(2, Math.ceil((max * HEADROOM) / BUCKET_ENTRIES));
     const bytes = buckets * (BUCKET_ENTRIES * ENTRY_WORDS + 1) * 4;
-    return new SessionTable({ buffer: new SharedArrayBuffer(bytes), buckets, epochMs }, thread);
+    const holds = EntryHolds.buffer(buckets * BUCKET_ENTRIES, thread + 1);
+    return new SessionTable({ buffer: new SharedArrayBuffer(bytes), holds, buckets, epochMs }, thread);
   }
 
   static attach(handle: SessionTableHandle, thread: number): SessionTable {
@@ -133,8 +151,9 @@ export class SessionTable {
     return this.#words[entry * ENTRY_WORDS + Word.requests] as number;
   }
 
+  /** Requests and tunnels open now. O(threads). */
   busy(entry: number): number {
-    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.busy);
+    return this.#holds.sum(entry);
   }
 
   isUsed(entry: number): boolean {
@@ -149,20 +168,27 @@ export class SessionTable {
     return this.#words[entry * ENTRY_WORDS + Word.keyHigh] as number;
   }
 
-  /** One request of the session begins: notes when, counts it, holds the entry busy until `release`. */
-  touch(entry: number, nowMs: number): void {
+  /**
+   * One request of the session begins: holds the entry in use until `release`, notes when, counts it. False, and nothing
+   * is held, when the entry is no longer the key's.
+   */
+  touch(entry: number, keyLow: number, keyHigh: number, nowMs: number): boolean {
+    this.#holds.add(entry);
+    if (!this.isOf(entry, keyLow, keyHigh)) {
+      this.#holds.drop(entry);
+      return false;
+    }
     const base = entry * ENTRY_WORDS;
     this.#words[base + Word.seen] = this.#tenths(nowMs);
     Atomics.add(this.#words, base + Word.requests, 1);
-    Atomics.add(this.#words, base + Word.busy, 1);
+    return true;
   }
 
   /** The request that touched the entry is over. Ignored when the entry has changed hands meanwhile. */
   release(entry: number, keyLow: number, keyHigh: number, nowMs: number): void {
     if (!this.isOf(entry, keyLow, keyHigh)) return;
-    const base = entry * ENTRY_WORDS;
-    this.#words[base + Word.seen] = this.#tenths(nowMs);
-    if (Atomics.load(this.#words, base + Word.busy) > 0) Atomics.sub(this.#words, base + Word.busy, 1);
+    this.#words[entry * ENTRY_WORDS + Word.seen] = this.#tenths(nowMs);
+    this.#holds.drop(entry);
   }
 
   /** The client has shown its cookie: from now on the session counts. True for the one caller that settled it. */
@@ -172,7 +198,8 @@ export class SessionTable {
 
   /**
    * Gives the key a home. Returns the entry; an existing one of the same key is kept, its home is set and its
-   * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`.
+   * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`. One in use never
+   * goes: -1 when all sixteen are, and the key stays unknown.
    */
   insert(
     keyLow: number,
@@ -193,15 +220,18 @@ export class SessionTable {
     const isNew = entry === NONE;
     if (isNew) entry = this.#claim(first, second);
     else this.replacedHome = this.home(entry);
+    if (entry === NONE) {
+      this.#locks.givePair(first, second);
+      return NONE;
+    }
     const base = entry * ENTRY_WORDS;
     const tenths = this.#tenths(nowMs);
     // A key that is there stays findable throughout: only an entry that changes hands is closed meanwhile.
-    if (isNew) Atomics.store(this.#words, base, 0);
+    if (isNew) this.#holds.reset(entry);
     this.#words[base + Word.keyHigh] = keyHigh;
     this.#words[base + Word.created] = tenths;
     this.#words[base + Word.seen] = tenths;
     this.#words[base + Word.requests] = 0;
-    if (isNew) this.#words[base + Word.busy] = 0;
     this.#words[base + Word.flags] = birthEpoch | (tentative ? TENTATIVE : 0);
     this.#words[base + Word.home] = home;
     Atomics.store(this.#words, base, low);
@@ -209,7 +239,7 @@ export class SessionTable {
     return entry;
   }
 
-  /** Puts back a saved session with its age. `seenMs` and `createdMs` on this table's clock. */
+  /** Puts back a saved session with its age; as `insert`. `seenMs` and `createdMs` on this table's clock. */
   restore(
     keyLow: number,
     keyHigh: number,
@@ -220,6 +250,7 @@ export class SessionTable {
     isTentative = false,
   ): number {
     const entry = this.insert(keyLow, keyHigh, home, seenMs, 0, isTentative);
+    if (entry === NONE) return NONE;
     this.#words[entry * ENTRY_WORDS + Word.created] = this.#tenths(createdMs);
     this.#words[entry * ENTRY_WORDS + Word.requests] = requests;
     return entry;
@@ -290,8 +321,7 @@ export class SessionTable {
       const age = now - (words[base + Word.created] as number);
       const limits = isTentative ? tally.tentativeIdleTenths : tally.idleTenths;
       const idleLimit = isStranger ? tally.strangerIdleTenths : (limits[slot] as number);
-      const isIdle =
-        now - (words[base + Word.seen] as number) > idleLimit && (words[base + Word.busy] as number) <= 0;
+      const isIdle = now - (words[base + Word.seen] as number) > idleLimit && this.busy(entry) === 0;
       if (isIdle || (!isStranger && age > (tally.lifeTenths[slot] as number))) {
         tally.expired[tally.expiredCount] = entry;
         tally.expiredCount += 1;
@@ -317,19 +347,10 @@ export class SessionTable {
     return new TableCopy(this.#words, ENTRY_WORDS, Word.home, (entry) => this.isTentative(entry));
   }
 
-  /** Main, after a thread died: frees the locks it held. O(buckets). */
-  releaseLocksOf(thread: number): void {
+  /** Main, after a thread died: frees the locks it held, and what it had in use is so no more. O(capacity). */
+  forget(thread: number): void {
     this.#locks.releaseAllOf(thread);
-  }
-
-  /**
-   * Main, after a thread died: nobody can say which busy counts were its, so all start over. Requests of other
-   * threads that are open now are not counted as busy until their next one. O(capacity).
-   */
-  clearBusy(): void {
-    for (let entry = 0; entry < this.capacity; entry += 1) {
-      Atomics.store(this.#words, entry * ENTRY_WORDS + Word.busy, 0);
-    }
+    this.#holds.clearThread(thread);
   }
 
   #tenths(nowMs: number): number {
@@ -355,34 +376,22 @@ export class SessionTable {
     return NONE;
   }
 
-  /** A free entry of the emptier bucket, or the idlest of both. Both locks held. */
+  /** A free entry of the emptier bucket, or that of the idlest of both, closed. NONE: all are in use. Both locks held. */
   #claim(first: number, second: number): number {
-    const free = this.#freeIn(first) >= this.#freeIn(second) ? first : second;
-    for (let index = 0; index < BUCKET_ENTRIES; index += 1) {
-      const entry = free * BUCKET_ENTRIES + index;
-      if (this.#words[entry * ENTRY_WORDS] === 0) return entry;
+    const free = this.#choice.free(first, second);
+    if (free !== NONE) return free;
+    for (let tries = 0; tries < 2 * BUCKET_ENTRIES; tries += 1) {
+      const idlest = this.#choice.idlest(first, second);
+      if (idlest === NONE) return NONE;
+      const keyLow = Atomics.exchange(this.#words, idlest * ENTRY_WORDS, 0);
+      if (this.busy(idlest) === 0) {
+        this.evictedHome = this.home(idlest);
+        this.evictedTentative = this.isTentative(idlest);
+        return idlest;
+      }
+      // a request has been quicker
+      Atomics.store(this.#words, idlest * ENTRY_WORDS, keyLow);
     }
-    let idlest = first * BUCKET_ENTRIES;
-    for (let index = 1; index < 2 * BUCKET_ENTRIES; index += 1) {
-      const entry = (index < BUCKET_ENTRIES ? first : second - 1) * BUCKET_ENTRIES + index;
-      if (this.#idleRank(entry) < this.#idleRank(idlest)) idlest = entry;
-    }
-    this.evictedHome = this.home(idlest);
-    this.evictedTentative = this.isTentative(idlest);
-    return idlest;
-  }
-
-  /** Lower goes first: tentative before real, then the longest unseen. */
-  #idleRank(entry: number): number {
-    const seen = this.#words[entry * ENTRY_WORDS + Word.seen] as number;
-    return this.isTentative(entry) ? seen - 0x8000_0000 : seen;
-  }
-
-  #freeIn(bucket: number): number {
-    let free = 0;
-    for (let index = 0; index < BUCKET_ENTRIES; index += 1) {
-      if (this.#words[(bucket * BUCKET_ENTRIES + index) * ENTRY_WORDS] === 0) free += 1;
-    }
-    return free;
+    return NONE;
   }
 }

@@ -6,6 +6,7 @@ import type { Revision } from '../../src/shared/revision.ts';
 import { packHome, type SessionTable } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Revisions, slotOf } from '../support/revision.ts';
+import { touched } from '../support/touched.ts';
 
 const POOL = {
   more: 'sticky: { mode: cookie-hash, idle: 30m, life: 24h }',
@@ -85,7 +86,7 @@ test('what the new side has seen since it serves is its own: neither moved nor e
   const changes = new SessionChanges(old.table, old.clock);
   for (const side of [old, next]) side.clock.advance(10_000);
   const servesFromMs = next.clock.nowMs();
-  for (const key of [1, 2]) next.table.touch(next.table.find(key, key), next.clock.nowMs());
+  for (const key of [1, 2]) touched(next.table, next.table.find(key, key), next.clock.nowMs());
   old.end(1);
   old.end(3);
   for (const key of [2, 4])

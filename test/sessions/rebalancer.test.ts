@@ -13,6 +13,7 @@ import { homeSlot, packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Gauge, MOVE_REASONS, type MoveReason, PoolCounter } from '../../src/shared/stripe.ts';
 import { Revisions, slotOf } from '../support/revision.ts';
+import { touched } from '../support/touched.ts';
 
 const COOL_DOWN_MS = 300_000;
 
@@ -119,7 +120,7 @@ describe('evening', () => {
     scene.keys.forEach((key, index) => {
       if (index % 2 === 0) return;
       const entry = scene.entryOf(key);
-      scene.worker.table.touch(entry, scene.clock.nowMs());
+      touched(scene.worker.table, entry, scene.clock.nowMs());
       scene.worker.table.release(entry, key, ~key, scene.clock.nowMs());
     });
     scene.run(12);
@@ -132,7 +133,7 @@ describe('evening', () => {
 
   test('a session with a request or tunnel open stays; with all of them busy it gives up', () => {
     const scene = FOUR_OF_FIVE('mode: on, start: 1.2, stop: 1.02, budget: 5%');
-    for (const key of scene.keys) scene.worker.table.touch(scene.entryOf(key), scene.clock.nowMs());
+    for (const key of scene.keys) touched(scene.worker.table, scene.entryOf(key), scene.clock.nowMs());
     scene.run(20);
     expect(scene.moves('rebalance')).toBe(0);
     expect(scene.rebalancer.report('shop')).toMatchObject({ phase: 'resting' });
@@ -144,7 +145,7 @@ describe('evening', () => {
     const { table } = scene.worker;
     scene.run(1.5);
     for (const key of scene.keys.slice(20)) {
-      table.touch(scene.entryOf(key), scene.clock.nowMs());
+      touched(table, scene.entryOf(key), scene.clock.nowMs());
       table.release(scene.entryOf(key), key, ~key, scene.clock.nowMs());
     }
     const evening = [{ from: 0, to: 4, sessions: 20 }];
@@ -152,7 +153,7 @@ describe('evening', () => {
     const rules = { emptying: [], isIdleOnly: false, returnsTo: [], isReturnIdleOnly: false };
     const round = new MoveRound(scene.shared, [{ pool, grant: 20, evening, ...rules }], scene.clock.nowMs());
     expect(round.look(table.capacity)).toBe(true);
-    for (const key of scene.keys.slice(0, 15)) table.touch(scene.entryOf(key), scene.clock.nowMs());
+    for (const key of scene.keys.slice(0, 15)) touched(table, scene.entryOf(key), scene.clock.nowMs());
     expect(round.act().get('shop')).toBe(20);
     expect(scene.homes()).toEqual({ a: 80, b: 100, c: 100, d: 100, e: 20 });
   });
@@ -162,7 +163,7 @@ describe('evening', () => {
     for (let second = 0; second < 20; second += 1) {
       for (const key of scene.keys.filter((_, index) => index % 100 < 90)) {
         const entry = scene.entryOf(key);
-        scene.worker.table.touch(entry, scene.clock.nowMs());
+        touched(scene.worker.table, entry, scene.clock.nowMs());
         scene.worker.table.release(entry, key, ~key, scene.clock.nowMs());
       }
       scene.run(1);
@@ -194,7 +195,7 @@ describe('drain', () => {
     const scene = new Scene('mode: off, budget: 50%');
     scene.place('b', 10);
     const key = scene.keys[0]!;
-    scene.worker.table.touch(scene.entryOf(key), scene.clock.nowMs());
+    touched(scene.worker.table, scene.entryOf(key), scene.clock.nowMs());
     scene.shared.control.setMode(scene.slot('b'), Mode.drain);
     scene.run(20);
     expect(scene.homes()).toMatchObject({ b: 1 });
@@ -237,7 +238,7 @@ describe('fail-back', () => {
     for (let second = 0; second < 20; second += 1) {
       for (const key of scene.keys.slice(0, 130)) {
         const entry = scene.entryOf(key);
-        scene.worker.table.touch(entry, scene.clock.nowMs());
+        touched(scene.worker.table, entry, scene.clock.nowMs());
         scene.worker.table.release(entry, key, ~key, scene.clock.nowMs());
       }
       scene.run(1);
@@ -267,7 +268,7 @@ test.each(seeds)('no session is moved twice within the cool-down, none while bus
       const key = scene.keys[random.below(scene.keys.length)]!;
       if (busy.has(key)) continue;
       busy.add(key);
-      scene.worker.table.touch(scene.entryOf(key), scene.clock.nowMs());
+      touched(scene.worker.table, scene.entryOf(key), scene.clock.nowMs());
     }
     // what is uneven changes, so that the rebalancer would have reasons to move the same sessions again
     if (second % 40 === 39) {

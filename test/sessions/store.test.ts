@@ -49,7 +49,8 @@ function firstLife(sessions: number): void {
       1,
       false,
     );
-    for (let request = 0; request < key; request += 1) shared.table.touch(entry, clock.nowMs() + 1_000);
+    for (let request = 0; request < key; request += 1)
+      shared.table.touch(entry, key, key * 3, clock.nowMs() + 1_000);
   }
   shared.table.insert(999, 1, packHome(0, 1), clock.nowMs(), 1, true);
   clock.advance(60_000);

@@ -7,6 +7,7 @@ import { packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Counter, END_REASONS, type EndReason, Gauge } from '../../src/shared/stripe.ts';
 import { type PoolText, Revisions, slotOf } from '../support/revision.ts';
+import { touched } from '../support/touched.ts';
 
 const SERVERS = ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2'];
 const POOL: PoolText = { more: 'sticky: { mode: cookie-hash, idle: 30m, life: 24h }', servers: SERVERS };
@@ -55,7 +56,7 @@ class Scene {
     );
     own.addGauge(this.slot(name), Gauge.sessionDelta, 1);
     for (let request = 0; request < (options.requests ?? 0); request += 1) {
-      table.touch(entry, nowMs);
+      touched(table, entry, nowMs);
       table.release(entry, key, ~key, nowMs);
     }
     return key;
@@ -181,7 +182,7 @@ describe('expiry', () => {
   test('a session with a request or tunnel open does not end by being idle, but by its age', () => {
     const key = scene.place('a');
     const { table } = scene.worker;
-    table.touch(scene.find(key), scene.clock.nowMs());
+    touched(table, scene.find(key), scene.clock.nowMs());
     scene.clock.advance(23 * 3_600_000);
     scene.sweeper.sweepNow();
     expect(scene.sessions('a')).toBe(1);
@@ -195,7 +196,7 @@ describe('expiry', () => {
     for (let minutes = 0; minutes < 100; minutes += 20) {
       scene.clock.advance(20 * 60_000);
       const entry = scene.find(key);
-      scene.worker.table.touch(entry, scene.clock.nowMs());
+      touched(scene.worker.table, entry, scene.clock.nowMs());
       scene.worker.table.release(entry, key, ~key, scene.clock.nowMs());
       scene.sweeper.sweepNow();
     }

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { homeGeneration, homeSlot, packHome, SessionTable } from '../../src/shared/session-table.ts';
+import { touched } from '../support/touched.ts';
 
 const EPOCH_MS = 1_700_000_000_000;
 const HOME = packHome(7, 3);
@@ -63,8 +64,8 @@ describe('one thread', () => {
     const table = SessionTable.create(100, EPOCH_MS, 0);
     const entry = table.insert(1, 2, HOME, EPOCH_MS + 1000, 9, true);
     expect([table.createdMs(entry), table.seenMs(entry)]).toEqual([EPOCH_MS + 1000, EPOCH_MS + 1000]);
-    table.touch(entry, EPOCH_MS + 5000);
-    table.touch(entry, EPOCH_MS + 6000);
+    touched(table, entry, EPOCH_MS + 5000);
+    touched(table, entry, EPOCH_MS + 6000);
     expect([table.requests(entry), table.busy(entry), table.seenMs(entry)]).toEqual([2, 2, EPOCH_MS + 6000]);
     table.release(entry, 1, 2, EPOCH_MS + 9000);
     table.release(entry, 1, 3, EPOCH_MS + 99_000);
@@ -83,7 +84,7 @@ describe('one thread', () => {
     const table = SessionTable.create(100, EPOCH_MS, 0);
     const entry = table.insert(1, 2, HOME, EPOCH_MS, 0, false);
     expect(table.replacedHome).toBe(-1);
-    table.touch(entry, EPOCH_MS);
+    touched(table, entry, EPOCH_MS);
     expect(table.insert(1, 2, packHome(8, 1), EPOCH_MS, 0, false)).toBe(entry);
     expect([table.replacedHome, table.home(entry), table.busy(entry)]).toEqual([HOME, packHome(8, 1), 1]);
     table.insert(3, 4, HOME, EPOCH_MS, 0, false);
@@ -166,7 +167,7 @@ describe('one thread', () => {
     const table = SessionTable.create(8, EPOCH_MS, 0);
     const locks = new Int32Array(table.handle.buffer, table.capacity * 32);
     locks.fill(4);
-    table.releaseLocksOf(3);
+    table.forget(3);
     expect([...locks].every((lock) => lock === 0)).toBe(true);
     locks.fill(4);
     const entry = table.insert(1, 2, HOME, EPOCH_MS, 0, false);
@@ -282,7 +283,7 @@ describe('many threads', () => {
     const results = await run(
       table,
       `let confirmed = table.confirm(${entry}) ? 1 : 0;
-       for (let n = 0; n < 20000; n += 1) { table.touch(${entry}, now); table.release(${entry}, 1, 2, now); }
+       for (let n = 0; n < 20000; n += 1) { table.touch(${entry}, 1, 2, now); table.release(${entry}, 1, 2, now); }
        parentPort.postMessage([confirmed]);`,
     );
     expect(results.flat().reduce((sum, confirmed) => sum + confirmed, 0)).toBe(1);

@@ -1,0 +1,59 @@
+// Which entry of a key's two buckets a new session gets: a free one of the emptier bucket, else that of the idlest.
+
+const NONE = -1;
+/** Below every time at which an entry was seen. */
+const TENTATIVE_RANK = 0x8000_0000;
+
+/** What is asked about an entry. */
+export interface Entries {
+  isUsed(entry: number): boolean;
+  isInUse(entry: number): boolean;
+  isTentative(entry: number): boolean;
+  /** When it was seen last; any unit. */
+  seen(entry: number): number;
+}
+
+export class BucketChoice {
+  readonly #size: number;
+  readonly #entries: Entries;
+
+  /** `size`: entries of a bucket. */
+  constructor(size: number, entries: Entries) {
+    this.#size = size;
+    this.#entries = entries;
+  }
+
+  /** NONE when both buckets are full. */
+  free(first: number, second: number): number {
+    const bucket = this.#freeIn(first) >= this.#freeIn(second) ? first : second;
+    for (let entry = bucket * this.#size; entry < (bucket + 1) * this.#size; entry += 1) {
+      if (!this.#entries.isUsed(entry)) return entry;
+    }
+    return NONE;
+  }
+
+  /** Tentative before real, then the longest unseen; never one in use: NONE when all are. */
+  idlest(first: number, second: number): number {
+    let idlest = NONE;
+    for (const bucket of [first, second]) {
+      for (let entry = bucket * this.#size; entry < (bucket + 1) * this.#size; entry += 1) {
+        const isIdler = idlest === NONE || this.#rank(entry) < this.#rank(idlest);
+        if (isIdler && !this.#entries.isInUse(entry)) idlest = entry;
+      }
+    }
+    return idlest;
+  }
+
+  #rank(entry: number): number {
+    const seen = this.#entries.seen(entry);
+    return this.#entries.isTentative(entry) ? seen - TENTATIVE_RANK : seen;
+  }
+
+  #freeIn(bucket: number): number {
+    let free = 0;
+    for (let entry = bucket * this.#size; entry < (bucket + 1) * this.#size; entry += 1) {
+      if (!this.#entries.isUsed(entry)) free += 1;
+    }
+    return free;
+  }
+}

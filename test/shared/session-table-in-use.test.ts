@@ -1,0 +1,228 @@
+// What is in use is in use: two threads and main at one table, their steps in every order that matters.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { packHome, SessionTable } from '../../src/shared/session-table.ts';
+import { interleave } from '../support/interleave.ts';
+import { touched } from '../support/touched.ts';
+
+const NOW = 1_700_000_000_000;
+const HOME = packHome(7, 3);
+const OTHER = packHome(8, 1);
+
+let main: SessionTable;
+let one: SessionTable;
+let two: SessionTable;
+beforeEach(() => {
+  main = SessionTable.create(8, NOW, 2);
+  one = SessionTable.attach(main.handle, 0);
+  two = SessionTable.attach(main.handle, 1);
+});
+
+// 2, 6 is a key that may be in either bucket
+
+/** Fills the table (two buckets) and returns entry and key of all sixteen. */
+function fill(atMs = NOW): { entry: number; low: number; high: number }[] {
+  const all: { entry: number; low: number; high: number }[] = [];
+  for (let key = 1; all.length < main.capacity; key += 1) {
+    const [low, high] = [Math.imul(key, 0x9e3779b1), Math.imul(key, 0x85ebca77)];
+    const entry = main.insert(low, high, HOME, atMs + key * 1000, 0, false);
+    expect(main.evictedHome).toBe(-1);
+    all.push({ entry, low, high });
+  }
+  return all;
+}
+
+test('capacity here is two buckets of eight', () => expect(main.capacity).toBe(16));
+
+describe('a thread dies', () => {
+  test('what it had in use is free, what the others have stays so, and ends when they say', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    for (const table of [one, one, two]) touched(table, entry, NOW);
+    expect(main.busy(entry)).toBe(3);
+    main.forget(0);
+    expect([main.busy(entry), one.busy(entry), two.busy(entry)]).toEqual([1, 1, 1]);
+    two.release(entry, 1, 2, NOW);
+    expect(main.busy(entry)).toBe(0);
+    two.release(entry, 1, 2, NOW);
+    expect(main.busy(entry)).toBe(0);
+  });
+
+  test('its locks are free, another thread keeps its own', () => {
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    locks.set([1, 2]);
+    main.forget(0);
+    expect([...locks]).toEqual([0, 2]);
+  });
+
+  test('the thread after it begins with nothing in use', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    touched(one, entry, NOW);
+    main.forget(0);
+    const next = SessionTable.attach(main.handle, 0);
+    touched(next, entry, NOW);
+    next.release(entry, 1, 2, NOW);
+    expect(main.busy(entry)).toBe(0);
+  });
+});
+
+describe('a full table', () => {
+  test('the idlest goes, and none in use while one is idle', () => {
+    const all = fill();
+    // the first are the longest unseen, and in use
+    for (const { entry } of all.slice(0, 15)) touched(one, entry, NOW);
+    const idle = all[15]!;
+    const entry = two.insert(2, 6, OTHER, NOW + 90_000, 0, false);
+    expect([entry, two.evictedHome, two.evictedTentative]).toEqual([idle.entry, HOME, false]);
+    expect(main.find(idle.low, idle.high)).toBe(-1);
+    for (const { low, high, entry: at } of all.slice(0, 15)) expect(main.find(low, high)).toBe(at);
+  });
+
+  test('a tentative one in use does not go before a real one that is idle', () => {
+    const all = fill();
+    const [first, last] = [all[0]!, all[15]!];
+    main.remove(last.entry, last.low, last.high);
+    const tentative = main.insert(last.low, last.high, HOME, NOW, 0, true);
+    touched(one, tentative, NOW);
+    expect(main.insert(2, 6, OTHER, NOW, 0, false)).toBe(first.entry);
+  });
+
+  test('when all are in use nobody goes: the new key stays unknown', () => {
+    const all = fill();
+    for (const { entry } of all) touched(one, entry, NOW);
+    expect(two.insert(2, 6, OTHER, NOW, 0, false)).toBe(-1);
+    expect([two.evictedHome, two.replacedHome, main.find(2, 6)]).toEqual([-1, -1, -1]);
+    expect(two.restore(2, 6, OTHER, NOW, NOW, 3)).toBe(-1);
+    for (const { low, high, entry } of all)
+      expect([main.find(low, high), main.home(entry)]).toEqual([entry, HOME]);
+    // the locks have been given back
+    one.release(all[3]!.entry, all[3]!.low, all[3]!.high, NOW);
+    expect(two.insert(2, 6, OTHER, NOW, 0, false)).toBe(all[3]!.entry);
+  });
+
+  test('a request that comes while its session is being pushed out keeps it', () => {
+    const all = fill();
+    const idlest = all[0]!;
+    let entry = -1;
+    interleave(
+      'exchange',
+      (_, index) => index === idlest.entry * 8,
+      // it has taken hold already, and is about to look at the key
+      () => (new Int32Array(main.handle.holds)[idlest.entry] = 1),
+      () => {
+        entry = two.insert(2, 6, OTHER, NOW, 0, false);
+      },
+    );
+    expect(entry).toBe(all[1]!.entry);
+    expect([main.find(idlest.low, idlest.high), main.busy(idlest.entry)]).toEqual([idlest.entry, 1]);
+  });
+});
+
+describe('an entry that is given to another key', () => {
+  /** Key 1, 2 goes and 3, 4 gets its place. */
+  function giveToAnother(entry: number): void {
+    main.remove(entry, 1, 2);
+    expect(main.insert(3, 4, OTHER, NOW, 0, false)).toBe(entry);
+  }
+
+  test('cannot be taken by who has found it before', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    giveToAnother(entry);
+    expect(one.touch(entry, 1, 2, NOW + 5000)).toBe(false);
+    expect([main.busy(entry), main.requests(entry), main.seenMs(entry)]).toEqual([0, 0, NOW]);
+  });
+
+  test('between taking it and looking at its key: nothing is held', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    let isTaken = true;
+    interleave(
+      'add',
+      (_, index) => index === entry,
+      () => giveToAnother(entry),
+      () => {
+        isTaken = one.touch(entry, 1, 2, NOW);
+      },
+    );
+    expect([isTaken, main.busy(entry)]).toEqual([false, 0]);
+  });
+
+  test('is not let go of by who had it in use under the old key', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    touched(one, entry, NOW);
+    giveToAnother(entry);
+    expect(main.busy(entry)).toBe(0);
+    touched(two, entry, NOW);
+    one.release(entry, 1, 2, NOW + 9000);
+    expect([main.busy(entry), main.seenMs(entry)]).toEqual([1, NOW]);
+  });
+
+  test('while the old one is let go of: no count falls below zero', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    touched(one, entry, NOW);
+    interleave(
+      'load',
+      (array, index) => array.byteLength !== main.capacity * 32 && index === entry,
+      () => giveToAnother(entry),
+      () => one.release(entry, 1, 2, NOW),
+    );
+    expect(main.busy(entry)).toBe(0);
+    touched(two, entry, NOW);
+    expect(main.busy(entry)).toBe(1);
+  });
+
+  test('is not removed by who means the old key, and the lock is held while it looks', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    giveToAnother(entry);
+    expect(one.remove(entry, 1, 2)).toBe(false);
+    expect(main.find(3, 4)).toBe(entry);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    let heldBy = 0;
+    interleave(
+      'load',
+      (array, index) => array.byteLength === main.capacity * 32 && index === entry * 8,
+      () => {
+        heldBy = locks[Math.floor(entry / 8)]!;
+      },
+      () => one.remove(entry, 3, 4),
+    );
+    expect([heldBy, locks[0], locks[1]]).toEqual([1, 0, 0]);
+  });
+});
+
+describe('locks', () => {
+  test('an insert holds both buckets, the lower first, and frees both', () => {
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const taken: number[] = [];
+    const original = Atomics.compareExchange;
+    const spy = (array: Int32Array, index: number, expected: number, value: number): number => {
+      if (array.byteOffset === main.capacity * 32 && value !== 0) taken.push(index);
+      return original(array, index, expected, value);
+    };
+    const orders = new Set<string>();
+    for (let key = 1; key < 60; key += 1) {
+      taken.length = 0;
+      Object.assign(Atomics, { compareExchange: spy });
+      one.insert(Math.imul(key, 0x9e3779b1), Math.imul(key, 0x85ebca77), HOME, NOW, 0, false);
+      Object.assign(Atomics, { compareExchange: original });
+      orders.add(taken.join());
+      expect([...locks]).toEqual([0, 0]);
+    }
+    // never 1 before 0, and never the same one twice
+    expect([...orders].sort()).toEqual(['0', '0,1', '1']);
+  });
+
+  test('a lock that is another thread’s is not freed', () => {
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    const bucket = Math.floor(entry / 8);
+    interleave(
+      'store',
+      (array, index, value) => array.byteOffset === 0 && index === entry * 8 && value === 0,
+      // main has thought this thread dead and freed its locks, and another has taken this one
+      () => {
+        locks[bucket] = 2;
+      },
+      () => one.remove(entry, 1, 2),
+    );
+    expect(locks[bucket]).toBe(2);
+  });
+});

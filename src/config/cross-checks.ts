@@ -4,9 +4,10 @@ import { formatDuration } from '../base/units.ts';
 import { formatHostPort, isLoopback } from './address.ts';
 import { checkName } from './check-text.ts';
 import { listeners, servers } from './forms.ts';
+import { POOLS_MAX, SERVERS_MAX } from './limits.ts';
 import { RATE_LIMITS_MAX } from './rate.ts';
 import { type Remark, Remarks } from './remarks.ts';
-import { POOLS_MAX, type Written, type WrittenPool } from './schema.ts';
+import type { Written, WrittenPool } from './schema.ts';
 import { stickyProblems } from './sticky-checks.ts';
 import { didYouMean } from './suggest.ts';
 import type { Path } from './tree.ts';
@@ -24,6 +25,7 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
   if (poolNames.length > POOLS_MAX)
     remarks.error(['pools'], `"pools" must have at most ${POOLS_MAX} entries`);
   for (const [name, pool] of Object.entries(written.pools)) checkPool(name, pool, remarks);
+  checkServerCount(written, remarks);
   return remarks.list;
 }
 
@@ -177,6 +179,18 @@ function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
         earlier,
         `server "${name}" is already in the list, in line {line}; give one of them a "name"`,
       );
+  }
+}
+
+/** At the pool that is one too many. */
+function checkServerCount(written: Written, remarks: Remarks): void {
+  let count = 0;
+  for (const [name, pool] of Object.entries(written.pools)) {
+    const before = count;
+    count += servers(pool.servers).length;
+    if (count <= SERVERS_MAX || before > SERVERS_MAX) continue;
+    const message = `the pools up to this one have ${count} servers, there may be at most ${SERVERS_MAX} in all`;
+    remarks.errorAtKey(['pools', name, 'servers'], message);
   }
 }
 

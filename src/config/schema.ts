@@ -17,6 +17,7 @@ import {
   size,
   text,
 } from './leaf.ts';
+import { LISTENERS_MAX, SERVERS_MAX } from './limits.ts';
 import {
   accessLog,
   dnsServers,
@@ -37,10 +38,7 @@ const MIB = 1_024 * KIB;
 const TIB = 1_024 * 1_024 * MIB;
 
 /** Limits of lists, so that shared memory has a size. */
-export const LISTENERS_MAX = 64;
 export const ROUTES_MAX = 4_096;
-export const POOLS_MAX = 256;
-export const SERVERS_PER_POOL_MAX = 1_024;
 const TRUSTED_MAX = 1_024;
 
 export const LISTEN_DEFAULT = '0.0.0.0:8080';
@@ -237,7 +235,7 @@ const pool = z
     servers: z
       .array(z.union([server, serverUrl(), dnsServers, fileServers]))
       .min(1)
-      .max(SERVERS_PER_POOL_MAX)
+      .max(SERVERS_MAX)
       .describe(
         'the servers; a plain URL is short for `{ url: … }`; `{ dns: … }` and `{ file: … }` stand for all that are found there',
       ),
@@ -272,7 +270,7 @@ export const configSchema = z.strictObject({
     .max(8)
     .prefault([])
     .describe(
-      'name servers for `dns` in servers, as `127.0.0.1` or `127.0.0.1:5353`; none: those of the system',
+      'name servers for `dns` in servers, as `127.0.0.1` or `127.0.0.1:5353`; none: names are found as the system finds them',
     ),
   shutdown: z
     .strictObject({

@@ -61,7 +61,13 @@ export class ControlPlane {
     this.shared = shared;
     this.#slots = new SlotRegistry(shared);
     this.#secret = fallbackSecret(config, log);
-    this.revision = firstRevision(discovery.expand(config), this.#secret, this.#slots, shared, log);
+    this.revision = firstRevision(
+      discovery.expand(config, this.#slots),
+      this.#secret,
+      this.#slots,
+      shared,
+      log,
+    );
     this.#health = new HealthMonitor({
       shared,
       clock: systemClock,
@@ -99,8 +105,8 @@ export class ControlPlane {
       onChange: () => onChange(),
       isEmpty: (pool, server) => isEmpty(pool, server),
     });
+    await discovery.prepare(config);
     discovery.apply(config);
-    await discovery.firstLooks();
     const control = discovery.stopUnless(() => new ControlPlane(config, options, discovery));
     onChange = () => control.#rediscovered();
     isEmpty = (pool, server) => control.#isEmpty(pool, server);
@@ -135,17 +141,17 @@ export class ControlPlane {
     const noRoom = this.#slots.refusal(config);
     if (noRoom !== null) return noRoom;
     const changes = describeChanges(this.#written, config, this.#slots.changes);
+    await this.#discovery.prepare(config);
+    if (this.#isStopped) return CLOSED;
     this.#written = config;
     this.accessLog.open(config.accessLog);
     this.#discovery.apply(config);
-    await this.#discovery.firstLooks();
-    if (this.#isStopped) return CLOSED;
-    this.#swap(this.#discovery.expand(config));
+    this.#swap(this.#discovery.expand(config, this.#slots));
     return changes;
   }
 
   #rediscovered(): void {
-    const next = this.#discovery.expand(this.#written);
+    const next = this.#discovery.expand(this.#written, this.#slots);
     const noRoom = this.#slots.refusal(next);
     if (noRoom !== null) {
       this.log.warn({}, `servers that were found are not used: ${noRoom}`);

@@ -102,7 +102,7 @@ export class Balancer {
         new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
       );
     }
-    this.revision = this.slots.revise(discovery.expand(config), this.secret);
+    this.revision = this.slots.revise(discovery.expand(config, this.slots), this.secret);
     if (stored?.kind === 'read') {
       const report = restoreSessions(stored.contents, this.shared.table, this.revision, systemClock);
       log.info({ ...report, file }, 'sessions restored');
@@ -172,8 +172,8 @@ export class Balancer {
       onChange: () => onChange(),
       isEmpty: (pool, server) => isEmpty(pool, server),
     });
+    await discovery.prepare(options.config);
     discovery.apply(options.config);
-    await discovery.firstLooks();
     const balancer = discovery.stopUnless(() => new Balancer(options, threads, reusePort, discovery));
     onChange = () => void balancer.revising.rediscover();
     isEmpty = (pool, server) => balancer.#isEmpty(pool, server);

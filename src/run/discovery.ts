@@ -1,11 +1,12 @@
 // Servers that are found while running: looks again and again, and says when a configuration with what was found would
 // be another one. A server that appears is new like one of a reload; one that disappears drains; a look that fails
-// keeps the last answer.
+// keeps the last answer. What there is no room for waits until there is.
 
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
-import type { DiscoveryConfig, HoldfastConfig, PoolConfig } from '../config/model.ts';
+import { SERVERS_MAX } from '../config/limits.ts';
+import type { DiscoveryConfig, HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
 import type { Lookup } from './lookup.ts';
 import { Membership } from './membership.ts';
 
@@ -26,6 +27,14 @@ export interface DiscoveryOptions {
   readonly isEmpty: (pool: string, server: string) => boolean;
 }
 
+/** Who knows for how many servers there is room; the slots fit. */
+export interface Room {
+  /** Whether the server is in use already. */
+  has(pool: string, server: Pick<ServerConfig, 'name' | 'url'>): boolean;
+  /** How many more there is room for. */
+  free(): number;
+}
+
 /** For the metrics. */
 export interface DiscoveryReport {
   readonly pool: string;
@@ -38,6 +47,9 @@ interface Watched {
   readonly pool: string;
   readonly config: DiscoveryConfig;
   readonly members: Membership;
+  lookup: Lookup;
+  /** Settles with the first look; null: it has not begun. */
+  first: Promise<void> | null;
   failures: number;
   /** The last look failed: said once. */
   isFailing: boolean;
@@ -48,36 +60,39 @@ interface Watched {
 export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #watched = new Map<string, Watched>();
-  #lookup: Lookup;
   #release: Scheduled | null = null;
   #isStopped = false;
+  /** Where `expand` last found no room; null: it did. */
+  #shortOf: Room | null = null;
+  /** Servers left out, as it was said last. */
+  #leftOut = 0;
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    this.#lookup = options.createLookup([]);
   }
 
   /**
-   * Watches what this configuration asks for beside what is watched already: until `apply` says which of the two it shall
-   * be, nothing that is known is let go of.
+   * Looks once for what this configuration asks for and no other has; resolves when all have answered or failed. Until
+   * `apply` says which configuration is in force, `expand` knows the one before and this one.
    */
-  add(config: HoldfastConfig): ReadonlySet<string> {
-    this.#lookup = this.#options.createLookup(config.resolver);
-    const wanted = new Set<string>();
-    for (const pool of config.pools) {
-      for (const discovery of pool.discovery) {
-        const key = JSON.stringify([pool.name, discovery]);
-        wanted.add(key);
-        if (!this.#watched.has(key)) this.#begin(key, pool.name, discovery);
-      }
+  async prepare(config: HoldfastConfig): Promise<void> {
+    const lookup = this.#options.createLookup(config.resolver);
+    const looks: Promise<void>[] = [];
+    for (const [key, pool, discovery] of sourcesOf(config)) {
+      const watched = this.#watched.get(key) ?? watch(pool, discovery, lookup);
+      this.#watched.set(key, watched);
+      watched.first ??= this.#look(watched, false);
+      looks.push(watched.first);
     }
-    return wanted;
+    await Promise.all(looks);
   }
 
-  /** Watches what this configuration asks for and nothing else; what is known of sources that stay is kept. */
+  /** This configuration is in force: what it does not ask for is looked for no more. */
   apply(config: HoldfastConfig): void {
-    const wanted = this.add(config);
+    const lookup = this.#options.createLookup(config.resolver);
+    const wanted = new Set(sourcesOf(config).map(([key]) => key));
     for (const [key, watched] of this.#watched) {
+      watched.lookup = lookup;
       if (wanted.has(key)) continue;
       watched.isEnded = true;
       watched.timer?.cancel();
@@ -86,28 +101,18 @@ export class Discovery {
     if (this.#watched.size > 0) this.#release ??= this.#scheduleRelease();
   }
 
-  #begin(key: string, pool: string, config: DiscoveryConfig): void {
-    const members = new Membership(config.maxConnections);
-    const watched = { pool, config, members, failures: 0, isFailing: false, timer: null, isEnded: false };
-    this.#watched.set(key, watched);
-  }
-
-  /** Looks for everything once that was not looked for yet; resolves when all have answered or failed. */
-  async firstLooks(): Promise<void> {
-    const fresh = [...this.#watched.values()].filter(({ timer }) => timer === null);
-    await Promise.all(fresh.map((watched) => this.#look(watched, false)));
-  }
-
   async #look(watched: Watched, tells: boolean): Promise<void> {
     const { log, clock } = this.#options;
-    const { pool, config } = watched;
+    const { pool, config, lookup } = watched;
     try {
-      const found = await this.#lookup(config);
+      const { servers, unknownTargets } = await lookup(config);
       if (watched.isEnded || this.#isStopped) return;
       if (watched.isFailing) log.info({ pool, source: config.source }, `${config.source}: answers again`);
       watched.isFailing = false;
-      if (watched.members.apply(found, clock.nowMs()) && tells) this.#options.onChange();
+      const isChanged = watched.members.apply(servers, unknownTargets, clock.nowMs());
+      if (isChanged && tells) this.#options.onChange();
     } catch (error) {
+      if (watched.isEnded || this.#isStopped) return;
       watched.failures += 1;
       const reason = error instanceof Error ? error.message : String(error);
       if (!watched.isFailing)
@@ -131,7 +136,7 @@ export class Discovery {
     return this.#options.scheduler.after(RELEASE_EVERY_MS, () => {
       this.#release = this.#scheduleRelease();
       const { clock, isEmpty, onChange } = this.#options;
-      let isChanged = false;
+      let isChanged = this.#shortOf !== null && this.#shortOf.free() > 0;
       for (const { pool, members } of this.#watched.values()) {
         if (members.release(clock.nowMs(), (server) => isEmpty(pool, server))) isChanged = true;
       }
@@ -139,21 +144,75 @@ export class Discovery {
     });
   }
 
-  /** The configuration with the servers that were found, after those that are written. */
-  expand(config: HoldfastConfig): HoldfastConfig {
+  /**
+   * The configuration with the servers that were found, after those that are written. Newcomers beyond the limit, or
+   * without room, are left out, which is said. Those without room come in as soon as there is some.
+   */
+  expand(config: HoldfastConfig, room: Room): HoldfastConfig {
     if (this.#watched.size === 0) return config;
-    return { ...config, pools: config.pools.map((pool) => this.#expandPool(pool)) };
+    const found = config.pools.map((pool) => this.#foundIn(pool));
+    const used = this.#fitting(config, found, room);
+    const pools = config.pools.map((pool, index) => {
+      const servers = (found[index] ?? []).filter((server) => used.has(server));
+      return servers.length === 0 ? pool : { ...pool, servers: [...pool.servers, ...servers] };
+    });
+    return { ...config, pools };
   }
 
-  #expandPool(pool: PoolConfig): PoolConfig {
-    if (pool.discovery.length === 0) return pool;
-    const servers = new Map(pool.servers.map((server) => [server.name, server]));
+  /** One of each name. What is written stands; a server that one source still has is not leaving. */
+  #foundIn(pool: PoolConfig): readonly ServerConfig[] {
+    const written = new Set(pool.servers.map(({ name }) => name));
+    const found = new Map<string, ServerConfig>();
     for (const discovery of pool.discovery) {
-      const watched = this.#watched.get(JSON.stringify([pool.name, discovery]));
-      for (const server of watched?.members.servers() ?? [])
-        if (!servers.has(server.name)) servers.set(server.name, server);
+      for (const server of this.#watched.get(keyOf(pool.name, discovery))?.members.servers() ?? []) {
+        if (written.has(server.name) || found.get(server.name)?.mode === 'ready') continue;
+        found.set(server.name, server);
+      }
     }
-    return { ...pool, servers: [...servers.values()] };
+    return [...found.values()];
+  }
+
+  /** Servers in use come first, so that an answer that is cut is cut to the same ones again. */
+  #fitting(
+    config: HoldfastConfig,
+    found: readonly (readonly ServerConfig[])[],
+    room: Room,
+  ): ReadonlySet<ServerConfig> {
+    let allowed = SERVERS_MAX;
+    let free = room.free();
+    for (const { name, servers } of config.pools) {
+      allowed -= servers.length;
+      free -= servers.filter((server) => !room.has(name, server)).length;
+    }
+    const isIn = new Map(
+      found.flatMap((servers, index) =>
+        servers.map((server) => [server, room.has(config.pools[index]?.name ?? '', server)] as const),
+      ),
+    );
+    const all = [...isIn.keys()];
+    const leaving = all.filter((server) => server.mode !== 'ready' && isIn.get(server) === true);
+    const present = all.filter(({ mode }) => mode === 'ready');
+    const known = present.filter((server) => isIn.get(server) === true).slice(0, Math.max(0, allowed));
+    const newcomers = present.filter((server) => isIn.get(server) === false);
+    const wanted = newcomers.slice(0, Math.max(0, allowed - known.length));
+    const fitting = wanted.slice(0, Math.max(0, free));
+    this.#shortOf = fitting.length < wanted.length ? room : null;
+    this.#sayLeftOut(present.length - known.length - fitting.length);
+    return new Set([...leaving, ...known, ...fitting]);
+  }
+
+  #sayLeftOut(count: number): void {
+    if (count === this.#leftOut) return;
+    this.#leftOut = count;
+    const { log } = this.#options;
+    if (count === 0) log.info({}, 'all servers that were found are used');
+    else if (this.#shortOf === null)
+      log.warn(
+        { count },
+        `${count} servers that were found are not used: there may be ${SERVERS_MAX} in all`,
+      );
+    else
+      log.warn({ count }, `${count} servers that were found are not used yet: removed ones are still busy`);
   }
 
   reports(): readonly DiscoveryReport[] {
@@ -180,4 +239,28 @@ export class Discovery {
     this.#release?.cancel();
     for (const { timer } of this.#watched.values()) timer?.cancel();
   }
+}
+
+function keyOf(pool: string, discovery: DiscoveryConfig): string {
+  return JSON.stringify([pool, discovery]);
+}
+
+function sourcesOf({ pools }: HoldfastConfig): readonly (readonly [string, string, DiscoveryConfig])[] {
+  return pools.flatMap(({ name, discovery }) =>
+    discovery.map((source) => [keyOf(name, source), name, source] as const),
+  );
+}
+
+function watch(pool: string, config: DiscoveryConfig, lookup: Lookup): Watched {
+  return {
+    pool,
+    config,
+    members: new Membership(config.maxConnections),
+    lookup,
+    first: null,
+    failures: 0,
+    isFailing: false,
+    timer: null,
+    isEnded: false,
+  };
 }

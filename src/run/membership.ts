@@ -6,7 +6,11 @@
 import type { ServerConfig } from '../config/model.ts';
 
 /** A server that a lookup has found. */
-export type FoundServer = Pick<ServerConfig, 'name' | 'url' | 'host' | 'port' | 'weight' | 'backup'>;
+export interface FoundServer
+  extends Pick<ServerConfig, 'name' | 'url' | 'host' | 'port' | 'weight' | 'backup'> {
+  /** The name in an SRV answer that its address is of; null: there is none. */
+  readonly target: string | null;
+}
 
 /** A server that has left stays at least so long: counts of sessions and requests lag behind by a sweep. */
 export const LEAVING_MS_MIN = 5_000;
@@ -34,18 +38,21 @@ export class Membership {
     return count;
   }
 
-  /** A lookup has found these, at least one. True when something is different. */
-  apply(found: readonly FoundServer[], nowMs: number): boolean {
+  /**
+   * A lookup has found these, at least one. Servers of a target that could not be asked for stay as they are. True when
+   * something is different.
+   */
+  apply(found: readonly FoundServer[], unknownTargets: readonly string[], nowMs: number): boolean {
     let isChanged = false;
     const names = new Set(found.map(({ name }) => name));
     for (const server of found) {
       const known = this.#members.get(server.name);
-      if (known?.leftMs === null && isSame(known.found, server)) continue;
       this.#members.set(server.name, { found: server, leftMs: null });
-      isChanged = true;
+      if (known?.leftMs !== null || !isSame(known.found, server)) isChanged = true;
     }
     for (const [name, member] of this.#members) {
       if (names.has(name) || member.leftMs !== null) continue;
+      if (member.found.target !== null && unknownTargets.includes(member.found.target)) continue;
       member.leftMs = nowMs;
       isChanged = true;
     }
@@ -66,8 +73,8 @@ export class Membership {
 
   /** As the configuration would list them, those that are leaving in mode drain. */
   servers(): readonly ServerConfig[] {
-    return [...this.#members.values()].map(({ found, leftMs }) => ({
-      ...found,
+    return [...this.#members.values()].map(({ found: { target: _target, ...server }, leftMs }) => ({
+      ...server,
       maxConnections: this.#maxConnections,
       mode: leftMs === null ? 'ready' : 'drain',
     }));

@@ -87,23 +87,23 @@ export class Revising {
       if (error instanceof ListenError) return refuse(error.message);
       throw error;
     }
-    discovery.add(config);
-    await discovery.firstLooks();
-    const noRoom = slots.refusal(discovery.expand(config));
+    await discovery.prepare(config);
+    const next = discovery.expand(config, slots);
+    const noRoom = slots.refusal(next);
     if (noRoom !== null) {
       discovery.apply(old);
       return refuse(noRoom);
     }
     discovery.apply(config);
     this.#written = config;
-    await this.#balancer.swap(discovery.expand(config));
+    await this.#balancer.swap(next);
     return this.#swapped(old, config);
   }
 
   async #rediscover(): Promise<ReloadResult> {
     const { discovery, slots, revision } = this.#balancer;
     const old = revision.config;
-    const next = discovery.expand(this.#written);
+    const next = discovery.expand(this.#written, slots);
     const noRoom = slots.refusal(next);
     if (noRoom !== null) return refuse(noRoom);
     await this.#balancer.swap(next);

@@ -9,10 +9,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
 import { Mode, Report, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
-import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from '../shared/limits.ts';
+import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { Gauge } from '../shared/stripe.ts';
+import type { Room } from './discovery.ts';
+import { Numbers } from './numbers.ts';
 
 interface SlotOwner {
   readonly pool: string;
@@ -37,20 +39,26 @@ export interface OperatorChange {
 /** More servers, pools or addresses than shared memory has room for. The message is for the user. */
 export class CapacityError extends Error {}
 
-export class SlotRegistry {
+export class SlotRegistry implements Room {
   readonly #shared: SharedState;
   /** Of each slot that was ever used, who has or had it last. */
   readonly #owners: SlotOwner[] = [];
+  /** By `POOL/SERVER`. */
+  readonly #slotByName = new Map<string, number>();
   /** Slots of removed servers, the one released longest ago first. */
   readonly #released: number[] = [];
-  readonly #poolIds = new Map<string, number>();
-  readonly #listenerIds = new Map<string, number>();
+  readonly #poolIds: Numbers;
+  readonly #listenerIds: Numbers;
   readonly #keys = new Map<string, Uint8Array>();
   readonly #changes = new Map<string, OperatorChange>();
   #revisionNumber = 0;
 
   constructor(shared: SharedState) {
     this.#shared = shared;
+    this.#poolIds = new Numbers(POOL_IDS_MAX, (_id, name) =>
+      this.#owners.every(({ pool }, slot) => pool !== name || this.#isQuiet(slot)),
+    );
+    this.#listenerIds = new Numbers(LISTENER_IDS_MAX, (id) => shared.sumClientConnections(id) === 0);
   }
 
   /** Makes the next revision. `fallbackSecret` keys pools that configure none. Throws CapacityError, nothing changed. */
@@ -59,41 +67,57 @@ export class SlotRegistry {
     if (refusal !== null) throw new CapacityError(refusal);
     this.#revisionNumber += 1;
     this.#releaseRemoved(config);
-    const pools = config.pools.map((pool) => this.#poolRevision(pool, fallbackSecret));
-    const listenerIds = config.listen.map(({ address }) => this.#listenerIdOf(address));
+    this.#takeBackKnown(config);
+    const poolIds = this.#poolIds.use(namesOf(config), (id) => this.#shared.clearPool(id));
+    const pools = config.pools.map((pool, index) =>
+      this.#poolRevision(pool, poolIds[index] ?? 0, fallbackSecret),
+    );
+    const listenerIds = this.#listenerIds.use(addressesOf(config), () => undefined);
     return { number: this.#revisionNumber, config, pools, listenerIds };
   }
 
   /** Why there is no room for this configuration; null when there is. */
   refusal(config: HoldfastConfig): string | null {
-    const known = config.pools.flatMap((pool) => pool.servers.map(({ name }) => this.#find(pool.name, name)));
-    const newServers = known.filter((slot) => slot === null).length;
-    const free = this.#released.filter((slot) => this.#isQuiet(slot) && !known.includes(slot)).length;
-    const room = SLOTS_MAX - this.#owners.length + free;
+    const known = this.#slotsOf(config);
+    const count = config.pools.reduce((sum, { servers }) => sum + servers.length, 0);
+    const newServers = count - known.size;
+    const room = this.#freeBeside(known);
     if (newServers > room)
-      return `${newServers} more servers: there is room for ${room} (${SLOTS_MAX} in all)`;
-    const newPools = config.pools.filter(({ name }) => !this.#poolIds.has(name)).length;
-    if (this.#poolIds.size + newPools > POOLS_MAX) return `more than ${POOLS_MAX} pool names since the start`;
-    const newAddresses = config.listen.filter(({ address }) => !this.#listenerIds.has(address)).length;
-    if (this.#listenerIds.size + newAddresses > LISTENERS_MAX) {
-      return `more than ${LISTENERS_MAX} addresses to listen on since the start`;
-    }
+      return `${newServers} more servers: there is room for ${room}, removed ones still have requests in flight`;
+    if (!this.#poolIds.hasRoomFor(namesOf(config)))
+      return 'too many new pools: removed ones still have requests in flight';
+    if (!this.#listenerIds.hasRoomFor(addressesOf(config)))
+      return 'too many new addresses to listen on: removed ones still have connections';
     return null;
   }
 
-  #listenerIdOf(address: string): number {
-    const known = this.#listenerIds.get(address);
-    if (known !== undefined) return known;
-    const id = this.#listenerIds.size;
-    this.#listenerIds.set(address, id);
-    return id;
+  /** Whether the server is in use. */
+  has(pool: string, { name }: Pick<ServerConfig, 'name'>): boolean {
+    const slot = this.#find(pool, name);
+    return slot !== null && this.#owners[slot]?.isRemoved === false;
   }
 
-  #poolRevision(pool: PoolConfig, fallbackSecret: string): PoolRevision {
+  /** Slots for servers that are not in use. What a change releases counts from the next change on. */
+  free(): number {
+    return this.#freeBeside(new Set());
+  }
+
+  #freeBeside(known: ReadonlySet<number>): number {
+    const released = this.#released.filter((slot) => !known.has(slot) && this.#isQuiet(slot));
+    return SLOTS_MAX - this.#owners.length + released.length;
+  }
+
+  /** Slots that servers of the configuration have, or had when they were last in use. */
+  #slotsOf({ pools }: HoldfastConfig): ReadonlySet<number> {
+    const slots = pools.flatMap((pool) => pool.servers.map(({ name }) => this.#find(pool.name, name)));
+    return new Set(slots.filter((slot) => slot !== null));
+  }
+
+  #poolRevision(pool: PoolConfig, id: number, fallbackSecret: string): PoolRevision {
     const slots = pool.servers.map((server) => this.#slotOf(pool, server));
     const secret = pool.sticky.secret === '' ? fallbackSecret : pool.sticky.secret;
     return {
-      id: this.#poolIdOf(pool.name),
+      id,
       config: pool,
       slots,
       generations: slots.map((slot) => this.#shared.control.generation(slot)),
@@ -108,23 +132,13 @@ export class SlotRegistry {
     return key;
   }
 
-  #poolIdOf(name: string): number {
-    const known = this.#poolIds.get(name);
-    if (known !== undefined) return known;
-    const id = this.#poolIds.size;
-    this.#poolIds.set(name, id);
-    return id;
-  }
-
   #slotOf(pool: PoolConfig, server: ServerConfig): number {
     const { control } = this.#shared;
     const change = this.#changes.get(`${pool.name}/${server.name}`);
     const slot = this.#find(pool.name, server.name) ?? this.#allocate(pool.name, server);
     const owner = this.#owners[slot] as SlotOwner;
-    if (owner.isRemoved) this.#takeBack(slot, owner);
-    // Health makes it up once every thread knows it: until then a thread on the old plan would take it for removed. A
-    // new address has yet to be checked: what was found at the old one says nothing.
-    else if (owner.url !== server.url) control.setVerdict(slot, Verdict.starting);
+    // A new address has yet to be checked: what was found at the old one says nothing.
+    if (owner.url !== server.url) control.setVerdict(slot, Verdict.starting);
     owner.url = server.url;
     owner.weight = server.weight;
     control.setWeight(slot, (change?.weight ?? owner.reportedWeight ?? server.weight) * WEIGHT_SCALE);
@@ -132,18 +146,25 @@ export class SlotRegistry {
     return slot;
   }
 
-  /** The server comes back: sessions that did not ask meanwhile find it as it was. */
-  #takeBack(slot: number, owner: SlotOwner): void {
+  /**
+   * Servers that come back, before a newcomer takes the slot: sessions that did not ask meanwhile find them as they
+   * were. Health makes them up once every thread knows them: until then a thread on the old plan would take one for
+   * removed.
+   */
+  #takeBackKnown(config: HoldfastConfig): void {
     const { control } = this.#shared;
-    owner.isRemoved = false;
-    this.#released.splice(this.#released.indexOf(slot), 1);
-    control.setGeneration(slot, control.generation(slot) - 1);
-    control.setVerdict(slot, Verdict.starting);
+    for (const slot of this.#slotsOf(config)) {
+      const owner = this.#owners[slot];
+      if (owner === undefined || !owner.isRemoved) continue;
+      owner.isRemoved = false;
+      this.#released.splice(this.#released.indexOf(slot), 1);
+      control.setGeneration(slot, control.generation(slot) - 1);
+      control.setVerdict(slot, Verdict.starting);
+    }
   }
 
   #find(pool: string, server: string): number | null {
-    const slot = this.#owners.findIndex((owner) => owner.pool === pool && owner.server === server);
-    return slot < 0 ? null : slot;
+    return this.#slotByName.get(`${pool}/${server}`) ?? null;
   }
 
   /**
@@ -158,6 +179,7 @@ export class SlotRegistry {
     control.setGeneration(slot, control.generation(slot) + 1);
     control.setReport(slot, Report.ready);
     control.setVerdict(slot, Verdict.starting);
+    this.#slotByName.set(`${pool}/${name}`, slot);
     this.#owners[slot] = { pool, server: name, url, weight, isRemoved: false, reportedWeight: null };
     return slot;
   }
@@ -167,7 +189,9 @@ export class SlotRegistry {
     const [slot] = index < 0 ? [] : this.#released.splice(index, 1);
     const owner = this.#owners[slot ?? -1];
     if (slot === undefined || owner === undefined) throw new CapacityError(`more than ${SLOTS_MAX} servers`);
-    this.#changes.delete(`${owner.pool}/${owner.server}`);
+    const name = `${owner.pool}/${owner.server}`;
+    this.#changes.delete(name);
+    this.#slotByName.delete(name);
     return slot;
   }
 
@@ -179,10 +203,9 @@ export class SlotRegistry {
   }
 
   #releaseRemoved(config: HoldfastConfig): void {
+    const kept = this.#slotsOf(config);
     for (const [slot, owner] of this.#owners.entries()) {
-      if (owner.isRemoved) continue;
-      const pool = config.pools.find((candidate) => candidate.name === owner.pool);
-      if (pool?.servers.some((server) => server.name === owner.server) === true) continue;
+      if (owner.isRemoved || kept.has(slot)) continue;
       owner.isRemoved = true;
       this.#released.push(slot);
       // From now on no entry's home matches: its sessions are "removed" at their next request.
@@ -244,6 +267,14 @@ export class SlotRegistry {
   restoreChanges(changes: ReadonlyMap<string, OperatorChange>): void {
     for (const [key, change] of changes) this.#changes.set(key, change);
   }
+}
+
+function namesOf({ pools }: HoldfastConfig): readonly string[] {
+  return pools.map(({ name }) => name);
+}
+
+function addressesOf({ listen }: HoldfastConfig): readonly string[] {
+  return listen.map(({ address }) => address);
 }
 
 /** A secret for pools that configure none; lost with the process unless kept in a file. */

@@ -116,6 +116,18 @@ export class SharedState {
     return sum;
   }
 
+  /** Connections open on a listener, all threads. */
+  sumClientConnections(listener: number): number {
+    let sum = 0;
+    for (const stripe of this.stripes) sum += stripe.clientConnections(listener);
+    return sum;
+  }
+
+  /** Main, before a pool's number is given to another pool. */
+  clearPool(pool: number): void {
+    for (const stripe of this.stripes) stripe.clearPool(pool);
+  }
+
   /**
    * Sessions to reckon with when placing a new one: the last sweep's count, tentative ones included, plus what
    * all threads placed and ended since that sweep began.

@@ -7,7 +7,7 @@
 //   misc      Float64  [ rejected by kind | listener connections ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
-import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from './limits.ts';
+import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from './limits.ts';
 
 /** Upper bounds of the duration histograms, seconds. The last bucket (+Inf) is implied. */
 export const DURATION_BUCKETS_SECONDS = [
@@ -86,8 +86,8 @@ const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
 
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
-const POOL_BYTES = POOLS_MAX * POOL_CELLS * 8;
-const MISC_CELLS = FAILURE_KINDS.length + LISTENERS_MAX;
+const POOL_BYTES = POOL_IDS_MAX * POOL_CELLS * 8;
+const MISC_CELLS = FAILURE_KINDS.length + LISTENER_IDS_MAX;
 
 export class Stripe {
   readonly buffer: SharedArrayBuffer;
@@ -100,7 +100,7 @@ export class Stripe {
     this.buffer = buffer ?? new SharedArrayBuffer(GAUGE_BYTES + COUNTER_BYTES + POOL_BYTES + MISC_CELLS * 8);
     this.#gauges = new Int32Array(this.buffer, 0, SLOTS_MAX * GAUGES);
     this.#counters = new Float64Array(this.buffer, GAUGE_BYTES, SLOTS_MAX * COUNTERS);
-    this.#pools = new Float64Array(this.buffer, GAUGE_BYTES + COUNTER_BYTES, POOLS_MAX * POOL_CELLS);
+    this.#pools = new Float64Array(this.buffer, GAUGE_BYTES + COUNTER_BYTES, POOL_IDS_MAX * POOL_CELLS);
     this.#misc = new Float64Array(this.buffer, GAUGE_BYTES + COUNTER_BYTES + POOL_BYTES, MISC_CELLS);
   }
 
@@ -149,6 +149,11 @@ export class Stripe {
   /** For the cells that are no counts. */
   setPool(pool: number, offset: number, value: number): void {
     this.#pools[pool * POOL_CELLS + offset] = value;
+  }
+
+  /** Main, before a pool's number is given to another pool. */
+  clearPool(pool: number): void {
+    this.#pools.fill(0, pool * POOL_CELLS, (pool + 1) * POOL_CELLS);
   }
 
   rejected(kindIndex: number): number {

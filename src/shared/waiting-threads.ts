@@ -8,11 +8,11 @@
 // nobody listens yet is lost, and every thread looks by itself ten times a second. So asking, which every request does
 // at its end, is two plain loads.
 
-import { POOLS_MAX, SLOTS_MAX, WORKERS_MAX } from './limits.ts';
+import { POOL_IDS_MAX, SLOTS_MAX, WORKERS_MAX } from './limits.ts';
 
 const BITS = 32;
 const WORDS = WORKERS_MAX / BITS;
-const OFFERS = POOLS_MAX * WORDS;
+const OFFERS = POOL_IDS_MAX * WORDS;
 
 export class WaitingThreads {
   readonly buffer: SharedArrayBuffer;
@@ -24,7 +24,7 @@ export class WaitingThreads {
 
   /** `own`: index of the worker; null for main, which never waits. */
   constructor(buffer: SharedArrayBuffer | null, own: number | null) {
-    this.buffer = buffer ?? new SharedArrayBuffer((OFFERS + POOLS_MAX) * 4);
+    this.buffer = buffer ?? new SharedArrayBuffer((OFFERS + POOL_IDS_MAX) * 4);
     this.#cells = new Int32Array(this.buffer);
     this.#word = Math.floor((own ?? 0) / BITS);
     this.#bit = own === null ? 0 : 1 << (own % BITS);
@@ -69,6 +69,6 @@ export class WaitingThreads {
   clear(worker: number): void {
     const bit = 1 << (worker % BITS);
     const word = Math.floor(worker / BITS);
-    for (let pool = 0; pool < POOLS_MAX; pool += 1) Atomics.and(this.#cells, pool * WORDS + word, ~bit);
+    for (let pool = 0; pool < POOL_IDS_MAX; pool += 1) Atomics.and(this.#cells, pool * WORDS + word, ~bit);
   }
 }

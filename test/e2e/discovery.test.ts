@@ -96,20 +96,51 @@ pools:
   expect(holdfast.log()).toContain('line 1: ');
 });
 
-test('more servers than there is room for are refused at the start, and the process ends', async () => {
+test('more servers than there may be: what is written is used, what is found beyond the limit is not', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-room-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
-  const found = join(directory, 'servers.yaml');
-  writeFileSync(found, 'http://127.0.0.1:1\n');
-  const written = Array.from({ length: 1024 }, (_, index) => `"http://127.0.0.1:${index + 2}"`);
-  const file = join(directory, 'holdfast.yaml');
-  writeFileSync(
-    file,
-    `${HEAD}
+  const path = join(directory, 'servers');
+  writeFileSync(path, 'http://127.0.0.1:1\nhttp://127.0.0.1:2\n');
+  const written = Array.from({ length: 1023 }, (_, index) => `"http://127.0.0.1:${index + 3}"`);
+  const pools = (more: string): string => `${HEAD}
 routes: [{ path: /more, pool: more }, { path: /, pool: shop }]
-pools: { shop: { servers: [${written.join(', ')}] }, more: { servers: [{ file: { path: ${found} } }] } }
-`,
+pools:
+  shop: { health: off, servers: [${written.join(', ')}] }
+  more: { health: off, servers: [${more}] }
+`;
+  const holdfast = await runHoldfast(pools(`{ file: { path: ${path} } }`));
+  expect((await holdfast.status()).pools.map(({ servers }) => servers.length)).toEqual([1023, 1]);
+  expect(holdfast.log()).toContain('1 servers that were found are not used: there may be 1024 in all');
+
+  const file = join(directory, 'holdfast.yaml');
+  writeFileSync(file, pools('"http://127.0.0.1:1", "http://127.0.0.1:2"'));
+  const problem = 'the pools up to this one have 1025 servers, there may be at most 1024 in all\n';
+  for (const command of ['check', 'run']) {
+    const { status, err } = await startCommand([command, '--config', file]).ended;
+    expect([command, status, err]).toEqual([command, 1, `${file}:8:24: ${problem}`]);
+  }
+});
+
+test('600 servers that replace 600 are all used, without another answer', async () => {
+  const [a, b] = (await sessionServers(2)) as [SessionServer, SessionServer];
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-room-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'servers');
+  const list = (port: number, net: number): string =>
+    Array.from({ length: 600 }, (_, index) => `http://127.${net}.${index >> 8}.${index & 255}:${port}`).join(
+      '\n',
+    );
+  writeFileSync(path, list(a.port, 1));
+  const holdfast = await runHoldfast(`${HEAD}
+pools: { shop: { health: off, sticky: none, servers: [{ file: { path: ${path}, refresh: 100ms } }] } }
+`);
+  writeFileSync(path, list(b.port, 2));
+  await eventually(
+    async () => {
+      const servers = (await holdfast.status()).pools[0]?.servers ?? [];
+      return servers.filter(({ name, mode }) => name.startsWith('127.2.') && mode === 'ready').length === 600;
+    },
+    { what: () => holdfast.log() },
   );
-  const { status, err } = await startCommand(['run', '--config', file]).ended;
-  expect([status, err]).toEqual([1, '1025 more servers: there is room for 1024 (1024 in all)\n']);
+  expect(holdfast.log()).not.toContain('not used');
 });

@@ -1,11 +1,17 @@
 // What one look finds, asked of a real DNS server over UDP.
 
-import { expect, test } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import type { DiscoveryConfig } from '../../src/config/model.ts';
 import { createLookup } from '../../src/run/lookup.ts';
+import { completions } from '../../src/run/search-list.ts';
 import { type DnsServer, dnsServer } from '../support/dns-server.ts';
 
-function look(dns: DnsServer, type: 'A' | 'AAAA' | 'SRV', name: string) {
+function look(dns: DnsServer | null, type: 'A' | 'AAAA' | 'SRV', name: string) {
   const config: DiscoveryConfig = {
     kind: 'dns',
     source: `dns ${type} ${name}`,
@@ -15,11 +21,11 @@ function look(dns: DnsServer, type: 'A' | 'AAAA' | 'SRV', name: string) {
     refreshMs: 1000,
     maxConnections: 0,
   };
-  return createLookup([dns.address])(config);
+  return createLookup(dns === null ? [] : [dns.address])(config);
 }
 
 const shown = (found: Awaited<ReturnType<typeof look>>): readonly string[] =>
-  found.map(({ url, weight, backup }) => `${url} ${weight}${backup ? ' backup' : ''}`).toSorted();
+  found.servers.map(({ url, weight, backup }) => `${url} ${weight}${backup ? ' backup' : ''}`).toSorted();
 
 const srv = (target: string, port: number, priority: number, weight: number) =>
   ({ type: 'SRV', target, port, priority, weight }) as const;
@@ -35,7 +41,7 @@ test('A and AAAA: a server for each address, at the configured port, of the type
     'http://192.0.2.1:8080 1',
     'http://192.0.2.2:8080 1',
   ]);
-  const [server] = await look(dns, 'AAAA', 'shop.test');
+  const [server] = (await look(dns, 'AAAA', 'shop.test')).servers;
   expect(server).toEqual({
     name: '[2001:db8::7]:8080',
     url: 'http://[2001:db8::7]:8080',
@@ -43,6 +49,7 @@ test('A and AAAA: a server for each address, at the configured port, of the type
     port: 8080,
     weight: 1,
     backup: false,
+    target: null,
   });
 });
 
@@ -98,4 +105,82 @@ test('no such name, a name without addresses, a broken server: each rejects, non
   await expect(look(dns, 'SRV', '_shop._tcp.test')).rejects.toThrow('ENOTFOUND nowhere.test');
   dns.isBroken = true;
   await expect(look(dns, 'A', 'empty.test')).rejects.toThrow('ESERVFAIL');
+});
+
+test('SRV: a target that is wrong, gone or not to be asked for spoils none of the others', async () => {
+  const dns = await dnsServer();
+  dns.records.set('a.test', [{ type: 'A', address: '192.0.2.1' }]);
+  dns.records.set('slow.test', [{ type: 'A', address: '192.0.2.9' }]);
+  dns.brokenNames.add('slow.test');
+  dns.records.set('_shop._tcp.test', [
+    srv('a.test', 1001, 10, 5),
+    srv('a.test', 0, 10, 5),
+    srv('gone.test', 1002, 10, 5),
+    srv('slow.test', 1003, 10, 5),
+    srv('slow.test', 1004, 10, 5),
+    srv('', 1005, 1, 5),
+  ]);
+  const found = await look(dns, 'SRV', '_shop._tcp.test');
+  expect(shown(found)).toEqual(['http://192.0.2.1:1001 5']);
+  expect(found.unknownTargets).toEqual(['slow.test']);
+  dns.records.set('_shop._tcp.test', [srv('', 0, 1, 5)]);
+  await expect(look(dns, 'SRV', '_shop._tcp.test')).rejects.toThrow('no servers found');
+});
+
+test('an answer of more servers than anybody can use is cut, in whatever order it comes', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-lookup-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'servers');
+  const file: DiscoveryConfig = { kind: 'file', source: 'file', path, refreshMs: 1000, maxConnections: 0 };
+  const urls = Array.from({ length: 5000 }, (_, index) => `http://10.0.${index >> 8}.${index & 255}`);
+  writeFileSync(path, urls.join('\n'));
+  const first = await createLookup([])(file);
+  writeFileSync(path, urls.toReversed().join('\n'));
+  expect(first.servers.length).toBe(4096);
+  expect(await createLookup([])(file)).toEqual(first);
+});
+
+test('what is no file, or too large a one, is refused at once and not read', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-lookup-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const pipe = join(directory, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const large = join(directory, 'large');
+  writeFileSync(large, '#'.repeat(1024 * 1024 + 1));
+  const inFile = (path: string) =>
+    createLookup([])({ kind: 'file', source: 'file', path, refreshMs: 1000, maxConnections: 0 });
+  await expect(inFile(pipe)).rejects.toThrow('not a file');
+  await expect(inFile('/dev/zero')).rejects.toThrow('not a file');
+  await expect(inFile(directory)).rejects.toThrow('not a file');
+  await expect(inFile(large)).rejects.toThrow('the file is larger than 1048576 bytes');
+});
+
+test('without name servers of its own a look finds what the system finds, in the hosts file too', async () => {
+  expect(shown(await look(null, 'A', 'localhost'))).toEqual(['http://127.0.0.1:8080 1']);
+  const name = hostname();
+  const wanted = await lookup(name, { all: true, family: 4 });
+  const found = await look(null, 'A', name);
+  expect(found.servers.map(({ host }) => host).toSorted()).toEqual(
+    wanted.map(({ address }) => address).toSorted(),
+  );
+});
+
+test('names are completed by the search list as resolv.conf(5) says', () => {
+  const conf =
+    'nameserver 10.0.0.1\ndomain old.test\nsearch a.test b.test. # and no more\noptions timeout:1 ndots:3\n';
+  expect(completions('_shop._tcp.web', conf)).toEqual([
+    '_shop._tcp.web.a.test',
+    '_shop._tcp.web.b.test',
+    '_shop._tcp.web',
+  ]);
+  expect(completions('_shop._tcp.web.test', conf)[0]).toBe('_shop._tcp.web.test');
+  expect(completions('_shop._tcp.web.', conf)).toEqual(['_shop._tcp.web.']);
+  expect(completions('_shop._tcp', 'domain a.test')).toEqual(['_shop._tcp', '_shop._tcp.a.test']);
+  expect(completions('shop', 'search a.test', 'c.test d.test')).toEqual([
+    'shop.c.test',
+    'shop.d.test',
+    'shop',
+  ]);
+  expect(completions('shop', 'search .')).toEqual(['shop']);
+  expect(completions('shop', '')).toEqual(['shop']);
 });

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
+import { SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { Discovery } from '../../src/run/discovery.ts';
+import type { ServerConfig } from '../../src/config/model.ts';
+import { Discovery, type Room } from '../../src/run/discovery.ts';
 import { parseServerList } from '../../src/run/lookup.ts';
 import { type FoundServer, LEAVING_MS_MAX, LEAVING_MS_MIN } from '../../src/run/membership.ts';
 
@@ -24,7 +26,20 @@ function found(...hosts: readonly string[]): readonly FoundServer[] {
     port: 80,
     weight: 1,
     backup: false,
+    target: null,
   }));
+}
+
+/** Places for servers, as slots are. */
+class Places implements Room {
+  readonly taken = new Set<string>();
+  max = 4096;
+  has(_pool: string, { name }: { readonly name: string }): boolean {
+    return this.taken.has(name);
+  }
+  free(): number {
+    return this.max - this.taken.size;
+  }
 }
 
 async function scene() {
@@ -33,6 +48,8 @@ async function scene() {
   const clock = new ManualClock();
   const scheduler = new ManualScheduler(clock);
   let answer: () => readonly FoundServer[] = () => found('a', 'b');
+  let unknown: readonly string[] = [];
+  const room = new Places();
   const needed = new Set<string>();
   const said: string[] = [];
   let changes = 0;
@@ -43,18 +60,27 @@ async function scene() {
     random: new SeededRandom(1),
     createLookup: () => async () => {
       looks += 1;
-      return answer();
+      return { servers: answer(), unknownTargets: unknown };
     },
     log: { info: (_fields, message) => said.push(message), warn: (_fields, message) => said.push(message) },
-    onChange: () => (changes += 1),
+    onChange: () => {
+      changes += 1;
+      use();
+    },
     isEmpty: (_pool, server) => !needed.has(server),
   });
+  await discovery.prepare(config);
   discovery.apply(config);
-  await discovery.firstLooks();
+  /** Swaps to what there is now, as a balancer does. */
+  const use = (): readonly ServerConfig[] => {
+    const now = discovery.expand(config, room).pools[0]?.servers ?? [];
+    room.taken.clear();
+    for (const { name } of now) room.taken.add(name);
+    return now;
+  };
+  use();
   const servers = (): string[] =>
-    (discovery.expand(config).pools[0]?.servers ?? []).map(({ name, mode }) =>
-      mode === 'ready' ? name : `${name} ${mode}`,
-    );
+    use().map(({ name, mode }) => (mode === 'ready' ? name : `${name} ${mode}`));
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const after = async (ms: number): Promise<string[]> => {
     for (let passed = 0; passed < ms; passed += 500) {
@@ -71,7 +97,11 @@ async function scene() {
     servers,
     after,
     needed,
+    room,
     said,
+    cannotAsk: (...targets: string[]) => {
+      unknown = targets;
+    },
     answers: (next: () => readonly FoundServer[]) => (answer = next),
     changes: () => changes,
     looks: () => looks,
@@ -79,9 +109,9 @@ async function scene() {
 }
 
 test('what is found stands after what is written, with the limits of its entry', async () => {
-  const { servers, discovery, config, changes } = await scene();
+  const { servers, discovery, config, changes, room } = await scene();
   expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'b:80']);
-  expect(discovery.expand(config).pools[0]?.servers[1]?.maxConnections).toBe(9);
+  expect(discovery.expand(config, room).pools[0]?.servers[1]?.maxConnections).toBe(9);
   expect(changes()).toBe(0);
   expect(discovery.reports()).toEqual([
     { pool: 'shop', source: 'dns A shop.internal', servers: 2, failures: 0 },
@@ -165,4 +195,79 @@ test('a list of servers: lines, YAML items, comments; one wrong line spoils it',
   expect(names('- http://a:1\n- "http://b:2"\n-   \'http://[::1]:3\'')).toEqual(['a:1', 'b:2', '[::1]:3']);
   expect(() => names('http://a:1\nftp://b')).toThrow('line 2: ');
   expect(names('')).toEqual([]);
+});
+
+const many = (count: number, net = 0): readonly FoundServer[] =>
+  found(...Array.from({ length: count }, (_, index) => `10.${net}.${index >> 8}.${index & 255}`));
+
+test('one answer after another of more servers than there may be: those in use stay, and it is said once', async () => {
+  const { after, answers, servers, said } = await scene();
+  answers(() => many(SERVERS_MAX + 100));
+  const first = await after(25_000);
+  expect(first.length).toBe(SERVERS_MAX);
+  answers(() => many(SERVERS_MAX + 100).toReversed());
+  expect((await after(25_000)).toSorted()).toEqual(first.toSorted());
+  expect(said).toEqual(['101 servers that were found are not used: there may be 1024 in all']);
+  answers(() => found('a'));
+  await after(25_000);
+  expect(servers()).toEqual(['127.0.0.1:1', 'a:80']);
+  expect(said[1]).toBe('all servers that were found are used');
+});
+
+test('newcomers wait for room that removed servers still take, and come in without another answer', async () => {
+  const { after, answers, room, said } = await scene();
+  room.max = 5;
+  answers(() => found('c', 'd', 'e', 'f'));
+  // a and b are leaving
+  expect(await after(11_500)).toEqual(['127.0.0.1:1', 'a:80 drain', 'b:80 drain', 'c:80', 'd:80']);
+  expect(said).toEqual(['2 servers that were found are not used yet: removed ones are still busy']);
+  answers(() => {
+    throw new Error('queryA ESERVFAIL shop.internal');
+  });
+  expect(await after(LEAVING_MS_MIN + 3000)).toEqual(['127.0.0.1:1', 'c:80', 'd:80', 'e:80', 'f:80']);
+});
+
+test('the servers of a target that cannot be asked for stay as they are', async () => {
+  const { after, answers, cannotAsk, needed } = await scene();
+  needed.add('z:80');
+  const of = (target: string, host: string) => found(host).map((server) => ({ ...server, target }));
+  answers(() => [...of('x.test', 'x'), ...of('y.test', 'y'), ...of('z.test', 'z')]);
+  await after(25_000);
+  answers(() => of('x.test', 'x'));
+  cannotAsk('y.test');
+  expect(await after(11_500)).toEqual(['127.0.0.1:1', 'x:80', 'y:80', 'z:80 drain']);
+});
+
+test('a server that one of two sources still has is not leaving', async () => {
+  const { config, discovery, room, after, answers } = await scene();
+  const [pool] = config.pools;
+  if (pool === undefined) throw new Error('the configuration of the test has no pool');
+  const [source] = pool.discovery;
+  if (source === undefined) throw new Error('the pool of the test finds nothing');
+  const both = { ...config, pools: [{ ...pool, discovery: [source, { ...source, source: 'another' }] }] };
+  await discovery.prepare(both);
+  discovery.apply(both);
+  let looks = 0;
+  answers(() => (looks++ % 2 === 0 ? found('a') : found('a', 'b')));
+  await after(25_000);
+  const modes = discovery.expand(both, room).pools[0]?.servers.map(({ name, mode }) => `${name} ${mode}`);
+  expect(modes).toEqual(['127.0.0.1:1 ready', 'a:80 ready', 'b:80 ready']);
+});
+
+test('until a configuration is in force what the one before has found is known; a refused one is forgotten', async () => {
+  const { config, discovery, servers, looks, after } = await scene();
+  const [pool] = config.pools;
+  if (pool === undefined) throw new Error('the configuration of the test has no pool');
+  const [source] = pool.discovery;
+  if (source === undefined) throw new Error('the pool of the test finds nothing');
+  const other = { ...config, pools: [{ ...pool, discovery: [{ ...source, source: 'another' }] }] };
+  const before = looks();
+  await discovery.prepare(other);
+  expect(looks()).toBe(before + 1);
+  expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'b:80']);
+  discovery.apply(config);
+  await after(11_500);
+  // one look of the one source
+  expect(looks()).toBe(before + 2);
+  expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'b:80']);
 });

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
+import { SERVERS_MAX } from '../../src/config/limits.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { readConfigFile } from '../../src/config/read-config-file.ts';
 import { Discovery } from '../../src/run/discovery.ts';
@@ -17,6 +18,7 @@ import { SlotRegistry } from '../../src/run/slots.ts';
 import { SLOTS_MAX } from '../../src/shared/limits.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
+import { Gauge } from '../../src/shared/stripe.ts';
 
 const SMALL = 'small.internal';
 const HUGE = 'huge.internal';
@@ -43,7 +45,7 @@ class Quiet implements Revisable {
   constructor(options: Revisable['options'], discovery: Discovery, config: HoldfastConfig) {
     this.options = options;
     this.discovery = discovery;
-    this.revision = this.slots.revise(discovery.expand(config), 'secret');
+    this.revision = this.slots.revise(discovery.expand(config, this.slots), 'secret');
   }
   publish({ type, ok }: { readonly type: string; readonly ok?: unknown }): void {
     this.events.push(`${type} ${ok}`);
@@ -65,21 +67,29 @@ async function start(): Promise<{ balancer: Quiet; revising: Revising; write: (t
   const found = (config: { readonly source: string }): readonly FoundServer[] =>
     Array.from({ length: config.source.includes(HUGE) ? SLOTS_MAX + 1 : 2 }, (_, index) => {
       const host = `10.0.${index >> 8}.${index & 255}`;
-      return { name: `${host}:80`, url: `http://${host}:80`, host, port: 80, weight: 1, backup: false };
+      return {
+        name: `${host}:80`,
+        url: `http://${host}:80`,
+        host,
+        port: 80,
+        weight: 1,
+        backup: false,
+        target: null,
+      };
     });
   const discovery = new Discovery({
     clock,
     scheduler: new ManualScheduler(clock),
     random: new SeededRandom(1),
-    createLookup: () => (config) => Promise.resolve(found(config)),
+    createLookup: () => (config) => Promise.resolve({ servers: found(config), unknownTargets: [] }),
     log,
     onChange: () => undefined,
     isEmpty: () => true,
   });
   const { config } = await readConfigFile(configFile);
   if (config === null) throw new Error('the configuration of this test is wrong');
+  await discovery.prepare(config);
   discovery.apply(config);
-  await discovery.firstLooks();
   const balancer = new Quiet({ log, configFile }, discovery, config);
   return {
     balancer,
@@ -91,20 +101,45 @@ async function start(): Promise<{ balancer: Quiet; revising: Revising; write: (t
 const serversOf = ({ revision }: Quiet): number =>
   revision.pools.reduce((sum, { slots }) => sum + slots.length, 0);
 
-test('a reload whose names have more servers than there is room for is refused, and nothing is forgotten', async () => {
+test('a reload for whose servers there is no room is refused, and nothing is forgotten', async () => {
   const { balancer, revising, write } = await start();
-  write(yaml(HUGE));
+  const writeMany = (net: number): void => {
+    const urls = Array.from({ length: 1000 }, (_, index) => `"http://10.9.${net}.1:${index + 1}"`);
+    write(`listen: [{ address: 127.0.0.1:0 }]\npools: { p0: { servers: [${urls.join(', ')}] } }\n`);
+  };
+  for (let net = 0; net < 4; net += 1) {
+    writeMany(net);
+    expect(await revising.reload()).toMatchObject({ ok: true });
+    for (const { slots } of balancer.revision.pools)
+      for (const slot of slots) balancer.shared.own.addGauge(slot, Gauge.inFlight, 1);
+  }
+  write(yaml(SMALL));
+  expect(await revising.reload()).toMatchObject({ ok: true });
+  writeMany(4);
   const refused = await revising.reload();
   expect(refused).toMatchObject({ ok: false, code: 'conflict' });
-  expect([balancer.revision.number, serversOf(balancer)]).toEqual([1, 2]);
+  expect([balancer.revision.number, serversOf(balancer)]).toEqual([6, 2]);
   // what was found before is known still
   await revising.rediscover();
   expect(serversOf(balancer)).toBe(2);
   write(yaml(SMALL, SMALL));
   expect(await revising.reload()).toMatchObject({ ok: true });
   expect(serversOf(balancer)).toBe(4);
-  expect(revising.results).toEqual({ success: 1, failure: 1 });
-  expect(balancer.events).toEqual(['reload false', 'discovery true', 'reload true']);
+  expect(revising.results).toEqual({ success: 6, failure: 1 });
+  expect(balancer.events.slice(5)).toEqual(['reload false', 'discovery true', 'reload true']);
+});
+
+test('names with more servers than there may be are cut, and a later good answer is used whole', async () => {
+  const { balancer, revising, write } = await start();
+  write(yaml(HUGE));
+  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(serversOf(balancer)).toBe(SERVERS_MAX);
+  write(yaml(SMALL, HUGE));
+  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(serversOf(balancer)).toBe(SERVERS_MAX);
+  write(yaml(SMALL));
+  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(serversOf(balancer)).toBe(2);
 });
 
 test('whatever is thrown in a change is its refusal, also for those who wait for it', async () => {

@@ -1,13 +1,14 @@
 // Slots: kept by a server over reloads, never handed on while anything of their former server is under way.
 
 import { expect, test } from 'vitest';
+import { POOLS_MAX, SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { CapacityError, SlotRegistry } from '../../src/run/slots.ts';
 import { Mode, Report, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
-import { SLOTS_MAX } from '../../src/shared/limits.ts';
+import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from '../../src/shared/limits.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
-import { Counter, Gauge } from '../../src/shared/stripe.ts';
+import { Counter, Gauge, PoolCounter } from '../../src/shared/stripe.ts';
 
 const SECRET = 'a secret of the test';
 
@@ -79,52 +80,122 @@ test('a server with a new address keeps slot, generation and counters, and is to
   expect([shared.sumCounter(0, Counter.created), shared.control.mode(0)]).toEqual([3, Mode.drain]);
 });
 
+const many = (count: number, of: string): string[] =>
+  Array.from({ length: count }, (_, index) => `${of}${index}`);
+
+/** Every slot has been used. `first` are in the first ones; returns who is there in the end. */
+function useAll(slotsOf: (...names: string[]) => readonly number[], ...first: string[]): string[] {
+  let last = [...first, ...many(SERVERS_MAX - first.length, 'r0-')];
+  slotsOf(...last);
+  for (let round = 1; round * SERVERS_MAX < SLOTS_MAX; round += 1) {
+    last = many(SERVERS_MAX, `r${round}-`);
+    slotsOf(...last);
+  }
+  return last;
+}
+
 test('a slot that was given to another forgets its former server and what the operator has set on it', () => {
   const { shared, registry, slotsOf } = fixture();
-  const many = Array.from({ length: SLOTS_MAX - 1 }, (_, index) => `s${index}`);
-  slotsOf('a', ...many);
+  slotsOf('a');
   const generation = shared.control.generation(0);
   registry.change('shop', 'a', 0, { mode: 'drain' });
-  slotsOf(...many);
+  useAll(slotsOf, 'a');
   expect(registry.changes.size).toBe(1);
-  expect(slotsOf('b', ...many)[0]).toBe(0);
+  expect(slotsOf('b')).toEqual([0]);
   expect(shared.control.generation(0)).toBe(generation + 2);
   expect([registry.changes.size, shared.control.mode(0)]).toEqual([0, Mode.ready]);
+  // who had it is a newcomer now
+  expect(slotsOf('a', 'b')).toEqual([1, 0]);
 });
 
-test('whoever comes back finds room even when all slots are known to be taken', () => {
+test('whoever comes back finds its slot, before a newcomer that needs one', () => {
   const { slotsOf } = fixture();
-  const many = Array.from({ length: SLOTS_MAX - 1 }, (_, index) => `s${index}`);
-  slotsOf('a', ...many);
-  slotsOf(...many);
-  expect(slotsOf('a', ...many)[0]).toBe(0);
+  useAll(slotsOf, 'a', 'b');
+  expect(slotsOf('new', 'b', 'a', 'newer')).toEqual([2, 1, 0, 3]);
+});
+
+test('a change may replace every server, one after another, as often as it likes', () => {
+  const { slotsOf } = fixture();
+  let before: readonly number[] = [];
+  for (let round = 0; round < 6; round += 1) {
+    const slots = slotsOf(...many(SERVERS_MAX, `r${round}-`));
+    expect(new Set(slots).size).toBe(SERVERS_MAX);
+    // none of those that the same change releases
+    expect(slots.filter((slot) => before.includes(slot))).toEqual([]);
+    before = slots;
+  }
 });
 
 test('when every slot has been used the one released longest ago is next, unless it is still busy', () => {
-  const { shared, slotsOf } = fixture();
-  const many = (count: number, from = 0): string[] =>
-    Array.from({ length: count }, (_, index) => `s${from + index}`);
-  slotsOf(...many(SLOTS_MAX));
-  slotsOf(...many(SLOTS_MAX - 3, 3));
+  const { shared, slotsOf, registry } = fixture();
+  useAll(slotsOf, 'a', 'b');
+  expect(registry.free()).toBe(SLOTS_MAX - SERVERS_MAX);
   shared.own.addGauge(0, Gauge.inFlight, 1);
   shared.own.count(1, Counter.failures, 7);
   const generation = shared.control.generation(1);
-  expect(slotsOf('new', ...many(SLOTS_MAX - 3, 3))[0]).toBe(1);
+  expect(slotsOf('new')).toEqual([1]);
   expect(shared.sumCounter(1, Counter.failures)).toBe(0);
   expect(shared.control.generation(1)).toBe(generation + 1);
-  expect(slotsOf('new', 'newer', ...many(SLOTS_MAX - 3, 3))[1]).toBe(2);
-  expect(() => slotsOf('new', 'newer', 'newest', ...many(SLOTS_MAX - 3, 3))).toThrow(
-    new CapacityError(`1 more servers: there is room for 0 (${SLOTS_MAX} in all)`),
-  );
+  expect(slotsOf('new', 'newer')).toEqual([1, 2]);
   shared.own.addGauge(0, Gauge.inFlight, -1);
-  expect(slotsOf('new', 'newer', 'newest', ...many(SLOTS_MAX - 3, 3))[2]).toBe(0);
+  expect(slotsOf('new', 'newer', 'newest')).toEqual([1, 2, 0]);
 });
 
-test('too many addresses since the start are refused, and the refused configuration leaves no trace', () => {
-  const registry = new SlotRegistry(SharedState.create(1, 1_000, 0));
-  for (let port = 1; port <= 64; port += 1) registry.revise(configOf(['a'], `127.0.0.1:${port}`), SECRET);
-  const refused = configOf(['a', 'b'], '127.0.0.1:65');
-  expect(registry.refusal(refused)).toBe('more than 64 addresses to listen on since the start');
-  expect(() => registry.revise(refused, SECRET)).toThrow(CapacityError);
-  expect(registry.revise(configOf(['a', 'c'], '127.0.0.1:1'), SECRET).pools[0]?.slots).toEqual([0, 1]);
+test('servers that everybody still uses leave no room, and the refused configuration leaves no trace', () => {
+  const { shared, registry, slotsOf } = fixture();
+  for (let round = 0; round * SERVERS_MAX < SLOTS_MAX; round += 1)
+    slotsOf(...many(SERVERS_MAX, `r${round}-`));
+  for (let slot = 0; slot < SLOTS_MAX; slot += 1) shared.own.addGauge(slot, Gauge.inFlight, 1);
+  const [one, two] = [configOf(['one']), configOf(['one', 'two'])];
+  shared.own.addGauge(7, Gauge.inFlight, -1);
+  expect(registry.refusal(two)).toBe(
+    '2 more servers: there is room for 1, removed ones still have requests in flight',
+  );
+  expect(() => registry.revise(two, SECRET)).toThrow(CapacityError);
+  expect(registry.revise(one, SECRET)).toMatchObject({ number: 5, pools: [{ slots: [7] }] });
+});
+
+test('names of pools and addresses come and go without end; a name keeps its number', () => {
+  const { registry } = fixture();
+  const pools = (from: number) =>
+    Array.from({ length: POOLS_MAX - 1 }, (_, index) => ({ ...pool('shop'), name: `p${from + index}` }));
+  const [written] = configOf(['b']).pools;
+  const pool = (name: string) => ({ ...written, name }) as HoldfastConfig['pools'][number];
+  const revise = (from: number, port: number) => {
+    const config = configOf(['a'], `127.0.0.1:${port}`);
+    return registry.revise({ ...config, pools: [...config.pools, ...pools(from)] }, SECRET);
+  };
+  const first = revise(0, 1);
+  for (let round = 1; round < 6; round += 1) {
+    const next = revise(round * POOLS_MAX, round + 1);
+    const ids = next.pools.map(({ id }) => id);
+    expect([new Set(ids).size, Math.max(...ids) < POOL_IDS_MAX, ids[0]]).toEqual([POOLS_MAX, true, 0]);
+  }
+  for (let port = 10; port < 300; port += 1) {
+    const [id = -1] = revise(0, port).listenerIds ?? [];
+    expect(id).toBeLessThan(LISTENER_IDS_MAX);
+  }
+  expect(revise(0, 1).pools[0]?.id).toBe(first.pools[0]?.id);
+});
+
+test('the number of a pool that still has requests in flight, or of an address with connections, is given to nobody', () => {
+  const { registry, shared } = fixture();
+  const revise = (pool: string, port: number) => {
+    const config = configOf(['a'], `127.0.0.1:${port}`);
+    const pools = config.pools.map((written) => ({ ...written, name: pool }));
+    return registry.revise({ ...config, pools }, SECRET);
+  };
+  const [busy] = revise('busy', 1).pools;
+  shared.own.addGauge(busy?.slots[0] ?? 0, Gauge.upstreamActive, 1);
+  shared.own.countPool(busy?.id ?? 0, PoolCounter.requests, 3);
+  shared.own.addClientConnections(0, 1);
+  const [quiet] = revise('quiet', 2).pools;
+  shared.own.countPool(quiet?.id ?? 0, PoolCounter.requests, 4);
+  const later = Array.from({ length: POOL_IDS_MAX + 9 }, (_, index) => revise(`p${index}`, index + 3));
+  expect(later.map(({ pools }) => pools[0]?.id)).not.toContain(busy?.id);
+  expect(later.map(({ listenerIds }) => listenerIds?.[0])).not.toContain(0);
+  const heir = later.find(({ pools }) => pools[0]?.id === quiet?.id);
+  expect(heir).toBeDefined();
+  expect(shared.sumPoolCounter(quiet?.id ?? 0, PoolCounter.requests)).toBe(0);
+  expect(shared.sumPoolCounter(busy?.id ?? 0, PoolCounter.requests)).toBe(3);
 });

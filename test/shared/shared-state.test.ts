@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { ControlCells, Mode, Verdict } from '../../src/shared/control.ts';
-import { LISTENERS_MAX, POOLS_MAX, SLOTS_MAX } from '../../src/shared/limits.ts';
+import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from '../../src/shared/limits.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import {
   BUCKETS,
@@ -57,17 +57,19 @@ describe('stripes', () => {
     stripe.addGauge(last, Gauge.sessionDelta, 5);
     stripe.observe(last, Counter.connectSum, 1e9);
     stripe.count(0, Counter.code);
-    stripe.countPool(POOLS_MAX - 1, PoolCounter.requests, 3);
+    stripe.countPool(POOL_IDS_MAX - 1, PoolCounter.requests, 3);
     stripe.countRejected(0);
-    stripe.addClientConnections(LISTENERS_MAX - 1, 2);
+    stripe.addClientConnections(LISTENER_IDS_MAX - 1, 2);
     const seen = new Stripe(stripe.buffer);
     expect(seen.gauge(last, Gauge.sessionDelta)).toBe(5);
     expect(seen.counter(last, Counter.connectSum + BUCKETS)).toBe(1);
     expect(seen.counter(0, Counter.code)).toBe(1);
-    expect(seen.poolCounter(POOLS_MAX - 1, PoolCounter.requests)).toBe(3);
-    expect([seen.rejected(0), seen.clientConnections(LISTENERS_MAX - 1), seen.clientConnections(0)]).toEqual([
-      1, 2, 0,
-    ]);
+    expect(seen.poolCounter(POOL_IDS_MAX - 1, PoolCounter.requests)).toBe(3);
+    expect([
+      seen.rejected(0),
+      seen.clientConnections(LISTENER_IDS_MAX - 1),
+      seen.clientConnections(0),
+    ]).toEqual([1, 2, 0]);
   });
 
   test('durations fall into the bucket whose bound they do not exceed', () => {

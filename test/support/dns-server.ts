@@ -24,6 +24,8 @@ export interface DnsServer {
   isBroken: boolean;
   /** SERVFAIL for questions of this type only. */
   brokenType: DnsRecord['type'] | null;
+  /** SERVFAIL for questions about these, lower case. */
+  readonly brokenNames: Set<string>;
   questions: number;
 }
 
@@ -37,6 +39,7 @@ export async function dnsServer(): Promise<DnsServer> {
     records: new Map<string, readonly DnsRecord[]>(),
     isBroken: false,
     brokenType: null as DnsRecord['type'] | null,
+    brokenNames: new Set<string>(),
     questions: 0,
   };
   socket.on('message', (query, from) => {
@@ -49,7 +52,7 @@ export async function dnsServer(): Promise<DnsServer> {
   return server;
 }
 
-function answer(server: Pick<DnsServer, 'records' | 'isBroken' | 'brokenType'>, query: Buffer): Buffer {
+function answer(server: Omit<DnsServer, 'address' | 'questions'>, query: Buffer): Buffer {
   const labels: string[] = [];
   let at = HEADER_BYTES;
   for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
@@ -58,8 +61,12 @@ function answer(server: Pick<DnsServer, 'records' | 'isBroken' | 'brokenType'>, 
   }
   const type = query.readUInt16BE(at + 1);
   const question = query.subarray(HEADER_BYTES, at + 5);
-  const known = server.records.get(labels.join('.').toLowerCase());
-  const isBroken = server.isBroken || (server.brokenType !== null && TYPES[server.brokenType] === type);
+  const name = labels.join('.').toLowerCase();
+  const known = server.records.get(name);
+  const isBroken =
+    server.isBroken ||
+    server.brokenNames.has(name) ||
+    (server.brokenType !== null && TYPES[server.brokenType] === type);
   const found = isBroken ? [] : (known ?? []).filter((record) => TYPES[record.type] === type);
   const code = isBroken ? 2 : known === undefined ? 3 : 0;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -92,6 +99,7 @@ function encodeSrv({ priority, weight, port, target }: Extract<DnsRecord, { type
   [priority, weight, port].forEach((value, index) => void head.writeUInt16BE(value, index * 2));
   const name = target
     .split('.')
+    .filter((label) => label !== '')
     .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
   return Buffer.concat([head, ...name, Buffer.from([0])]);
 }

@@ -9,7 +9,7 @@ export function buildConfig(written: Written): HoldfastConfig {
   const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool));
   return deepFreeze({
     threads: written.threads,
-    listen: listeners(written.listen).map(({ address, timeouts, limits, rateLimit }) => ({
+    listen: listeners(written.listen).map(({ address, timeouts, limits, rateLimit, halfClose }) => ({
       address: address.address,
       host: address.host,
       port: address.port,
@@ -21,6 +21,7 @@ export function buildConfig(written: Written): HoldfastConfig {
       },
       limits: { ...limits },
       rateLimit: buildRateLimit(rateLimit),
+      halfClose,
     })),
     admin:
       written.admin === 'off'
@@ -99,6 +100,7 @@ function buildPool(name: string, pool: WrittenPool): PoolConfig {
       idleMs: pool.timeouts.idle,
     },
     keepAlive: { max: pool.keepAlive.max, idleMs: pool.keepAlive.idle },
+    limits: { ...pool.limits },
     slowStartMs: pool.slowStart,
     holdUntilComplete: pool.holdUntilComplete,
     rebalance: {

@@ -32,6 +32,8 @@ export interface ListenConfig {
   };
   /** For routes without one of their own, all together; null: no limit. */
   readonly rateLimit: RateLimitConfig | null;
+  /** A client that ends its half after a whole request has gone, or is answered still. */
+  readonly halfClose: 'abort' | 'answer';
 }
 
 export interface CookieAttributes {
@@ -137,6 +139,8 @@ export interface PoolConfig {
   readonly queue: { readonly size: number; readonly timeoutMs: number };
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly keepAlive: { readonly max: number; readonly idleMs: number };
+  /** What a server may send beside its response. */
+  readonly limits: { readonly interimResponses: number };
   readonly slowStartMs: number;
   /** Which responses are sent only once they are complete. */
   readonly holdUntilComplete: HoldMode;

@@ -43,7 +43,7 @@ function writable(config: HoldfastConfig): object {
   };
 }
 
-function writableListener({ address, timeouts, limits, rateLimit }: ListenConfig): object {
+function writableListener({ address, timeouts, limits, rateLimit, halfClose }: ListenConfig): object {
   return {
     address,
     timeouts: {
@@ -62,6 +62,7 @@ function writableListener({ address, timeouts, limits, rateLimit }: ListenConfig
       minRate: limits.minRate === 0 ? 0 : formatBytes(limits.minRate),
     },
     ...(rateLimit === null ? {} : { rateLimit: writableRateLimit(rateLimit) }),
+    halfClose,
   };
 }
 
@@ -91,6 +92,7 @@ function writablePool(pool: PoolConfig): object {
       idle: formatDuration(timeouts.idleMs),
     },
     keepAlive: { max: keepAlive.max, idle: formatDuration(keepAlive.idleMs) },
+    limits: { ...pool.limits },
     slowStart: formatDuration(pool.slowStartMs),
     holdUntilComplete: pool.holdUntilComplete,
     rebalance: {

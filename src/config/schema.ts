@@ -91,6 +91,11 @@ const listener = z
     timeouts: listenTimeouts.prefault({}).describe('how long a client may take'),
     limits: listenLimits.prefault({}).describe('how much a client may send'),
     rateLimit: rateLimit.optional().describe('for requests by routes without one of their own; absent: none'),
+    halfClose: choice(['abort', 'answer'])
+      .prefault('abort')
+      .describe(
+        'a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After `connection: close` it is answered in any case',
+      ),
   })
   .meta({ id: 'listener' });
 
@@ -223,6 +228,14 @@ const pool = z
       })
       .prefault({})
       .describe('idle connections to servers'),
+    limits: z
+      .strictObject({
+        interimResponses: integer(0, 1_000)
+          .prefault(16)
+          .describe('most interim responses (100, 102, 103) to one request; one more and it is answered 502'),
+      })
+      .prefault({})
+      .describe('how much a server may send'),
     slowStart: duration(0, HOUR)
       .prefault('0s')
       .describe('a server that comes up grows to its full weight over this time'),

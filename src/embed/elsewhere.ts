@@ -18,6 +18,7 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   'listen.address': HAS_ONE_SERVER,
   'listen.timeouts.header': 'set headersTimeout of your server',
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
+  'listen.halfClose': 'set httpAllowHalfOpen of your server',
   'listen.limits.connections': 'set maxConnections of your server',
   'listen.limits.requestsPerConnection': 'set maxRequestsPerSocket of your server',
 };

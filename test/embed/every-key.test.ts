@@ -112,6 +112,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   threads: 'auto',
   listen: '127.0.0.1:0',
   'listen.address': '127.0.0.1:0',
+  'listen.halfClose': 'answer',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',
 };

@@ -60,7 +60,6 @@ const BANNED: readonly {
       'demo/',
       'lab/',
       'proxy/deadlines.ts',
-      'proxy/upstream-connection.ts',
       'admin/',
       'health/',
       'cli/',

@@ -2,14 +2,13 @@
 
 import type { Socket } from 'node:net';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
-import { latin1 } from '../base/latin1.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import type { Owing } from './pace.ts';
 import type { ClientPart, ExchangePart, ListenerPart, ThreadPart, Waiting } from './parts.ts';
-import { Reader, STRING_BYTES_MAX, takeOver } from './read-buffers.ts';
+import { Reader, takeOver } from './read-buffers.ts';
 import { formatReply } from './replies.ts';
 import { clientAddressOf, forwardingLines } from './request-lines.ts';
 
@@ -114,24 +113,21 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     if (this.#pending !== null) this.#pending = this.#reader.copy(this.#pending);
     const { exchange } = this;
     exchange?.keepHeld(this.#reader);
-    if (exchange === null || (exchange.requestBody.isDone && !exchange.relay.isTunnel))
+    if (exchange === null || (exchange.requestBody.isDone && !exchange.relay.tunnel.isOpen))
       this.#reader.release();
   }
 
   /** Writes bytes of the current read to the server. False: wait for drain. */
-  passOn(part: Buffer, target: Socket): boolean {
-    if (part.length <= STRING_BYTES_MAX) return target.write(latin1(part, 0, part.length), 'latin1');
-    const isFlowing = target.write(this.#reader.keep(part));
-    this.#reader.settle(target);
-    return isFlowing;
+  passOn(part: Buffer, target: Socket, before = ''): boolean {
+    return this.#reader.writeTo(target, part, before);
   }
 
   #onData(chunk: Buffer): void {
     const { exchange } = this;
     if (exchange === null) {
       this.#receive(chunk);
-    } else if (exchange.relay.isTunnel) {
-      exchange.relay.fromClient(chunk);
+    } else if (exchange.relay.tunnel.isOpen) {
+      exchange.relay.tunnel.fromClient(chunk);
     } else if (exchange.requestBody.isDone) {
       this.#hold(chunk);
     } else {
@@ -164,15 +160,22 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     this.#advance();
   }
 
-  /** Begins exchanges as long as there is a whole head and none is running. */
+  /** The client has not taken what was written, by whomever: no further request is read or begun until it has. */
+  get #isFull(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  /** Begins exchanges as long as there is a whole head, none is running and the client takes what it is sent. */
   #advance(): void {
     if (this.#isAdvancing) return;
     this.#isAdvancing = true;
-    while (this.exchange === null && this.#pending !== null && !this.#isClosing) {
+    while (this.exchange === null && this.#pending !== null && !this.#isClosing && !this.#isFull) {
       if (!this.#beginNext(this.#pending)) break;
     }
     this.#isAdvancing = false;
-    if (this.exchange === null && !this.#isClosing) this.resume();
+    if (this.exchange !== null || this.#isClosing) return;
+    if (this.#isFull) this.pause();
+    else this.resume();
   }
 
   /** False when the bytes do not make a head yet or the connection is ending. */
@@ -252,7 +255,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   /** What the client owes: request bytes once it has begun to send them, or taking what we wrote. Tunnels owe nothing. */
   owing(): Owing | null {
     const { exchange, socket } = this;
-    if (exchange?.relay.isTunnel === true) return null;
+    if (exchange?.relay.tunnel.isOpen === true) return null;
     const waiting = socket.writableLength;
     if (waiting > 0) return { what: 'taking', bytes: socket.bytesWritten - waiting };
     const isSending = exchange !== null && !exchange.requestBody.isDone && exchange.requestBody.bytes > 0;
@@ -331,7 +334,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. */
   finish(): void {
     const { exchange } = this;
-    if (exchange?.relay.isTunnel === true) exchange.relay.endTunnel();
+    if (exchange?.relay.tunnel.isOpen === true) exchange.relay.tunnel.end();
     else if (exchange !== null) this.destroy();
     else this.#endPolitely();
   }
@@ -342,24 +345,25 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   }
 
   /**
-   * The client has sent its last byte. After a whole request that announced the end of the connection this is a polite
-   * half-close and the response is still wanted; otherwise the client has gone away (as nginx reads it).
+   * The client has sent its last byte. After a whole request that announced the end of the connection, or where the listener
+   * says so, this is a polite half-close and the response is still wanted; otherwise the client has gone away.
    */
   #onEnd(): void {
     this.#hasEnded = true;
-    const { exchange } = this;
-    if (exchange === null || this.#isClosing) {
-      this.#end();
-    } else if (exchange.relay.isTunnel) {
-      exchange.relay.onClientEnd();
-    } else if (exchange.keepAlive || !exchange.requestBody.isDone) {
-      this.destroy();
+    const { exchange, listener } = this;
+    if (this.#isClosing) this.#end();
+    else if (exchange === null) this.#endPolitely();
+    else if (exchange.relay.tunnel.isOpen) exchange.relay.tunnel.onClientEnd();
+    else {
+      const isAwaiting = !exchange.keepAlive || listener.config.halfClose === 'answer';
+      if (!isAwaiting || !exchange.requestBody.isDone) this.destroy();
     }
   }
 
   #onDrain(): void {
     this.thread.clock.turn();
-    this.exchange?.onClientDrain();
+    if (this.exchange === null) this.#advance();
+    else this.exchange.onClientDrain();
   }
 
   #onClose(): void {

@@ -81,7 +81,7 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
       head.upgradeEnd > head.upgradeBegin && isWebSocket(buffer, head) && head.body === Body.none;
     this.#attemptsLeft = plan.config.retry.attempts;
     this.requestBody.begin(head.body, head.contentLength, null);
-    this.relay.reset();
+    this.relay.begin(plan.config.limits.interimResponses);
     const { thread, affinity } = this;
     affinity.reset();
     const address = clientAddressOf(buffer, head, client, thread.isTrustedAddress);
@@ -246,8 +246,12 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
 
   /** The response did not begin in time. */
   onResponseTimeout(): void {
-    this.upstream?.destroy();
-    this.attemptFailed('response-timeout');
+    // where interim responses wait for the client, the server's answer waits behind them
+    if (this.relay.output.isFull) this.fail('client-too-slow', '');
+    else {
+      this.upstream?.destroy();
+      this.attemptFailed('response-timeout');
+    }
   }
 
   /** The attempt is over without a response head: try another server, or tell the client. */
@@ -326,16 +330,14 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
 
   /** The response went out whole. `hintMs`: the server's keep-alive timeout; `isReusable`: it may carry another. */
   complete(isReusable: boolean, hintMs: number): void {
-    const { client, upstream, relay, thread } = this;
+    const { client, upstream, relay } = this;
     if (client === null) return;
     this.#count(this.slot, Math.floor(relay.status / 100));
     this.upstream = null;
     const requestDone = this.requestBody.isDone;
-    if (upstream !== null) {
-      if (isReusable && requestDone) upstream.pool.giveBack(upstream, hintMs, thread.clock.nowMs());
-      else if (relay.isTunnel) upstream.finish();
-      else upstream.destroy();
-    }
+    if (relay.tunnel.isOpen) upstream?.finish();
+    else if (requestDone) upstream?.leave(isReusable, hintMs);
+    else upstream?.destroy();
     const isKept = requestDone && relay.isClientKept;
     this.#close();
     client.exchangeDone(isKept);

@@ -1,15 +1,14 @@
 // A request as far as it is kept: to be sent once a connection is there, and sent again where that is allowed.
 
 import type { Socket } from 'node:net';
-import { latin1 } from '../base/latin1.ts';
-import { type Reader, STRING_BYTES_MAX } from './read-buffers.ts';
+import type { Reader } from './read-buffers.ts';
 
 /** A request body up to this size, when it is all there, can be sent again to another server. */
 const REPLAY_BYTES_MAX = 64 * 1024;
 
-/** Writes bytes of a client's current read to a server's socket; false: wait for drain. */
+/** Writes bytes of a client's current read to a server's socket, after some text; false: wait for drain. */
 interface PassesOn {
-  passOn(part: Buffer, target: Socket): boolean;
+  passOn(part: Buffer, target: Socket, before: string): boolean;
 }
 
 export class HeldRequest {
@@ -43,10 +42,7 @@ export class HeldRequest {
     // Once sent, only an idempotent request may be sent again (RFC 9110 section 9.2.2).
     if (!this.isReplayable || !this.isIdempotent) this.#body = null;
     if (body === null) return socket.write(this.headText, 'latin1');
-    if (body.length <= STRING_BYTES_MAX)
-      return socket.write(this.headText + latin1(body, 0, body.length), 'latin1');
-    socket.write(this.headText, 'latin1');
-    return client.passOn(body, socket);
+    return client.passOn(body, socket, this.headText);
   }
 
   clear(): void {

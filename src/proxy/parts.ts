@@ -87,7 +87,7 @@ export interface ClientPart extends Forwarding, Holdable {
   resume(): void;
   takePending(): Buffer | null;
   mayServeMore(): boolean;
-  passOn(part: Buffer, target: Socket): boolean;
+  passOn(part: Buffer, target: Socket, before?: string): boolean;
   reply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean): void;
   exchangeDone(isKept: boolean): void;
   breakOff(): void;
@@ -110,14 +110,19 @@ export interface ExchangePart {
 
 /** The response as seen from the client's side. */
 export interface RelayPart {
-  readonly isTunnel: boolean;
   readonly isHeadSent: boolean;
   readonly status: number;
   readonly bytes: number;
+  readonly tunnel: TunnelPart;
+  onSilence(): void;
+}
+
+/** What follows a successful upgrade, as seen from the client's side. */
+export interface TunnelPart {
+  readonly isOpen: boolean;
   fromClient(chunk: Buffer): void;
   onClientEnd(): void;
-  onSilence(): void;
-  endTunnel(): void;
+  end(): void;
 }
 
 /** An exchange as its response relay sees it. */

@@ -8,6 +8,7 @@
 //                 └── large: copied once to the connection's own buffer, the next reads go there directly
 
 import { type OnReadOpts, Socket } from 'node:net';
+import { latin1 } from '../base/latin1.ts';
 
 const READ_BYTES = 64 * 1024;
 const SPARE_MAX = 64;
@@ -68,23 +69,37 @@ export class Reader {
   }
 
   /**
-   * Bytes of the current read that are about to be written to a socket: moved out of the shared buffer when they are
-   * in it. From then on this connection reads into a buffer of its own, until `release`. Call `settle` after writing.
+   * Writes bytes of the current read to a socket, with text before and after them, in one call to the system. False:
+   * wait for drain. Whatever becomes of the write (it waits because of others before it, because the socket is corked or not connected
+   * yet): no later read touches these bytes. This is the only place that writes bytes of a read buffer.
+   *
+   *   short   sent as text, which is a copy
+   *   long    moved out of the shared buffer when they are in it; from then on this connection reads into a buffer of
+   *           its own, until `release`. What still waits takes that buffer with it, and the connection gets another.
    */
-  keep(part: Buffer): Buffer {
+  writeTo(target: Socket, part: Buffer, before = '', after = ''): boolean {
+    if (part.length <= STRING_BYTES_MAX)
+      return target.write(before + latin1(part, 0, part.length) + after, 'latin1');
+    const bytes = this.#move(part);
+    const isFramed = before !== '' || after !== '';
+    if (isFramed) target.cork();
+    if (before !== '') target.write(before, 'latin1');
+    let isFlowing = target.write(bytes);
+    if (after !== '') isFlowing = target.write(after, 'latin1');
+    if (isFramed) target.uncork();
+    if (bytes.buffer === this.#own?.buffer && target.writableLength > 0) this.#own = this.#buffers.take();
+    return isFlowing;
+  }
+
+  #move(part: Buffer): Buffer {
     if (part.buffer !== this.#buffers.shared.buffer) return part;
     this.#own ??= this.#buffers.take();
     part.copy(this.#own);
     return this.#own.subarray(0, part.length);
   }
 
-  /** After what `keep` returned was written to `target`: our own buffer is not used again while bytes of it wait there. */
-  settle(target: Socket): void {
-    if (this.#own !== null && target.writableLength > 0) this.#own = this.#buffers.take();
-  }
-
   /**
-   * The long body is over, and settled. Best called while a read is handled: Node asks where to read next right after
+   * The long body is over. Best called while a read is handled: Node asks where to read next right after
    * that, so at any other time the next read is bound for our own buffer already and nobody else may have it.
    */
   release(): void {

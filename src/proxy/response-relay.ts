@@ -6,6 +6,7 @@
 // Framing is kept as the server chose it, except where the client could not read it: a body that ends with the
 // connection becomes chunked for HTTP/1.1, a chunked one is unwrapped for HTTP/1.0.
 
+import type { FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
 import type { ChunkSink } from '../http1/chunked.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
@@ -15,60 +16,68 @@ import { countFailure, countGatewayError } from './accounts.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientPart, RelayedExchange, RelayPart } from './parts.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
-import { ResponseHold, shouldHold } from './response-hold.ts';
 import { isEventStream, Reframe, responseLines } from './response-lines.ts';
+import { ResponseOutput } from './response-output.ts';
+import { Tunnel } from './tunnel.ts';
 
-/** How long one side of a tunnel may stay open after the other has closed. */
-const HALF_CLOSED_MS = 30_000;
 const SWITCHING_PROTOCOLS = 101;
 
 export class ResponseRelay implements ChunkSink, RelayPart {
   /** The final response head has arrived. */
   isStarted = false;
-  /** Bytes of the final response head are on their way to the client: no other reply is possible. */
-  isHeadSent = false;
-  isTunnel = false;
   status = 0;
-  /** Sent to the client, head included. */
-  bytes = 0;
+  readonly output: ResponseOutput;
+  readonly tunnel: Tunnel;
   /** What we told the client about its connection. */
   isClientKept = false;
   readonly #exchange: RelayedExchange;
   readonly #body = new BodyReader();
-  readonly #hold = new ResponseHold();
   #pending: Buffer | null = null;
   #reframe: Reframe = Reframe.none;
   #isServerKept = false;
   #hintMs = 0;
   #silenceMs = 0;
-  #isClientEnded = false;
-  #isServerEnded = false;
+  #interimsLeft = 0;
 
   constructor(exchange: RelayedExchange) {
     this.#exchange = exchange;
+    this.output = new ResponseOutput(exchange);
+    this.tunnel = new Tunnel(exchange, this.output);
+  }
+
+  /** A new exchange: its server may send so many interim responses, all attempts together. */
+  begin(interimsMax: number): void {
+    this.reset();
+    this.#interimsLeft = interimsMax;
+  }
+
+  /** Sent to the client, heads included. */
+  get bytes(): number {
+    return this.output.bytes;
+  }
+
+  /** Bytes of the final response head are on their way to the client: no other reply is possible. */
+  get isHeadSent(): boolean {
+    return this.isStarted && !this.output.isHolding;
   }
 
   reset(): void {
-    this.#hold.release();
+    this.output.reset();
+    this.tunnel.reset();
     this.isStarted = false;
-    this.isHeadSent = false;
-    this.isTunnel = false;
     this.status = 0;
-    this.bytes = 0;
     this.isClientKept = false;
     this.#pending = null;
     this.#reframe = Reframe.none;
     this.#hintMs = 0;
-    this.#isClientEnded = false;
-    this.#isServerEnded = false;
     this.#body.clear();
   }
 
   onData(chunk: Buffer): void {
     const { client } = this.#exchange;
     if (client === null) return;
-    if (this.isTunnel) this.#toClient(chunk, client);
-    else if (this.isStarted) this.#onBody(chunk, client);
+    if (this.tunnel.isOpen) this.tunnel.fromServer(chunk);
+    else if (this.isStarted) this.#onBody(chunk);
     else this.#onHead(this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]), client);
   }
 
@@ -92,8 +101,13 @@ export class ResponseRelay implements ChunkSink, RelayPart {
         this.#start(buffer, headEnd, head, client);
         return;
       }
+      if (this.#interimsLeft === 0) {
+        this.#refuse();
+        return;
+      }
+      this.#interimsLeft -= 1;
       if (this.#exchange.clientVersionMinor === 1)
-        this.#write(client, responseLines(buffer, head, Reframe.none, '', ''));
+        this.output.writeText(responseLines(buffer, head, Reframe.none, '', ''));
       begin = headEnd;
     }
   }
@@ -140,8 +154,8 @@ export class ResponseRelay implements ChunkSink, RelayPart {
       return;
     }
     this.isClientKept = this.#mayKeepClient(client);
-    if (shouldHold(plan.config.holdUntilComplete, head)) this.#hold.begin();
-    this.#writeFirst(client, setCookie, buffer, headEnd, nowMs);
+    this.output.holdIfWanted(plan.config.holdUntilComplete, head);
+    this.#writeFirst(setCookie, buffer, headEnd, nowMs);
   }
 
   #reframeFor(head: ResponseHead): Reframe {
@@ -163,13 +177,13 @@ export class ResponseRelay implements ChunkSink, RelayPart {
   }
 
   /** The head, together with what is there of the body. */
-  #writeFirst(client: ClientPart, setCookie: string, buffer: Buffer, headEnd: number, nowMs: number): void {
+  #writeFirst(setCookie: string, buffer: Buffer, headEnd: number, nowMs: number): void {
     const head = this.#exchange.thread.responseHead;
     const reframe = this.#reframe;
     if (reframe !== Reframe.none) {
-      this.#markStarted();
-      this.#write(client, responseLines(buffer, head, reframe, setCookie, this.#connectionValue()));
-      this.#onReframedBody(buffer, headEnd, client);
+      this.isStarted = true;
+      this.output.writeText(responseLines(buffer, head, reframe, setCookie, this.#connectionValue()));
+      this.#onReframedBody(buffer, headEnd);
       return;
     }
     const bodyEnd = this.#body.consume(buffer, headEnd, buffer.length);
@@ -177,45 +191,29 @@ export class ResponseRelay implements ChunkSink, RelayPart {
       this.#refuse();
       return;
     }
-    this.#markStarted();
-    const doesRide = bodyEnd - headEnd <= STRING_BYTES_MAX;
-    const text = responseLines(
-      buffer,
-      head,
-      reframe,
-      setCookie,
-      this.#connectionValue(),
-      doesRide ? bodyEnd : headEnd,
-    );
-    if (doesRide) this.#write(client, text);
-    else {
-      this.#corked(client, () => {
-        this.#write(client, text);
-        this.#toClient(buffer.subarray(headEnd, bodyEnd), client);
-      });
-    }
+    this.isStarted = true;
+    // a short body rides along in the text of the head
+    const textEnd = bodyEnd - headEnd <= STRING_BYTES_MAX ? bodyEnd : headEnd;
+    const text = responseLines(buffer, head, reframe, setCookie, this.#connectionValue(), textEnd);
+    if (textEnd === bodyEnd) this.output.writeText(text);
+    else this.output.write(buffer.subarray(headEnd, bodyEnd), text);
     this.#afterBody(bodyEnd === buffer.length, nowMs);
   }
 
-  #markStarted(): void {
-    this.isStarted = true;
-    this.isHeadSent = !this.#hold.isHolding;
-  }
-
-  #onBody(chunk: Buffer, client: ClientPart): void {
+  #onBody(chunk: Buffer): void {
     if (this.#reframe !== Reframe.none) {
-      this.#onReframedBody(chunk, 0, client);
+      this.#onReframedBody(chunk, 0);
       return;
     }
     const bodyEnd = this.#body.consume(chunk, 0, chunk.length);
     const part = bodyEnd === chunk.length ? chunk : chunk.subarray(0, bodyEnd);
-    if (part.length > 0) this.#toClient(part, client);
+    if (part.length > 0) this.output.write(part);
     if (this.#body.refusal !== 0) this.onBroken();
     else this.#afterBody(bodyEnd === chunk.length, this.#exchange.thread.clock.nowMs());
   }
 
   /** Body bytes whose framing changes on the way. */
-  #onReframedBody(buffer: Buffer, begin: number, client: ClientPart): void {
+  #onReframedBody(buffer: Buffer, begin: number): void {
     // Data of a chunked body reaches the client through onChunkData while this runs.
     const bodyEnd = this.#body.consume(buffer, begin, buffer.length);
     if (this.#body.refusal !== 0) {
@@ -223,48 +221,34 @@ export class ResponseRelay implements ChunkSink, RelayPart {
       return;
     }
     const part = buffer.subarray(begin, bodyEnd);
-    if (this.#reframe === Reframe.toChunked && part.length > 0) {
-      this.#corked(client, () => {
-        this.#write(client, encodeChunkHead(part.length));
-        this.#toClient(part, client);
-        this.#write(client, CHUNK_TAIL);
-      });
-    } else if (this.#body.kind === Body.untilClose && part.length > 0) this.#toClient(part, client);
+    if (this.#body.kind === Body.untilClose && part.length > 0) {
+      if (this.#reframe === Reframe.toChunked)
+        this.output.write(part, encodeChunkHead(part.length), CHUNK_TAIL);
+      else this.output.write(part);
+    }
     this.#afterBody(bodyEnd === buffer.length, this.#exchange.thread.clock.nowMs());
   }
 
   /** Data of a chunked body on its way to an HTTP/1.0 client. */
   onChunkData(buffer: Buffer, begin: number, end: number): void {
-    const { client } = this.#exchange;
-    if (client !== null && end > begin) this.#toClient(buffer.subarray(begin, end), client);
+    if (end > begin) this.output.write(buffer.subarray(begin, end));
   }
 
   #afterBody(isAllConsumed: boolean, nowMs: number): void {
     if (this.#body.isDone) {
-      this.#letGo();
+      this.output.letGo();
       this.#exchange.complete(this.#isServerKept && isAllConsumed, this.#hintMs);
     } else this.awaitProgress(nowMs);
-  }
-
-  /** Sends what was held back. */
-  #letGo(): void {
-    const { client } = this.#exchange;
-    if (!this.#hold.isHolding || client === null) return;
-    this.isHeadSent = true;
-    client.socket.write(this.#hold.release(), 'latin1');
   }
 
   /** The server has finished sending. */
   onEnd(): void {
     const { client, upstream } = this.#exchange;
     if (client === null) return;
-    if (this.isTunnel) {
-      this.#isServerEnded = true;
-      client.socket.end();
-      this.#afterHalfClose(client);
-    } else if (this.#body.kind === Body.untilClose) {
-      if (this.#reframe === Reframe.toChunked) this.#write(client, LAST_CHUNK);
-      this.#letGo();
+    if (this.tunnel.isOpen) this.tunnel.onServerEnd();
+    else if (this.#body.kind === Body.untilClose) {
+      if (this.#reframe === Reframe.toChunked) this.output.writeText(LAST_CHUNK);
+      this.output.letGo();
       this.#exchange.complete(false, 0);
     } else {
       upstream?.destroy();
@@ -272,31 +256,30 @@ export class ResponseRelay implements ChunkSink, RelayPart {
     }
   }
 
-  /** The response cannot be completed: the client must see that it is truncated. */
+  /** The server has broken its response off. */
   onBroken(): void {
-    if (this.isTunnel) {
-      this.endTunnel();
-      return;
-    }
-    const { thread, slot } = this.#exchange;
-    countFailure(thread.own, slot, 'response-truncated');
-    // Held back, nothing has reached the client: it can be told.
-    this.#exchange.fail(this.#hold.isHolding ? 'bad-response' : 'response-truncated', '');
+    if (this.tunnel.isOpen) this.tunnel.end();
+    else this.#breakOff('bad-response');
   }
 
   /** Neither side has moved a byte for too long. */
   onSilence(): void {
-    if (this.isTunnel) this.endTunnel();
-    else this.#exchange.fail('response-truncated', '');
+    if (this.tunnel.isOpen) this.tunnel.end();
+    else if (this.output.isFull) this.#exchange.fail('client-too-slow', '');
+    else this.#breakOff('response-timeout');
+  }
+
+  /** The response cannot be completed: a client that has seen none of it is told `kind`, others must see that it is truncated. */
+  #breakOff(kind: FailureKind): void {
+    const { thread, slot } = this.#exchange;
+    countFailure(thread.own, slot, 'response-truncated');
+    this.#exchange.fail(this.isHeadSent ? 'response-truncated' : kind, '');
   }
 
   /** Sets the deadline for the next sign of life of the response. */
   awaitProgress(nowMs: number): void {
-    const { client } = this.#exchange;
-    if (client === null) return;
-    const silenceMs =
-      this.isTunnel && (this.#isClientEnded || this.#isServerEnded) ? HALF_CLOSED_MS : this.#silenceMs;
-    client.setDeadline('progress', nowMs + silenceMs);
+    if (this.tunnel.isOpen) this.tunnel.awaitProgress();
+    else this.#exchange.client?.setDeadline('progress', nowMs + this.#silenceMs);
   }
 
   #openTunnel(
@@ -306,87 +289,12 @@ export class ResponseRelay implements ChunkSink, RelayPart {
     setCookie: string,
     client: ClientPart,
   ): void {
-    const { upstream, thread } = this.#exchange;
-    if (upstream === null) return;
-    this.#markStarted();
-    this.isTunnel = true;
-    this.#silenceMs = client.listener.config.timeouts.tunnelMs;
+    this.isStarted = true;
     const lines = head.lines;
     const index = lines.indexOf(Field.upgrade);
     const protocol = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
     const connection = `upgrade\r\nupgrade: ${protocol}`;
-    this.#write(client, responseLines(buffer, head, Reframe.none, setCookie, connection));
-    if (headEnd < buffer.length) this.#toClient(buffer.subarray(headEnd), client);
-    const early = client.takePending();
-    if (early !== null) this.fromClient(early);
-    client.resume();
-    this.awaitProgress(thread.clock.nowMs());
-  }
-
-  /** Bytes of the client inside a tunnel. */
-  fromClient(chunk: Buffer): void {
-    const { upstream, client, thread, requestBody } = this.#exchange;
-    if (upstream === null || client === null) return;
-    requestBody.bytes += chunk.length;
-    if (!client.passOn(chunk, upstream.socket)) client.pause();
-    this.awaitProgress(thread.clock.nowMs());
-  }
-
-  /** The client has closed its half of the tunnel. */
-  onClientEnd(): void {
-    const { upstream, client } = this.#exchange;
-    if (client === null) return;
-    this.#isClientEnded = true;
-    upstream?.socket.end();
-    this.#afterHalfClose(client);
-  }
-
-  #afterHalfClose(client: ClientPart): void {
-    if (this.#isClientEnded && this.#isServerEnded) this.endTunnel();
-    else client.setDeadline('progress', this.#exchange.thread.clock.nowMs() + HALF_CLOSED_MS);
-  }
-
-  /** Both sides of the tunnel are closed in order. */
-  endTunnel(): void {
-    this.isClientKept = false;
-    this.#exchange.complete(false, 0);
-  }
-
-  /** Writes bytes of the current read. Short ones as a string, which Node copies and writes at once. */
-  #toClient(part: Buffer, client: ClientPart): void {
-    const { upstream } = this.#exchange;
-    if (upstream === null) return;
-    this.bytes += part.length;
-    if (this.#hold.isHolding) {
-      if (this.#hold.add(latin1(part, 0, part.length))) return;
-      this.#letGo();
-    }
-    let isFlowing = true;
-    if (part.length <= STRING_BYTES_MAX)
-      isFlowing = client.socket.write(latin1(part, 0, part.length), 'latin1');
-    else {
-      isFlowing = client.socket.write(upstream.reader.keep(part));
-      if (client.socket.writableCorked === 0) upstream.reader.settle(client.socket);
-    }
-    if (!isFlowing) upstream.socket.pause();
-    if (this.isTunnel) this.awaitProgress(this.#exchange.thread.clock.nowMs());
-  }
-
-  /** Several writes in one call to the system. */
-  #corked(client: ClientPart, write: () => void): void {
-    const { upstream } = this.#exchange;
-    client.socket.cork();
-    write();
-    client.socket.uncork();
-    upstream?.reader.settle(client.socket);
-  }
-
-  #write(client: ClientPart, text: string): void {
-    this.bytes += text.length;
-    if (this.#hold.isHolding) {
-      if (this.#hold.add(text)) return;
-      this.#letGo();
-    }
-    client.socket.write(text, 'latin1');
+    this.output.writeText(responseLines(buffer, head, Reframe.none, setCookie, connection));
+    this.tunnel.open(buffer.subarray(headEnd), client);
   }
 }

@@ -45,6 +45,8 @@ export class UpstreamConnection implements DeadlineOwner {
   readonly startedMs: number;
   #user: UpstreamUser | null;
   #isGone = false;
+  /** No exchange any more: what was written is still sent, what comes is dropped. */
+  #isFinishing = false;
 
   constructor(pool: UpstreamHome, user: UpstreamUser, nowMs: number) {
     this.pool = pool;
@@ -82,6 +84,16 @@ export class UpstreamConnection implements DeadlineOwner {
     if (this.socket.isPaused()) this.socket.resume();
   }
 
+  /**
+   * The exchange is over, its request sent whole as far as we know. A server may answer before it has read the request: what
+   * still waits here is sent, but must not stand before the request of another.
+   */
+  leave(isReusable: boolean, hintMs: number): void {
+    if (this.socket.writableLength > 0) this.finish();
+    else if (isReusable) this.pool.giveBack(this, hintMs, this.pool.clock.nowMs());
+    else this.destroy();
+  }
+
   /** Lets go of the exchange without events and closes at once. Safe to call twice. */
   destroy(): void {
     this.#user = null;
@@ -92,13 +104,12 @@ export class UpstreamConnection implements DeadlineOwner {
     this.socket.destroy();
   }
 
-  /** Like destroy, but what was written is still sent: the orderly end of a tunnel. */
+  /** Like destroy, but what was written is still sent, within FLUSH_MS whatever the server does meanwhile. */
   finish(): void {
     this.#user = null;
     if (this.#isGone) return;
-    this.#isGone = true;
-    this.pool.forget(this);
-    this.socket.setTimeout(FLUSH_MS, () => this.socket.destroy());
+    this.#isFinishing = true;
+    this.deadlineMs = this.pool.clock.nowMs() + FLUSH_MS;
     this.socket.resume();
     this.socket.destroySoon();
   }
@@ -126,13 +137,13 @@ export class UpstreamConnection implements DeadlineOwner {
     this.pool.clock.turn();
     // Bytes nobody asked for: an answer to nothing must never become the answer to the next request.
     if (this.#user !== null) this.#user.onResponseData(this, chunk);
-    else if (!this.#isGone) this.destroy();
+    else if (!this.#isGone && !this.#isFinishing) this.destroy();
   }
 
   #onEnd(): void {
     this.pool.clock.turn();
-    if (this.#user === null) this.destroy();
-    else this.#user.onResponseEnd(this);
+    if (this.#user !== null) this.#user.onResponseEnd(this);
+    else if (!this.#isFinishing) this.destroy();
   }
 
   #onClose(): void {

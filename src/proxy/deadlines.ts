@@ -48,6 +48,11 @@ export class Deadlines {
     setTimeout(task, SOON_MS);
   }
 
+  /** Owners in the list. */
+  get count(): number {
+    return this.#owners.length;
+  }
+
   /** The thread's clock. */
   get clock(): TurnClock {
     return this.#clock;

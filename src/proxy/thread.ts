@@ -267,6 +267,7 @@ export class ProxyThread {
   }
 
   #onTick(nowMs: number): void {
+    if (this.isStopping) this.connectionClosed();
     this.#serveQueues(nowMs);
     this.limits.look(this.#listeners, nowMs);
     for (const [pool, { budget }] of this.#runtimes)
@@ -332,8 +333,10 @@ export class ProxyThread {
 
   connectionClosed(): void {
     if (!this.isStopping || this.#listeners.some((listener) => listener.connections.size > 0)) return;
-    this.deadlines.stop();
     for (const upstream of this.#upstreams) upstream?.retire();
+    // what was written last is still on its way to a server, which may not take it: that has a deadline
+    if (this.#upstreams.some((upstream) => upstream?.isEmpty === false)) return;
+    this.deadlines.stop();
     this.accessLog.flush();
     this.#onDrained();
   }

@@ -106,6 +106,11 @@ export class UpstreamPool {
     if (index >= 0) this.#idle.splice(index, 1);
   }
 
+  /** No connection is open, idle, busy or finishing. */
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
   /** The server is no longer configured: idle connections go now, busy ones after their exchange. */
   retire(): void {
     this.#isRetired = true;

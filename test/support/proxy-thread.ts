@@ -1,0 +1,113 @@
+// One proxy thread in the test's own process: real sockets, and a clock that can be moved forward.
+
+import { Socket } from 'node:net';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import { SeededRandom } from '../../src/base/random.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { ProxyThread } from '../../src/proxy/thread.ts';
+import { UpstreamSocket } from '../../src/proxy/upstream-socket.ts';
+import { SlotRegistry } from '../../src/run/slots.ts';
+import { Verdict } from '../../src/shared/control.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
+import { Gauge } from '../../src/shared/stripe.ts';
+import { eventually } from './eventually.ts';
+import { whenDone } from './lifetime.ts';
+
+const SESSIONS_MAX = 1000;
+
+export interface RunningThread {
+  readonly thread: ProxyThread;
+  readonly shared: SharedState;
+  readonly port: number;
+  /** Deadlines up to `ms` from now fire. */
+  pass(ms: number): void;
+  /** Waits until nothing is left behind: gauges, connections, deadlines, busy sessions. */
+  isQuiet(): Promise<void>;
+  /** Bytes that wait in its sockets because their peers do not take them. */
+  unsent(): number;
+  /** Keys of sessions that a retiring thread asks about; `told` answers. */
+  readonly held: number[][];
+}
+
+/** `yaml`: the configuration without `listen`, which `listener` completes. Its servers are up. */
+export async function runThread(yaml: string, listener = ''): Promise<RunningThread> {
+  const text = `listen: [{ address: 127.0.0.1:0, ${listener} }]\nadmin: off\n${yaml}`;
+  const { config, problems } = loadConfig(text, { file: 'test.yaml', env: {} });
+  if (config === null) throw new Error(`the test's own configuration is wrong: ${JSON.stringify(problems)}`);
+  const shared = SharedState.create(1, SESSIONS_MAX, systemClock.nowMs());
+  const revision = new SlotRegistry(shared).revise(config, 'a secret of the test');
+  for (const { slots } of revision.pools)
+    for (const slot of slots) shared.control.setVerdict(slot, Verdict.up);
+  let shiftMs = 0;
+  const clock: Clock = {
+    nowMs: () => systemClock.nowMs() + shiftMs,
+    wallMs: () => systemClock.wallMs() + shiftMs,
+  };
+  const held: number[][] = [];
+  const thread = new ProxyThread(
+    {
+      shared: SharedState.attach(shared.handles(), 0),
+      clock,
+      random: new SeededRandom(1),
+      log: () => undefined,
+      onDrained: () => undefined,
+      onHeld: (keys) => held.push([...keys]),
+      onAccessLines: () => undefined,
+    },
+    revision,
+  );
+  whenDone(() => thread.destroy());
+  const port = await thread.listen(revision, 0, 0, false, []);
+  const slots = revision.pools.flatMap((pool) => [...pool.slots]);
+  const left = (): object => ({
+    ...leftOver(thread, slots),
+    busy: busySessions(shared),
+  });
+  return {
+    thread,
+    shared,
+    port,
+    held,
+    unsent: () => unsentOf(port),
+    pass: (ms) => {
+      shiftMs += ms;
+      thread.deadlines.walk();
+    },
+    isQuiet: async () => {
+      await eventually(() => Object.values(left()).every((value) => value === 0), {
+        what: () => `quiet; still ${JSON.stringify(left())}`,
+      });
+    },
+  };
+}
+
+/** Sockets of the thread: accepted on the port, or opened to a server. */
+function unsentOf(port: number): number {
+  const { _getActiveHandles: activeHandles } = process as typeof process & { _getActiveHandles(): unknown[] };
+  let bytes = 0;
+  for (const handle of activeHandles())
+    if (handle instanceof UpstreamSocket || (handle instanceof Socket && handle.localPort === port))
+      bytes += handle.writableLength;
+  return bytes;
+}
+
+/** What the thread has not given back. Idle connections to servers may stay, each with its deadline. */
+function leftOver(thread: ProxyThread, slots: readonly number[]): Record<string, number> {
+  const sum = (gauge: Gauge): number =>
+    slots.reduce((total, slot) => total + thread.own.gauge(slot, gauge), 0);
+  return {
+    inFlight: sum(Gauge.inFlight),
+    active: sum(Gauge.upstreamActive),
+    clients: thread.own.clientConnections(0),
+    deadlines: thread.deadlines.count - sum(Gauge.upstreamIdle),
+  };
+}
+
+/** Sessions that are counted as having a request under way, above or below none. */
+function busySessions(shared: SharedState): number {
+  const { table } = shared;
+  let busy = 0;
+  for (let entry = 0; entry < table.capacity; entry += 1)
+    if (table.isUsed(entry) && table.busy(entry) !== 0) busy += 1;
+  return busy;
+}

@@ -3,13 +3,12 @@
 // Two windows of a minute; what the older one holds counts less the further the newer one has come, which is exact for
 // a steady rate. An IPv6 client is its /64, since it may take any address of it.
 
+import { ONE_CLIENT } from '../base/client-address.ts';
 import { type Affinity, Finding } from './affinity.ts';
 
 const WINDOW_MS = 60_000;
 /** Addresses remembered per window. Beyond them a new address is not limited: whoever has so many is not stopped here. */
 const ADDRESSES_MAX = 16_384;
-const MAPPED_IPV4 = '::ffff:';
-const PREFIX_GROUPS = 4;
 
 export class AddressLimit {
   /** New sessions per address and minute; 0: no limit. */
@@ -22,7 +21,7 @@ export class AddressLimit {
   take(address: string, nowMs: number): boolean {
     if (this.most === 0) return true;
     this.#turn(nowMs);
-    const key = clientOf(address);
+    const key = ONE_CLIENT.of(address);
     const count = this.#now.get(key) ?? 0;
     const weightBefore = 1 - (nowMs - this.#begunMs) / WINDOW_MS;
     if (count + (this.#before.get(key) ?? 0) * weightBefore >= this.most) return false;
@@ -45,18 +44,4 @@ export function mayBegin(limit: AddressLimit, affinity: Affinity, nowMs: number)
   affinity.isLimited = !limit.take(affinity.clientAddress, nowMs);
   if (affinity.isLimited) affinity.verdict = Finding.limited;
   return !affinity.isLimited;
-}
-
-/** What is limited as one: an IPv4 address, or the first 64 bits of an IPv6 address. */
-export function clientOf(address: string): string {
-  if (address.startsWith(MAPPED_IPV4) && address.includes('.')) return address.slice(MAPPED_IPV4.length);
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const groups = head === '' ? [] : head.split(':');
-  if (tail !== undefined) {
-    const after = tail === '' ? 0 : tail.split(':').length;
-    while (groups.length < 8 - after && groups.length < PREFIX_GROUPS) groups.push('0');
-    if (tail !== '') groups.push(...tail.split(':'));
-  }
-  return groups.slice(0, PREFIX_GROUPS).join(':');
 }

@@ -2,6 +2,7 @@
 //
 // "Index" is always a server's place in config.servers; "slot" its place in shared memory.
 
+import { AddressMask } from '../base/client-address.ts';
 import { hashBytes, hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
 import type { HoldfastConfig, PoolConfig, ServerConfig, StickyConfig } from '../config/model.ts';
@@ -53,6 +54,8 @@ export interface PoolPlan extends RankedServers {
   readonly cookieAttributes: SetCookieAttributes;
   /** Lower case; empty when the mode reads no header. */
   readonly headerName: string;
+  /** What counts as one client where the address is the key. */
+  readonly addressMask: AddressMask;
 }
 
 export function compilePool(revision: PoolRevision, random: Random): PoolPlan {
@@ -124,7 +127,14 @@ function readSticky(
   sticky: StickyConfig,
 ): Pick<
   PoolPlan,
-  'source' | 'isPin' | 'isHashed' | 'learns' | 'cookieName' | 'cookieAttributes' | 'headerName'
+  | 'source'
+  | 'isPin'
+  | 'isHashed'
+  | 'learns'
+  | 'cookieName'
+  | 'cookieAttributes'
+  | 'headerName'
+  | 'addressMask'
 > {
   const source = sourceOf(sticky);
   return {
@@ -136,6 +146,7 @@ function readSticky(
     cookieName: Buffer.from(sticky.cookie, 'latin1'),
     cookieAttributes: readAttributes(sticky),
     headerName: headerNameOf(sticky),
+    addressMask: new AddressMask(sticky.mask),
   };
 }
 

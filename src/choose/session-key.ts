@@ -8,10 +8,8 @@ import { type Affinity, Finding } from './affinity.ts';
 import { cookieLength, hashCookieKey } from './own-cookie.ts';
 import { type PoolPlan, Source } from './plan.ts';
 
-/** Longest address text: an IPv6 address with a zone. */
+/** Longest address text. */
 const ADDRESS_MAX = 64;
-/** How IPv6 sockets write the address of an IPv4 peer. */
-const MAPPED_IPV4 = '::ffff:';
 
 const range = new CookieRange();
 const addressBytes = Buffer.alloc(ADDRESS_MAX);
@@ -99,10 +97,10 @@ function findHeader(name: string, buffer: Buffer, lines: FieldLines): boolean {
   return false;
 }
 
-/** An IPv4 client is the same client on an IPv4 and on a dual-stack listener. */
+/** All addresses of a network are one client, as the mask says, however they are written. */
 function hashAddress(plan: PoolPlan, clientAddress: string): void {
-  const begin = clientAddress.startsWith(MAPPED_IPV4) ? MAPPED_IPV4.length : 0;
-  const length = Math.min(clientAddress.length, ADDRESS_MAX);
-  for (let at = begin; at < length; at += 1) addressBytes[at] = clientAddress.charCodeAt(at);
-  hashBytes(plan.keys.hash, addressBytes, begin, length);
+  const network = plan.addressMask.of(clientAddress);
+  const length = Math.min(network.length, ADDRESS_MAX);
+  for (let at = 0; at < length; at += 1) addressBytes[at] = network.charCodeAt(at);
+  hashBytes(plan.keys.hash, addressBytes, 0, length);
 }

@@ -136,6 +136,7 @@ function buildSticky(written: WrittenPool['sticky']): StickyConfig {
     cookieOwner: ownerOf(sticky),
     header: readsHeader ? (sticky.header?.toLowerCase() ?? null) : null,
     secret: sticky.secret,
+    mask: sticky.mask,
     attributes: {
       httpOnly: attributes.httpOnly,
       secure: attributes.secure,

@@ -56,6 +56,8 @@ export interface StickyConfig {
   readonly header: string | null;
   /** Empty: main makes one at start (and keeps it beside sessions.file when there is one). */
   readonly secret: string;
+  /** Leading bits of the address that are one client, for address-hash. */
+  readonly mask: { readonly ipv4: number; readonly ipv6: number };
   readonly attributes: CookieAttributes;
   readonly idleMs: number;
   readonly lifeMs: number;

@@ -116,6 +116,7 @@ function writableSticky(sticky: StickyConfig): object {
     ...(readsCookie ? { cookie: sticky.cookie, owner: sticky.cookieOwner } : {}),
     ...present('header', sticky.header),
     secret: hide(sticky.secret),
+    ...(mode === 'address-hash' ? { mask: sticky.mask } : {}),
     attributes: {
       httpOnly: attributes.httpOnly,
       secure: attributes.secure,

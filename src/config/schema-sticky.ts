@@ -3,7 +3,7 @@
 
 import * as z from 'zod';
 import { checkCookieName, checkCookiePath, checkDomain, checkHeaderName, checkToken } from './check-text.ts';
-import { choice, decimal, duration, flag, flagOrAuto, text } from './leaf.ts';
+import { choice, decimal, duration, flag, flagOrAuto, integer, text } from './leaf.ts';
 import { rate } from './schema-parts.ts';
 
 const SECOND = 1_000;
@@ -56,6 +56,15 @@ export const sticky = z.strictObject({
     .describe(
       'keys the cookie; give the same one to every balancer of the pool. When empty one is made, and kept beside `sessions.file` if there is one',
     ),
+  mask: z
+    .strictObject({
+      ipv4: integer(8, 32).prefault(32).describe('leading bits of an IPv4 address'),
+      ipv6: integer(16, 128)
+        .prefault(64)
+        .describe('leading bits of an IPv6 address; 64 is the network of one customer'),
+    })
+    .prefault({})
+    .describe('for `address-hash`: what counts as one client'),
   attributes: attributes.prefault({}).describe("attributes of the balancer's own cookie"),
   idle: duration(SECOND, 30 * DAY)
     .prefault('30m')

@@ -6,6 +6,8 @@ import type { Path } from './tree.ts';
 
 const SECRET_LENGTH_WISE = 16;
 const PREFIXES = ['__Host-', '__Secure-'] as const;
+/** As the schema says. */
+const MASK_DEFAULT = { ipv4: 32, ipv6: 64 };
 export const COOKIE_DEFAULT = 'holdfast';
 
 /** The cookie the mode reads; the default name stands in only where the balancer makes the cookie. */
@@ -48,7 +50,7 @@ function setsCookie(sticky: WrittenSticky): boolean {
 }
 
 function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
-  const { mode, cookie, header } = sticky;
+  const { mode, cookie, header, mask } = sticky;
   const modePath = [...at, 'mode'];
   if (mode === 'learn') {
     if (cookie === undefined && header === undefined) {
@@ -64,6 +66,8 @@ function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
   if (mode === 'header-hash' && header === undefined) {
     remarks.error(modePath, 'mode header-hash needs "header"', [[...at, 'header']]);
   }
+  if (mode !== 'address-hash' && (mask.ipv4 !== MASK_DEFAULT.ipv4 || mask.ipv6 !== MASK_DEFAULT.ipv6))
+    unused([...at, 'mask'], 'mask', mode, at, remarks);
   if (mode !== 'header-hash' && header !== undefined) unused([...at, 'header'], 'header', mode, at, remarks);
   const readsCookie = mode === 'cookie-hash' || mode === 'cookie-pin';
   if (!readsCookie && cookie !== undefined) unused([...at, 'cookie'], 'cookie', mode, at, remarks);

@@ -270,18 +270,18 @@ export class EmbeddedBalancer {
   #rateWaitMs(request: IncomingMessage): number {
     const { limits, router, listen, heads, isTrusted } = this.#path;
     if (!limits.hasRates) return 0;
-    const address = (): string => clientFacts(request, isTrusted).address;
+    const address = (): string => clientFacts(request, heads, isTrusted).address;
     const limit = limits.rateOf(router.matched, listen.address);
     return limit?.take(heads.buffer, heads.request, address, systemClock.nowMs()) ?? 0;
   }
 
   /** Counts and logs a request that does not become an exchange. */
   #reject({ kind, isParsed }: Refused, request: IncomingMessage): void {
-    const { own, accessLog, heads } = this.#path;
+    const { own, accessLog, heads, isTrusted } = this.#path;
     own.countRejected(FAILURE_KINDS.indexOf(kind));
     if (!accessLog.draws()) return;
     const head = isParsed ? heads.request : NO_HEAD;
-    const address = peerAddress(request.socket);
+    const address = isParsed ? clientFacts(request, heads, isTrusted).address : peerAddress(request.socket);
     accessLog.refused(heads.buffer, head, address, kind, systemClock.nowMs(), systemClock.wallMs());
     this.#path.wake();
   }

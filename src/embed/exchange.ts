@@ -98,7 +98,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#headBytes = headBytes;
     this.#isIdempotent = heads.request.isIdempotent;
     this.#attemptsLeft = plan.config.retry.attempts;
-    const { address, isSecure } = clientFacts(request, path.isTrusted);
+    const { address, isSecure } = clientFacts(request, heads, path.isTrusted);
     this.#isSecure = isSecure;
     this.fields = outgoingFields(request, heads, path.isTrusted);
     const wallMs = systemClock.wallMs();

@@ -1,9 +1,11 @@
 // The header fields that a request goes to its server with: hop-by-hop fields gone, forwarding fields ours or, from
-// a trusted peer, continued. Same rules as proxy/request-lines.ts, on node:http's terms.
+// a trusted peer, continued: what is left out and what is added is decided where it is standalone.
 
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { plainAddress } from '../base/client-address.ts';
+import { clientAddressOf, isSecureClient, type Peer } from '../proxy/believed.ts';
+import { addedLines, forwardingLines } from '../proxy/request-lines.ts';
 import { type Heads, linesWithout } from './heads.ts';
 
 /** What is known of the client's side of a request. */
@@ -17,41 +19,22 @@ export interface ClientFacts {
 /** Header fields as http.request takes them. */
 export type OutgoingFields = Record<string, string | string[]>;
 
-const FORWARDING: ReadonlySet<string> = new Set([
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'forwarded',
-  'x-request-id',
-]);
 /** http-proxy looks these up in lower case. */
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
-const MAPPED_IPV4 = '::ffff:';
 
-/** Reads peer, scheme and, behind trusted peers, what they say of the client. */
-export function clientFacts(message: IncomingMessage, isTrusted: (address: string) => boolean): ClientFacts {
-  const peer = peerAddress(message.socket);
-  const isTls = 'encrypted' in message.socket;
-  if (!isTrusted(peer)) return { address: peer, isSecure: isTls };
-  const proto = fieldText(message.headers['x-forwarded-proto']).trim().toLowerCase();
-  return { address: believedAddress(message, peer, isTrusted), isSecure: isTls || proto === 'https' };
-}
-
-/** The rightmost address of X-Forwarded-For that is not trusted itself. */
-function believedAddress(
+/** Reads peer, scheme and, behind trusted peers, what they say of the client in the request that was just parsed. */
+export function clientFacts(
   message: IncomingMessage,
-  peer: string,
+  heads: Heads,
   isTrusted: (address: string) => boolean,
-): string {
-  let client = peer;
-  for (const part of fieldText(message.headers['x-forwarded-for']).split(',').reverse()) {
-    const address = part.trim();
-    if (address === '') continue;
-    client = address;
-    if (!isTrusted(address)) break;
-  }
-  return client;
+): ClientFacts {
+  const { buffer, request } = heads;
+  const peer = peerOf(message.socket, isTrusted);
+  const isTls = 'encrypted' in message.socket;
+  return {
+    address: clientAddressOf(buffer, request, peer, isTrusted),
+    isSecure: isTls || isSecureClient(buffer, request, peer, isTrusted),
+  };
 }
 
 /** Fields for the server, from the request that `heads` has just parsed. */
@@ -60,46 +43,50 @@ export function outgoingFields(
   heads: Heads,
   isTrusted: (address: string) => boolean,
 ): OutgoingFields {
-  const { request } = heads;
-  const peer = peerAddress(message.socket);
-  const host = heads.text(request.hostBegin, request.hostEnd) || localAuthority(message.socket);
-  const isBelieved = isTrusted(peer) && Object.keys(message.headers).some((name) => FORWARDING.has(name));
+  const { buffer, request } = heads;
+  const { socket } = message;
+  const peer = peerOf(socket, isTrusted);
+  const host = heads.text(request.hostBegin, request.hostEnd) || localAuthority(socket);
   const fields: OutgoingFields = {};
   const names = new Map<string, string>();
-  for (const [name, value] of linesWithout(message.rawHeaders, heads.requestCuts())) {
+  for (const [name, value] of linesWithout(message.rawHeaders, heads.requestCuts(peer.isTrusted))) {
     const lower = name.toLowerCase();
     // node:http has answered Expect: 100-continue already
-    if (lower === 'expect' || lower === 'host' || (FORWARDING.has(lower) && !isBelieved)) continue;
-    if (lower === 'x-forwarded-for') continue;
+    if (lower === 'expect' || lower === 'host') continue;
     const key = names.get(lower) ?? (FRAMING.has(lower) ? lower : name);
     names.set(lower, key);
     const earlier = fields[key];
     fields[key] = earlier === undefined ? value : [earlier, value].flat();
   }
   fields['host'] = host;
-  const before = isBelieved ? fieldText(message.headers['x-forwarded-for']) : '';
-  fields['x-forwarded-for'] = before === '' ? peer : `${before}, ${peer}`;
-  const added = {
-    'x-forwarded-proto': 'encrypted' in message.socket ? 'https' : 'http',
-    'x-forwarded-host': host,
-    'x-forwarded-port': String(message.socket.localPort ?? 0),
-    'x-request-id': randomUUID(),
-  };
-  for (const [name, value] of Object.entries(added)) if (!names.has(name)) fields[name] = value;
+  const scheme = 'encrypted' in socket ? 'https' : 'http';
+  const localPort = socket.localPort ?? 0;
+  const forwarding = {
+    ...peer,
+    scheme,
+    localPort,
+    listenAuthority: host,
+    forwardingLines: forwardingLines(peer.peerAddress, scheme, localPort),
+    lastHost: host,
+  } as const;
+  for (const line of addedLines(buffer, request, forwarding, host, isTrusted).split('\r\n').slice(0, -1)) {
+    const colon = line.indexOf(': ');
+    fields[line.slice(0, colon)] = line.slice(colon + 2);
+  }
   return fields;
 }
 
-/** Without the prefix of an IPv4 address in IPv6. */
+function peerOf(socket: Socket, isTrusted: (address: string) => boolean): Peer {
+  const address = peerAddress(socket);
+  return { peerAddress: address, isTrusted: isTrusted(address) };
+}
+
+/** '' where the socket has none. */
 export function peerAddress(socket: Socket): string {
-  const address = socket.remoteAddress ?? '';
-  return address.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address;
+  return plainAddress(socket.remoteAddress ?? '');
 }
 
 function localAuthority(socket: Socket): string {
   const address = socket.localAddress ?? 'localhost';
   return `${address.includes(':') ? `[${address}]` : address}:${socket.localPort ?? 0}`;
-}
-
-function fieldText(value: string | readonly string[] | undefined): string {
-  return typeof value === 'string' ? value : (value?.join(', ') ?? '');
 }

@@ -7,7 +7,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { ListenConfig } from '../config/model.ts';
-import { REQUEST_CUT, RESPONSE_CUT } from '../http1/hop-by-hop.ts';
+import { isCutFromResponse, isLeftOut } from '../http1/hop-by-hop.ts';
 import { type FieldLines, type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { parseResponseHead } from '../http1/response.ts';
@@ -65,22 +65,22 @@ export class Heads {
   }
 
   /** Places in rawHeaders (counted in pairs) of the request lines that end here. */
-  requestCuts(): ReadonlySet<number> {
-    return this.#cuts(this.request.lines, REQUEST_CUT);
+  requestCuts(isTrusted: boolean): ReadonlySet<number> {
+    return this.#cuts(this.request.lines, (field) => isLeftOut(field, isTrusted));
   }
 
   responseCuts(): ReadonlySet<number> {
-    return this.#cuts(this.response.lines, RESPONSE_CUT);
+    return this.#cuts(this.response.lines, isCutFromResponse);
   }
 
   text(begin: number, end: number): string {
     return this.buffer.toString('latin1', begin, end);
   }
 
-  #cuts(lines: FieldLines, table: Uint8Array): ReadonlySet<number> {
+  #cuts(lines: FieldLines, isCut: (field: number) => boolean): ReadonlySet<number> {
     const cuts = new Set<number>();
     for (let index = 0; index < lines.count; index += 1) {
-      if (table[lines.field[index] as number] === 1)
+      if (isCut(lines.field[index] as number))
         cuts.add(this.#begins.indexOf(lines.lineBegin[index] as number));
     }
     return cuts;

@@ -17,7 +17,6 @@ const PROTECTED: ReadonlySet<string> = new Set([
   'www-authenticate',
   'content-encoding',
   'content-range',
-  'x-real-ip',
   'origin',
   'strict-transport-security',
   'content-security-policy',

@@ -1,6 +1,7 @@
 // Which Field a header name is: by length and first letter to at most two candidates, then one comparison.
 
 import { DASH, FOLD, UNDERSCORE } from './bytes.ts';
+import { FORWARDING_CUT } from './hop-by-hop.ts';
 import { Field } from './message.ts';
 
 /** Lower-case names of the fields that are recorded by name. */
@@ -22,6 +23,7 @@ export const FIELD_NAMES = {
   'x-forwarded-host': Field.forwardedHost,
   'x-forwarded-port': Field.forwardedPort,
   forwarded: Field.forwarded,
+  'x-real-ip': Field.forwardedOther,
   via: Field.via,
   'x-request-id': Field.requestId,
   traceparent: Field.traceparent,
@@ -40,7 +42,10 @@ export const UNINTERESTING = 0;
 /** Returned for a name that a server may take for a framing field although it is none: refuse. */
 export const LOOKALIKE = 255;
 
-const PREFIX = Uint8Array.from(Buffer.from('x-holdfast-'));
+/** Names that begin so are ours or say where a request came from; both are as long. */
+const HOLDFAST = Uint8Array.from(Buffer.from('x-holdfast-'));
+const FORWARDED = Uint8Array.from(Buffer.from('x-forwarded'));
+const PREFIX_BYTES = HOLDFAST.length;
 const LENGTH_MAX = 31;
 const NAME_BYTES_MAX = 32;
 
@@ -60,8 +65,8 @@ for (const [name, field] of Object.entries(FIELD_NAMES)) {
   CANDIDATE[slot] = field;
   MAY_BE_RECORDED[slot] = 1;
 }
-for (let length = PREFIX.length; length <= LENGTH_MAX; length += 1) {
-  MAY_BE_RECORDED[slotOf(length, PREFIX[0] as number)] = 1;
+for (let length = PREFIX_BYTES; length <= LENGTH_MAX; length += 1) {
+  MAY_BE_RECORDED[slotOf(length, HOLDFAST[0] as number)] = 1;
 }
 
 /** Index into MAY_BE_RECORDED of a name of that length and first byte: most names are settled by this alone. */
@@ -76,7 +81,7 @@ export function nameSlot(length: number, first: number): number {
  */
 export function fieldOfName(buffer: Buffer, begin: number, end: number): number {
   const length = end - begin;
-  if (length > LENGTH_MAX) return isReserved(buffer, begin, length) ? Field.holdfast : UNINTERESTING;
+  if (length > LENGTH_MAX) return familyOf(buffer, begin, end);
   let candidate = CANDIDATE[slotOf(length, buffer[begin] as number)] as number;
   while (candidate !== 0) {
     if (equalsFolded(buffer, begin, length, candidate * NAME_BYTES_MAX)) {
@@ -84,7 +89,7 @@ export function fieldOfName(buffer: Buffer, begin: number, end: number): number 
     }
     candidate = NEXT[candidate] as number;
   }
-  return isReserved(buffer, begin, length) ? Field.holdfast : UNINTERESTING;
+  return familyOf(buffer, begin, end);
 }
 
 function slotOf(length: number, first: number): number {
@@ -107,14 +112,22 @@ function hasUnderscore(buffer: Buffer, begin: number, end: number): boolean {
 
 function lookalikeOf(field: number): number {
   if (field === Field.contentLength || field === Field.transferEncoding) return LOOKALIKE;
-  const isForwarding = field >= Field.forwardedFor && field <= Field.forwardedPort;
-  return isForwarding ? Field.dropped : UNINTERESTING;
+  return FORWARDING_CUT[field] === 1 ? Field.dropped : UNINTERESTING;
 }
 
-function isReserved(buffer: Buffer, begin: number, length: number): boolean {
-  if (length < PREFIX.length || FOLD[buffer[begin + 1] as number] !== DASH) return false;
-  for (let index = 0; index < PREFIX.length; index += 1) {
-    if (FOLD[buffer[begin + index] as number] !== PREFIX[index]) return false;
+/** x-holdfast-* and x-forwarded-*, `x-forwarded` alone included: names that are many. */
+function familyOf(buffer: Buffer, begin: number, end: number): number {
+  const length = end - begin;
+  if (length < PREFIX_BYTES || FOLD[buffer[begin + 1] as number] !== DASH) return UNINTERESTING;
+  if (beginsWith(buffer, begin, HOLDFAST)) return Field.holdfast;
+  if (!beginsWith(buffer, begin, FORWARDED)) return UNINTERESTING;
+  if (length > PREFIX_BYTES && FOLD[buffer[begin + PREFIX_BYTES] as number] !== DASH) return UNINTERESTING;
+  return hasUnderscore(buffer, begin, end) ? Field.dropped : Field.forwardedOther;
+}
+
+function beginsWith(buffer: Buffer, begin: number, prefix: Uint8Array): boolean {
+  for (let index = 0; index < prefix.length; index += 1) {
+    if (FOLD[buffer[begin + index] as number] !== prefix[index]) return false;
   }
   return true;
 }

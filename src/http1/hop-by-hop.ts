@@ -23,6 +23,27 @@ export const REQUEST_CUT: Uint8Array = tableOf([...ALWAYS, Field.proxyAuthorizat
 /** 1 at each Field that is never forwarded to a client. */
 export const RESPONSE_CUT: Uint8Array = tableOf(ALWAYS);
 
+/**
+ * 1 at each Field that says where a request came from: no client may set it that is not trusted. A trusted one's pass
+ * on, and X-Forwarded-For and Forwarded are appended to.
+ */
+export const FORWARDING_CUT: Uint8Array = tableOf([
+  Field.forwardedFor,
+  Field.forwardedProto,
+  Field.forwardedHost,
+  Field.forwardedPort,
+  Field.forwardedOther,
+  Field.forwarded,
+  Field.requestId,
+]);
+
+/** Is a line of this field left out of the request for a server? `isTrusted`: forwarding fields are believed. */
+export function isLeftOut(field: number, isTrusted: boolean): boolean {
+  if (REQUEST_CUT[field] === 1) return true;
+  if (FORWARDING_CUT[field] !== 1) return false;
+  return !isTrusted || field === Field.forwardedFor || field === Field.forwarded;
+}
+
 /** Is a line of this field cut from every forwarded request? */
 export function isCutFromRequest(field: number): boolean {
   return REQUEST_CUT[field] === 1;

@@ -35,6 +35,7 @@ export const Field = {
   watched: 29, // the configured session headers (see HeadLimits.watched); index in `FieldLines.watchedIndex`
   // a line to be dropped: named by a Connection field, x_forwarded_* posing as x-forwarded-*, or framing that says nothing
   dropped: 30,
+  forwardedOther: 31, // any other name that begins with x-forwarded, and x-real-ip
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 

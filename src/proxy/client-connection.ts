@@ -1,16 +1,18 @@
 // One client's connection: heads out of bytes, one exchange at a time, pipelined requests answered in order.
 
 import type { Socket } from 'node:net';
+import { plainAddress } from '../base/client-address.ts';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
+import { clientAddressOf } from './believed.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import type { Owing } from './pace.ts';
 import type { ClientPart, ExchangePart, ListenerPart, ThreadPart, Waiting } from './parts.ts';
 import { Reader, takeOver } from './read-buffers.ts';
 import { formatReply } from './replies.ts';
-import { clientAddressOf, forwardingLines } from './request-lines.ts';
+import { forwardingLines } from './request-lines.ts';
 
 /** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
 const LINGER_MS = 2000;
@@ -25,6 +27,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   readonly thread: ThreadPart;
   readonly peerAddress: string;
   readonly isTrusted: boolean;
+  readonly scheme = 'http';
   readonly localPort: number;
   readonly forwardingLines: string;
   readonly listenAuthority: string;
@@ -66,7 +69,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     this.localPort = listener.port;
     this.listenAuthority = listener.authority;
     this.isTrusted = thread.isTrustedAddress(this.peerAddress);
-    this.forwardingLines = forwardingLines(this.peerAddress, this.localPort);
+    this.forwardingLines = forwardingLines(this.peerAddress, this.scheme, this.localPort);
     this.deadlineMs = nowMs + listener.config.timeouts.headerMs;
     socket.on('error', () => {
       // 'close' follows and does the work.
@@ -236,7 +239,8 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     const { accessLog, clock, requestHead } = this.thread;
     if (!accessLog.draws()) return;
     const head = buffer === EMPTY ? NO_HEAD : requestHead;
-    accessLog.refused(buffer, head, this.peerAddress, kind, clock.nowMs(), clock.wallMs());
+    const client = clientAddressOf(buffer, head, this, this.thread.isTrustedAddress);
+    accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs());
   }
 
   /** Sends our own reply; `isKept`: the connection goes on after it. */
@@ -389,9 +393,4 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     else if (waiting === 'response') exchange.onResponseTimeout();
     else if (waiting === 'progress') exchange.relay.onSilence();
   }
-}
-
-/** An IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2) is written as IPv4. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

@@ -1,5 +1,6 @@
 // What tells clients apart for limits: a keyed hash of an address, a header or a cookie. Nothing is kept in the clear.
 
+import { ONE_CLIENT } from '../base/client-address.ts';
 import { type HashKey, hashBytes, hashed, hashKeyFrom } from '../base/hash.ts';
 import { findSessionHeader } from '../choose/session-key.ts';
 import type { RateLimitConfig } from '../config/model.ts';
@@ -9,7 +10,6 @@ import { paceOf, type RateCells, type RatePace } from '../shared/rate-cells.ts';
 import type { Revision } from '../shared/revision.ts';
 
 const ADDRESS_CHARS_MAX = 64;
-const IPV6_GROUPS = 4;
 const addressBytes = Buffer.alloc(ADDRESS_CHARS_MAX);
 const range = new CookieRange();
 
@@ -18,21 +18,12 @@ export function limitKeyOf(revision: Revision): HashKey {
   return hashKeyFrom(revision.pools[0]?.key ?? new Uint8Array(8));
 }
 
-/** Leaves the hash in `hashed`. Of an IPv6 address the first 64 bits count: one customer has all of the rest. */
+/** Leaves the hash in `hashed`. */
 export function hashClientAddress(key: HashKey, address: string): void {
-  const text = address.includes(':') ? networkOf(address) : address;
+  const text = ONE_CLIENT.of(address);
   const length = Math.min(text.length, ADDRESS_CHARS_MAX);
   for (let at = 0; at < length; at += 1) addressBytes[at] = text.charCodeAt(at);
   hashBytes(key, addressBytes, 0, length);
-}
-
-/** `2001:db8::1` is of `2001:db8:0:0`. */
-export function networkOf(address: string): string {
-  const [head = '', tail] = address.split('::');
-  const groups = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  if (tail !== undefined) while (groups.length + after.length < 8) groups.push('0');
-  return [...groups, ...after].slice(0, IPV6_GROUPS).join(':');
 }
 
 /** The rate limit of one route or listener. */

@@ -79,7 +79,6 @@ export interface ListenerPart {
 export interface ClientPart extends Forwarding, Holdable {
   readonly socket: Socket;
   readonly listener: ListenerPart;
-  readonly listenAuthority: string;
   readonly isPaused: boolean;
   exchange: ExchangePart | null;
   setDeadline(waiting: Waiting, deadlineMs: number): void;

@@ -1,34 +1,24 @@
 // The head sent to the server: the client's head with ranges cut out and our lines added, as one latin1 string.
 
+import { plainAddress } from '../base/client-address.ts';
 import { latin1 } from '../base/latin1.ts';
 import { fillRandomBytes } from '../base/random.ts';
-import { REQUEST_CUT } from '../http1/hop-by-hop.ts';
-import { Field, type RequestHead } from '../http1/message.ts';
+import { forwardedNode } from '../http1/forwarded.ts';
+import { FORWARDING_CUT, isLeftOut } from '../http1/hop-by-hop.ts';
+import { Field, type FieldLines, type RequestHead } from '../http1/message.ts';
+import { hopsOf, type IsTrusted, isSecureClient, joinedValues, type Peer } from './believed.ts';
 
 /** What the forwarding lines need to know about the connection. */
-export interface Forwarding {
-  /** Address of the peer, without the IPv4-mapped prefix. */
-  readonly peerAddress: string;
+export interface Forwarding extends Peer {
   /** Ready-made lines for an untrusted peer: x-forwarded-for, -proto and -port. */
   readonly forwardingLines: string;
-  /** The peer's own forwarding fields are believed. */
-  readonly isTrusted: boolean;
+  /** How the peer came to us. */
+  readonly scheme: 'http' | 'https';
   readonly localPort: number;
+  /** Stands in for the Host that an HTTP/1.0 client did not send. */
+  readonly listenAuthority: string;
   /** Host of the last request. */
   lastHost: string;
-}
-
-/** Fields that an untrusted client may not set; a trusted one's pass through, and -for is appended to. */
-const FORWARDING_CUT = new Uint8Array(256);
-for (const field of [
-  Field.forwardedFor,
-  Field.forwardedProto,
-  Field.forwardedHost,
-  Field.forwardedPort,
-  Field.forwarded,
-  Field.requestId,
-]) {
-  FORWARDING_CUT[field] = 1;
 }
 
 const REQUEST_ID_PREFIX_BYTES = 8;
@@ -44,20 +34,21 @@ function nextRequestId(): string {
 }
 
 /** Forwarding lines of an untrusted peer, made once per connection. */
-export function forwardingLines(peerAddress: string, localPort: number): string {
-  return `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: http\r\nx-forwarded-port: ${localPort}\r\n`;
+export function forwardingLines(
+  peerAddress: string,
+  scheme: Forwarding['scheme'],
+  localPort: number,
+): string {
+  return `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: ${scheme}\r\nx-forwarded-port: ${localPort}\r\n`;
 }
 
-/**
- * The request head for the server. `upgrade`: pass the upgrade on. `serverAuthority` stands in for the Host that an
- * HTTP/1.0 client did not send.
- */
+/** The request head for the server. `upgrade`: pass the upgrade on. */
 export function requestLines(
   buffer: Buffer,
   head: RequestHead,
   forwarding: Forwarding,
   upgrade: boolean,
-  serverAuthority: string,
+  isTrustedAddress: IsTrusted,
 ): string {
   const { lines } = head;
   const { isTrusted } = forwarding;
@@ -65,25 +56,19 @@ export function requestLines(
   const isUsual = !head.isAbsoluteForm && head.isVersion11;
   let text = isUsual ? '' : firstLine(buffer, head);
   let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
-  let hasForwarding = false;
   for (let index = 0; index < lines.count; index += 1) {
     const field = lines.field[index] as number;
-    if (FORWARDING_CUT[field] === 1) hasForwarding = true;
-    const isCut =
-      REQUEST_CUT[field] === 1 ||
-      (field === Field.host && head.isAbsoluteForm) ||
-      (FORWARDING_CUT[field] === 1 && (!isTrusted || field === Field.forwardedFor));
-    if (!isCut) continue;
+    if (!isLeftOut(field, isTrusted) && !(field === Field.host && head.isAbsoluteForm)) continue;
     const lineBegin = lines.lineBegin[index] as number;
     if (lineBegin > copiedTo) text += latin1(buffer, copiedTo, lineBegin);
     copiedTo = lines.lineEnd[index] as number;
   }
   if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
   text += head.framingLine;
-  const host = head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : serverAuthority;
+  const host =
+    head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : forwarding.listenAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
-  text +=
-    isTrusted && hasForwarding ? trustedLines(buffer, head, forwarding, host) : ownLines(forwarding, host);
+  text += addedLines(buffer, head, forwarding, host, isTrustedAddress);
   if (upgrade)
     text += `connection: upgrade\r\nupgrade: ${latin1(buffer, head.upgradeBegin, head.upgradeEnd)}\r\n`;
   return `${text}\r\n`;
@@ -108,68 +93,63 @@ function firstLine(buffer: Buffer, head: RequestHead): string {
   return `${head.method} ${path} HTTP/1.1\r\n`;
 }
 
-/** Nothing to believe: all lines are ours. */
-function ownLines(forwarding: Forwarding, host: string): string {
-  return `${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;
-}
-
-/** A trusted peer's own fields have passed through; what it left out is added, its address is appended. */
-function trustedLines(buffer: Buffer, head: RequestHead, forwarding: Forwarding, host: string): string {
-  const { lines } = head;
-  let addresses = '';
-  let present = 0;
-  for (let index = 0; index < lines.count; index += 1) {
-    const field = lines.field[index] as number;
-    present |= 1 << field;
-    if (field !== Field.forwardedFor) continue;
-    const value = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
-    addresses += value === '' ? '' : `${value}, `;
-  }
-  let text = `x-forwarded-for: ${addresses}${forwarding.peerAddress}\r\n`;
-  if ((present & (1 << Field.forwardedProto)) === 0) text += 'x-forwarded-proto: http\r\n';
-  if ((present & (1 << Field.forwardedHost)) === 0) text += `x-forwarded-host: ${host}\r\n`;
-  if ((present & (1 << Field.forwardedPort)) === 0) text += `x-forwarded-port: ${forwarding.localPort}\r\n`;
-  if ((present & (1 << Field.requestId)) === 0) text += `x-request-id: ${nextRequestId()}\r\n`;
-  return text;
-}
-
-/**
- * The client's address as far as it can be believed: the peer, or behind trusted peers the rightmost address of
- * X-Forwarded-For that is not trusted itself.
- */
-export function clientAddressOf(
+/** What we add to say where the request came from. A trusted peer's own fields have been left in. */
+export function addedLines(
   buffer: Buffer,
   head: RequestHead,
   forwarding: Forwarding,
-  isTrustedAddress: (address: string) => boolean,
+  host: string,
+  isTrustedAddress: IsTrusted,
 ): string {
-  if (!forwarding.isTrusted) return forwarding.peerAddress;
+  if (forwarding.isTrusted && saysWhence(head.lines))
+    return trustedLines(buffer, head, forwarding, host, isTrustedAddress);
+  return `${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;
+}
+
+function saysWhence({ field, count }: FieldLines): boolean {
+  for (let index = 0; index < count; index += 1)
+    if (FORWARDING_CUT[field[index] as number] === 1) return true;
+  return false;
+}
+
+/** A trusted peer's own fields have passed through; what it left out is added, its address is appended. */
+function trustedLines(
+  buffer: Buffer,
+  head: RequestHead,
+  forwarding: Forwarding,
+  host: string,
+  isTrustedAddress: IsTrusted,
+): string {
   const { lines } = head;
-  let client = forwarding.peerAddress;
-  for (let index = lines.count - 1; index >= 0; index -= 1) {
-    if (lines.field[index] !== Field.forwardedFor) continue;
-    const value = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
-    const addresses = value.split(',');
-    for (let position = addresses.length - 1; position >= 0; position -= 1) {
-      const address = (addresses[position] ?? '').trim();
-      if (address === '') continue;
-      client = address;
-      if (!isTrustedAddress(address)) return client;
-    }
+  const { peerAddress } = forwarding;
+  let present = 0;
+  for (let index = 0; index < lines.count; index += 1) present |= 1 << (lines.field[index] as number);
+  const has = (field: Field): boolean => (present & (1 << field)) !== 0;
+  let text = `x-forwarded-for: ${chainBefore(buffer, head)}${peerAddress}\r\n`;
+  if (has(Field.forwarded)) {
+    const before = joinedValues(buffer, head, Field.forwarded);
+    text += `forwarded: ${before === '' ? '' : `${before}, `}for=${forwardedNode(peerAddress)}\r\n`;
   }
-  return client;
+  if (!has(Field.forwardedProto)) {
+    const isSecure = has(Field.forwarded) && isSecureClient(buffer, head, forwarding, isTrustedAddress);
+    text += `x-forwarded-proto: ${isSecure ? 'https' : forwarding.scheme}\r\n`;
+  }
+  if (!has(Field.forwardedHost)) text += `x-forwarded-host: ${host}\r\n`;
+  if (!has(Field.forwardedPort)) text += `x-forwarded-port: ${forwarding.localPort}\r\n`;
+  if (!has(Field.requestId)) text += `x-request-id: ${nextRequestId()}\r\n`;
+  return text;
+}
+
+/** What stands before the peer in X-Forwarded-For: its own list as it is, or the nodes that Forwarded names. */
+function chainBefore(buffer: Buffer, head: RequestHead): string {
+  const own = joinedValues(buffer, head, Field.forwardedFor);
+  if (own !== '') return `${own}, `;
+  return hopsOf(buffer, head)
+    .map(({ node }) => `${plainAddress(node) || 'unknown'}, `)
+    .join('');
 }
 
 /** RFC 6455 section 4.1: the one upgrade that passes. Anything else is forwarded as a request without upgrade. */
 export function isWebSocket(buffer: Buffer, head: RequestHead): boolean {
   return latin1(buffer, head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
-}
-
-/** What a trusted peer says of the client's scheme. */
-export function isSecureClient(buffer: Buffer, head: RequestHead, forwarding: Forwarding): boolean {
-  if (!forwarding.isTrusted) return false;
-  const index = head.lines.indexOf(Field.forwardedProto);
-  if (index < 0) return false;
-  const begin = head.lines.valueBegin[index] as number;
-  return latin1(buffer, begin, head.lines.valueEnd[index] as number).toLowerCase() === 'https';
 }

@@ -2,18 +2,31 @@
 // over the limit is served all the same.
 
 import { describe, expect, test } from 'vitest';
-import { AddressLimit, clientOf } from '../../src/choose/address-limit.ts';
+import { AddressLimit } from '../../src/choose/address-limit.ts';
 import { World, type WorldOptions } from './fixture.ts';
 import { cookiePair } from './messages.ts';
 
-test('an IPv4 client is its address, an IPv6 client its first 64 bits', () => {
-  expect(clientOf('192.0.2.1')).toBe('192.0.2.1');
-  expect(clientOf('::ffff:192.0.2.1')).toBe('192.0.2.1');
-  expect(clientOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2');
-  expect(clientOf('2001:db8::6')).toBe('2001:db8:0:0');
-  expect(clientOf('2001:db8::1:2:3:4:5')).toBe('2001:db8:0:1');
-  expect(clientOf('::1')).toBe('0:0:0:0');
-  expect(clientOf('fe80::')).toBe('fe80:0:0:0');
+test('all addresses of an IPv6 network are one client', () => {
+  const limit = new AddressLimit();
+  limit.most = 2;
+  const addresses = [
+    '2001:db8::1',
+    '2001:DB8:0::2',
+    '2001:db8::3',
+    '2001:db8:0:1::1',
+    '192.0.2.1',
+    '::ffff:192.0.2.1',
+    '192.0.2.1',
+  ];
+  expect(addresses.map((address) => limit.take(address, 1))).toEqual([
+    true,
+    true,
+    false,
+    true,
+    true,
+    true,
+    false,
+  ]);
 });
 
 describe('the sliding minute', () => {

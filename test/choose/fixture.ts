@@ -48,6 +48,7 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
     cookieOwner: 'balancer',
     header: null,
     secret: '',
+    mask: { ipv4: 32, ipv6: 64 },
     attributes: {
       httpOnly: true,
       secure: 'auto',

@@ -159,7 +159,7 @@ describe('bounded load', () => {
       sticky: { mode: 'address-hash', bound: 1.25 },
       servers: [{ weight: 4 }, {}, {}],
     });
-    for (let key = 0; key < 1200; key += 1) world.exchange({ address: `2001:db8::${key.toString(16)}` });
+    for (let key = 0; key < 1200; key += 1) world.exchange({ address: `2001:db8:0:${key.toString(16)}::1` });
     expect(world.placed('a')).toBeGreaterThan(600);
     expect(world.placed('b')).toBeLessThanOrEqual(Math.ceil((1.25 * 1200) / 6));
   });

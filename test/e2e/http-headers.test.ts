@@ -92,7 +92,7 @@ describe('forwarding fields', () => {
     expect(valuesOf(lines, 'x-forwarded-proto')).toEqual(['https']);
     expect(valuesOf(lines, 'x-forwarded-host')).toEqual(['evil.example']);
     expect(valuesOf(lines, 'x-forwarded-port')).toEqual(['443']);
-    expect(valuesOf(lines, 'forwarded')).toEqual(['for=1.2.3.4;proto=https']);
+    expect(valuesOf(lines, 'forwarded')).toEqual(['for=1.2.3.4;proto=https, for=127.0.0.1']);
     expect(valuesOf(lines, 'x-request-id')).toEqual(['forged']);
   });
 

@@ -1,25 +1,39 @@
 // The heads that go on to servers and clients: what was received, with lines cut out and ours added.
 
 import { describe, expect, test } from 'vitest';
+import { compileTrusted } from '../../src/base/trusted.ts';
 import { RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
 import { parseResponseHead } from '../../src/http1/response.ts';
+import { clientAddressOf, isSecureClient } from '../../src/proxy/believed.ts';
 import { type Forwarding, forwardingLines, requestLines } from '../../src/proxy/request-lines.ts';
 import { Reframe, responseLines } from '../../src/proxy/response-lines.ts';
 
 const LIMITS = { headBytesMax: 32_768, headerCountMax: 100, watched: [] };
 
+const isTrustedAddress = compileTrusted(['10.0.0.0/8', '2001:db8:f::/48']);
+
 function forwardingOf(peerAddress: string, isTrusted: boolean): Forwarding {
-  const lines = forwardingLines(peerAddress, 8080);
-  return { peerAddress, isTrusted, localPort: 8080, forwardingLines: lines, lastHost: '' };
+  const lines = forwardingLines(peerAddress, 'http', 8080);
+  return {
+    peerAddress,
+    isTrusted,
+    scheme: 'http',
+    localPort: 8080,
+    listenAuthority: 'listener:80',
+    forwardingLines: lines,
+    lastHost: '',
+  };
 }
+
+const FRONT = forwardingOf('10.0.0.1', true);
 
 /** Lines of the head that the server gets, without those that the test did not ask about. */
 function toServer(lines: readonly string[], forwarding = forwardingOf('198.51.100.7', false)): string[] {
   const buffer = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   const head = new RequestHead();
   expect(parseRequestHead(buffer, 0, buffer.length, LIMITS, head)).toBe(buffer.length);
-  return requestLines(buffer, head, forwarding, false, 'listener:80').split('\r\n').slice(0, -2);
+  return requestLines(buffer, head, forwarding, false, isTrustedAddress).split('\r\n').slice(0, -2);
 }
 
 /** Lines of the head that the client gets. */
@@ -28,6 +42,17 @@ function toClient(lines: readonly string[], setCookie = '', reframe: Reframe = R
   const head = new ResponseHead();
   expect(parseResponseHead(buffer, 0, buffer.length, LIMITS, false, head)).toBe(buffer.length);
   return responseLines(buffer, head, reframe, setCookie, '').split('\r\n').slice(0, -2);
+}
+
+/** What the balancer makes of the client behind a trusted peer. */
+function believed(...lines: readonly string[]): { address: string; isSecure: boolean } {
+  const buffer = Buffer.from(['GET / HTTP/1.1', 'Host: a', ...lines, '', ''].join('\r\n'), 'latin1');
+  const head = new RequestHead();
+  expect(parseRequestHead(buffer, 0, buffer.length, LIMITS, head)).toBe(buffer.length);
+  return {
+    address: clientAddressOf(buffer, head, FRONT, isTrustedAddress),
+    isSecure: isSecureClient(buffer, head, FRONT, isTrustedAddress),
+  };
 }
 
 const OURS = /^(x-forwarded-|x-request-id)/;
@@ -87,5 +112,152 @@ describe('what was written loosely goes on plainly', () => {
   test('a 304 keeps the one length it says', () => {
     const lines = ['HTTP/1.1 304 Not Modified', 'Content-Length: 5'];
     expect(toClient(lines)).toEqual(lines);
+  });
+});
+
+describe('behind trusted peers the client is', () => {
+  test.each([
+    ['203.0.113.9', ['X-Forwarded-For: 203.0.113.9']],
+    ['203.0.113.9', ['X-Forwarded-For: 203.0.113.9:50001']],
+    ['2001:db8::9', ['X-Forwarded-For: [2001:DB8:0::9]:50001']],
+    ['203.0.113.9', ['X-Forwarded-For: ::ffff:203.0.113.9']],
+    ['203.0.113.9', ['X-Forwarded-For: 6.6.6.6, 203.0.113.9:1, 10.1.2.3:443, [2001:db8:f::2]:80']],
+    ['203.0.113.9', ['X-Forwarded-For: 6.6.6.6, 203.0.113.9', 'X-Forwarded-For: 10.1.2.3']],
+    ['203.0.113.9', ['X-Forwarded-For: 6.6.6.6', 'X-A: 1', 'X-Forwarded-For: , 203.0.113.9 ,']],
+    ['10.9.9.9', ['X-Forwarded-For: 10.9.9.9, 10.1.1.1']],
+    ['10.0.0.1', ['X-Forwarded-For: unknown']],
+    ['10.1.2.3', ['X-Forwarded-For: 203.0.113.9, unknown, 10.1.2.3']],
+    ['10.0.0.1', ['X-Forwarded-For:']],
+    ['10.0.0.1', []],
+    ['203.0.113.9', ['Forwarded: for=6.6.6.6, for="203.0.113.9:4711";proto=https, for=10.1.2.3']],
+    ['2001:db8::9', ['Forwarded: for=6.6.6.6', 'Forwarded: For="[2001:db8::9]:4711"']],
+    ['203.0.113.9', ['X-Forwarded-For: 203.0.113.9', 'Forwarded: for=6.6.6.6']],
+    ['10.0.0.1', ['Forwarded: for=6.6.6.6; for']],
+    ['10.0.0.1', ['X-Real-IP: 6.6.6.6']],
+  ])('%s in %j', (address, lines) => {
+    expect(believed(...lines).address).toBe(address);
+  });
+
+  test.each([
+    [true, ['X-Forwarded-Proto: HTTPS']],
+    [true, ['X-Forwarded-Proto: wss']],
+    [false, ['X-Forwarded-Proto: http']],
+    [false, ['X-Forwarded-For: 203.0.113.9']],
+    [true, ['X-Forwarded-For: 203.0.113.9, 10.1.2.3', 'X-Forwarded-Proto: https, http']],
+    [true, ['X-Forwarded-For: 203.0.113.9, 10.1.2.3', 'X-Forwarded-Proto: https', 'X-Forwarded-Proto: http']],
+    [false, ['X-Forwarded-For: 6.6.6.6, 203.0.113.9', 'X-Forwarded-Proto: https, http']],
+    [true, ['X-Forwarded-For: 203.0.113.9', 'X-Forwarded-Proto: https,http']],
+    [true, ['X-Forwarded-Proto: https,http']],
+    [true, ['Forwarded: for=203.0.113.9;proto=https, for=10.1.2.3;proto=http']],
+    [false, ['Forwarded: for=6.6.6.6;proto=https, for=203.0.113.9;proto=http']],
+    [false, ['Forwarded: for=203.0.113.9;proto=https', 'X-Forwarded-Proto: http']],
+  ])('over TLS: %s in %j', (isSecure, lines) => {
+    expect(believed(...lines).isSecure).toBe(isSecure);
+  });
+
+  test('the peer, whatever an untrusted one says', () => {
+    const buffer = Buffer.from(
+      'GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\r\n',
+    );
+    const head = new RequestHead();
+    parseRequestHead(buffer, 0, buffer.length, LIMITS, head);
+    const peer = forwardingOf('198.51.100.7', false);
+    expect(clientAddressOf(buffer, head, peer, isTrustedAddress)).toBe('198.51.100.7');
+    expect(isSecureClient(buffer, head, peer, isTrustedAddress)).toBe(false);
+  });
+});
+
+describe('forwarding fields', () => {
+  const FAMILY = [
+    ...[
+      'X-Forwarded-For: 6.6.6.6',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: evil',
+      'X-Forwarded-Port: 1',
+    ],
+    ...['X-Forwarded-Prefix: /evil', 'X-Forwarded-Ssl: on', 'X-Forwarded-User: root', 'x-forwarded: 6.6.6.6'],
+    ...[`X-Forwarded-${'Very-'.repeat(8)}Long: 1`, 'Forwarded: for=6.6.6.6', 'X-Real-IP: 6.6.6.6'],
+  ];
+  const ENDS = [
+    'host: a',
+    'X-Kept: 1',
+    'x-forwarded-for: 198.51.100.7',
+    'x-forwarded-proto: http',
+    'x-forwarded-port: 8080',
+    'x-forwarded-host: a',
+  ];
+
+  test.each([
+    ['as they are', (line: string) => line],
+    ['with underscores', (line: string) => line.replaceAll('-', '_')],
+    ['with one underscore', (line: string) => line.replace(/-(?=[^-]*:)/, '_')],
+    ['in capitals', (line: string) => line.toUpperCase()],
+  ])('of a client that is not trusted go, the whole family, %s', (_, write) => {
+    const family = FAMILY.map(write).filter((line) => write('a-b:') !== 'a_b:' || line.includes('_'));
+    const lines = toServer(['GET / HTTP/1.1', 'host: a', ...family, 'X-Kept: 1']);
+    expect(lines.slice(1).filter((line) => !line.startsWith('x-request-id: '))).toEqual(ENDS);
+  });
+
+  test('whose names only begin alike pass', () => {
+    const alike = [
+      'X-Forwardedness: 1',
+      'X-Forward: 1',
+      'X-Real-IPs: 1',
+      'X-Forwarde: 1',
+      'Forwarded-For: 1',
+    ];
+    const lines = toServer(['GET / HTTP/1.1', 'host: a', ...alike]);
+    expect(lines).toEqual(expect.arrayContaining(alike));
+  });
+
+  test('of a trusted peer pass, and its address is appended', () => {
+    const lines = toServer(['GET / HTTP/1.1', 'host: a', ...FAMILY], FRONT);
+    expect(lines).toEqual(
+      expect.arrayContaining(FAMILY.filter((line) => !/^(X-Forwarded-For|Forwarded):/.test(line))),
+    );
+    expect(lines).toContain('x-forwarded-for: 6.6.6.6, 10.0.0.1');
+    expect(lines).toContain('forwarded: for=6.6.6.6, for=10.0.0.1');
+    expect(lines.filter((line) => /^(x-)?forwarded(-for)?:/i.test(line))).toHaveLength(3);
+  });
+
+  test('of a trusted peer on several lines are one list, in their order', () => {
+    const lines = toServer(
+      [
+        'GET / HTTP/1.1',
+        'X-Forwarded-For: 1.1.1.1',
+        'host: a',
+        'x-forwarded-for: 2.2.2.2,3.3.3.3',
+        'X-FORWARDED-FOR:',
+      ],
+      FRONT,
+    );
+    expect(lines.filter((line) => /^x-forwarded-for/i.test(line))).toEqual([
+      'x-forwarded-for: 1.1.1.1, 2.2.2.2,3.3.3.3, 10.0.0.1',
+    ]);
+  });
+
+  test('that only Forwarded has are told in X-Forwarded-* as well', () => {
+    const peer = forwardingOf('2001:db8:f::1', true);
+    const forwarded = 'Forwarded: for="[2001:DB8::9]:1";proto=https, for=_x';
+    const lines = toServer(['GET / HTTP/1.1', 'host: a', forwarded], peer);
+    expect(lines).toContain('x-forwarded-for: 2001:db8::9, unknown, 2001:db8:f::1');
+    expect(lines).toContain('forwarded: for="[2001:DB8::9]:1";proto=https, for=_x, for="[2001:db8:f::1]"');
+    expect(toServer(['GET / HTTP/1.1', 'host: a', 'Forwarded: for=9.9.9.9;proto=https'], peer)).toContain(
+      'x-forwarded-proto: https',
+    );
+  });
+
+  test('that a trusted peer leaves out are added', () => {
+    const lines = toServer(['GET / HTTP/1.1', 'host: a', 'X-Real-IP: 9.9.9.9'], FRONT);
+    expect(lines).toEqual([
+      'GET / HTTP/1.1',
+      'host: a',
+      'X-Real-IP: 9.9.9.9',
+      'x-forwarded-for: 10.0.0.1',
+      'x-forwarded-proto: http',
+      'x-forwarded-host: a',
+      'x-forwarded-port: 8080',
+      expect.stringMatching(/^x-request-id: [0-9a-f]{16}-\d+$/),
+    ]);
   });
 });

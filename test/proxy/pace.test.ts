@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { networkOf } from '../../src/proxy/client-key.ts';
 import { Pace } from '../../src/proxy/pace.ts';
 
 /** Seconds until a client that moves `bytesPerSecond` is cut at a minimum of 100; null: not within a minute. */
@@ -47,14 +46,4 @@ describe('minimum rate', () => {
       expect(pace.isTooSlow('x', { what, bytes: 0 }, 100, second * 1000)).toBe(false);
     }
   });
-});
-
-test.each([
-  ['2001:db8::1', '2001:db8:0:0'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
-  ['::1', '0:0:0:0'],
-  ['fe80::', 'fe80:0:0:0'],
-  ['1:2:3:4::', '1:2:3:4'],
-])('the network of %s is %s', (address, network) => {
-  expect(networkOf(address)).toBe(network);
 });

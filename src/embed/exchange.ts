@@ -27,7 +27,7 @@ import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
 import type { Client, PacedExchange } from './clients.ts';
 import type { DataPath, ProxiedExchange } from './data-path.ts';
 import { clientFacts, type OutgoingFields, outgoingFields } from './forwarding.ts';
-import { cookieLines, linesWithout, type RawLine } from './heads.ts';
+import { linesWithout, type RawLine, withCookie } from './heads.ts';
 import { ConnectTimeoutError, type ServerAgent } from './server-agent.ts';
 
 const NO_SLOT = -1;
@@ -305,7 +305,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     const isChunked = head.body === Body.chunked;
     const lines = linesWithout(response.rawHeaders, heads.responseCuts());
     const kept = isChunked ? lines.filter(([name]) => name.toLowerCase() !== 'transfer-encoding') : lines;
-    return { lines: cookie === '' ? kept : [...kept, ...cookieLines(kept, cookie)], cookie };
+    return { lines: cookie === '' ? kept : withCookie(kept, cookie), cookie };
   }
 
   /** The response cannot be completed. Where nothing of it has reached the client, the client can be told. */

@@ -7,6 +7,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { ListenConfig } from '../config/model.ts';
+import { forOneClient } from '../http1/caching.ts';
 import { isCutFromResponse, isLeftOut } from '../http1/hop-by-hop.ts';
 import { type FieldLines, type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
@@ -108,10 +109,8 @@ export function linesWithout(raw: readonly string[], cuts: ReadonlySet<number>):
   return lines;
 }
 
-/** Our cookie is one client's: a shared cache must not keep it (as in proxy/response-lines.ts). */
-export function cookieLines(lines: readonly RawLine[], cookie: string): readonly RawLine[] {
-  const control = lines.find(([name]) => name.toLowerCase() === 'cache-control')?.[1];
-  const mayBeShared = control !== undefined && !/private|no-store/i.test(control);
-  const own: RawLine = ['Set-Cookie', cookie];
-  return mayBeShared ? [own, ['Cache-Control', 'private']] : [own];
+/** With our cookie, which is one client's: a shared cache must not keep the response. */
+export function withCookie(lines: readonly RawLine[], cookie: string): readonly RawLine[] {
+  const own = forOneClient(lines).map(([name, value]): RawLine => [name, value]);
+  return [...own, ['Set-Cookie', cookie]];
 }

@@ -10,7 +10,6 @@ import { FAILURES, type FailureKind, RETRY_REASONS, type RetryReason } from '../
 import { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
-import { Body } from '../http1/message.ts';
 import { Counter, PoolCounter } from '../shared/stripe.ts';
 import { AccessRecord } from './access-log.ts';
 import { countFailure, countRequest } from './accounts.ts';
@@ -21,7 +20,7 @@ import { HeldRequest } from './held-request.ts';
 import type { ClientPart, ExchangePart, RelayedExchange, ThreadPart } from './parts.ts';
 import { choosePlace, leavePlace } from './place.ts';
 import type { Reader } from './read-buffers.ts';
-import { isWebSocket, requestLines } from './request-lines.ts';
+import { asksForWebSocket, requestLines } from './request-lines.ts';
 import { ResponseRelay } from './response-relay.ts';
 import { withTraceparent } from './traceparent.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
@@ -78,8 +77,7 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     this.#held.isIdempotent = head.isIdempotent;
     this.clientVersionMinor = head.versionMinor;
     this.keepAlive = head.keepAlive;
-    this.wantsUpgrade =
-      head.upgradeEnd > head.upgradeBegin && isWebSocket(buffer, head) && head.body === Body.none;
+    this.wantsUpgrade = asksForWebSocket(buffer, head);
     this.#attemptsLeft = plan.config.retry.attempts;
     this.requestBody.begin(head.body, head.contentLength, null);
     this.relay.begin(plan.config.limits.interimResponses);

@@ -150,6 +150,7 @@ function chainBefore(buffer: Buffer, head: RequestHead): string {
 }
 
 /** RFC 6455 section 4.1: the one upgrade that passes. Anything else is forwarded as a request without upgrade. */
-export function isWebSocket(buffer: Buffer, head: RequestHead): boolean {
+export function asksForWebSocket(buffer: Buffer, head: RequestHead): boolean {
+  if (head.upgradeEnd === head.upgradeBegin) return false;
   return latin1(buffer, head.upgradeBegin, head.upgradeEnd).toLowerCase() === 'websocket';
 }

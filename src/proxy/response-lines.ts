@@ -1,23 +1,13 @@
 // The head sent to the client: the server's head with ranges cut out and our lines added, as one latin1 string.
 
 import { latin1 } from '../base/latin1.ts';
+import { forOneClient } from '../http1/caching.ts';
 import { RESPONSE_CUT } from '../http1/hop-by-hop.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 
 /** How the body goes to the client when its framing has to change on the way. */
 export const Reframe = { none: 0, toChunked: 1, toClose: 2 } as const;
 export type Reframe = (typeof Reframe)[keyof typeof Reframe];
-
-/** Our cookie is one client's: a shared cache that kept it would give one home to everybody (RFC 9111 section 5.2.2.7). */
-const PRIVATE = 'cache-control: private\r\n';
-
-function mayBeShared(buffer: Buffer, head: ResponseHead): boolean {
-  const { lines } = head;
-  const index = lines.indexOf(Field.cacheControl);
-  if (index < 0) return false;
-  const value = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
-  return !/private|no-store/i.test(value);
-}
 
 /**
  * The head and what rides along of the body: `bodyEnd` is the end of the body bytes to append, the head's own end when
@@ -50,13 +40,28 @@ export function responseLines(
   if (setCookie !== '' || connection !== '' || reframe === Reframe.toChunked || framingLine !== '') {
     if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
     copiedTo = head.fieldsEnd;
-    if (setCookie !== '') text += `set-cookie: ${setCookie}\r\n${mayBeShared(buffer, head) ? PRIVATE : ''}`;
+    if (setCookie !== '') text = `${withoutSharing(text)}set-cookie: ${setCookie}\r\n`;
     text += framingLine;
     if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
     if (connection !== '') text += `connection: ${connection}\r\n`;
   }
   // The empty line and the body follow in the received bytes just as they have to be sent.
   return text + latin1(buffer, copiedTo, bodyEnd);
+}
+
+/** Our cookie is one client's: a shared cache that kept it would give one home to everybody. */
+function withoutSharing(head: string): string {
+  const firstEnd = head.indexOf('\r\n') + 2;
+  const lines = head
+    .slice(firstEnd, -2)
+    .split('\r\n')
+    .map(
+      (line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim(), line] as const,
+    );
+  const text = forOneClient(firstEnd === head.length ? [] : lines)
+    .map((line) => `${line[2] ?? `${line[0]}: ${line[1]}`}\r\n`)
+    .join('');
+  return head.slice(0, firstEnd) + text;
 }
 
 /** An event stream may be silent for long: it lives by the tunnel timeout. */

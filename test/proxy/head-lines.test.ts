@@ -261,3 +261,48 @@ describe('forwarding fields', () => {
     ]);
   });
 });
+
+describe('a response that gets our cookie is kept by no shared cache', () => {
+  const PRIVATE = 'cache-control: private';
+  test.each([
+    [[], [PRIVATE]],
+    [['Cache-Control: public, max-age=60'], ['Cache-Control: max-age=60', PRIVATE]],
+    [['cache-control: s-maxage=600'], [PRIVATE]],
+    [['Cache-Control: PUBLIC,S-MaxAge = 5, must-revalidate'], ['Cache-Control: must-revalidate', PRIVATE]],
+    [['Expires: Wed, 01 Jan 2031 00:00:00 GMT'], ['Expires: Wed, 01 Jan 2031 00:00:00 GMT', PRIVATE]],
+    [
+      ['Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT'],
+      ['Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT', PRIVATE],
+    ],
+    [['CDN-Cache-Control: max-age=600'], [PRIVATE]],
+    [
+      ['Cloudflare-CDN-Cache-Control: public', 'Surrogate-Control: max-age=1', 'X-Accel-Expires: 9'],
+      [PRIVATE],
+    ],
+    [['Cache-Control: private', 'CDN-Cache-Control: max-age=600'], ['Cache-Control: private']],
+    [['Cache-Control: max-age=60, private="x-a, set-cookie"'], ['Cache-Control: max-age=60', PRIVATE]],
+    [
+      ['Cache-Control: x-not-private, ext="no-store, private"'],
+      ['Cache-Control: x-not-private, ext="no-store, private"', PRIVATE],
+    ],
+    [['Cache-Control: no-cache="a'], ['Cache-Control: no-cache="a', PRIVATE]],
+    [
+      ['Cache-Control: max-age=60', 'cache-control: Private'],
+      ['Cache-Control: max-age=60', 'cache-control: Private'],
+    ],
+    [['Cache-Control: no-store'], ['Cache-Control: no-store']],
+    [['Cache-Control:   no-store ,private'], ['Cache-Control:   no-store ,private']],
+    [['Cache-Control: public, private'], ['Cache-Control: private']],
+    [
+      ['Vary: *', 'Pragma: no-cache'],
+      ['Vary: *', 'Pragma: no-cache', PRIVATE],
+    ],
+  ])('%j becomes %j', (lines, expected) => {
+    expect(toClient(['HTTP/1.1 204 No Content', ...lines], 'holdfast=x')).toEqual([
+      'HTTP/1.1 204 No Content',
+      ...expected,
+      'set-cookie: holdfast=x',
+    ]);
+    expect(toClient(['HTTP/1.1 204 No Content', ...lines])).toEqual(['HTTP/1.1 204 No Content', ...lines]);
+  });
+});

@@ -2,19 +2,21 @@
 // shared memory. Shared and not a share per thread, because the kernel gives a client's one kept connection to one
 // thread: with a share each it would get a fraction of its rate.
 //
-//   limit l:  row 0 [ CELLS × Int32 ] | row 1 [ CELLS × Int32 ]
+//   limit l:  BUCKETS x [ WAYS x tag | WAYS x time ]        Int32 each
 //
-// A cell holds the time up to which its clients have used what they are due, in ticks of the limit, modulo 2^32. No
-// client is stored: its key picks a cell in each row and the lesser of the two counts (Estan and Varghese, "New
-// Directions in Traffic Measurement", 2002), so that memory is bounded whoever comes, and with 1000 clients over
-// their limit at once another one shares both of its cells with some of them once in a thousand times. The second named
-// exception to "one writer per cell": compare-exchange.
+// A client's key leads to a bucket, and one of its ways is the client's: the tag is the rest of the keyed hash, the time
+// that up to which the client has used what it is due, in ticks of the limit, modulo 2^32. A client that is not there
+// takes the way whose client has used least, so that memory is bounded whoever comes, those far over their limit are
+// forgotten last, and nobody ever answers for another: one client with made-up keys makes the limit forget, not
+// refuse. (Cells shared by several clients did refuse: 60 000 made-up keys closed the door to all new ones.) The second
+// named exception to "one writer per cell": compare-exchange.
 
 import { RATE_LIMITS_MAX } from '../config/rate.ts';
 
-const CELL_BITS = 15;
-const CELLS = 1 << CELL_BITS;
-const ROWS = 2;
+const BUCKET_BITS = 12;
+const BUCKETS = 1 << BUCKET_BITS;
+const WAYS = 8;
+const BUCKET_CELLS = 2 * WAYS;
 /** Other threads' writes in between before we give up and let the request pass. */
 const SPINS_MAX = 16;
 /** A limit's whole burst in ticks, at most: a value so old that it wrapped is taken for a new one once in 250 times. */
@@ -42,7 +44,7 @@ export class RateCells {
   readonly #cells: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer(RATE_LIMITS_MAX * ROWS * CELLS * 4);
+    this.buffer = buffer ?? new SharedArrayBuffer(RATE_LIMITS_MAX * BUCKETS * BUCKET_CELLS * 4);
     this.#cells = new Int32Array(this.buffer);
   }
 
@@ -51,22 +53,41 @@ export class RateCells {
    * milliseconds after which one will.
    */
   take(index: number, keyLow: number, keyHigh: number, pace: RatePace, nowMs: number): number {
-    const base = index * ROWS * CELLS;
-    const first = base + (keyLow & (CELLS - 1));
-    const second = base + CELLS + (keyHigh & (CELLS - 1));
+    const bucket = (index * BUCKETS + (keyLow & (BUCKETS - 1))) * BUCKET_CELLS;
+    const tag = keyHigh | 1; // 0 is nobody's
     const now = Math.floor(nowMs / pace.tickMs) | 0;
     for (let spin = 0; spin < SPINS_MAX; spin += 1) {
-      const firstValue = Atomics.load(this.#cells, first);
-      const secondValue = Atomics.load(this.#cells, second);
-      const firstAhead = aheadOf(firstValue, now, pace);
-      const secondAhead = aheadOf(secondValue, now, pace);
-      const ahead = Math.min(firstAhead, secondAhead);
-      if (ahead > pace.aheadTicks) return (ahead - pace.aheadTicks) * pace.tickMs;
-      const used = ahead + pace.requestTicks;
-      const isFirstSet = firstAhead >= used || this.#set(first, firstValue, now + used);
-      if (isFirstSet && (secondAhead >= used || this.#set(second, secondValue, now + used))) return 0;
+      const way = this.#wayOf(bucket, tag);
+      const time = bucket + WAYS + way;
+      if (way >= 0) {
+        const value = Atomics.load(this.#cells, time);
+        const ahead = aheadOf(value, now, pace);
+        if (ahead > pace.aheadTicks) return (ahead - pace.aheadTicks) * pace.tickMs;
+        if (this.#set(time, value, now + ahead + pace.requestTicks)) return 0;
+      } else if (this.#settle(bucket, tag, now, pace)) return 0;
     }
     return 0;
+  }
+
+  /** The client's way, -1 when it is not there. */
+  #wayOf(bucket: number, tag: number): number {
+    for (let way = 0; way < WAYS; way += 1) if (Atomics.load(this.#cells, bucket + way) === tag) return way;
+    return -1;
+  }
+
+  /** Gives a new client the way whose client has used least, and counts its request; false when others were faster. */
+  #settle(bucket: number, tag: number, now: number, pace: RatePace): boolean {
+    let chosen = 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (let way = 0; way < WAYS && least > 0; way += 1) {
+      const isFree = Atomics.load(this.#cells, bucket + way) === 0;
+      const ahead = isFree ? 0 : aheadOf(Atomics.load(this.#cells, bucket + WAYS + way), now, pace);
+      if (ahead < least) [chosen, least] = [way, ahead];
+    }
+    const other = Atomics.load(this.#cells, bucket + chosen);
+    const value = Atomics.load(this.#cells, bucket + WAYS + chosen);
+    if (other === tag || !this.#set(bucket + chosen, other, tag)) return false;
+    return this.#set(bucket + WAYS + chosen, value, now + pace.requestTicks);
   }
 
   #set(cell: number, from: number, to: number): boolean {

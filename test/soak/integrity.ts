@@ -1,0 +1,87 @@
+// Every byte of every response and upload belongs to the request that asked for it: all framings, held and not, pipelined,
+// taken slowly, through tunnels, while one process replaces another again and again. In the second half one process
+// stays, and its memory may not grow.
+//
+//   node test/soak/integrity.ts [--seconds 60] [--every 4] [--users 40]         exit 1 when one byte was wrong
+
+import { parseArgs } from 'node:util';
+import { SeededRandom } from '../../src/base/random.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { integrityServer } from '../support/integrity-server.ts';
+import { askAround, Findings, IntegrityUser, integrityPools } from '../support/integrity-user.ts';
+import { forProgram } from '../support/lifetime.ts';
+import { residentMb } from '../support/quiet.ts';
+
+const GROWTH_MB_MAX = 60;
+const QUIET_MS = 15_000;
+const SHOWN = 10;
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string' }, every: { type: 'string' }, users: { type: 'string' } },
+});
+const seconds = Number(values.seconds ?? 60);
+const everyMs = Number(values.every ?? 4) * 1000;
+const userCount = Number(values.users ?? 40);
+const seed = Number(process.env['SEED'] ?? (performance.timeOrigin % 1_000_000) | 0);
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What is in flight or open yet, once nobody asks any more; '' when nothing is. */
+async function leftOver(running: RunningHoldfast): Promise<string> {
+  const endMs = performance.now() + QUIET_MS;
+  for (;;) {
+    const left = {
+      inFlight: await running.metric('holdfast_requests_in_flight'),
+      clients: await running.metric('holdfast_client_connections'),
+      active: await running.metric('holdfast_upstream_connections', { state: 'active' }),
+      restarts: await running.metric('holdfast_worker_restarts_total'),
+    };
+    if (Object.values(left).every((value) => value === 0)) return '';
+    if (performance.now() > endMs) return JSON.stringify(left);
+    await pause(200);
+  }
+}
+
+const problems = await forProgram(async () => {
+  const findings = new Findings();
+  const yaml = `
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+shutdown: { grace: 10s }
+${integrityPools(await integrityServer())}`;
+  let running = await runHoldfast(yaml, { threads: 2 });
+  const random = new SeededRandom(seed);
+  const users = Array.from(
+    { length: userCount },
+    (_, index) => new IntegrityUser(running.port, findings, new SeededRandom(seed + index + random.next())),
+  );
+  const beganMs = performance.now();
+  const leftMs = (): number => beganMs + seconds * 1000 - performance.now();
+  const asking = askAround(users, () => leftMs() < 0 || findings.wrong.length > SHOWN);
+  while (leftMs() > seconds * 500 && findings.wrong.length === 0) {
+    await pause(everyMs);
+    const old = running;
+    running = await runHoldfast(yaml, { threads: 2, args: ['--takeover', old.adminUrl] });
+    findings.takeovers += 1;
+    await old.exited();
+  }
+  await pause(Math.min(5000, leftMs() / 3));
+  const warmMb = residentMb(running);
+  await asking;
+  const endMb = residentMb(running);
+  const { responses, uploads, tunnels, takeovers, wrong, cut } = findings;
+  process.stdout.write(
+    `${responses} responses, ${uploads} of them to uploads, ${tunnels} tunnels, ${takeovers} takeovers in ${seconds} s (SEED=${seed}): ` +
+      `${wrong.length} wrong, ${cut.length} cut; memory ${warmMb.toFixed(0)} MB warm, ${endMb.toFixed(0)} MB at the end\n`,
+  );
+  const left = await leftOver(running);
+  return [
+    ...wrong.slice(0, SHOWN),
+    ...cut.slice(0, SHOWN),
+    ...(left === '' ? [] : [`left over: ${left}`]),
+    ...(endMb - warmMb > GROWTH_MB_MAX ? [`memory grew from ${warmMb} to ${endMb} MB`] : []),
+    ...(responses === 0 || takeovers === 0 ? ['nothing was tried'] : []),
+  ];
+});
+for (const problem of problems) process.stderr.write(`${problem}\n`);
+process.exit(problems.length === 0 ? 0 : 1);

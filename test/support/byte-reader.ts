@@ -1,0 +1,120 @@
+// Reads responses from a socket byte by byte where it must and by the megabyte where it can.
+
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+export interface Response {
+  readonly status: number;
+  readonly body: Buffer;
+  /** The connection may carry another request. */
+  readonly isKept: boolean;
+  header(name: string): string;
+}
+
+/** The connection ended before all was there. `isBegun`: in the middle of a response. */
+export class EndedEarly extends Error {
+  readonly isBegun: boolean;
+
+  constructor(isBegun: boolean) {
+    super(isBegun ? 'a response was cut off' : 'the connection ended');
+    this.isBegun = isBegun;
+  }
+}
+
+export class ByteReader {
+  readonly socket: Socket;
+  #parts: Buffer[] = [];
+  #length = 0;
+  #hasEnded = false;
+  #wake: () => void = () => undefined;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    const end = (): void => {
+      this.#hasEnded = true;
+      this.#wake();
+    };
+    socket.on('data', (part: Buffer) => {
+      this.#parts.push(part);
+      this.#length += part.length;
+      this.#wake();
+    });
+    socket.on('end', end).on('close', end).on('error', end);
+  }
+
+  static async open(port: number): Promise<ByteReader> {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    await once(socket, 'connect');
+    return new ByteReader(socket);
+  }
+
+  #all(): Buffer {
+    const all = this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts);
+    this.#parts = [all];
+    return all;
+  }
+
+  async #more(isBegun: boolean): Promise<void> {
+    if (this.#hasEnded) throw new EndedEarly(isBegun || this.#length > 0);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #take(length: number): Buffer {
+    const all = this.#all();
+    this.#parts = [all.subarray(length)];
+    this.#length -= length;
+    return all.subarray(0, length);
+  }
+
+  async bytes(length: number): Promise<Buffer> {
+    while (this.#length < length) await this.#more(true);
+    return this.#take(length);
+  }
+
+  async #upTo(marker: string, isBegun: boolean): Promise<string> {
+    for (;;) {
+      const at = this.#all().indexOf(marker);
+      if (at >= 0) return this.#take(at + marker.length).toString('latin1', 0, at);
+      await this.#more(isBegun);
+    }
+  }
+
+  /** The next final response; those of 1xx before it are read over, 101 is final. */
+  async response(method: string): Promise<Response> {
+    for (;;) {
+      const head = await this.#upTo('\r\n\r\n', false);
+      const status = Number(head.split(' ', 2)[1]);
+      if (status >= 200 || status === 101) return this.#final(head, status, method);
+    }
+  }
+
+  async #final(head: string, status: number, method: string): Promise<Response> {
+    const header = (name: string): string =>
+      new RegExp(`^${name}: (.*)$`, 'im').exec(head.replaceAll('\r', ''))?.[1] ?? '';
+    const hasBody = method !== 'HEAD' && status !== 204 && status !== 304 && status !== 101;
+    const isKept =
+      header('connection') !== 'close' &&
+      (head.startsWith('HTTP/1.1') || header('connection') === 'keep-alive');
+    const body = hasBody ? await this.#body(header) : Buffer.alloc(0);
+    return { status, body, isKept, header };
+  }
+
+  async #body(header: (name: string) => string): Promise<Buffer> {
+    if (header('transfer-encoding') === 'chunked') return this.#chunks();
+    if (header('content-length') !== '') return this.bytes(Number(header('content-length')));
+    while (!this.#hasEnded) await this.#more(true);
+    return this.#take(this.#length);
+  }
+
+  async #chunks(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for (;;) {
+      const size = Number.parseInt(await this.#upTo('\r\n', true), 16);
+      if (size > 0) chunks.push(await this.bytes(size));
+      await this.bytes(2);
+      if (size === 0) return Buffer.concat(chunks);
+    }
+  }
+}

@@ -27,11 +27,13 @@ export class Deadlines {
   readonly #owners: DeadlineOwner[] = [];
   #timer: NodeJS.Timeout | null = null;
   readonly #onTick: (nowMs: number) => void;
+  readonly #beat: () => void;
 
-  /** `onTick` runs after each walk, for other work of the same coarseness. */
-  constructor(clock: TurnClock, onTick: (nowMs: number) => void) {
+  /** `onTick` runs after each walk, for other work of the same coarseness; `beat` after each deadline that has fired. */
+  constructor(clock: TurnClock, onTick: (nowMs: number) => void, beat: () => void = () => undefined) {
     this.#clock = clock;
     this.#onTick = onTick;
+    this.#beat = beat;
   }
 
   start(): void {
@@ -79,7 +81,9 @@ export class Deadlines {
     const nowMs = this.#clock.tick();
     for (let index = this.#owners.length - 1; index >= 0; index -= 1) {
       const owner = this.#owners[index];
-      if (owner !== undefined && owner.deadlineMs <= nowMs) owner.onDeadline(nowMs);
+      if (owner === undefined || owner.deadlineMs > nowMs) continue;
+      owner.onDeadline(nowMs);
+      this.#beat();
     }
     this.#onTick(nowMs);
   }

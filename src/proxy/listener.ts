@@ -34,6 +34,7 @@ export class ListenerState implements ListenerPart {
   readonly #thread: ListenerHome;
   readonly #onClosed = (connection: ClientConnection): void => {
     if (!this.connections.delete(connection)) return;
+    this.#thread.own.beat();
     this.#thread.deadlines.remove(connection);
     this.#thread.limits.release(connection);
     this.#thread.own.addClientConnections(this.index, -1);
@@ -103,6 +104,7 @@ export class ListenerState implements ListenerPart {
     const thread = this.#thread;
     const connection = new ClientConnection(socket, this, thread, thread.clock.turn(), this.#onClosed);
     this.connections.add(connection);
+    thread.own.beat();
     thread.deadlines.add(connection);
     thread.own.addClientConnections(this.index, 1);
     const { connections, connectionsPerAddress } = this.config.limits;
@@ -126,7 +128,10 @@ export class ListenerState implements ListenerPart {
     if (this.isStopping) return;
     this.isStopping = true;
     this.#close();
-    for (const connection of [...this.connections]) connection.stop();
+    for (const connection of [...this.connections]) {
+      connection.stop();
+      this.#thread.own.beat();
+    }
   }
 
   /** Everything ends at once. */

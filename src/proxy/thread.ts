@@ -96,7 +96,11 @@ export class ProxyThread {
     this.chooser = new Chooser(options.shared, options.random);
     this.limits = new ClientLimits(options.shared.rateCells, options.shared.addresses);
     this.accessLog = new AccessLog(options.random, options.onAccessLines);
-    this.deadlines = new Deadlines(this.clock, (nowMs) => this.#onTick(nowMs));
+    this.deadlines = new Deadlines(
+      this.clock,
+      (nowMs) => this.#onTick(nowMs),
+      () => this.own.beat(),
+    );
     this.router = new Router(revision, []);
     this.apply(revision);
     this.deadlines.start();
@@ -267,6 +271,7 @@ export class ProxyThread {
   }
 
   #onTick(nowMs: number): void {
+    this.own.beat();
     if (this.isStopping) this.connectionClosed();
     this.#serveQueues(nowMs);
     this.limits.look(this.#listeners, nowMs);
@@ -317,7 +322,10 @@ export class ProxyThread {
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
   finish(): void {
     for (const listener of this.#listeners)
-      for (const connection of [...listener.connections]) connection.finish();
+      for (const connection of [...listener.connections]) {
+        connection.finish();
+        this.own.beat();
+      }
   }
 
   /** At once. */

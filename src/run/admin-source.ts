@@ -5,7 +5,7 @@ import type { AdminSource, ChangeEvent, TakeoverResult } from '../admin/source.t
 import { buildStatus, type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Balancer } from './balancer.ts';
-import { ListenError } from './fleet.ts';
+import { ListenError } from './ports.ts';
 import type { Predecessor } from './predecessor.ts';
 
 export interface AdminHandle {
@@ -43,7 +43,11 @@ function adminSource(balancer: Balancer): AdminSource {
     status,
     metrics: (accept) => balancer.metrics.render(accept),
     ready: () => {
-      const reasons = balancer.isStopping ? ['stopping'] : unreadyReasons(status());
+      if (balancer.isStopping) return { ok: false, reasons: ['stopping'] };
+      const reasons = [
+        ...(balancer.fleet.isServing ? [] : ['no thread accepts connections and answers them']),
+        ...unreadyReasons(status()),
+      ];
       return { ok: reasons.length === 0, reasons };
     },
     setServer: (pool, server, change) => {

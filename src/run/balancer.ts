@@ -26,11 +26,12 @@ import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { AccessLogWriter } from './access-log-writer.ts';
 import { Discovery } from './discovery.ts';
-import { assertPortFree, Fleet, supportsReusePort } from './fleet.ts';
+import { Fleet } from './fleet.ts';
 import { newSettings, operatorSettings, secretFor } from './kept.ts';
 import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
+import { assertPortFree, supportsReusePort } from './ports.ts';
 import { Revising } from './revising.ts';
 import { SessionControl } from './session-control.ts';
 import { type OperatorChange, SlotRegistry } from './slots.ts';
@@ -231,6 +232,7 @@ export class Balancer {
     this.sessionControl.apply(this.revision);
     this.accessLog.open(config.accessLog);
     this.ports = await this.fleet.apply(this.revision);
+    this.slots.settle();
     this.health.apply(this.revision);
     this.sweeper.apply(this.revision);
   }

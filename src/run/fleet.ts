@@ -1,12 +1,14 @@
 // The worker threads: started, listened for, restarted with back-off when one dies, stopped.
 
-import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import type { Logger } from './logger.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+import { ListenError, listenMessage } from './ports.ts';
+import { BEAT_MS, Pulse } from './pulse.ts';
+import { cpuMsOf } from './thread-time.ts';
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
@@ -19,6 +21,10 @@ const YOUNG_GENERATION_MIB = 8;
 const HEALTHY_MS = 30_000;
 /** A worker that takes so long to stop accepting hangs, and accepts nothing either. */
 const RETIRE_MS = 2000;
+/** A worker that takes so long to do what it is told is given up: to start, to open its listeners, to swap. */
+const ANSWER_MS = 10_000;
+/** A thread that is blocked outside of JavaScript cannot be ended; nobody waits for that longer. */
+const END_MS = 2000;
 /** How long polite endings may take when the grace is over. */
 const FINISH_MS = 2000;
 const WORKER_ENTRY = new URL(
@@ -26,15 +32,19 @@ const WORKER_ENTRY = new URL(
   import.meta.url,
 );
 
-/** A listener could not be opened. The message is for the user. */
-export class ListenError extends Error {}
-
 interface Member {
   worker: Worker | null;
   startedMs: number;
   backoffMs: number;
   isDrained: boolean;
   isRetired: boolean;
+  /** It has started, and is watched from then on. */
+  isStarted: boolean;
+  isListening: boolean;
+  isSilent: boolean;
+  pulse: Pulse;
+  /** The system's number of the thread; null where it is not known. */
+  threadId: number | null;
   sockets: readonly ListeningSocket[];
 }
 
@@ -54,6 +64,8 @@ export class Fleet {
   #revision: Revision | null = null;
   #ports: readonly number[] = [];
   #isStopping = false;
+  #watchTimer: NodeJS.Timeout | null = null;
+  #watchedMs = 0;
   #onDrained: (() => void) | null = null;
   #onRetired: (() => void) | null = null;
   #tell: (keys: readonly number[]) => Promise<void> = () => Promise.resolve();
@@ -68,14 +80,50 @@ export class Fleet {
       backoffMs: BACKOFF_FIRST_MS,
       isDrained: false,
       isRetired: false,
+      isStarted: false,
+      isListening: false,
+      isSilent: false,
+      pulse: new Pulse(),
+      threadId: null,
       sockets: [],
     }));
+  }
+
+  /** Somebody accepts connections and answers them. */
+  get isServing(): boolean {
+    return this.#members.some(({ worker, isListening, isSilent }) => worker && isListening && !isSilent);
   }
 
   /** Starts all workers on the revision. They do not listen yet. */
   async start(revision: Revision): Promise<void> {
     this.#revision = revision;
+    this.#watchedMs = performance.now();
+    this.#watchTimer = setInterval(() => this.#watch(), BEAT_MS).unref();
     await Promise.all(this.#members.map((_, index) => this.#startWorker(index)));
+  }
+
+  /** Ends threads that hang. The exit that follows brings another. */
+  #watch(): void {
+    const nowMs = performance.now();
+    const elapsedMs = nowMs - this.#watchedMs;
+    this.#watchedMs = nowMs;
+    for (const [index, member] of this.#members.entries()) {
+      const { worker, isStarted, isDrained, pulse, threadId } = member;
+      if (worker === null || !isStarted || isDrained) continue;
+      const beats = this.#options.shared.stripes[index]?.beats ?? 0;
+      const state = pulse.look(beats, elapsedMs, () => cpuMsOf(threadId));
+      member.isSilent = state !== 'beats';
+      if (state === 'hangs') this.#giveUp(index, 'hangs');
+    }
+  }
+
+  #giveUp(index: number, why: string): void {
+    const member = this.#members[index];
+    if (member === undefined) return;
+    this.#options.log.error({ worker: index }, `a worker thread ${why} and is ended`);
+    member.isStarted = false;
+    member.isListening = false;
+    void member.worker?.terminate();
   }
 
   /**
@@ -106,15 +154,20 @@ export class Fleet {
       name: `holdfast-${index}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
-    member.worker = worker;
-    member.startedMs = performance.now();
-    member.isDrained = false;
+    Object.assign(member, { worker, startedMs: performance.now(), pulse: new Pulse() });
+    Object.assign(member, { isDrained: false, isStarted: false, isListening: false, isSilent: false });
     return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#giveUp(index, 'does not start'), ANSWER_MS);
       worker.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') {
-          this.#applied.set(index, revision.number);
-          resolve();
-        } else this.#onMessage(index, message);
+        if (message.type !== 'ready') {
+          this.#onMessage(index, message);
+          return;
+        }
+        clearTimeout(timer);
+        member.isStarted = true;
+        member.threadId = message.threadId;
+        this.#applied.set(index, revision.number);
+        resolve();
       });
       worker.on('error', (error: Error) => {
         this.#options.log.error(
@@ -123,7 +176,11 @@ export class Fleet {
         );
         reject(error);
       });
-      worker.on('exit', () => this.#onExit(index, worker));
+      worker.on('exit', () => {
+        clearTimeout(timer);
+        this.#onExit(index, worker);
+        reject(new Error(`worker ${index} ended before it was ready`));
+      });
     });
   }
 
@@ -137,14 +194,19 @@ export class Fleet {
     );
     return new Promise((resolve, reject) => {
       if (worker === null) throw new Error(`worker ${index} is gone`);
+      const timer = setTimeout(() => this.#giveUp(index, 'does not open its listeners'), ANSWER_MS);
       const onMessage = (message: FromWorker): void => {
         if (message.type === 'listening') resolve(message.ports);
         else if (message.type === 'listen-failed') reject(new ListenError(listenMessage(message)));
         else return;
+        clearTimeout(timer);
         worker.off('message', onMessage);
       };
       worker.on('message', onMessage);
-      worker.once('exit', () => reject(new Error(`worker ${index} died before it listened`)));
+      worker.once('exit', () => {
+        clearTimeout(timer);
+        reject(new Error(`worker ${index} died before it listened`));
+      });
       this.#say(worker, { type: 'listen', ports: this.#ports, fds });
     });
   }
@@ -153,11 +215,12 @@ export class Fleet {
     const member = this.#members[index];
     if (member !== undefined && (message.type === 'listening' || message.type === 'applied'))
       member.sockets = message.sockets;
+    if (member !== undefined && message.type === 'listening') member.isListening = true;
     if (message.type === 'access') this.#options.onAccessLines(message.lines);
     else if (message.type === 'log') this.#options.log[message.level]({ worker: index }, message.message);
     else if (message.type === 'applied') {
       this.#applied.set(index, message.revision);
-      this.#ports = message.ports;
+      if (message.revision === this.#revision?.number) this.#ports = message.ports;
       this.#onApplied?.();
     } else if (message.type === 'held') {
       void this.#tell(message.keys).then(() => {
@@ -184,8 +247,8 @@ export class Fleet {
     const { shared, log } = this.#options;
     const member = this.#members[index];
     if (member === undefined || member.worker !== worker) return;
-    member.worker = null;
-    member.sockets = [];
+    const hasListened = member.isListening;
+    Object.assign(member, { worker: null, sockets: [], isStarted: false, isListening: false });
     this.#onApplied?.();
     this.#onRetired?.();
     shared.stripes[index]?.clearGauges();
@@ -199,19 +262,22 @@ export class Fleet {
     }
     this.restarts += 1;
     if (performance.now() - member.startedMs > HEALTHY_MS) member.backoffMs = BACKOFF_FIRST_MS;
-    log.error({ worker: index, restartInMs: member.backoffMs }, 'a worker thread died and is restarted');
-    setTimeout(() => this.#restart(index), member.backoffMs);
+    // where nobody else is there nobody serves: it does not wait with the others
+    const isLast = this.#members.every(({ worker: other }) => other === null);
+    const lastMs = hasListened ? 0 : BACKOFF_FIRST_MS;
+    const restartInMs = isLast ? lastMs : member.backoffMs;
+    log.error({ worker: index, restartInMs }, 'a worker thread died and is restarted');
+    setTimeout(() => this.#restart(index), restartInMs);
     member.backoffMs = Math.min(BACKOFF_MAX_MS, member.backoffMs * 2);
   }
 
   #restart(index: number): void {
     if (this.#isStopping) return;
+    const { log } = this.#options;
     const start = this.#startWorker(index).then(() => this.#listen(index, []));
-    start.catch((error: unknown) => {
-      this.#options.log.error(
-        { worker: index, error: String(error) },
-        'a worker thread could not be restarted',
-      );
+    const said = start.then(() => log.info({ worker: index }, 'another worker thread has taken its place'));
+    said.catch((error: unknown) => {
+      log.error({ worker: index, error: String(error) }, 'a worker thread could not be restarted');
       void this.#members[index]?.worker?.terminate();
     });
   }
@@ -225,23 +291,32 @@ export class Fleet {
       const index = old?.config.listen.findIndex((listen) => listen.address === address) ?? -1;
       return this.#ports[index] ?? port;
     });
-    await this.#post(revision, 0, 1);
-    await this.#post(revision, 1, this.#members.length);
+    const living = [...this.#members.keys()].filter((index) => this.#members[index]?.worker !== null);
+    await this.#post(revision, living.slice(0, 1));
+    await this.#post(revision, living.slice(1));
     return this.#ports;
   }
 
-  /** Posts to the workers begin..end-1 and waits for their word; a worker that dies meanwhile starts on the revision. */
-  async #post(revision: Revision, begin: number, end: number): Promise<void> {
-    for (const { worker } of this.#members.slice(begin, end)) {
+  /** Posts to these workers and waits for their word; a worker that dies meanwhile starts on the revision. */
+  async #post(revision: Revision, indexes: readonly number[]): Promise<void> {
+    for (const index of indexes) {
+      const worker = this.#members[index]?.worker ?? null;
       if (worker !== null) this.#say(worker, { type: 'revision', revision, ports: this.#ports });
     }
+    const missing = (): readonly number[] =>
+      indexes.filter((index) => {
+        const isThere = this.#members[index]?.worker != null;
+        return isThere && (this.#applied.get(index) ?? 0) < revision.number;
+      });
     await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const index of missing()) this.#giveUp(index, 'does not take the configuration');
+        resolve();
+      }, ANSWER_MS);
       this.#onApplied = () => {
-        const isDone = this.#members.every(({ worker }, index) => {
-          const isAsked = index >= begin && index < end && worker !== null;
-          return !isAsked || (this.#applied.get(index) ?? 0) >= revision.number;
-        });
-        if (isDone) resolve();
+        if (missing().length > 0) return;
+        clearTimeout(timer);
+        resolve();
       };
       this.#onApplied();
     });
@@ -305,46 +380,13 @@ export class Fleet {
   /** Ends all workers now. */
   async end(): Promise<void> {
     this.#isStopping = true;
-    await Promise.all(this.#members.map(({ worker }) => worker?.terminate()));
+    if (this.#watchTimer !== null) clearInterval(this.#watchTimer);
+    const ended = Promise.all(this.#members.map(({ worker }) => worker?.terminate()));
+    const tooLong = new Promise((resolve) => setTimeout(resolve, END_MS).unref());
+    await Promise.race([ended, tooLong]);
   }
 
   #checkDrained(): void {
     if (this.#members.every((member) => member.isDrained || member.worker === null)) this.#onDrained?.();
   }
-}
-
-function listenMessage(failed: { address: string; code: string; message: string }): string {
-  if (failed.code === 'EADDRINUSE') return portTaken(failed.address);
-  if (failed.code === 'EACCES')
-    return `may not listen on ${failed.address}: ports below 1024 need a privilege`;
-  if (failed.code === 'EADDRNOTAVAIL')
-    return `cannot listen on ${failed.address}: this machine does not have that address`;
-  return `cannot listen on ${failed.address}: ${failed.message}`;
-}
-
-export function portTaken(address: string): string {
-  return `cannot listen on ${address}: the port is taken by another process; stop it or choose another port`;
-}
-
-/** Whether several sockets may share a port here (SO_REUSEPORT with load balancing: Linux, some BSDs). */
-export function supportsReusePort(): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ host: '127.0.0.1', port: 0, reusePort: true }, () => server.close(() => resolve(true)));
-  });
-}
-
-/**
- * Rejects with ListenError when somebody listens there already. Needed because SO_REUSEPORT would let a second
- * process of the same user share the port silently.
- */
-export function assertPortFree(address: string, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new ListenError(listenMessage({ address, code: error.code ?? '', message: error.message })));
-    });
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
-  });
 }

@@ -33,7 +33,8 @@ export type ToWorker =
   | { readonly type: 'end' };
 
 export type FromWorker =
-  | { readonly type: 'ready' }
+  /** `threadId`: as the system numbers threads, null where it does not. */
+  | { readonly type: 'ready'; readonly threadId: number | null }
   | {
       readonly type: 'listening';
       readonly ports: readonly number[];

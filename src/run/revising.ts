@@ -8,8 +8,8 @@ import { readConfigFile } from '../config/read-config-file.ts';
 import type { Revision } from '../shared/revision.ts';
 import { describeChanges } from './changes.ts';
 import type { Discovery } from './discovery.ts';
-import { assertPortFree, ListenError } from './fleet.ts';
 import type { Logger } from './logger.ts';
+import { assertPortFree, ListenError } from './ports.ts';
 import type { SlotRegistry } from './slots.ts';
 
 /** The balancer as far as its revisions go. */

@@ -211,9 +211,13 @@ export class SlotRegistry implements Room {
       // From now on no entry's home matches: its sessions are "removed" at their next request.
       const { control } = this.#shared;
       control.setGeneration(slot, control.generation(slot) + 1);
-      // Threads on the old plan choose it no more, now that nobody checks it.
-      control.setVerdict(slot, Verdict.down);
     }
+  }
+
+  /** Every living thread has swapped to the revision: what it has removed goes down, now that nobody checks it. */
+  settle(): void {
+    for (const [slot, owner] of this.#owners.entries())
+      if (owner.isRemoved) this.#shared.control.setVerdict(slot, Verdict.down);
   }
 
   /** Applies the operator's wish at once and remembers it. */

@@ -4,9 +4,9 @@
 import { fetchSockets, type ListeningSocket, type PassedSocket } from '../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { type ChangesHearer, hearChanges } from './changes-line.ts';
-import { ListenError } from './fleet.ts';
 import { type Handover, HandoverDirectory } from './handover.ts';
 import type { Logger } from './logger.ts';
+import { ListenError } from './ports.ts';
 
 const ASK_MS = 10_000;
 /** How long an old process may take to step back. Its listening sockets are ours as well: nothing is lost meanwhile. */

@@ -8,6 +8,7 @@ import { ProxyThread } from '../proxy/thread.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+import { ownThreadId } from './thread-time.ts';
 
 const data = workerData as WorkerData;
 const port = parentPort;
@@ -32,6 +33,8 @@ const thread = new ProxyThread(
   },
   data.revision,
 );
+let current = data.revision;
+
 /** Opens what is not open yet. Null, and main told, when one cannot be opened. */
 async function listen(
   revision: Revision,
@@ -53,11 +56,13 @@ async function listen(
 }
 
 async function begin(ports: readonly number[], fds: readonly (readonly number[])[]): Promise<void> {
-  const bound = await listen(data.revision, ports, fds);
+  // a reload may have come while this thread started: the ports are those of the newest
+  const bound = await listen(current, ports, fds);
   if (bound !== null) say({ type: 'listening', ports: bound, sockets: thread.sockets });
 }
 
 async function swap(revision: Revision, ports: readonly number[]): Promise<void> {
+  current = revision;
   thread.apply(revision);
   const bound = await listen(revision, ports, []);
   say({ type: 'applied', revision: revision.number, ports: bound ?? ports, sockets: thread.sockets });
@@ -77,4 +82,4 @@ port.on('message', (message: ToWorker) => {
     port.close();
   }
 });
-say({ type: 'ready' });
+say({ type: 'ready', threadId: ownThreadId() });

@@ -4,7 +4,7 @@
 //   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
 //   pools     Float64  [ pool × POOL_CELLS + name ]
-//   misc      Float64  [ rejected by kind | listener connections ]
+//   misc      Float64  [ rejected by kind | listener connections | heartbeats ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from './limits.ts';
@@ -87,7 +87,8 @@ const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
 const POOL_BYTES = POOL_IDS_MAX * POOL_CELLS * 8;
-const MISC_CELLS = FAILURE_KINDS.length + LISTENER_IDS_MAX;
+const BEATS = FAILURE_KINDS.length + LISTENER_IDS_MAX;
+const MISC_CELLS = BEATS + 1;
 
 export class Stripe {
   readonly buffer: SharedArrayBuffer;
@@ -171,6 +172,16 @@ export class Stripe {
   addClientConnections(listener: number, amount: number): void {
     const index = FAILURE_KINDS.length + listener;
     this.#misc[index] = (this.#misc[index] as number) + amount;
+  }
+
+  /** How often the worker has said that it runs. */
+  get beats(): number {
+    return this.#misc[BEATS] as number;
+  }
+
+  /** The worker, at each of its ticks. */
+  beat(): void {
+    this.#misc[BEATS] = this.beats + 1;
   }
 
   /** Main, after the worker has died: what was in flight there is no more. Session deltas stay: they are totals. */

@@ -53,6 +53,7 @@ pools:
 
   const again = await get(holdfast.port, '/', `Cookie: ${cookie}\r\n`);
   expect([again.status, again.get('set-cookie')]).toEqual([200, undefined]);
+  await eventually(() => holdfast.log().includes('another worker thread has taken its place'));
   // Both threads serve: the new one gets its share of the connections.
   await eventually(async () => {
     const talkers = await Promise.all(Array.from({ length: 20 }, () => talkTo(holdfast.port)));

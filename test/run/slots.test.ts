@@ -39,12 +39,19 @@ function fixture(): {
 }
 
 test('a server keeps its slot; a new one gets one that nobody had', () => {
-  const { shared, slotsOf } = fixture();
+  const { registry, shared, slotsOf } = fixture();
   expect(slotsOf('a', 'b', 'c')).toEqual([0, 1, 2]);
   const before = shared.control.generation(1);
   expect(slotsOf('c', 'd', 'a')).toEqual([2, 3, 0]);
   expect(shared.control.generation(1)).toBe(before + 1);
-  expect(shared.control.verdict(1)).toBe(Verdict.down);
+  // threads that have not swapped yet may still need it
+  expect(shared.control.verdict(1)).toBe(Verdict.starting);
+  registry.settle();
+  expect([0, 1, 2].map((slot) => shared.control.verdict(slot))).toEqual([
+    Verdict.starting,
+    Verdict.down,
+    Verdict.starting,
+  ]);
   expect(slotsOf('a', 'e')).toEqual([0, 4]);
 });
 

@@ -6,6 +6,7 @@ import { SeededRandom } from '../../src/base/random.ts';
 import type { StickyConfig } from '../../src/config/model.ts';
 import type { Mode, Verdict } from '../../src/shared/control.ts';
 import { AFFINITY_VERDICTS, END_REASONS, LOST_REASONS, MOVE_REASONS } from '../../src/shared/stripe.ts';
+import { seeds } from '../support/seeds.ts';
 import { type Exchange, type ExchangeOptions, World } from './fixture.ts';
 import { cookiePair } from './messages.ts';
 
@@ -179,12 +180,8 @@ class Simulation {
   }
 }
 
-const { SEED, SEEDS } = process.env;
-const seeds =
-  SEED !== undefined ? [Number(SEED)] : Array.from({ length: Number(SEEDS ?? 12) }, (_, at) => at + 1);
-
 describe.each(MODES)('$title', ({ sticky }) => {
-  test.each(seeds)('the books balance, seed %d', (seed) => {
+  test.each(seeds(12))('the books balance, seed %d', (seed) => {
     const simulation = new Simulation(sticky, seed);
     for (let step = 0; step < STEPS; step += 1) {
       simulation.step();

@@ -6,13 +6,13 @@ import { isCutFromRequest } from '../../src/http1/hop-by-hop.ts';
 import { Field, Refusal, RequestHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
 import { LIMITS, nameOf } from '../http1/render.ts';
+import { seeds } from '../support/seeds.ts';
 import { mutate, randomOf } from './differential.ts';
 import { corpus, runDifferential } from './http1-differential.ts';
 import { runResponseDifferential } from './http1-response-differential.ts';
 
-const environment = process.env as { readonly SEED?: string; readonly FUZZ?: string };
-const SEED = Number(environment.SEED ?? 1);
-const INPUTS = Number(environment.FUZZ ?? 20_000);
+const [SEED = 1] = seeds(1);
+const INPUTS = Number(process.env['FUZZ'] ?? 20_000);
 
 it('accepts nothing that node refuses, and reads the same where both accept', {
   timeout: 3_600_000,
@@ -34,10 +34,10 @@ it('reads no response that node does not read the same', { timeout: 3_600_000 },
 
 it('a cut head is incomplete or refused for the same reason', { timeout: 3_600_000 }, () => {
   const random = randomOf(SEED);
-  const seeds = corpus();
+  const heads = corpus();
   const head = new RequestHead();
   for (let count = 0; count < INPUTS; count += 1) {
-    const bytes = mutate(seeds, random);
+    const bytes = mutate(heads, random);
     const whole = parseRequestHead(bytes, 0, bytes.length, LIMITS, head);
     const cut = Math.floor(random() * bytes.length);
     const part = parseRequestHead(Buffer.from(bytes.subarray(0, cut)), 0, cut, LIMITS, head);

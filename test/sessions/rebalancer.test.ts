@@ -13,6 +13,7 @@ import { homeSlot, packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Gauge, MOVE_REASONS, type MoveReason, PoolCounter } from '../../src/shared/stripe.ts';
 import { Revisions, slotOf } from '../support/revision.ts';
+import { seeds } from '../support/seeds.ts';
 import { touched } from '../support/touched.ts';
 
 const COOL_DOWN_MS = 300_000;
@@ -247,11 +248,7 @@ describe('fail-back', () => {
   });
 });
 
-const { SEED, SEEDS } = process.env;
-const seeds =
-  SEED === undefined ? Array.from({ length: Number(SEEDS ?? 8) }, (_, at) => at + 1) : [Number(SEED)];
-
-test.each(seeds)('no session is moved twice within the cool-down, none while busy, seed %d', (seed) => {
+test.each(seeds(8))('no session is moved twice within the cool-down, none while busy, seed %d', (seed) => {
   const random = new SeededRandom(seed);
   const scene = new Scene('mode: on, start: 1.15, stop: 1.05, budget: 10%', 5);
   for (const name of ['a', 'b', 'c', 'd', 'e']) scene.place(name, 20 + random.below(200));

@@ -8,7 +8,7 @@ import { ReadBuffers } from '../../src/proxy/read-buffers.ts';
 import type { UpstreamConnection, UpstreamUser } from '../../src/proxy/upstream-connection.ts';
 import { UpstreamPool } from '../../src/proxy/upstream-pool.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
-import { Counter, Gauge } from '../../src/shared/stripe.ts';
+import { BUCKETS, Counter, Gauge } from '../../src/shared/stripe.ts';
 import { type Backend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { Revisions } from '../support/revision.ts';
@@ -77,11 +77,19 @@ async function scene(keepAlive: string, serve: (socket: Socket) => void = () => 
   return { backend, pool, own, open, counts, pass, turns };
 }
 
+function connects(own: SharedState['own']): { readonly seconds: number; readonly count: number } {
+  let count = 0;
+  for (let bucket = 0; bucket < BUCKETS; bucket += 1)
+    count += own.counter(SLOT, Counter.connectSum + 1 + bucket);
+  return { seconds: own.counter(SLOT, Counter.connectSum), count };
+}
+
 test('a connection is busy, idle, busy again; the newest idle one is taken first', async () => {
   const { pool, open, counts, own } = await scene('{ max: 10, idle: 60s }');
   const [first, second] = [await open(), await open()];
   expect(counts()).toEqual([2, 0]);
-  expect(own.counter(SLOT, Counter.connectSum)).toBeGreaterThanOrEqual(0);
+  // no time has passed on the clock of this test
+  expect(connects(own)).toEqual({ seconds: 0, count: 2 });
   pool.giveBack(first.upstream, 0, 0);
   pool.giveBack(second.upstream, 0, 0);
   expect(counts()).toEqual([0, 2]);
@@ -91,6 +99,20 @@ test('a connection is busy, idle, busy again; the newest idle one is taken first
   expect(counts()).toEqual([1, 1]);
   expect(pool.takeIdle(user)).toBe(first.upstream);
   expect(pool.takeIdle(user)).toBeNull();
+});
+
+test('how long a connect has taken is counted once, in seconds', async () => {
+  const { pool, own, turns, pass } = await scene('{ max: 10 }');
+  const user = new User();
+  const upstream = pool.open(user, turns.turn());
+  onTestFinished(() => upstream.destroy());
+  // before the event loop comes to the connect
+  pass(1500);
+  await eventually(() => user.heard.includes('connected'));
+  expect(connects(own)).toEqual({ seconds: 1.5, count: 1 });
+  pool.giveBack(upstream, 0, 0);
+  pool.takeIdle(user);
+  expect(connects(own).count).toBe(1);
 });
 
 test('more than max are not kept, and with 0 none is', async () => {

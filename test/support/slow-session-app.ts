@@ -11,17 +11,31 @@ declare module 'express-session' {
   }
 }
 
-/** Saves after `delayMs`, as a store across a network does. */
-class SlowStore extends MemoryStore {
-  readonly #delayMs: number;
+/** When a session is saved: after so many milliseconds, or just after somebody has asked for it too early. */
+export type SaveAfter = number | 'the next request';
 
-  constructor(delayMs: number) {
+/** Takes its time to save, as a store across a network does. */
+class SlowStore extends MemoryStore {
+  readonly #after: SaveAfter;
+  readonly #waiting = new Map<string, () => void>();
+
+  constructor(after: SaveAfter) {
     super();
-    this.#delayMs = delayMs;
+    this.#after = after;
   }
 
   override set(sid: string, data: SessionData, callback?: (error?: unknown) => void): void {
-    setTimeout(() => super.set(sid, data, callback), this.#delayMs);
+    const save = (): void => super.set(sid, data, callback);
+    if (this.#after === 'the next request') this.#waiting.set(sid, save);
+    else setTimeout(save, this.#after);
+  }
+
+  override get(sid: string, callback: (error: unknown, session?: SessionData | null) => void): void {
+    super.get(sid, (error, session) => {
+      callback(error, session);
+      this.#waiting.get(sid)?.();
+      this.#waiting.delete(sid);
+    });
   }
 }
 
@@ -31,9 +45,11 @@ export interface SlowSessionApp {
 }
 
 /** POST /login redirects to /whoami, which answers 200 when the session is there and 401 when not. */
-export async function slowSessionApp(saveMs: number): Promise<SlowSessionApp> {
+export async function slowSessionApp(saveAfter: SaveAfter): Promise<SlowSessionApp> {
   const app = express();
-  app.use(session({ secret: 'test', resave: false, saveUninitialized: false, store: new SlowStore(saveMs) }));
+  app.use(
+    session({ secret: 'test', resave: false, saveUninitialized: false, store: new SlowStore(saveAfter) }),
+  );
   app.post('/login', (request, response, next) => {
     request.session.regenerate((error: unknown) => {
       if (error !== undefined && error !== null) return next(error);

@@ -1,7 +1,7 @@
 // Connections of one thread to one server: reuse, limits, expiry and the counts of them, over real sockets.
 
 import type { Socket } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { ManualClock, TurnClock } from '../../src/base/clock.ts';
 import { Deadlines } from '../../src/proxy/deadlines.ts';
 import { ReadBuffers } from '../../src/proxy/read-buffers.ts';
@@ -190,4 +190,52 @@ test('a connection that its server resets while busy is counted once, and told',
     ['connected', 'gone'],
     [0, 0],
   ]);
+});
+
+describe('a server that answers before it has read the request', () => {
+  const REST_BYTES = 32 * 1024 * 1024;
+
+  async function answeredEarly() {
+    const sockets: Socket[] = [];
+    const made = await scene('{ max: 10, idle: 60s }', (socket) => sockets.push(socket.pause()));
+    const { upstream } = await made.open();
+    upstream.socket.write(Buffer.alloc(REST_BYTES));
+    expect(upstream.socket.writableLength).toBeGreaterThan(0);
+    upstream.leave(true, 0);
+    return { ...made, server: sockets[0] as Socket };
+  }
+
+  test('is still sent what waits, and no other request behind it', async () => {
+    const { pool, counts, server } = await answeredEarly();
+    expect([counts(), pool.takeIdle(new User())]).toEqual([[1, 0], null]);
+    let received = 0;
+    server.on('data', (part: Buffer) => (received += part.length)).resume();
+    await eventually(() => received === REST_BYTES);
+    await eventually(() => counts()[0] === 0);
+    expect(pool.isEmpty).toBe(true);
+  });
+
+  test('and never reads it is given up in bounded time, whatever it sends meanwhile', async () => {
+    const { counts, pass, server, backend } = await answeredEarly();
+    for (let turn = 0; turn < 29; turn += 1) {
+      server.write('more\r\n');
+      pass(1000);
+    }
+    expect(counts()).toEqual([1, 0]);
+    pass(1000);
+    expect(counts()).toEqual([0, 0]);
+    server.resume();
+    await eventually(() => backend.sockets.size === 0);
+  });
+
+  test('and has read it all is used again', async () => {
+    const { open, counts, pool } = await scene('{ max: 10, idle: 60s }');
+    const { upstream } = await open();
+    upstream.socket.write('all of it');
+    await eventually(() => upstream.socket.writableLength === 0);
+    upstream.leave(true, 0);
+    expect([counts(), pool.takeIdle(new User())]).toEqual([[0, 1], upstream]);
+    upstream.leave(false, 0);
+    expect(counts()).toEqual([0, 0]);
+  });
 });

@@ -9,7 +9,7 @@ import { UpstreamSocket } from '../../src/proxy/upstream-socket.ts';
 import { SlotRegistry } from '../../src/run/slots.ts';
 import { Verdict } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
-import { Gauge } from '../../src/shared/stripe.ts';
+import { Counter, Gauge } from '../../src/shared/stripe.ts';
 import { eventually } from './eventually.ts';
 import { whenDone } from './lifetime.ts';
 
@@ -25,6 +25,10 @@ export interface RunningThread {
   isQuiet(): Promise<void>;
   /** Bytes that wait in its sockets because their peers do not take them. */
   unsent(): number;
+  /** Failures counted for a server. */
+  failures(slot: number): number;
+  /** Bytes received from servers so far, by connections that are open. */
+  heardFromServers(): number;
   /** Keys of sessions that a retiring thread asks about; `told` answers. */
   readonly held: number[][];
 }
@@ -68,6 +72,8 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
     shared,
     port,
     held,
+    failures: (slot) => thread.own.counter(slot, Counter.failures),
+    heardFromServers: () => upstreamSockets().reduce((sum, socket) => sum + socket.bytesRead, 0),
     unsent: () => unsentOf(port),
     pass: (ms) => {
       shiftMs += ms;
@@ -81,14 +87,18 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
   };
 }
 
-/** Sockets of the thread: accepted on the port, or opened to a server. */
-function unsentOf(port: number): number {
+function openSockets(): readonly Socket[] {
   const { _getActiveHandles: activeHandles } = process as typeof process & { _getActiveHandles(): unknown[] };
-  let bytes = 0;
-  for (const handle of activeHandles())
-    if (handle instanceof UpstreamSocket || (handle instanceof Socket && handle.localPort === port))
-      bytes += handle.writableLength;
-  return bytes;
+  return activeHandles().filter((handle) => handle instanceof Socket);
+}
+
+const upstreamSockets = (): readonly Socket[] =>
+  openSockets().filter((socket) => socket instanceof UpstreamSocket);
+
+/** Accepted on the port, or opened to a server. */
+function unsentOf(port: number): number {
+  const own = openSockets().filter((socket) => socket instanceof UpstreamSocket || socket.localPort === port);
+  return own.reduce((sum, socket) => sum + socket.writableLength, 0);
 }
 
 /** What the thread has not given back. Idle connections to servers may stay, each with its deadline. */

@@ -35,8 +35,8 @@ export interface Talker {
 const DEADLINE_MS = 5000;
 
 /** Connects. The client's own half stays open until the test closes it. */
-export async function talkTo(port: number): Promise<Talker> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+export async function talkTo(port: number, host = '127.0.0.1'): Promise<Talker> {
+  const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
   let unread: Buffer = Buffer.alloc(0);
   let ending: Ending = 'open';
   let wake: () => void = () => undefined;

@@ -21,19 +21,25 @@ import { systemScheduler } from '../base/scheduler.ts';
 import { Body, RequestHead } from '../http1/message.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
 import { requestRefusal } from '../proxy/refusals.ts';
+import { asksForWebSocket } from '../proxy/request-lines.ts';
 import type { PlanAction } from '../sessions/plan.ts';
 import { openAdmin } from './admin.ts';
+import { type Client, peerAddress } from './clients.ts';
 import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
 import { ControlPlane } from './control-plane.ts';
 import { DataPath } from './data-path.ts';
+import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
 import type { ParsedRequest } from './exchange.ts';
-import { clientFacts, peerAddress } from './forwarding.ts';
+import { clientFacts } from './forwarding.ts';
+import { errorOf, ignoreErrors } from './guard.ts';
 import type { BalancerOptions } from './options.ts';
 import { replyOn, replyTo } from './replies.ts';
 import { UpgradeExchange } from './upgrade-exchange.ts';
 import { WebExchange } from './web-exchange.ts';
 
 const WEIGHT_MAX = 1000;
+/** Requests of one connection that are under way at once; more than that nobody pipelines. */
+const PIPELINED_MAX = 16;
 const MODES: readonly string[] = ['ready', 'drain', 'maintenance'];
 
 /** Stands for a head that could not be read. */
@@ -75,7 +81,12 @@ export class EmbeddedBalancer {
     this.#file = file;
     this.#control = control;
     const onAccessLines = (lines: string): void => control.accessLog.add(lines);
-    this.#path = new DataPath(control.shared, control.revision, onAccessLines);
+    const onThrown = (error: Error): void => {
+      const message = `a request ended by a fault: ${error.message}`;
+      if (options.log === undefined) process.emitWarning(error.stack ?? message, 'HoldfastWarning');
+      else options.log.warn({ stack: error.stack }, message);
+    };
+    this.#path = new DataPath(control.shared, control.revision, onAccessLines, onThrown);
     this.proxy = this.#path.proxy;
     control.onRevision = () => this.#path.apply(control.revision);
     control.start();
@@ -89,16 +100,18 @@ export class EmbeddedBalancer {
     return (request, response, next) => this.#handle(request, response, next);
   }
 
-  /** For `server.on('upgrade', balancer.upgrade)`. Takes WebSockets; other upgrades are answered with 501. */
+  /**
+   * For `server.on('upgrade', balancer.upgrade)`. Takes WebSockets; to other upgrades the servers answer as to requests
+   * without. What no route matches is left to the server's other listeners, where it has any.
+   */
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    socket.on('error', () => {
-      // 'close' follows
-    });
-    const found = this.#find(request, true);
-    if ('kind' in found) {
-      this.#reject(found, request);
-      replyOn(socket, found.kind, found.retryAfterSeconds);
-    } else new UpgradeExchange(found, socket, head).begin();
+    ignoreErrors(socket);
+    try {
+      this.#upgrade(request, socket, head);
+    } catch (error) {
+      this.#path.onThrown(errorOf(error));
+      socket.destroy();
+    }
   };
 
   /** The document of `GET /api/status`. */
@@ -231,60 +244,106 @@ export class EmbeddedBalancer {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void {
-    const found = this.#find(request, false);
-    if ('kind' in found) {
-      if (found.kind === 'no-route' && next !== undefined) {
-        next();
-        return;
+    const isNext = this.#begin(request, response, next !== undefined);
+    if (isNext === true) next?.();
+    else if (isNext !== false) next?.(isNext);
+  }
+
+  /** True, or an error: it goes to the application's next handler. Throws nothing, whatever the request. */
+  #begin(request: IncomingMessage, response: ServerResponse, hasNext: boolean): boolean | Error {
+    ignoreErrors(request);
+    ignoreErrors(response);
+    try {
+      const found = this.#find(request);
+      if ('kind' in found) {
+        if (found.kind === 'no-route' && hasNext) return true;
+        this.#refuse(found, request, response);
+        return false;
       }
-      this.#reject(found, request);
-      request.resume();
-      replyTo(response, found.kind, found.retryAfterSeconds);
-    } else if (request.readableEnded && this.#path.heads.request.body !== Body.none) {
+      if (!request.readableEnded || this.#path.heads.request.body === Body.none) {
+        beginSafely(new WebExchange(found, response));
+        return false;
+      }
       const error = new Error('the request body was read already: mount the balancer before body parsers');
-      if (next === undefined) throw error;
-      next(error);
-    } else new WebExchange(found, response).begin();
+      if (hasNext) return error;
+      this.#path.onThrown(error);
+      replyTo(response, 'not-implemented');
+    } catch (error) {
+      this.#path.onThrown(errorOf(error));
+      response.destroy();
+    }
+    return false;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
+    const path = this.#path;
+    const found = this.#find(request);
+    if ('kind' in found && found.kind === 'no-route') {
+      const isLeft = isLeftToOthers(request, socket, () => replyOn(socket, 'no-route'));
+      if (isLeft) return;
+    }
+    const { heads } = path;
+    const isTaken =
+      !('kind' in found) &&
+      heads.request.method === 'GET' &&
+      heads.request.body === Body.none &&
+      asksForWebSocket(heads.buffer, heads.request);
+    // an answer of an earlier request is on its way there: ours would come first
+    if (path.isBusy(request)) socket.destroy();
+    else if (isTaken) beginSafely(new UpgradeExchange(found, socket, early));
+    else if ('kind' in found) this.#refuse(found, request, responseTo(request));
+    else beginSafely(new WebExchange(found, responseTo(request)));
+  }
+
+  #refuse(refused: Refused, request: IncomingMessage, response: ServerResponse): void {
+    this.#reject(refused, request);
+    request.resume();
+    replyTo(response, refused.kind, refused.retryAfterSeconds);
   }
 
   /** Parses and routes the request: where it goes, or why nowhere. */
-  #find(request: IncomingMessage, isUpgrade: boolean): ParsedRequest | Refused {
+  #find(request: IncomingMessage): ParsedRequest | Refused {
     const path = this.#path;
     const { heads, router } = path;
     const headBytes = heads.parseRequest(request);
     if (headBytes < 0) return { kind: requestRefusal(headBytes).kind, isParsed: false };
-    if (isUpgrade && request.headers.upgrade?.toLowerCase() !== 'websocket')
-      return { kind: 'not-implemented', isParsed: true };
     const plan = router.route(heads.buffer, heads.request);
     if (plan === null) return { kind: 'no-route', isParsed: true };
     const client = path.client(request);
     if (client.isSurplus) return { kind: 'too-many-connections', isParsed: true };
-    const waitMs = this.#rateWaitMs(request);
+    const waitMs = this.#rateWaitMs(client);
     if (waitMs > 0)
       return { kind: 'too-many-requests', isParsed: true, retryAfterSeconds: Math.ceil(waitMs / 1000) };
+    if (client.underWay >= PIPELINED_MAX) return { kind: 'too-many-requests', isParsed: true };
     if (path.isStopping) return { kind: 'no-server', isParsed: true };
     return { path, plan, request, client, headBytes };
   }
 
   /** 0: neither route nor listener has a rate limit, or the client is within it. */
-  #rateWaitMs(request: IncomingMessage): number {
-    const { limits, router, listen, heads, isTrusted } = this.#path;
+  #rateWaitMs(client: Client): number {
+    const { limits, router, listen, heads } = this.#path;
     if (!limits.hasRates) return 0;
-    const address = (): string => clientFacts(request, heads, isTrusted).address;
+    const address = (): string => clientFacts(this.#path, client).address;
     const limit = limits.rateOf(router.matched, listen.address);
     return limit?.take(heads.buffer, heads.request, address, systemClock.nowMs()) ?? 0;
   }
 
   /** Counts and logs a request that does not become an exchange. */
   #reject({ kind, isParsed }: Refused, request: IncomingMessage): void {
-    const { own, accessLog, heads, isTrusted } = this.#path;
+    const { own, accessLog, heads } = this.#path;
     own.countRejected(FAILURE_KINDS.indexOf(kind));
     if (!accessLog.draws()) return;
     const head = isParsed ? heads.request : NO_HEAD;
-    const address = isParsed ? clientFacts(request, heads, isTrusted).address : peerAddress(request.socket);
+    const address = isParsed
+      ? clientFacts(this.#path, this.#path.client(request)).address
+      : peerAddress(request.socket);
     accessLog.refused(heads.buffer, head, address, kind, systemClock.nowMs(), systemClock.wallMs());
     this.#path.wake();
   }
+}
+
+function beginSafely(exchange: WebExchange | UpgradeExchange): void {
+  exchange.guard.run(() => exchange.begin());
 }
 
 function refused(message: string): ReloadResult {

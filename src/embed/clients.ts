@@ -2,12 +2,13 @@
 // on, for node:http shows no connection before.
 
 import type { Socket } from 'node:net';
+import { plainAddress } from '../base/client-address.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { ClientLimits, LimitedClient } from '../proxy/client-limits.ts';
 import type { Owing } from '../proxy/pace.ts';
+import { type Forwarding, forwardingLines } from '../proxy/request-lines.ts';
 import { UNCOUNTED } from '../shared/address-counts.ts';
 import type { Stripe } from '../shared/stripe.ts';
-import { peerAddress } from './forwarding.ts';
 
 /** The one listener there is in the metrics. */
 const LISTENER = 0;
@@ -21,19 +22,31 @@ export interface PacedExchange {
   cutSlow(isReceiving: boolean): void;
 }
 
-export class Client implements LimitedClient {
+export class Client implements LimitedClient, Forwarding {
   readonly peerAddress: string;
   readonly isTrusted: boolean;
+  readonly scheme: 'http' | 'https';
+  readonly localPort: number;
+  readonly forwardingLines: string;
+  /** Stands in for the Host that an HTTP/1.0 client did not send. */
+  readonly listenAuthority: string;
+  lastHost = '';
   addressCells: number = UNCOUNTED;
   /** There were as many connections of its address as may be already. */
   isSurplus = false;
   exchange: PacedExchange | null = null;
+  /** Exchanges that its connection has begun and not ended. */
+  underWay = 0;
   readonly #socket: Socket;
 
   constructor(socket: Socket, isTrusted: (address: string) => boolean) {
     this.#socket = socket;
     this.peerAddress = peerAddress(socket);
     this.isTrusted = isTrusted(this.peerAddress);
+    this.scheme = 'encrypted' in socket ? 'https' : 'http';
+    this.localPort = socket.localPort ?? 0;
+    this.forwardingLines = forwardingLines(this.peerAddress, this.scheme, this.localPort);
+    this.listenAuthority = localAuthority(socket);
   }
 
   owing(): Owing | null {
@@ -65,6 +78,11 @@ export class Clients {
     return this.#all.size;
   }
 
+  /** Whether something of an earlier request is under way. */
+  isBusy(socket: Socket): boolean {
+    return (this.#all.get(socket)?.underWay ?? 0) > 0;
+  }
+
   /** The client of a request, counted when it is new. */
   of(socket: Socket, { limits }: ListenConfig, isTrusted: (address: string) => boolean): Client {
     const known = this.#all.get(socket);
@@ -88,4 +106,15 @@ export class Clients {
   look(listen: ListenConfig, nowMs: number): void {
     this.#limits.look([{ config: listen, connections: this.#all.values() }], nowMs);
   }
+}
+
+/** '' where the socket has none. */
+export function peerAddress(socket: Socket): string {
+  return plainAddress(socket.remoteAddress ?? '');
+}
+
+/** Stands in for the Host that an HTTP/1.0 client did not send. */
+function localAuthority(socket: Socket): string {
+  const address = socket.localAddress ?? 'localhost';
+  return `${address.includes(':') ? `[${address}]` : address}:${socket.localPort ?? 0}`;
 }

@@ -21,6 +21,7 @@ import type { PoolRevision, Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter, type Stripe } from '../shared/stripe.ts';
 import { type Client, Clients } from './clients.ts';
+import type { Guard } from './guard.ts';
 import { Heads } from './heads.ts';
 import { ServerAgent } from './server-agent.ts';
 
@@ -30,6 +31,7 @@ const TICK_MS = 100;
 /** What http-proxy's events are passed on to. */
 export interface ProxiedExchange {
   readonly request: IncomingMessage;
+  readonly guard: Guard;
   /** http-proxy is about to make the request to the server. */
   onStart(): void;
   /** The attempt has a connection, perhaps not open yet; header fields can still be set. */
@@ -58,6 +60,8 @@ export class DataPath {
   readonly exchanges: Map<IncomingMessage, ProxiedExchange> = new Map();
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
+  /** Hears of what was thrown where a peer's bytes were handled: a fault of ours, and no reason to end. */
+  readonly onThrown: (error: Error) => void;
   readonly #clients: Clients;
   router: Router;
   /** Times and limits of the application's server as far as they are the balancer's. */
@@ -73,7 +77,13 @@ export class DataPath {
   #isDestroyed = false;
 
   /** `onAccessLines` takes whole lines of the access log. */
-  constructor(shared: SharedState, revision: Revision, onAccessLines: (lines: string) => void) {
+  constructor(
+    shared: SharedState,
+    revision: Revision,
+    onAccessLines: (lines: string) => void,
+    onThrown: (error: Error) => void,
+  ) {
+    this.onThrown = onThrown;
     // stripe 0, as the first worker thread of the standalone program would
     this.shared = SharedState.attach(shared.handles(), 0);
     this.own = this.shared.own;
@@ -186,6 +196,11 @@ export class DataPath {
     return this.#clients.of(request.socket, this.listen, this.isTrusted);
   }
 
+  /** Whether an earlier request of the same connection is under way. */
+  isBusy(request: IncomingMessage): boolean {
+    return this.#clients.isBusy(request.socket);
+  }
+
   /** Something waits for the next tick. */
   wake(): void {
     if (this.#isDestroyed) return;
@@ -217,10 +232,16 @@ export class DataPath {
 
   #createProxy(): HttpProxy {
     const proxy = HttpProxy.createProxyServer({});
-    proxy.on('start', (request) => this.exchanges.get(request)?.onStart());
-    proxy.on('proxyReq', (outgoing, request) => this.exchanges.get(request)?.onProxyReq(outgoing));
-    proxy.on('proxyRes', (incoming, request) => this.exchanges.get(request)?.onProxyRes(incoming));
-    proxy.on('proxyReqWs', (outgoing, request) => this.exchanges.get(request)?.onProxyReqWs(outgoing));
+    const heard = (request: IncomingMessage, hear: (exchange: ProxiedExchange) => void): void => {
+      const exchange = this.exchanges.get(request);
+      exchange?.guard.run(() => hear(exchange));
+    };
+    proxy.on('start', (request) => heard(request, (exchange) => exchange.onStart()));
+    proxy.on('proxyReq', (outgoing, request) => heard(request, (exchange) => exchange.onProxyReq(outgoing)));
+    proxy.on('proxyRes', (incoming, request) => heard(request, (exchange) => exchange.onProxyRes(incoming)));
+    proxy.on('proxyReqWs', (outgoing, request) =>
+      heard(request, (exchange) => exchange.onProxyReqWs(outgoing)),
+    );
     return proxy;
   }
 

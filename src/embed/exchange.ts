@@ -13,33 +13,25 @@ import {
   RETRY_REASONS,
   type RetryReason,
 } from '../base/failure.ts';
-import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
+import type { Scheduled } from '../base/scheduler.ts';
 import { Affinity } from '../choose/affinity.ts';
 import { indexOfSlot, type PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
-import type { ServerConfig } from '../config/model.ts';
-import { Body, Field } from '../http1/message.ts';
+import { Body } from '../http1/message.ts';
 import { AccessRecord } from '../proxy/access-log.ts';
 import { countFailure, countGatewayError, countRequest } from '../proxy/accounts.ts';
-import { newTraceparent } from '../proxy/traceparent.ts';
+import { Reframe, responseLines } from '../proxy/response-lines.ts';
 import type { Waiter } from '../proxy/wait-queue.ts';
 import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import type { Client, PacedExchange } from './clients.ts';
 import type { DataPath, ProxiedExchange } from './data-path.ts';
-import { clientFacts, type OutgoingFields, outgoingFields } from './forwarding.ts';
-import { linesWithout, type RawLine, withCookie } from './heads.ts';
-import { ConnectTimeoutError, type ServerAgent } from './server-agent.ts';
+import { clientFacts, type OutgoingHead, outgoingHead } from './forwarding.ts';
+import { errorOf, Guard } from './guard.ts';
+import { failureOf, type ServerAgent, type Target, targetOf } from './server-agent.ts';
 
 const NO_SLOT = -1;
 const GATEWAY_ERRORS: readonly number[] = [502, 503, 504];
-
-/** What http-proxy is told of the server. */
-export interface Target {
-  readonly host: string;
-  readonly hostname: string;
-  readonly port: number;
-  readonly protocol: string;
-}
 
 /** A request whose head path.heads has just parsed, and the pool it goes to. */
 export interface ParsedRequest {
@@ -52,7 +44,8 @@ export interface ParsedRequest {
 
 /** What the server's response head says to the client. */
 export interface Answer {
-  readonly lines: readonly RawLine[];
+  /** The whole head as the program would write it, our cookie in it. */
+  readonly text: string;
   /** Value of our Set-Cookie line, '' for none. */
   readonly cookie: string;
 }
@@ -62,12 +55,15 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   readonly affinity: Affinity = new Affinity();
   protected readonly path: DataPath;
   readonly plan: PoolPlan;
-  /** Header fields that the request goes to the server with. */
-  protected readonly fields: OutgoingFields;
+  /** What the request goes to the server with. */
+  protected readonly head: OutgoingHead;
+  /** Everything that calls this exchange back does it through here. */
+  readonly guard: Guard = new Guard((error) => this.#onThrown(error));
   protected slot: number = NO_SLOT;
   /** The connection of the attempt stands, so that the request may have reached the server. */
   protected isSent = false;
   protected sentMs = 0;
+  readonly #watch: AnswerWatch;
   /** Counts attempts: what http-proxy still says about an earlier one is ignored. */
   protected attempt = 0;
   protected isOver = false;
@@ -88,35 +84,27 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   /** null: not logged. */
   readonly #record: AccessRecord | null;
 
-  constructor({ path, plan, request, client, headBytes }: ParsedRequest) {
+  constructor({ path, plan, request, client, headBytes }: ParsedRequest, wantsUpgrade: boolean) {
     const { heads } = path;
     this.path = path;
     this.plan = plan;
     this.request = request;
     this.#client = client;
+    this.#watch = new AnswerWatch(this.guard, plan.config.limits.interimResponses);
     this.#startedMs = systemClock.nowMs();
     this.#headBytes = headBytes;
     this.#isIdempotent = heads.request.isIdempotent;
     this.#attemptsLeft = plan.config.retry.attempts;
-    const { address, isSecure } = clientFacts(request, heads, path.isTrusted);
+    const { address, isSecure } = clientFacts(path, client);
     this.#isSecure = isSecure;
-    this.fields = outgoingFields(request, heads, path.isTrusted);
+    this.head = outgoingHead(path, client, wantsUpgrade);
     const wallMs = systemClock.wallMs();
     path.chooser.identify(plan, heads.buffer, heads.request, address, this.#startedMs, wallMs, this.affinity);
     path.own.countPool(plan.id, PoolCounter.requests);
     path.retryBudget(plan).request(this.#startedMs);
-    if (path.startsTraces && heads.request.lines.indexOf(Field.traceparent) < 0)
-      this.fields['traceparent'] = newTraceparent();
     this.#record = path.accessLog.draws()
-      ? new AccessRecord(heads.buffer, heads.request, address, this.#idLines(), this.#startedMs)
+      ? new AccessRecord(heads.buffer, heads.request, address, this.head.text, this.#startedMs)
       : null;
-  }
-
-  #idLines(): string {
-    const lines = ['x-request-id', 'traceparent'].map(
-      (name) => `${name}: ${String(this.fields[name] ?? '')}`,
-    );
-    return `\r\n${lines.join('\r\n')}\r\n`;
   }
 
   /** Sends the request to the server of `slot`. */
@@ -125,6 +113,8 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   protected abstract abandon(): void;
   /** Tells the client. `isBroken`: a response has begun, it can only be cut. */
   protected abstract tell(kind: FailureKind, isBroken: boolean, error: Error | null): void;
+  /** Nothing more can be said to the client. */
+  protected abstract cutClient(): void;
   /** The whole request could be sent again. */
   protected abstract get isReplayable(): boolean;
   /** Something of the response is on its way to the client. */
@@ -145,6 +135,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   begin(): void {
     this.path.began(this);
     this.#client.exchange = this;
+    this.#client.underWay += 1;
     const { bodyBytes } = this.path.listen.limits;
     const { request } = this.path.heads;
     const isTooLarge = request.body === Body.length && bodyBytes > 0 && request.contentLength > bodyBytes;
@@ -198,7 +189,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
       path.own.countPool(plan.id, PoolCounter.queued);
     }
     const waitMs = Math.max(0, this.#queuedUntilMs - nowMs);
-    this.#queueTimer ??= systemScheduler.after(waitMs, () => this.fail('queue-timeout', null));
+    this.#queueTimer ??= this.guard.after(waitMs, () => this.fail('queue-timeout', null));
     path.wake();
   }
 
@@ -214,7 +205,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
       this.send(targetOf(server), this.path.agent(this.slot));
     } catch (error) {
       // node:http refuses what the application has put into url or header fields
-      this.fail('bad-request', error instanceof Error ? error : new Error(String(error)));
+      this.fail('bad-request', errorOf(error));
     }
   }
 
@@ -225,18 +216,26 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#record?.sent(this.sentMs);
   }
 
-  /** What an error of the attempt means. */
+  /** The whole request has gone out. */
+  protected awaitAnswer(): void {
+    const { responseMs } = this.plan.config.timeouts;
+    this.#watch.begin(responseMs, () => this.attemptFailed('response-timeout', null));
+  }
+
+  /** The server has sent an interim response, which is not passed on. */
+  protected onInterim(): void {
+    if (!this.#watch.mayInterim()) this.attemptFailed('bad-response', null);
+  }
+
   protected kindOf(error: Error): FailureKind {
-    const code = 'code' in error ? String(error.code) : '';
-    if (code.startsWith('HPE_')) return 'bad-response';
-    if (this.isSent) return 'server-closed';
-    return error instanceof ConnectTimeoutError ? 'connect-timeout' : 'connect-failed';
+    return failureOf(error, this.isSent);
   }
 
   /** The attempt is over without a response head: try another server, or tell the client. */
   protected attemptFailed(kind: FailureKind, error: Error | null): void {
     if (this.isOver) return;
     const { path, plan, slot } = this;
+    this.#watch.stop();
     this.abandon();
     const isStale = kind === 'server-closed' && this.isReused && !this.#hasRetriedStale;
     if (isStale && this.#isIdempotent && this.isReplayable && path.hasAgent(slot)) {
@@ -271,6 +270,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     const isAllowed = this.#attemptsLeft > 0 && this.#isIdempotent && this.isReplayable;
     const nowMs = systemClock.nowMs();
     if (!isAllowed || !path.takeRetry(plan, nowMs)) return false;
+    this.#watch.stop();
     this.abandon();
     this.#record?.failed(`status ${status}`);
     path.own.count(this.slot, Counter.failures);
@@ -287,12 +287,21 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#attempt(nowMs);
   }
 
-  /** The server's response head: what of it goes to the client, null when it is no valid response. */
-  protected answer(response: IncomingMessage, isHead: boolean): Answer | null {
+  /**
+   * The server's response head: what of it goes to the client, null when it is no valid response. `connection`: value of
+   * the Connection line, '' for none. `keepsChunks`: the body goes to the client in chunks if it came so.
+   */
+  protected answer(
+    response: IncomingMessage,
+    isHead: boolean,
+    keepsChunks: boolean,
+    connection: string,
+  ): Answer | null {
     const { path, plan, affinity, slot } = this;
     const { heads } = path;
     const headBytes = heads.parseResponse(response, isHead);
     if (headBytes < 0) return null;
+    this.#watch.stop();
     this.#responseHeadBytes = headBytes;
     const nowMs = systemClock.nowMs();
     this.#record?.answered(nowMs);
@@ -302,10 +311,9 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     path.own.smoothFirstByte(slot, nowMs - this.sentMs);
     const wallMs = systemClock.wallMs();
     const cookie = path.chooser.answered(plan, affinity, slot, buffer, head, nowMs, wallMs, this.#isSecure);
-    const isChunked = head.body === Body.chunked;
-    const lines = linesWithout(response.rawHeaders, heads.responseCuts());
-    const kept = isChunked ? lines.filter(([name]) => name.toLowerCase() !== 'transfer-encoding') : lines;
-    return { lines: cookie === '' ? kept : withCookie(kept, cookie), cookie };
+    // without chunks there are no trailers, and node:http refuses a Trailer field then
+    const reframe = keepsChunks && head.body === Body.chunked ? Reframe.none : Reframe.toClose;
+    return { text: responseLines(buffer, head, reframe, cookie, connection), cookie };
   }
 
   /** The response cannot be completed. Where nothing of it has reached the client, the client can be told. */
@@ -327,6 +335,19 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.tell(kind, isBroken, error);
   }
 
+  /** Something that called this exchange back has thrown: it ends, and nothing else does. */
+  #onThrown(error: Error): void {
+    const wasOver = this.isOver;
+    this.path.onThrown(error);
+    try {
+      this.fail(this.isSent ? 'bad-response' : 'bad-request', error);
+      if (wasOver) this.cutClient();
+    } catch {
+      this.cutClient();
+      this.end(0);
+    }
+  }
+
   /** The client is gone: everything stops at once. */
   protected abort(): void {
     if (this.isOver) return;
@@ -340,6 +361,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   protected end(codeClass: number): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.#watch.stop();
     const { path, plan, slot } = this;
     const nowMs = systemClock.nowMs();
     const requestBytes = this.bytes.request;
@@ -353,6 +375,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#queueTimer = null;
     if (this.#isQueued) path.queue(plan).remove(this);
     this.#leaveSlot();
+    this.#client.underWay -= 1;
     if (this.#client.exchange === this) this.#client.exchange = null;
     path.chooser.finish(plan, this.affinity, nowMs);
     path.ended(this, plan, slot);
@@ -372,9 +395,4 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.path.own.addGauge(this.slot, Gauge.inFlight, -1);
     this.slot = NO_SLOT;
   }
-}
-
-function targetOf({ url, host, port }: ServerConfig): Target {
-  const hostname = host.replace(/^\[|\]$/g, '');
-  return { host: hostname, hostname, port, protocol: new URL(url).protocol };
 }

@@ -1,12 +1,13 @@
-// The header fields that a request goes to its server with: hop-by-hop fields gone, forwarding fields ours or, from
-// a trusted peer, continued: what is left out and what is added is decided where it is standalone.
+// The head that a request goes to its server with: as the program writes it, read back into lines for node:http.
 
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { plainAddress } from '../base/client-address.ts';
-import { clientAddressOf, isSecureClient, type Peer } from '../proxy/believed.ts';
-import { addedLines, forwardingLines } from '../proxy/request-lines.ts';
-import { type Heads, linesWithout } from './heads.ts';
+import { Field } from '../http1/message.ts';
+import { clientAddressOf, isSecureClient } from '../proxy/believed.ts';
+import { requestLines } from '../proxy/request-lines.ts';
+import { withTraceparent } from '../proxy/traceparent.ts';
+import type { Client } from './clients.ts';
+import type { DataPath } from './data-path.ts';
+import { linesOf, type RawLine, withoutNames } from './lines.ts';
 
 /** What is known of the client's side of a request. */
 export interface ClientFacts {
@@ -16,77 +17,47 @@ export interface ClientFacts {
   readonly isSecure: boolean;
 }
 
-/** Header fields as http.request takes them. */
-export type OutgoingFields = Record<string, string | string[]>;
+export interface OutgoingHead {
+  /** As it is sent. */
+  readonly text: string;
+  readonly target: string;
+  readonly lines: readonly RawLine[];
+}
 
-/** http-proxy looks these up in lower case. */
-const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
-
-/** Reads peer, scheme and, behind trusted peers, what they say of the client in the request that was just parsed. */
-export function clientFacts(
-  message: IncomingMessage,
-  heads: Heads,
-  isTrusted: (address: string) => boolean,
-): ClientFacts {
+/** Reads peer, scheme and, behind trusted peers, what they say of the client. For the head that was parsed last. */
+export function clientFacts({ heads, isTrusted }: DataPath, client: Client): ClientFacts {
   const { buffer, request } = heads;
-  const peer = peerOf(message.socket, isTrusted);
-  const isTls = 'encrypted' in message.socket;
   return {
-    address: clientAddressOf(buffer, request, peer, isTrusted),
-    isSecure: isTls || isSecureClient(buffer, request, peer, isTrusted),
+    address: clientAddressOf(buffer, request, client, isTrusted),
+    isSecure: client.scheme === 'https' || isSecureClient(buffer, request, client, isTrusted),
   };
 }
 
-/** Fields for the server, from the request that `heads` has just parsed. */
-export function outgoingFields(
-  message: IncomingMessage,
-  heads: Heads,
-  isTrusted: (address: string) => boolean,
-): OutgoingFields {
-  const { buffer, request } = heads;
-  const { socket } = message;
-  const peer = peerOf(socket, isTrusted);
-  const host = heads.text(request.hostBegin, request.hostEnd) || localAuthority(socket);
-  const fields: OutgoingFields = {};
-  const names = new Map<string, string>();
-  for (const [name, value] of linesWithout(message.rawHeaders, heads.requestCuts(peer.isTrusted))) {
-    const lower = name.toLowerCase();
-    // node:http has answered Expect: 100-continue already
-    if (lower === 'expect' || lower === 'host') continue;
-    const key = names.get(lower) ?? (FRAMING.has(lower) ? lower : name);
-    names.set(lower, key);
-    const earlier = fields[key];
-    fields[key] = earlier === undefined ? value : [earlier, value].flat();
+/** For the server, from the head that was parsed last. `upgrade`: pass it on. */
+export function outgoingHead(path: DataPath, client: Client, upgrade: boolean): OutgoingHead {
+  const { buffer, request } = path.heads;
+  const plain = requestLines(buffer, request, client, upgrade, path.isTrusted);
+  const text = path.startsTraces ? withTraceparent(plain, request) : plain;
+  // node:http has answered Expect: 100-continue already; it takes Trailer along with a chunked body only
+  const isChunked = request.lines.indexOf(Field.transferEncoding) >= 0;
+  const lines = withoutNames(
+    linesOf(text),
+    (name) => name === 'expect' || (name === 'trailer' && !isChunked),
+  );
+  return { text, target: text.split(' ', 2)[1] ?? '/', lines };
+}
+
+/** What http-proxy may be shown: it copies the fields of a request, synchronously, and trips over some of them. */
+export function withHeaders(
+  request: IncomingMessage,
+  headers: Record<string, string>,
+  task: () => void,
+): void {
+  const original = request.headers;
+  request.headers = headers;
+  try {
+    task();
+  } finally {
+    request.headers = original;
   }
-  fields['host'] = host;
-  const scheme = 'encrypted' in socket ? 'https' : 'http';
-  const localPort = socket.localPort ?? 0;
-  const forwarding = {
-    ...peer,
-    scheme,
-    localPort,
-    listenAuthority: host,
-    forwardingLines: forwardingLines(peer.peerAddress, scheme, localPort),
-    lastHost: host,
-  } as const;
-  for (const line of addedLines(buffer, request, forwarding, host, isTrusted).split('\r\n').slice(0, -1)) {
-    const colon = line.indexOf(': ');
-    fields[line.slice(0, colon)] = line.slice(colon + 2);
-  }
-  return fields;
-}
-
-function peerOf(socket: Socket, isTrusted: (address: string) => boolean): Peer {
-  const address = peerAddress(socket);
-  return { peerAddress: address, isTrusted: isTrusted(address) };
-}
-
-/** '' where the socket has none. */
-export function peerAddress(socket: Socket): string {
-  return plainAddress(socket.remoteAddress ?? '');
-}
-
-function localAuthority(socket: Socket): string {
-  const address = socket.localAddress ?? 'localhost';
-  return `${address.includes(':') ? `[${address}]` : address}:${socket.localPort ?? 0}`;
 }

@@ -3,13 +3,10 @@
 //
 //   rawHeaders  [ name, value, name, value, ... ]
 //   bytes       first line CRLF name: value CRLF name: value CRLF CRLF
-//   begins      offset of each header line: leads from a recorded line back to its place in rawHeaders
 
 import type { IncomingMessage } from 'node:http';
 import type { ListenConfig } from '../config/model.ts';
-import { forOneClient } from '../http1/caching.ts';
-import { isCutFromResponse, isLeftOut } from '../http1/hop-by-hop.ts';
-import { type FieldLines, type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
+import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { parseResponseHead } from '../http1/response.ts';
 
@@ -24,9 +21,6 @@ const RESPONSE_LIMITS: HeadLimits = {
   watched: [],
 };
 
-/** Name and value of a header line that is passed on. */
-export type RawLine = readonly [name: string, value: string];
-
 /** One per balancer: what was parsed last is valid until the next parse. */
 export class Heads {
   buffer: Buffer = Buffer.allocUnsafe(CAPACITY_FIRST_BYTES);
@@ -34,7 +28,6 @@ export class Heads {
   readonly response: ResponseHead = new ResponseHead();
   #requestLimits = RESPONSE_LIMITS;
   #responseLimits = RESPONSE_LIMITS;
-  readonly #begins: number[] = [];
 
   /** From now on; what node:http itself refuses (heads over 16 KiB, unless raised) does not come here. */
   configure(limits: ListenConfig['limits'], watched: readonly string[]): void {
@@ -65,52 +58,11 @@ export class Heads {
     return end === length ? length : Math.min(end, -1);
   }
 
-  /** Places in rawHeaders (counted in pairs) of the request lines that end here. */
-  requestCuts(isTrusted: boolean): ReadonlySet<number> {
-    return this.#cuts(this.request.lines, (field) => isLeftOut(field, isTrusted));
-  }
-
-  responseCuts(): ReadonlySet<number> {
-    return this.#cuts(this.response.lines, isCutFromResponse);
-  }
-
-  text(begin: number, end: number): string {
-    return this.buffer.toString('latin1', begin, end);
-  }
-
-  #cuts(lines: FieldLines, isCut: (field: number) => boolean): ReadonlySet<number> {
-    const cuts = new Set<number>();
-    for (let index = 0; index < lines.count; index += 1) {
-      if (isCut(lines.field[index] as number))
-        cuts.add(this.#begins.indexOf(lines.lineBegin[index] as number));
-    }
-    return cuts;
-  }
-
   #write(firstLine: string, raw: readonly string[]): number {
     let text = firstLine;
-    this.#begins.length = 0;
-    for (let at = 0; at + 1 < raw.length; at += 2) {
-      this.#begins.push(text.length);
-      text += `${raw[at]}: ${raw[at + 1]}\r\n`;
-    }
+    for (let at = 0; at + 1 < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
     text += '\r\n';
     if (text.length > this.buffer.length) this.buffer = Buffer.allocUnsafe(text.length * 2);
     return this.buffer.write(text, 'latin1');
   }
-}
-
-/** The lines of a message that are not cut, in their order. */
-export function linesWithout(raw: readonly string[], cuts: ReadonlySet<number>): readonly RawLine[] {
-  const lines: RawLine[] = [];
-  for (let pair = 0; pair * 2 + 1 < raw.length; pair += 1) {
-    if (!cuts.has(pair)) lines.push([raw[pair * 2] ?? '', raw[pair * 2 + 1] ?? '']);
-  }
-  return lines;
-}
-
-/** With our cookie, which is one client's: a shared cache must not keep the response. */
-export function withCookie(lines: readonly RawLine[], cookie: string): readonly RawLine[] {
-  const own = forOneClient(lines).map(([name, value]): RawLine => [name, value]);
-  return [...own, ['Set-Cookie', cookie]];
 }

@@ -4,18 +4,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
-import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
+import type { Scheduled } from '../base/scheduler.ts';
+import type { Guard } from './guard.ts';
 
 /** As in the standalone program. */
 const REPLAY_BYTES_MAX = 64 * 1024;
 
 export interface RequestBodyOptions {
+  readonly guard: Guard;
   /** Longest silence while more is expected. */
   readonly silenceMs: number;
   /** 0 = no limit. */
   readonly bytesMax: number;
-  /** Runs before the end is passed on. */
-  readonly onEnd: () => void;
+  /** Runs before the end is passed on; false: it must not be, and the exchange is over. */
+  readonly onEnd: () => boolean;
   /** The client owes the rest for longer than `silenceMs`. */
   readonly onSilence: () => void;
   readonly onTooLarge: () => void;
@@ -80,8 +82,9 @@ export class RequestBody {
 
   #read(): void {
     this.#isReading = true;
-    this.#request.on('data', (chunk: Buffer) => this.#onData(chunk));
-    this.#request.on('end', () => {
+    const { guard } = this.#options;
+    guard.on(this.#request, 'data', (chunk: Buffer) => this.#onData(chunk));
+    guard.on(this.#request, 'end', () => {
       this.#isEnded = true;
       this.#finish();
     });
@@ -95,8 +98,8 @@ export class RequestBody {
 
   /** One timer for many chunks: it looks when the last one came. */
   #watch(delayMs: number): Scheduled {
-    const { silenceMs, onSilence } = this.#options;
-    return systemScheduler.after(delayMs, () => {
+    const { guard, silenceMs, onSilence } = this.#options;
+    return guard.after(delayMs, () => {
       this.#timer = null;
       const silentMs = systemClock.nowMs() - this.#heardMs;
       if (!this.isWanted) return;
@@ -119,7 +122,7 @@ export class RequestBody {
     }
     if (target.write(chunk)) return;
     this.#request.pause();
-    target.once('drain', () => {
+    this.#options.guard.once(target, 'drain', () => {
       if (this.#target === target) this.#resume();
     });
   }
@@ -128,7 +131,7 @@ export class RequestBody {
     this.#timer?.cancel();
     this.#timer = null;
     if (this.#target === null) return;
-    this.#options.onEnd();
-    this.#target.end();
+    const target = this.#target;
+    if (this.#options.onEnd()) target.end();
   }
 }

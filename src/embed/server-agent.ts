@@ -3,13 +3,22 @@
 import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
+import type { FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
-import type { PoolConfig } from '../config/model.ts';
+import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import { UpstreamSocket } from '../proxy/upstream-socket.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 
+/** What http-proxy is told of the server. */
+export interface Target {
+  readonly host: string;
+  readonly hostname: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
 /** The server did not accept the connection in time. */
-export class ConnectTimeoutError extends Error {}
+class ConnectTimeoutError extends Error {}
 
 export class ServerAgent extends Agent {
   /** Node's own, which its types leave out. */
@@ -95,4 +104,17 @@ export class ServerAgent extends Agent {
     this.#stripe.addGauge(this.slot, Gauge.upstreamActive, -toIdle);
     this.#stripe.addGauge(this.slot, Gauge.upstreamIdle, toIdle);
   }
+}
+
+export function targetOf({ url, host, port }: ServerConfig): Target {
+  const hostname = host.replace(/^\[|\]$/g, '');
+  return { host: hostname, hostname, port, protocol: new URL(url).protocol };
+}
+
+/** What an error of an attempt means. `isSent`: its connection stood. */
+export function failureOf(error: Error, isSent: boolean): FailureKind {
+  const code = 'code' in error ? String(error.code) : '';
+  if (code.startsWith('HPE_')) return 'bad-response';
+  if (isSent) return 'server-closed';
+  return error instanceof ConnectTimeoutError ? 'connect-timeout' : 'connect-failed';
 }

@@ -1,39 +1,35 @@
-// A WebSocket through http-proxy's `ws`. The listeners that http-proxy puts on its request are taken over: its error
-// listener would close the client's connection before another server could be tried, and a refused upgrade would be
-// relayed with framing that does not fit its body.
+// A WebSocket through http-proxy's `ws`, which makes the request. The listeners that http-proxy puts on it are replaced:
+// its error listener would close the client's connection before another server could be tried, and it writes heads to
+// the client from objects and in UTF-8, which changes some of them.
 
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
-import { Exchange, type ParsedRequest, type Target } from './exchange.ts';
+import { Exchange, type ParsedRequest } from './exchange.ts';
+import { withHeaders } from './forwarding.ts';
+import { ignoreErrors } from './guard.ts';
+import { setLines } from './lines.ts';
 import { replyOn } from './replies.ts';
-import type { ServerAgent } from './server-agent.ts';
+import type { ServerAgent, Target } from './server-agent.ts';
+import { HALF_CLOSED_MS, joinTunnel, limitSilence } from './tunnel.ts';
 
-/** How long one side of a tunnel may stay open after the other has closed. */
-const HALF_CLOSED_MS = 30_000;
 const SWITCHING_PROTOCOLS = 101;
-const EMPTY = Buffer.alloc(0);
-
-type UpgradeListener = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
+const NOTHING = Buffer.alloc(0);
 
 export class UpgradeExchange extends Exchange {
   readonly #client: Duplex;
-  #early: Buffer;
   #outgoing: ClientRequest | null = null;
   #server: Duplex | null = null;
   #isAnswering = false;
 
   constructor(parsed: ParsedRequest, client: Duplex, early: Buffer) {
-    super(parsed);
+    super(parsed, true);
     this.#client = client;
-    this.#early = early;
-    this.fields['connection'] = 'Upgrade';
-    this.fields['upgrade'] = 'websocket';
-    client.on('error', () => {
-      // 'close' follows and does the work
-    });
-    client.on('close', () => this.#onClientClose());
+    // they belong to the tunnel
+    if (early.length > 0) client.unshift(early);
+    ignoreErrors(client);
+    this.guard.on(client, 'close', () => this.#onClientClose());
   }
 
   protected get isReplayable(): boolean {
@@ -64,153 +60,116 @@ export class UpgradeExchange extends Exchange {
 
   protected send(target: Target, agent: ServerAgent): void {
     const { request } = this;
-    const original = request.headers;
     this.#outgoing = null;
-    request.headers = { ...this.fields };
-    try {
-      this.path.proxy.ws(
-        request,
-        this.#client,
-        this.#early,
-        { target, agent, toProxy: true },
-        () => undefined,
-      );
-    } finally {
-      request.headers = original;
-    }
-    // given back to the client's socket by now: not again with the next attempt
-    this.#early = EMPTY;
+    withHeaders(request, { upgrade: 'websocket' }, () => {
+      this.path.proxy.ws(request, this.#client, NOTHING, { target, agent, toProxy: true }, () => undefined);
+    });
     if (this.#outgoing !== null) this.#takeOver(this.#outgoing);
   }
 
   override onProxyReqWs(outgoing: ClientRequest): void {
     this.#outgoing = outgoing;
-    outgoing.path = this.request.url ?? '/';
+    outgoing.path = this.head.target;
+    setLines(outgoing, this.head.lines);
   }
 
   #takeOver(outgoing: ClientRequest): void {
-    const { attempt } = this;
+    const { attempt, guard } = this;
     const isStale = (): boolean => this.isOver || attempt !== this.attempt;
-    const relays = outgoing.listeners('upgrade') as UpgradeListener[];
     for (const event of ['upgrade', 'response', 'error']) outgoing.removeAllListeners(event);
-    outgoing.on('error', (error) => {
+    guard.on(outgoing, 'error', (error: Error) => {
       if (!isStale()) this.attemptFailed(this.kindOf(error), error);
     });
-    outgoing.on('socket', (socket) => {
-      if (socket.connecting) socket.once('connect', () => this.#onConnected(outgoing));
+    guard.on(outgoing, 'socket', (socket: Socket) => {
+      if (socket.connecting) guard.once(socket, 'connect', () => this.#onConnected(outgoing));
       else this.#onConnected(outgoing);
     });
-    outgoing.on('response', (incoming) => {
+    guard.on(outgoing, 'information', () => {
+      if (!isStale()) this.onInterim();
+    });
+    guard.on(outgoing, 'close', () => {
+      if (!isStale() && !this.#isAnswering) this.attemptFailed('bad-response', null);
+    });
+    guard.on(outgoing, 'response', (incoming: IncomingMessage) => {
+      ignoreErrors(incoming);
       if (isStale()) incoming.destroy();
       else this.#onRefused(incoming);
     });
-    outgoing.on('upgrade', (incoming, socket, head) => {
+    guard.on(outgoing, 'upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      ignoreErrors(socket);
       if (isStale()) socket.destroy();
-      else this.#onUpgrade(incoming, socket, head, relays);
+      else this.#onUpgrade(incoming, socket, head);
     });
   }
 
   #onConnected(outgoing: ClientRequest): void {
     if (this.isOver || outgoing !== this.#outgoing) return;
     this.connected();
-    outgoing.setTimeout(this.plan.config.timeouts.responseMs, () => {
-      if (!this.isOver && !this.#isAnswering && outgoing === this.#outgoing)
-        this.attemptFailed('response-timeout', null);
-    });
+    this.awaitAnswer();
   }
 
-  #onUpgrade(
-    incoming: IncomingMessage,
-    server: Duplex,
-    head: Buffer,
-    relays: readonly UpgradeListener[],
-  ): void {
-    const answer = this.answer(incoming, false);
-    const protocol = incoming.headers.upgrade?.toLowerCase();
-    if (answer === null || incoming.statusCode !== SWITCHING_PROTOCOLS || protocol !== 'websocket') {
+  #onUpgrade(incoming: IncomingMessage, server: Duplex, head: Buffer): void {
+    const protocol = incoming.headers.upgrade ?? '';
+    const isTaken = incoming.statusCode === SWITCHING_PROTOCOLS && protocol.toLowerCase() === 'websocket';
+    const answer = isTaken ? this.answer(incoming, false, true, `upgrade\r\nupgrade: ${protocol}`) : null;
+    if (answer === null) {
       server.destroy();
       this.attemptFailed('bad-response', null);
       return;
     }
+    const { proxy, listen } = this.path;
     this.#isAnswering = true;
     this.#server = server;
-    // http-proxy writes these fields to the client
-    if (answer.cookie !== '') {
-      incoming.headers['set-cookie'] = [...(incoming.headers['set-cookie'] ?? []), answer.cookie];
-    }
-    server.on('close', () => this.#onServerClose());
-    for (const relay of relays) relay(incoming, server, head);
-    this.#limitSilence(server, this.#client);
-  }
-
-  /** After http-proxy, which switches off all time limits. */
-  #limitSilence(server: Duplex, client: Duplex): void {
-    const { tunnelMs } = this.path.listen.timeouts;
-    limitSilence(server, tunnelMs, () => {
-      server.destroy();
-      client.destroy();
-    });
-    server.on('end', () => limitSilence(client, HALF_CLOSED_MS, () => client.destroy()));
-    client.on('end', () => limitSilence(server, HALF_CLOSED_MS, () => server.destroy()));
+    this.guard.on(server, 'close', () => this.end(Math.floor(this.status / 100)));
+    this.guard.on(server, 'end', () => proxy.emit('close', incoming, server, head));
+    this.#client.write(answer.text, 'latin1');
+    if (head.length > 0) server.unshift(head);
+    joinTunnel(this.guard, this.#client, server, listen.timeouts.tunnelMs);
+    proxy.emit('open', server);
   }
 
   /** The server does not want to switch: its answer goes to the client, and the connection ends. */
   #onRefused(incoming: IncomingMessage): void {
     const client = this.#client;
-    incoming.on('error', () => {
-      // 'close' follows and does the work
-    });
-    if (this.retryStatus(incoming.statusCode ?? 0)) return;
-    const answer = this.answer(incoming, false);
+    const { statusCode = 0 } = incoming;
+    if (this.retryStatus(statusCode)) return;
+    const answer = statusCode < 200 ? null : this.answer(incoming, false, false, 'close');
     if (answer === null) {
       this.attemptFailed('bad-response', null);
       return;
     }
     this.#isAnswering = true;
-    const lines = [...answer.lines, ['connection', 'close']]
-      .map(([name, value]) => `${name}: ${value}\r\n`)
-      .join('');
-    client.write(`HTTP/1.1 ${incoming.statusCode} ${incoming.statusMessage ?? ''}\r\n${lines}\r\n`, 'latin1');
-    incoming.on('close', () => {
+    client.write(answer.text, 'latin1');
+    this.guard.on(incoming, 'close', () => {
       if (this.isOver) return;
       if (!incoming.complete) this.truncated(null);
       else this.end(Math.floor(this.status / 100));
     });
     incoming.pipe(client);
-    limitSilence(client, HALF_CLOSED_MS, () => client.destroy());
+    limitSilence(this.guard, client, HALF_CLOSED_MS, () => client.destroy());
   }
 
   protected abandon(): void {
     this.attempt += 1;
     this.#server?.destroy();
     // its error listener, ours, knows by the number of the attempt that nobody waits any more
-    if (this.#outgoing !== null && !this.#isAnswering) this.#outgoing.destroy();
+    this.#outgoing?.destroy();
   }
 
   protected tell(kind: FailureKind, isBroken: boolean, error: Error | null): void {
     if (isBroken) {
-      this.#client.destroy();
+      this.cutClient();
       return;
     }
     this.path.report(error ?? new Error(FAILURES[kind].text), this.request, this.#client);
     replyOn(this.#client, kind);
   }
 
-  #onServerClose(): void {
-    const client = this.#client;
-    // a clean end has been passed on by the pipe; anything else must not leave the client waiting
-    if (!client.writableEnded) client.destroy();
-    this.end(Math.floor(this.status / 100));
+  protected cutClient(): void {
+    this.#client.destroy();
   }
 
   #onClientClose(): void {
-    const server = this.#server;
-    if (server === null) this.abort();
-    else if (!server.destroyed) server.destroy();
+    if (this.#server === null) this.abort();
   }
-}
-
-/** net.Socket and tls.TLSSocket have a time limit; another Duplex has none. */
-function limitSilence(stream: Duplex, ms: number, onSilence: () => void): void {
-  if (stream instanceof Socket) stream.setTimeout(ms, onSilence);
 }

@@ -5,19 +5,19 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Stream } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
-import { systemScheduler } from '../base/scheduler.ts';
+import { forOneClient } from '../http1/caching.ts';
 import { Body } from '../http1/message.ts';
 import { ResponseHold, shouldHold } from '../proxy/response-hold.ts';
-import { Exchange, type ParsedRequest, type Target } from './exchange.ts';
-import type { RawLine } from './heads.ts';
+import { Exchange, type ParsedRequest } from './exchange.ts';
+import { withHeaders } from './forwarding.ts';
+import { ignoreErrors } from './guard.ts';
+import { linesOf, type RawLine, setLines, trailersOf, withoutNames } from './lines.ts';
 import { replyTo } from './replies.ts';
 import { RequestBody } from './request-body.ts';
-import type { ServerAgent } from './server-agent.ts';
+import type { ServerAgent, Target } from './server-agent.ts';
 
-type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
-
-/** Methods whose body http-proxy drops when it comes without a length. */
-const LENGTH_LOST: readonly string[] = ['DELETE', 'OPTIONS'];
+/** Header fields as the application's listeners see them. */
+type Fields = ReadonlyMap<string, string | readonly string[] | undefined>;
 
 /** Stands in for the request where http-proxy pipes it: RequestBody writes, once there is a connection. */
 class NothingToPipe extends Stream {
@@ -25,6 +25,9 @@ class NothingToPipe extends Stream {
     return destination;
   }
 }
+
+/** What the application may have set for a body of its own. */
+const FRAMING: readonly string[] = ['content-length', 'transfer-encoding', 'trailer'];
 
 /** As in the standalone program. */
 const LINGER_MS = 2000;
@@ -37,11 +40,15 @@ export class WebExchange extends Exchange {
   readonly #isHead: boolean;
   #outgoing: ClientRequest | null = null;
   #incoming: IncomingMessage | null = null;
+  /** Our cookie is among the response's: it is one client's. */
+  #isOnes = false;
+  /** node:http does not take the head that the listeners of 'proxyRes' have made. */
+  #isHeadRefused = false;
   readonly #hold = new ResponseHold();
   #responseBytes = 0;
 
   constructor(parsed: ParsedRequest, response: ServerResponse) {
-    super(parsed);
+    super(parsed, false);
     const { path, request } = parsed;
     const { body } = path.heads.request;
     this.#response = response;
@@ -49,13 +56,14 @@ export class WebExchange extends Exchange {
     this.#isChunked = body === Body.chunked;
     const { timeouts, limits } = path.listen;
     this.#body = new RequestBody(request, body !== Body.none, {
+      guard: this.guard,
       silenceMs: timeouts.bodyMs,
       bytesMax: limits.bodyBytes,
-      onEnd: () => this.#passTrailers(),
+      onEnd: () => this.#onBodyEnd(),
       onSilence: () => this.#onBodySilence(),
       onTooLarge: () => this.fail('body-too-large', null),
     });
-    response.on('close', () => this.#onClientClose());
+    this.guard.on(response, 'close', () => this.#onClientClose());
   }
 
   protected get isReplayable(): boolean {
@@ -63,7 +71,7 @@ export class WebExchange extends Exchange {
   }
 
   protected get isAnswering(): boolean {
-    return this.#incoming !== null && !this.#hold.isHolding;
+    return this.#incoming !== null && !this.#hold.isHolding && !this.#isHeadRefused;
   }
 
   get isReceiving(): boolean {
@@ -85,27 +93,19 @@ export class WebExchange extends Exchange {
   protected send(target: Target, agent: ServerAgent): void {
     const { request, attempt } = this;
     this.#outgoing = null;
-    const original = request.headers;
-    // http-proxy copies request.headers, synchronously
-    request.headers = { ...this.fields };
-    try {
+    withHeaders(request, {}, () => {
       this.path.proxy.web(
         request,
         this.#response,
         { target, agent, buffer: NOTHING_TO_PIPE, selfHandleResponse: true, toProxy: true },
-        (error) => this.#onError(attempt, error),
+        this.guard.safe((error: Error) => this.#onError(attempt, error)),
       );
-    } finally {
-      request.headers = original;
-    }
+    });
   }
 
-  /** Mends what http-proxy did to the framing of a DELETE. */
+  /** http-proxy gives a DELETE without a length a length of 0, whatever the body. */
   override onStart(): void {
-    const { request } = this;
-    if (!LENGTH_LOST.includes(request.method ?? '')) return;
-    if (this.#isChunked) request.headers['transfer-encoding'] = 'chunked';
-    if (this.fields['content-length'] === undefined) delete request.headers['content-length'];
+    delete this.request.headers['content-length'];
   }
 
   override onProxyReq(outgoing: ClientRequest): void {
@@ -115,18 +115,29 @@ export class WebExchange extends Exchange {
     }
     this.#outgoing = outgoing;
     // http-proxy collapses slashes; the target goes on as it came
-    outgoing.path = this.request.url ?? '/';
+    outgoing.path = this.head.target;
+    setLines(outgoing, this.head.lines);
+    const { attempt, guard } = this;
+    const isCurrent = (): boolean => !this.isOver && attempt === this.attempt;
+    guard.on(outgoing, 'information', () => {
+      if (isCurrent()) this.onInterim();
+    });
+    // a switch of protocols that nobody asked for: node:http closes the connection without an error
+    guard.on(outgoing, 'close', () => {
+      if (isCurrent() && this.#incoming === null) this.attemptFailed('bad-response', null);
+    });
     const { socket } = outgoing;
-    if (socket?.connecting === true) socket.once('connect', () => this.#onConnected(outgoing));
+    if (socket?.connecting === true) guard.once(socket, 'connect', () => this.#onConnected(outgoing));
     else this.#onConnected(outgoing);
   }
 
   #onConnected(outgoing: ClientRequest): void {
     if (this.isOver || outgoing !== this.#outgoing) return;
     this.connected();
-    outgoing.setTimeout(this.plan.config.timeouts.responseMs, () => this.#onSilence(outgoing));
+    outgoing.setTimeout(this.plan.config.timeouts.responseMs);
+    this.guard.on(outgoing, 'timeout', () => this.#onSilence(outgoing));
     // after the other listeners of 'proxyReq', which may still set header fields
-    process.nextTick(() => {
+    this.guard.later(() => {
       if (!this.isOver && outgoing === this.#outgoing) this.#body.sendTo(outgoing);
     });
   }
@@ -149,38 +160,41 @@ export class WebExchange extends Exchange {
   }
 
   override onProxyRes(incoming: IncomingMessage): void {
-    incoming.on('error', () => {
-      // 'close' follows and does the work
-    });
+    ignoreErrors(incoming);
     if (this.isOver) {
       incoming.destroy();
       return;
     }
-    if (this.retryStatus(incoming.statusCode ?? 0)) return;
-    const answer = this.answer(incoming, this.#isHead);
+    const { statusCode = 0 } = incoming;
+    if (this.retryStatus(statusCode)) return;
+    // 1xx is no answer; node:http takes a 101 for one that names no protocol
+    const answer =
+      statusCode < 200 ? null : this.answer(incoming, this.#isHead, this.request.httpVersion === '1.1', '');
     if (answer === null) {
       this.attemptFailed('bad-response', null);
       return;
     }
     this.#incoming = incoming;
     if (shouldHold(this.plan.config.holdUntilComplete, this.path.heads.response)) this.#hold.begin();
-    if (answer.cookie !== '') {
+    this.#isOnes = answer.cookie !== '';
+    if (this.#isOnes) {
       incoming.headers['set-cookie'] = [...(incoming.headers['set-cookie'] ?? []), answer.cookie];
     }
-    const before = { ...incoming.headers, 'set-cookie': [...(incoming.headers['set-cookie'] ?? [])] };
-    process.nextTick(() => this.#relay(incoming, changedLines(answer.lines, before, incoming.headers)));
+    const before = fieldsOf(incoming);
+    const lines = linesOf(answer.text);
+    this.guard.later(() => this.#relay(incoming, changedLines(lines, before, fieldsOf(incoming))));
   }
 
   #relay(incoming: IncomingMessage, lines: readonly RawLine[]): void {
     if (this.isOver) return;
     const response = this.#response;
-    const { plan, path } = this;
+    const { plan, path, guard } = this;
     const isEventStream = /^text\/event-stream/i.test(incoming.headers['content-type'] ?? '');
     this.#outgoing?.setTimeout(isEventStream ? path.listen.timeouts.tunnelMs : plan.config.timeouts.idleMs);
-    incoming.on('data', (chunk: Buffer) => {
+    guard.on(incoming, 'data', (chunk: Buffer) => {
       this.#responseBytes += chunk.length;
     });
-    incoming.on('close', () => {
+    guard.on(incoming, 'close', () => {
       if (!incoming.complete) this.truncated(null);
     });
     // a listener of 'proxyRes' may have answered in its own way
@@ -188,16 +202,22 @@ export class WebExchange extends Exchange {
       this.#hold.release();
       return;
     }
-    incoming.on('end', () => {
-      if (incoming.rawTrailers.length > 0) response.addTrailers(pairs(incoming.rawTrailers));
-    });
+    // before the listener that ends the response
+    guard.on(incoming, 'end', () => this.#passTrailers(incoming));
     if (this.#hold.isHolding) this.#holdBack(incoming, lines);
     else this.#pass(incoming, lines);
   }
 
+  #passTrailers(incoming: IncomingMessage): void {
+    if (this.isOver || incoming.rawTrailers.length === 0) return;
+    const trailers = trailersOf(incoming.rawTrailers);
+    if (trailers === null) this.truncated(null);
+    else this.#response.addTrailers(trailers);
+  }
+
   #pass(incoming: IncomingMessage, lines: readonly RawLine[]): void {
     const response = this.#response;
-    writeHead(response, incoming, lines);
+    this.#writeHead(incoming, lines);
     incoming.pipe(response);
     if (incoming.readableLength === 0 && !incoming.readableEnded) response.flushHeaders();
   }
@@ -205,24 +225,41 @@ export class WebExchange extends Exchange {
   /** Nothing goes out before all is there, or more than is held. */
   #holdBack(incoming: IncomingMessage, lines: readonly RawLine[]): void {
     const response = this.#response;
+    let isLetGo = false;
     const letGo = (): void => {
-      incoming.off('data', onData).off('end', onEnd);
+      isLetGo = true;
       const text = this.#hold.release();
-      writeHead(response, incoming, lines);
+      this.#writeHead(incoming, lines);
       if (text !== '') response.write(text, 'latin1');
     };
-    const onData = (chunk: Buffer): void => {
-      if (this.isOver || this.#hold.add(chunk.toString('latin1'))) return;
+    this.guard.on(incoming, 'data', (chunk: Buffer) => {
+      if (isLetGo || this.isOver || this.#hold.add(chunk.toString('latin1'))) return;
       letGo();
       response.write(chunk);
       incoming.pipe(response);
-    };
-    const onEnd = (): void => {
-      if (this.isOver || !incoming.complete) return;
+    });
+    this.guard.on(incoming, 'end', () => {
+      if (isLetGo || this.isOver || !incoming.complete) return;
       letGo();
       response.end();
-    };
-    incoming.on('data', onData).on('end', onEnd);
+    });
+  }
+
+  /** Replaces what the application had set. Its framing goes in any case: the body is the server's. */
+  #writeHead(incoming: IncomingMessage, lines: readonly RawLine[]): void {
+    const response = this.#response;
+    const names = new Set(lines.map(([name]) => name.toLowerCase()));
+    for (const name of FRAMING) if (!names.has(name) && response.hasHeader(name)) response.removeHeader(name);
+    try {
+      setLines(response, lines);
+    } catch (error) {
+      this.#isHeadRefused = true;
+      for (const name of names) response.removeHeader(name);
+      throw error;
+    }
+    if (this.#isOnes) keepFromCaches(response);
+    response.statusCode = incoming.statusCode ?? 502;
+    response.statusMessage = incoming.statusMessage ?? '';
   }
 
   protected abandon(): void {
@@ -231,16 +268,14 @@ export class WebExchange extends Exchange {
     this.attempt += 1;
     this.#body.detach();
     if (outgoing === null || incoming?.complete === true) return;
-    outgoing.on('error', () => {
-      // destroyed by us
-    });
+    ignoreErrors(outgoing);
     outgoing.destroy();
   }
 
   protected tell(kind: FailureKind, isBroken: boolean, error: Error | null): void {
     const response = this.#response;
     if (isBroken) {
-      response.destroy();
+      this.cutClient();
       return;
     }
     this.#body.discard();
@@ -252,10 +287,14 @@ export class WebExchange extends Exchange {
   /** The client may read our reply before it has to stop. */
   #stopUpload(): void {
     const { request } = this;
-    const timer = systemScheduler.after(LINGER_MS, () => {
+    const timer = this.guard.after(LINGER_MS, () => {
       if (!request.complete) request.socket.destroy();
     });
-    request.once('close', () => timer.cancel());
+    this.guard.once(request, 'close', () => timer.cancel());
+  }
+
+  protected cutClient(): void {
+    this.#response.destroy();
   }
 
   #onClientClose(): void {
@@ -270,32 +309,47 @@ export class WebExchange extends Exchange {
     this.end(Math.floor(this.status / 100));
   }
 
-  #passTrailers(): void {
+  /** The whole request has been read. False: its trailers must not pass. */
+  #onBodyEnd(): boolean {
     const { rawTrailers } = this.request;
     const outgoing = this.#outgoing;
-    if (rawTrailers.length > 0 && this.#isChunked && outgoing !== null)
-      outgoing.addTrailers(pairs(rawTrailers));
+    const trailers = trailersOf(rawTrailers);
+    if (trailers === null) {
+      this.fail('bad-request', null);
+      return false;
+    }
+    if (trailers.length > 0 && this.#isChunked) outgoing?.addTrailers(trailers);
+    if (this.#incoming === null) this.awaitAnswer();
+    return true;
   }
+}
+
+function fieldsOf({ headers }: IncomingMessage): Fields {
+  return new Map(Object.entries(headers).map(([name, value]) => [name, copyOf(value)]));
+}
+
+function copyOf(value: string | readonly string[] | undefined): string | readonly string[] | undefined {
+  return typeof value === 'object' ? [...value] : value;
 }
 
 /** Lines that the listeners of 'proxyRes' left alone go on as they came; the others as the listeners made them. */
 function changedLines(lines: readonly RawLine[], before: Fields, after: Fields): readonly RawLine[] {
-  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-  const changed = [...names].filter((name) => String(before[name]) !== String(after[name]));
-  if (changed.length === 0) return lines;
-  const kept = lines.filter(([name]) => !changed.includes(name.toLowerCase()));
-  const added = changed.flatMap((name) => [after[name] ?? []].flat().map((value): RawLine => [name, value]));
-  return [...kept, ...added];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  const changed = new Set([...names].filter((name) => String(before.get(name)) !== String(after.get(name))));
+  if (changed.size === 0) return lines;
+  const added = [...changed].flatMap((name) =>
+    [after.get(name) ?? []].flat().map((value): RawLine => [name, value]),
+  );
+  return [...withoutNames(lines, (name) => changed.has(name)), ...added];
 }
 
-/** Replaces what the application had set, except cookies: those come together. */
-function writeHead(response: ServerResponse, incoming: IncomingMessage, lines: readonly RawLine[]): void {
-  response.statusCode = incoming.statusCode ?? 502;
-  response.statusMessage = incoming.statusMessage ?? '';
-  for (const [name] of lines) if (name.toLowerCase() !== 'set-cookie') response.removeHeader(name);
-  for (const [name, value] of lines) response.appendHeader(name, value);
-}
-
-function pairs(raw: readonly string[]): [string, string][] {
-  return raw.flatMap((name, at) => (at % 2 === 0 ? [[name, raw[at + 1] ?? ''] as [string, string]] : []));
+/** Also what the application and its listeners have set does not let a shared cache keep our cookie. */
+function keepFromCaches(response: ServerResponse): void {
+  const lines = Object.entries(response.getHeaders()).map(
+    ([name, value]): RawLine => [name, Array.isArray(value) ? value.join(', ') : String(value)],
+  );
+  const kept = forOneClient(lines);
+  const names = new Set(kept.map(([name]) => name));
+  for (const [name] of lines) if (!names.has(name)) response.removeHeader(name);
+  for (const [name, value] of kept) if (name === 'cache-control') response.setHeader(name, value);
 }

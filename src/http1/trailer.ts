@@ -54,7 +54,15 @@ export class TrailerName {
   /** "_" counts as "-", as servers of the CGI family read it. Allocates one string. */
   isAllowed(): boolean {
     if (this.#length > TRAILER_NAME_BYTES_MAX) return false;
-    const name = this.#bytes.toString('latin1', 0, this.#length);
-    return !(REFUSED.has(name) || REFUSED_PREFIXES.some((prefix) => name.startsWith(prefix)));
+    return isAllowed(this.#bytes.toString('latin1', 0, this.#length));
   }
+}
+
+/** The same of a whole name. */
+export function isTrailerAllowed(name: string): boolean {
+  return name.length <= TRAILER_NAME_BYTES_MAX && isAllowed(name.toLowerCase().replaceAll('_', '-'));
+}
+
+function isAllowed(folded: string): boolean {
+  return !(REFUSED.has(folded) || REFUSED_PREFIXES.some((prefix) => folded.startsWith(prefix)));
 }

@@ -94,7 +94,7 @@ function firstLine(buffer: Buffer, head: RequestHead): string {
 }
 
 /** What we add to say where the request came from. A trusted peer's own fields have been left in. */
-export function addedLines(
+function addedLines(
   buffer: Buffer,
   head: RequestHead,
   forwarding: Forwarding,

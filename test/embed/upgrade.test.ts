@@ -107,7 +107,7 @@ test('no server, no route, another protocol, nonsense from the server: a reply, 
     ['/plain', 'websocket', '502', 'bad-response'],
     ['/silent', 'websocket', '504', 'response-timeout'],
     ['/none', 'websocket', '404', 'no-route'],
-    ['/dead', 'h2c', '501', 'not-implemented'],
+    ['/dead', 'h2c', '502', 'connect-failed'],
   ];
   for (const [target = '', protocol = '', status, kind] of cases) {
     const client = await rawClient(port);

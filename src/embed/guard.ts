@@ -1,0 +1,67 @@
+// The one place through which node:http, http-proxy and timers call an exchange back. Whatever is thrown there, by
+// node:http that refuses a value or by a fault of ours, ends that one exchange: nothing that a peer sends may end the
+// application that we are a part of.
+
+import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
+
+/** What events come from. */
+interface Emitter {
+  // biome-ignore lint/suspicious/noExplicitAny: as node:events has it
+  on(event: string, listener: (...values: any[]) => void): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: as node:events has it
+  once(event: string, listener: (...values: any[]) => void): unknown;
+}
+
+export class Guard {
+  readonly #onThrown: (error: Error) => void;
+
+  /** `onThrown` must not throw itself. */
+  constructor(onThrown: (error: Error) => void) {
+    this.#onThrown = onThrown;
+  }
+
+  /** `handler`, made safe. */
+  safe<Values extends unknown[]>(handler: (...values: Values) => void): (...values: Values) => void {
+    return (...values) => {
+      try {
+        handler(...values);
+      } catch (error) {
+        this.#onThrown(errorOf(error));
+      }
+    };
+  }
+
+  run(task: () => void): void {
+    this.safe(task)();
+  }
+
+  on<Values extends unknown[]>(emitter: Emitter, event: string, handler: (...values: Values) => void): void {
+    emitter.on(event, this.safe(handler));
+  }
+
+  once<Values extends unknown[]>(
+    emitter: Emitter,
+    event: string,
+    handler: (...values: Values) => void,
+  ): void {
+    emitter.once(event, this.safe(handler));
+  }
+
+  /** After all that is running now, the application's listeners of the same event included. */
+  later(task: () => void): void {
+    process.nextTick(this.safe(task));
+  }
+
+  after(delayMs: number, task: () => void): Scheduled {
+    return systemScheduler.after(delayMs, this.safe(task));
+  }
+}
+
+/** 'close' follows an error and does the work; without a listener the error would end the process. */
+export function ignoreErrors(emitter: Emitter): void {
+  emitter.on('error', () => undefined);
+}
+
+export function errorOf(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
+}

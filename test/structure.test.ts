@@ -195,6 +195,24 @@ describe('calls that belong to one room', () => {
   }
 });
 
+describe('bytes of a read buffer', () => {
+  const parts = sources.filter(
+    ({ path }) => path.startsWith('src/proxy/') && path !== 'src/proxy/read-buffers.ts',
+  );
+
+  test('are written to sockets by Reader.writeTo alone: everything else on the data path is text', () => {
+    const writes = parts.flatMap(({ path, text }) =>
+      [...text.matchAll(/\bsocket\.write\(.*/g)].map(([line]) => `${path}: ${line}`),
+    );
+    expect(writes.length).toBeGreaterThan(3);
+    expect(writes.filter((line) => !line.includes("'latin1')"))).toEqual([]);
+  });
+
+  test('are not treated by whether a socket is corked', () => {
+    expect(parts.filter(({ text }) => text.includes('writableCorked')).map(({ path }) => path)).toEqual([]);
+  });
+});
+
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
 }

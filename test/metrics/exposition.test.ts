@@ -28,7 +28,13 @@ import { Revisions } from '../support/revision.ts';
 
 const clock = new ManualClock();
 const shared = SharedState.create(2, 1000, clock.nowMs());
-const revision = new Revisions(shared).next(
+const revisions = new Revisions(shared);
+// places in the configuration are not numbers in shared memory: others were there before
+revisions.next(
+  { name: 'gone', servers: ['x=http://127.0.0.1:9'] },
+  { name: 'api', servers: ['e=http://127.0.0.1:5'] },
+);
+const revision = revisions.next(
   {
     name: 'shop',
     more: 'sticky: { mode: cookie-hash }',

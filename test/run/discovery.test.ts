@@ -49,6 +49,8 @@ async function scene() {
   const scheduler = new ManualScheduler(clock);
   let answer: () => readonly FoundServer[] = () => found('a', 'b');
   let unknown: readonly string[] = [];
+  /** What looks wait for; null: they answer at once. */
+  let held: Promise<readonly FoundServer[]> | null = null;
   const room = new Places();
   const needed = new Set<string>();
   const said: string[] = [];
@@ -60,7 +62,8 @@ async function scene() {
     random: new SeededRandom(1),
     createLookup: () => async () => {
       looks += 1;
-      return { servers: answer(), unknownTargets: unknown };
+      const servers = await (held ?? answer());
+      return { servers, unknownTargets: unknown };
     },
     log: { info: (_fields, message) => said.push(message), warn: (_fields, message) => said.push(message) },
     onChange: () => {
@@ -99,6 +102,11 @@ async function scene() {
     needed,
     room,
     said,
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<readonly FoundServer[]>();
+      held = promise;
+      return resolve;
+    },
     cannotAsk: (...targets: string[]) => {
       unknown = targets;
     },
@@ -270,4 +278,20 @@ test('until a configuration is in force what the one before has found is known; 
   // one look of the one source
   expect(looks()).toBe(before + 2);
   expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'b:80']);
+});
+
+test('a look that is under way when its source goes, or all end, has no consequences', async () => {
+  for (const end of ['apply', 'stop'] as const) {
+    const { config, discovery, scheduler, settle, hold, looks, changes, after } = await scene();
+    const letGo = hold();
+    scheduler.advance(11_000);
+    await settle();
+    const before = looks();
+    if (end === 'apply') discovery.apply({ ...config, pools: [] });
+    else discovery.stop();
+    letGo(found('c'));
+    await settle();
+    await after(60_000);
+    expect([end, looks(), changes()]).toEqual([end, before, 0]);
+  }
 });

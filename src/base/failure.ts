@@ -115,6 +115,18 @@ export const FAILURES = {
     text: 'all servers are busy and the queue is full',
   },
   'queue-timeout': { side: 'self', status: 503, mayRetry: false, text: 'all servers stayed busy' },
+  'loop-detected': {
+    side: 'self',
+    status: 508,
+    mayRetry: false,
+    text: 'the request has come by here several times already',
+  },
+  'max-forwards': {
+    side: 'client',
+    status: 200,
+    mayRetry: false,
+    text: 'the request was to be forwarded no further',
+  },
   'too-many-connections': { side: 'self', status: 503, mayRetry: false, text: 'too many connections' },
 } as const satisfies Record<string, FailureFacts>;
 

@@ -7,6 +7,7 @@ import { hashBytes, hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
 import type { HoldfastConfig, PoolConfig, ServerConfig, StickyConfig } from '../config/model.ts';
 import type { CookieAttributes as SetCookieAttributes } from '../http1/cookies.ts';
+import type { HeadLimits } from '../http1/message.ts';
 import { WEIGHT_SCALE } from '../shared/control.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision } from '../shared/revision.ts';
@@ -15,6 +16,8 @@ import { derivePoolKeys, type PoolKeys } from './keys.ts';
 import type { Policy } from './policies/policy.ts';
 import { createPolicy } from './policies/registry.ts';
 import type { RankedServers } from './rendezvous.ts';
+
+const RESPONSE_HEADER_COUNT_MAX = 256;
 
 /** Where a request's session key comes from. */
 export const Source = { none: 0, ownCookie: 1, applicationCookie: 2, header: 3, address: 4 } as const;
@@ -54,11 +57,18 @@ export interface PoolPlan extends RankedServers {
   readonly cookieAttributes: SetCookieAttributes;
   /** Lower case; empty when the mode reads no header. */
   readonly headerName: string;
+  /** Of a response's head. */
+  readonly responseLimits: HeadLimits;
   /** What counts as one client where the address is the key. */
   readonly addressMask: AddressMask;
 }
 
-export function compilePool(revision: PoolRevision, random: Random): PoolPlan {
+/** `watched`: headers to record in responses (see watchedHeaders). */
+export function compilePool(
+  revision: PoolRevision,
+  random: Random,
+  watched: readonly string[] = [],
+): PoolPlan {
   const { config } = revision;
   const { servers } = config;
   const keys = derivePoolKeys(revision.key, config.name);
@@ -79,6 +89,11 @@ export function compilePool(revision: PoolRevision, random: Random): PoolPlan {
     ...rankServers(config, keys),
     policy: createPolicy(config.policy, weights, random),
     keys,
+    responseLimits: {
+      headBytesMax: config.limits.responseHeadBytes,
+      headerCountMax: RESPONSE_HEADER_COUNT_MAX,
+      watched,
+    },
     ...readSticky(config.sticky),
   };
 }

@@ -30,6 +30,8 @@ export function buildConfig(written: Written): HoldfastConfig {
     trusted: written.trusted.map(({ cidr }) => cidr),
     accessLog: buildAccessLog(written.accessLog),
     startsTraces: written.traceparent === 'on',
+    via: written.via === 'off' ? null : written.via,
+    showsDetails: written.errorDetails === 'on',
     resolver: written.resolver,
     shutdown: { graceMs: written.shutdown.grace },
     sessions: {
@@ -76,6 +78,13 @@ function buildPool(name: string, pool: WrittenPool): PoolConfig {
         ? null
         : {
             path: health.path ?? null,
+            host: health.host ?? null,
+            headers: Object.fromEntries(
+              Object.entries(health.headers).map(([name, value]) => [name.toLowerCase(), value]),
+            ),
+            method: health.method,
+            port: health.port ?? null,
+            body: health.body ?? null,
             intervalMs: health.interval,
             timeoutMs: health.timeout,
             rise: health.rise,

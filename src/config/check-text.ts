@@ -57,6 +57,32 @@ export function checkHealthPath(value: string): string | null {
     : `must be a path such as /healthz, without spaces or "#", not ${quote(value)}`;
 }
 
+/** What a Host field may say: a name or an address, with or without a port. */
+export function checkHealthHost(value: string): string | null {
+  return /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/.test(value) && value.length <= 260
+    ? null
+    : `must be a host such as shop.example.com or shop.example.com:8080, not ${quote(value)}`;
+}
+
+export function checkHeaderValue(value: string): string | null {
+  return /^[\x20-\x7e]*$/.test(value) && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be at most ${TEXT_LENGTH_MAX} visible ASCII characters, not ${quote(value)}`;
+}
+
+export function checkBodyText(value: string): string | null {
+  return value !== '' && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be from 1 to ${TEXT_LENGTH_MAX} characters, leave the key out for any body`;
+}
+
+/** The name in a Via field (RFC 9110 section 7.6.3): a token that stands for us. */
+export function checkViaName(value: string): string | null {
+  return TOKEN.test(value) && value.length <= 64
+    ? null
+    : `must be off or a name of letters, digits, - _ . and the like, not ${quote(value)}`;
+}
+
 /** Routes match the path only, and match it as it was sent. */
 export function checkRoutePath(value: string): string | null {
   if (!value.startsWith('/')) return `must begin with "/", not ${quote(value)}`;

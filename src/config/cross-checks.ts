@@ -1,10 +1,11 @@
 // What keys mean together: the checks a schema of single values cannot make.
 
-import { formatDuration } from '../base/units.ts';
 import { formatHostPort, isLoopback } from './address.ts';
 import { checkName } from './check-text.ts';
 import { listeners, servers } from './forms.ts';
+import { checkHealth } from './health-checks.ts';
 import { POOLS_MAX, SERVERS_MAX } from './limits.ts';
+import { checkLoops } from './loop-checks.ts';
 import { RATE_LIMITS_MAX } from './rate.ts';
 import { type Remark, Remarks } from './remarks.ts';
 import type { Written, WrittenPool } from './schema.ts';
@@ -21,6 +22,7 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
   checkRoutes(written, poolNames, remarks);
   checkUnreached(written, remarks);
   checkRateLimits(written, remarks);
+  checkLoops(written, remarks);
   if (poolNames.length === 0) remarks.error(['pools'], '"pools" must name at least one pool');
   if (poolNames.length > POOLS_MAX)
     remarks.error(['pools'], `"pools" must have at most ${POOLS_MAX} entries`);
@@ -139,29 +141,7 @@ function checkPool(name: string, pool: WrittenPool, remarks: Remarks): void {
   stickyProblems([...at, 'sticky'], pool.sticky, remarks);
   checkRebalance([...at, 'rebalance'], pool, remarks);
   checkFailBack([...at, 'sticky', 'failBack'], pool, remarks);
-  if (pool.health !== 'off' && pool.health.path === undefined) {
-    remarks.list.push(...unusedStatus(at, pool.health.status));
-  }
-  if (pool.health !== 'off' && pool.health.timeout > pool.health.interval) {
-    const { timeout, interval } = pool.health;
-    const message = `"timeout" ${formatDuration(timeout)} is longer than "interval" ${formatDuration(interval)}, a hanging server is checked less often`;
-    remarks.warning([...at, 'health', 'timeout'], message, [[...at, 'health', 'interval']]);
-  }
-}
-
-function unusedStatus(at: Path, status: readonly (readonly number[])[]): readonly Remark[] {
-  const isDefault = status.length === 1 && status[0]?.[0] === 200 && status[0][1] === 399;
-  if (isDefault) return [];
-  const path = [...at, 'health', 'status'];
-  return [
-    {
-      severity: 'warning',
-      path,
-      at: 'value',
-      message: '"status" has no effect without "path", the check is a TCP connect',
-      involves: [[...at, 'health', 'path']],
-    },
-  ];
+  checkHealth([...at, 'health'], pool.health, remarks);
 }
 
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {

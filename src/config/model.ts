@@ -73,6 +73,14 @@ export interface StickyConfig {
 export interface HealthConfig {
   /** null: a TCP connect is the whole check. */
   readonly path: string | null;
+  /** null: the server's own. */
+  readonly host: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly method: 'GET' | 'HEAD' | 'OPTIONS' | 'POST';
+  /** null: the server's. */
+  readonly port: number | null;
+  /** Text that the reply must contain; null: none. */
+  readonly body: string | null;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly rise: number;
@@ -142,7 +150,7 @@ export interface PoolConfig {
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly keepAlive: { readonly max: number; readonly idleMs: number };
   /** What a server may send beside its response. */
-  readonly limits: { readonly interimResponses: number };
+  readonly limits: { readonly responseHeadBytes: number; readonly interimResponses: number };
   readonly slowStartMs: number;
   /** Which responses are sent only once they are complete. */
   readonly holdUntilComplete: HoldMode;
@@ -200,6 +208,10 @@ export interface HoldfastConfig {
   } | null;
   /** Requests without a traceparent get one. */
   readonly startsTraces: boolean;
+  /** Our name in the Via field; null: no such field is added, and no loop is found. */
+  readonly via: string | null;
+  /** Clients are told what was wrong with a response. */
+  readonly showsDetails: boolean;
   /** Name servers for discovery; empty: the system's. */
   readonly resolver: readonly string[];
   readonly shutdown: { readonly graceMs: number };

@@ -30,6 +30,8 @@ function writable(config: HoldfastConfig): object {
     trusted: config.trusted,
     accessLog: writableAccessLog(config.accessLog),
     traceparent: config.startsTraces ? 'on' : 'off',
+    via: config.via ?? 'off',
+    errorDetails: config.showsDetails ? 'on' : 'off',
     resolver: config.resolver,
     shutdown: { grace: formatDuration(config.shutdown.graceMs) },
     sessions: { max: sessions.max, ...present('file', sessions.file), perAddress: sessions.perAddress },
@@ -92,7 +94,10 @@ function writablePool(pool: PoolConfig): object {
       idle: formatDuration(timeouts.idleMs),
     },
     keepAlive: { max: keepAlive.max, idle: formatDuration(keepAlive.idleMs) },
-    limits: { ...pool.limits },
+    limits: {
+      ...pool.limits,
+      responseHeadBytes: formatBytes(pool.limits.responseHeadBytes),
+    },
     slowStart: formatDuration(pool.slowStartMs),
     holdUntilComplete: pool.holdUntilComplete,
     rebalance: {
@@ -139,6 +144,11 @@ function writableHealth(health: PoolConfig['health']): object | 'off' {
   if (health === null) return 'off';
   return {
     ...present('path', health.path),
+    ...present('host', health.host),
+    ...(Object.keys(health.headers).length === 0 ? {} : { headers: health.headers }),
+    ...(health.path === null ? {} : { method: health.method }),
+    ...(health.port === null ? {} : { port: health.port }),
+    ...present('body', health.body),
     interval: formatDuration(health.intervalMs),
     timeout: formatDuration(health.timeoutMs),
     rise: health.rise,

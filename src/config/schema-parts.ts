@@ -2,7 +2,16 @@
 
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import { checkCookieName, checkDnsName, checkHeaderName, checkHealthPath } from './check-text.ts';
+import {
+  checkBodyText,
+  checkCookieName,
+  checkDnsName,
+  checkHeaderName,
+  checkHeaderValue,
+  checkHealthHost,
+  checkHealthPath,
+  checkViaName,
+} from './check-text.ts';
 import {
   choice,
   decimal,
@@ -40,7 +49,21 @@ export const accessLog = z.strictObject({
 export const health = z.strictObject({
   path: text('path', checkHealthPath)
     .optional()
-    .describe('path of a GET request; absent: a TCP connect is the whole check'),
+    .describe('path of the request; absent: a TCP connect is the whole check'),
+  host: text('host', checkHealthHost)
+    .optional()
+    .describe(
+      'Host field of the request, for applications that answer to their own name only; absent: the server',
+    ),
+  headers: z
+    .record(z.string(), text('text', checkHeaderValue))
+    .prefault({})
+    .describe('further header fields of the request, by name'),
+  method: choice(['GET', 'HEAD', 'OPTIONS', 'POST']).prefault('GET').describe('method of the request'),
+  port: integer(1, 65_535).optional().describe('port that is checked; absent: that of the server'),
+  body: text('text', checkBodyText)
+    .optional()
+    .describe('text that the reply must contain within its first 64KiB; absent: any body will do'),
   interval: duration(100, HOUR).prefault('2s').describe('time between two checks of a server'),
   timeout: duration(10, 10 * MINUTE)
     .prefault('1s')
@@ -117,6 +140,18 @@ export const fileServers = z
     maxConnections,
   })
   .meta({ id: 'fileServers' });
+
+/** A name, or off, which YAML tools of version 1.1 turn into false. */
+export function viaName(): Leaf<string> {
+  return leaf({ kind: 'name or off', type: 'string' }, (written) => {
+    if (written === false || written === 'off') return { value: 'off' };
+    const refused =
+      typeof written === 'string'
+        ? checkViaName(written)
+        : `must be a name or off, not ${shownValue(written)}`;
+    return refused === null ? { value: String(written) } : { refused };
+  });
+}
 
 /** `127.0.0.1`, `127.0.0.1:5353`, `::1` or `[::1]:5353`, as node:dns takes it. */
 export function nameServer(): Leaf<string> {

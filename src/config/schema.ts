@@ -26,6 +26,7 @@ import {
   nameServer,
   passive,
   rateLimit,
+  viaName,
 } from './schema-parts.ts';
 import { sticky } from './schema-sticky.ts';
 
@@ -230,6 +231,9 @@ const pool = z
       .describe('idle connections to servers'),
     limits: z
       .strictObject({
+        responseHeadBytes: size(KIB, MIB)
+          .prefault('64KiB')
+          .describe('largest response head, status line included; a larger one is answered 502'),
         interimResponses: integer(0, 1_000)
           .prefault(16)
           .describe('most interim responses (100, 102, 103) to one request; one more and it is answered 502'),
@@ -277,6 +281,16 @@ export const configSchema = z.strictObject({
     .prefault('off')
     .describe(
       '`on`: a request without a W3C `traceparent` gets one, so that servers and access log share a trace id; one that came is passed on untouched in any case',
+    ),
+  via: viaName()
+    .prefault('holdfast')
+    .describe(
+      'our name in the Via field of requests, by which a request that goes round is found and answered 508; `off` adds none and finds none',
+    ),
+  errorDetails: choice(['off', 'on'])
+    .prefault('off')
+    .describe(
+      '`on`: the reply to a response that is not valid HTTP says to the client what was wrong with it; log and access log always do',
     ),
   resolver: z
     .array(nameServer())

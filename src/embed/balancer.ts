@@ -19,6 +19,7 @@ import { systemClock } from '../base/clock.ts';
 import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import { Body, RequestHead } from '../http1/message.ts';
+import { goesRound } from '../http1/via.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
 import { requestRefusal } from '../proxy/refusals.ts';
 import { asksForWebSocket } from '../proxy/request-lines.ts';
@@ -309,6 +310,8 @@ export class EmbeddedBalancer {
     if (headBytes < 0) return { kind: requestRefusal(headBytes).kind, isParsed: false };
     const plan = router.route(heads.buffer, heads.request);
     if (plan === null) return { kind: 'no-route', isParsed: true };
+    if (heads.request.maxForwards === 0) return { kind: 'max-forwards', isParsed: true };
+    if (goesRound(heads.buffer, heads.request, path.via)) return { kind: 'loop-detected', isParsed: true };
     const client = path.client(request);
     if (client.isSurplus) return { kind: 'too-many-connections', isParsed: true };
     const waitMs = this.#rateWaitMs(client);

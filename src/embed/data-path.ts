@@ -67,6 +67,7 @@ export class DataPath {
   /** Times and limits of the application's server as far as they are the balancer's. */
   listen: ListenConfig;
   startsTraces = false;
+  via: string | null = null;
   isStopping = false;
   isTrusted: (address: string) => boolean = () => false;
   readonly #random = new SeededRandom(unpredictableSeed());
@@ -114,6 +115,7 @@ export class DataPath {
     this.chooser.addressLimit.most = config.sessions.perAddress;
     this.isTrusted = compileTrusted(config.trusted);
     this.startsTraces = config.startsTraces;
+    this.via = config.via?.toLowerCase() ?? null;
     this.accessLog.configure(config.accessLog);
     this.router = new Router(revision, plans);
     this.wake();

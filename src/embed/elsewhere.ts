@@ -16,6 +16,7 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   // the short form, a plain address
   listen: HAS_ONE_SERVER,
   'listen.address': HAS_ONE_SERVER,
+  errorDetails: 'node:http reads the responses, and its errors are in the log',
   'listen.timeouts.header': 'set headersTimeout of your server',
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
   'listen.halfClose': 'set httpAllowHalfOpen of your server',

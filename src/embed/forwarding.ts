@@ -36,7 +36,10 @@ export function clientFacts({ heads, isTrusted }: DataPath, client: Client): Cli
 /** For the server, from the head that was parsed last. `upgrade`: pass it on. */
 export function outgoingHead(path: DataPath, client: Client, upgrade: boolean): OutgoingHead {
   const { buffer, request } = path.heads;
-  const plain = requestLines(buffer, request, client, upgrade, path.isTrusted);
+  const plain = requestLines(buffer, request, client, upgrade, {
+    isTrustedAddress: path.isTrusted,
+    via: path.via,
+  });
   const text = path.startsTraces ? withTraceparent(plain, request) : plain;
   // node:http has answered Expect: 100-continue already; it takes Trailer along with a chunked body only
   const isChunked = request.lines.indexOf(Field.transferEncoding) >= 0;

@@ -31,7 +31,7 @@ const BODY_BYTES_MAX = 65_536;
 export const createProbe: ProbeFactory = (server, health) =>
   health.path === null ? new TcpProbe(server, health) : new HttpProbe(server, health, health.path);
 
-/** GET on a fresh connection each time: a kept one would not notice that nobody listens any more. */
+/** A request on a fresh connection each time: a kept one would not notice that nobody listens any more. */
 class HttpProbe implements Probe {
   readonly #server: ServerConfig;
   readonly #health: HealthConfig;
@@ -49,14 +49,23 @@ class HttpProbe implements Probe {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), this.#health.timeoutMs);
     try {
+      const { method, host, headers, body: wanted } = this.#health;
+      const own = { 'user-agent': 'holdfast-health', accept: '*/*', ...(host === null ? {} : { host }) };
       const response = await client.request({
-        method: 'GET',
+        method,
         path: this.#path,
-        headers: { 'user-agent': 'holdfast-health', accept: '*/*' },
+        headers: { ...own, ...headers },
         signal: abort.signal,
       });
       const report = readSelfReport(response.headers[SELF_REPORT_HEADER]);
       const outcome = { ...judgeStatus(response.statusCode, this.#health.status), report };
+      if (wanted !== null && outcome.result === 'success') {
+        const hasIt = (await firstText(response.body)).includes(wanted);
+        this.close();
+        return hasIt
+          ? outcome
+          : { ...outcome, result: 'failure', detail: `no ${JSON.stringify(wanted)} in the body` };
+      }
       // The head decides; a body that breaks off or does not end changes nothing.
       await response.body.dump({ limit: BODY_BYTES_MAX, signal: abort.signal }).catch(() => this.close());
       return outcome;
@@ -83,7 +92,7 @@ class HttpProbe implements Probe {
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     };
-    const client = new Client(this.#server.url, { ...options, maxHeaderSize: 32_768 });
+    const client = new Client(urlOf(this.#server, this.#health), { ...options, maxHeaderSize: 32_768 });
     this.#client = client;
     return client;
   }
@@ -100,7 +109,8 @@ class TcpProbe implements Probe {
   }
 
   check(): Promise<ProbeOutcome> {
-    const { host, port } = this.#server;
+    const { host } = this.#server;
+    const port = this.#health.port ?? this.#server.port;
     const { timeoutMs } = this.#health;
     return new Promise((resolve) => {
       const socket = connect({ host: host.replace(/^\[|\]$/g, ''), port });
@@ -121,6 +131,25 @@ class TcpProbe implements Probe {
   close(): void {
     this.#end?.();
   }
+}
+
+function urlOf(server: ServerConfig, { port }: HealthConfig): string {
+  if (port === null) return server.url;
+  const url = new URL(server.url);
+  url.port = String(port);
+  return url.origin;
+}
+
+/** The beginning of a body, as far as it is looked at. */
+async function firstText(body: AsyncIterable<Buffer>): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    parts.push(part.subarray(0, BODY_BYTES_MAX - bytes));
+    bytes += part.length;
+    if (bytes >= BODY_BYTES_MAX) break;
+  }
+  return Buffer.concat(parts).toString('utf8');
 }
 
 function judgeStatus(status: number, accepted: HealthConfig['status']): ProbeOutcome {

@@ -23,6 +23,7 @@ export const FIELD_NAMES = {
   'x-forwarded-host': Field.forwardedHost,
   'x-forwarded-port': Field.forwardedPort,
   forwarded: Field.forwarded,
+  'max-forwards': Field.maxForwards,
   'x-real-ip': Field.forwardedOther,
   via: Field.via,
   'x-request-id': Field.requestId,

@@ -35,6 +35,7 @@ export const Field = {
   watched: 29, // the configured session headers (see HeadLimits.watched); index in `FieldLines.watchedIndex`
   // a line to be dropped: named by a Connection field, x_forwarded_* posing as x-forwarded-*, or framing that says nothing
   dropped: 30,
+  maxForwards: 32, // request
   forwardedOther: 31, // any other name that begins with x-forwarded, and x-real-ip
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
@@ -127,6 +128,8 @@ export class RequestHead extends MessageHead {
   hostBegin = 0;
   hostEnd = 0;
   expectsContinue = false;
+  /** Of an OPTIONS request: how many times it may still be forwarded (RFC 9110 section 7.6.2); -1: nothing is said. */
+  maxForwards = -1;
   /** Connection names upgrade and an Upgrade field is there: its value's range, else both 0. */
   upgradeBegin = 0;
   upgradeEnd = 0;

@@ -133,6 +133,7 @@ function interpret(buffer: Buffer, head: RequestHead): number {
   head.framingLine = framing.line;
   head.keepAlive =
     (options & Option.close) === 0 && (head.versionMinor === 1 || (options & Option.keepAlive) !== 0);
+  readMaxForwards(buffer, head);
   if (readExpect(buffer, head, expectAt) !== 0) return Refusal.expectationFailed;
   head.upgradeBegin = 0;
   head.upgradeEnd = 0;
@@ -195,6 +196,19 @@ function readExpect(buffer: Buffer, head: RequestHead, expectAt: number): number
   }
   head.expectsContinue = head.versionMinor === 1 && head.body !== Body.none;
   return 0;
+}
+
+/** The line of an OPTIONS is dropped: who passes the request on writes one less. Any other method takes no notice. */
+function readMaxForwards(buffer: Buffer, head: RequestHead): void {
+  head.maxForwards = -1;
+  if (head.method !== 'OPTIONS') return;
+  const { lines } = head;
+  const index = lines.indexOf(Field.maxForwards);
+  if (index < 0) return;
+  const value = buffer.toString('latin1', lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+  if (!/^\d{1,9}$/.test(value)) return;
+  head.maxForwards = Number(value);
+  lines.field[index] = Field.dropped;
 }
 
 /** An upgrade asked in HTTP/1.0 or along with a body is ignored, as RFC 9110 section 7.8 allows. */

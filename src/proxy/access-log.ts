@@ -48,6 +48,8 @@ export class AccessRecord {
   readonly attempts: Attempt[] = [];
   endedBy: EndedBy = 'server';
   error: FailureKind | null = null;
+  /** What exactly was wrong; '' where the kind says all. */
+  detail = '';
   status = 0;
   bytesIn: number;
   bytesOut = 0;
@@ -107,8 +109,9 @@ export class AccessRecord {
   }
 
   /** Ended by us or a peer instead of with a whole response. */
-  end(kind: FailureKind): void {
+  end(kind: FailureKind, detail = ''): void {
     this.error = kind;
+    this.detail = detail;
     this.endedBy = FAILURES[kind].side;
     this.status = FAILURES[kind].status;
   }
@@ -130,7 +133,7 @@ export class AccessRecord {
       `,"ms":{"queue":${ms(this.#queueMs)},"connect":${ms(this.#connectMs)}` +
       `,"firstByte":${this.#firstByteMs < 0 ? 'null' : ms(this.#firstByteMs)},"total":${ms(nowMs - this.startedMs)}}` +
       `,"bytesIn":${this.bytesIn},"bytesOut":${this.bytesOut},"endedBy":"${this.endedBy}"` +
-      `,"error":${quote(this.error)},"sampled":${sample}}\n`
+      `,"error":${quote(this.error)}${this.detail === '' ? '' : `,"detail":${quote(this.detail)}`},"sampled":${sample}}\n`
     );
   }
 }

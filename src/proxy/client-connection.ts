@@ -6,6 +6,7 @@ import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
+import { goesRound } from '../http1/via.ts';
 import { clientAddressOf } from './believed.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import type { Owing } from './pace.ts';
@@ -201,6 +202,8 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     this.#pending = null;
     const plan = thread.router.route(buffer, head);
     if (plan === null) return this.#refuse(buffer, headEnd, 'no-route');
+    if (head.maxForwards === 0) return this.#refuse(buffer, headEnd, 'max-forwards');
+    if (goesRound(buffer, head, thread.via)) return this.#refuse(buffer, headEnd, 'loop-detected');
     if (thread.limits.hasRates) {
       const waitMs = this.#rateWaitMs(buffer, head, nowMs);
       if (waitMs > 0) return this.#refuse(buffer, headEnd, 'too-many-requests', Math.ceil(waitMs / 1000));

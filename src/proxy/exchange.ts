@@ -88,7 +88,7 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     thread.chooser.identify(plan, buffer, head, address, nowMs, thread.clock.wallMs(), affinity);
     thread.own.countPool(plan.id, PoolCounter.requests);
     thread.retryBudget(plan).request(nowMs);
-    const headText = requestLines(buffer, head, client, this.wantsUpgrade, thread.isTrustedAddress);
+    const headText = requestLines(buffer, head, client, this.wantsUpgrade, thread);
     this.#held.headText = thread.startsTraces ? withTraceparent(headText, head) : headText;
     if (thread.accessLog.draws())
       this.record = new AccessRecord(buffer, head, address, this.#held.headText, nowMs);
@@ -254,7 +254,7 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
   }
 
   /** The attempt is over without a response head: try another server, or tell the client. */
-  attemptFailed(kind: FailureKind): void {
+  attemptFailed(kind: FailureKind, detail = ''): void {
     const { thread, plan, slot, upstream } = this;
     if (plan === null || this.client === null) return;
     const nowMs = thread.clock.nowMs();
@@ -284,7 +284,7 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     const isFree = kind === 'connect-failed';
     if (mayRetry(request) && (isFree || thread.takeRetry(plan, nowMs)))
       this.#again(plan, kind as RetryReason, nowMs);
-    else this.fail(kind, '', slot);
+    else this.fail(kind, detail, slot);
   }
 
   #again(plan: PoolPlan, reason: RetryReason, nowMs: number): void {
@@ -317,14 +317,14 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
     if (client === null) return;
     const facts = FAILURES[kind];
     const isBroken = relay.isHeadSent || facts.status === 0;
-    this.record?.end(kind);
+    this.record?.end(kind, detail);
     const mayKeep =
       !isBroken && facts.side !== 'client' && this.clientVersionMinor === 1 && !client.listener.isStopping;
     const isKept = mayKeep && this.keepAlive && this.requestBody.isDone && client.mayServeMore();
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
     this.#close();
     if (isBroken) client.breakOff();
-    else client.reply(kind, detail, this.isHead, isKept);
+    else client.reply(kind, this.thread.tells(facts) ? detail : '', this.isHead, isKept);
   }
 
   /** The response went out whole. `hintMs`: the server's keep-alive timeout; `isReusable`: it may carry another. */

@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net';
 import type { TurnClock } from '../base/clock.ts';
-import type { FailureKind } from '../base/failure.ts';
+import type { FailureKind, FailureSide } from '../base/failure.ts';
 import type { Affinity } from '../choose/affinity.ts';
 import type { Chooser } from '../choose/chooser.ts';
 import type { PoolPlan } from '../choose/plan.ts';
@@ -16,6 +16,7 @@ import type { HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts'
 import type { SharedState } from '../shared/shared-state.ts';
 import type { Stripe } from '../shared/stripe.ts';
 import type { AccessLog, AccessRecord } from './access-log.ts';
+import type { BadResponses } from './bad-responses.ts';
 import type { BodyReader } from './body-reader.ts';
 import type { ClientLimits } from './client-limits.ts';
 import type { HeldBack, Holdable } from './held-back.ts';
@@ -47,13 +48,15 @@ export interface ThreadPart {
   /** The last head parsed on this thread; valid until the next is. */
   readonly requestHead: RequestHead;
   readonly responseHead: ResponseHead;
-  readonly responseLimits: HeadLimits;
   readonly router: Router;
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
   /** Null unless another process is taking over. */
   readonly heldBack: HeldBack | null;
   readonly startsTraces: boolean;
+  /** Our name in Via; null: none. */
+  readonly via: string | null;
+  readonly badResponses: BadResponses;
   readonly isTrustedAddress: (address: string) => boolean;
   takeExchange(): ExchangePart;
   upstreamPool(slot: number): UpstreamPool;
@@ -63,6 +66,8 @@ export interface ThreadPart {
   slotFreed(plan: PoolPlan, slot: number): void;
   refusalFacts(refusal: number): { readonly kind: FailureKind; readonly detail: string };
   kindIndex(kind: FailureKind): number;
+  /** May the client know what exactly was wrong? */
+  tells(facts: { readonly side: FailureSide }): boolean;
 }
 
 /** A listener as its connections see it. */
@@ -141,7 +146,7 @@ export interface RelayedExchange {
   readonly keepAlive: boolean;
   readonly wantsUpgrade: boolean;
   retryStatus(status: number): boolean;
-  attemptFailed(kind: FailureKind): void;
+  attemptFailed(kind: FailureKind, detail?: string): void;
   fail(kind: FailureKind, detail: string): void;
   complete(isReusable: boolean, hintMs: number): void;
 }

@@ -3,6 +3,7 @@
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 
 const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
   400: 'Bad Request',
   404: 'Not Found',
   408: 'Request Timeout',
@@ -15,6 +16,7 @@ const REASONS: Readonly<Record<number, string>> = {
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
+  508: 'Loop Detected',
 };
 
 /**

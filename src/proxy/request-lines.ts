@@ -42,13 +42,20 @@ export function forwardingLines(
   return `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: ${scheme}\r\nx-forwarded-port: ${localPort}\r\n`;
 }
 
+/** What is the same for all requests of a revision. */
+export interface Gateway {
+  readonly isTrustedAddress: IsTrusted;
+  /** Our name in Via; null: none is added. */
+  readonly via: string | null;
+}
+
 /** The request head for the server. `upgrade`: pass the upgrade on. */
 export function requestLines(
   buffer: Buffer,
   head: RequestHead,
   forwarding: Forwarding,
   upgrade: boolean,
-  isTrustedAddress: IsTrusted,
+  gateway: Gateway,
 ): string {
   const { lines } = head;
   const { isTrusted } = forwarding;
@@ -68,7 +75,7 @@ export function requestLines(
   const host =
     head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : forwarding.listenAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
-  text += addedLines(buffer, head, forwarding, host, isTrustedAddress);
+  text += addedLines(buffer, head, forwarding, host, gateway);
   if (upgrade)
     text += `connection: upgrade\r\nupgrade: ${latin1(buffer, head.upgradeBegin, head.upgradeEnd)}\r\n`;
   return `${text}\r\n`;
@@ -93,17 +100,19 @@ function firstLine(buffer: Buffer, head: RequestHead): string {
   return `${head.method} ${path} HTTP/1.1\r\n`;
 }
 
-/** What we add to say where the request came from. A trusted peer's own fields have been left in. */
+/** What we add to say where the request came from and which way. A trusted peer's own fields have been left in. */
 function addedLines(
   buffer: Buffer,
   head: RequestHead,
   forwarding: Forwarding,
   host: string,
-  isTrustedAddress: IsTrusted,
+  { isTrustedAddress, via }: Gateway,
 ): string {
+  const way = via === null ? '' : `via: 1.${head.versionMinor} ${via}\r\n`;
+  const forwards = head.maxForwards > 0 ? `max-forwards: ${head.maxForwards - 1}\r\n` : '';
   if (forwarding.isTrusted && saysWhence(head.lines))
-    return trustedLines(buffer, head, forwarding, host, isTrustedAddress);
-  return `${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;
+    return trustedLines(buffer, head, forwarding, host, isTrustedAddress) + way + forwards;
+  return `${way}${forwards}${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;
 }
 
 function saysWhence({ field, count }: FieldLines): boolean {

@@ -13,9 +13,11 @@ import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
 import { Body, Field, INCOMPLETE, type ResponseHead } from '../http1/message.ts';
 import { parseResponseHead } from '../http1/response.ts';
 import { countFailure, countGatewayError } from './accounts.ts';
+import { badResponseDetail } from './bad-responses.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientPart, RelayedExchange, RelayPart } from './parts.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
+import { requestRefusal } from './refusals.ts';
 import { isEventStream, Reframe, responseLines } from './response-lines.ts';
 import { ResponseOutput } from './response-output.ts';
 import { Tunnel } from './tunnel.ts';
@@ -82,19 +84,24 @@ export class ResponseRelay implements ChunkSink, RelayPart {
   }
 
   #onHead(buffer: Buffer, client: ClientPart): void {
-    const { thread, isHead, wantsUpgrade } = this.#exchange;
+    const { thread, isHead, wantsUpgrade, plan } = this.#exchange;
+    if (plan === null) return;
     const head = thread.responseHead;
     this.#pending = null;
     let begin = 0;
     while (begin < buffer.length) {
-      const headEnd = parseResponseHead(buffer, begin, buffer.length, thread.responseLimits, isHead, head);
+      const headEnd = parseResponseHead(buffer, begin, buffer.length, plan.responseLimits, isHead, head);
       if (headEnd === INCOMPLETE) {
         this.#pending = Buffer.from(buffer.subarray(begin));
         return;
       }
       const isUpgradeAnswer = head.status === SWITCHING_PROTOCOLS;
-      if (headEnd < 0 || (isUpgradeAnswer && !(wantsUpgrade && head.isUpgrade))) {
-        this.#refuse();
+      if (headEnd < 0) {
+        this.#refuse(badResponseDetail(headEnd, buffer, begin, plan.responseLimits.headBytesMax));
+        return;
+      }
+      if (isUpgradeAnswer && !(wantsUpgrade && head.isUpgrade)) {
+        this.#refuse('101 to a request without an upgrade, or without Connection and Upgrade');
         return;
       }
       if (head.status >= 200 || isUpgradeAnswer) {
@@ -102,7 +109,7 @@ export class ResponseRelay implements ChunkSink, RelayPart {
         return;
       }
       if (this.#interimsLeft === 0) {
-        this.#refuse();
+        this.#refuse('too many interim responses (limits.interimResponses)');
         return;
       }
       this.#interimsLeft -= 1;
@@ -113,10 +120,11 @@ export class ResponseRelay implements ChunkSink, RelayPart {
   }
 
   /** What the server sent is not a response we may pass on. */
-  #refuse(): void {
-    const { upstream } = this.#exchange;
+  #refuse(detail: string): void {
+    const { upstream, thread, plan, slot } = this.#exchange;
+    if (plan !== null) thread.badResponses.note(plan, slot, detail, thread.clock.nowMs());
     upstream?.destroy();
-    this.#exchange.attemptFailed('bad-response');
+    this.#exchange.attemptFailed('bad-response', detail);
   }
 
   #start(buffer: Buffer, headEnd: number, head: ResponseHead, client: ClientPart): void {
@@ -188,7 +196,7 @@ export class ResponseRelay implements ChunkSink, RelayPart {
     }
     const bodyEnd = this.#body.consume(buffer, headEnd, buffer.length);
     if (this.#body.refusal !== 0) {
-      this.#refuse();
+      this.#refuse(requestRefusal(this.#body.refusal).detail);
       return;
     }
     this.isStarted = true;

@@ -1,7 +1,7 @@
 // What one worker thread holds: the current revision, the listeners, upstream pools, queues and reused objects.
 
 import { type Clock, TurnClock } from '../base/clock.ts';
-import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
+import { FAILURE_KINDS, type FailureKind, type FailureSide } from '../base/failure.ts';
 import type { LogLevel } from '../base/log.ts';
 import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Random } from '../base/random.ts';
@@ -15,6 +15,7 @@ import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter, type Stripe } from '../shared/stripe.ts';
 import { AccessLog } from './access-log.ts';
+import { BadResponses } from './bad-responses.ts';
 import { ClientLimits } from './client-limits.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
@@ -27,8 +28,6 @@ import { ANY_SLOT, WaitQueue } from './wait-queue.ts';
 
 /** Exchanges kept for reuse. */
 const SPARE_EXCHANGES_MAX = 4096;
-const RESPONSE_HEAD_BYTES_MAX = 64 * 1024;
-const RESPONSE_HEADER_COUNT_MAX = 256;
 
 /** Per pool and thread: what outlives a revision. */
 interface PoolRuntime {
@@ -63,15 +62,12 @@ export class ProxyThread {
   readonly requestHead: RequestHead = new RequestHead();
   readonly responseHead: ResponseHead = new ResponseHead();
   router: Router;
-  responseLimits: HeadLimits = {
-    headBytesMax: RESPONSE_HEAD_BYTES_MAX,
-    headerCountMax: RESPONSE_HEADER_COUNT_MAX,
-    watched: [],
-  };
   isTrustedAddress: (address: string) => boolean = () => false;
   isStopping = false;
   heldBack: HeldBack | null = null;
   startsTraces = false;
+  via: string | null = null;
+  readonly badResponses: BadResponses;
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
   readonly #random: Random;
@@ -84,12 +80,14 @@ export class ProxyThread {
   readonly #listening = new Set<number>();
   #listeners: ListenerState[] = [];
   #watched: readonly string[] = [];
+  #showsDetails = false;
 
   constructor(options: ProxyThreadOptions, revision: Revision) {
     this.shared = options.shared;
     this.own = options.shared.own;
     this.clock = new TurnClock(options.clock);
     this.log = options.log;
+    this.badResponses = new BadResponses(options.log);
     this.#random = options.random;
     this.#onDrained = options.onDrained;
     this.#onHeld = options.onHeld;
@@ -108,7 +106,8 @@ export class ProxyThread {
 
   /** One swap to a new revision. Exchanges in flight keep the plan they began with. */
   apply(revision: Revision): void {
-    const plans = revision.pools.map((pool) => compilePool(pool, this.#random));
+    this.#watched = watchedHeaders(revision.config);
+    const plans = revision.pools.map((pool) => compilePool(pool, this.#random, this.#watched));
     const slots = new Set<number>();
     for (const pool of revision.pools) {
       pool.config.servers.forEach((server, index) => {
@@ -128,13 +127,13 @@ export class ProxyThread {
     this.#upstreams.forEach((upstream, slot) => {
       if (!slots.has(slot)) upstream?.retire();
     });
-    this.#watched = watchedHeaders(revision.config);
     this.limits.configure(revision);
-    this.responseLimits = { ...this.responseLimits, watched: this.#watched };
     this.isTrustedAddress = compileTrusted(revision.config.trusted);
     this.router = new Router(revision, plans);
     this.chooser.addressLimit.most = revision.config.sessions.perAddress;
     this.startsTraces = revision.config.startsTraces;
+    this.via = revision.config.via?.toLowerCase() ?? null;
+    this.#showsDetails = revision.config.showsDetails;
     this.accessLog.configure(revision.config.accessLog);
     for (const listener of this.#listeners) {
       const config = revision.config.listen.find(
@@ -287,6 +286,10 @@ export class ProxyThread {
 
   refusalFacts(refusal: number): { readonly kind: FailureKind; readonly detail: string } {
     return requestRefusal(refusal);
+  }
+
+  tells({ side }: { readonly side: FailureSide }): boolean {
+    return this.#showsDetails || side !== 'server';
   }
 
   kindIndex(kind: FailureKind): number {

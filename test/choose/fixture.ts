@@ -94,7 +94,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     queue: { size: 10, timeoutMs: 1000 },
     timeouts: { connectMs: 1000, responseMs: 1000, idleMs: 1000 },
     keepAlive: { max: 10, idleMs: 1000 },
-    limits: { interimResponses: 16 },
+    limits: { responseHeadBytes: 65_536, interimResponses: 16 },
     slowStartMs: 0,
     holdUntilComplete: 'off',
     rebalance: { mode: 'off', start: 1.25, stop: 1.08, budget: 0.02, everyMs: 1000 },

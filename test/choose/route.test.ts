@@ -29,6 +29,8 @@ function routerOf(routes: readonly RouteConfig[], pools: readonly string[] = POO
       trusted: [],
       accessLog: null,
       startsTraces: false,
+      via: null,
+      showsDetails: false,
       resolver: [],
       shutdown: { graceMs: 0 },
       sessions: { max: 1000, file: null, perAddress: 0 },

@@ -145,7 +145,7 @@ describe('hop-by-hop fields', () => {
     const names = lines
       .map(([name]) => name.toLowerCase())
       .filter((name) => !name.startsWith('x-forwarded-'));
-    expect(names.sort()).toEqual(['host', 'x-kept', 'x-request-id']);
+    expect(names.sort()).toEqual(['host', 'via', 'x-kept', 'x-request-id']);
   });
 
   test('of the server end here, also those that Connection names, but nothing that is end-to-end', async () => {
@@ -192,8 +192,11 @@ describe('all other fields', () => {
     ]);
   });
 
-  test('get no Via from us', async () => {
-    expect(valuesOf(await linesFor(distrusting, []), 'via')).toEqual([]);
+  test('and a Via of ours, behind those of others', async () => {
+    expect(valuesOf(await linesFor(distrusting, ['Via: 1.0 other']), 'via')).toEqual([
+      '1.0 other',
+      '1.1 holdfast',
+    ]);
   });
 });
 

@@ -53,6 +53,21 @@ const CASES: readonly (readonly [string, string, number, string, boolean])[] = [
   ['a head that is no HTTP', 'hello\r\n\r\n', 400, 'bad-request', false],
   ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n', 400, 'bad-request', false],
   ['HTTP/2.0', 'GET / HTTP/2.0\r\nHost: a\r\n\r\n', 400, 'bad-request', false],
+  [
+    'a request that has come by four times',
+    `GET / HTTP/1.1\r\nHost: a\r\nVia: ${'1.1 holdfast, '.repeat(4)}1.1 b\r\n\r\n`,
+    508,
+    'loop-detected',
+    true,
+  ],
+  [
+    'OPTIONS that may go no further',
+    'OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n',
+    200,
+    'max-forwards',
+    true,
+  ],
+  ['TRACE', 'TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n', 501, 'not-implemented', false],
   ['no route', 'GET / HTTP/1.1\r\nHost: other\r\n\r\n', 404, 'no-route', true],
   [
     'no route, with a body',

@@ -27,6 +27,7 @@ const HONOURED: Readonly<Record<string, string>> = {
   trusted: 'middleware',
   accessLog: 'access-log',
   traceparent: 'access-log',
+  via: 'middleware',
   resolver: 'lifecycle',
   'shutdown.grace': 'lifecycle',
   'sessions.max': 'embedded',
@@ -113,6 +114,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   listen: '127.0.0.1:0',
   'listen.address': '127.0.0.1:0',
   'listen.halfClose': 'answer',
+  errorDetails: 'on',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',
 };

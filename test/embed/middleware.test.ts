@@ -45,6 +45,7 @@ test('a request arrives as it was sent, with forwarding fields of our own', asyn
     'x-own': 'kept',
     'x-forwarded-for': '127.0.0.1',
     'x-forwarded-proto': 'http',
+    via: '1.1 holdfast',
     'x-forwarded-host': new URL(url).host,
     'content-length': '5',
     connection: 'keep-alive',

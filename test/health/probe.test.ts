@@ -34,6 +34,11 @@ function probe(port: number, health: Partial<HealthConfig> = {}): Probe {
   };
   const made = createProbe(server, {
     path: '/healthz',
+    host: null,
+    headers: {},
+    method: 'GET',
+    port: null,
+    body: null,
     intervalMs: 1_000,
     timeoutMs: 300,
     rise: 2,
@@ -69,6 +74,37 @@ describe('an HTTP check', () => {
     }
     expect(seen).toEqual(Array(3).fill(`GET /healthz holdfast-health 127.0.0.1:${port}`));
     expect(connections).toBe(3);
+  });
+
+  test('asks as the application wants to be asked', async () => {
+    const seen: string[] = [];
+    const port = await serve(({ method, headers }, response) => {
+      seen.push(`${method} ${headers.host} ${headers['x-check']} ${headers['user-agent']}`);
+      response.statusCode = headers.host === 'shop.example.com' ? 200 : 400;
+      response.end();
+    });
+    const how = {
+      host: 'shop.example.com',
+      headers: { 'x-check': '1', 'user-agent': 'me' },
+      method: 'HEAD',
+    } as const;
+    // a port where nobody listens: the check's own is asked
+    expect((await probe(1, { ...how, port }).check()).result).toBe('success');
+    expect((await probe(port).check()).detail).toBe('status 400');
+    expect(seen[0]).toBe('HEAD shop.example.com 1 me');
+  });
+
+  test('looks for a text in the body, and no further than 64 KiB', async () => {
+    const port = await serve(({ url }, response) => {
+      if (url === '/hangs') response.write('not y');
+      else response.end(url === '/far' ? `${'x'.repeat(70_000)}all good` : 'it is all good');
+    });
+    const result = async (path: string, body: string): Promise<string> =>
+      (await probe(port, { path, body }).check()).result;
+    expect(await result('/', 'all good')).toBe('success');
+    expect(await result('/', 'all bad')).toBe('failure');
+    expect(await result('/far', 'all good')).toBe('failure');
+    expect(await result('/hangs', 'all good')).toBe('timeout');
   });
 
   test.each([

@@ -5,6 +5,7 @@ import { compileTrusted } from '../../src/base/trusted.ts';
 import { RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
 import { parseResponseHead } from '../../src/http1/response.ts';
+import { goesRound } from '../../src/http1/via.ts';
 import { clientAddressOf, isSecureClient } from '../../src/proxy/believed.ts';
 import { type Forwarding, forwardingLines, requestLines } from '../../src/proxy/request-lines.ts';
 import { Reframe, responseLines } from '../../src/proxy/response-lines.ts';
@@ -29,11 +30,15 @@ function forwardingOf(peerAddress: string, isTrusted: boolean): Forwarding {
 const FRONT = forwardingOf('10.0.0.1', true);
 
 /** Lines of the head that the server gets, without those that the test did not ask about. */
-function toServer(lines: readonly string[], forwarding = forwardingOf('198.51.100.7', false)): string[] {
+function toServer(
+  lines: readonly string[],
+  forwarding = forwardingOf('198.51.100.7', false),
+  via: string | null = null,
+): string[] {
   const buffer = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   const head = new RequestHead();
   expect(parseRequestHead(buffer, 0, buffer.length, LIMITS, head)).toBe(buffer.length);
-  return requestLines(buffer, head, forwarding, false, isTrustedAddress).split('\r\n').slice(0, -2);
+  return requestLines(buffer, head, forwarding, false, { isTrustedAddress, via }).split('\r\n').slice(0, -2);
 }
 
 /** Lines of the head that the client gets. */
@@ -304,5 +309,49 @@ describe('a response that gets our cookie is kept by no shared cache', () => {
       'set-cookie: holdfast=x',
     ]);
     expect(toClient(['HTTP/1.1 204 No Content', ...lines])).toEqual(['HTTP/1.1 204 No Content', ...lines]);
+  });
+});
+
+describe('the way a request has come', () => {
+  const ROUND = (count: number): string =>
+    `Via: ${Array.from({ length: count }, () => '1.1 Holdfast').join(', ')}`;
+
+  test('is told in Via, after what others have said of it, in the version it came in', () => {
+    const lines = toServer(['GET / HTTP/1.1', 'Host: a', 'Via: 1.0 fred'], FRONT, 'holdfast');
+    expect(lines.filter((line) => /^via/i.test(line))).toEqual(['Via: 1.0 fred', 'via: 1.1 holdfast']);
+    expect(toServer(['GET / HTTP/1.0', 'X-Forwarded-For: 9.9.9.9'], FRONT, 'x')).toContain('via: 1.0 x');
+    expect(toServer(['GET / HTTP/1.1', 'Host: a']).filter((line) => line.startsWith('via'))).toEqual([]);
+  });
+
+  test.each([
+    [false, []],
+    [false, ['Via: 1.1 fred, 1.1 fred, 1.1 fred, 1.1 fred, 1.1 fred']],
+    [false, [ROUND(3)]],
+    [true, [ROUND(4)]],
+    [true, [ROUND(2), 'X-A: 1', 'VIA:1.1\tholdfast , HTTP/1.0 HOLDFAST (comment)']],
+    [false, [ROUND(3), 'Via: 1.1 fred (1.1 holdfast)']],
+    [false, [ROUND(3), 'Via: 1.1 holdfast-two']],
+    [false, [ROUND(3), 'Via: holdfast']],
+  ])('is a loop: %s for %j', (isLoop, via) => {
+    const buffer = Buffer.from(['GET / HTTP/1.1', 'Host: a', ...via, '', ''].join('\r\n'));
+    const head = new RequestHead();
+    expect(parseRequestHead(buffer, 0, buffer.length, LIMITS, head)).toBe(buffer.length);
+    expect(goesRound(buffer, head, 'holdfast')).toBe(isLoop);
+    expect(goesRound(buffer, head, null)).toBe(false);
+  });
+
+  test.each([
+    ['OPTIONS * HTTP/1.1', 'Max-Forwards: 5', 5, ['max-forwards: 4']],
+    ['OPTIONS / HTTP/1.1', 'max-forwards: 1', 1, ['max-forwards: 0']],
+    ['OPTIONS / HTTP/1.1', 'Max-Forwards: 0', 0, []],
+    ['OPTIONS / HTTP/1.1', 'Max-Forwards: -1', -1, ['Max-Forwards: -1']],
+    ['OPTIONS / HTTP/1.1', 'X-A: 1', -1, []],
+    ['GET / HTTP/1.1', 'Max-Forwards: 5', -1, ['Max-Forwards: 5']],
+  ])('%s with %s', (first, line, maxForwards, passedOn) => {
+    const buffer = Buffer.from([first, 'Host: a', line, '', ''].join('\r\n'));
+    const head = new RequestHead();
+    expect(parseRequestHead(buffer, 0, buffer.length, LIMITS, head)).toBe(buffer.length);
+    expect(head.maxForwards).toBe(maxForwards);
+    expect(toServer([first, 'Host: a', line]).filter((one) => /^max-/i.test(one))).toEqual(passedOn);
   });
 });

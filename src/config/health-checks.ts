@@ -1,0 +1,41 @@
+// What the keys of `health` mean together.
+
+import { formatDuration } from '../base/units.ts';
+import { checkHeaderName } from './check-text.ts';
+import type { Remarks } from './remarks.ts';
+import type { WrittenPool } from './schema.ts';
+import type { Path } from './tree.ts';
+
+export function checkHealth(at: Path, health: WrittenPool['health'], remarks: Remarks): void {
+  if (health === 'off') return;
+  for (const name of Object.keys(health.headers)) {
+    const refused = checkHeaderName(name);
+    if (refused !== null) remarks.errorAtKey([...at, 'headers', name], `the name of a header ${refused}`);
+  }
+  if (health.path === undefined) checkUnused(at, health, remarks);
+  if (health.method === 'HEAD' && health.body !== undefined)
+    remarks.error([...at, 'body'], '"body" cannot be found in the reply to HEAD, which has none', [
+      [...at, 'method'],
+    ]);
+  const { timeout, interval } = health;
+  if (timeout <= interval) return;
+  const message = `"timeout" ${formatDuration(timeout)} is longer than "interval" ${formatDuration(interval)}, a hanging server is checked less often`;
+  remarks.warning([...at, 'timeout'], message, [[...at, 'interval']]);
+}
+
+/** A TCP connect asks nothing. */
+function checkUnused(at: Path, health: Exclude<WrittenPool['health'], 'off'>, remarks: Remarks): void {
+  const { status, host, headers, method, body } = health;
+  const isWritten = {
+    status: status.length !== 1 || status[0]?.[0] !== 200 || status[0][1] !== 399,
+    host: host !== undefined,
+    headers: Object.keys(headers).length > 0,
+    method: method !== 'GET',
+    body: body !== undefined,
+  };
+  for (const [key, is] of Object.entries(isWritten))
+    if (is)
+      remarks.warning([...at, key], `"${key}" has no effect without "path", the check is a TCP connect`, [
+        [...at, 'path'],
+      ]);
+}

@@ -1,0 +1,36 @@
+// A server that is one of our own listeners: every request to it comes back to us.
+
+import { isLoopback } from './address.ts';
+import { listeners, servers } from './forms.ts';
+import type { Remarks } from './remarks.ts';
+import type { Written } from './schema.ts';
+import type { Path } from './tree.ts';
+
+const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+export function checkLoops(written: Written, remarks: Remarks): void {
+  const own = listeners(written.listen);
+  for (const [name, pool] of Object.entries(written.pools)) {
+    for (const { index, address } of servers(pool.servers)) {
+      const at = own.findIndex(({ address: listen }) => isSame(listen, address));
+      if (at < 0) continue;
+      const listener: Path = Array.isArray(written.listen) ? ['listen', at] : ['listen'];
+      const message = `this server is the listener in line {line}: a request to it would go round until it is answered 508`;
+      remarks.warningClash(['pools', name, 'servers', index], listener, message);
+    }
+  }
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Port 0 is unknown until it is open. A listener on every address is also that of this machine. */
+function isSame(listen: Place, server: Place): boolean {
+  if (listen.port === 0 || listen.port !== server.port) return false;
+  if (listen.host === server.host) return true;
+  if (ANY_ADDRESS.has(listen.host)) return isLoopback(server.host) || ANY_ADDRESS.has(server.host);
+  const isNamed = listen.host === 'localhost' || server.host === 'localhost';
+  return isNamed && isLoopback(listen.host) && isLoopback(server.host);
+}

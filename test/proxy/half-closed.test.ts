@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { Gauge } from '../../src/shared/stripe.ts';
 import { type Backend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
@@ -75,6 +76,25 @@ describe.each(['client', 'server'] as const)('a tunnel whose %s has ended its ha
     running.pass(2100);
     await running.isQuiet();
   });
+});
+
+test('the next tunnel does not end when a half-closed one before it would have', async () => {
+  const { running, client, server } = await tunnel();
+  const heard = new Promise((resolve) => server.once('end', resolve));
+  client.socket.end();
+  await heard;
+  running.pass(6000);
+  await running.isQuiet();
+  const next = await talkTo(running.port);
+  next.send(UPGRADE);
+  expect((await next.reply()).status).toBe(101);
+  running.pass(60_000);
+  next.send('still');
+  expect([running.thread.own.clientConnections(0), running.thread.own.gauge(0, Gauge.inFlight)]).toEqual([
+    1, 1,
+  ]);
+  next.socket.resetAndDestroy();
+  await running.isQuiet();
 });
 
 test('a tunnel that is over and whose server takes nothing more is given up in bounded time', async () => {

@@ -226,6 +226,7 @@ describe('expiry', () => {
 
   test('sessions of a removed server are left to their next request, and go when idle, uncounted', () => {
     const key = scene.place('b');
+    const former = scene.slot('b');
     scene.sweeper.sweepNow();
     scene.apply({ ...POOL, servers: [SERVERS[0] ?? '', 'c=http://127.0.0.1:3'] });
     scene.sweeper.sweepNow();
@@ -235,6 +236,7 @@ describe('expiry', () => {
     scene.sweeper.sweepNow();
     expect(scene.find(key)).toBe(-1);
     expect(scene.ended('c', 'idle')).toBe(0);
+    expect(scene.shared.sumCounter(former, Counter.ended + END_REASONS.indexOf('idle'))).toBe(0);
   });
 });
 

@@ -15,6 +15,8 @@ export interface AdminOptions {
   readonly port: number;
   readonly token: string;
   readonly source: AdminSource;
+  /** Most connections at once, event streams included; default 256. */
+  readonly connectionsMax?: number;
   /** The source threw while answering; the client is told nothing of it. */
   readonly onError?: (error: Error) => void;
 }
@@ -43,7 +45,8 @@ export function startAdmin(options: AdminOptions): Promise<AdminServer | AdminFa
   const routes = createRoutes({ source, feed, token, onError, isLoopbackOnly: isLoopback(host) });
   const server = createAdaptorServer({ fetch: routes.fetch });
   server.on('error', () => undefined);
-  if ('maxConnections' in server) server.maxConnections = CONNECTIONS_MAX;
+  // an own property only once it is set
+  Object.assign(server, { maxConnections: options.connectionsMax ?? CONNECTIONS_MAX });
   return new Promise((resolve) => {
     server.once('error', (error) => resolve(describeFailure(error, host, port)));
     server.listen({ host: host.replace(/^\[|\]$/g, ''), port, exclusive: true }, () => {

@@ -127,6 +127,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'the request was to be forwarded no further',
   },
+  'out-of-resources': {
+    side: 'self',
+    status: 503,
+    mayRetry: false,
+    text: 'this machine has no resources left for a connection to a server',
+  },
   'too-many-connections': { side: 'self', status: 503, mayRetry: false, text: 'too many connections' },
 } as const satisfies Record<string, FailureFacts>;
 

@@ -2,6 +2,7 @@
 
 import { connect } from 'node:net';
 import { Client } from 'undici';
+import { isOwnTrouble } from '../base/own-trouble.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
 import type { CheckResult } from './verdict.ts';
@@ -10,6 +11,8 @@ export interface ProbeOutcome {
   readonly result: CheckResult;
   /** The connection was actively refused: nothing listens there, which no second look will change. */
   readonly isRefused: boolean;
+  /** The check could not be made for want of something of ours, and says nothing about the server. */
+  readonly isOwnTrouble?: boolean;
   /** What came, in words: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
   readonly detail: string;
   /** What the server says of itself; absent when no HTTP reply came. */
@@ -167,5 +170,10 @@ function failed(error: unknown): ProbeOutcome {
     return { result: 'timeout', isRefused: false, detail: code };
   }
   const detail = error instanceof Error && error.message !== '' ? error.message : code || String(error);
-  return { result: 'failure', isRefused: code === 'ECONNREFUSED', detail };
+  return {
+    result: 'failure',
+    isRefused: code === 'ECONNREFUSED',
+    isOwnTrouble: isOwnTrouble(error),
+    detail,
+  };
 }

@@ -136,6 +136,7 @@ export class ServerWatch {
   }
 
   #judge(outcome: ProbeOutcome, isCertain: boolean): void {
+    if (outcome.isOwnTrouble === true) return;
     this.checks[outcome.result] += 1;
     this.lastDetail = outcome.detail;
     if (outcome.report !== undefined) this.#tools.onReport(this, outcome.report);

@@ -307,6 +307,16 @@ export const CATALOGUE = {
     labels: [],
     help: 'Lines of the access log not written because reader or disk did not keep up.',
   },
+  holdfast_descriptors: {
+    type: 'gauge',
+    labels: [],
+    help: 'File descriptors the process has open. Absent where the system does not say.',
+  },
+  holdfast_descriptors_limit: {
+    type: 'gauge',
+    labels: [],
+    help: 'File descriptors the process may have open. Clients get about half of what is not needed otherwise.',
+  },
   holdfast_threads: { type: 'gauge', labels: [], help: 'Data-plane threads.' },
   holdfast_build_info: {
     type: 'gauge',

@@ -88,9 +88,16 @@ export const GLOBAL_COLLECTORS = {
       value: failures,
     })),
   holdfast_access_log_dropped_total: (source) => [{ labels: {}, value: source.accessLogDropped() }],
+  holdfast_descriptors: (source) => known(source.descriptors?.().open),
+  holdfast_descriptors_limit: (source) => known(source.descriptors?.().limit),
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],
   holdfast_build_info: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
 } as const satisfies Record<string, GlobalCollector>;
+
+/** Nothing where the value is not known. */
+function known(value: number | null | undefined): Sample[] {
+  return value == null ? [] : [{ labels: {}, value }];
+}
 
 /** One value per pool. */
 function single(read: (source: MetricsSource, pool: PoolRevision) => number): PoolCollector {

@@ -12,6 +12,8 @@ export interface MetricsSource {
   threads(): number;
   reloads(): { readonly success: number; readonly failure: number };
   workerRestarts(): number;
+  /** File descriptors of this process: open now, and how many it may have; null where the system does not say. */
+  descriptors?(): { readonly open: number | null; readonly limit: number | null };
   /** Lines of the access log that could not be written. */
   accessLogDropped(): number;
   /** Discovery fits; absent: there is none. */

@@ -24,6 +24,7 @@ export function countRequest(
 
 /** An attempt on the server failed. What is the server's fault is a signal for passive health. */
 export function countFailure(own: Stripe, slot: number, kind: FailureKind): void {
+  if (FAILURES[kind].side === 'self') return;
   own.count(slot, Counter.failures);
   if (FAILURES[kind].side !== 'server') return;
   const isConnect = kind === 'connect-failed' || kind === 'connect-timeout';

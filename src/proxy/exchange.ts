@@ -227,8 +227,8 @@ export class Exchange implements UpstreamUser, ExchangePart, RelayedExchange {
 
   onUpstreamGone(upstream: UpstreamConnection, wasConnected: boolean, isTimeout: boolean): void {
     if (!wasConnected) {
-      this.thread.shared.control.reportConnectFailure(upstream.pool.slot);
-      this.attemptFailed(isTimeout ? 'connect-timeout' : 'connect-failed');
+      if (!upstream.isOwnTrouble) this.thread.shared.control.reportConnectFailure(upstream.pool.slot);
+      this.attemptFailed(upstream.connectFailure(isTimeout));
     } else if (this.relay.isStarted) this.relay.onBroken();
     else this.attemptFailed('server-closed');
   }

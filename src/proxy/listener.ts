@@ -11,12 +11,17 @@ import type { Deadlines } from './deadlines.ts';
 import type { ListenerPart, ThreadPart } from './parts.ts';
 
 const BACKLOG = 4096;
+/** Connections that are refused may wait for the client to read why, if there are not more than this. */
+const REFUSED_LINGER_MAX = 32;
 
 /** The thread as its listeners see it. */
 export interface ListenerHome extends ThreadPart {
   readonly deadlines: Deadlines;
   readonly log: (level: LogLevel, message: string) => void;
+  /** As ProxyThreadOptions. */
+  readonly clientsMax: number;
   clientConnections(listener: number): number;
+  allClientConnections(): number;
   connectionClosed(): void;
 }
 
@@ -31,9 +36,12 @@ export class ListenerState implements ListenerPart {
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
   readonly connections = new Set<ClientConnection>();
+  /** Of these, those that were one too many. */
+  readonly #refused = new Set<ClientConnection>();
   readonly #thread: ListenerHome;
   readonly #onClosed = (connection: ClientConnection): void => {
     if (!this.connections.delete(connection)) return;
+    this.#refused.delete(connection);
     this.#thread.own.beat();
     this.#thread.deadlines.remove(connection);
     this.#thread.limits.release(connection);
@@ -109,10 +117,21 @@ export class ListenerState implements ListenerPart {
     thread.own.addClientConnections(this.index, 1);
     const { connections, connectionsPerAddress } = this.config.limits;
     if (connectionsPerAddress > 0 && !thread.limits.admit(connection, connectionsPerAddress)) {
-      connection.reply('too-many-connections', 'too many connections from this address', false, false);
+      this.#refuse(connection, 'too many connections from this address');
     } else if (connections > 0 && thread.clientConnections(this.index) > connections) {
-      connection.reply('too-many-connections', '', false, false);
+      this.#refuse(connection, '');
+    } else if (thread.allClientConnections() > thread.clientsMax) {
+      this.#refuse(connection, 'this machine has no resources left for another connection');
     }
+  }
+
+  /** Says why and closes. Those who come in numbers and stay are not waited for. */
+  #refuse(connection: ClientConnection, detail: string): void {
+    const mayLinger = this.#refused.size < REFUSED_LINGER_MAX;
+    this.#refused.add(connection);
+    connection.reply('too-many-connections', detail, false, false);
+    // the bytes of the reply are in the kernel by now, and reach who does not send
+    if (!mayLinger) connection.destroy();
   }
 
   /** Another process has the sockets: no new connections from now on; open ones end with their next response. */

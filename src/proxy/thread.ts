@@ -43,6 +43,8 @@ export interface ProxyThreadOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: (level: LogLevel, message: string) => void;
+  /** Client connections at once that there are descriptors for, over all listeners and threads; absent: no limit. */
+  readonly clientsMax?: number;
   /** Called when a stopping thread has closed its last connection. */
   readonly onDrained: () => void;
   /** Responses of a retiring thread wait for the successor to know these keys; `told` lets them go. */
@@ -68,6 +70,7 @@ export class ProxyThread {
   startsTraces = false;
   via: string | null = null;
   readonly badResponses: BadResponses;
+  readonly clientsMax: number;
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
   readonly #random: Random;
@@ -85,6 +88,7 @@ export class ProxyThread {
   constructor(options: ProxyThreadOptions, revision: Revision) {
     this.shared = options.shared;
     this.own = options.shared.own;
+    this.clientsMax = options.clientsMax ?? Number.POSITIVE_INFINITY;
     this.clock = new TurnClock(options.clock);
     this.log = options.log;
     this.badResponses = new BadResponses(options.log);
@@ -210,6 +214,10 @@ export class ProxyThread {
     return pool;
   }
 
+  closeIdle(): void {
+    for (const upstream of this.#upstreams) upstream?.closeIdle();
+  }
+
   /** Whether the pool's budget has a retry left; takes it if so. */
   takeRetry(plan: PoolPlan, nowMs: number): boolean {
     const { budget, budgetShare } = this.#runtime(plan);
@@ -300,6 +308,13 @@ export class ProxyThread {
   clientConnections(listener: number): number {
     let sum = 0;
     for (const stripe of this.shared.stripes) sum += stripe.clientConnections(listener);
+    return sum;
+  }
+
+  /** Client connections of all listeners over all threads. */
+  allClientConnections(): number {
+    let sum = 0;
+    for (const stripe of this.shared.stripes) sum += stripe.allClientConnections;
     return sum;
   }
 

@@ -1,6 +1,8 @@
 // One connection to a server: idle in the pool, or busy with one exchange. Events go to the exchange as they come.
 
 import type { TurnClock } from '../base/clock.ts';
+import type { FailureKind } from '../base/failure.ts';
+import { isOwnTrouble } from '../base/own-trouble.ts';
 import { type DeadlineOwner, NEVER } from './deadlines.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
 import { UpstreamSocket } from './upstream-socket.ts';
@@ -30,6 +32,8 @@ export interface UpstreamHome {
   readonly clock: TurnClock;
   connected(upstream: UpstreamConnection): void;
   forget(upstream: UpstreamConnection): void;
+  /** A connection could not be opened for want of a descriptor, a port or memory. */
+  shortOfDescriptors(): void;
   giveBack(upstream: UpstreamConnection, hintMs: number, nowMs: number): void;
 }
 
@@ -40,6 +44,8 @@ export class UpstreamConnection implements DeadlineOwner {
   deadlineMs = NEVER;
   deadlineIndex = -1;
   isConnected = false;
+  /** It could not be opened for want of something of ours: nothing is known of the server. */
+  isOwnTrouble = false;
   /** Has carried an exchange before: the server may have closed it without our knowing. */
   isReused = false;
   readonly startedMs: number;
@@ -59,8 +65,9 @@ export class UpstreamConnection implements DeadlineOwner {
       noDelay: true,
       onread: this.reader.options(),
     });
-    this.socket.on('error', () => {
-      // 'close' follows and does the work; the kind of error changes nothing for the exchange.
+    this.socket.on('error', (error) => {
+      // 'close' follows and does the work
+      this.isOwnTrouble = !this.isConnected && isOwnTrouble(error);
     });
     this.socket.on('connect', () => this.#onConnect());
     this.socket.on('end', () => this.#onEnd());
@@ -120,6 +127,12 @@ export class UpstreamConnection implements DeadlineOwner {
     else if (!this.isConnected) this.#gone(true);
   }
 
+  /** Why there is no connection, for an exchange that has just lost one that never was. */
+  connectFailure(isTimeout: boolean): FailureKind {
+    if (this.isOwnTrouble) return 'out-of-resources';
+    return isTimeout ? 'connect-timeout' : 'connect-failed';
+  }
+
   #onDrain(): void {
     this.pool.clock.turn();
     this.#user?.onUpstreamDrain();
@@ -158,6 +171,7 @@ export class UpstreamConnection implements DeadlineOwner {
     this.pool.clock.turn();
     this.#isGone = true;
     this.pool.forget(this);
+    if (this.isOwnTrouble) this.pool.shortOfDescriptors();
     const user = this.#user;
     this.#user = null;
     this.socket.destroy();

@@ -16,6 +16,8 @@ export interface UpstreamServices {
   readonly deadlines: Deadlines;
   readonly clock: TurnClock;
   readonly buffers: ReadBuffers;
+  /** Idle connections, to whatever server, are to be closed: they hold what new ones need. */
+  closeIdle(): void;
 }
 
 export class UpstreamPool {
@@ -31,6 +33,7 @@ export class UpstreamPool {
   readonly #all = new Set<UpstreamConnection>();
   readonly #stripe: Stripe;
   readonly #deadlines: Deadlines;
+  readonly #services: UpstreamServices;
   readonly clock: TurnClock;
   readonly buffers: ReadBuffers;
 
@@ -41,6 +44,7 @@ export class UpstreamPool {
     this.port = server.port;
     this.#stripe = services.own;
     this.#deadlines = services.deadlines;
+    this.#services = services;
     this.clock = services.clock;
     this.buffers = services.buffers;
   }
@@ -111,9 +115,17 @@ export class UpstreamPool {
     return this.#all.size === 0;
   }
 
+  shortOfDescriptors(): void {
+    this.#services.closeIdle();
+  }
+
+  closeIdle(): void {
+    for (const upstream of [...this.#idle]) upstream.destroy();
+  }
+
   /** The server is no longer configured: idle connections go now, busy ones after their exchange. */
   retire(): void {
     this.#isRetired = true;
-    for (const upstream of [...this.#idle]) upstream.destroy();
+    this.closeIdle();
   }
 }

@@ -21,7 +21,13 @@ export async function startAdminServer(
 ): Promise<AdminHandle> {
   let url = '';
   const takeOver = (): Promise<TakeoverResult> => predecessor.answer(url);
-  const server = await startAdmin({ ...admin, source: { ...adminSource(balancer), takeOver } });
+  const source = { ...adminSource(balancer), takeOver };
+  const connectionsMax = balancer.descriptors?.adminConnections;
+  const server = await startAdmin({
+    ...admin,
+    source,
+    ...(connectionsMax === undefined ? {} : { connectionsMax }),
+  });
   if (server.kind === 'failed') throw new ListenError(`${server.message}; choose another port`);
   url = server.url;
   return server;

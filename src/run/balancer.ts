@@ -25,6 +25,13 @@ import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { AccessLogWriter } from './access-log-writer.ts';
+import {
+  budgetOf,
+  type DescriptorBudget,
+  describeBudget,
+  descriptorLimit,
+  openDescriptors,
+} from './descriptors.ts';
 import { Discovery } from './discovery.ts';
 import { Fleet } from './fleet.ts';
 import { newSettings, operatorSettings, secretFor } from './kept.ts';
@@ -71,6 +78,8 @@ export class Balancer {
   readonly accessLog: AccessLogWriter;
   readonly discovery: Discovery;
   readonly threads: number;
+  /** Null where the system does not say how many descriptors there are. */
+  readonly descriptors: DescriptorBudget | null;
   readonly startedMs: number;
   readonly revising: Revising;
   isStopping = false;
@@ -111,7 +120,9 @@ export class Balancer {
     this.accessLog = new AccessLogWriter(log);
     if (config.accessLog !== null) this.accessLog.open(config.accessLog);
     const onAccessLines = (lines: string): void => this.accessLog.add(lines);
-    this.fleet = new Fleet({ shared: this.shared, threads, reusePort, log, onAccessLines });
+    this.descriptors = this.#budget();
+    const clientsMax = this.descriptors?.clients ?? null;
+    this.fleet = new Fleet({ shared: this.shared, threads, reusePort, clientsMax, log, onAccessLines });
     this.health = new HealthMonitor({
       shared: this.shared,
       clock: systemClock,
@@ -140,12 +151,27 @@ export class Balancer {
       threads: () => threads,
       reloads: () => this.revising.results,
       workerRestarts: () => this.fleet.restarts,
+      descriptors: () => ({ open: openDescriptors(), limit: this.descriptors?.limit ?? null }),
       accessLogDropped: () => this.accessLog.dropped,
       discovery: () => discovery.reports(),
       health: this.health,
       sweep: this.sweeper,
       rebalance: this.sessionControl.rebalancer,
     });
+  }
+
+  /** Says in one line how many descriptors there are for whom. */
+  #budget(): DescriptorBudget | null {
+    const [limit, open] = [descriptorLimit(), openDescriptors()];
+    if (limit === null || open === null) return null;
+    const { listen } = this.revision.config;
+    const servers = this.revision.pools.reduce((sum, { slots }) => sum + slots.length, 0);
+    const budget = budgetOf(limit, open, servers, listen.length, this.threads);
+    const wanted = listen.map(({ limits }) => limits.connections);
+    const configured = wanted.includes(0) ? 0 : wanted.reduce((sum, connections) => sum + connections, 0);
+    const isShort = configured === 0 || configured > budget.clients;
+    this.options.log[isShort ? 'warn' : 'info'](describeBudget(budget, configured));
+    return budget;
   }
 
   /** Opens the listeners and begins. Rejects with ListenError, everything closed again. */

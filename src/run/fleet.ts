@@ -52,6 +52,7 @@ export interface FleetOptions {
   readonly shared: SharedState;
   readonly threads: number;
   readonly reusePort: boolean;
+  readonly clientsMax: number | null;
   readonly log: Logger;
   /** Whole lines of the access log, from any worker. */
   readonly onAccessLines: (lines: string) => void;
@@ -144,11 +145,12 @@ export class Fleet {
 
   /** Resolves when the worker is ready to listen. */
   #startWorker(index: number): Promise<void> {
-    const { shared, reusePort } = this.#options;
+    const { shared, reusePort, clientsMax } = this.#options;
     const member = this.#members[index];
     const revision = this.#revision;
     if (member === undefined || revision === null) throw new Error(`no worker ${index}`);
-    const workerData: WorkerData = { worker: index, handles: shared.handles(), revision, reusePort };
+    const handles = shared.handles();
+    const workerData: WorkerData = { worker: index, handles, revision, reusePort, clientsMax };
     const worker = new Worker(WORKER_ENTRY, {
       workerData,
       name: `holdfast-${index}`,

@@ -10,6 +10,8 @@ export interface WorkerData {
   readonly handles: SharedHandles;
   readonly revision: Revision;
   readonly reusePort: boolean;
+  /** Client connections at once that there are descriptors for; null: no limit is known. */
+  readonly clientsMax: number | null;
 }
 
 export type ToWorker =

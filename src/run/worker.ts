@@ -26,6 +26,7 @@ const thread = new ProxyThread(
     log: (level: LogLevel, message: string) => say({ type: 'log', level, message }),
     onAccessLines: (lines) => say({ type: 'access', lines }),
     onHeld: (keys) => say({ type: 'held', keys }),
+    ...(data.clientsMax === null ? {} : { clientsMax: data.clientsMax }),
     onDrained: () => {
       say({ type: 'drained' });
       port.close();

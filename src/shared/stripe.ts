@@ -4,7 +4,7 @@
 //   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
 //   pools     Float64  [ pool × POOL_CELLS + name ]
-//   misc      Float64  [ rejected by kind | listener connections | heartbeats ]
+//   misc      Float64  [ rejected by kind | listener connections | heartbeats | all connections ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from './limits.ts';
@@ -88,7 +88,8 @@ const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
 const POOL_BYTES = POOL_IDS_MAX * POOL_CELLS * 8;
 const BEATS = FAILURE_KINDS.length + LISTENER_IDS_MAX;
-const MISC_CELLS = BEATS + 1;
+const ALL_CLIENTS = BEATS + 1;
+const MISC_CELLS = ALL_CLIENTS + 1;
 
 export class Stripe {
   readonly buffer: SharedArrayBuffer;
@@ -172,6 +173,12 @@ export class Stripe {
   addClientConnections(listener: number, amount: number): void {
     const index = FAILURE_KINDS.length + listener;
     this.#misc[index] = (this.#misc[index] as number) + amount;
+    this.#misc[ALL_CLIENTS] = this.allClientConnections + amount;
+  }
+
+  /** Of all listeners. */
+  get allClientConnections(): number {
+    return this.#misc[ALL_CLIENTS] as number;
   }
 
   /** How often the worker has said that it runs. */

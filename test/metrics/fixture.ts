@@ -52,6 +52,9 @@ export class Balancer implements MetricsSource {
   discovery() {
     return [{ pool: 'shop', source: 'dns A shop.internal', servers: 3, failures: 1 }];
   }
+  descriptors(): { open: number; limit: number } {
+    return { open: 61, limit: 1024 };
+  }
   accessLogDropped(): number {
     return 5;
   }

@@ -53,6 +53,7 @@ async function scene(keepAlive: string, serve: (socket: Socket) => void = () => 
   const server = config?.servers[0];
   if (config === undefined || server === undefined) throw new Error('no server');
   const pool = new UpstreamPool(SLOT, 1, server, {
+    closeIdle: () => undefined,
     own,
     deadlines,
     clock: turns,

@@ -3,6 +3,7 @@
 // busy sessions.
 
 import { describe, expect, test } from 'vitest';
+import { RequestHead } from '../../src/http1/message.ts';
 import { tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
@@ -339,5 +340,22 @@ test('a connection that was idle does not go by the time it was to idle once it 
   expect(talker.unread()).toContain('half');
   expect(running.thread.own.clientConnections(0)).toBe(1);
   talker.socket.destroy();
+  await running.isQuiet();
+});
+
+test('a client that goes while it waits for a place does not wait on', async () => {
+  const { running, server, talk } = await scene();
+  const { thread } = running;
+  const plan = thread.router.route(Buffer.alloc(0), new RequestHead());
+  if (plan === null) throw new Error('there is one pool');
+  const [first, second] = [await talk(), await talk()];
+  first.send(get('/silent'));
+  await server.hears('/silent');
+  second.send(get('/plain'));
+  await eventually(() => thread.queue(plan).length === 1);
+  gone(second);
+  await eventually(() => thread.own.clientConnections(0) === 1);
+  expect(thread.queue(plan).length).toBe(0);
+  gone(first);
   await running.isQuiet();
 });

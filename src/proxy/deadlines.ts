@@ -26,6 +26,7 @@ export class Deadlines {
   readonly #clock: TurnClock;
   readonly #owners: DeadlineOwner[] = [];
   #timer: NodeJS.Timeout | null = null;
+  #tickedMs = 0;
   readonly #onTick: (nowMs: number) => void;
   readonly #beat: () => void;
 
@@ -37,7 +38,20 @@ export class Deadlines {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.walk(), TICK_MS);
+    this.#tickedMs = this.#clock.turn();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /**
+   * A late tick means that this thread did not run (stopped, starved, collecting garbage), and what was waited for may lie
+   * there unread: every deadline waits for so much longer.
+   */
+  #tick(): void {
+    const nowMs = this.#clock.turn();
+    const lateMs = nowMs - this.#tickedMs - TICK_MS;
+    this.#tickedMs = nowMs;
+    if (lateMs > TICK_MS) for (const owner of this.#owners) owner.deadlineMs += lateMs;
+    this.walk();
   }
 
   stop(): void {

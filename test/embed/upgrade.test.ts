@@ -189,3 +189,24 @@ test('limits and the access log see upgrades as they see requests', async () => 
     { target: '/', status: 101, error: null, pool: 'web', server: 'a' },
   ]);
 });
+
+test('an upgrade with a body is answered; one that no route matches is left to the other listeners', async () => {
+  const backend = await httpBackend('a');
+  const { port, server } = await embed({
+    routes: [{ path: '/app', pool: 'web' }],
+    pools: { web: { health: 'off', servers: [backend.url] } },
+  });
+  const body = await rawClient(port);
+  body.send(
+    UPGRADE.replace('/chat//room', '/app')
+      .replace('GET', 'POST')
+      .replace('\r\n\r\n', '\r\nContent-Length: 2\r\n\r\nhi'),
+  );
+  expect((await body.closed()).text).toMatch(/^HTTP\/1\.1 200 [\s\S]*"body":"hi"/);
+  server.on('upgrade', (request, socket) => {
+    if (request.url === '/own') socket.end('HTTP/1.1 101 Own\r\n\r\nmine');
+  });
+  const own = await rawClient(port);
+  own.send(UPGRADE.replace('/chat//room', '/own'));
+  expect((await own.closed()).text).toBe('HTTP/1.1 101 Own\r\n\r\nmine');
+});

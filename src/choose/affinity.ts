@@ -4,7 +4,8 @@
 
 import type { FailureKind } from '../base/failure.ts';
 import { AFFINITY_VERDICTS, type AffinityVerdict, MOVE_REASONS, type MoveReason } from '../shared/stripe.ts';
-import { COOKIE_TEXT_MAX, OwnCookie } from './own-cookie.ts';
+import { COOKIE_TEXT_MAX } from './own-cookie.ts';
+import { OwnCookie } from './own-cookie-parts.ts';
 
 /** Indices into AFFINITY_VERDICTS. */
 export const Finding = {
@@ -29,11 +30,29 @@ export const Reason = {
 
 export type ChoiceFailure = Extract<FailureKind, 'no-server' | 'home-down'> | 'busy';
 
+/** Cookies of one name in a request that are looked at: browsers send one for each path and domain. */
+export const SHOWN_MAX = 8;
+
 export class Affinity {
   /** The session key; meaningful with hasKey. */
   keyLow = 0;
   keyHigh = 0;
   hasKey = false;
+  /** Session keys of all values that the request shows under the name, by turns low and high; those known, resolved. */
+  readonly shown: Int32Array = new Int32Array(2 * SHOWN_MAX);
+  shownCount = 0;
+  /** The key as the first secret has it, when the table knows the session by an older one: due to become an alias. */
+  newLow = 0;
+  newHigh = 0;
+  hasOldKey = false;
+  /** Entry of the alias by which the session was found, -1 for none. */
+  foundBy = -1;
+  /** Scope of a cookie that the application sets without a path. */
+  defaultScope = 0;
+  /** The request asks to delete what it names. */
+  isDelete = false;
+  /** The session counts only because of this exchange's tunnel: its client has not shown the key again. */
+  isByTunnel = false;
   /** The session's entry in the table, held busy; -1 when there is none. */
   entry = -1;
   /** The session's home: packed, and its slot. -1 when it has none, or none that is still of this pool. */
@@ -73,13 +92,21 @@ export class Affinity {
   isCookieOpen = false;
   /** The balancer's own cookie of this exchange. */
   readonly cookie: OwnCookie = new OwnCookie();
-  /** Its characters as the client sent them, for a move that is decided later. */
+  /** Its characters as the client sent them, for a move that is decided later, and how many they are. */
+  cookieLength = 0;
   readonly cookieText: Buffer = Buffer.alloc(COOKIE_TEXT_MAX);
 
   reset(): void {
     this.keyLow = 0;
     this.keyHigh = 0;
     this.hasKey = false;
+    this.shownCount = 0;
+    this.hasOldKey = false;
+    this.foundBy = -1;
+    this.defaultScope = 0;
+    this.isDelete = false;
+    this.isByTunnel = false;
+    this.cookieLength = 0;
     this.entry = -1;
     this.home = -1;
     this.homeSlot = -1;

@@ -20,11 +20,11 @@ export function encodeBase64url(bytes: Uint8Array, count: number, text: Uint8Arr
   }
 }
 
-/** Reads `length` characters (a multiple of 4). False when one is not of the alphabet. */
-export function decodeBase64url(text: Uint8Array, length: number, bytes: Uint8Array): boolean {
+/** Reads `length` characters (a multiple of 4) from `begin` on. False when one is not of the alphabet. */
+export function decodeBase64url(text: Uint8Array, length: number, bytes: Uint8Array, begin = 0): boolean {
   let at = 0;
   let seen = 0;
-  for (let index = 0; index < length; index += 4) {
+  for (let index = begin; index < begin + length; index += 4) {
     const a = DIGITS[text[index] as number] as number;
     const b = DIGITS[text[index + 1] as number] as number;
     const c = DIGITS[text[index + 2] as number] as number;

@@ -10,7 +10,6 @@
 
 import { hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
-import { formatSetCookie } from '../http1/cookies.ts';
 import type { RequestHead, ResponseHead } from '../http1/message.ts';
 import { Mode, Verdict } from '../shared/control.ts';
 import { homeGeneration } from '../shared/session-table.ts';
@@ -19,21 +18,25 @@ import { PoolCounter } from '../shared/stripe.ts';
 import { AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.ts';
 import { Gathered, isFull } from './candidates.ts';
-import { learn, saysSessionEnds } from './learning.ts';
+import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { MovePace } from './move-pace.ts';
-import { FAILOVER_TURN, mint, open, seal } from './own-cookie.ts';
+import { mint } from './own-cookie.ts';
+import { believe, compare, cookieFor, cookieRemoval } from './own-session.ts';
 import { Placement } from './placement.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
+import { FAILOVER_TURN } from './rendezvous.ts';
 import { readSessionKey } from './session-key.ts';
 
 const NO_SLOT = -1;
+const SWITCHING = 101;
 /** A bound: who has as many sessions as its weight is due gets no more. */
 const FAIR_SHARE = 1;
 
 export class Chooser {
   readonly #shared: SharedState;
   readonly #ledger: Ledger;
+  readonly #learning: Learning;
   readonly #placement: Placement;
   readonly #movePace: MovePace;
   /** Of new sessions per client address; whoever holds the chooser sets it. */
@@ -42,6 +45,7 @@ export class Chooser {
   constructor(shared: SharedState, random: Random) {
     this.#shared = shared;
     this.#ledger = new Ledger(shared);
+    this.#learning = new Learning(shared, this.#ledger);
     this.#placement = new Placement(shared, random);
     this.#movePace = new MovePace(shared.workers);
   }
@@ -60,11 +64,10 @@ export class Chooser {
     affinity.isOpen = true;
     affinity.clientAddress = clientAddress;
     if (plan.source === Source.none) return;
-    readSessionKey(plan, buffer, head, clientAddress, affinity);
-    if (!affinity.hasKey) return;
-    const entry = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
-    if (entry !== -1 && this.#recognise(plan, affinity, entry, nowMs)) return;
-    if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
+    affinity.isDelete = head.method === 'DELETE';
+    const entry = readSessionKey(plan, this.#shared.table, buffer, head, clientAddress, affinity);
+    if (entry !== -1 && this.#recognise(plan, affinity, entry, nowMs, wallMs)) return;
+    if (affinity.isCookieOpen) believe(plan, affinity, wallMs);
   }
 
   /**
@@ -81,11 +84,9 @@ export class Chooser {
     affinity: Affinity,
   ): number {
     affinity.reset();
-    readSessionKey(plan, buffer, head, clientAddress, affinity);
-    if (!affinity.hasKey) return -1;
-    const entry = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
+    const entry = readSessionKey(plan, this.#shared.table, buffer, head, clientAddress, affinity);
     if (entry === -1) {
-      if (plan.source === Source.ownCookie) this.#believe(plan, affinity, wallMs);
+      if (affinity.isCookieOpen) believe(plan, affinity, wallMs);
     } else if (this.#endOf(plan, entry, nowMs) !== null) {
       this.#expire(plan, affinity);
     } else {
@@ -159,19 +160,16 @@ export class Chooser {
     affinity.isAnswered = true;
     if (plan.source === Source.none) return '';
     if (saysSessionEnds(buffer, head)) return this.#endSession(plan, affinity, isSecure);
-    if (plan.source === Source.ownCookie) return this.#cookieFor(plan, affinity, slot, isSecure);
+    // who is connected is there, though a tunnel shows no cookie again
+    if (head.status === SWITCHING && this.#ledger.holdsEntry(affinity))
+      affinity.isByTunnel = this.#ledger.confirm(affinity);
+    if (plan.source === Source.ownCookie) {
+      const index = indexOfSlot(plan, this.#homeOr(plan, affinity, slot));
+      return cookieFor(plan, affinity, index, wallMs, isSecure);
+    }
     if (plan.learns) {
-      learn(
-        plan,
-        this.#ledger,
-        this.addressLimit,
-        affinity,
-        indexOfSlot(plan, slot),
-        buffer,
-        head,
-        nowMs,
-        wallMs,
-      );
+      const index = indexOfSlot(plan, slot);
+      this.#learning.learn(plan, this.addressLimit, affinity, index, buffer, head, nowMs, wallMs);
     } else if (affinity.isBorn && this.#ledger.holdsEntry(affinity)) {
       this.#ledger.confirm(affinity);
     }
@@ -184,11 +182,7 @@ export class Chooser {
     if (this.#ledger.holdsEntry(affinity)) this.#ledger.end(entry, keyLow, keyHigh, 'logout');
     affinity.entry = -1;
     if (plan.source !== Source.ownCookie || isBorn || !affinity.hasKey) return '';
-    const { secure } = plan.config.sticky.attributes;
-    const attributes = { ...plan.cookieAttributes, maxAge: 0 };
-    const isSecureWritten = secure === 'auto' ? isSecure : secure;
-    affinity.cookieToSet = formatSetCookie(plan.config.sticky.cookie, '', attributes, isSecureWritten);
-    return affinity.cookieToSet;
+    return cookieRemoval(plan, affinity, isSecure);
   }
 
   /** The exchange is over, whatever its outcome. A second call does nothing. */
@@ -204,7 +198,7 @@ export class Chooser {
    * The table knows the key: the session goes on, unless it has been idle or has lived for too long. False when the
    * table has just let go of it.
    */
-  #recognise(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): boolean {
+  #recognise(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number, wallMs: number): boolean {
     const ended = this.#endOf(plan, entry, nowMs);
     if (ended !== null) {
       this.#ledger.end(entry, affinity.keyLow, affinity.keyHigh, ended);
@@ -212,8 +206,8 @@ export class Chooser {
       return true;
     }
     if (!this.#ledger.hold(plan, affinity, entry, nowMs)) return false;
-    if (plan.source === Source.ownCookie && this.#shared.table.hasMoved(entry))
-      this.#compareCookie(plan, affinity);
+    if (affinity.hasOldKey) this.#ledger.addAlias(affinity.newLow, affinity.newHigh, entry, nowMs);
+    if (plan.source === Source.ownCookie) compare(plan, affinity, this.#shared, wallMs);
     return true;
   }
 
@@ -229,41 +223,6 @@ export class Chooser {
   #expire(plan: PoolPlan, affinity: Affinity): void {
     affinity.arrival = Finding.expired;
     affinity.hasKey = plan.source !== Source.ownCookie;
-  }
-
-  /** The session has moved: its client is due a new cookie until it shows one that names the present home. */
-  #compareCookie(plan: PoolPlan, affinity: Affinity): void {
-    if (!this.#openCookie(plan, affinity)) return;
-    const index = affinity.cookie.homeIndex;
-    if (index !== -1 && plan.homes[index] === affinity.home) this.#shared.table.clearMoved(affinity.entry);
-    else affinity.isCookieDue = true;
-  }
-
-  /** The table does not know our cookie (restart, eviction, another balancer made it): it speaks for itself. */
-  #believe(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
-    if (!this.#openCookie(plan, affinity)) {
-      affinity.arrival = Finding.invalid;
-      affinity.hasKey = false;
-      return;
-    }
-    const { issuedSeconds, homeIndex } = affinity.cookie;
-    if (wallMs - issuedSeconds * 1000 > plan.config.sticky.lifeMs) {
-      affinity.arrival = Finding.expired;
-      affinity.hasKey = false;
-      return;
-    }
-    affinity.isHomeRemoved = homeIndex === -1;
-    if (homeIndex === -1) return;
-    affinity.home = plan.homes[homeIndex] as number;
-    affinity.homeSlot = plan.slots[homeIndex] as number;
-  }
-
-  #openCookie(plan: PoolPlan, affinity: Affinity): boolean {
-    if (!affinity.isCookieOpen) {
-      const { cookieText, keyLow, keyHigh, cookie } = affinity;
-      affinity.isCookieOpen = open(plan, cookieText, keyLow, keyHigh, cookie);
-    }
-    return affinity.isCookieOpen;
   }
 
   /** Reason.none when the home can be asked. A home not checked yet is asked: others might lose the session. */
@@ -343,7 +302,7 @@ export class Chooser {
 
   /** The key is known, the table has no entry (any more). */
   #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): void {
-    const found = this.#shared.table.find(affinity.keyLow, affinity.keyHigh);
+    const found = this.#shared.table.resolve(affinity.keyLow, affinity.keyHigh);
     if (found !== -1 && this.#ledger.hold(plan, affinity, found, nowMs)) {
       // another request of the session was first; this one keeps its choice, the session that home
       affinity.isCookieDue ||= plan.source === Source.ownCookie && affinity.home !== plan.homes[index];
@@ -353,7 +312,7 @@ export class Chooser {
     if (!isVerified && !affinity.isBorn && !mayBegin(this.addressLimit, affinity, nowMs)) return;
     const from = affinity.home;
     const isMove = isVerified && from !== plan.homes[index];
-    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified, false);
+    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified);
     if (isMove) {
       this.#ledger.countMove(plan, affinity, from);
       affinity.isCookieDue = true;
@@ -370,24 +329,7 @@ export class Chooser {
     affinity.isCookieOpen = true;
     affinity.isCookieDue = true;
     affinity.isBorn = true;
-    this.#ledger.begin(plan, affinity, index, nowMs, true, false);
-  }
-
-  /** Names the home that the table has, which is `slot` unless another request moved the session. */
-  #cookieFor(plan: PoolPlan, affinity: Affinity, slot: number, isSecure: boolean): string {
-    if (!affinity.isCookieDue || affinity.cookieToSet !== '') return '';
-    if (!this.#openCookie(plan, affinity)) return '';
-    const index = indexOfSlot(plan, this.#homeOr(plan, affinity, slot));
-    const { secure } = plan.config.sticky.attributes;
-    const value = seal(plan, affinity.cookie, affinity.keyLow, affinity.keyHigh, index);
-    const isSecureWritten = secure === 'auto' ? isSecure : secure;
-    affinity.cookieToSet = formatSetCookie(
-      plan.config.sticky.cookie,
-      value,
-      plan.cookieAttributes,
-      isSecureWritten,
-    );
-    return affinity.cookieToSet;
+    this.#ledger.begin(plan, affinity, index, nowMs, true);
   }
 
   /** The session's home as the table has it now; `slot` when it has none of this pool. */

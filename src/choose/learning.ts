@@ -1,82 +1,189 @@
 // Sessions that the application begins and ends: read from the Set-Cookie fields, or the session header, of its
 // response. The server that set the key is the session's home.
+//
+// The first key of a session is its entry; every later one is an alias of it. So a value that the application has
+// replaced still leads home, for requests that are under way with it and until it is idle, and the session counts once
+// whatever its values: a renewed id (PHP, log-in), a value that rolls with each answer (Flask, Rails).
+//
+// Which session of the request does a cookie replace or delete? The one with its scope, its domain and path: another
+// application of the same servers may use the same name for another path (Tomcat's contexts).
 
 import { hashBytes, hashed } from '../base/hash.ts';
 import { parseSetCookie, SetCookie } from '../http1/cookies.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
+import type { SharedState } from '../shared/shared-state.ts';
 import { type AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, Finding } from './affinity.ts';
+import { setCookieScope, WHOLE_HOST } from './cookie-scope.ts';
 import type { Ledger } from './ledger.ts';
 import { type PoolPlan, Source } from './plan.ts';
 import { findSessionHeader } from './session-key.ts';
 
-const Said = { nothing: 0, ended: 1, key: 2 } as const;
-type Said = (typeof Said)[keyof typeof Said];
+const NONE = -1;
+const NO_SCOPE = 0;
+/** Fields of one response that are looked at. */
+const SAID_MAX = 8;
+const NOT_FOUND = 404;
+
+/** What one field says of the cookie of one scope. */
+interface Said {
+  scope: number;
+  isDeletion: boolean;
+  low: number;
+  high: number;
+}
 
 const parsed = new SetCookie();
+const said: readonly Said[] = Array.from({ length: SAID_MAX }, () => ({
+  scope: NO_SCOPE,
+  isDeletion: false,
+  low: 0,
+  high: 0,
+}));
 
-/** Takes over what the response head of server `index` says about the session; a new one within the limit. */
-export function learn(
-  plan: PoolPlan,
-  ledger: Ledger,
-  limit: AddressLimit,
-  affinity: Affinity,
-  index: number,
-  buffer: Buffer,
-  head: ResponseHead,
-  nowMs: number,
-  wallMs: number,
-): void {
-  const said =
-    plan.source === Source.header
+export class Learning {
+  readonly #shared: SharedState;
+  readonly #ledger: Ledger;
+
+  constructor(shared: SharedState, ledger: Ledger) {
+    this.#shared = shared;
+    this.#ledger = ledger;
+  }
+
+  /** Takes over what the response head of server `index` says about sessions; new ones within the limit. */
+  learn(
+    plan: PoolPlan,
+    limit: AddressLimit,
+    affinity: Affinity,
+    index: number,
+    buffer: Buffer,
+    head: ResponseHead,
+    nowMs: number,
+    wallMs: number,
+  ): void {
+    const isHeader = plan.source === Source.header;
+    if (isHeader && this.#isOver(affinity, head)) return;
+    const count = isHeader
       ? readHeader(plan, buffer, head)
-      : readSetCookie(plan, buffer, head, wallMs);
-  const hasEntry = ledger.holdsEntry(affinity);
-  if (said === Said.nothing) {
-    if (hasEntry && isAccepted(plan, affinity, head)) ledger.confirm(affinity);
-    return;
+      : readSetCookies(plan, affinity, buffer, head, wallMs);
+    const hasEntry = this.#ledger.holdsEntry(affinity);
+    if (count === 0 && hasEntry && this.#isAccepted(plan, affinity, head)) this.#confirm(affinity);
+    for (let at = 0; at < count; at += 1) {
+      const one = said[at] as Said;
+      if (one.isDeletion) this.#end(affinity, one.scope);
+      else this.#set(plan, limit, affinity, index, one, nowMs);
+    }
   }
-  if (said === Said.ended) {
-    if (hasEntry) ledger.end(affinity.entry, affinity.keyLow, affinity.keyHigh, 'logout');
-    affinity.entry = -1;
-    return;
-  }
-  if (hasEntry && affinity.keyLow === hashed.low && affinity.keyHigh === hashed.high) {
-    ledger.confirm(affinity);
-    return;
-  }
-  if (hasEntry || mayBegin(limit, affinity, nowMs)) adopt(plan, ledger, affinity, index, nowMs, hasEntry);
-}
 
-/**
- * Does the answer say that the key the client has shown again is a living session? Only where any server could know
- * it: with state local a key that the balancer has not seen set is most likely one whose server has lost it.
- */
-function isAccepted(plan: PoolPlan, affinity: Affinity, head: ResponseHead): boolean {
-  return plan.config.state === 'shared' && !affinity.isBorn && head.status < 400;
-}
+  /**
+   * Protocols that name the session in a header (MCP) end it with DELETE, and answer 404 to one that is over. Other
+   * applications answer 404 for other reasons: so after a 404 the session does not count, but its key still leads home,
+   * and it counts again when it is accepted.
+   */
+  #isOver(affinity: Affinity, head: ResponseHead): boolean {
+    const isNotFound = head.status === NOT_FOUND;
+    const isDeleted = affinity.isDelete && head.status >= 200 && head.status < 300;
+    if ((!isNotFound && !isDeleted) || !this.#ledger.holdsEntry(affinity)) return false;
+    const { entry, keyLow, keyHigh } = affinity;
+    if (affinity.isDelete) {
+      this.#ledger.end(entry, keyLow, keyHigh, 'logout');
+      affinity.entry = NONE;
+    } else if (this.#ledger.suspend(affinity, 'logout')) {
+      this.#shared.table.marks.deny(entry);
+    }
+    return true;
+  }
 
-/**
- * The new key in `hashed` is the session's from now on. An older key of the request ends without being counted: the
- * application regenerated the id (at log-in), the session is the same.
- */
-function adopt(
-  plan: PoolPlan,
-  ledger: Ledger,
-  affinity: Affinity,
-  index: number,
-  nowMs: number,
-  hasEntry: boolean,
-): void {
-  const wasReal = hasEntry && ledger.isReal(affinity);
-  if (hasEntry) ledger.end(affinity.entry, affinity.keyLow, affinity.keyHigh, null);
-  ledger.unreserve(affinity);
-  affinity.keyLow = hashed.low;
-  affinity.keyHigh = hashed.high;
-  affinity.hasKey = true;
-  affinity.isBorn = false;
-  ledger.begin(plan, affinity, index, nowMs, false, wasReal);
-  if (!wasReal && affinity.verdict === Finding.none) affinity.verdict = Finding.new;
+  /**
+   * Does the answer say that the key the client has shown again is a living session? Only where any server could know
+   * it: with state local a key that the balancer has not seen set is most likely one whose server has lost it.
+   */
+  #isAccepted(plan: PoolPlan, affinity: Affinity, head: ResponseHead): boolean {
+    if (head.status >= 400) return false;
+    if (this.#shared.table.marks.isDenied(affinity.entry)) return true;
+    return plan.config.state === 'shared' && !affinity.isBorn;
+  }
+
+  #confirm(affinity: Affinity): void {
+    const { marks } = this.#shared.table;
+    if (marks.isDenied(affinity.entry)) marks.setScope(affinity.entry, NO_SCOPE);
+    this.#ledger.confirm(affinity);
+  }
+
+  #set(
+    plan: PoolPlan,
+    limit: AddressLimit,
+    affinity: Affinity,
+    index: number,
+    { scope, low, high }: Said,
+    nowMs: number,
+  ): void {
+    const { table } = this.#shared;
+    const known = table.resolve(low, high);
+    if (known !== NONE) {
+      const isHeld = known === affinity.entry;
+      this.#ledger.confirmEntry(known);
+      if (table.marks.scope(known) === NO_SCOPE) table.marks.setScope(known, scope);
+      if (!isHeld && affinity.entry === NONE) this.#ledger.hold(plan, affinity, known, nowMs);
+      return;
+    }
+    const replaced = this.#sessionOf(affinity, scope, affinity.shownCount === 1);
+    if (replaced !== NONE && !table.isTentative(replaced)) {
+      if (scope !== NO_SCOPE) table.marks.setScope(replaced, scope);
+      this.#ledger.addAlias(low, high, replaced, nowMs);
+      return;
+    }
+    const hasEntry = this.#ledger.holdsEntry(affinity);
+    if (!hasEntry && !mayBegin(limit, affinity, nowMs)) return;
+    this.#begin(plan, affinity, index, low, high, nowMs);
+    const begun = table.find(low, high);
+    if (begun !== NONE) table.marks.setScope(begun, scope);
+  }
+
+  /** A session of its own. A key that was only a route gives way to it, unless other requests are still on that route. */
+  #begin(plan: PoolPlan, affinity: Affinity, index: number, low: number, high: number, nowMs: number): void {
+    const ledger = this.#ledger;
+    ledger.unreserve(affinity);
+    if (affinity.verdict === Finding.none) affinity.verdict = Finding.new;
+    if (ledger.holdsEntry(affinity)) {
+      if (ledger.isReal(affinity)) {
+        ledger.add(plan, low, high, index, nowMs);
+        return;
+      }
+      ledger.giveWay(affinity, nowMs);
+    }
+    affinity.keyLow = low;
+    affinity.keyHigh = high;
+    affinity.hasKey = true;
+    affinity.isBorn = false;
+    ledger.begin(plan, affinity, index, nowMs, false);
+  }
+
+  #end(affinity: Affinity, scope: number): void {
+    const { table } = this.#shared;
+    const entry = this.#sessionOf(affinity, scope, false);
+    if (entry === NONE) return;
+    this.#ledger.end(entry, table.keyLow(entry), table.keyHigh(entry), 'logout');
+    if (entry === affinity.entry) affinity.entry = NONE;
+  }
+
+  /**
+   * The session of the request whose cookie has the scope, -1 for none. One of unknown scope is taken for the whole
+   * host's, and when `isAny` for that of any. Where there are no scopes it is the session held.
+   */
+  #sessionOf(affinity: Affinity, scope: number, isAny: boolean): number {
+    const { table } = this.#shared;
+    if (scope === NO_SCOPE) return this.#ledger.holdsEntry(affinity) ? affinity.entry : NONE;
+    let unknown = NONE;
+    for (let at = 0; at < affinity.shownCount; at += 1) {
+      const entry = table.resolve(affinity.shown[2 * at] as number, affinity.shown[2 * at + 1] as number);
+      if (entry === NONE) continue;
+      const known = table.marks.scope(entry);
+      if (known === scope) return entry;
+      if (known === NO_SCOPE && unknown === NONE) unknown = entry;
+    }
+    return scope === WHOLE_HOST || isAny ? unknown : NONE;
+  }
 }
 
 /** `x-holdfast-session: end`. The field itself never reaches the client, like all x-holdfast-*. */
@@ -91,21 +198,37 @@ export function saysSessionEnds(buffer: Buffer, head: ResponseHead): boolean {
   return false;
 }
 
-/** Of several fields for the same cookie the last counts, as in a browser. Leaves a key in `hashed`. */
-function readSetCookie(plan: PoolPlan, buffer: Buffer, head: ResponseHead, wallMs: number): Said {
+/** Into `said`; returns how many. Of several fields for the same cookie the last counts, as in a browser. */
+function readSetCookies(
+  plan: PoolPlan,
+  affinity: Affinity,
+  buffer: Buffer,
+  head: ResponseHead,
+  wallMs: number,
+): number {
   const { lines } = head;
-  for (let line = lines.count - 1; line >= 0; line -= 1) {
+  const name = plan.cookieNames[0] as Uint8Array;
+  let count = 0;
+  for (let line = 0; line < lines.count; line += 1) {
     if (lines.field[line] !== Field.setCookie) continue;
     const begin = lines.valueBegin[line] as number;
     const end = lines.valueEnd[line] as number;
-    if (!startsWithName(plan.cookieName, buffer, begin, end)) continue;
+    if (!startsWithName(name, buffer, begin, end)) continue;
     if (!parseSetCookie(buffer, begin, end, wallMs, parsed)) continue;
-    if (parsed.nameEnd - parsed.nameBegin !== plan.cookieName.length) continue;
-    if (parsed.isDeletion) return Said.ended;
+    if (parsed.nameEnd - parsed.nameBegin !== name.length) continue;
+    const scope = setCookieScope(buffer, parsed, affinity.defaultScope);
+    let at = 0;
+    while (at < count && said[at]?.scope !== scope) at += 1;
+    const one = said[at];
+    if (one === undefined) continue;
+    one.scope = scope;
+    one.isDeletion = parsed.isDeletion;
     hashBytes(plan.keys.hash, buffer, parsed.valueBegin, parsed.valueEnd);
-    return Said.key;
+    one.low = hashed.low;
+    one.high = hashed.high;
+    count = Math.max(count, at + 1);
   }
-  return Said.nothing;
+  return count;
 }
 
 function startsWithName(name: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
@@ -114,9 +237,14 @@ function startsWithName(name: Uint8Array, buffer: Buffer, begin: number, end: nu
   return true;
 }
 
-function readHeader(plan: PoolPlan, buffer: Buffer, head: ResponseHead): Said {
+function readHeader(plan: PoolPlan, buffer: Buffer, head: ResponseHead): number {
   const range = findSessionHeader(plan.headerName, buffer, head.lines);
-  if (range === null) return Said.nothing;
+  const [one] = said;
+  if (range === null || one === undefined) return 0;
   hashBytes(plan.keys.hash, buffer, range.valueBegin, range.valueEnd);
-  return Said.key;
+  one.scope = NO_SCOPE;
+  one.isDeletion = false;
+  one.low = hashed.low;
+  one.high = hashed.high;
+  return 1;
 }

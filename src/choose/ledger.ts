@@ -48,6 +48,7 @@ export class Ledger {
    */
   hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): boolean {
     if (!this.#shared.table.touch(entry, affinity.keyLow, affinity.keyHigh, nowMs)) return false;
+    if (affinity.foundBy !== -1) this.#shared.table.see(affinity.foundBy, nowMs);
     affinity.entry = entry;
     this.#takeHome(plan, affinity);
     if (!plan.learns) this.confirm(affinity);
@@ -73,41 +74,81 @@ export class Ledger {
     return !this.#shared.table.isTentative(affinity.entry);
   }
 
-  /** Makes a tentative session real, at its home. Does nothing to a real one. */
-  confirm(affinity: Affinity): void {
+  /** Makes a tentative session real, at its home. False for a real one: nothing is done. */
+  confirm(affinity: Affinity): boolean {
+    return this.confirmEntry(affinity.entry);
+  }
+
+  confirmEntry(entry: number): boolean {
     const { table, own } = this.#shared;
-    if (table.confirm(affinity.entry) && this.#hasCells(affinity.home)) {
-      own.count(homeSlot(affinity.home), Counter.created);
-    }
+    if (!table.confirm(entry)) return false;
+    const home = table.home(entry);
+    if (this.#hasCells(home)) own.count(homeSlot(home), Counter.created);
+    return true;
+  }
+
+  /** The held session counts no more, until it is confirmed anew; its key still leads home. False when it did not count. */
+  suspend(affinity: Affinity, reason: EndReason): boolean {
+    const { table, own } = this.#shared;
+    if (!table.doubt(affinity.entry)) return false;
+    const home = table.home(affinity.entry);
+    if (this.#hasCells(home)) own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
+    return true;
   }
 
   /**
-   * Makes the session's entry with server `index` as its home, held busy. A tentative one is real only once it is
-   * confirmed; `isCounted`: the session was counted as created before, under another key. Where the table is full of
-   * sessions in use there is no entry, and the next request with the key is the first one again.
+   * Begins the session of the affinity's key at server `index` and holds it. A tentative one is real once confirmed. Where
+   * the table is full of sessions in use there is no entry, and the next request with the key is the first one again.
    */
-  begin(
-    plan: PoolPlan,
-    affinity: Affinity,
-    index: number,
-    nowMs: number,
-    isTentative: boolean,
-    isCounted: boolean,
-  ): void {
-    const { table, own, control } = this.#shared;
+  begin(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number, isTentative: boolean): void {
     const home = plan.homes[index] as number;
     const { keyLow, keyHigh } = affinity;
-    const entry = table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), isTentative);
+    const entry = this.#insert(keyLow, keyHigh, home, nowMs, isTentative);
+    const isHeld = entry !== -1 && this.#shared.table.touch(entry, keyLow, keyHigh, nowMs);
+    affinity.entry = isHeld ? entry : -1;
     affinity.home = home;
     affinity.homeSlot = homeSlot(home);
     affinity.isHomeRemoved = false;
+  }
+
+  /** Begins one more session beside the one that the exchange holds. */
+  add(plan: PoolPlan, keyLow: number, keyHigh: number, index: number, nowMs: number): void {
+    this.#insert(keyLow, keyHigh, plan.homes[index] as number, nowMs, false);
+  }
+
+  /** The key leads to the session at `entry` from now on; counted is the session alone. */
+  addAlias(keyLow: number, keyHigh: number, entry: number, nowMs: number): void {
+    const { table, control } = this.#shared;
+    const [sessionLow, sessionHigh] = [table.keyLow(entry), table.keyHigh(entry)];
+    if (sessionLow === 0 || (sessionLow === keyLow && sessionHigh === keyHigh)) return;
+    const home = table.home(entry);
+    table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), true, sessionLow, sessionHigh);
+    this.#countEvicted();
+  }
+
+  /** Lets go of a tentative session whose client gets another key; it ends unless other requests hold it too. */
+  giveWay(affinity: Affinity, nowMs: number): void {
+    const { entry, keyLow, keyHigh } = affinity;
+    const { table } = this.#shared;
+    table.release(entry, keyLow, keyHigh, nowMs);
     affinity.entry = -1;
-    if (entry === -1) return;
+    if (table.busy(entry) === 0) this.end(entry, keyLow, keyHigh, null);
+  }
+
+  #insert(keyLow: number, keyHigh: number, home: number, nowMs: number, isTentative: boolean): number {
+    const { table, own, control } = this.#shared;
+    const entry = table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), isTentative);
+    if (entry === -1) return -1;
     this.#addDelta(home, 1);
     if (table.replacedHome !== -1) this.#addDelta(table.replacedHome, -1);
+    this.#countEvicted();
+    if (!isTentative) own.count(homeSlot(home), Counter.created);
+    return entry;
+  }
+
+  #countEvicted(): void {
+    const { table } = this.#shared;
     if (table.evictedHome !== -1) this.#countEnd(table.evictedHome, table.evictedTentative, 'evicted');
-    if (table.touch(entry, keyLow, keyHigh, nowMs)) affinity.entry = entry;
-    if (!isTentative && !isCounted) own.count(affinity.homeSlot, Counter.created);
   }
 
   /** Moves the session to server `index`. False when another request moved it first: then that home is taken over. */
@@ -182,12 +223,21 @@ export class Ledger {
     const { entry, keyLow, keyHigh } = affinity;
     if (entry === -1) return;
     const { table } = this.#shared;
+    this.#endTunnel(affinity);
     table.release(entry, keyLow, keyHigh, nowMs);
     affinity.entry = -1;
     const isUnanswered = affinity.isBorn && !affinity.isAnswered;
     if (isUnanswered && table.isTentative(entry) && table.busy(entry) === 0) {
       this.end(entry, keyLow, keyHigh, null);
     }
+  }
+
+  /** Nobody has shown the key but the tunnel that is over: nobody knows whether its client still has it. */
+  #endTunnel(affinity: Affinity): void {
+    const { table } = this.#shared;
+    if (!affinity.isByTunnel || !this.holdsEntry(affinity)) return;
+    if (table.requests(affinity.entry) === 1 && table.busy(affinity.entry) === 1)
+      this.suspend(affinity, 'idle');
   }
 
   #takeHome(plan: PoolPlan, affinity: Affinity): void {

@@ -1,161 +1,119 @@
-// The balancer's own cookies. Two kinds, both base64url, both found in the session table by the routing id alone,
-// so that a cookie issued anew for the same session (after a move) still finds the session's entry:
+// The balancer's own cookie, base64url, one layout for every mode that sets one. It is found in the session table by
+// the routing id alone, so that a cookie issued anew for the same session (after a move) still finds its entry:
 //
-//   cookie-hash, 33 bytes, 44 characters
-//   0 version = 1 | 1 rid (16 random bytes) | 17 turn (2) | 19 issued, seconds (4) | 23 HMAC-SHA-256, first 10 bytes
+//   60 bytes, 80 characters
+//   0 kind (1) | 1 rid (16 random) | 17 renewed, seconds (4) | 21 nonce (12)
+//     | 33 AES-256-GCM { server reference (7), issued, seconds (4) } | 44 tag (16)
 //
-//   cookie-pin, 57 bytes, 76 characters
-//   0 version = 2 | 1 rid (16) | 17 nonce (12) | 29 AES-256-GCM { server reference (8), issued, seconds (4) } | 41 tag (16)
+// The cookie names the home, so that adding, weighing and restarting change nothing for a session whose home lives,
+// and every balancer with the same secret reads the same home from it. Only when that home is gone the hash decides
+// (chooser.ts), again alike everywhere. Kind, rid and renewed stand in the clear but under the tag: when a cookie is
+// due for renewal shows without a key. The issue time survives moves and renewals: they do not lengthen a life.
 //
-// cookie-hash: the home is the rendezvous winner of (rid, turn). The balancer is free in the turn, so it can have both
-// policy and hash: turns are counted up until the winner is the server that the policy chose, n of them on average.
-// A moved session keeps its rid and gets the first turn that says the new home. So whatever the cookie says is the
-// truth for every balancer with the same configuration and secret, without a word between them; and two balancers
-// that move the same session to the same server make the same cookie. Turns from REST_TURNS on range over the servers
-// that new sessions normally do not go to (backups, weight 0).
-//
-// The issue time survives a move: a move must not lengthen a session's life.
+// The pool and its secret are in the keys. The name is not: a pool keeps its sessions when its cookie is renamed.
+// Earlier layouts, told by their lengths, are still read (former-cookies.ts) and replaced by this one.
 
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { hashBytes } from '../base/hash.ts';
 import { fillRandomBytes } from '../base/random.ts';
 import { decodeBase64url, encodeBase64url } from './base64url.ts';
+import { FORMER_HASH_LENGTH, FORMER_PIN_LENGTH, openFormer } from './former-cookies.ts';
+import type { OpeningKeys } from './keys.ts';
+import { type OwnCookie, REFERENCE_BYTES, RID_AT, RID_BYTES } from './own-cookie-parts.ts';
 import type { PoolPlan } from './plan.ts';
-import { isWinner, rankWord, winnerOf } from './rendezvous.ts';
 
-export const HASH_COOKIE_LENGTH = 44;
-export const PIN_COOKIE_LENGTH = 76;
-export const COOKIE_TEXT_MAX = 76;
-/** The characters that version and rid alone determine (132 of their 136 bits). */
+export const COOKIE_LENGTH = 80;
+export const COOKIE_TEXT_MAX = COOKIE_LENGTH;
+/** The characters that kind and rid alone determine (132 of their 136 bits). */
 const KEY_CHARACTERS = 22;
 
-const HASH_VERSION = 1;
-const PIN_VERSION = 2;
-const RID_AT = 1;
-const RID_BYTES = 16;
-const TURN_AT = 17;
-const ISSUED_AT = 19;
-const MAC_AT = 23;
-const MAC_BYTES = 10;
-const HASH_BYTES = 33;
-const NONCE_AT = 17;
-const SEALED_AT = 29;
-const TAG_AT = 41;
-const PIN_BYTES = 57;
-const REFERENCE_BYTES = 8;
-
-/** Turns below range over plan.hashRange, from here on over plan.hashRest. */
-export const REST_TURNS = 0x8000;
-/** The ranking by which sessions of a dead home are spread: no cookie's own. */
-export const FAILOVER_TURN = 0x1_0000;
+const HASH_KIND = 1;
+const PIN_KIND = 2;
+const RENEWED_AT = 17;
+const NONCE_AT = 21;
+const SEALED_AT = 33;
+const TAG_AT = 44;
+const COOKIE_BYTES = 60;
+/** Characters 20 to 27 are bytes 15 to 20: the renewal time is the last four. */
+const RENEWED_TEXT_AT = 20;
+const RENEWED_TEXT_LENGTH = 8;
+const CONTENT_BYTES = REFERENCE_BYTES + 4;
 
 const text = Buffer.alloc(COOKIE_TEXT_MAX);
+const renewedBytes = Buffer.alloc(6);
 
-/** A cookie taken apart, or being put together: reused. */
-export class OwnCookie {
-  readonly bytes: Buffer = Buffer.alloc(PIN_BYTES);
-  /** Seconds since the Unix epoch. */
-  issuedSeconds = 0;
-  /** Index of the server it names, -1 when that server is not of the pool any more. */
-  homeIndex = -1;
+/** Is it as long as a cookie of ours, of this layout or a former one? */
+export function isCookieLength(length: number): boolean {
+  return length === COOKIE_LENGTH || length === FORMER_HASH_LENGTH || length === FORMER_PIN_LENGTH;
 }
 
-/** Characters of a well-formed cookie of this pool. */
-export function cookieLength(plan: PoolPlan): number {
-  return plan.isPin ? PIN_COOKIE_LENGTH : HASH_COOKIE_LENGTH;
-}
-
-/** The session key of a cookie's characters, left in `hashed`. */
-export function hashCookieKey(plan: PoolPlan, characters: Uint8Array, begin: number): void {
-  hashBytes(plan.keys.hash, characters, begin, begin + KEY_CHARACTERS);
+/** The session key of a cookie's characters under one secret, left in `hashed`. */
+export function hashCookieKey(keys: OpeningKeys, characters: Uint8Array, begin: number): void {
+  hashBytes(keys.hash, characters, begin, begin + KEY_CHARACTERS);
 }
 
 /** Starts a new session's cookie; its key is left in `hashed`. */
 export function mint(plan: PoolPlan, wallMs: number, cookie: OwnCookie): void {
-  cookie.bytes[0] = plan.isPin ? PIN_VERSION : HASH_VERSION;
+  cookie.bytes[0] = plan.config.sticky.mode === 'cookie-pin' ? PIN_KIND : HASH_KIND;
   fillRandomBytes(cookie.bytes, RID_AT, RID_BYTES);
-  cookie.bytes[TURN_AT] = 0;
+  cookie.bytes[RENEWED_AT] = 0;
   cookie.issuedSeconds = Math.floor(wallMs / 1000);
   cookie.homeIndex = -1;
-  encodeBase64url(cookie.bytes, TURN_AT + 1, text);
-  hashCookieKey(plan, text, 0);
+  encodeBase64url(cookie.bytes, RENEWED_AT + 1, text);
+  hashCookieKey(plan.keys, text, 0);
 }
 
-/** Takes a cookie apart and checks that a balancer with this secret made it. False: forged, damaged or foreign. */
-export function open(
-  plan: PoolPlan,
-  characters: Uint8Array,
-  keyLow: number,
-  keyHigh: number,
-  cookie: OwnCookie,
-): boolean {
-  const { bytes } = cookie;
-  if (!decodeBase64url(characters, cookieLength(plan), bytes)) return false;
-  if (plan.isPin) return bytes[0] === PIN_VERSION && unseal(plan, cookie);
-  if (bytes[0] !== HASH_VERSION) return false;
-  const mac = macOf(plan, bytes);
-  if (!timingSafeEqual(mac, bytes.subarray(MAC_AT, HASH_BYTES))) return false;
-  cookie.issuedSeconds = bytes.readUInt32BE(ISSUED_AT);
-  cookie.homeIndex = homeOfTurn(plan, keyLow, keyHigh, bytes.readUInt16BE(TURN_AT));
-  return true;
+/** When the cookie was last written, in seconds: unchecked, 0 for a former layout. Costs no cryptography. */
+export function renewedSeconds(characters: Uint8Array, length: number): number {
+  if (length !== COOKIE_LENGTH) return 0;
+  if (!decodeBase64url(characters, RENEWED_TEXT_LENGTH, renewedBytes, RENEWED_TEXT_AT)) return 0;
+  return renewedBytes.readUInt32BE(2);
 }
 
-/** The cookie's value naming server `index` as the home. */
-export function seal(
-  plan: PoolPlan,
-  cookie: OwnCookie,
-  keyLow: number,
-  keyHigh: number,
-  index: number,
-): string {
+/** Takes a cookie apart and checks that a balancer with one of the secrets made it. False: forged, damaged, foreign. */
+export function open(plan: PoolPlan, characters: Uint8Array, length: number, cookie: OwnCookie): boolean {
+  for (let at = 0; at < plan.openers.length; at += 1) {
+    const keys = plan.openers[at] as OpeningKeys;
+    if (length !== COOKIE_LENGTH) {
+      hashCookieKey(keys, characters, 0);
+      if (openFormer(plan, keys, characters, length, cookie)) return true;
+    } else if (decodeBase64url(characters, length, cookie.bytes) && unseal(plan, keys, cookie)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** The cookie's value naming server `index` as the home, renewed now. */
+export function seal(plan: PoolPlan, cookie: OwnCookie, index: number, wallMs: number): string {
   const { bytes } = cookie;
   cookie.homeIndex = index;
-  if (plan.isPin) {
-    sealReference(plan, cookie, index);
-    encodeBase64url(bytes, PIN_BYTES, text);
-    return text.toString('latin1', 0, PIN_COOKIE_LENGTH);
-  }
-  bytes.writeUInt16BE(turnTo(plan, keyLow, keyHigh, index), TURN_AT);
-  bytes.writeUInt32BE(cookie.issuedSeconds, ISSUED_AT);
-  macOf(plan, bytes).copy(bytes, MAC_AT);
-  encodeBase64url(bytes, HASH_BYTES, text);
-  return text.toString('latin1', 0, HASH_COOKIE_LENGTH);
-}
-
-/** Index of the server that rid (by its key) and turn name; -1 when the pool has none. */
-export function homeOfTurn(plan: PoolPlan, keyLow: number, keyHigh: number, turn: number): number {
-  const wantsRest = turn >= REST_TURNS ? plan.hashRest.length > 0 : plan.hashRange.length === 0;
-  const range = wantsRest ? plan.hashRest : plan.hashRange;
-  return winnerOf(plan, range, range.length, rankWord(keyLow, keyHigh, turn));
-}
-
-/**
- * The first turn that names `index`. About as many tries as the inverse of the server's share of the weight; over
- * all new sessions that is n. Bounded by the number of turns: past it (a share under about 1/5000) the cookie names
- * another server than the table, which then is right only as long as the entry lives.
- */
-export function turnTo(plan: PoolPlan, keyLow: number, keyHigh: number, index: number): number {
-  const isInRange = plan.isInHashRange[index] === 1;
-  const range = isInRange ? plan.hashRange : plan.hashRest;
-  const begin = isInRange ? 0 : REST_TURNS;
-  for (let turn = begin; turn < begin + REST_TURNS; turn += 1) {
-    if (isWinner(plan, range, index, rankWord(keyLow, keyHigh, turn))) return turn;
-  }
-  return begin;
-}
-
-function macOf(plan: PoolPlan, bytes: Buffer): Buffer {
-  const mac = createHmac('sha256', plan.keys.mac);
-  return mac.update(bytes.subarray(0, MAC_AT)).update(plan.cookieName).digest().subarray(0, MAC_BYTES);
-}
-
-function unseal(plan: PoolPlan, cookie: OwnCookie): boolean {
-  const { bytes } = cookie;
-  const decipher = createDecipheriv('aes-256-gcm', plan.keys.seal, bytes.subarray(NONCE_AT, SEALED_AT), {
-    authTagLength: PIN_BYTES - TAG_AT,
+  cookie.renewedSeconds = Math.floor(wallMs / 1000);
+  bytes.writeUInt32BE(cookie.renewedSeconds, RENEWED_AT);
+  fillRandomBytes(bytes, NONCE_AT, SEALED_AT - NONCE_AT);
+  const content = Buffer.allocUnsafe(CONTENT_BYTES);
+  (plan.references[index] as Uint8Array).forEach((byte, at) => {
+    content[at] = byte;
   });
-  decipher.setAAD(associatedData(plan, bytes));
-  decipher.setAuthTag(bytes.subarray(TAG_AT, PIN_BYTES));
+  content.writeUInt32BE(cookie.issuedSeconds, REFERENCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', plan.keys.cookie, bytes.subarray(NONCE_AT, SEALED_AT), {
+    authTagLength: COOKIE_BYTES - TAG_AT,
+  });
+  cipher.setAAD(bytes.subarray(0, NONCE_AT));
+  cipher.update(content).copy(bytes, SEALED_AT);
+  cipher.final();
+  cipher.getAuthTag().copy(bytes, TAG_AT);
+  encodeBase64url(bytes, COOKIE_BYTES, text);
+  return text.toString('latin1', 0, COOKIE_LENGTH);
+}
+
+function unseal(plan: PoolPlan, keys: OpeningKeys, cookie: OwnCookie): boolean {
+  const { bytes } = cookie;
+  const decipher = createDecipheriv('aes-256-gcm', keys.cookie, bytes.subarray(NONCE_AT, SEALED_AT), {
+    authTagLength: COOKIE_BYTES - TAG_AT,
+  });
+  decipher.setAAD(bytes.subarray(0, NONCE_AT));
+  decipher.setAuthTag(bytes.subarray(TAG_AT, COOKIE_BYTES));
   const content = decipher.update(bytes.subarray(SEALED_AT, TAG_AT));
   try {
     decipher.final();
@@ -163,32 +121,8 @@ function unseal(plan: PoolPlan, cookie: OwnCookie): boolean {
     return false; // the tag does not fit: not one of ours
   }
   cookie.issuedSeconds = content.readUInt32BE(REFERENCE_BYTES);
-  cookie.homeIndex = -1;
-  for (let index = 0; index < plan.slots.length; index += 1) {
-    if (content.readInt32BE(0) === plan.seedLow[index] && content.readInt32BE(4) === plan.seedHigh[index]) {
-      cookie.homeIndex = index;
-    }
-  }
+  cookie.renewedSeconds = bytes.readUInt32BE(RENEWED_AT);
+  const reference = content.subarray(0, REFERENCE_BYTES);
+  cookie.homeIndex = plan.references.findIndex((candidate) => reference.equals(candidate));
   return true;
-}
-
-function sealReference(plan: PoolPlan, cookie: OwnCookie, index: number): void {
-  const { bytes } = cookie;
-  fillRandomBytes(bytes, NONCE_AT, SEALED_AT - NONCE_AT);
-  const content = Buffer.allocUnsafe(REFERENCE_BYTES + 4);
-  content.writeInt32BE(plan.seedLow[index] ?? 0, 0);
-  content.writeInt32BE(plan.seedHigh[index] ?? 0, 4);
-  content.writeUInt32BE(cookie.issuedSeconds, REFERENCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', plan.keys.seal, bytes.subarray(NONCE_AT, SEALED_AT), {
-    authTagLength: PIN_BYTES - TAG_AT,
-  });
-  cipher.setAAD(associatedData(plan, bytes));
-  cipher.update(content).copy(bytes, SEALED_AT);
-  cipher.final();
-  cipher.getAuthTag().copy(bytes, TAG_AT);
-}
-
-/** Version, rid and cookie name; the pool is in the key already. */
-function associatedData(plan: PoolPlan, bytes: Buffer): Buffer {
-  return Buffer.concat([bytes.subarray(0, NONCE_AT), plan.cookieName]);
 }

@@ -2,6 +2,8 @@
 //
 // "Index" is always a server's place in config.servers; "slot" its place in shared memory.
 
+import { createHash } from 'node:crypto';
+import { assert } from '../base/assert.ts';
 import { AddressMask } from '../base/client-address.ts';
 import { hashBytes, hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
@@ -12,7 +14,8 @@ import { WEIGHT_SCALE } from '../shared/control.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import { packHome } from '../shared/session-table.ts';
-import { derivePoolKeys, type PoolKeys } from './keys.ts';
+import { derivePoolKeys, type OpeningKeys, type PoolKeys } from './keys.ts';
+import { REFERENCE_BYTES } from './own-cookie-parts.ts';
 import type { Policy } from './policies/policy.ts';
 import { createPolicy } from './policies/registry.ts';
 import type { RankedServers } from './rendezvous.ts';
@@ -35,25 +38,28 @@ export interface PoolPlan extends RankedServers {
   readonly backups: Int32Array;
   /** 0 = no limit. */
   readonly connectionsMax: Int32Array;
-  /** Servers that a minted cookie-hash cookie ranges over: primaries of weight above 0, whatever their health. */
+  /** What former cookie-hash cookies range over: primaries of weight above 0, and all others. */
   readonly hashRange: Int32Array;
-  /** All others; cookies that name one of them say so (see hash-cookie.ts). */
   readonly hashRest: Int32Array;
-  /** 1 for the members of hashRange. */
-  readonly isInHashRange: Uint8Array;
   /** Per-server hash words from pool name and server name: equal on all balancers with this secret. */
   readonly seedLow: Int32Array;
   readonly seedHigh: Int32Array;
   readonly policy: Policy;
-  readonly keys: PoolKeys;
+  /** Of the first secret: what is written now. */
+  readonly keys: OpeningKeys;
+  /** Of every secret, the first one first: what is read. */
+  readonly openers: readonly OpeningKeys[];
+  /** What the balancer's cookie calls each server: the same on all balancers, whatever the secret. */
+  readonly references: readonly Uint8Array[];
   readonly source: Source;
-  /** The balancer's cookie is a sealed reference (cookie-pin), not a hash. */
-  readonly isPin: boolean;
   /** New keys go where rendezvous hashing says; otherwise where the policy says. */
   readonly isHashed: boolean;
   /** The application sets the key with its response (application cookies, learn). */
   readonly learns: boolean;
-  readonly cookieName: Uint8Array;
+  /** The first is what is set, all are read: see `cookieAliases`. */
+  readonly cookieNames: readonly Uint8Array[];
+  /** The balancer's cookie is written anew when it is older. */
+  readonly renewMs: number;
   readonly cookieAttributes: SetCookieAttributes;
   /** Lower case; empty when the mode reads no header. */
   readonly headerName: string;
@@ -71,7 +77,9 @@ export function compilePool(
 ): PoolPlan {
   const { config } = revision;
   const { servers } = config;
-  const keys = derivePoolKeys(revision.key, config.name);
+  const openers = revision.keys.map((secret) => openingKeys(config, derivePoolKeys(secret, config.name)));
+  const [keys] = openers;
+  assert(keys !== undefined, 'a pool has at least one secret');
   const isRanged = (server: ServerConfig): boolean => !server.backup && server.weight > 0;
   const weights = Float64Array.from(servers, (server) => server.weight * WEIGHT_SCALE);
   return {
@@ -85,8 +93,10 @@ export function compilePool(
     connectionsMax: Int32Array.from(servers, (server) => server.maxConnections),
     hashRange: placesOf(servers, isRanged),
     hashRest: placesOf(servers, (server) => !isRanged(server)),
-    isInHashRange: Uint8Array.from(servers, (server) => (isRanged(server) ? 1 : 0)),
-    ...rankServers(config, keys),
+    seedLow: keys.seedLow,
+    seedHigh: keys.seedHigh,
+    rankWeights: keys.rankWeights,
+    hasEqualWeights: keys.hasEqualWeights,
     policy: createPolicy(config.policy, weights, random),
     keys,
     responseLimits: {
@@ -94,6 +104,8 @@ export function compilePool(
       headerCountMax: RESPONSE_HEADER_COUNT_MAX,
       watched,
     },
+    openers,
+    references: servers.map((server) => referenceOf(config.name, server.name)),
     ...readSticky(config.sticky),
   };
 }
@@ -124,7 +136,12 @@ function indexSlots(slots: readonly number[]): Int16Array {
   return indices;
 }
 
-function rankServers(config: PoolConfig, keys: PoolKeys): RankedServers {
+/** Names the server in the balancer's cookie, where it is sealed. */
+function referenceOf(pool: string, server: string): Uint8Array {
+  return createHash('sha256').update(`${pool}\0${server}`).digest().subarray(0, REFERENCE_BYTES);
+}
+
+function openingKeys(config: PoolConfig, keys: PoolKeys): OpeningKeys {
   const { servers } = config;
   const seedLow = new Int32Array(servers.length);
   const seedHigh = new Int32Array(servers.length);
@@ -135,7 +152,7 @@ function rankServers(config: PoolConfig, keys: PoolKeys): RankedServers {
     seedHigh[index] = hashed.high;
   });
   const rankWeights = Float64Array.from(servers, (server) => (server.weight > 0 ? server.weight : 1));
-  return { seedLow, seedHigh, rankWeights, hasEqualWeights: new Set(rankWeights).size <= 1 };
+  return { ...keys, seedLow, seedHigh, rankWeights, hasEqualWeights: new Set(rankWeights).size <= 1 };
 }
 
 function readSticky(
@@ -143,10 +160,10 @@ function readSticky(
 ): Pick<
   PoolPlan,
   | 'source'
-  | 'isPin'
   | 'isHashed'
   | 'learns'
-  | 'cookieName'
+  | 'cookieNames'
+  | 'renewMs'
   | 'cookieAttributes'
   | 'headerName'
   | 'addressMask'
@@ -154,15 +171,24 @@ function readSticky(
   const source = sourceOf(sticky);
   return {
     source,
-    isPin: sticky.mode === 'cookie-pin',
     isHashed:
       sticky.mode === 'header-hash' || sticky.mode === 'address-hash' || sticky.mode === 'cookie-hash',
     learns: source === Source.applicationCookie || sticky.mode === 'learn',
-    cookieName: Buffer.from(sticky.cookie, 'latin1'),
+    cookieNames: [sticky.cookie, ...sticky.cookieAliases].map((name) => Buffer.from(name, 'latin1')),
+    renewMs: renewalOf(sticky),
     cookieAttributes: readAttributes(sticky),
     headerName: headerNameOf(sticky),
     addressMask: new AddressMask(sticky.mask),
   };
+}
+
+/**
+ * A cookie says when it was written, not when it was last shown: between two renewals another balancer takes its user
+ * for idle by as much. An eighth of idle is rare enough to cost nothing. With maxAge the browser forgets a cookie that
+ * is not renewed, so that an active user has to be given it well before.
+ */
+function renewalOf({ idleMs, attributes }: StickyConfig): number {
+  return Math.min(idleMs / 8, (attributes.maxAgeMs ?? Number.POSITIVE_INFINITY) / 4);
 }
 
 function readAttributes({ attributes }: StickyConfig): SetCookieAttributes {

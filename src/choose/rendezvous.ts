@@ -18,6 +18,8 @@ export interface RankedServers {
 }
 
 const WORDS = 0x1_0000_0000;
+/** The ranking by which sessions of a dead home are spread: not the one that places unknown keys. */
+export const FAILOVER_TURN = 0x1_0000;
 
 /** The word that all servers are scored by. `turn` makes independent rankings of one key. */
 export function rankWord(keyLow: number, keyHigh: number, turn: number): number {
@@ -44,18 +46,6 @@ export function winnerOf(servers: RankedServers, range: Int32Array, count: numbe
     }
   }
   return best;
-}
-
-/** Is `index` the winner? Stops at the first better one: about ln(n) scores for a loser. */
-export function isWinner(servers: RankedServers, range: Int32Array, index: number, word: number): boolean {
-  const score = scoreOf(servers, index, word);
-  for (let at = 0; at < range.length; at += 1) {
-    const other = range[at] as number;
-    if (other === index) continue;
-    const otherScore = scoreOf(servers, other, word);
-    if (otherScore < score || (otherScore === score && isBefore(servers, other, index))) return false;
-  }
-  return true;
 }
 
 /** Breaks the tie of two scores by the seeds, which every balancer has alike. */

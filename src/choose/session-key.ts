@@ -1,50 +1,55 @@
-// Reads what identifies a request's session, as a 64-bit keyed hash: the raw value is not kept. No allocation.
+// Reads what identifies a request's session, as a 64-bit keyed hash, and looks it up: the raw value is not kept.
+//
+// A request may show several values under one cookie name, one for each path and domain. All are tried: the first that
+// the table knows as a session says where the request belongs (browsers send the longest path first), else the first
+// that it knows at all, else the first. Each value is tried under every secret, the first one first. No allocation.
 
 import { hashBytes, hashed } from '../base/hash.ts';
 import { COLON, equalsIgnoreCase } from '../http1/bytes.ts';
-import { CookieRange, findCookie } from '../http1/cookies.ts';
+import { CookieRange, nextCookie } from '../http1/cookies.ts';
 import { Field, type FieldLines, NOT_WATCHED, type RequestHead } from '../http1/message.ts';
-import { type Affinity, Finding } from './affinity.ts';
-import { cookieLength, hashCookieKey } from './own-cookie.ts';
+import type { SessionTable } from '../shared/session-table.ts';
+import { type Affinity, Finding, SHOWN_MAX } from './affinity.ts';
+import { defaultScopeOf } from './cookie-scope.ts';
+import type { OpeningKeys } from './keys.ts';
+import { hashCookieKey, isCookieLength, open } from './own-cookie.ts';
 import { type PoolPlan, Source } from './plan.ts';
 
 /** Longest address text. */
 const ADDRESS_MAX = 64;
+const UNKNOWN = -1;
 
 const range = new CookieRange();
 const addressBytes = Buffer.alloc(ADDRESS_MAX);
 
 /**
- * Sets key and hasKey, and what the arrival is when it is not a known session. A value that cannot be the balancer's
- * own cookie is `invalid` here already; whether it is forged shows later, when the table does not know it.
+ * Sets key and hasKey, and what the arrival is when it is not a known session. Returns the session's entry, -1 when
+ * the table has none. Our own cookie is then opened and speaks for itself; one that cannot be opened is `invalid`.
  */
 export function readSessionKey(
   plan: PoolPlan,
+  table: SessionTable,
   buffer: Buffer,
   head: RequestHead,
   clientAddress: string,
   affinity: Affinity,
-): void {
+): number {
   switch (plan.source) {
     case Source.none:
-      return;
+      return UNKNOWN;
     case Source.ownCookie:
-      readOwnCookie(plan, buffer, head, affinity);
-      return;
+      return readOwnCookie(plan, table, buffer, head.lines, affinity);
     case Source.applicationCookie:
-      if (!findInCookies(plan, buffer, head.lines) || range.valueBegin === range.valueEnd) return;
-      hashBytes(plan.keys.hash, buffer, range.valueBegin, range.valueEnd);
-      break;
+      affinity.defaultScope = defaultScopeOf(buffer, head.pathBegin, head.pathEnd);
+      return readCookies(plan, table, buffer, head.lines, affinity);
     case Source.header:
-      if (!findHeader(plan.headerName, buffer, head.lines)) return;
-      hashBytes(plan.keys.hash, buffer, range.valueBegin, range.valueEnd);
-      break;
-    case Source.address:
-      hashAddress(plan, clientAddress);
-      break;
+      if (!findHeader(plan.headerName, buffer, head.lines)) return UNKNOWN;
+      return offer(plan, table, buffer, range.valueBegin, range.valueEnd, UNKNOWN, affinity);
+    case Source.address: {
+      const length = copyAddress(plan, clientAddress);
+      return offer(plan, table, addressBytes, 0, length, UNKNOWN, affinity);
+    }
   }
-  affinity.arrival = Finding.new;
-  takeKey(affinity);
 }
 
 /** The value range of the header in `lines`; null when there is none or it is empty. Valid until the next call. */
@@ -52,35 +57,173 @@ export function findSessionHeader(name: string, buffer: Buffer, lines: FieldLine
   return findHeader(name, buffer, lines) ? range : null;
 }
 
-function takeKey(affinity: Affinity): void {
-  affinity.keyLow = hashed.low;
-  affinity.keyHigh = hashed.high;
+/** All cookies of the application's name, over all Cookie lines. */
+function readCookies(
+  plan: PoolPlan,
+  table: SessionTable,
+  buffer: Buffer,
+  lines: FieldLines,
+  affinity: Affinity,
+): number {
+  const name = plan.cookieNames[0] as Uint8Array;
+  let found = UNKNOWN;
+  for (let line = 0; line < lines.count; line += 1) {
+    if (lines.field[line] !== Field.cookie) continue;
+    const end = lines.valueEnd[line] as number;
+    let at = nextCookie(buffer, lines.valueBegin[line] as number, end, name, range);
+    while (at !== -1 && affinity.shownCount < SHOWN_MAX) {
+      if (range.valueBegin < range.valueEnd)
+        found = offer(plan, table, buffer, range.valueBegin, range.valueEnd, found, affinity);
+      at = nextCookie(buffer, at, end, name, range);
+    }
+  }
+  return found;
+}
+
+/** One more value that the request shows; returns the better of the entry found so far and its own. */
+function offer(
+  plan: PoolPlan,
+  table: SessionTable,
+  bytes: Uint8Array,
+  begin: number,
+  end: number,
+  found: number,
+  affinity: Affinity,
+): number {
+  hashBytes(plan.keys.hash, bytes, begin, end);
+  const { low, high } = hashed;
+  let entry = table.resolve(low, high);
+  let isOld = false;
+  for (let at = 1; entry === UNKNOWN && at < plan.openers.length; at += 1) {
+    hashBytes((plan.openers[at] as OpeningKeys).hash, bytes, begin, end);
+    entry = table.resolve(hashed.low, hashed.high);
+    isOld = entry !== UNKNOWN;
+  }
+  const isKnown = entry !== UNKNOWN;
+  const keyLow = isKnown ? table.resolvedLow : low;
+  const keyHigh = isKnown ? table.resolvedHigh : high;
+  const { shown, shownCount } = affinity;
+  shown[2 * shownCount] = keyLow;
+  shown[2 * shownCount + 1] = keyHigh;
+  affinity.shownCount = shownCount + 1;
+  const isBetter = isKnown && (found === UNKNOWN || (table.isTentative(found) && !table.isTentative(entry)));
+  if (isBetter || shownCount === 0) {
+    affinity.arrival = Finding.new;
+    takeKey(affinity, keyLow, keyHigh);
+    affinity.foundBy = isKnown ? table.resolvedBy : UNKNOWN;
+    noteOldKey(affinity, isOld, low, high);
+  }
+  return isBetter ? entry : found;
+}
+
+/** The first of our cookies that the table knows, else the one written last of those that can be opened. */
+function readOwnCookie(
+  plan: PoolPlan,
+  table: SessionTable,
+  buffer: Buffer,
+  lines: FieldLines,
+  affinity: Affinity,
+): number {
+  affinity.arrival = Finding.new;
+  let isAny = false;
+  let tries = 0;
+  for (let which = 0; which < plan.cookieNames.length; which += 1) {
+    const name = plan.cookieNames[which] as Uint8Array;
+    for (let line = 0; line < lines.count; line += 1) {
+      if (lines.field[line] !== Field.cookie) continue;
+      const end = lines.valueEnd[line] as number;
+      let at = nextCookie(buffer, lines.valueBegin[line] as number, end, name, range);
+      for (; at !== -1 && tries < SHOWN_MAX; at = nextCookie(buffer, at, end, name, range)) {
+        tries += 1;
+        // a cookie of the other name may be another pool's
+        isAny ||= which === 0;
+        const entry = lookUpOwn(plan, table, buffer, affinity);
+        if (entry === UNKNOWN) continue;
+        affinity.isCookieDue = which > 0;
+        return entry;
+      }
+    }
+  }
+  if (tries > 0) openNewest(plan, buffer, lines, affinity);
+  if (isAny && !affinity.hasKey) affinity.arrival = Finding.invalid;
+  return UNKNOWN;
+}
+
+/** Entry of the cookie in `range`; its characters are copied when there is one. */
+function lookUpOwn(plan: PoolPlan, table: SessionTable, buffer: Buffer, affinity: Affinity): number {
+  const { valueBegin, valueEnd } = range;
+  if (!isCookieLength(valueEnd - valueBegin)) return UNKNOWN;
+  hashCookieKey(plan.keys, buffer, valueBegin);
+  const { low, high } = hashed;
+  let entry = table.resolve(low, high);
+  let isOld = false;
+  for (let at = 1; entry === UNKNOWN && at < plan.openers.length; at += 1) {
+    hashCookieKey(plan.openers[at] as OpeningKeys, buffer, valueBegin);
+    entry = table.resolve(hashed.low, hashed.high);
+    isOld = entry !== UNKNOWN;
+  }
+  if (entry === UNKNOWN) return UNKNOWN;
+  takeKey(affinity, table.resolvedLow, table.resolvedHigh);
+  affinity.foundBy = table.resolvedBy;
+  noteOldKey(affinity, isOld, low, high);
+  copyCookie(buffer, affinity);
+  return entry;
+}
+
+/** Opens the cookies that the table does not know; keeps the one written last. */
+function openNewest(plan: PoolPlan, buffer: Buffer, lines: FieldLines, affinity: Affinity): void {
+  let newestBegin = -1;
+  let newestEnd = 0;
+  let newestSeconds = Number.NEGATIVE_INFINITY;
+  let isNamedAnew = false;
+  let tries = 0;
+  for (let which = 0; which < plan.cookieNames.length; which += 1) {
+    const name = plan.cookieNames[which] as Uint8Array;
+    for (let line = 0; line < lines.count; line += 1) {
+      if (lines.field[line] !== Field.cookie) continue;
+      const end = lines.valueEnd[line] as number;
+      let at = nextCookie(buffer, lines.valueBegin[line] as number, end, name, range);
+      for (; at !== -1 && tries < SHOWN_MAX; at = nextCookie(buffer, at, end, name, range)) {
+        tries += 1;
+        if (!isCookieLength(range.valueEnd - range.valueBegin)) continue;
+        copyCookie(buffer, affinity);
+        const { cookie, cookieText, cookieLength } = affinity;
+        if (!open(plan, cookieText, cookieLength, cookie) || cookie.renewedSeconds <= newestSeconds) continue;
+        newestSeconds = cookie.renewedSeconds;
+        newestBegin = range.valueBegin;
+        newestEnd = range.valueEnd;
+        isNamedAnew = which > 0;
+      }
+    }
+  }
+  if (newestBegin === -1) return;
+  range.valueBegin = newestBegin;
+  range.valueEnd = newestEnd;
+  copyCookie(buffer, affinity);
+  affinity.isCookieOpen = open(plan, affinity.cookieText, affinity.cookieLength, affinity.cookie);
+  affinity.isCookieDue = isNamedAnew;
+  hashCookieKey(plan.keys, affinity.cookieText, 0);
+  takeKey(affinity, hashed.low, hashed.high);
+}
+
+function copyCookie(buffer: Buffer, affinity: Affinity): void {
+  const { valueBegin, valueEnd } = range;
+  const length = valueEnd - valueBegin;
+  const { cookieText } = affinity;
+  for (let at = 0; at < length; at += 1) cookieText[at] = buffer[valueBegin + at] as number;
+  affinity.cookieLength = length;
+}
+
+function takeKey(affinity: Affinity, low: number, high: number): void {
+  affinity.keyLow = low;
+  affinity.keyHigh = high;
   affinity.hasKey = true;
 }
 
-function readOwnCookie(plan: PoolPlan, buffer: Buffer, head: RequestHead, affinity: Affinity): void {
-  affinity.arrival = Finding.new;
-  if (!findInCookies(plan, buffer, head.lines)) return;
-  const { valueBegin } = range;
-  const length = range.valueEnd - valueBegin;
-  if (length !== cookieLength(plan)) {
-    affinity.arrival = Finding.invalid;
-    return;
-  }
-  const { cookieText } = affinity;
-  for (let at = 0; at < length; at += 1) cookieText[at] = buffer[valueBegin + at] as number;
-  hashCookieKey(plan, cookieText, 0);
-  takeKey(affinity);
-}
-
-/** The first cookie of the pool's name, over all Cookie lines. */
-function findInCookies(plan: PoolPlan, buffer: Buffer, lines: FieldLines): boolean {
-  for (let line = 0; line < lines.count; line += 1) {
-    if (lines.field[line] !== Field.cookie) continue;
-    const begin = lines.valueBegin[line] as number;
-    if (findCookie(buffer, begin, lines.valueEnd[line] as number, plan.cookieName, range) > 0) return true;
-  }
-  return false;
+function noteOldKey(affinity: Affinity, isOld: boolean, low: number, high: number): void {
+  affinity.hasOldKey = isOld;
+  affinity.newLow = low;
+  affinity.newHigh = high;
 }
 
 /** Compares names, not positions in HeadLimits.watched, so that the codec's list needs no particular order. */
@@ -97,10 +240,10 @@ function findHeader(name: string, buffer: Buffer, lines: FieldLines): boolean {
   return false;
 }
 
-/** All addresses of a network are one client, as the mask says, however they are written. */
-function hashAddress(plan: PoolPlan, clientAddress: string): void {
+/** Into `addressBytes`; returns how many. All addresses of a network are one client, as the mask says. */
+function copyAddress(plan: PoolPlan, clientAddress: string): number {
   const network = plan.addressMask.of(clientAddress);
   const length = Math.min(network.length, ADDRESS_MAX);
   for (let at = 0; at < length; at += 1) addressBytes[at] = network.charCodeAt(at);
-  hashBytes(plan.keys.hash, addressBytes, 0, length);
+  return length;
 }

@@ -3,10 +3,11 @@
 import { discoveries, listeners, servers, stickyForm } from './forms.ts';
 import type { HoldfastConfig, PoolConfig, RateLimitConfig, RouteConfig, StickyConfig } from './model.ts';
 import type { Written, WrittenListener, WrittenPool } from './schema.ts';
-import { cookieOf, ownerOf } from './sticky-checks.ts';
+import { aliasesOf, cookieOf, ownerOf } from './sticky-checks.ts';
 
 export function buildConfig(written: Written): HoldfastConfig {
-  const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool));
+  const poolCount = Object.keys(written.pools).length;
+  const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool, poolCount === 1));
   return deepFreeze({
     threads: written.threads,
     listen: listeners(written.listen).map(({ address, timeouts, limits, rateLimit, halfClose }) => ({
@@ -66,12 +67,12 @@ function buildRateLimit(written: WrittenListener['rateLimit']): RateLimitConfig 
   return { key: written.key, perSecond: written.rate, burst: written.burst };
 }
 
-function buildPool(name: string, pool: WrittenPool): PoolConfig {
+function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig {
   const { health, passive, rebalance } = pool;
   return {
     name,
     policy: pool.policy,
-    sticky: buildSticky(pool.sticky),
+    sticky: buildSticky(name, pool.sticky, isOnly),
     state: pool.state,
     health:
       health === 'off'
@@ -135,16 +136,19 @@ function buildPool(name: string, pool: WrittenPool): PoolConfig {
   };
 }
 
-function buildSticky(written: WrittenPool['sticky']): StickyConfig {
+function buildSticky(pool: string, written: WrittenPool['sticky'], isOnly: boolean): StickyConfig {
   const sticky = stickyForm(written);
+  const cookie = cookieOf(sticky, pool, isOnly);
+  const cookieOwner = ownerOf(sticky, pool);
   const { attributes } = sticky;
   const readsHeader = sticky.mode === 'header-hash' || sticky.mode === 'learn';
   return {
     mode: sticky.mode,
-    cookie: cookieOf(sticky),
-    cookieOwner: ownerOf(sticky),
+    cookie,
+    cookieAliases: cookieOwner === 'balancer' ? aliasesOf(cookie, pool) : [],
+    cookieOwner,
     header: readsHeader ? (sticky.header?.toLowerCase() ?? null) : null,
-    secret: sticky.secret,
+    secrets: sticky.secret,
     mask: sticky.mask,
     attributes: {
       httpOnly: attributes.httpOnly,

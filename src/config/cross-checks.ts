@@ -9,7 +9,7 @@ import { checkLoops } from './loop-checks.ts';
 import { RATE_LIMITS_MAX } from './rate.ts';
 import { type Remark, Remarks } from './remarks.ts';
 import type { Written, WrittenPool } from './schema.ts';
-import { stickyProblems } from './sticky-checks.ts';
+import { sharedCookieProblems, stickyProblems } from './sticky-checks.ts';
 import { didYouMean } from './suggest.ts';
 import type { Path } from './tree.ts';
 
@@ -26,7 +26,10 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
   if (poolNames.length === 0) remarks.error(['pools'], '"pools" must name at least one pool');
   if (poolNames.length > POOLS_MAX)
     remarks.error(['pools'], `"pools" must have at most ${POOLS_MAX} entries`);
-  for (const [name, pool] of Object.entries(written.pools)) checkPool(name, pool, remarks);
+  for (const [name, pool] of Object.entries(written.pools)) {
+    checkPool(name, pool, poolNames.length === 1, remarks);
+  }
+  sharedCookieProblems(written, remarks);
   checkServerCount(written, remarks);
   return remarks.list;
 }
@@ -133,12 +136,12 @@ function checkRateLimits(written: Written, remarks: Remarks): void {
     remarks.errorAtKey([...tooMany, 'rateLimit'], `there may be at most ${RATE_LIMITS_MAX} rate limits`);
 }
 
-function checkPool(name: string, pool: WrittenPool, remarks: Remarks): void {
+function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Remarks): void {
   const at: Path = ['pools', name];
   const refused = checkName(name);
   if (refused !== null) remarks.errorAtKey(at, `the name of a pool ${refused}`);
   checkServers(at, pool, remarks);
-  stickyProblems([...at, 'sticky'], pool.sticky, remarks);
+  stickyProblems(name, [...at, 'sticky'], pool.sticky, isOnly, remarks);
   checkRebalance([...at, 'rebalance'], pool, remarks);
   checkFailBack([...at, 'sticky', 'failBack'], pool, remarks);
   checkHealth([...at, 'health'], pool.health, remarks);

@@ -188,6 +188,25 @@ export function text(kind: string, check: (value: string) => string | null, secr
   });
 }
 
+/** One text that passes `check`, or a list of several; never repeated in a message. Empty ones are left out. */
+export function secrets(max: number, check: (value: string) => string | null): Leaf<readonly string[]> {
+  const one = { type: 'string' };
+  const forms = [one, { type: 'array', items: one, minItems: 1, maxItems: max }];
+  return leaf({ kind: 'text or list', anyOf: forms, writeOnly: true }, (written) => {
+    const list: readonly unknown[] = Array.isArray(written) ? written : [written];
+    if (list.length === 0 || list.length > max) return { refused: `must be text or a list of 1 to ${max}` };
+    const value: string[] = [];
+    for (const item of list) {
+      if (typeof item !== 'string')
+        return { refused: `must be text, not this value${isScalar(item) ? ', put it in quotes' : ''}` };
+      const refused = check(item);
+      if (refused !== null) return { refused };
+      if (item !== '') value.push(item);
+    }
+    return { value };
+  });
+}
+
 export interface WrittenAddress extends HostPort {
   readonly address: string;
 }

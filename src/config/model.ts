@@ -50,12 +50,14 @@ export interface CookieAttributes {
 export interface StickyConfig {
   readonly mode: StickyMode;
   readonly cookie: string;
+  /** Other names that the balancer's own cookie has when the default is another: still read. */
+  readonly cookieAliases: readonly string[];
   /** Who sets `cookie`. The balancer mints values only for cookies of its own. */
   readonly cookieOwner: 'balancer' | 'application';
   /** Lower case; null when the mode reads no header. With learn exactly one is read: the header, or `cookie` when it is null. */
   readonly header: string | null;
-  /** Empty: main makes one at start (and keeps it beside sessions.file when there is one). */
-  readonly secret: string;
+  /** The first writes, all read. Empty: main makes one at start (and keeps it beside sessions.file when there is one). */
+  readonly secrets: readonly string[];
   /** Leading bits of the address that are one client, for address-hash. */
   readonly mask: { readonly ipv4: number; readonly ipv6: number };
   readonly attributes: CookieAttributes;

@@ -120,7 +120,7 @@ function writableSticky(sticky: StickyConfig): object {
     mode,
     ...(readsCookie ? { cookie: sticky.cookie, owner: sticky.cookieOwner } : {}),
     ...present('header', sticky.header),
-    secret: hide(sticky.secret),
+    secret: hideAll(sticky.secrets),
     ...(mode === 'address-hash' ? { mask: sticky.mask } : {}),
     attributes: {
       httpOnly: attributes.httpOnly,
@@ -182,6 +182,10 @@ function writableDiscovery(found: DiscoveryConfig): object {
 
 function present(key: string, value: string | null): object {
   return value === null ? {} : { [key]: value };
+}
+
+function hideAll(secrets: readonly string[]): string | readonly string[] {
+  return secrets.length > 1 ? secrets.map(hide) : hide(secrets[0] ?? '');
 }
 
 function hide(secret: string): string {

@@ -3,7 +3,7 @@
 
 import * as z from 'zod';
 import { checkCookieName, checkCookiePath, checkDomain, checkHeaderName, checkToken } from './check-text.ts';
-import { choice, decimal, duration, flag, flagOrAuto, integer, text } from './leaf.ts';
+import { choice, decimal, duration, flag, flagOrAuto, integer, secrets, text } from './leaf.ts';
 import { rate } from './schema-parts.ts';
 
 const SECOND = 1_000;
@@ -31,6 +31,9 @@ const attributes = z.strictObject({
 
 const STICKY_MODES = ['none', 'cookie-hash', 'cookie-pin', 'learn', 'header-hash', 'address-hash'] as const;
 
+/** Each is tried on every cookie that the ones before do not open. */
+const SECRETS_MAX = 8;
+
 export const sticky = z.strictObject({
   mode: choice(STICKY_MODES)
     .prefault('none')
@@ -41,20 +44,20 @@ export const sticky = z.strictObject({
   cookie: text('cookie name', checkCookieName)
     .optional()
     .describe(
-      "the balancer's own cookie, or the application's (for `cookie-hash` and `learn`); default `holdfast` where the mode needs one",
+      "the balancer's own cookie, or the application's (for `cookie-hash` and `learn`); default `holdfast` where the mode needs one, `holdfast-POOL` where there are several pools",
     ),
   owner: choice(['balancer', 'application'])
     .optional()
     .describe(
-      'who sets the cookie. `cookie-pin`: always the balancer. `learn`: always the application. `cookie-hash`: absent means the balancer when the cookie is called `holdfast`, ends in `-holdfast` or begins with `__Host-holdfast`, else the application',
+      'who sets the cookie. `cookie-pin`: always the balancer. `learn`: always the application. `cookie-hash`: absent means the balancer when the cookie is called `holdfast` or has no name here, ends in `-holdfast` or begins with `__Host-holdfast`, else the application',
     ),
   header: text('header name', checkHeaderName)
     .optional()
     .describe('for `header-hash`, and for `learn` instead of a cookie'),
-  secret: text('text', checkToken, true)
+  secret: secrets(SECRETS_MAX, checkToken)
     .prefault('')
     .describe(
-      'keys the cookie; give the same one to every balancer of the pool. When empty one is made, and kept beside `sessions.file` if there is one',
+      'keys cookies and session keys; give the same to every balancer of the pool. A list rotates them: the first writes, all are read, so `[new, old]` until `life` has passed. When empty one is made, and kept beside `sessions.file` if there is one',
     ),
   mask: z
     .strictObject({

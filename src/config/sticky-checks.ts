@@ -1,31 +1,52 @@
 // What the keys of `sticky` mean together: which mode needs what, and what browsers demand of cookies.
 
+import { formatDuration } from '../base/units.ts';
 import type { Remarks } from './remarks.ts';
-import type { WrittenPool, WrittenSticky } from './schema.ts';
+import type { Written, WrittenPool, WrittenSticky } from './schema.ts';
 import type { Path } from './tree.ts';
 
 const SECRET_LENGTH_WISE = 16;
 const PREFIXES = ['__Host-', '__Secure-'] as const;
 /** As the schema says. */
 const MASK_DEFAULT = { ipv4: 32, ipv6: 64 };
-export const COOKIE_DEFAULT = 'holdfast';
+const COOKIE_DEFAULT = 'holdfast';
 
 /** The cookie the mode reads; the default name stands in only where the balancer makes the cookie. */
-export function cookieOf(sticky: WrittenSticky): string {
-  return sticky.cookie ?? COOKIE_DEFAULT;
+export function cookieOf(sticky: WrittenSticky, pool: string, isOnly: boolean): string {
+  return sticky.cookie ?? (isOnly ? COOKIE_DEFAULT : defaultOfPool(pool));
+}
+
+/** With another pool, or without it, the default is the other name: cookies of both are read, so that none is lost. */
+export function aliasesOf(cookie: string, pool: string): readonly string[] {
+  const defaults = [COOKIE_DEFAULT, defaultOfPool(pool)];
+  return defaults.includes(cookie) ? defaults.filter((name) => name !== cookie) : [];
+}
+
+/** Several pools on one host must not take each other's cookie away. A pool's name may have a ":", a cookie's may not. */
+function defaultOfPool(pool: string): string {
+  return `${COOKIE_DEFAULT}-${pool.replaceAll(':', '_')}`;
 }
 
 /** Who sets the cookie: as written, else told by mode and name. */
-export function ownerOf(sticky: WrittenSticky): 'balancer' | 'application' {
+export function ownerOf(sticky: WrittenSticky, pool: string): 'balancer' | 'application' {
   if (sticky.mode === 'learn') return 'application';
   if (sticky.mode !== 'cookie-hash') return 'balancer';
-  const cookie = cookieOf(sticky);
+  const { cookie = COOKIE_DEFAULT } = sticky;
   const isOurs =
-    cookie === COOKIE_DEFAULT || cookie.endsWith('-holdfast') || cookie.startsWith('__Host-holdfast');
+    aliasesOf(cookie, pool).length > 0 ||
+    cookie.endsWith('-holdfast') ||
+    cookie.startsWith('__Host-holdfast');
   return sticky.owner ?? (isOurs ? 'balancer' : 'application');
 }
 
-export function stickyProblems(at: Path, written: WrittenPool['sticky'], remarks: Remarks): void {
+/** `isOnly`: there is no other pool. */
+export function stickyProblems(
+  pool: string,
+  at: Path,
+  written: WrittenPool['sticky'],
+  isOnly: boolean,
+  remarks: Remarks,
+): void {
   if (written === 'none') return;
   checkMode(at, written, remarks);
   checkOwner(at, written, remarks);
@@ -35,18 +56,62 @@ export function stickyProblems(at: Path, written: WrittenPool['sticky'], remarks
       [...at, 'life'],
     ]);
   }
-  if (written.secret !== '' && written.secret.length < SECRET_LENGTH_WISE) {
+  if (written.secret.some(({ length }) => length < SECRET_LENGTH_WISE)) {
     remarks.warning(
       [...at, 'secret'],
       `"secret" is short, use at least ${SECRET_LENGTH_WISE} random characters`,
     );
   }
-  if (setsCookie(written)) checkCookie(at, written, remarks);
+  if (!setsCookie(written, pool)) return;
+  checkCookie(at, written, cookieOf(written, pool, isOnly), remarks);
+  checkMaxAge(at, written, remarks);
 }
 
-function setsCookie(sticky: WrittenSticky): boolean {
+function setsCookie(sticky: WrittenSticky, pool: string): boolean {
   const usesCookie = sticky.mode === 'cookie-hash' || sticky.mode === 'cookie-pin';
-  return usesCookie && ownerOf(sticky) === 'balancer';
+  return usesCookie && ownerOf(sticky, pool) === 'balancer';
+}
+
+/** Cookies are renewed while they are used, so that maxAge is how long a pause may be: as idle is. */
+function checkMaxAge(at: Path, { attributes, idle }: WrittenSticky, remarks: Remarks): void {
+  const { maxAge } = attributes;
+  if (maxAge === undefined || maxAge >= idle) return;
+  const path = [...at, 'attributes', 'maxAge'];
+  const message = `"maxAge" ${formatDuration(maxAge)} is shorter than "idle" ${formatDuration(idle)}: after a pause of ${formatDuration(maxAge)} the browser has forgotten the cookie, and the session loses its home`;
+  remarks.warning(path, message, [path, [...at, 'idle']]);
+}
+
+/**
+ * Two pools that a browser reaches under one host and that set the same cookie take it away from each other. Told by
+ * hosts alone: whatever the paths, the cookie goes to all of them.
+ */
+export function sharedCookieProblems(written: Written, remarks: Remarks): void {
+  const pools = Object.entries(written.pools);
+  const first = new Map<string, string>();
+  for (const [name, { sticky }] of pools) {
+    if (sticky === 'none' || !setsCookie(sticky, name)) continue;
+    const { attributes } = sticky;
+    const key = [cookieOf(sticky, name, pools.length === 1), attributes.path, attributes.domain].join(' ');
+    const earlier = first.get(key);
+    if (earlier === undefined) {
+      first.set(key, name);
+    } else if (attributes.domain !== undefined || shareHost(written.routes ?? [], earlier, name)) {
+      const message = `"cookie" ${cookieOf(sticky, name, false)} is also set by pool "${earlier}" in line {line} for the same hosts: a browser keeps only one of them, give one pool another name`;
+      const path = (pool: string): Path => ['pools', pool, 'sticky', 'cookie'];
+      remarks.clash(path(name), path(earlier), message);
+    }
+  }
+}
+
+function shareHost(routes: NonNullable<Written['routes']>, one: string, other: string): boolean {
+  const hostsOf = (pool: string): readonly string[] =>
+    routes.filter((route) => route.pool === pool).map(({ host = '*' }) => host.toLowerCase());
+  return hostsOf(one).some((a) => hostsOf(other).some((b) => covers(a, b) || covers(b, a)));
+}
+
+/** Does the pattern take the host, or all hosts of the other pattern? */
+function covers(pattern: string, host: string): boolean {
+  return pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)));
 }
 
 function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
@@ -98,9 +163,8 @@ function checkOwner(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
 }
 
 /** Rules of browsers: a cookie that breaks one is dropped silently, and with it the affinity. */
-function checkCookie(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
+function checkCookie(at: Path, sticky: WrittenSticky, cookie: string, remarks: Remarks): void {
   const { attributes } = sticky;
-  const cookie = cookieOf(sticky);
   const securePath = [...at, 'attributes', 'secure'];
   const prefix = PREFIXES.find((candidate) => cookie.toLowerCase().startsWith(candidate.toLowerCase()));
   const cookiePath = [...at, 'cookie'];

@@ -9,10 +9,12 @@ export class CookieRange {
   valueEnd = 0;
 }
 
+const further = new CookieRange();
+
 /**
  * Looks for the cookie `name` (its exact bytes: names are case-sensitive) in one Cookie field value. Fills `found`
- * with its first occurrence and returns how many there are: 0 leaves `found` untouched, 2 and more is an ambiguity the
- * caller may refuse. O(length), allocates nothing.
+ * with its first occurrence and returns how many there are: 0 leaves `found` untouched. Browsers send several when
+ * they were set for different paths or domains. O(length), allocates nothing.
  */
 export function findCookie(
   buffer: Buffer,
@@ -21,12 +23,27 @@ export function findCookie(
   name: Uint8Array,
   found: CookieRange,
 ): number {
-  const length = name.length;
   let count = 0;
+  let at = nextCookie(buffer, begin, end, name, found);
+  while (at !== -1) {
+    count += 1;
+    at = nextCookie(buffer, at, end, name, further);
+  }
+  return count;
+}
+
+/** As `findCookie`, one after the other: where to go on looking, -1 when there is none (`found` is left untouched). */
+export function nextCookie(
+  buffer: Buffer,
+  begin: number,
+  end: number,
+  name: Uint8Array,
+  found: CookieRange,
+): number {
+  const length = name.length;
   let position = begin;
   while (position < end) {
-    const nameBegin = skipBlank(buffer, position, end);
-    position = nameBegin;
+    position = skipBlank(buffer, position, end);
     let same = 0;
     while (same < length && position < end && buffer[position] === name[same]) {
       same += 1;
@@ -37,12 +54,12 @@ export function findCookie(
     if (isMatch) position = equals;
     while (position < end && buffer[position] !== SEMICOLON) position += 1;
     if (isMatch) {
-      if (count === 0) setValue(buffer, equals + 1, position, found);
-      count += 1;
+      setValue(buffer, equals + 1, position, found);
+      return position + 1;
     }
     position += 1;
   }
-  return count;
+  return -1;
 }
 
 /** Trims blanks, then one pair of quotes. */
@@ -61,6 +78,11 @@ function setValue(buffer: Buffer, begin: number, end: number, range: CookieRange
 export class SetCookie extends CookieRange {
   nameBegin = 0;
   nameEnd = 0;
+  /** With the name they are what tells cookies apart. Begin and end are the same where there is none. */
+  domainBegin = 0;
+  domainEnd = 0;
+  pathBegin = 0;
+  pathEnd = 0;
   /** The cookie is being deleted: empty value, Max-Age of zero or less, or Expires not after now. */
   isDeletion = false;
 }
@@ -84,6 +106,7 @@ export function parseSetCookie(
   if (out.nameBegin === out.nameEnd) return false;
   setValue(buffer, equals + 1, pairEnd, out);
 
+  out.domainBegin = out.domainEnd = out.pathBegin = out.pathEnd = 0;
   let maxAge = Number.NaN;
   let expiresMs = Number.NaN;
   let position = pairEnd + 1;
@@ -96,6 +119,13 @@ export function parseSetCookie(
       if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'max-age')) maxAge = maxAgeOf(buffer, at + 1, partEnd);
       else if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'expires'))
         expiresMs = dateOf(buffer, at + 1, partEnd);
+      else if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'domain')) {
+        out.domainBegin = skipBlank(buffer, at + 1, partEnd);
+        out.domainEnd = trimBlank(buffer, out.domainBegin, partEnd);
+      } else if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'path')) {
+        out.pathBegin = skipBlank(buffer, at + 1, partEnd);
+        out.pathEnd = trimBlank(buffer, out.pathBegin, partEnd);
+      }
     }
     position = partEnd + 1;
   }

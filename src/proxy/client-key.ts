@@ -15,7 +15,7 @@ const range = new CookieRange();
 
 /** The same for all threads of a revision: made of the first pool's key. */
 export function limitKeyOf(revision: Revision): HashKey {
-  return hashKeyFrom(revision.pools[0]?.key ?? new Uint8Array(8));
+  return hashKeyFrom(revision.pools[0]?.keys[0] ?? new Uint8Array(8));
 }
 
 /** Leaves the hash in `hashed`. */

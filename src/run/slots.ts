@@ -50,6 +50,8 @@ export class SlotRegistry implements Room {
   readonly #poolIds: Numbers;
   readonly #listenerIds: Numbers;
   readonly #keys = new Map<string, Uint8Array>();
+  /** Pools that have had no secret of their own since the start. */
+  readonly #withoutSecret = new Set<string>();
   readonly #changes = new Map<string, OperatorChange>();
   #revisionNumber = 0;
 
@@ -115,14 +117,23 @@ export class SlotRegistry implements Room {
 
   #poolRevision(pool: PoolConfig, id: number, fallbackSecret: string): PoolRevision {
     const slots = pool.servers.map((server) => this.#slotOf(pool, server));
-    const secret = pool.sticky.secret === '' ? fallbackSecret : pool.sticky.secret;
     return {
       id,
       config: pool,
       slots,
       generations: slots.map((slot) => this.#shared.control.generation(slot)),
-      key: this.#keyOf(pool.name, secret),
+      keys: this.#secretsOf(pool, fallbackSecret).map((secret) => this.#keyOf(pool.name, secret)),
     };
+  }
+
+  /**
+   * The configured ones. Nobody can write down the one that was made here, so a pool that has had it goes on reading it
+   * when it gets one of its own.
+   */
+  #secretsOf(pool: PoolConfig, fallbackSecret: string): readonly string[] {
+    const { secrets } = pool.sticky;
+    if (secrets.length === 0) this.#withoutSecret.add(pool.name);
+    return this.#withoutSecret.has(pool.name) ? [...secrets, fallbackSecret] : secrets;
   }
 
   #keyOf(pool: string, secret: string): Uint8Array {

@@ -13,6 +13,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import { type Scheduled, type Scheduler, systemScheduler } from '../base/scheduler.ts';
+import type { StickyConfig } from '../config/model.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { homeGeneration, homeSlot } from '../shared/session-table.ts';
@@ -26,7 +27,7 @@ import { RequestWindow } from './load.ts';
 const SLICE_ENTRIES = 8_192;
 /** Main's other work waits at most this long for a slice. */
 const SLICE_MS = 5;
-/** A client that has not shown its cookie again for so long is not coming back. */
+/** A client that has not shown our cookie again for so long is not coming back. Other keys are as good as any. */
 export const TENTATIVE_IDLE_MS_MAX = 60_000;
 const HOTTEST_MAX = 16;
 const EPOCH_MAX = 255;
@@ -130,7 +131,9 @@ export class Sweeper {
         this.#poolOf[slot] = swept;
         tally.generation[slot] = pool.generations[index] ?? -1;
         tally.idleTenths[slot] = idleTenths;
-        tally.tentativeIdleTenths[slot] = Math.min(idleTenths, tenths(TENTATIVE_IDLE_MS_MAX));
+        tally.tentativeIdleTenths[slot] = setsCookie(sticky)
+          ? Math.min(idleTenths, tenths(TENTATIVE_IDLE_MS_MAX))
+          : idleTenths;
         tally.lifeTenths[slot] = tenths(sticky.lifeMs);
       });
       return swept;
@@ -215,6 +218,10 @@ export class Sweeper {
   /** Looks again before removing: a request may have come since the slice saw the entry. */
   #expire(entry: number): void {
     const { own, table } = this.#shared;
+    if (table.marks.isAlias(entry)) {
+      table.remove(entry, table.keyLow(entry), table.keyHigh(entry));
+      return;
+    }
     const home = table.home(entry);
     const slot = homeSlot(home);
     const isTentative = table.isTentative(entry);
@@ -272,6 +279,11 @@ export class Sweeper {
   #find(name: string): SweptPool | undefined {
     return this.#pools.find((pool) => pool.name === name);
   }
+}
+
+/** Is the key the balancer's own cookie, given to whoever asks? */
+function setsCookie({ mode, cookieOwner }: StickyConfig): boolean {
+  return mode === 'cookie-pin' || (mode === 'cookie-hash' && cookieOwner === 'balancer');
 }
 
 /** 0 or less: no limit. */

@@ -11,8 +11,11 @@ export interface PoolRevision {
   readonly slots: readonly number[];
   /** Generation of each of those slots. */
   readonly generations: readonly number[];
-  /** 32 bytes that key cookies and session hashes of this pool: the same on every balancer with the same secret. */
-  readonly key: Uint8Array;
+  /**
+   * 32 bytes each that key cookies and session hashes of this pool: the same on every balancer with the same secret. The
+   * first is written with, all are read with. Never empty.
+   */
+  readonly keys: readonly Uint8Array[];
 }
 
 export interface Revision {

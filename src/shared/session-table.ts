@@ -3,15 +3,7 @@
 // Set-associative with two choices: a key may live in either of two buckets of eight entries (Azar et al.,
 // "Balanced Allocations", 1994), so that a table filled to 80 % still places practically every key.
 //
-//   entry, 8 × Int32
-//   0 keyLow      never 0 in a used entry; written last on insert, cleared first on removal
-//   1 keyHigh
-//   2 home        slot (12 bits) | generation (19 bits) << 12
-//   3 created     tenths of a second since the table's epoch
-//   4 seen        tenths of a second since the table's epoch
-//   5 requests
-//   6 flags       birth epoch (8 bits) | tentative << 8 | moved << 9 | where from, when moved << 10 (move-notes.ts)
-//   7 unused
+// What an entry holds is in entry-words.ts.
 //
 // Readers take no lock: they compare both key words. Inserts and removals hold the lock of each bucket they change;
 // a move is one compare-exchange. Counters in an entry may be touched while it changes hands: worth less than a lock.
@@ -21,22 +13,26 @@
 import { BucketChoice } from './bucket-choice.ts';
 import { BucketLocks } from './bucket-locks.ts';
 import { EntryHolds } from './entry-holds.ts';
+import { EntryMarks } from './entry-marks.ts';
+import {
+  BIRTH_MASK,
+  ENTRY_WORDS,
+  GENERATION_MASK,
+  MOVED,
+  SLOT_BITS,
+  SLOT_MASK,
+  TENTATIVE,
+  Word,
+} from './entry-words.ts';
 import { MoveNotes } from './move-notes.ts';
-import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
+import { sweepSlice } from './sweep-slice.ts';
+import type { SweepTally } from './sweep-tally.ts';
 import { TableCopy } from './table-copy.ts';
 
-const ENTRY_WORDS = 8;
 const BUCKET_ENTRIES = 8;
 /** Filled to at most 1/1.25 = 80 % when `max` sessions are held. */
 const HEADROOM = 1.25;
 
-const Word = { keyLow: 0, keyHigh: 1, home: 2, created: 3, seen: 4, requests: 5, flags: 6 } as const;
-const BIRTH_MASK = 0xff;
-const TENTATIVE = 1 << 8;
-const MOVED = 1 << 9;
-const SLOT_BITS = 12;
-const SLOT_MASK = (1 << SLOT_BITS) - 1;
-const GENERATION_MASK = (1 << 19) - 1;
 const NONE = -1;
 
 /** Slot and generation in one word; what an entry and a pin cookie call home. */
@@ -61,6 +57,13 @@ export class SessionTable {
   readonly handle: SessionTableHandle;
   /** Where sessions came from and when they were moved. */
   readonly notes: MoveNotes;
+  /** What kind of key each entry is for. */
+  readonly marks: EntryMarks;
+  /** Key of the session that the last `resolve` found. */
+  resolvedLow = 0;
+  resolvedHigh = 0;
+  /** The alias that led there, NONE when the key was the session's own. */
+  resolvedBy = NONE;
   readonly #words: Int32Array;
   readonly #locks: BucketLocks;
   readonly #holds: EntryHolds;
@@ -80,6 +83,7 @@ export class SessionTable {
     this.#epochMs = handle.epochMs;
     const entryWords = handle.buckets * BUCKET_ENTRIES * ENTRY_WORDS;
     this.#words = new Int32Array(handle.buffer, 0, entryWords);
+    this.marks = new EntryMarks(this.#words);
     this.notes = new MoveNotes(this.#words, ENTRY_WORDS, Word.flags, handle.epochMs);
     this.#locks = new BucketLocks(new Int32Array(handle.buffer, entryWords * 4, handle.buckets), thread);
     this.#holds = new EntryHolds(handle.holds, handle.buckets * BUCKET_ENTRIES, thread);
@@ -116,6 +120,25 @@ export class SessionTable {
     const low = keyLow === 0 ? 1 : keyLow;
     const found = this.#findIn(this.#firstBucket(low, keyHigh), low, keyHigh);
     return found !== NONE ? found : this.#findIn(this.#secondBucket(low, keyHigh), low, keyHigh);
+  }
+
+  /** Entry of the session that the key is for, itself or as an alias; -1 when there is none. See `resolvedLow`. */
+  resolve(keyLow: number, keyHigh: number): number {
+    const entry = this.find(keyLow, keyHigh);
+    this.resolvedLow = keyLow;
+    this.resolvedHigh = keyHigh;
+    this.resolvedBy = NONE;
+    if (entry === NONE || !this.marks.isAlias(entry)) return entry;
+    this.resolvedLow = this.#words[entry * ENTRY_WORDS + Word.created] as number;
+    this.resolvedHigh = this.#words[entry * ENTRY_WORDS + Word.requests] as number;
+    this.resolvedBy = entry;
+    const session = this.find(this.resolvedLow, this.resolvedHigh);
+    return session !== NONE && this.marks.isAlias(session) ? NONE : session;
+  }
+
+  /** The alias has been shown: it is not idle. */
+  see(entry: number, nowMs: number): void {
+    this.#words[entry * ENTRY_WORDS + Word.seen] = this.#tenths(nowMs);
   }
 
   /** True while the entry still belongs to the key: check before trusting an entry kept over an await or event. */
@@ -199,7 +222,8 @@ export class SessionTable {
   /**
    * Gives the key a home. Returns the entry; an existing one of the same key is kept, its home is set and its
    * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`. One in use never
-   * goes: -1 when all sixteen are, and the key stays unknown.
+   * goes: -1 when all sixteen are, and the key stays unknown. With a key to be alias of, a new entry is an alias of
+   * that session, and an existing one is left as it is.
    */
   insert(
     keyLow: number,
@@ -208,6 +232,8 @@ export class SessionTable {
     nowMs: number,
     birthEpoch: number,
     tentative: boolean,
+    aliasOfLow = 0,
+    aliasOfHigh = 0,
   ): number {
     const low = keyLow === 0 ? 1 : keyLow;
     const first = this.#firstBucket(low, keyHigh);
@@ -218,20 +244,23 @@ export class SessionTable {
     let entry = this.#findIn(first, low, keyHigh);
     if (entry === NONE) entry = this.#findIn(second, low, keyHigh);
     const isNew = entry === NONE;
+    const isAlias = aliasOfLow !== 0;
     if (isNew) entry = this.#claim(first, second);
-    else this.replacedHome = this.home(entry);
-    if (entry === NONE) {
+    else if (!this.marks.isAlias(entry)) this.replacedHome = this.home(entry);
+    if (entry === NONE || (isAlias && !isNew)) {
       this.#locks.givePair(first, second);
-      return NONE;
+      return entry;
     }
     const base = entry * ENTRY_WORDS;
     const tenths = this.#tenths(nowMs);
     // A key that is there stays findable throughout: only an entry that changes hands is closed meanwhile.
     if (isNew) this.#holds.reset(entry);
     this.#words[base + Word.keyHigh] = keyHigh;
-    this.#words[base + Word.created] = tenths;
+    this.#words[base + Word.created] = isAlias ? aliasOfLow : tenths;
     this.#words[base + Word.seen] = tenths;
-    this.#words[base + Word.requests] = 0;
+    this.#words[base + Word.requests] = isAlias ? aliasOfHigh : 0;
+    if (isAlias) this.marks.setAlias(entry);
+    else this.marks.setScope(entry, 0);
     this.#words[base + Word.flags] = birthEpoch | (tentative ? TENTATIVE : 0);
     this.#words[base + Word.home] = home;
     Atomics.store(this.#words, base, low);
@@ -295,51 +324,9 @@ export class SessionTable {
     Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~BIRTH_MASK);
   }
 
-  /**
-   * Main's sweep over entries [begin, end): counts each under its home, settles it, and lists the expired and the
-   * hot ones in the tally, whose lists must have room for the whole slice. About 10 ns per entry.
-   */
+  /** Main's sweep over entries [begin, end): see sweep-slice.ts. */
   sweepSlice(begin: number, end: number, tally: SweepTally): void {
-    const words = this.#words;
-    const now = this.#tenths(tally.nowMs);
-    tally.expiredCount = 0;
-    tally.hotCount = 0;
-    for (let entry = begin; entry < end; entry += 1) {
-      const base = entry * ENTRY_WORDS;
-      if (words[base] === 0) continue;
-      tally.entries += 1;
-      const flags = words[base + Word.flags] as number;
-      const birth = flags & BIRTH_MASK;
-      if (birth !== 0) {
-        if (birth === tally.epoch) continue;
-        Atomics.and(words, base + Word.flags, ~BIRTH_MASK);
-      }
-      const isTentative = (flags & TENTATIVE) !== 0;
-      const home = words[base + Word.home] as number;
-      const slot = home & SLOT_MASK;
-      const isStranger = ((home >>> SLOT_BITS) & GENERATION_MASK) !== tally.generation[slot];
-      const age = now - (words[base + Word.created] as number);
-      const limits = isTentative ? tally.tentativeIdleTenths : tally.idleTenths;
-      const idleLimit = isStranger ? tally.strangerIdleTenths : (limits[slot] as number);
-      const isIdle = now - (words[base + Word.seen] as number) > idleLimit && this.busy(entry) === 0;
-      if (isIdle || (!isStranger && age > (tally.lifeTenths[slot] as number))) {
-        tally.expired[tally.expiredCount] = entry;
-        tally.expiredCount += 1;
-        continue;
-      }
-      if (isStranger) continue;
-      if (isTentative) {
-        tally.tentative[slot] = (tally.tentative[slot] as number) + 1;
-        continue;
-      }
-      tally.sessions[slot] = (tally.sessions[slot] as number) + 1;
-      const rate = (words[base + Word.requests] as number) / (age / 10 + RATE_SMOOTHING_SECONDS);
-      tally.rateSum[slot] = (tally.rateSum[slot] as number) + rate;
-      tally.rateSquares[slot] = (tally.rateSquares[slot] as number) + rate * rate;
-      if (rate <= (tally.hotAbove[slot] as number)) continue;
-      tally.hot[tally.hotCount] = entry;
-      tally.hotCount += 1;
-    }
+    sweepSlice(this.#words, this.marks, this.#holds, begin, end, this.#tenths(tally.nowMs), tally);
   }
 
   /** Keys and homes as they are now, tentative sessions left out. O(capacity). */
@@ -385,7 +372,7 @@ export class SessionTable {
       if (idlest === NONE) return NONE;
       const keyLow = Atomics.exchange(this.#words, idlest * ENTRY_WORDS, 0);
       if (this.busy(idlest) === 0) {
-        this.evictedHome = this.home(idlest);
+        this.evictedHome = this.marks.isAlias(idlest) ? NONE : this.home(idlest);
         this.evictedTentative = this.isTentative(idlest);
         return idlest;
       }

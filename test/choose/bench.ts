@@ -118,6 +118,6 @@ for (const mode of ['cookie-hash', 'cookie-pin'] as const) {
 
 const config = new World().config;
 time('compilePool, 4 servers', 2000, (round) => {
-  const revision = { id: POOL_ID, config, slots: [1, 2, 3, 4], generations: [1, 1, 1, 1], key: SECRET };
+  const revision = { id: POOL_ID, config, slots: [1, 2, 3, 4], generations: [1, 1, 1, 1], keys: [SECRET] };
   compilePool(revision, new SeededRandom(round));
 });

@@ -154,7 +154,7 @@ class Simulation {
     const homes = new Map<number, number>();
     const { table } = world.shared;
     for (let entry = 0; entry < table.capacity; entry += 1) {
-      if (table.isUsed(entry))
+      if (table.isUsed(entry) && !table.marks.isAlias(entry))
         homes.set(table.home(entry) & 0xfff, (homes.get(table.home(entry) & 0xfff) ?? 0) + 1);
     }
     for (const slot of present)

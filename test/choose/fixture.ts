@@ -37,6 +37,7 @@ export interface WorldOptions {
   readonly workers?: number;
   readonly seed?: number;
   readonly secret?: Uint8Array;
+  readonly secrets?: readonly Uint8Array[];
   readonly sessionsMax?: number;
   readonly firstSlot?: number;
 }
@@ -47,7 +48,8 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
     cookie: 'holdfast',
     cookieOwner: 'balancer',
     header: null,
-    secret: '',
+    secrets: [],
+    cookieAliases: [],
     mask: { ipv4: 32, ipv6: 64 },
     attributes: {
       httpOnly: true,
@@ -168,7 +170,7 @@ export class World {
         config,
         slots,
         generations: slots.map(() => GENERATION),
-        key: this.#options.secret ?? SECRET,
+        keys: this.#options.secrets ?? [this.#options.secret ?? SECRET],
       },
       new SeededRandom(seed),
     );
@@ -286,22 +288,33 @@ export class World {
     return this.config.servers.reduce((sum, server) => sum + read(server.name), 0);
   }
 
-  /** Entries in the table, and those of them that a request holds. */
-  entries(): { used: number; busy: number; tentative: number; homes: Map<string, number> } {
+  /** Sessions in the table, those of them that a request holds, and other keys of theirs. */
+  entries(): {
+    used: number;
+    busy: number;
+    tentative: number;
+    aliases: number;
+    homes: Map<string, number>;
+  } {
     const { table } = this.shared;
     const homes = new Map<string, number>();
     let used = 0;
     let busy = 0;
     let tentative = 0;
+    let aliases = 0;
     for (let entry = 0; entry < table.capacity; entry += 1) {
       if (!table.isUsed(entry)) continue;
+      if (table.marks.isAlias(entry)) {
+        aliases += 1;
+        continue;
+      }
       used += 1;
       if (table.busy(entry) > 0) busy += 1;
       if (table.isTentative(entry)) tentative += 1;
       const name = this.nameOf(table.home(entry) & 0xfff);
       homes.set(name, (homes.get(name) ?? 0) + 1);
     }
-    return { used, busy, tentative, homes };
+    return { used, busy, tentative, aliases, homes };
   }
 }
 

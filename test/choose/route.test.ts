@@ -18,7 +18,7 @@ function routerOf(routes: readonly RouteConfig[], pools: readonly string[] = POO
     config: poolOf({ pool: { name } }),
     slots: [id * 4, id * 4 + 1, id * 4 + 2, id * 4 + 3],
     generations: [1, 1, 1, 1],
-    key: SECRET,
+    keys: [SECRET],
   }));
   const revision: Revision = {
     number: 1,

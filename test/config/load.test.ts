@@ -35,7 +35,9 @@ describe('what is printed', () => {
     const again = loadGood(printed);
     expect(printConfig(again)).toBe(printed);
     const hidden = (value: unknown) =>
-      JSON.stringify(value).replace(/"(secret|token)":"[^"]+"/g, '"$1":"***"');
+      JSON.stringify(value)
+        .replace(/"token":"[^"]+"/g, '"token":"***"')
+        .replace(/"secrets":\["[^"]+"/g, '"secrets":["***"');
     expect(hidden(again)).toBe(hidden(config));
   });
 
@@ -45,7 +47,7 @@ admin: { token: very-secret-token }
 pools: { shop: { sticky: { mode: cookie-pin, secret: very-secret-secret }, servers: [http://127.0.0.1:1] } }
 `);
     expect(config.admin?.token).toBe('very-secret-token');
-    expect(config.pools[0]?.sticky.secret).toBe('very-secret-secret');
+    expect(config.pools[0]?.sticky.secrets).toEqual(['very-secret-secret']);
     expect(printConfig(config)).not.toContain('very-secret');
   });
 });

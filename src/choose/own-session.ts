@@ -1,0 +1,84 @@
+// Sessions by the balancer's own cookie: what the cookie says when the table says nothing, and when a new one is due.
+
+import { formatSetCookie } from '../http1/cookies.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import { type Affinity, Finding } from './affinity.ts';
+import { open, renewedSeconds, seal } from './own-cookie.ts';
+import type { PoolPlan } from './plan.ts';
+
+/**
+ * The table does not know the session (restart, eviction, another balancer made it): the cookie, opened already, speaks
+ * for itself. It says when it was renewed, not when it was last shown, so that it is idle only after one renewal more.
+ */
+export function believe(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
+  const { cookie } = affinity;
+  const { lifeMs, idleMs } = plan.config.sticky;
+  const isIdle = cookie.renewedSeconds >= 0 && wallMs - cookie.renewedSeconds * 1000 > idleMs + plan.renewMs;
+  if (isIdle || wallMs - cookie.issuedSeconds * 1000 > lifeMs) {
+    affinity.arrival = Finding.expired;
+    affinity.hasKey = false;
+    affinity.isCookieOpen = false;
+    affinity.isCookieDue = false;
+    return;
+  }
+  noteAge(plan, affinity, wallMs);
+  const index = cookie.homeIndex;
+  affinity.isHomeRemoved = index === -1;
+  if (index === -1) return;
+  affinity.home = plan.homes[index] as number;
+  affinity.homeSlot = plan.slots[index] as number;
+}
+
+/** The session is known: is its client due a new cookie? It is until it shows a recent one that names the present home. */
+export function compare(plan: PoolPlan, affinity: Affinity, shared: SharedState, wallMs: number): void {
+  noteAge(plan, affinity, wallMs);
+  if (!shared.table.hasMoved(affinity.entry) || !openCookie(plan, affinity)) return;
+  const index = affinity.cookie.homeIndex;
+  if (index !== -1 && plan.homes[index] === affinity.home) shared.table.clearMoved(affinity.entry);
+  else affinity.isCookieDue = true;
+}
+
+/** The Set-Cookie value that names server `index`; '' when none is due. */
+export function cookieFor(
+  plan: PoolPlan,
+  affinity: Affinity,
+  index: number,
+  wallMs: number,
+  isSecure: boolean,
+): string {
+  if (!affinity.isCookieDue || affinity.cookieToSet !== '' || !openCookie(plan, affinity)) return '';
+  const value = seal(plan, affinity.cookie, index, wallMs);
+  affinity.cookieToSet = written(plan, value, plan.cookieAttributes, isSecure);
+  return affinity.cookieToSet;
+}
+
+/** The Set-Cookie value that takes the cookie away. */
+export function cookieRemoval(plan: PoolPlan, affinity: Affinity, isSecure: boolean): string {
+  affinity.cookieToSet = written(plan, '', { ...plan.cookieAttributes, maxAge: 0 }, isSecure);
+  return affinity.cookieToSet;
+}
+
+function noteAge(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
+  const seconds = renewedSeconds(affinity.cookieText, affinity.cookieLength);
+  affinity.isCookieDue ||= wallMs - seconds * 1000 > plan.renewMs;
+}
+
+function openCookie(plan: PoolPlan, affinity: Affinity): boolean {
+  affinity.isCookieOpen ||= open(plan, affinity.cookieText, affinity.cookieLength, affinity.cookie);
+  return affinity.isCookieOpen;
+}
+
+function written(
+  plan: PoolPlan,
+  value: string,
+  attributes: PoolPlan['cookieAttributes'],
+  isSecure: boolean,
+): string {
+  const { cookie, attributes: configured } = plan.config.sticky;
+  return formatSetCookie(
+    cookie,
+    value,
+    attributes,
+    configured.secure === 'auto' ? isSecure : configured.secure,
+  );
+}

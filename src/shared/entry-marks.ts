@@ -1,0 +1,49 @@
+// The last word of each entry of the session table: what kind of key the entry is for.
+//
+//   0         a session whose cookie's scope is not known, or that has no cookie
+//   1..253    a session: the scope (domain and path) of the cookie that is its key
+//   254       a session that the application has denied: only its route is left, until it is taken again
+//   255       an alias: another key of a session. Leads to it, is no session, and counts nowhere
+//
+// An alias has the session's key in the words where a session has its age and its requests.
+
+import { ENTRY_WORDS, Word } from './entry-words.ts';
+
+const DENIED = 254;
+const ALIAS = 255;
+export const SCOPES = 253;
+
+export class EntryMarks {
+  readonly #words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.#words = words;
+  }
+
+  /** 0 when unknown. */
+  scope(entry: number): number {
+    const mark = Atomics.load(this.#words, entry * ENTRY_WORDS + Word.mark);
+    return mark <= SCOPES ? mark : 0;
+  }
+
+  /** 1..SCOPES; 0 for a session of no known scope. */
+  setScope(entry: number, scope: number): void {
+    Atomics.store(this.#words, entry * ENTRY_WORDS + Word.mark, scope);
+  }
+
+  isDenied(entry: number): boolean {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.mark) === DENIED;
+  }
+
+  deny(entry: number): void {
+    Atomics.store(this.#words, entry * ENTRY_WORDS + Word.mark, DENIED);
+  }
+
+  isAlias(entry: number): boolean {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.mark) === ALIAS;
+  }
+
+  setAlias(entry: number): void {
+    Atomics.store(this.#words, entry * ENTRY_WORDS + Word.mark, ALIAS);
+  }
+}

@@ -1,5 +1,6 @@
 // What `holdfast check` does. Results go to standard output, problems and warnings to standard error.
 
+import type { WrittenValue } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
@@ -7,10 +8,11 @@ import { EXIT_FAILED, EXIT_OK } from './exit.ts';
 
 /** Returns the exit status. With `print`, standard output is the effective configuration and loads again. */
 export async function checkFile(file: string, print: boolean): Promise<number> {
-  const { config, problems, warnings } = await readConfigFile(file);
+  const { config, problems: found, warnings, written } = await readConfigFile(file);
+  const problems = [...found, ...(await placeProblems(file, config, written))];
   for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
   for (const warning of warnings) process.stderr.write(`${formatWarning(warning)}\n`);
-  if (config === null) return EXIT_FAILED;
+  if (config === null || problems.length > 0) return EXIT_FAILED;
   const verdict = `${file}: valid (${summary(config)})`;
   if (!print) {
     process.stdout.write(`${verdict}\n`);
@@ -19,6 +21,22 @@ export async function checkFile(file: string, print: boolean): Promise<number> {
   const { printConfig } = await import('../config/print.ts');
   process.stdout.write(`# ${verdict}\n${printConfig(config)}`);
   return EXIT_OK;
+}
+
+/** What a start would find wrong with the place where sessions are kept. */
+async function placeProblems(
+  file: string,
+  config: HoldfastConfig | null,
+  written: readonly WrittenValue[],
+): Promise<readonly Problem[]> {
+  const kept = config?.sessions.file ?? null;
+  if (kept === null) return [];
+  const { keepingProblem } = await import('../run/session-keeper.ts');
+  const message = keepingProblem(kept);
+  if (message === null) return [];
+  const place = written.find(({ keys }) => keys.join('.') === 'sessions.file')?.place;
+  const { line, column } = place ?? { line: 0, column: 0 };
+  return [{ file, line, column, message: `sessions.file: ${message}` }];
 }
 
 export async function printSchema(): Promise<void> {

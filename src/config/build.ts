@@ -38,6 +38,7 @@ export function buildConfig(written: Written): HoldfastConfig {
     sessions: {
       max: written.sessions.max,
       file: written.sessions.file ?? null,
+      saveEveryMs: written.sessions.saveEvery,
       perAddress: written.sessions.perAddress,
     },
     routes: buildRoutes(written, pools),

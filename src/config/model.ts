@@ -221,6 +221,7 @@ export interface HoldfastConfig {
     readonly max: number;
     readonly file: string | null;
     /** New sessions per client address, minute and thread; 0 = no limit. */
+    readonly saveEveryMs: number;
     readonly perAddress: number;
   };
   readonly routes: readonly RouteConfig[];

@@ -34,7 +34,12 @@ function writable(config: HoldfastConfig): object {
     errorDetails: config.showsDetails ? 'on' : 'off',
     resolver: config.resolver,
     shutdown: { grace: formatDuration(config.shutdown.graceMs) },
-    sessions: { max: sessions.max, ...present('file', sessions.file), perAddress: sessions.perAddress },
+    sessions: {
+      max: sessions.max,
+      ...present('file', sessions.file),
+      saveEvery: formatDuration(sessions.saveEveryMs),
+      perAddress: sessions.perAddress,
+    },
     routes: config.routes.map(({ host, path, pool, rateLimit }) => ({
       ...present('host', host),
       ...present('path', path),

@@ -115,7 +115,12 @@ const sessions = z.strictObject({
     .describe('most sessions remembered at once; when full, idle ones make room'),
   file: text('path', (value) => (value === '' ? 'must not be empty, leave the key out for no file' : null))
     .optional()
-    .describe('saved on stop and restored on start; absent: sessions are not kept over a restart'),
+    .describe(
+      'kept here while running, restored at the start, after a crash too; no two processes may have the same. Absent: sessions are not kept over a restart',
+    ),
+  saveEvery: duration(SECOND, HOUR)
+    .prefault('5s')
+    .describe('how long after a save of `file` what has changed since is saved: what a crash may lose'),
   perAddress: integer(0, 1_000_000)
     .prefault(0)
     .describe(

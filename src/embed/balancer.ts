@@ -235,6 +235,8 @@ export class EmbeddedBalancer {
 
   async #close(graceMs: number): Promise<void> {
     this.#path.isStopping = true;
+    // at once: who waits for the process may not wait until the last tunnel has ended
+    void this.#control.save();
     const grace = Promise.withResolvers<void>();
     const timer = systemScheduler.after(graceMs, grace.resolve);
     await Promise.race([this.#path.empty(), grace.promise]);

@@ -14,16 +14,18 @@ import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { AccessLogWriter } from '../run/access-log-writer.ts';
 import { describeChanges } from '../run/changes.ts';
 import { Discovery } from '../run/discovery.ts';
+import { operatorSettings } from '../run/kept.ts';
 import { createLookup } from '../run/lookup.ts';
 import { passiveTotals } from '../run/passive-totals.ts';
 import { SessionControl } from '../run/session-control.ts';
+import type { SessionKeeper } from '../run/session-keeper.ts';
 import { SlotRegistry } from '../run/slots.ts';
 import { Sweeper } from '../sessions/sweep.ts';
 import { Report } from '../shared/control.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { type BalancerOptions, type EmbedLog, SILENT } from './options.ts';
-import { fallbackSecret, firstRevision, keepSessions } from './saved-sessions.ts';
+import { fallbackSecret, firstRevision, openKeeper } from './saved-sessions.ts';
 
 /** The one thread there is. */
 const THREADS = 1;
@@ -47,10 +49,16 @@ export class ControlPlane {
   readonly #discovery: Discovery;
   readonly #startedMs = systemClock.nowMs();
   #isStopped = false;
+  readonly #keeper: SessionKeeper | null;
   /** The configuration as written, without the servers that were found. */
   #written: HoldfastConfig;
 
-  private constructor(config: HoldfastConfig, options: BalancerOptions, discovery: Discovery) {
+  private constructor(
+    config: HoldfastConfig,
+    options: BalancerOptions,
+    discovery: Discovery,
+    keeper: SessionKeeper | null,
+  ) {
     const { log = SILENT, onTransition = () => undefined } = options;
     this.log = log;
     this.accessLog = new AccessLogWriter({ warn: log.warn.bind(log), error: log.warn.bind(log) });
@@ -67,7 +75,9 @@ export class ControlPlane {
       this.#slots,
       shared,
       log,
+      keeper,
     );
+    this.#keeper = keeper;
     this.#health = new HealthMonitor({
       shared,
       clock: systemClock,
@@ -94,6 +104,20 @@ export class ControlPlane {
 
   /** Rejects when there is no room for so many servers. The first look for servers to be discovered is over then. */
   static async create(config: HoldfastConfig, options: BalancerOptions): Promise<ControlPlane> {
+    const keeper = await openKeeper(config, options.log ?? SILENT);
+    try {
+      return await ControlPlane.#create(config, options, keeper);
+    } catch (error) {
+      await keeper?.handOver();
+      throw error;
+    }
+  }
+
+  static async #create(
+    config: HoldfastConfig,
+    options: BalancerOptions,
+    keeper: SessionKeeper | null,
+  ): Promise<ControlPlane> {
     let onChange = (): void => undefined;
     let isEmpty = (_pool: string, _server: string): boolean => false;
     const discovery = new Discovery({
@@ -107,7 +131,7 @@ export class ControlPlane {
     });
     await discovery.prepare(config);
     discovery.apply(config);
-    const control = discovery.stopUnless(() => new ControlPlane(config, options, discovery));
+    const control = discovery.stopUnless(() => new ControlPlane(config, options, discovery, keeper));
     onChange = () => control.#rediscovered();
     isEmpty = (pool, server) => control.#isEmpty(pool, server);
     return control;
@@ -133,6 +157,11 @@ export class ControlPlane {
   start(): void {
     this.#apply();
     this.#sweeper.start();
+    void this.#keeper?.begin({
+      table: this.shared.table,
+      revision: () => this.revision,
+      operator: () => operatorSettings(this.#slots),
+    });
   }
 
   /** Swaps to the configuration. What has changed, in words; or, in a string, why it cannot be: then nothing has. */
@@ -227,13 +256,18 @@ export class ControlPlane {
     });
   }
 
+  /** What has changed in the sessions until now is on the disk when this resolves. */
+  async save(): Promise<void> {
+    await this.#keeper?.save();
+  }
+
   /** Ends all timers and checks, and saves the sessions. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#discovery.stop();
     this.#sweeper.stop();
     this.sessionControl.stop();
-    keepSessions(this.revision, this.#slots, this.shared, this.log);
+    await this.#keeper?.end();
     await this.#health.stop();
     await this.accessLog.close();
   }

@@ -2,8 +2,10 @@
 
 import { systemClock } from '../base/clock.ts';
 import type { HoldfastConfig } from '../config/model.ts';
+import { SessionKeeper } from '../run/session-keeper.ts';
 import { makeSecret, type SlotRegistry } from '../run/slots.ts';
-import { loadSecret, readSessions, restoreSessions, saveSessions } from '../sessions/store.ts';
+import { loadSecret } from '../sessions/kept-files.ts';
+import { restoreStored } from '../sessions/store.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import type { EmbedLog } from './options.ts';
@@ -18,41 +20,33 @@ export function fallbackSecret(config: HoldfastConfig, log: EmbedLog): string {
   return makeSecret();
 }
 
-/** The first revision, with what a former process had saved put back. A damaged file is reported and ignored. */
+/** Null without `sessions.file`. Rejects when nothing can be kept there, or another process keeps its sessions there. */
+export function openKeeper({ sessions }: HoldfastConfig, log: EmbedLog): Promise<SessionKeeper | null> {
+  const { file, saveEveryMs: everyMs } = sessions;
+  if (file === null) return Promise.resolve(null);
+  const [info, warn] = [log.info.bind(log), log.warn.bind(log)];
+  return SessionKeeper.open(
+    { file, everyMs, log: { debug: () => undefined, info, warn, error: warn } },
+    false,
+  );
+}
+
+/** The first revision, with what a former process had saved put back. */
 export function firstRevision(
   config: HoldfastConfig,
   secret: string,
   slots: SlotRegistry,
   shared: SharedState,
   log: EmbedLog,
+  keeper: SessionKeeper | null,
 ): Revision {
-  const { file, max } = config.sessions;
-  const stored = file === null ? null : readSessions(file, max);
-  if (stored?.kind === 'damaged') log.warn({ file }, `saved sessions ignored: ${stored.message}`);
+  const stored = keeper?.read(config.sessions.max);
   if (stored?.kind !== 'read') return slots.revise(config, secret);
   slots.restoreChanges(
     new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
   );
   const revision = slots.revise(config, secret);
-  const report = restoreSessions(stored.contents, shared.table, revision, systemClock);
-  log.info({ ...report, file }, 'sessions restored');
+  const report = restoreStored(stored, shared.table, revision, systemClock);
+  log.info({ ...report, file: config.sessions.file }, 'sessions restored');
   return revision;
-}
-
-/** Saves for the next process; nothing without `sessions.file`. */
-export function keepSessions(
-  revision: Revision,
-  slots: SlotRegistry,
-  shared: SharedState,
-  log: EmbedLog,
-): void {
-  const { file } = revision.config.sessions;
-  if (file === null) return;
-  const operator = [...slots.changes].map(([key, change]) => {
-    const [pool = '', server = ''] = key.split('/');
-    return { pool, server, ...change };
-  });
-  const result = saveSessions(file, shared.table, revision, operator, systemClock);
-  if (result.kind === 'saved') log.info({ file, sessions: result.sessions }, 'sessions saved');
-  else log.warn({ file }, `sessions not saved: ${result.message}`);
 }

@@ -13,10 +13,11 @@ import { SessionChanges } from '../sessions/changes.ts';
 import {
   decodeSessions,
   keysOf,
-  readSessions,
   restoreSessions,
+  restoreStored,
   type SaveResult,
   type SessionRecords,
+  type StoredSessions,
   saveSessions,
 } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
@@ -41,6 +42,7 @@ import { passiveTotals } from './passive-totals.ts';
 import { assertPortFree, supportsReusePort } from './ports.ts';
 import { Revising } from './revising.ts';
 import { SessionControl } from './session-control.ts';
+import { SessionKeeper } from './session-keeper.ts';
 import { type OperatorChange, SlotRegistry } from './slots.ts';
 import type { Takeover } from './takeover.ts';
 
@@ -82,6 +84,8 @@ export class Balancer {
   readonly descriptors: DescriptorBudget | null;
   readonly startedMs: number;
   readonly revising: Revising;
+  /** Null without `sessions.file`. */
+  readonly #keeper: SessionKeeper | null;
   isStopping = false;
   /** From when on this process serves: sessions seen since are its own. */
   #servesFromMs = Number.POSITIVE_INFINITY;
@@ -93,7 +97,13 @@ export class Balancer {
   readonly secret: string;
   readonly #listeners = new Set<(event: BalancerEvent) => void>();
 
-  private constructor(options: BalancerOptions, threads: number, reusePort: boolean, discovery: Discovery) {
+  private constructor(
+    options: BalancerOptions,
+    threads: number,
+    reusePort: boolean,
+    discovery: Discovery,
+    keeper: SessionKeeper | null,
+  ) {
     const { config, log } = options;
     this.options = options;
     this.discovery = discovery;
@@ -104,9 +114,8 @@ export class Balancer {
     this.slots = new SlotRegistry(this.shared);
     const { takeover = null } = options;
     this.secret = takeover?.handover.secret ?? secretFor(config, log);
-    const file = takeover?.sessionsFile ?? config.sessions.file;
-    const stored = file === null ? null : readSessions(file, config.sessions.max);
-    if (stored?.kind === 'damaged') log.error({ file }, `saved sessions ignored: ${stored.message}`);
+    this.#keeper = keeper;
+    const stored = readStored(options, keeper);
     if (stored?.kind === 'read') {
       this.slots.restoreChanges(
         new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
@@ -114,8 +123,8 @@ export class Balancer {
     }
     this.revision = this.slots.revise(discovery.expand(config, this.slots), this.secret);
     if (stored?.kind === 'read') {
-      const report = restoreSessions(stored.contents, this.shared.table, this.revision, systemClock);
-      log.info({ ...report, file }, 'sessions restored');
+      const report = restoreStored(stored, this.shared.table, this.revision, systemClock);
+      log.info({ ...report }, 'sessions restored');
     }
     this.accessLog = new AccessLogWriter(log);
     if (config.accessLog !== null) this.accessLog.open(config.accessLog);
@@ -188,6 +197,7 @@ export class Balancer {
         if (port !== 0 && !isTakenOver) await assertPortFree(address, host, port);
       }
     }
+    const keeper = await openKeeper(options);
     let onChange = (): void => undefined;
     let isEmpty = (_pool: string, _server: string): boolean => false;
     const discovery = new Discovery({
@@ -201,7 +211,7 @@ export class Balancer {
     });
     await discovery.prepare(options.config);
     discovery.apply(options.config);
-    const balancer = discovery.stopUnless(() => new Balancer(options, threads, reusePort, discovery));
+    const balancer = discovery.stopUnless(() => new Balancer(options, threads, reusePort, discovery, keeper));
     onChange = () => void balancer.revising.rediscover();
     isEmpty = (pool, server) => balancer.#isEmpty(pool, server);
     balancer.sessionControl.apply(balancer.revision);
@@ -219,6 +229,7 @@ export class Balancer {
     }
     balancer.sweeper.apply(balancer.revision);
     balancer.sweeper.start();
+    await balancer.#keep();
     return balancer;
   }
 
@@ -293,11 +304,22 @@ export class Balancer {
   /** Finishes what is in flight, saves the sessions, closes. True when no request had to be cut. */
   async stop(graceMs: number = this.revision.config.shutdown.graceMs): Promise<boolean> {
     this.isStopping = true;
-    const isClean = await this.fleet.stop(graceMs);
-    const { file } = this.options.config.sessions;
-    if (file !== null) this.saveTo(file);
+    const stopping = this.fleet.stop(graceMs);
+    // at once, and again until the last tunnel has ended: who waits for us may not wait so long
+    await this.#keeper?.save();
+    const isClean = await stopping;
+    await this.#keeper?.end();
     await this.#end();
     return isClean;
+  }
+
+  /** Saves the sessions from now on. */
+  async #keep(): Promise<void> {
+    await this.#keeper?.begin({
+      table: this.shared.table,
+      revision: () => this.revision,
+      operator: () => operatorSettings(this.slots),
+    });
   }
 
   /** Another process has the listening sockets: accepts nothing new. Connections stay for what is in flight. */
@@ -359,4 +381,23 @@ export class Balancer {
     await Promise.all([this.health.stop(), this.fleet.end()]);
     await this.accessLog.close();
   }
+}
+
+/** What a former process has left, or the one that is being replaced has. */
+function readStored(
+  { config, log, takeover = null }: BalancerOptions,
+  keeper: SessionKeeper | null,
+): StoredSessions | null {
+  if (takeover === null) return keeper?.read(config.sessions.max) ?? null;
+  const stored = takeover.readSessions(config.sessions.max);
+  if (stored.kind === 'damaged')
+    log.error(`the sessions of the old process are not understood: ${stored.message}`);
+  return stored;
+}
+
+function openKeeper({ config, log, takeover = null }: BalancerOptions): Promise<SessionKeeper | null> {
+  const { file, saveEveryMs: everyMs } = config.sessions;
+  return file === null
+    ? Promise.resolve(null)
+    : SessionKeeper.open({ file, everyMs, log }, takeover !== null);
 }

@@ -1,7 +1,8 @@
 // What outlives a process beside the sessions: the secret of pools that configure none, and what the operator has set.
 
 import type { HoldfastConfig } from '../config/model.ts';
-import { loadSecret, type OperatorSetting } from '../sessions/store.ts';
+import { loadSecret } from '../sessions/kept-files.ts';
+import type { OperatorSetting } from '../sessions/store.ts';
 import type { Logger } from './logger.ts';
 import { makeSecret, type SlotRegistry } from './slots.ts';
 

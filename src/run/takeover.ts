@@ -3,6 +3,7 @@
 
 import { fetchSockets, type ListeningSocket, type PassedSocket } from '../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../config/model.ts';
+import { readSessions, type StoredSessions } from '../sessions/store.ts';
 import { type ChangesHearer, hearChanges } from './changes-line.ts';
 import { type Handover, HandoverDirectory } from './handover.ts';
 import type { Logger } from './logger.ts';
@@ -63,8 +64,9 @@ export class Takeover {
     return this.handover.listeners.find((listener) => listener.address === address)?.port ?? null;
   }
 
-  get sessionsFile(): string {
-    return this.#directory.sessionsFile;
+  /** The sessions of the old process, as of the beginning. */
+  readSessions(sessionsMax: number): StoredSessions {
+    return readSessions(this.#directory.sessionsFile, sessionsMax);
   }
 
   /**

@@ -16,13 +16,18 @@ export class SessionChanges {
     this.#table = table;
     this.#clock = clock;
     this.#then = table.copy();
+    this.#then.noteAll();
   }
 
-  /** Sessions that have begun, moved or ended since, as `restoreSessions` takes them. Tentative ones are told always. */
+  /**
+   * Sessions that have begun, moved, been used or ended since, as `restoreSessions` takes them. Tentative ones and those in
+   * use are told always. To be called once.
+   */
   since(revision: Revision): SessionRecords {
     const table = this.#table;
     const records = new SessionRecords(table, revision, this.#clock);
-    this.#then.eachChange((entry, low, high) => {
+    const now = table.tenths(this.#clock.nowMs());
+    this.#then.eachChange(0, this.#then.entries, now, -1, (entry, low, high) => {
       if (low !== 0 && table.find(low, high) === -1) records.addEnded(low, high);
       if (table.isUsed(entry)) records.add(entry);
     });

@@ -1,32 +1,37 @@
-// Sessions and operator settings in a file over a restart: versioned, checksummed, bounded, replaced atomically.
+// Sessions and operator settings in a file over a restart or crash: versioned, checksummed, bounded.
 //
 //   "HOLDFAST SESSIONS 1\n" | header length u32 | header, JSON | records, 32 bytes each | SHA-256 of all before
 //
 //   record   0 keyLow i32    8 server u32 (index in the header's list)   16 created f64, ms since the Unix epoch
 //            4 keyHigh i32  12 requests u32                              24 seen f64, the same
 //
-// Numbers are little-endian. Homes are stored by pool and server name, because slots are dealt out anew. A process that
+// More of the same may follow: each is what has changed since, the last word counts, and what a crash has cut short at the
+// end is left out. Numbers are little-endian. Homes are stored by pool and server name, because slots are dealt out anew. A process that
 // is being replaced tells the next one in the same form what has changed since (changes.ts): then two bits of the server
 // word say more.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { ServerMode } from '../config/model.ts';
 import type { Revision } from '../shared/revision.ts';
 import { homeGeneration, homeSlot, packHome, type SessionTable } from '../shared/session-table.ts';
+import { isMissing, messageOf, replaceFile } from './kept-files.ts';
 
 const MAGIC = 'HOLDFAST SESSIONS 1\n';
 const RECORD_BYTES = 32;
-/** In the server word, only from process to process: the session is over; its client has not shown the key yet. */
+/** In the server word: the session is over; its client has not shown the key yet (only from process to process). */
 const ENDED = 0x8000_0000;
 const TENTATIVE = 0x4000_0000;
-const INDEX_MASK = 0x3fff_ffff;
-const RECORDS_BYTES_MIN = 1024;
+/** A request or tunnel of the session is open. */
+const IN_USE = 0x2000_0000;
+const INDEX_MASK = 0x1fff_ffff;
+/** A part of the records: the first is small, because there are usually few. */
+const PART_RECORDS = { first: 32, most: 32_768 } as const;
 const DIGEST_BYTES = 32;
 const HEADER_BYTES_MAX = 4 * 1024 * 1024;
-const SECRET_BYTES = 32;
-const PRIVATE_MODE = 0o600;
+/** The whole table may have been written once and its changes as often again before the file is written anew. */
+const TIMES_MAX = 4;
 
 /** What an operator changed on a server while running; outlives a restart. */
 export interface OperatorSetting {
@@ -56,6 +61,8 @@ export type DecodedSessions =
       readonly savedWallMs: number;
       readonly operator: readonly OperatorSetting[];
       readonly contents: StoredContents;
+      /** What has followed, in this order. */
+      readonly changes: readonly StoredContents[];
     };
 
 /** Checked, but not yet given homes. */
@@ -93,7 +100,9 @@ export function saveSessions(
 /** Sessions on their way into a file or to another process. */
 export class SessionRecords {
   count = 0;
-  #bytes = Buffer.alloc(RECORDS_BYTES_MIN);
+  readonly #parts: Buffer[] = [];
+  /** Bytes used of the last part. */
+  #used = 0;
   readonly #table: SessionTable;
   readonly #clock: Clock;
   readonly #listed: ListedServers;
@@ -111,12 +120,15 @@ export class SessionRecords {
     const home = table.home(entry);
     const server = indexBySlot.get(homeSlot(home));
     if (server === undefined || generationBySlot.get(homeSlot(home)) !== homeGeneration(home)) return;
-    const flags = table.isTentative(entry) ? TENTATIVE : 0;
+    const isInUse = table.busy(entry) > 0;
+    const flags = (table.isTentative(entry) ? TENTATIVE : 0) + (isInUse ? IN_USE : 0);
     const offset = this.#begin(table.keyLow(entry), table.keyHigh(entry), server + flags);
-    const toWallMs = this.#clock.wallMs() - this.#clock.nowMs();
-    this.#bytes.writeUInt32LE(table.requests(entry) >>> 0, offset + 12);
-    this.#bytes.writeDoubleLE(table.createdMs(entry) + toWallMs, offset + 16);
-    this.#bytes.writeDoubleLE(table.seenMs(entry) + toWallMs, offset + 24);
+    const part = this.#parts.at(-1) as Buffer;
+    const wallMs = this.#clock.wallMs();
+    const toWallMs = wallMs - this.#clock.nowMs();
+    part.writeUInt32LE(table.requests(entry) >>> 0, offset + 12);
+    part.writeDoubleLE(table.createdMs(entry) + toWallMs, offset + 16);
+    part.writeDoubleLE(isInUse ? wallMs : table.seenMs(entry) + toWallMs, offset + 24);
   }
 
   /** The key is no session any more. */
@@ -125,18 +137,24 @@ export class SessionRecords {
   }
 
   #begin(keyLow: number, keyHigh: number, server: number): number {
-    const offset = this.count * RECORD_BYTES;
-    if (offset === this.#bytes.length)
-      this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(this.#bytes.length)]);
-    this.#bytes.writeInt32LE(keyLow, offset);
-    this.#bytes.writeInt32LE(keyHigh, offset + 4);
-    this.#bytes.writeUInt32LE(server, offset + 8);
+    let part = this.#parts.at(-1);
+    if (part === undefined || this.#used === part.length) {
+      const records = Math.min(PART_RECORDS.most, Math.max(PART_RECORDS.first, this.count));
+      part = Buffer.alloc(records * RECORD_BYTES);
+      this.#parts.push(part);
+      this.#used = 0;
+    }
+    const offset = this.#used;
+    part.writeInt32LE(keyLow, offset);
+    part.writeInt32LE(keyHigh, offset + 4);
+    part.writeUInt32LE(server, offset + 8);
+    this.#used += RECORD_BYTES;
     this.count += 1;
     return offset;
   }
 
-  /** What `decodeSessions` reads. */
-  encode(operator: readonly OperatorSetting[]): Buffer {
+  /** All but the digest, in parts of at most a megabyte. */
+  parts(operator: readonly OperatorSetting[]): readonly Buffer[] {
     const { servers } = this.#listed;
     const header: StoredHeader = {
       savedWallMs: this.#clock.wallMs(),
@@ -144,7 +162,20 @@ export class SessionRecords {
       operator,
       records: this.count,
     };
-    return encode(header, this.#bytes.subarray(0, this.count * RECORD_BYTES));
+    const json = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(json.length);
+    const last = this.#parts.length - 1;
+    const records = this.#parts.map((part, at) => (at === last ? part.subarray(0, this.#used) : part));
+    return [Buffer.concat([Buffer.from(MAGIC), length, json]), ...records];
+  }
+
+  /** What `decodeSessions` reads. */
+  encode(operator: readonly OperatorSetting[]): Buffer {
+    const parts = this.parts(operator);
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return Buffer.concat([...parts, hash.digest()]);
   }
 }
 
@@ -153,13 +184,28 @@ export function readSessions(path: string, sessionsMax: number): StoredSessions 
   let bytes: Buffer;
   try {
     const size = fs.statSync(path).size;
-    const limit = sessionsMax * 2 * RECORD_BYTES + HEADER_BYTES_MAX + 1024;
+    const limit = sessionsMax * 2 * RECORD_BYTES * TIMES_MAX + HEADER_BYTES_MAX * TIMES_MAX;
     if (size > limit) return damaged(`it has ${size} bytes, more than ${limit} for ${sessionsMax} sessions`);
     bytes = fs.readFileSync(path);
   } catch (error) {
     return isMissing(error) ? { kind: 'none' } : damaged(`reading failed: ${messageOf(error)}`);
   }
-  return decodeSessions(bytes);
+  return decodeAll(bytes);
+}
+
+/** The first must be whole; what follows, as far as it is. */
+function decodeAll(bytes: Buffer): DecodedSessions {
+  const first = decodeAt(bytes, 0);
+  if (first.kind === 'damaged') return first;
+  const changes: StoredContents[] = [];
+  let { savedWallMs, operator } = first;
+  for (let begin = first.end; begin < bytes.length; ) {
+    const next = decodeAt(bytes, begin);
+    if (next.kind === 'damaged') break;
+    changes.push(next.contents);
+    ({ savedWallMs, operator, end: begin } = next);
+  }
+  return { kind: 'read', savedWallMs, operator, contents: first.contents, changes };
 }
 
 /** Low and high word of each session's key by turns. */
@@ -168,6 +214,23 @@ export function keysOf({ records }: StoredContents): readonly number[] {
   for (let offset = 0; offset < records.length; offset += RECORD_BYTES)
     keys.push(records.readInt32LE(offset), records.readInt32LE(offset + 4));
   return keys;
+}
+
+/** Puts back what the file has, its changes included. */
+export function restoreStored(
+  stored: Extract<StoredSessions, { readonly kind: 'read' }>,
+  table: SessionTable,
+  revision: Revision,
+  clock: Clock,
+): RestoreReport {
+  let { restored, expired, homeless } = restoreSessions(stored.contents, table, revision, clock);
+  for (const contents of stored.changes) {
+    const more = restoreSessions(contents, table, revision, clock);
+    restored += more.restored;
+    expired += more.expired;
+    homeless += more.homeless;
+  }
+  return { restored, expired, homeless };
 }
 
 /**
@@ -192,7 +255,7 @@ export function restoreSessions(
     if (known !== -1 && table.seenMs(known) >= ownFromMs) continue;
     const server = records.readUInt32LE(offset + 8);
     if (server === ENDED) {
-      if (known !== -1) table.remove(known, keyLow, keyHigh);
+      if (known !== -1 && table.remove(known, keyLow, keyHigh)) report.restored -= 1;
       continue;
     }
     const home = homes[server & INDEX_MASK] ?? null;
@@ -210,35 +273,9 @@ export function restoreSessions(
     const requests = records.readUInt32LE(offset + 12) | 0;
     const isTentative = (server & TENTATIVE) !== 0;
     table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests, isTentative);
-    report.restored += 1;
+    if (known === -1) report.restored += 1;
   }
   return report;
-}
-
-export type SecretResult =
-  | { readonly kind: 'found' | 'made'; readonly secret: Uint8Array }
-  | { readonly kind: 'failed'; readonly message: string };
-
-/** The secret kept in `<sessionsFile>.secret`, 32 bytes; made on first use, readable by this user only. */
-export function loadSecret(sessionsFile: string): SecretResult {
-  const path = `${sessionsFile}.secret`;
-  try {
-    const text = fs.readFileSync(path, 'utf8').trim();
-    if (!/^[0-9a-f]{64}$/.test(text)) {
-      return { kind: 'failed', message: `${path} does not hold a secret: expected 64 hexadecimal digits` };
-    }
-    if ((fs.statSync(path).mode & 0o077) !== 0) fs.chmodSync(path, PRIVATE_MODE);
-    return { kind: 'found', secret: Buffer.from(text, 'hex') };
-  } catch (error) {
-    if (!isMissing(error)) return { kind: 'failed', message: `reading ${path} failed: ${messageOf(error)}` };
-  }
-  const secret = randomBytes(SECRET_BYTES);
-  try {
-    replaceFile(path, Buffer.from(`${secret.toString('hex')}\n`));
-    return { kind: 'made', secret };
-  } catch (error) {
-    return { kind: 'failed', message: `writing ${path} failed: ${messageOf(error)}` };
-  }
 }
 
 interface FoundHome {
@@ -277,34 +314,47 @@ function listServers(revision: Revision): ListedServers {
   return { servers, indexBySlot, generationBySlot };
 }
 
-function encode(header: StoredHeader, records: Buffer): Buffer {
-  const json = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(json.length);
-  const body = Buffer.concat([Buffer.from(MAGIC), length, json, records]);
-  return Buffer.concat([body, createHash('sha256').update(body).digest()]);
+/** One whole; checked in the same way wherever the bytes come from. */
+export function decodeSessions(bytes: Buffer): DecodedSessions {
+  const decoded = decodeAt(bytes, 0);
+  if (decoded.kind === 'damaged') return decoded;
+  if (decoded.end !== bytes.length) return damaged('the number of records is wrong');
+  return { ...decoded, changes: [] };
 }
 
-/** Checked in the same way wherever the bytes come from. */
-export function decodeSessions(bytes: Buffer): DecodedSessions {
-  const headerBegin = MAGIC.length + 4;
+type DecodedPart =
+  | { readonly kind: 'damaged'; readonly message: string }
+  | {
+      readonly kind: 'read';
+      readonly savedWallMs: number;
+      readonly operator: readonly OperatorSetting[];
+      readonly contents: StoredContents;
+      /** Offset behind it. */
+      readonly end: number;
+    };
+
+function decodeAt(bytes: Buffer, begin: number): DecodedPart {
+  const headerBegin = begin + MAGIC.length + 4;
   if (bytes.length < headerBegin + DIGEST_BYTES) return damaged('it is too short');
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC)
+  if (bytes.toString('latin1', begin, begin + MAGIC.length) !== MAGIC)
     return damaged('it is not a sessions file of version 1');
-  const bodyEnd = bytes.length - DIGEST_BYTES;
-  const digest = createHash('sha256').update(bytes.subarray(0, bodyEnd)).digest();
-  if (!digest.equals(bytes.subarray(bodyEnd))) return damaged('its checksum does not match its contents');
-  const headerEnd = headerBegin + bytes.readUInt32LE(MAGIC.length);
-  if (headerEnd > bodyEnd) return damaged('its header is longer than the file');
+  const headerEnd = headerBegin + bytes.readUInt32LE(begin + MAGIC.length);
+  if (headerEnd > bytes.length - DIGEST_BYTES) return damaged('its header is longer than the file');
   const header = parseHeader(bytes.toString('utf8', headerBegin, headerEnd));
   if (header === null) return damaged('its header is not understood');
-  const records = bytes.subarray(headerEnd, bodyEnd);
-  if (records.length !== header.records * RECORD_BYTES) return damaged('the number of records is wrong');
+  const bodyEnd = headerEnd + header.records * RECORD_BYTES;
+  if (header.records < 0 || bodyEnd + DIGEST_BYTES > bytes.length)
+    return damaged('the number of records is wrong');
+  const digest = createHash('sha256').update(bytes.subarray(begin, bodyEnd)).digest();
+  const end = bodyEnd + DIGEST_BYTES;
+  if (!digest.equals(bytes.subarray(bodyEnd, end)))
+    return damaged('its checksum does not match its contents');
   const { savedWallMs, operator } = header;
-  return { kind: 'read', savedWallMs, operator, contents: { header, records } };
+  const records = bytes.subarray(headerEnd, bodyEnd);
+  return { kind: 'read', savedWallMs, operator, contents: { header, records }, end };
 }
 
-/** The checksum holds, so this only guards against another writer; null when the shape is wrong. */
+/** Null when the shape is wrong: nothing is believed before the checksum has been looked at. */
 function parseHeader(text: string): StoredHeader | null {
   try {
     const value = JSON.parse(text) as Partial<StoredHeader> | null;
@@ -325,36 +375,10 @@ function writeStore(path: string, bytes: Buffer, sessions: number): SaveResult {
   }
 }
 
-/** Readers see the old file or the new one, also after a crash. */
-function replaceFile(path: string, bytes: Uint8Array): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const file = fs.openSync(temporary, 'w', PRIVATE_MODE);
-    try {
-      fs.writeFileSync(file, bytes);
-      fs.fsyncSync(file);
-    } finally {
-      fs.closeSync(file);
-    }
-    fs.renameSync(temporary, path);
-  } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
 function isOver(ms: number, limitMs: number): boolean {
   return limitMs > 0 && ms > limitMs;
 }
 
-function damaged(message: string): DecodedSessions {
+function damaged(message: string): { readonly kind: 'damaged'; readonly message: string } {
   return { kind: 'damaged', message };
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

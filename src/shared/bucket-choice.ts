@@ -2,15 +2,15 @@
 
 const NONE = -1;
 /** Below every time at which an entry was seen. */
-const TENTATIVE_RANK = 0x8000_0000;
+const TENTATIVE_RANK = 2 ** 52;
 
 /** What is asked about an entry. */
 export interface Entries {
   isUsed(entry: number): boolean;
-  isInUse(entry: number): boolean;
+  /** Requests and tunnels open now. */
+  busy(entry: number): number;
   isTentative(entry: number): boolean;
-  /** When it was seen last; any unit. */
-  seen(entry: number): number;
+  seenMs(entry: number): number;
 }
 
 export class BucketChoice {
@@ -38,14 +38,14 @@ export class BucketChoice {
     for (const bucket of [first, second]) {
       for (let entry = bucket * this.#size; entry < (bucket + 1) * this.#size; entry += 1) {
         const isIdler = idlest === NONE || this.#rank(entry) < this.#rank(idlest);
-        if (isIdler && !this.#entries.isInUse(entry)) idlest = entry;
+        if (isIdler && this.#entries.busy(entry) === 0) idlest = entry;
       }
     }
     return idlest;
   }
 
   #rank(entry: number): number {
-    const seen = this.#entries.seen(entry);
+    const seen = this.#entries.seenMs(entry);
     return this.#entries.isTentative(entry) ? seen - TENTATIVE_RANK : seen;
   }
 

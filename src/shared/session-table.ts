@@ -87,12 +87,7 @@ export class SessionTable {
     this.notes = new MoveNotes(this.#words, ENTRY_WORDS, Word.flags, handle.epochMs);
     this.#locks = new BucketLocks(new Int32Array(handle.buffer, entryWords * 4, handle.buckets), thread);
     this.#holds = new EntryHolds(handle.holds, handle.buckets * BUCKET_ENTRIES, thread);
-    this.#choice = new BucketChoice(BUCKET_ENTRIES, {
-      isUsed: (entry) => this.#words[entry * ENTRY_WORDS] !== 0,
-      isInUse: (entry) => this.busy(entry) > 0,
-      isTentative: (entry) => this.isTentative(entry),
-      seen: (entry) => this.#words[entry * ENTRY_WORDS + Word.seen] as number,
-    });
+    this.#choice = new BucketChoice(BUCKET_ENTRIES, this);
   }
 
   /**
@@ -138,7 +133,7 @@ export class SessionTable {
 
   /** The alias has been shown: it is not idle. */
   see(entry: number, nowMs: number): void {
-    this.#words[entry * ENTRY_WORDS + Word.seen] = this.#tenths(nowMs);
+    this.#words[entry * ENTRY_WORDS + Word.seen] = this.tenths(nowMs);
   }
 
   /** True while the entry still belongs to the key: check before trusting an entry kept over an await or event. */
@@ -202,7 +197,7 @@ export class SessionTable {
       return false;
     }
     const base = entry * ENTRY_WORDS;
-    this.#words[base + Word.seen] = this.#tenths(nowMs);
+    this.#words[base + Word.seen] = this.tenths(nowMs);
     Atomics.add(this.#words, base + Word.requests, 1);
     return true;
   }
@@ -210,7 +205,7 @@ export class SessionTable {
   /** The request that touched the entry is over. Ignored when the entry has changed hands meanwhile. */
   release(entry: number, keyLow: number, keyHigh: number, nowMs: number): void {
     if (!this.isOf(entry, keyLow, keyHigh)) return;
-    this.#words[entry * ENTRY_WORDS + Word.seen] = this.#tenths(nowMs);
+    this.#words[entry * ENTRY_WORDS + Word.seen] = this.tenths(nowMs);
     this.#holds.drop(entry);
   }
 
@@ -252,7 +247,7 @@ export class SessionTable {
       return entry;
     }
     const base = entry * ENTRY_WORDS;
-    const tenths = this.#tenths(nowMs);
+    const tenths = this.tenths(nowMs);
     // A key that is there stays findable throughout: only an entry that changes hands is closed meanwhile.
     if (isNew) this.#holds.reset(entry);
     this.#words[base + Word.keyHigh] = keyHigh;
@@ -280,7 +275,7 @@ export class SessionTable {
   ): number {
     const entry = this.insert(keyLow, keyHigh, home, seenMs, 0, isTentative);
     if (entry === NONE) return NONE;
-    this.#words[entry * ENTRY_WORDS + Word.created] = this.#tenths(createdMs);
+    this.#words[entry * ENTRY_WORDS + Word.created] = this.tenths(createdMs);
     this.#words[entry * ENTRY_WORDS + Word.requests] = requests;
     return entry;
   }
@@ -326,12 +321,19 @@ export class SessionTable {
 
   /** Main's sweep over entries [begin, end): see sweep-slice.ts. */
   sweepSlice(begin: number, end: number, tally: SweepTally): void {
-    sweepSlice(this.#words, this.marks, this.#holds, begin, end, this.#tenths(tally.nowMs), tally);
+    sweepSlice(this.#words, this.marks, this.#holds, begin, end, this.tenths(tally.nowMs), tally);
   }
 
-  /** Keys and homes as they are now, tentative sessions left out. O(capacity). */
+  /** Of an empty table: `eachChange` finds what is here now. Tentative sessions are left out. */
   copy(): TableCopy {
-    return new TableCopy(this.#words, ENTRY_WORDS, Word.home, (entry) => this.isTentative(entry));
+    return new TableCopy({
+      words: this.#words,
+      entryWords: ENTRY_WORDS,
+      homeWord: Word.home,
+      seenWord: Word.seen,
+      isLeftOut: (entry) => this.isTentative(entry),
+      isInUse: (entry) => this.busy(entry) > 0,
+    });
   }
 
   /** Main, after a thread died: frees the locks it held, and what it had in use is so no more. O(capacity). */
@@ -340,7 +342,8 @@ export class SessionTable {
     this.#holds.clearThread(thread);
   }
 
-  #tenths(nowMs: number): number {
+  /** In the table's own unit of time. */
+  tenths(nowMs: number): number {
     return Math.floor((nowMs - this.#epochMs) / 100);
   }
 

@@ -33,7 +33,7 @@ function routerOf(routes: readonly RouteConfig[], pools: readonly string[] = POO
       showsDetails: false,
       resolver: [],
       shutdown: { graceMs: 0 },
-      sessions: { max: 1000, file: null, perAddress: 0 },
+      sessions: { max: 1000, file: null, saveEveryMs: 5000, perAddress: 0 },
       routes,
       pools: revisions.map((pool) => pool.config),
     },

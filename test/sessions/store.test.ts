@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
-import { loadSecret, readSessions, restoreSessions, saveSessions } from '../../src/sessions/store.ts';
+import { loadSecret } from '../../src/sessions/kept-files.ts';
+import { readSessions, restoreSessions, saveSessions } from '../../src/sessions/store.ts';
 import { homeGeneration, homeSlot, packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Revisions, slotOf } from '../support/revision.ts';
@@ -49,8 +50,10 @@ function firstLife(sessions: number): void {
       1,
       false,
     );
-    for (let request = 0; request < key; request += 1)
+    for (let request = 0; request < key; request += 1) {
       shared.table.touch(entry, key, key * 3, clock.nowMs() + 1_000);
+      shared.table.release(entry, key, key * 3, clock.nowMs() + 1_000);
+    }
   }
   shared.table.insert(999, 1, packHome(0, 1), clock.nowMs(), 1, true);
   clock.advance(60_000);
@@ -159,7 +162,7 @@ describe('a file that cannot be trusted', () => {
       kind: 'damaged',
       message: 'it is not a sessions file of version 1',
     });
-    writeFileSync(path, Buffer.alloc(5 * 1024 * 1024));
+    writeFileSync(path, Buffer.alloc(20 * 1024 * 1024));
     expect(readSessions(path, 10)).toMatchObject({ message: expect.stringContaining('for 10 sessions') });
     rmSync(path);
     expect(readSessions(directory, 10)).toMatchObject({

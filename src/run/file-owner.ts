@@ -1,0 +1,94 @@
+// One owner for a file that a process keeps: two balancers that save over each other would lose both their sessions.
+//
+// The sign is a unix socket beside the file, PATH.owner, that the owner listens on. The kernel says whether somebody does:
+// who has died listens no more, and no number of a process or time of a file has to be believed.
+//
+//   no socket, or nobody listens    it is ours: ours takes its place in one step
+//   somebody listens                refused; the successor in a takeover takes the place when it is told to
+//
+// Where the file system has no sockets the file is kept without a sign, and the log says so.
+
+import { createHash } from 'node:crypto';
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve as resolvePath } from 'node:path';
+
+/** The path of a unix socket may be no longer; the part behind it is for names made while taking the place. */
+const SOCKET_PATH_MAX = 90;
+
+export type Ownership =
+  | { readonly kind: 'owned'; readonly owner: FileOwner }
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'unmarked'; readonly message: string };
+
+export class FileOwner {
+  readonly #path: string;
+  readonly #server: Server;
+  readonly #inode: number;
+
+  private constructor(path: string, server: Server, inode: number) {
+    this.#path = path;
+    this.#server = server;
+    this.#inode = inode;
+  }
+
+  /** `isHeir`: whoever owns the file has said that it is ours now. */
+  static async own(file: string, isHeir: boolean): Promise<Ownership> {
+    const path = signOf(file);
+    const own = `${path}.${process.pid}`;
+    if (!isHeir && (await isListenedOn(path))) return { kind: 'taken' };
+    try {
+      rmSync(own, { force: true });
+      const server = await listen(own);
+      const inode = statSync(own).ino;
+      renameSync(own, path);
+      return { kind: 'owned', owner: new FileOwner(path, server, inode) };
+    } catch (error) {
+      return { kind: 'unmarked', message: (error as Error).message };
+    }
+  }
+
+  /** Somebody else may own the file. */
+  release(): void {
+    if (this.#isOurs()) rmSync(this.#path, { force: true });
+    this.#server.close();
+  }
+
+  #isOurs(): boolean {
+    try {
+      return statSync(this.#path).ino === this.#inode;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Beside the file; where that path is too long for a socket, in the directory for temporary files. */
+function signOf(file: string): string {
+  const beside = `${resolvePath(file)}.owner`;
+  if (Buffer.byteLength(beside) <= SOCKET_PATH_MAX) return beside;
+  return join(tmpdir(), `holdfast-${createHash('sha256').update(beside).digest('hex').slice(0, 16)}.owner`);
+}
+
+function listen(path: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+function isListenedOn(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

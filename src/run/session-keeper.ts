@@ -1,0 +1,127 @@
+// The sessions file of a running balancer: owned, read once, saved while the balancer runs. What cannot be read is set aside.
+
+import { systemClock } from '../base/clock.ts';
+import { placeProblem, setAside } from '../sessions/kept-files.ts';
+import { SessionSaver } from '../sessions/saver.ts';
+import {
+  type OperatorSetting,
+  readSessions,
+  type SaveResult,
+  type StoredSessions,
+} from '../sessions/store.ts';
+import type { Revision } from '../shared/revision.ts';
+import type { SessionTable } from '../shared/session-table.ts';
+import { FileOwner } from './file-owner.ts';
+import { ListenError } from './fleet.ts';
+
+/** What is kept, as it is now. */
+export interface Kept {
+  readonly table: SessionTable;
+  revision(): Revision;
+  operator(): readonly OperatorSetting[];
+}
+
+type Say = (fields: object, message: string) => void;
+
+export interface KeeperOptions {
+  readonly file: string;
+  readonly everyMs: number;
+  readonly log: { readonly debug: Say; readonly info: Say; readonly warn: Say; readonly error: Say };
+}
+
+/** Why no sessions can be kept at the path, null when they can. */
+export function keepingProblem(file: string): string | null {
+  return placeProblem(file);
+}
+
+export class SessionKeeper {
+  readonly #options: KeeperOptions;
+  #owner: FileOwner | null = null;
+  #saver: SessionSaver | null = null;
+  #isFailing = false;
+
+  private constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Rejects with ListenError when nothing can be kept there, or another process keeps its sessions there. `isHeir`: that
+   * one is being replaced, and the file is its own until `begin`.
+   */
+  static async open(options: KeeperOptions, isHeir: boolean): Promise<SessionKeeper> {
+    const problem = keepingProblem(options.file);
+    if (problem !== null) throw new ListenError(`cannot keep the sessions: ${problem}`);
+    const keeper = new SessionKeeper(options);
+    if (!isHeir) await keeper.#own(false);
+    return keeper;
+  }
+
+  async #own(isHeir: boolean): Promise<void> {
+    const { file, log } = this.#options;
+    const ownership = await FileOwner.own(file, isHeir);
+    if (ownership.kind === 'taken')
+      throw new ListenError(
+        `cannot keep the sessions in ${file}: another process does; give each its own file`,
+      );
+    if (ownership.kind === 'owned') this.#owner = ownership.owner;
+    else log.warn({ file }, `nothing keeps a second process from this sessions file: ${ownership.message}`);
+  }
+
+  /** What a former process has left. What cannot be read is set aside; rejects with ListenError where that fails. */
+  read(sessionsMax: number): StoredSessions {
+    const { file, log } = this.#options;
+    const stored = readSessions(file, sessionsMax);
+    if (stored.kind !== 'damaged') return stored;
+    try {
+      log.error({ file, aside: setAside(file) }, `saved sessions ignored and set aside: ${stored.message}`);
+      return stored;
+    } catch (error) {
+      throw new ListenError(`cannot set aside ${file}, which is not understood: ${(error as Error).message}`);
+    }
+  }
+
+  /** Saves from now on. The file is ours, also that of a process that we have replaced. */
+  async begin(kept: Kept): Promise<void> {
+    const { file, everyMs } = this.#options;
+    if (this.#owner === null) await this.#own(true);
+    this.#saver = new SessionSaver({
+      path: file,
+      everyMs,
+      table: kept.table,
+      clock: systemClock,
+      revision: () => kept.revision(),
+      operator: () => kept.operator(),
+      onSaved: (result) => this.#onSaved(result),
+    });
+    this.#saver.start();
+  }
+
+  /** The next process keeps the file; it is written by us no more once this has resolved. */
+  async handOver(): Promise<void> {
+    await this.#saver?.end(false);
+    this.#saver = null;
+    this.#owner?.release();
+    this.#owner = null;
+  }
+
+  /** What has changed until now is on the disk when this resolves. */
+  async save(): Promise<void> {
+    await this.#saver?.save();
+  }
+
+  /** A last time. */
+  async end(): Promise<void> {
+    await this.#saver?.end(true);
+    this.#owner?.release();
+  }
+
+  /** A failure is said once, and that it is over. */
+  #onSaved(result: SaveResult): void {
+    const { file, log } = this.#options;
+    if (result.kind === 'saved') {
+      if (this.#isFailing) log.info({ file }, 'sessions can be saved again');
+      log.debug({ file, sessions: result.sessions, bytes: result.bytes }, 'sessions saved');
+    } else if (!this.#isFailing) log.error({ file }, `sessions not saved: ${result.message}`);
+    this.#isFailing = result.kind === 'failed';
+  }
+}

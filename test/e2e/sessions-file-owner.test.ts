@@ -1,0 +1,69 @@
+// The sessions file of a running balancer: nobody else's, kept through a crash, refused where it cannot be.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { keysOf, readSessions } from '../../src/sessions/store.ts';
+import { eventually } from '../support/eventually.ts';
+import { runHoldfast } from '../support/holdfast.ts';
+import { serversYaml, sessionServers } from '../support/session-servers.ts';
+import { User } from '../support/user.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
+
+test('a second process with the same file does not start; after SIGKILL the next has the sessions', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-owner-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const servers = await sessionServers(2);
+  const yaml = `
+threads: 1
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+sessions: { file: ${directory}/s, saveEvery: 1s }
+pools:
+  shop:
+    sticky: { mode: learn, cookie: connect.sid }
+    servers:
+${serversYaml(servers)}
+`;
+  const first = await runHoldfast(yaml);
+  const users = Array.from({ length: 8 }, (_, number) => new User(first.port, number));
+  for (const user of users) await user.login();
+  await expect(runHoldfast(yaml)).rejects.toThrow(/another process does/);
+  // low and high word of eight keys
+  const isSaved = (): boolean => {
+    const stored = readSessions(`${directory}/s`, 1000);
+    return (
+      stored.kind === 'read' && keysOf(stored.contents).length + stored.changes.flatMap(keysOf).length >= 16
+    );
+  };
+  await eventually(isSaved);
+  first.child.kill('SIGKILL');
+  await first.exited();
+  for (const user of users) await user.close();
+  const second = await runHoldfast(yaml);
+  expect(second.log()).toMatch(/"restored":8/);
+  expect(await second.stop()).toBe(0);
+  expect(existsSync(`${directory}/s.owner`)).toBe(false);
+}, 30_000);
+
+test('a place that cannot be written is an error of check, with its line, and of the start', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-place-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'c.yaml');
+  const yaml = `listen: 127.0.0.1:0
+sessions:
+  file: ${directory}/no/s
+pools: { shop: { servers: ["http://127.0.0.1:1"] } }
+`;
+  writeFileSync(file, yaml);
+  const check = spawnSync(process.execPath, [LAUNCHER, 'check', '--config', file], { encoding: 'utf8' });
+  expect(check.stderr).toMatch(
+    new RegExp(`^${file}:3:\\d+: sessions.file: .*no/s cannot be written: ENOENT`),
+  );
+  expect(check.status).toBe(1);
+  await expect(runHoldfast(yaml)).rejects.toThrow(/exited with 1[\s\S]*cannot keep the sessions: .*ENOENT/);
+});

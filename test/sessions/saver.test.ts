@@ -1,0 +1,264 @@
+// Sessions outlive a crash: whatever moment it comes at, the file has what was saved last.
+
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ManualClock, systemClock } from '../../src/base/clock.ts';
+import { placeProblem, setAside } from '../../src/sessions/kept-files.ts';
+import { SessionSaver } from '../../src/sessions/saver.ts';
+import {
+  type OperatorSetting,
+  readSessions,
+  restoreStored,
+  type SaveResult,
+} from '../../src/sessions/store.ts';
+import { packHome } from '../../src/shared/session-table.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
+import { Revisions } from '../support/revision.ts';
+import { touched } from '../support/touched.ts';
+
+const START = 1_700_000_000_000;
+const POOL = {
+  more: 'sticky: { mode: cookie-hash, idle: 80s, life: 24h }',
+  servers: ['a=http://127.0.0.1:1'],
+};
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-saver-'));
+  path = join(directory, 's');
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function scene(max = 1000) {
+  const clock = new ManualClock(START);
+  const shared = SharedState.create(1, max, START);
+  const revision = new Revisions(shared).next(POOL);
+  const home = packHome(revision.pools[0]!.slots[0]!, revision.pools[0]!.generations[0]!);
+  const results: SaveResult[] = [];
+  let operator: readonly OperatorSetting[] = [];
+  const saver = new SessionSaver({
+    path,
+    everyMs: 5000,
+    table: shared.table,
+    clock,
+    revision: () => revision,
+    operator: () => operator,
+    onSaved: (result) => results.push(result),
+  });
+  const begin = (key: number): number => shared.table.insert(key, key, home, clock.nowMs(), 0, false);
+  const set = (settings: readonly OperatorSetting[]): void => {
+    operator = settings;
+  };
+  return { clock, shared, table: shared.table, saver, results, begin, set, revision };
+}
+
+/** Keys that a process which starts now finds, with how long ago each was seen. */
+function found(nowMs: number, file = path): Record<number, number> {
+  const stored = readSessions(file, 1000);
+  if (stored.kind !== 'read') throw new Error(JSON.stringify(stored));
+  const clock = new ManualClock(nowMs);
+  const shared = SharedState.create(1, 1000, nowMs);
+  restoreStored(stored, shared.table, new Revisions(shared).next(POOL), clock);
+  const keys: Record<number, number> = {};
+  for (let entry = 0; entry < shared.table.capacity; entry += 1)
+    if (shared.table.isUsed(entry)) keys[shared.table.keyLow(entry)] = nowMs - shared.table.seenMs(entry);
+  return keys;
+}
+
+describe('what is saved', () => {
+  test('first all, then only what has changed; what ended is gone, what was used is fresh', async () => {
+    const { clock, table, saver, results, begin } = scene();
+    const [one, two] = [begin(1), begin(2), begin(3)];
+    table.insert(9, 9, table.home(one!), START, 0, true);
+    await saver.save();
+    const whole = statSync(path).size;
+    expect(found(START)).toEqual({ 1: 0, 2: 0, 3: 0 });
+    clock.advance(60_000);
+    table.remove(one!, 1, 1);
+    touched(table, two!, clock.nowMs());
+    table.release(two!, 2, 2, clock.nowMs());
+    begin(4);
+    await saver.save();
+    expect(found(START + 60_000)).toEqual({ 2: 0, 3: 60_000, 4: 0 });
+    expect(results.map((result) => result.kind === 'saved' && result.sessions)).toEqual([3, 3]);
+    expect(readFileSync(path).length).toBeGreaterThan(whole);
+    expect(readdirSync(directory)).toEqual(['s']);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    // nothing has changed: nothing is written
+    await saver.save();
+    expect(results.length).toBe(2);
+    await saver.end(false);
+  });
+
+  test('a session in use is seen now, and is written again while it is', async () => {
+    const { clock, table, saver, begin } = scene();
+    touched(table, begin(1), START);
+    await saver.save();
+    clock.advance(9_000);
+    await saver.save();
+    clock.advance(2_000);
+    await saver.save();
+    // an eighth of the idle time, 10 s, is the bound
+    expect(found(START + 11_000)[1]).toBeLessThanOrEqual(10_000);
+    clock.advance(100_000);
+    await saver.save();
+    expect(found(START + 111_000)).toEqual({ 1: 0 });
+    await saver.end(false);
+  });
+
+  test('the operator’s settings, though no session has changed', async () => {
+    const { saver, begin, set } = scene();
+    begin(1);
+    await saver.save();
+    set([{ pool: 'shop', server: 'a', mode: 'drain' }]);
+    await saver.save();
+    expect(readSessions(path, 1000)).toMatchObject({
+      operator: [{ pool: 'shop', server: 'a', mode: 'drain' }],
+    });
+    await saver.end(false);
+  });
+
+  test('a last time at the end, and never after that', async () => {
+    const { saver, begin } = scene();
+    begin(1);
+    await saver.end(true);
+    begin(2);
+    await saver.save();
+    expect(found(START)).toEqual({ 1: 0 });
+  });
+});
+
+describe('a crash', () => {
+  test('in the middle of a part: what was saved before it is there', async () => {
+    const { saver, begin } = scene();
+    begin(1);
+    await saver.save();
+    const whole = statSync(path).size;
+    begin(2);
+    await saver.save();
+    const all = statSync(path).size;
+    const cut = join(directory, 'cut');
+    for (let size = whole; size < all; size += 13) {
+      copyFileSync(path, cut);
+      truncateSync(cut, size);
+      expect(found(START, cut)).toEqual({ 1: 0 });
+    }
+    await saver.end(false);
+  });
+
+  test('and nothing is appended behind what another has written or cut', async () => {
+    const { saver, begin } = scene();
+    begin(1);
+    await saver.save();
+    appendFileSync(path, 'half a part');
+    begin(2);
+    await saver.save();
+    expect(found(START)).toEqual({ 1: 0, 2: 0 });
+    rmSync(path);
+    begin(3);
+    await saver.save();
+    expect(found(START)).toEqual({ 1: 0, 2: 0, 3: 0 });
+    await saver.end(false);
+  });
+
+  test('a place that cannot be written any more is told, and found again', async () => {
+    const { saver, begin, results } = scene();
+    begin(1);
+    await saver.save();
+    rmSync(directory, { recursive: true });
+    begin(2);
+    await saver.save();
+    expect(results.at(-1)).toMatchObject({ kind: 'failed', message: expect.stringContaining('ENOENT') });
+    mkdirSync(directory);
+    await saver.save();
+    expect(found(START)).toEqual({ 1: 0, 2: 0 });
+    await saver.end(false);
+  });
+});
+
+test('the file is written anew when its changes have outgrown it', async () => {
+  const { clock, table, saver, begin } = scene(16_000);
+  const entries = Array.from({ length: 12_000 }, (_, key) => begin(key + 1));
+  await saver.save();
+  const whole = statSync(path).size;
+  for (let round = 0; round < 5; round += 1) {
+    clock.advance(1000);
+    for (const entry of entries) {
+      touched(table, entry, clock.nowMs());
+      table.release(entry, table.keyLow(entry), table.keyHigh(entry), clock.nowMs());
+    }
+    await saver.save();
+    expect(statSync(path).size).toBeLessThan(whole + 2 * 1024 * 1024);
+  }
+  await saver.end(false);
+});
+
+test('a million sessions: no slice holds main up, and a save of a few changes writes little', async () => {
+  const shared = SharedState.create(1, 1_000_000, systemClock.nowMs());
+  const revision = new Revisions(shared).next(POOL);
+  const { table } = shared;
+  const home = packHome(revision.pools[0]!.slots[0]!, revision.pools[0]!.generations[0]!);
+  for (let key = 1, made = 0; made < 1_000_000; made += 1) {
+    key = (Math.imul(key, 1_664_525) + 1_013_904_223) | 0;
+    table.insert(key, Math.imul(key, 0x9e3779b1), home, systemClock.nowMs(), 0, false);
+  }
+  const results: SaveResult[] = [];
+  const saver = new SessionSaver({
+    path,
+    everyMs: 5000,
+    table,
+    clock: systemClock,
+    revision: () => revision,
+    operator: () => [],
+    onSaved: (result) => results.push(result),
+  });
+  const cpuMs = async (): Promise<number> => {
+    const before = process.threadCpuUsage();
+    await saver.save();
+    const { user, system } = process.threadCpuUsage(before);
+    return (user + system) / 1000;
+  };
+  await cpuMs();
+  for (let entry = 0; entry < 5000; entry += 1)
+    if (table.isUsed(entry)) touched(table, entry, systemClock.nowMs() + 1000);
+  const second = await cpuMs();
+  expect(results[0]).toMatchObject({ kind: 'saved' });
+  expect((results[1] as { bytes: number }).bytes).toBeLessThan(400_000);
+  expect(second).toBeLessThan(300);
+  await saver.end(false);
+}, 60_000);
+
+describe('places', () => {
+  test('what is not understood is set aside, under a name that nobody has', () => {
+    for (const text of ['one', 'two', 'three']) {
+      writeFileSync(path, text);
+      setAside(path);
+    }
+    expect(
+      ['s.aside', 's.aside-2', 's.aside-3'].map((name) => readFileSync(join(directory, name), 'utf8')),
+    ).toEqual(['one', 'two', 'three']);
+  });
+
+  test('a place that cannot be written says why, one that can is left as it was', () => {
+    expect(placeProblem(path)).toBeNull();
+    expect(placeProblem(join(directory, 'no', 's'))).toMatch(/ENOENT/);
+    expect(placeProblem(directory)).toMatch(/is no file/);
+    writeFileSync(path, '');
+    expect(placeProblem(join(path, 's'))).toMatch(/ENOTDIR/);
+    expect(readdirSync(directory)).toEqual(['s']);
+  });
+});

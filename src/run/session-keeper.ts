@@ -12,7 +12,7 @@ import {
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import { FileOwner } from './file-owner.ts';
-import { ListenError } from './fleet.ts';
+import { ListenError } from './ports.ts';
 
 /** What is kept, as it is now. */
 export interface Kept {

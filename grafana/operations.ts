@@ -59,7 +59,7 @@ const FAILURES: readonly PanelText[] = [
   },
   {
     title: 'What speaks against servers',
-    description: 'connect: not reached. response: none in time, broken or invalid. gateway: answered 502, 503 or 504.',
+    description: 'connect: not reached. response: none in time, broken or invalid. status: answered one of passive.status.',
     unit: 'ops',
     queries: [
       {

@@ -2,12 +2,13 @@
 //
 // Groups, the first with a member wins: primaries up, primaries starting, backups up, backups starting. Ready mode
 // and a weight above 0 are always asked for. Servers already tried by the exchange count only when nobody else is
-// left. Members at their connection limit are left out of the candidates but keep their group the chosen one: a
+// left; those that refused a connection a moment ago do not count at all. Members at their connection limit are left out of the candidates but keep their group the chosen one: a
 // backup is for servers that are down, not for servers that are busy.
 
 import { type ControlCells, Mode, Verdict } from '../shared/control.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { SharedState } from '../shared/shared-state.ts';
+import { Refusals } from './refusals.ts';
 
 /** The part of a pool's plan that is read here. */
 export interface CandidatePool {
@@ -29,9 +30,20 @@ export class Candidates {
   count = 0;
   /** Scratch of the policies: a load per candidate, lower is better. */
   readonly loads: Float64Array = new Float64Array(SLOTS_MAX);
+  /** When they were gathered. */
+  nowMs = 0;
+  #refusals = NO_REFUSALS;
 
   /** Fills `indices`. O(servers). */
-  gather(plan: CandidatePool, shared: SharedState, tried: readonly number[]): Gathered {
+  gather(
+    plan: CandidatePool,
+    shared: SharedState,
+    tried: readonly number[],
+    refusals: Refusals,
+    nowMs: number,
+  ): Gathered {
+    this.nowMs = nowMs;
+    this.#refusals = refusals;
     const fresh = this.#gatherGroups(plan, shared, tried);
     if (fresh !== Gathered.none || tried.length === 0) return fresh;
     return this.#gatherGroups(plan, shared, NOBODY);
@@ -60,6 +72,7 @@ export class Candidates {
       const index = members[at] as number;
       const slot = plan.slots[index] as number;
       if (!takesNewSessions(shared.control, slot, verdict) || tried.includes(slot)) continue;
+      if (this.#refusals.isHeld(slot, this.nowMs)) continue;
       if (isFull(plan, shared, index)) {
         isAnyBusy = true;
         continue;
@@ -84,3 +97,4 @@ function takesNewSessions(control: ControlCells, slot: number, verdict: Verdict)
 }
 
 const NOBODY: readonly number[] = [];
+const NO_REFUSALS = new Refusals();

@@ -3,42 +3,34 @@
 //   identify ── choose ── commit ── (attempt fails: choose ── commit) ── answered ── finish
 //
 // choose only decides. commit writes the decision down. finish lets go of everything, whatever happened in between.
-//
-// A session whose home is down goes to the best-ranked eligible server by its key, not to the policy's pick: other
-// balancers then come to the same answer on their own, while different sessions still spread over all survivors by
-// weight. A learned key tells other balancers nothing, so there nobody gets more than the fair share of sessions.
 
 import { hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
 import type { RequestHead, ResponseHead } from '../http1/message.ts';
-import { Mode, Verdict } from '../shared/control.ts';
-import { homeGeneration } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import { AddressLimit, mayBegin } from './address-limit.ts';
-import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.ts';
-import { Gathered, isFull } from './candidates.ts';
+import { type Affinity, Finding, Reason } from './affinity.ts';
+import { Elector } from './elector.ts';
 import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { MovePace } from './move-pace.ts';
 import { mint } from './own-cookie.ts';
 import { believe, compare, cookieFor, cookieRemoval } from './own-session.ts';
-import { Placement } from './placement.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
-import { FAILOVER_TURN } from './rendezvous.ts';
+import { Refusals } from './refusals.ts';
 import { readSessionKey } from './session-key.ts';
 
-const NO_SLOT = -1;
 const SWITCHING = 101;
-/** A bound: who has as many sessions as its weight is due gets no more. */
-const FAIR_SHARE = 1;
 
 export class Chooser {
   readonly #shared: SharedState;
   readonly #ledger: Ledger;
   readonly #learning: Learning;
-  readonly #placement: Placement;
+  readonly #elector: Elector;
   readonly #movePace: MovePace;
+  /** What this thread's connections to servers meet; whoever connects tells it. */
+  readonly refusals: Refusals = new Refusals();
   /** Of new sessions per client address; whoever holds the chooser sets it. */
   readonly addressLimit: AddressLimit = new AddressLimit();
 
@@ -46,8 +38,8 @@ export class Chooser {
     this.#shared = shared;
     this.#ledger = new Ledger(shared);
     this.#learning = new Learning(shared, this.#ledger);
-    this.#placement = new Placement(shared, random);
     this.#movePace = new MovePace(shared.workers);
+    this.#elector = new Elector(shared, this.#ledger, this.#movePace, this.refusals, random);
   }
 
   /** Reads the session key of the request for the pool's sticky mode and looks up the table. No choice yet. */
@@ -95,30 +87,9 @@ export class Chooser {
     return entry;
   }
 
-  /**
-   * Slot for the next attempt, or -1 with affinity.failure: 'no-server' (none eligible), 'home-down' (whenDown:
-   * refuse, or moveRate used up), 'busy' (all that are eligible are at maxConnections: queue and call again). Never a
-   * slot in `tried` while another is eligible. No effect on shared memory.
-   */
+  /** Slot for the next attempt, or -1: see Elector.choose. No effect on shared memory. */
   choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
-    affinity.failure = null;
-    affinity.isOverflow = false;
-    affinity.pendingReason = Reason.none;
-    if (this.#ledger.holdsEntry(affinity)) this.#ledger.followHome(plan, affinity);
-    if (affinity.isBorn || (affinity.homeSlot === -1 && !affinity.isHomeRemoved)) {
-      return this.#place(plan, affinity, tried);
-    }
-    const reason = this.#reasonToLeave(plan, affinity, tried);
-    if (reason === Reason.none) return this.#stay(plan, affinity, tried);
-    // a removed home never comes back, so that waiting for it would be refusing for ever
-    if (plan.config.sticky.whenDown === 'refuse' && reason !== Reason.removed) {
-      return this.#fail(affinity, 'home-down', Finding.refused);
-    }
-    const isFirstMove = affinity.moveReason === Reason.none;
-    if (isFirstMove && !this.#movePace.hasRoom(plan, nowMs)) {
-      return this.#fail(affinity, 'home-down', Finding.refused);
-    }
-    return this.#rehome(plan, affinity, tried, reason);
+    return this.#elector.choose(plan, affinity, tried, nowMs);
   }
 
   /**
@@ -126,6 +97,7 @@ export class Chooser {
    * elected another slot: nothing is counted twice, the cookie names the last.
    */
   commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): void {
+    this.refusals.asked(slot, nowMs);
     if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return;
     const index = indexOfSlot(plan, slot);
     const isMove = affinity.pendingReason !== Reason.none && affinity.moveReason === Reason.none;
@@ -158,6 +130,7 @@ export class Chooser {
     isSecure: boolean,
   ): string {
     affinity.isAnswered = true;
+    this.refusals.reached(slot);
     if (plan.source === Source.none) return '';
     if (saysSessionEnds(buffer, head)) return this.#endSession(plan, affinity, isSecure);
     // who is connected is there, though a tunnel shows no cookie again
@@ -223,81 +196,6 @@ export class Chooser {
   #expire(plan: PoolPlan, affinity: Affinity): void {
     affinity.arrival = Finding.expired;
     affinity.hasKey = plan.source !== Source.ownCookie;
-  }
-
-  /** Reason.none when the home can be asked. A home not checked yet is asked: others might lose the session. */
-  #reasonToLeave(plan: PoolPlan, affinity: Affinity, tried: readonly number[]): number {
-    if (affinity.isHomeRemoved) return Reason.removed;
-    const { control } = this.#shared;
-    const slot = affinity.homeSlot;
-    if (control.mode(slot) === Mode.maintenance) return Reason.operator;
-    const verdict = control.verdict(slot);
-    if (verdict === Verdict.down || verdict === Verdict.ejected) {
-      // main removes a server before this thread has the plan without it
-      const isRemoved = control.generation(slot) !== homeGeneration(affinity.home);
-      return isRemoved ? Reason.removed : Reason.failure;
-    }
-    // a session that may not leave its home tries it again
-    return plan.config.sticky.whenDown === 'move' && tried.includes(slot) ? Reason.failure : Reason.none;
-  }
-
-  /**
-   * The home can be asked. When it is full the request waits, since only the home has the session; where any server
-   * can serve it (state shared) it is served elsewhere, this once, and the session stays.
-   */
-  #stay(plan: PoolPlan, affinity: Affinity, tried: readonly number[]): number {
-    const slot = affinity.homeSlot;
-    if (!isFull(plan, this.#shared, indexOfSlot(plan, slot))) {
-      affinity.verdict = Finding.home;
-      return slot;
-    }
-    if (plan.config.state === 'local' || this.#placement.gather(plan, tried) !== Gathered.some) {
-      return this.#fail(affinity, 'busy', Finding.none);
-    }
-    affinity.isOverflow = true;
-    affinity.verdict = Finding.overflow;
-    return plan.slots[this.#placement.byPolicy(plan)] as number;
-  }
-
-  #rehome(plan: PoolPlan, affinity: Affinity, tried: readonly number[], reason: number): number {
-    const gathered = this.#placement.gather(plan, tried);
-    if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
-    const { keyLow, keyHigh } = affinity;
-    const isForeign = plan.source !== Source.ownCookie;
-    const turn = isForeign && plan.isHashed ? 0 : FAILOVER_TURN;
-    const { bound: configured } = plan.config.sticky;
-    const bound = isForeign ? configured || (plan.isHashed ? 0 : FAIR_SHARE) : 0;
-    const slot = plan.slots[this.#placement.byRank(plan, keyLow, keyHigh, turn, bound)] as number;
-    const isMove = slot !== affinity.homeSlot;
-    affinity.pendingReason = isMove ? reason : Reason.none;
-    affinity.verdict = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
-    return slot;
-  }
-
-  /** A session without a home: by hash where the key is not ours to mint, otherwise by policy. */
-  #place(plan: PoolPlan, affinity: Affinity, tried: readonly number[]): number {
-    const gathered = this.#placement.gather(plan, tried);
-    if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
-    affinity.verdict = affinity.arrival;
-    if (!affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie) {
-      return plan.slots[this.#placement.byPolicy(plan)] as number;
-    }
-    const { keyLow, keyHigh } = affinity;
-    const index = this.#placement.byRank(plan, keyLow, keyHigh, 0, plan.config.sticky.bound);
-    if (this.#placement.wasBounded && affinity.arrival === Finding.new) affinity.verdict = Finding.overflow;
-    return plan.slots[index] as number;
-  }
-
-  #failGathered(affinity: Affinity, gathered: Gathered): number {
-    return this.#fail(affinity, gathered === Gathered.busy ? 'busy' : 'no-server', Finding.none);
-  }
-
-  /** A forged or expired cookie is counted as such even when nobody serves it. */
-  #fail(affinity: Affinity, failure: ChoiceFailure, verdict: number): number {
-    affinity.failure = failure;
-    const { arrival } = affinity;
-    affinity.verdict = arrival === Finding.invalid || arrival === Finding.expired ? arrival : verdict;
-    return NO_SLOT;
   }
 
   /** The key is known, the table has no entry (any more). */

@@ -169,16 +169,17 @@ function describeSource(plan: PoolPlan): string {
 }
 
 function describeChoice(plan: PoolPlan, affinity: Affinity, server: string | null): string {
-  if (affinity.failure === 'no-server') return 'no server is eligible: 503';
+  if (affinity.failure === 'no-server') return 'no server is eligible: it waits for a while, then 503';
   // whether moveRate is used up is known to each thread for its own part only
-  if (affinity.failure === 'home-down') return 'its home is down and whenDown is refuse: 503';
+  if (affinity.failure === 'home-down' || affinity.failure === 'paced')
+    return 'its home is down and whenDown is refuse: it waits for a while, then 503';
   if (affinity.failure === 'busy')
     return 'all that may serve it are at maxConnections: it waits in the queue';
   const name = server ?? '';
   if (affinity.verdict === Finding.home) return `${name} is its home and can be asked`;
   if (affinity.verdict === Finding.moved)
     return `its home cannot serve it: ${name} ranks best for its key among the others`;
-  if (affinity.isOverflow) return `its home is full: ${name} serves this request only`;
+  if (affinity.isOverflow) return `its home cannot take it now: ${name} serves this request only`;
   const isRanked = affinity.hasKey && plan.isHashed && plan.source !== Source.ownCookie;
   if (isRanked) return `${name} ranks best for its key`;
   return `the policy ${plan.config.policy} picks ${name} at this moment; another thread may pick another`;

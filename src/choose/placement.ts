@@ -5,23 +5,26 @@ import type { Random } from '../base/random.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { Candidates, type Gathered } from './candidates.ts';
 import type { PoolPlan } from './plan.ts';
+import type { Refusals } from './refusals.ts';
 import { rankWord, scoreOf, winnerOf } from './rendezvous.ts';
 
 export class Placement {
   readonly #shared: SharedState;
+  readonly #refusals: Refusals;
   readonly #random: Random;
   readonly #candidates: Candidates = new Candidates();
   /** The latest ranked choice passed over a server that had more than its share. */
   wasBounded = false;
 
-  constructor(shared: SharedState, random: Random) {
+  constructor(shared: SharedState, refusals: Refusals, random: Random) {
     this.#shared = shared;
+    this.#refusals = refusals;
     this.#random = random;
   }
 
   /** Finds who may be chosen now; call before the two below, which need Gathered.some. */
-  gather(plan: PoolPlan, tried: readonly number[]): Gathered {
-    return this.#candidates.gather(plan, this.#shared, tried);
+  gather(plan: PoolPlan, tried: readonly number[], nowMs: number): Gathered {
+    return this.#candidates.gather(plan, this.#shared, tried, this.#refusals, nowMs);
   }
 
   /** Index of the server the policy picks. */

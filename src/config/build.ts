@@ -69,42 +69,20 @@ function buildRateLimit(written: WrittenListener['rateLimit']): RateLimitConfig 
 }
 
 function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig {
-  const { health, passive, rebalance } = pool;
+  const { rebalance } = pool;
   return {
     name,
     policy: pool.policy,
     sticky: buildSticky(name, pool.sticky, isOnly),
     state: pool.state,
-    health:
-      health === 'off'
-        ? null
-        : {
-            path: health.path ?? null,
-            host: health.host ?? null,
-            headers: Object.fromEntries(
-              Object.entries(health.headers).map(([name, value]) => [name.toLowerCase(), value]),
-            ),
-            method: health.method,
-            port: health.port ?? null,
-            body: health.body ?? null,
-            intervalMs: health.interval,
-            timeoutMs: health.timeout,
-            rise: health.rise,
-            fall: health.fall,
-            status: health.status,
-          },
-    passive:
-      passive === 'off'
-        ? null
-        : {
-            failures: passive.failures,
-            windowMs: passive.window,
-            ejectMs: passive.eject,
-            maxEjected: passive.maxEjected,
-            panic: passive.panic,
-          },
+    health: pool.health === 'off' ? null : buildHealth(pool.health),
+    passive: pool.passive === 'off' ? null : buildPassive(pool.passive),
     retry: { attempts: pool.retry.attempts, budget: pool.retry.budget, status: pool.retry.status },
-    queue: { size: pool.queue.size, timeoutMs: pool.queue.timeout },
+    queue: {
+      size: pool.queue.size,
+      timeoutMs: pool.queue.timeout,
+      whenDownMs: pool.queue.whenDown ?? pool.queue.timeout,
+    },
     timeouts: {
       connectMs: pool.timeouts.connect,
       responseMs: pool.timeouts.response,
@@ -134,6 +112,36 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
         mode,
       }),
     ),
+  };
+}
+
+function buildHealth(health: Exclude<WrittenPool['health'], 'off'>): NonNullable<PoolConfig['health']> {
+  return {
+    path: health.path ?? null,
+    host: health.host ?? null,
+    headers: Object.fromEntries(
+      Object.entries(health.headers).map(([name, value]) => [name.toLowerCase(), value]),
+    ),
+    method: health.method,
+    port: health.port ?? null,
+    body: health.body ?? null,
+    intervalMs: health.interval,
+    timeoutMs: health.timeout,
+    rise: health.rise,
+    fall: health.fall,
+    status: health.status,
+  };
+}
+
+function buildPassive(passive: Exclude<WrittenPool['passive'], 'off'>): NonNullable<PoolConfig['passive']> {
+  return {
+    failures: passive.failures,
+    windowMs: passive.window,
+    ejectMs: passive.eject,
+    maxEjected: passive.maxEjected,
+    status: passive.status,
+    clients: passive.clients,
+    panic: passive.panic,
   };
 }
 

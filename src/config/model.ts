@@ -97,6 +97,10 @@ export interface PassiveConfig {
   readonly ejectMs: number;
   /** 0..1 */
   readonly maxEjected: number;
+  /** Statuses of the server that count as failures too. */
+  readonly status: readonly number[];
+  /** So many different clients must have met failures. */
+  readonly clients: number;
   /** Ejections are ignored while a smaller share of the servers is in service, 0..1. */
   readonly panic: number;
 }
@@ -148,7 +152,12 @@ export interface PoolConfig {
     /** Upstream statuses that are retried as well. */
     readonly status: readonly number[];
   };
-  readonly queue: { readonly size: number; readonly timeoutMs: number };
+  readonly queue: {
+    readonly size: number;
+    readonly timeoutMs: number;
+    /** Longest wait for a server that is down. */
+    readonly whenDownMs: number;
+  };
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly keepAlive: { readonly max: number; readonly idleMs: number };
   /** What a server may send beside its response. */

@@ -92,7 +92,11 @@ function writablePool(pool: PoolConfig): object {
     health: writableHealth(pool.health),
     passive: writablePassive(pool.passive),
     retry: { attempts: retry.attempts, budget: formatPercent(retry.budget), status: retry.status },
-    queue: { size: queue.size, timeout: formatDuration(queue.timeoutMs) },
+    queue: {
+      size: queue.size,
+      timeout: formatDuration(queue.timeoutMs),
+      whenDown: formatDuration(queue.whenDownMs),
+    },
     timeouts: {
       connect: formatDuration(timeouts.connectMs),
       response: formatDuration(timeouts.responseMs),
@@ -169,6 +173,8 @@ function writablePassive(passive: PoolConfig['passive']): object | 'off' {
     window: formatDuration(passive.windowMs),
     eject: formatDuration(passive.ejectMs),
     maxEjected: formatPercent(passive.maxEjected),
+    status: passive.status,
+    clients: passive.clients,
     panic: formatPercent(passive.panic),
   };
 }

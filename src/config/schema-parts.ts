@@ -79,13 +79,25 @@ export const passive = z.strictObject({
   failures: integer(1, 100_000)
     .prefault(5)
     .describe(
-      'failed requests within the window until a server is ejected, if they are 30% of its requests: not reached, no answer in time, connection broken, or 502, 503 or 504 from the server',
+      'failed requests within the window until a server is ejected, if they are 30% of its requests: not reached, no answer in time, or none that is whole and valid',
     ),
   window: duration(SECOND, HOUR).prefault('10s').describe('time over which failures are counted'),
   eject: duration(SECOND, DAY)
     .prefault('30s')
-    .describe('how long an ejected server gets no requests; each further ejection takes as much longer'),
+    .describe(
+      'how long an ejected server gets no new sessions; each further ejection takes as much longer. With `state: local` those that it has stay',
+    ),
   maxEjected: percent(0, 100).prefault('50%').describe('share of the pool that may be ejected at once'),
+  status: z
+    .array(integer(400, 599))
+    .max(32)
+    .prefault([])
+    .describe('statuses of the server that count as failures as well, such as `[502, 503, 504]`'),
+  clients: integer(1, 16)
+    .prefault(3)
+    .describe(
+      'so many different client addresses must have met the failures, so that one client ejects nobody; 1 where all clients come through one address',
+    ),
   panic: percent(0, 100)
     .prefault('50%')
     .describe('with a smaller share of the pool in service, ejections are ignored; 0 = never'),

@@ -95,7 +95,7 @@ const listener = z
     halfClose: choice(['abort', 'answer'])
       .prefault('abort')
       .describe(
-        'a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After `connection: close` it is answered in any case',
+        'a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After a request that says so in its Connection field it is answered in any case',
       ),
   })
   .meta({ id: 'listener' });
@@ -210,9 +210,14 @@ const pool = z
         timeout: duration(0, 10 * MINUTE)
           .prefault('5s')
           .describe('longest wait'),
+        whenDown: duration(0, 10 * MINUTE)
+          .optional()
+          .describe(
+            'longest wait when nobody is eligible, or only the home may serve the request and it is away, as in a restart; `0s` to fail at once. Absent: as `timeout`',
+          ),
       })
       .prefault({})
-      .describe('used when every eligible server is at maxConnections'),
+      .describe('used when every eligible server is at maxConnections, or when there is none'),
     timeouts: z
       .strictObject({
         connect: duration(10, 5 * MINUTE)

@@ -189,6 +189,7 @@ export class HealthMonitor {
     for (const [slot, { watch }] of this.#watched) {
       watch.setPaused(control.mode(slot) === Mode.maintenance);
       if (control.takeConnectFailure(slot) && watch.verdict.verdict !== Verdict.down) watch.checkNow(true);
+      if (control.takeWanted(slot)) watch.hurry();
     }
     this.#applyPassive();
   }

@@ -2,7 +2,10 @@
 //
 // A server is an outlier when, within the window, at least `failures` attempts on it failed and they are a
 // considerable share of all its attempts (so that a server failing one reply in two goes, and one failing one in a
-// thousand stays). It stays out for ejectMs times the number of its recent ejections, at most ten times.
+// thousand stays), and at least `clients` different clients have met them (so that one client, or one broken page,
+// ejects nobody). It stays out for ejectMs times the number of its recent ejections, at most ten times.
+//
+// Out means: no new sessions. Those it has with `state: local` stay.
 
 import type { PassiveConfig } from '../config/model.ts';
 
@@ -12,9 +15,11 @@ export interface PassiveSignals {
   readonly connectFailures: number;
   /** Responses that did not come in time, connections that ended before or within a response. */
   readonly responseFailures: number;
-  /** 502, 503 and 504 that the server itself sent. */
-  readonly gatewayErrors: number;
+  /** Answers with a status that the pool counts (`passive.status`). */
+  readonly badStatuses: number;
   readonly successes: number;
+  /** A bit for each client that met a failure; several may have one in common, so that they are at least so many. */
+  readonly clients: number;
 }
 
 export interface EjectionChange {
@@ -34,6 +39,7 @@ class Outlier {
   readonly slot: number;
   readonly failed = new Float64Array(WINDOW_PARTS);
   readonly succeeded = new Float64Array(WINDOW_PARTS);
+  readonly clients = new Int32Array(WINDOW_PARTS);
   part = 0;
   /** 0 = not ejected. */
   ejectedUntilMs = 0;
@@ -82,12 +88,13 @@ export class OutlierDetector {
     if (outlier === undefined) return;
     this.#turn(outlier, nowMs);
     const part = outlier.part % WINDOW_PARTS;
-    const { connectFailures, responseFailures, gatewayErrors, successes } = signals;
-    const failed = connectFailures + responseFailures + gatewayErrors;
+    const { connectFailures, responseFailures, badStatuses, successes, clients } = signals;
+    const failed = connectFailures + responseFailures + badStatuses;
+    outlier.clients[part] = (outlier.clients[part] ?? 0) | clients;
     outlier.failed[part] = (outlier.failed[part] ?? 0) + failed;
     outlier.succeeded[part] = (outlier.succeeded[part] ?? 0) + successes;
     if (failed === 0) return;
-    outlier.lastReason = `${connectFailures} connect, ${responseFailures} response, ${gatewayErrors} gateway failures`;
+    outlier.lastReason = `${connectFailures} connect, ${responseFailures} response, ${badStatuses} status failures`;
   }
 
   /**
@@ -128,6 +135,7 @@ export class OutlierDetector {
     const failed = sum(outlier.failed);
     const share = failed / (failed + sum(outlier.succeeded));
     if (failed < this.#rules.failures || share < FAILURE_SHARE_MIN) return null;
+    if (bitsOf(outlier.clients) < this.#rules.clients) return null;
     const percent = Math.round(share * 100);
     return `${failed} of its last requests failed (${percent} %), most recently ${outlier.lastReason}`;
   }
@@ -142,6 +150,7 @@ export class OutlierDetector {
     outlier.decayedAtMs = nowMs;
     outlier.failed.fill(0);
     outlier.succeeded.fill(0);
+    outlier.clients.fill(0);
   }
 
   #decay(outlier: Outlier, nowMs: number): void {
@@ -158,6 +167,7 @@ export class OutlierDetector {
     for (let step = 0; step < passed; step += 1) {
       outlier.failed[(part - step) % WINDOW_PARTS] = 0;
       outlier.succeeded[(part - step) % WINDOW_PARTS] = 0;
+      outlier.clients[(part - step) % WINDOW_PARTS] = 0;
     }
     outlier.part = Math.max(outlier.part, part);
   }
@@ -182,6 +192,15 @@ export class OutlierDetector {
     }
     return out;
   }
+}
+
+/** How many bits are set in any of the parts. */
+function bitsOf(parts: Int32Array): number {
+  let all = 0;
+  for (const part of parts) all |= part;
+  let count = 0;
+  for (let left = all >>> 0; left !== 0; left >>>= 1) count += left & 1;
+  return count;
 }
 
 function sum(parts: Float64Array): number {

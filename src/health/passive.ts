@@ -3,10 +3,16 @@
 import type { PoolRevision } from '../shared/revision.ts';
 import { type EjectionChange, OutlierDetector, type PassiveSignals } from './outlier.ts';
 
-/** As PassiveSignals, but counted since the slot's generation began; summed over all workers. */
+/** As PassiveSignals, but counted since the slot's generation began, `clients` excepted; of all workers. */
 export type PassiveTotals = PassiveSignals;
 
-const NONE: PassiveTotals = { connectFailures: 0, responseFailures: 0, gatewayErrors: 0, successes: 0 };
+const NONE: PassiveTotals = {
+  connectFailures: 0,
+  responseFailures: 0,
+  badStatuses: 0,
+  successes: 0,
+  clients: 0,
+};
 
 interface PassivePool {
   readonly detector: OutlierDetector;
@@ -92,8 +98,9 @@ export class PassiveHealth {
     return {
       connectFailures: Math.max(0, totals.connectFailures - last.connectFailures),
       responseFailures: Math.max(0, totals.responseFailures - last.responseFailures),
-      gatewayErrors: Math.max(0, totals.gatewayErrors - last.gatewayErrors),
+      badStatuses: Math.max(0, totals.badStatuses - last.badStatuses),
       successes: Math.max(0, totals.successes - last.successes),
+      clients: totals.clients,
     };
   }
 }

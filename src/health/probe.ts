@@ -13,6 +13,8 @@ export interface ProbeOutcome {
   readonly isRefused: boolean;
   /** The check could not be made for want of something of ours, and says nothing about the server. */
   readonly isOwnTrouble?: boolean;
+  /** The server has answered, if only to say that it is not well. */
+  readonly isReached?: boolean;
   /** What came, in words: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
   readonly detail: string;
   /** What the server says of itself; absent when no HTTP reply came. */
@@ -157,7 +159,12 @@ async function firstText(body: AsyncIterable<Buffer>): Promise<string> {
 
 function judgeStatus(status: number, accepted: HealthConfig['status']): ProbeOutcome {
   const isGood = accepted.some(([from, to]) => status >= from && status <= to);
-  return { result: isGood ? 'success' : 'failure', isRefused: false, detail: `status ${status}` };
+  return {
+    result: isGood ? 'success' : 'failure',
+    isRefused: false,
+    isReached: true,
+    detail: `status ${status}`,
+  };
 }
 
 function timedOut(timeoutMs: number): ProbeOutcome {

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
+import { Verdict } from '../shared/control.ts';
 import type { Probe, ProbeFactory, ProbeOutcome } from './probe.ts';
 import type { SelfReport } from './self-report.ts';
 import { type CheckResult, ServerVerdict } from './verdict.ts';
@@ -12,6 +13,8 @@ import { type CheckResult, ServerVerdict } from './verdict.ts';
 const JITTER_SHARE = 0.1;
 /** A refused check is repeated after this long; refused twice is down, whatever `fall` says. */
 export const CONFIRM_MS = 50;
+/** Pause between two checks of a server that is down while requests wait for it. */
+export const HURRY_MS = 100;
 
 /** Rules of a server without active checks; never reached. */
 const NO_RULES = { rise: 1, fall: 1 } as const;
@@ -43,6 +46,9 @@ export class ServerWatch {
   #timer: Scheduled | null = null;
   #running: Promise<void> | null = null;
   #isCertainWanted = false;
+  /** Requests wait: the next success is enough. */
+  #isWaitedFor = false;
+  #checkedMs = 0;
   #isPaused = false;
   #isFirst = true;
   #isClosed = false;
@@ -118,6 +124,14 @@ export class ServerWatch {
     this.#running = this.#check(this.#probe, isCertain).finally(() => this.#afterCheck());
   }
 
+  /** Requests wait for the server: if it is down, it is checked soon, and the first good connect brings it back. */
+  hurry(): void {
+    if (this.verdict.verdict !== Verdict.down) return;
+    this.#isWaitedFor = true;
+    const isDue = this.#tools.clock.nowMs() - this.#checkedMs >= HURRY_MS;
+    if (isDue && this.#running === null) this.checkNow(false);
+  }
+
   /** Ends checking; settles when the check under way is over. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -139,8 +153,13 @@ export class ServerWatch {
     if (outcome.isOwnTrouble === true) return;
     this.checks[outcome.result] += 1;
     this.lastDetail = outcome.detail;
+    const isWaitedFor = this.#isWaitedFor;
+    this.#isWaitedFor = false;
+    this.#checkedMs = this.#tools.clock.nowMs();
     if (outcome.report !== undefined) this.#tools.onReport(this, outcome.report);
-    if (this.verdict.observe(outcome.result, this.#tools.clock.nowMs(), isCertain)) {
+    // an answer that is not good is no sign that the server cannot be reached
+    const isSure = outcome.result === 'success' ? isWaitedFor : isCertain && !outcome.isReached;
+    if (this.verdict.observe(outcome.result, this.#checkedMs, isSure)) {
       this.#tools.onVerdict(this, outcome.detail);
     }
   }

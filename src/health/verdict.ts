@@ -1,10 +1,10 @@
 // The verdict on one server: what active checks say, with rise and fall, and whether it is ejected. Pure.
 //
-//               first success                 fall failures, or one that is certain
+//               first success                 fall failures, or one that is certain: not reached by a worker either
 //   starting ------------------> up ------------------------------------------------> down
 //       \__________________________________________________________________________/   |
 //               first failure          up <-------------------------------------------/
-//                                               rise successes
+//                                               rise successes, or one while requests wait
 //
 // Ejection (passive signals) lies over this: an ejected server is `ejected` while active checks hold it up, and
 // is `down` when they do not. Neither part knows of the other; only `verdict` puts them together.
@@ -55,8 +55,8 @@ export class ServerVerdict {
   }
 
   /**
-   * Takes in one active result; true when the verdict changed. `isCertain`: a second, independent sign of the
-   * same failure exists (a worker was refused too), so there is nothing to wait for.
+   * Takes in one active result; true when the verdict changed. `isCertain`: there is nothing to wait for. Of a failure,
+   * because a worker could not connect either; of a success, because requests wait and nobody else can serve them.
    */
   observe(result: CheckResult, nowMs: number, isCertain = false): boolean {
     const isGood = result === 'success';
@@ -66,7 +66,7 @@ export class ServerVerdict {
       return false;
     }
     this.#streak += 1;
-    const needed = isGood ? this.#rules.rise : isCertain ? 1 : this.#rules.fall;
+    const needed = isCertain ? 1 : isGood ? this.#rules.rise : this.#rules.fall;
     return this.#streak >= needed && this.#enter(isGood ? Verdict.up : Verdict.down, nowMs);
   }
 

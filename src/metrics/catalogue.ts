@@ -47,7 +47,7 @@ export const CATALOGUE = {
   holdfast_passive_failures_total: {
     type: 'counter',
     labels: [...SERVER, 'kind'],
-    help: 'What speaks against the server in real traffic: connect (not reached), response (none in time, broken or invalid), gateway (it answered 502, 503 or 504).',
+    help: 'What speaks against the server in real traffic: connect (not reached), response (none in time, broken or invalid), status (it answered one of passive.status).',
   },
   holdfast_server_first_byte_seconds: {
     type: 'gauge',
@@ -83,7 +83,7 @@ export const CATALOGUE = {
   holdfast_queued_requests_total: {
     type: 'counter',
     labels: ['pool'],
-    help: 'Requests that had to wait because every eligible server was at its connection limit.',
+    help: 'Requests that had to wait: every eligible server was at its connection limit, or there was none.',
   },
   holdfast_pool_requests_total: {
     type: 'counter',

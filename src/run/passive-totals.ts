@@ -4,7 +4,7 @@ import type { PassiveTotals } from '../health/passive.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { CODE_CLASSES, Counter, PASSIVE_KINDS } from '../shared/stripe.ts';
 
-/** Since the slot's generation began. Responses of 5xx that are no gateway errors speak neither for nor against. */
+/** Since the slot's generation began; the clients are those since the last call. Other 5xx speak neither for nor against. */
 export function passiveTotals(shared: SharedState, slot: number): PassiveTotals {
   const passive = (kind: (typeof PASSIVE_KINDS)[number]): number =>
     shared.sumCounter(slot, Counter.passive + PASSIVE_KINDS.indexOf(kind));
@@ -15,7 +15,8 @@ export function passiveTotals(shared: SharedState, slot: number): PassiveTotals 
   return {
     connectFailures: passive('connect'),
     responseFailures: passive('response'),
-    gatewayErrors: passive('gateway'),
+    badStatuses: passive('status'),
     successes,
+    clients: shared.control.takeFailingClients(slot),
   };
 }

@@ -38,8 +38,10 @@ const Cell = {
   reportFailed: 7,
   operatorMode: 8,
   report: 9,
+  wanted: 10,
+  failingClients: 11,
 } as const;
-const CELLS = 10;
+const CELLS = 12;
 
 const Global = { revision: 0, sweepEpoch: 1 } as const;
 const GLOBALS = 16;
@@ -134,10 +136,9 @@ export class ControlCells {
     Atomics.store(this.#cells, slot * CELLS + Cell.deltaAtSweep, deltaAtSweep);
   }
 
-  /**
-   * A worker's hint that a connection to the slot was refused: main checks the server at once.
-   * The one cell here that workers write; main clears it.
-   */
+  // Three hints go the other way: workers write them, main takes them.
+
+  /** A connection to the slot was refused or could not be made: main checks the server at once. */
   reportConnectFailure(slot: number): void {
     Atomics.store(this.#cells, slot * CELLS + Cell.reportFailed, 1);
   }
@@ -145,6 +146,25 @@ export class ControlCells {
   /** Reads and clears the hint. */
   takeConnectFailure(slot: number): boolean {
     return Atomics.exchange(this.#cells, slot * CELLS + Cell.reportFailed, 0) === 1;
+  }
+
+  /** A request waits for the slot's server, which is down: main looks soon whether it is back. */
+  want(slot: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.wanted, 1);
+  }
+
+  takeWanted(slot: number): boolean {
+    return Atomics.exchange(this.#cells, slot * CELLS + Cell.wanted, 0) === 1;
+  }
+
+  /** The server failed a client: a bit for each, which some clients have in common. `bit`: 0..31. */
+  noteFailingClient(slot: number, bit: number): void {
+    Atomics.or(this.#cells, slot * CELLS + Cell.failingClients, 1 << bit);
+  }
+
+  /** The bits since the last time. */
+  takeFailingClients(slot: number): number {
+    return Atomics.exchange(this.#cells, slot * CELLS + Cell.failingClients, 0);
   }
 
   /** Identifies the running sweep, 1..255; entries born during it carry the same number and are left to the next. */

@@ -110,6 +110,13 @@ export class SharedState {
     return sum;
   }
 
+  /** Share of failures of late as the thread sees it that has met most, 0..1. */
+  failing(slot: number, nowMs: number): number {
+    let most = 0;
+    for (const stripe of this.stripes) most = Math.max(most, stripe.failing(slot, nowMs));
+    return most;
+  }
+
   sumPoolCounter(pool: number, offset: number): number {
     let sum = 0;
     for (const stripe of this.stripes) sum += stripe.poolCounter(pool, offset);

@@ -41,7 +41,7 @@ export const LOST_REASONS = ['failure', 'drain', 'operator', 'removed'] as const
 export const SERVER_LOST_REASONS = ['failure', 'drain', 'operator'] as const satisfies readonly LostReason[];
 export type LostReason = (typeof LOST_REASONS)[number];
 /** What real traffic met that speaks against a server: the `kind` label of holdfast_passive_failures_total. */
-export const PASSIVE_KINDS = ['connect', 'response', 'gateway'] as const;
+export const PASSIVE_KINDS = ['connect', 'response', 'status'] as const;
 /** The `code` label of holdfast_requests_total; `none` = ended without a response. */
 export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
@@ -65,8 +65,15 @@ export const Counter = {
   connectSum: CODE_CLASSES.length + 6 + END_REASONS.length + LOST_REASONS.length + BUCKETS,
   /** One for each of PASSIVE_KINDS. */
   passive: CODE_CLASSES.length + 7 + END_REASONS.length + LOST_REASONS.length + 2 * BUCKETS,
+  /** Not counts: share of failures of late, 0..1, and when it was so. */
+  failing:
+    CODE_CLASSES.length + 7 + END_REASONS.length + LOST_REASONS.length + 2 * BUCKETS + PASSIVE_KINDS.length,
 } as const;
-const COUNTERS = Counter.passive + PASSIVE_KINDS.length;
+const COUNTERS = Counter.failing + 2;
+/** The share of failures halves in so long when nothing more is heard, so that the server is tried again. */
+const FAILING_HALF_MS = 5_000;
+/** Less than this is forgotten. */
+const FAILING_MIN = 0.02;
 
 /** Offsets inside one pool's block. */
 export const PoolCounter = {
@@ -137,6 +144,26 @@ export class Stripe {
     const index = slot * COUNTERS + Counter.firstByteMs;
     const old = this.#counters[index] as number;
     this.#counters[index] = old === 0 ? ms : old + (ms - old) / 8;
+  }
+
+  /** An attempt on the server has failed, or was answered well. The newest counts for a quarter. */
+  noteOutcome(slot: number, hasFailed: boolean, nowMs: number): void {
+    const index = slot * COUNTERS + Counter.failing;
+    if (!hasFailed && this.#counters[index] === 0) return;
+    const old = this.failing(slot, nowMs);
+    const share = old + ((hasFailed ? 1 : 0) - old) / 4;
+    this.#counters[index] = share < FAILING_MIN ? 0 : share;
+    this.#counters[index + 1] = nowMs;
+  }
+
+  /** Share of failures among what this thread has tried on the server of late, 0..1. */
+  failing(slot: number, nowMs: number): number {
+    const index = slot * COUNTERS + Counter.failing;
+    const share = this.#counters[index] as number;
+    if (share === 0) return 0;
+    const elapsedMs = Math.max(0, nowMs - (this.#counters[index + 1] as number));
+    const faded = share * 0.5 ** (elapsedMs / FAILING_HALF_MS);
+    return faded < FAILING_MIN ? 0 : faded;
   }
 
   poolCounter(pool: number, offset: number): number {

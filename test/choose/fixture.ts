@@ -93,7 +93,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     health: null,
     passive: null,
     retry: { attempts: 2, budget: 0.2, status: [] },
-    queue: { size: 10, timeoutMs: 1000 },
+    queue: { size: 10, timeoutMs: 1000, whenDownMs: 1000 },
     timeouts: { connectMs: 1000, responseMs: 1000, idleMs: 1000 },
     keepAlive: { max: 10, idleMs: 1000 },
     limits: { responseHeadBytes: 65_536, interimResponses: 16 },

@@ -33,7 +33,7 @@ class Crowd {
 }
 
 const refused = (outcomes: readonly Outcome[]): Outcome[] =>
-  outcomes.filter(({ failure }) => failure === 'home-down');
+  outcomes.filter(({ failure }) => failure === 'paced');
 
 describe.each([1, 2, 4])('on %i threads', (workers) => {
   test('a server that dies: so many at once and so many a second move, the rest is refused until its turn', () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Gathered } from '../../src/choose/candidates.ts';
 import { Placement } from '../../src/choose/placement.ts';
+import { Refusals } from '../../src/choose/refusals.ts';
 import type { PolicyName } from '../../src/config/model.ts';
 import { Mode, Verdict } from '../../src/shared/control.ts';
 import { Counter, Gauge } from '../../src/shared/stripe.ts';
@@ -21,14 +22,19 @@ const POLICIES: readonly PolicyName[] = [
 class Picker {
   readonly world: World;
   readonly placement: Placement;
+  readonly refusals = new Refusals();
 
   constructor(policy: PolicyName, options: WorldOptions = {}) {
     this.world = new World({ ...options, pool: { policy } });
-    this.placement = new Placement(this.world.workers[0]!, new SeededRandom(options.seed ?? 1));
+    this.placement = new Placement(
+      this.world.workers[0]!,
+      this.refusals,
+      new SeededRandom(options.seed ?? 1),
+    );
   }
 
   gather(tried: readonly number[] = []): Gathered {
-    return this.placement.gather(this.world.plans[0]!, tried);
+    return this.placement.gather(this.world.plans[0]!, tried, this.world.clock.nowMs());
   }
 
   /** Name of the server the policy picks, null when none may be picked. */

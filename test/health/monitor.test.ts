@@ -42,7 +42,13 @@ class Scene {
       close: () => undefined,
     }),
     passiveTotals: (slot) =>
-      this.passive.get(slot) ?? { connectFailures: 0, responseFailures: 0, gatewayErrors: 0, successes: 0 },
+      this.passive.get(slot) ?? {
+        connectFailures: 0,
+        responseFailures: 0,
+        badStatuses: 0,
+        successes: 0,
+        clients: 0b111,
+      },
   });
   readonly beginMs = this.clock.nowMs();
   revision!: Revision;
@@ -265,8 +271,9 @@ describe('passive signals', () => {
     scene.passive.set(scene.slot('a'), {
       connectFailures: 0,
       responseFailures: 6,
-      gatewayErrors: 0,
+      badStatuses: 0,
       successes: 2,
+      clients: 0b111,
     });
     await scene.pass(60);
     expect(scene.verdict('a')).toBe('ejected');
@@ -283,8 +290,9 @@ describe('passive signals', () => {
     scene.passive.set(scene.slot('a'), {
       connectFailures: 99,
       responseFailures: 0,
-      gatewayErrors: 0,
+      badStatuses: 0,
       successes: 0,
+      clients: 0b111,
     });
     scene.monitor.apply(scene.revision);
     await scene.pass(200);
@@ -296,8 +304,9 @@ describe('passive signals', () => {
     scene.passive.set(scene.slot('a'), {
       connectFailures: 9,
       responseFailures: 0,
-      gatewayErrors: 0,
+      badStatuses: 0,
       successes: 0,
+      clients: 0b111,
     });
     await scene.pass(60);
     expect(scene.verdict('a')).toBe('ejected');

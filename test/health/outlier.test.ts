@@ -2,8 +2,22 @@ import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { EJECT_FACTOR_MAX, OutlierDetector, type PassiveSignals } from '../../src/health/outlier.ts';
 
-const RULES = { failures: 5, windowMs: 10_000, ejectMs: 30_000, maxEjected: 0.5, panic: 0.5 };
-const NONE: PassiveSignals = { connectFailures: 0, responseFailures: 0, gatewayErrors: 0, successes: 0 };
+const RULES = {
+  failures: 5,
+  windowMs: 10_000,
+  ejectMs: 30_000,
+  maxEjected: 0.5,
+  panic: 0.5,
+  status: [],
+  clients: 3,
+};
+const NONE: PassiveSignals = {
+  connectFailures: 0,
+  responseFailures: 0,
+  badStatuses: 0,
+  successes: 0,
+  clients: 0b111,
+};
 const START = 1_700_000_000_000;
 
 /** A pool of `count` servers and its log of changes, as `+slot` for back in service and `-slot` for put aside. */
@@ -33,9 +47,12 @@ describe('who is ejected', () => {
   test.each<[string, Partial<PassiveSignals>, string]>([
     ['enough connect failures', { connectFailures: 5 }, '-0'],
     ['one too few', { connectFailures: 4 }, ''],
-    ['different kinds together', { connectFailures: 2, responseFailures: 2, gatewayErrors: 1 }, '-0'],
-    ['gateway errors in one of two replies', { gatewayErrors: 5, successes: 5 }, '-0'],
-    ['many failures, but few of all', { gatewayErrors: 20, successes: 980 }, ''],
+    ['different kinds together', { connectFailures: 2, responseFailures: 2, badStatuses: 1 }, '-0'],
+    ['bad answers in one of two replies', { badStatuses: 5, successes: 5 }, '-0'],
+    ['many failures, but few of all', { badStatuses: 20, successes: 980 }, ''],
+    ['many failures of one client', { responseFailures: 100, clients: 0b100 }, ''],
+    ['many failures of two clients', { responseFailures: 100, clients: 0b101 }, ''],
+    ['failures of three clients', { responseFailures: 5, clients: 0b10101 | (1 << 31) }, '-0'],
   ])('%s', (_name, signals, changes) => {
     expect(new Pool(4).signal(0, signals).after(50)).toBe(changes);
   });
@@ -46,6 +63,19 @@ describe('who is ejected', () => {
     expect(pool.signal(0, { connectFailures: 4 }).after(0)).toBe('');
   });
 
+  test('clients of the whole window count together, and older ones no more', () => {
+    const pool = new Pool(4);
+    const fail = (bit: number, ms: number): string =>
+      pool.signal(0, { responseFailures: 5, clients: 1 << bit }).after(ms);
+    expect([fail(0, 4_000), fail(1, 7_000), fail(2, 2_000), fail(3, 0)]).toEqual(['', '', '', '-0']);
+  });
+
+  test('successes are forgotten with their window, as failures are', () => {
+    const pool = new Pool(4).signal(0, { successes: 1_000 });
+    pool.after(11_000);
+    expect(pool.signal(0, { responseFailures: 5 }).after(0)).toBe('-0');
+  });
+
   test('failures spread over the window add up', () => {
     const pool = new Pool(4);
     const changes = Array.from({ length: 5 }, () => pool.signal(0, { responseFailures: 1 }).after(1_500));
@@ -54,10 +84,10 @@ describe('who is ejected', () => {
 
   test('the reason tells the kinds apart', () => {
     const pool = new Pool(2);
-    pool.detector.observe(0, { ...NONE, gatewayErrors: 6, successes: 6 }, pool.nowMs);
+    pool.detector.observe(0, { ...NONE, badStatuses: 6, successes: 6 }, pool.nowMs);
     const [change] = pool.detector.decide(pool.nowMs, () => true);
     expect(change?.reason).toBe(
-      '6 of its last requests failed (50 %), most recently 0 connect, 0 response, 6 gateway failures',
+      '6 of its last requests failed (50 %), most recently 0 connect, 0 response, 6 status failures',
     );
   });
 
@@ -146,7 +176,7 @@ test('a server failing one reply in two is out within four seconds at ten reques
     for (let tick = 0; tick < 400 && ejectedAtMs === 0; tick += 1) {
       for (let slot = 0; slot < 4; slot += 1) {
         const isBad = random.next() < (slot === 0 ? 0.5 : 0.01);
-        pool.signal(slot, isBad ? { gatewayErrors: 1 } : { successes: 1 });
+        pool.signal(slot, isBad ? { badStatuses: 1 } : { successes: 1 });
       }
       const changes = pool.after(100);
       expect(['', '-0']).toContain(changes);

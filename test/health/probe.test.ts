@@ -68,6 +68,7 @@ describe('an HTTP check', () => {
       expect(await checked.check()).toEqual({
         result: 'success',
         isRefused: false,
+        isReached: true,
         detail: 'status 200',
         report: SAYS_NOTHING,
       });
@@ -117,6 +118,7 @@ describe('an HTTP check', () => {
     expect(await probe(port).check()).toEqual({
       result,
       isRefused: false,
+      isReached: true,
       detail: `status ${status}`,
       report: SAYS_NOTHING,
     });

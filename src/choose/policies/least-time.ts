@@ -1,13 +1,14 @@
 // Shortest expected wait: time to the first byte × requests in flight, for its weight.
 //
-// A server with nothing measured and nothing in flight goes first, to be measured. Until its first answer is here it
-// is taken to be as fast as the others are on average, so that a newcomer is probed and not flooded.
+// A server with nothing measured, nothing in flight and nothing failed goes first, to be measured. Until its first
+// answer is here it is taken to be as fast as the others are on average, so that a newcomer is probed and not flooded.
+// Only good answers are measured: an error is no proof of speed.
 
 import type { Random } from '../../base/random.ts';
 import type { SharedState } from '../../shared/shared-state.ts';
 import { Counter } from '../../shared/stripe.ts';
 import type { Candidates } from '../candidates.ts';
-import { leastOf, loadAfter, type Policy, type PolicyPool } from './policy.ts';
+import { leastOf, loadAfter, type Policy, type PolicyPool, strained } from './policy.ts';
 
 const UNMEASURED = 0;
 
@@ -26,9 +27,10 @@ export class LeastTime implements Policy {
     for (let at = 0; at < candidates.count; at += 1) {
       const slot = pool.slots[candidates.indices[at] as number] as number;
       const firstByteMs = candidates.loads[at] as number;
-      const isProbe = firstByteMs === UNMEASURED && shared.inFlight(slot) === 0;
+      const failing = shared.failing(slot, candidates.nowMs);
+      const isProbe = firstByteMs === UNMEASURED && shared.inFlight(slot) === 0 && failing === 0;
       const expectedMs = firstByteMs === UNMEASURED ? usualMs : firstByteMs;
-      candidates.loads[at] = isProbe ? 0 : expectedMs * loadAfter(shared, slot);
+      candidates.loads[at] = isProbe ? 0 : strained(expectedMs * loadAfter(shared, slot), failing);
     }
     return leastOf(candidates, random);
   }

@@ -34,3 +34,15 @@ export function leastOf(candidates: Candidates, random: Random): number {
 export function loadAfter(shared: SharedState, slot: number): number {
   return (shared.inFlight(slot) + 1) / shared.control.weight(slot);
 }
+
+/** Behind every load of a server that does not fail. */
+const LAST = 1e12;
+
+/**
+ * The load with what failed of late reckoned in: a server that fails fast looks idle, and would be sent everybody. One
+ * that fails every other request or more comes after all others, until that is some seconds ago.
+ */
+export function strained(load: number, failing: number): number {
+  if (failing === 0) return load;
+  return failing < 0.5 ? load / (1 - failing) : LAST + load;
+}

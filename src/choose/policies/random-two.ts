@@ -4,7 +4,7 @@
 import type { Random } from '../../base/random.ts';
 import type { SharedState } from '../../shared/shared-state.ts';
 import type { Candidates } from '../candidates.ts';
-import { loadAfter, type Policy, type PolicyPool } from './policy.ts';
+import { loadAfter, type Policy, type PolicyPool, strained } from './policy.ts';
 
 const NOBODY = -1;
 
@@ -21,10 +21,14 @@ export class RandomTwo implements Policy {
     if (candidates.count === 1) return firstIndex;
     const second = draw(candidates, total - (candidates.loads[first] as number), first, random);
     const secondIndex = candidates.indices[second] as number;
-    const firstLoad = loadAfter(shared, pool.slots[firstIndex] as number);
-    const secondLoad = loadAfter(shared, pool.slots[secondIndex] as number);
+    const firstLoad = loadOf(pool.slots[firstIndex] as number, candidates, shared);
+    const secondLoad = loadOf(pool.slots[secondIndex] as number, candidates, shared);
     return secondLoad < firstLoad ? secondIndex : firstIndex;
   }
+}
+
+function loadOf(slot: number, candidates: Candidates, shared: SharedState): number {
+  return strained(loadAfter(shared, slot), shared.failing(slot, candidates.nowMs));
 }
 
 /** A candidate other than `without`, by weight: the second draw is from the n - 1 others, so that it is never the first again. */

@@ -1,0 +1,229 @@
+// One affinity suite for every sticky mode: what moves a session, and what does not.
+
+import { describe, expect, test } from 'vitest';
+import { REFUSED_MS } from '../../src/choose/refusals.ts';
+import type { HealthConfig } from '../../src/config/model.ts';
+import { Verdict } from '../../src/shared/control.ts';
+import { World, type WorldOptions } from './fixture.ts';
+import { MODES, visit } from './modes.ts';
+
+const HEALTH: HealthConfig = {
+  path: null,
+  intervalMs: 2_000,
+  timeoutMs: 1_000,
+  rise: 2,
+  fall: 3,
+  status: [[200, 399]],
+  host: null,
+  headers: {},
+  method: 'GET',
+  port: null,
+  body: null,
+};
+
+describe.each(MODES)('$title', (mode) => {
+  const make = (more: Omit<WorldOptions, 'sticky'> & { sticky?: object } = {}): World =>
+    new World({ workers: 2, ...mode.options, ...more, sticky: { ...mode.options.sticky, ...more.sticky } });
+
+  test('every request of a session reaches its home, on any thread', () => {
+    const world = make();
+    for (let number = 0; number < 50; number += 1) {
+      const client = mode.client(number);
+      const home = visit(world, client, number % 2).server;
+      for (let request = 0; request < 6; request += 1) {
+        const outcome = visit(world, client, request % 2);
+        expect(outcome).toMatchObject({ server: home, verdict: 'home', setCookie: '', moveReason: null });
+      }
+    }
+    expect(world.verdicts('home')).toBe(300);
+    expect(world.verdicts('new')).toBe(50);
+    expect(world.entries()).toMatchObject({ used: 50, busy: 0, tentative: 0 });
+    expect(world.total((name) => world.created(name))).toBe(50);
+    expect(world.total((name) => world.placed(name))).toBe(50);
+  });
+
+  test('a dead home: the session moves once, is lost once, and stays at the new home', () => {
+    const world = make();
+    const clients = Array.from({ length: 40 }, (_, number) => mode.client(number));
+    for (const client of clients) for (const worker of [0, 1]) visit(world, client, worker);
+    const held = world.entries().homes.get('b') ?? 0;
+    const others = clients.map((client) => visit(world, client).server);
+    world.setVerdict('b', Verdict.down);
+    clients.forEach((client, number) => {
+      const first = visit(world, client, 1);
+      expect(first.server).not.toBe('b');
+      expect(first.verdict).toBe(others[number] === 'b' ? 'moved' : 'home');
+      expect(first.moveReason).toBe(others[number] === 'b' ? 'failure' : null);
+      expect(first.setCookie !== '').toBe(mode.isOwn && others[number] === 'b');
+      expect(visit(world, client, 0)).toMatchObject({ server: first.server, verdict: 'home', setCookie: '' });
+      world.setVerdict('b', Verdict.up);
+      expect(visit(world, client, 0)).toMatchObject({ server: first.server, verdict: 'home', setCookie: '' });
+      world.setVerdict('b', Verdict.down);
+    });
+    expect(held).toBeGreaterThan(0);
+    expect(world.lost('b', 'failure')).toBe(held);
+    expect(world.total((name) => world.lost(name, 'failure'))).toBe(held);
+    expect(world.moves('failure')).toBe(held);
+    expect(world.entries().homes.get('b')).toBeUndefined();
+    expect(world.placed('b')).toBe(0);
+    expect(world.total((name) => world.placed(name))).toBe(40);
+    expect(world.total((name) => world.created(name))).toBe(40);
+  });
+
+  test('parallel requests of a session whose home died come to the same new home; it is lost once', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    const parallel = [0, 1, 0, 1].map((worker) => world.begin(client.request(), worker));
+    for (const exchange of parallel) exchange.choose();
+    for (const exchange of parallel) exchange.commit();
+    const outcomes = parallel.map((exchange) => {
+      exchange.answer();
+      return exchange.finish();
+    });
+    expect(new Set(outcomes.map((outcome) => outcome.server)).size).toBe(1);
+    expect(world.lost(home, 'failure')).toBe(1);
+    expect(world.moves('failure')).toBe(1);
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+  });
+
+  test('whenDown refuse: the request is refused and the session keeps its home', () => {
+    const world = make({ sticky: { whenDown: 'refuse' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down', verdict: 'refused' });
+    world.setVerdict(home, Verdict.up);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.verdicts('refused')).toBe(1);
+    expect(world.moves('failure')).toBe(0);
+    expect(world.entries().busy).toBe(0);
+  });
+
+  test('whenDown refuse: a home that failed once but is up is tried again', () => {
+    const world = make({ sticky: { whenDown: 'refuse' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const exchange = world.begin(client.request());
+    expect(exchange.attempt()).toBe(home);
+    exchange.tried.push(exchange.slot);
+    expect(exchange.attempt()).toBe(home);
+  });
+
+  test('a home that fails before it answers is asked again, however often: it lives', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const exchange = world.begin(client.request(), 0);
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      expect(exchange.attempt()).toBe(home);
+      exchange.tried.push(exchange.slot);
+    }
+    expect(exchange.finish()).toMatchObject({ verdict: 'home', moveReason: null });
+    expect([world.total((name) => world.lost(name, 'failure')), world.moves('failure')]).toEqual([0, 0]);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home', setCookie: '' });
+  });
+
+  test('an ejected home keeps its sessions and gets no new ones', () => {
+    const world = make();
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.ejected);
+    for (let request = 0; request < 3; request += 1)
+      expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home', setCookie: '' });
+    for (let number = 2; number < 30; number += 1)
+      expect(visit(world, mode.client(number)).server).not.toBe(home);
+    expect([world.lost(home, 'failure'), world.moves('failure')]).toEqual([0, 0]);
+  });
+
+  test('state shared: a home that fails or is ejected is passed over this once, and the session stays', () => {
+    const world = make({ pool: { state: 'shared' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const others = ['a', 'b', 'c', 'd'].filter((name) => name !== home);
+    const failed = world.begin(client.request(), 0);
+    const served = [];
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      served.push(failed.attempt());
+      failed.tried.push(failed.slot);
+    }
+    expect([served[0], served.slice(1).toSorted()]).toEqual([home, others]);
+    failed.answer();
+    expect(failed.finish()).toMatchObject({ verdict: 'overflow', moveReason: null, setCookie: '' });
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    world.setVerdict(home, Verdict.ejected);
+    expect(visit(world, client)).toMatchObject({ verdict: 'overflow', moveReason: null, setCookie: '' });
+    for (const other of others) world.setVerdict(other, Verdict.down);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    for (const name of ['a', 'b', 'c', 'd']) world.setVerdict(name, Verdict.up);
+    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect([world.placed(home), world.moves('failure')]).toEqual([1, 0]);
+  });
+
+  test('a home that refused a moment ago: local waits for it, shared goes elsewhere this once, one asks again', () => {
+    for (const state of ['local', 'shared'] as const) {
+      const world = make({ pool: { state, health: HEALTH } });
+      const client = mode.client(1);
+      visit(world, client);
+      const home = visit(world, client).server!;
+      const { refusals } = world.choosers[0]!;
+      refusals.refused(world.slotOf(home), world.clock.nowMs());
+      world.clock.advance(REFUSED_MS - 1);
+      const outcome = visit(world, client);
+      if (state === 'local') expect(outcome).toMatchObject({ server: null, failure: 'home-down' });
+      else expect(outcome).toMatchObject({ verdict: 'overflow', moveReason: null });
+      world.clock.advance(1);
+      const probe = world.begin(client.request(), 0);
+      expect(probe.attempt()).toBe(home);
+      expect(visit(world, client).server).not.toBe(home);
+      refusals.reached(world.slotOf(home));
+      expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+      probe.finish();
+      // without a word of the checks no number of refusals moves it
+      for (let time = 0; time < 20; time += 1) {
+        refusals.refused(world.slotOf(home), world.clock.nowMs());
+        world.clock.advance(REFUSED_MS);
+      }
+      expect(visit(world, client)).toMatchObject({ server: home, moveReason: null });
+      expect(world.moves('failure')).toBe(0);
+    }
+  });
+
+  test('without health checks a second refusal, later, is what tells that a home is gone', () => {
+    const world = make({ pool: { health: null } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const { refusals } = world.choosers[0]!;
+    const slot = world.slotOf(home);
+    for (let together = 0; together < 5; together += 1) refusals.refused(slot, world.clock.nowMs());
+    expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down' });
+    world.clock.advance(REFUSED_MS);
+    refusals.refused(slot, world.clock.nowMs());
+    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'failure' });
+    expect([world.lost(home, 'failure'), world.moves('failure')]).toEqual([1, 1]);
+    // what was so an hour ago is asked anew
+    world.clock.advance(3_600_000);
+    expect(refusals.isHeld(slot, world.clock.nowMs())).toBe(false);
+    refusals.asked(slot, world.clock.nowMs());
+    expect(refusals.isConfirmed(slot, world.clock.nowMs())).toBe(false);
+  });
+
+  test('state shared: a move loses nothing', () => {
+    const world = make({ pool: { state: 'shared' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'failure' });
+    expect(world.lost(home, 'failure')).toBe(0);
+    expect(world.moves('failure')).toBe(1);
+  });
+});

@@ -17,7 +17,6 @@ import {
   restoreStored,
   type SaveResult,
   type SessionRecords,
-  type StoredSessions,
   saveSessions,
 } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
@@ -26,16 +25,10 @@ import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { AccessLogWriter } from './access-log-writer.ts';
-import {
-  budgetOf,
-  type DescriptorBudget,
-  describeBudget,
-  descriptorLimit,
-  openDescriptors,
-} from './descriptors.ts';
+import { type DescriptorBudget, openDescriptors, planDescriptors } from './descriptors.ts';
 import { Discovery } from './discovery.ts';
 import { Fleet } from './fleet.ts';
-import { newSettings, operatorSettings, secretFor } from './kept.ts';
+import { newSettings, operatorSettings, secretFor, settingsByServer } from './kept.ts';
 import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
@@ -115,12 +108,9 @@ export class Balancer {
     const { takeover = null } = options;
     this.secret = takeover?.handover.secret ?? secretFor(config, log);
     this.#keeper = keeper;
-    const stored = readStored(options, keeper);
-    if (stored?.kind === 'read') {
-      this.slots.restoreChanges(
-        new Map(stored.operator.map(({ pool, server, ...change }) => [`${pool}/${server}`, change])),
-      );
-    }
+    const { max } = config.sessions;
+    const stored = takeover === null ? keeper?.read(max) : takeover.readSessions(max, log);
+    if (stored?.kind === 'read') this.slots.restoreChanges(settingsByServer(stored.operator));
     this.revision = this.slots.revise(discovery.expand(config, this.slots), this.secret);
     if (stored?.kind === 'read') {
       const report = restoreStored(stored, this.shared.table, this.revision, systemClock);
@@ -129,7 +119,7 @@ export class Balancer {
     this.accessLog = new AccessLogWriter(log);
     if (config.accessLog !== null) this.accessLog.open(config.accessLog);
     const onAccessLines = (lines: string): void => this.accessLog.add(lines);
-    this.descriptors = this.#budget();
+    this.descriptors = planDescriptors(this.revision, threads, log);
     const clientsMax = this.descriptors?.clients ?? null;
     this.fleet = new Fleet({ shared: this.shared, threads, reusePort, clientsMax, log, onAccessLines });
     this.health = new HealthMonitor({
@@ -153,34 +143,24 @@ export class Balancer {
       clock: systemClock,
       onPass: () => this.sessionControl.afterSweep(),
     });
-    this.metrics = createMetrics({
-      version: options.version,
+    this.metrics = this.#createMetrics();
+  }
+
+  #createMetrics(): Metrics {
+    return createMetrics({
+      version: this.options.version,
       shared: this.shared,
       revision: () => this.revision,
-      threads: () => threads,
+      threads: () => this.threads,
       reloads: () => this.revising.results,
       workerRestarts: () => this.fleet.restarts,
       descriptors: () => ({ open: openDescriptors(), limit: this.descriptors?.limit ?? null }),
       accessLogDropped: () => this.accessLog.dropped,
-      discovery: () => discovery.reports(),
+      discovery: () => this.discovery.reports(),
       health: this.health,
       sweep: this.sweeper,
       rebalance: this.sessionControl.rebalancer,
     });
-  }
-
-  /** Says in one line how many descriptors there are for whom. */
-  #budget(): DescriptorBudget | null {
-    const [limit, open] = [descriptorLimit(), openDescriptors()];
-    if (limit === null || open === null) return null;
-    const { listen } = this.revision.config;
-    const servers = this.revision.pools.reduce((sum, { slots }) => sum + slots.length, 0);
-    const budget = budgetOf(limit, open, servers, listen.length, this.threads);
-    const wanted = listen.map(({ limits }) => limits.connections);
-    const configured = wanted.includes(0) ? 0 : wanted.reduce((sum, connections) => sum + connections, 0);
-    const isShort = configured === 0 || configured > budget.clients;
-    this.options.log[isShort ? 'warn' : 'info'](describeBudget(budget, configured));
-    return budget;
   }
 
   /** Opens the listeners and begins. Rejects with ListenError, everything closed again. */
@@ -327,6 +307,8 @@ export class Balancer {
     this.isStopping = true;
     this.#tell = tell;
     await this.fleet.retire(tell);
+    // the file is the successor's as soon as it listens
+    await this.#keeper?.handOver();
   }
 
   /** After `retire`: as `stop`, but no sessions are saved, since the configured file is the successor's. */
@@ -381,18 +363,6 @@ export class Balancer {
     await Promise.all([this.health.stop(), this.fleet.end()]);
     await this.accessLog.close();
   }
-}
-
-/** What a former process has left, or the one that is being replaced has. */
-function readStored(
-  { config, log, takeover = null }: BalancerOptions,
-  keeper: SessionKeeper | null,
-): StoredSessions | null {
-  if (takeover === null) return keeper?.read(config.sessions.max) ?? null;
-  const stored = takeover.readSessions(config.sessions.max);
-  if (stored.kind === 'damaged')
-    log.error(`the sessions of the old process are not understood: ${stored.message}`);
-  return stored;
 }
 
 function openKeeper({ config, log, takeover = null }: BalancerOptions): Promise<SessionKeeper | null> {

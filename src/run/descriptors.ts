@@ -4,6 +4,8 @@
 //   limit ── open at the start ── reserve (checks, admin, log) ── the rest: half for clients, half for their servers
 
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Revision } from '../shared/revision.ts';
+import type { Logger } from './logger.ts';
 
 const ADMIN_CONNECTIONS_MAX = 256;
 const ADMIN_CONNECTIONS_MIN = 8;
@@ -62,4 +64,22 @@ export function describeBudget(budget: DescriptorBudget, configured: number): st
   const { limit, reserve, clients } = budget;
   const asked = configured === 0 ? 'without a limit' : `up to ${configured}`;
   return `${limit} file descriptors, ${reserve} kept for checks, admin and log: at most ${clients} client connections (limits.connections allows ${asked})`;
+}
+
+/** The budget of this process, said in one line; null where the system tells no limit. */
+export function planDescriptors(
+  revision: Revision,
+  threads: number,
+  log: Pick<Logger, 'info' | 'warn'>,
+): DescriptorBudget | null {
+  const [limit, open] = [descriptorLimit(), openDescriptors()];
+  if (limit === null || open === null) return null;
+  const { listen } = revision.config;
+  const servers = revision.pools.reduce((sum, { slots }) => sum + slots.length, 0);
+  const budget = budgetOf(limit, open, servers, listen.length, threads);
+  const wanted = listen.map(({ limits }) => limits.connections);
+  const configured = wanted.includes(0) ? 0 : wanted.reduce((sum, connections) => sum + connections, 0);
+  const isShort = configured === 0 || configured > budget.clients;
+  log[isShort ? 'warn' : 'info'](describeBudget(budget, configured));
+  return budget;
 }

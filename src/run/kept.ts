@@ -4,7 +4,7 @@ import type { HoldfastConfig } from '../config/model.ts';
 import { loadSecret } from '../sessions/kept-files.ts';
 import type { OperatorSetting } from '../sessions/store.ts';
 import type { Logger } from './logger.ts';
-import { makeSecret, type SlotRegistry } from './slots.ts';
+import { makeSecret, type OperatorChange, type SlotRegistry } from './slots.ts';
 
 /** What keys the cookies of pools that configure no secret: from the file beside the saved sessions, or made now. */
 export function secretFor(config: HoldfastConfig, log: Logger): string {
@@ -20,6 +20,11 @@ export function operatorSettings(slots: SlotRegistry): readonly OperatorSetting[
     const [pool = '', server = ''] = key.split('/');
     return { pool, server, ...change };
   });
+}
+
+/** The same, as the registry has them. */
+export function settingsByServer(settings: readonly OperatorSetting[]): ReadonlyMap<string, OperatorChange> {
+  return new Map(settings.map(({ pool, server, ...change }) => [`${pool}/${server}`, change]));
 }
 
 /** Those that are not so here already. */

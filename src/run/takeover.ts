@@ -65,8 +65,11 @@ export class Takeover {
   }
 
   /** The sessions of the old process, as of the beginning. */
-  readSessions(sessionsMax: number): StoredSessions {
-    return readSessions(this.#directory.sessionsFile, sessionsMax);
+  readSessions(sessionsMax: number, log: Logger): StoredSessions {
+    const stored = readSessions(this.#directory.sessionsFile, sessionsMax);
+    if (stored.kind === 'damaged')
+      log.error(`the sessions of the old process are not understood: ${stored.message}`);
+    return stored;
   }
 
   /**

@@ -1,14 +1,16 @@
 // The sessions file of a running balancer: nobody else's, kept through a crash, refused where it cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { keysOf, readSessions } from '../../src/sessions/store.ts';
+import { tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { rawClient } from '../support/raw-client.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
@@ -49,6 +51,53 @@ ${serversYaml(servers)}
   expect(await second.stop()).toBe(0);
   expect(existsSync(`${directory}/s.owner`)).toBe(false);
 }, 30_000);
+
+test('a process that is replaced lets go of the file while it finishes; the next one owns it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-owner-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const backend = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'),
+    );
+  });
+  const yaml = `
+threads: 1
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+shutdown: { grace: 20s }
+sessions: { file: ${directory}/s, saveEvery: 1s }
+pools: { shop: { health: off, servers: ["${backend.url}"] } }
+`;
+  const first = await runHoldfast(yaml);
+  const client = await rawClient(first.port);
+  client.send('GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+  await client.until('101');
+  await eventually(() => hasOpen(first, `${directory}/s`));
+  const second = await runHoldfast(yaml, { args: ['--takeover', first.adminUrl] });
+  await eventually(() => hasOpen(second, `${directory}/s`));
+  // for longer than it would take the first to save again
+  const endMs = performance.now() + 3000;
+  while (performance.now() < endMs) {
+    expect([first.child.exitCode, hasOpen(first, `${directory}/s`)]).toEqual([null, false]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await expect(runHoldfast(yaml)).rejects.toThrow(/another process does/);
+}, 30_000);
+
+/** Whether the process writes to the file. */
+function hasOpen({ child }: RunningHoldfast, file: string): boolean {
+  const fds = `/proc/${child.pid}/fd`;
+  return readdirSync(fds).some((fd) => linkOf(`${fds}/${fd}`) === file);
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
 
 test('a place that cannot be written is an error of check, with its line, and of the start', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-place-'));

@@ -3,10 +3,10 @@
 import { EXIT_FAILED, EXIT_OK } from '../src/cli/exit.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { formatProblem } from '../src/config/problem.ts';
-import { ListenError } from '../src/run/ports.ts';
 import { type RunningBalancer, startBalancer } from '../src/run/foreground.ts';
 import { createLogger } from '../src/run/logger.ts';
 import { stopSignal } from '../src/run/owner.ts';
+import { ListenError } from '../src/run/ports.ts';
 import { demoBalancerConfig } from './balancer-config.ts';
 import { ChildFailure } from './child.ts';
 import { type Demo, startDemo } from './launch.ts';

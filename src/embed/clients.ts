@@ -4,9 +4,9 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
 import type { ListenConfig } from '../config/model.ts';
-import type { ClientLimits, LimitedClient } from '../proxy/client-limits.ts';
-import type { Owing } from '../proxy/pace.ts';
-import { type Forwarding, forwardingLines } from '../proxy/request-lines.ts';
+import type { ClientLimits, LimitedClient } from '../exchange/client-limits.ts';
+import type { Transfer } from '../exchange/min-rate.ts';
+import { type Forwarding, forwardingLines } from '../exchange/request-lines.ts';
 import { UNCOUNTED } from '../shared/address-counts.ts';
 import type { Stripe } from '../shared/stripe.ts';
 
@@ -19,7 +19,7 @@ export interface PacedExchange {
   readonly isReceiving: boolean;
   readonly isTunnel: boolean;
   /** It has been sending or taking too slowly. */
-  cutSlow(isReceiving: boolean): void;
+  abortSlow(isReceiving: boolean): void;
 }
 
 export class Client implements LimitedClient, Forwarding {
@@ -49,7 +49,7 @@ export class Client implements LimitedClient, Forwarding {
     this.listenAuthority = localAuthority(socket);
   }
 
-  owing(): Owing | null {
+  owing(): Transfer | null {
     const socket = this.#socket;
     if (this.exchange?.isTunnel === true) return null;
     const waiting = socket.writableLength;
@@ -57,9 +57,9 @@ export class Client implements LimitedClient, Forwarding {
     return this.exchange?.isReceiving === true ? { what: 'sending', bytes: socket.bytesRead } : null;
   }
 
-  cutSlow(): void {
+  abortSlow(): void {
     if (this.exchange === null) this.#socket.destroy();
-    else this.exchange.cutSlow(this.#socket.writableLength === 0);
+    else this.exchange.abortSlow(this.#socket.writableLength === 0);
   }
 }
 

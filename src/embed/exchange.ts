@@ -17,38 +17,22 @@ import type { Scheduled } from '../base/scheduler.ts';
 import { Affinity } from '../choose/affinity.ts';
 import { indexOfSlot, type PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
+import { AccessRecord } from '../exchange/access-log.ts';
+import { countAnswer, countFailure, countRequest } from '../exchange/accounts.ts';
+import { ServerWait } from '../exchange/server-wait.ts';
+import type { Waiter } from '../exchange/wait-queue.ts';
 import { Body } from '../http1/message.ts';
-import { AccessRecord } from '../proxy/access-log.ts';
-import { countFailure, countGatewayError, countRequest } from '../proxy/accounts.ts';
 import { Reframe, responseLines } from '../proxy/response-lines.ts';
-import type { Waiter } from '../proxy/wait-queue.ts';
 import { Counter, Gauge, PoolCounter } from '../shared/stripe.ts';
 import { AnswerWatch } from './answer-watch.ts';
 import type { Client, PacedExchange } from './clients.ts';
 import type { DataPath, ProxiedExchange } from './data-path.ts';
 import { clientFacts, type OutgoingHead, outgoingHead } from './forwarding.ts';
 import { errorOf, Guard } from './guard.ts';
+import type { Answer, ParsedRequest } from './parsed.ts';
 import { failureOf, type ServerAgent, type Target, targetOf } from './server-agent.ts';
 
 const NO_SLOT = -1;
-const GATEWAY_ERRORS: readonly number[] = [502, 503, 504];
-
-/** A request whose head path.heads has just parsed, and the pool it goes to. */
-export interface ParsedRequest {
-  readonly path: DataPath;
-  readonly plan: PoolPlan;
-  readonly request: IncomingMessage;
-  readonly client: Client;
-  readonly headBytes: number;
-}
-
-/** What the server's response head says to the client. */
-export interface Answer {
-  /** The whole head as the program would write it, our cookie in it. */
-  readonly text: string;
-  /** Value of our Set-Cookie line, '' for none. */
-  readonly cookie: string;
-}
 
 export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange {
   readonly request: IncomingMessage;
@@ -77,9 +61,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   readonly #isSecure: boolean;
   #attemptsLeft: number;
   #hasRetriedStale = false;
-  #isQueued = false;
-  /** 0 while it was never queued. */
-  #queuedUntilMs = 0;
+  readonly #wait = new ServerWait();
   #queueTimer: Scheduled | null = null;
   /** null: not logged. */
   readonly #record: AccessRecord | null;
@@ -143,7 +125,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     else this.#attempt(this.#startedMs);
   }
 
-  cutSlow(isReceiving: boolean): void {
+  abortSlow(isReceiving: boolean): void {
     this.fail(isReceiving ? 'request-timeout' : 'client-too-slow', null);
   }
 
@@ -156,8 +138,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     const { path, plan, affinity } = this;
     const slot = path.chooser.choose(plan, affinity, this.#tried, nowMs);
     if (slot < 0) {
-      if (affinity.failure === 'busy') this.#queue(nowMs);
-      else this.fail(affinity.failure === 'home-down' ? 'home-down' : 'no-server', null);
+      this.#waitForServer(nowMs);
       return;
     }
     this.#queueTimer?.cancel();
@@ -172,24 +153,24 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
 
   /** A server is free again, or may be. */
   retryFromQueue(nowMs: number): void {
-    this.#isQueued = false;
+    this.#wait.isQueued = false;
     this.#attempt(nowMs);
   }
 
-  #queue(nowMs: number): void {
-    const { path, plan } = this;
-    if (!path.queue(plan).add(this)) {
-      this.fail('queue-full', null);
+  #waitForServer(nowMs: number): void {
+    const { path, plan, affinity } = this;
+    const wait = this.#wait;
+    const failure = wait.begin(path.queue(plan), this, plan, affinity, path.shared.control, nowMs);
+    if (failure !== null) {
+      this.fail(failure, null);
       return;
     }
-    this.#isQueued = true;
     this.#record?.queued(nowMs);
-    if (this.#queuedUntilMs === 0) {
-      this.#queuedUntilMs = nowMs + plan.config.queue.timeoutMs;
-      path.own.countPool(plan.id, PoolCounter.queued);
-    }
-    const waitMs = Math.max(0, this.#queuedUntilMs - nowMs);
-    this.#queueTimer ??= this.guard.after(waitMs, () => this.fail('queue-timeout', null));
+    if (wait.isFirst) path.own.countPool(plan.id, PoolCounter.queued);
+    wait.isFirst = false;
+    this.#queueTimer?.cancel();
+    const waitMs = Math.max(0, wait.untilMs - nowMs);
+    this.#queueTimer = this.guard.after(waitMs, () => this.fail(wait.failure, null));
     path.wake();
   }
 
@@ -213,6 +194,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   protected connected(): void {
     this.isSent = true;
     this.sentMs = systemClock.nowMs();
+    this.path.chooser.refusals.reached(this.slot);
     this.#record?.sent(this.sentMs);
   }
 
@@ -245,9 +227,14 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
       this.#send();
       return;
     }
-    if (!this.isSent) path.shared.control.reportConnectFailure(slot);
+    const nowMs = systemClock.nowMs();
+    if (!this.isSent) {
+      path.chooser.refusals.refused(slot, nowMs);
+      path.shared.control.reportConnectFailure(slot);
+    }
     this.#record?.failed(kind);
-    countFailure(path.own, slot, kind);
+    this.#wait.lastFailure = kind;
+    countFailure(path.shared, slot, kind, this.affinity.clientAddress, nowMs);
     const failed = {
       failureKind: kind,
       attemptsLeft: this.#attemptsLeft,
@@ -258,7 +245,6 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     };
     // as in proxy/exchange.ts: trying another server after a refused connection is no amplification
     const isFree = kind === 'connect-failed';
-    const nowMs = systemClock.nowMs();
     if (mayRetry(failed) && (isFree || path.takeRetry(plan, nowMs))) this.#retry(kind as RetryReason, nowMs);
     else this.fail(kind, error);
   }
@@ -274,14 +260,22 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.abandon();
     this.#record?.failed(`status ${status}`);
     path.own.count(this.slot, Counter.failures);
-    if (GATEWAY_ERRORS.includes(status)) countGatewayError(path.own, this.slot);
+    countAnswer(
+      path.shared,
+      plan,
+      this.slot,
+      status,
+      this.affinity.clientAddress,
+      nowMs - this.sentMs,
+      nowMs,
+    );
     this.#retry('status', nowMs);
     return true;
   }
 
   #retry(reason: RetryReason, nowMs: number): void {
     this.#leaveSlot();
-    this.#attemptsLeft -= 1;
+    if (reason !== 'connect-failed') this.#attemptsLeft -= 1;
     const index = RETRY_REASONS.indexOf(reason);
     if (index >= 0) this.path.own.countPool(this.plan.id, PoolCounter.retries + index);
     this.#attempt(nowMs);
@@ -307,8 +301,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#record?.answered(nowMs);
     const { buffer, response: head } = heads;
     this.status = head.status;
-    if (GATEWAY_ERRORS.includes(head.status)) countGatewayError(path.own, slot);
-    path.own.smoothFirstByte(slot, nowMs - this.sentMs);
+    countAnswer(path.shared, plan, slot, head.status, affinity.clientAddress, nowMs - this.sentMs, nowMs);
     const wallMs = systemClock.wallMs();
     const cookie = path.chooser.answered(plan, affinity, slot, buffer, head, nowMs, wallMs, this.#isSecure);
     // without chunks there are no trailers, and node:http refuses a Trailer field then
@@ -319,7 +312,8 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   /** The response cannot be completed. Where nothing of it has reached the client, the client can be told. */
   protected truncated(error: Error | null): void {
     if (this.isOver) return;
-    countFailure(this.path.own, this.slot, 'response-truncated');
+    const { clientAddress } = this.affinity;
+    countFailure(this.path.shared, this.slot, 'response-truncated', clientAddress, systemClock.nowMs());
     this.fail(this.isAnswering ? 'response-truncated' : 'bad-response', error);
   }
 
@@ -373,7 +367,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#log(requestBytes, responseBytes, nowMs);
     this.#queueTimer?.cancel();
     this.#queueTimer = null;
-    if (this.#isQueued) path.queue(plan).remove(this);
+    if (this.#wait.isQueued) path.queue(plan).remove(this);
     this.#leaveSlot();
     this.#client.underWay -= 1;
     if (this.#client.exchange === this) this.#client.exchange = null;
@@ -391,8 +385,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   }
 
   #leaveSlot(): void {
-    if (this.slot === NO_SLOT) return;
-    this.path.own.addGauge(this.slot, Gauge.inFlight, -1);
+    if (this.slot !== NO_SLOT) this.path.own.addGauge(this.slot, Gauge.inFlight, -1);
     this.slot = NO_SLOT;
   }
 }

@@ -1,10 +1,10 @@
 // The head that a request goes to its server with: as the program writes it, read back into lines for node:http.
 
 import type { IncomingMessage } from 'node:http';
+import { clientAddressOf, isSecureClient } from '../exchange/believed.ts';
+import { requestLines } from '../exchange/request-lines.ts';
+import { withTraceparent } from '../exchange/traceparent.ts';
 import { Field } from '../http1/message.ts';
-import { clientAddressOf, isSecureClient } from '../proxy/believed.ts';
-import { requestLines } from '../proxy/request-lines.ts';
-import { withTraceparent } from '../proxy/traceparent.ts';
 import type { Client } from './clients.ts';
 import type { DataPath } from './data-path.ts';
 import { linesOf, type RawLine, withoutNames } from './lines.ts';

@@ -5,13 +5,14 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Stream } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
+import { ResponseBuffer, shouldHold } from '../exchange/response-buffer.ts';
 import { forOneClient } from '../http1/caching.ts';
 import { Body } from '../http1/message.ts';
-import { ResponseHold, shouldHold } from '../proxy/response-hold.ts';
-import { Exchange, type ParsedRequest } from './exchange.ts';
+import { Exchange } from './exchange.ts';
 import { withHeaders } from './forwarding.ts';
 import { ignoreErrors } from './guard.ts';
 import { linesOf, type RawLine, setLines, trailersOf, withoutNames } from './lines.ts';
+import type { ParsedRequest } from './parsed.ts';
 import { replyTo } from './replies.ts';
 import { RequestBody } from './request-body.ts';
 import type { ServerAgent, Target } from './server-agent.ts';
@@ -44,7 +45,7 @@ export class WebExchange extends Exchange {
   #isOnes = false;
   /** node:http does not take the head that the listeners of 'proxyRes' have made. */
   #isHeadRefused = false;
-  readonly #hold = new ResponseHold();
+  readonly #hold = new ResponseBuffer();
   #responseBytes = 0;
 
   constructor(parsed: ParsedRequest, response: ServerResponse) {
@@ -204,7 +205,7 @@ export class WebExchange extends Exchange {
     }
     // before the listener that ends the response
     guard.on(incoming, 'end', () => this.#passTrailers(incoming));
-    if (this.#hold.isHolding) this.#holdBack(incoming, lines);
+    if (this.#hold.isHolding) this.#withhold(incoming, lines);
     else this.#pass(incoming, lines);
   }
 
@@ -223,10 +224,10 @@ export class WebExchange extends Exchange {
   }
 
   /** Nothing goes out before all is there, or more than is held. */
-  #holdBack(incoming: IncomingMessage, lines: readonly RawLine[]): void {
+  #withhold(incoming: IncomingMessage, lines: readonly RawLine[]): void {
     const response = this.#response;
     let isLetGo = false;
-    const letGo = (): void => {
+    const release = (): void => {
       isLetGo = true;
       const text = this.#hold.release();
       this.#writeHead(incoming, lines);
@@ -234,13 +235,13 @@ export class WebExchange extends Exchange {
     };
     this.guard.on(incoming, 'data', (chunk: Buffer) => {
       if (isLetGo || this.isOver || this.#hold.add(chunk.toString('latin1'))) return;
-      letGo();
+      release();
       response.write(chunk);
       incoming.pipe(response);
     });
     this.guard.on(incoming, 'end', () => {
       if (isLetGo || this.isOver || !incoming.complete) return;
-      letGo();
+      release();
       response.end();
     });
   }

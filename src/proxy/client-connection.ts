@@ -2,18 +2,21 @@
 
 import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
-import { FAILURES, type FailureKind } from '../base/failure.ts';
+import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
+import { admit, refused } from '../exchange/admission.ts';
+import { clientAddressOf } from '../exchange/believed.ts';
+import type { LimitedClient } from '../exchange/client-limits.ts';
+import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Transfer } from '../exchange/min-rate.ts';
+import { requestRefusal } from '../exchange/refusals.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
-import { goesRound } from '../http1/via.ts';
-import { clientAddressOf } from './believed.ts';
-import { type DeadlineOwner, NEVER } from './deadlines.ts';
-import type { Owing } from './pace.ts';
-import type { ClientPart, ExchangePart, ListenerPart, ThreadPart, Waiting } from './parts.ts';
+import { type ClientTransport, Http1ClientStream } from './client-stream.ts';
+import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 import { Reader, takeOver } from './read-buffers.ts';
 import { formatReply } from './replies.ts';
-import { forwardingLines } from './request-lines.ts';
 
 /** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
 const LINGER_MS = 2000;
@@ -22,24 +25,23 @@ const NO_HEAD = new RequestHead();
 /** How long a slow reader may take for what is left of the last response. */
 const FLUSH_MS = 60_000;
 
-export class ClientConnection implements DeadlineOwner, ClientPart {
+/** What a connection waits for; decides what happens when it does not come. While an exchange runs, that waits. */
+type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'linger';
+
+export class ClientConnection implements DeadlineOwner, ClientTransport, LimitedClient {
   readonly socket: Socket;
-  readonly listener: ListenerPart;
-  readonly thread: ThreadPart;
+  readonly listener: ConnectionListener;
+  readonly thread: ConnectionServices;
   readonly peerAddress: string;
   readonly isTrusted: boolean;
-  readonly scheme = 'http';
-  readonly localPort: number;
-  readonly forwardingLines: string;
-  readonly listenAuthority: string;
-  lastHost = '';
-  exchange: ExchangePart | null = null;
+  exchange: Exchange | null = null;
+  readonly stream: Http1ClientStream;
   deadlineMs = NEVER;
   deadlineIndex = -1;
   isPaused = false;
   /** Written by ClientLimits: where this connection is counted under its address; -1: it is not. */
   addressCells = -1;
-  readonly #reader: Reader;
+  readonly reader: Reader;
   readonly #onClosed: (connection: ClientConnection) => void;
   #waiting: Waiting = 'first-byte';
   /** Bytes not yet consumed: a head in parts, or pipelined requests. */
@@ -54,23 +56,21 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   /** `onClosed` is called once, when everything is over. */
   constructor(
     accepted: Socket,
-    listener: ListenerPart,
-    thread: ThreadPart,
+    listener: ConnectionListener,
+    thread: ConnectionServices,
     nowMs: number,
     onClosed: (connection: ClientConnection) => void,
   ) {
     this.#onClosed = onClosed;
     const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
-    this.#reader = new Reader(thread.buffers, onChunk);
-    const socket = takeOver(accepted, this.#reader, onChunk);
+    this.reader = new Reader(thread.buffers, onChunk);
+    const socket = takeOver(accepted, this.reader, onChunk);
     this.socket = socket;
     this.listener = listener;
     this.thread = thread;
     this.peerAddress = plainAddress(socket.remoteAddress ?? '');
-    this.localPort = listener.port;
-    this.listenAuthority = listener.authority;
     this.isTrusted = thread.isTrustedAddress(this.peerAddress);
-    this.forwardingLines = forwardingLines(this.peerAddress, this.scheme, this.localPort);
+    this.stream = new Http1ClientStream(this);
     this.deadlineMs = nowMs + listener.config.timeouts.headerMs;
     socket.on('error', () => {
       // 'close' follows and does the work.
@@ -80,7 +80,8 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     socket.on('close', () => this.#onClose());
   }
 
-  setDeadline(waiting: Waiting, deadlineMs: number): void {
+  /** Waits for something of the client itself; while an exchange runs, it waits. */
+  #await(waiting: Waiting, deadlineMs: number): void {
     this.#waiting = waiting;
     this.deadlineMs = deadlineMs;
   }
@@ -114,37 +115,37 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     if (this.#isClosing) return;
     this.thread.clock.turn();
     this.#onData(chunk);
-    if (this.#pending !== null) this.#pending = this.#reader.copy(this.#pending);
-    const { exchange } = this;
-    exchange?.keepHeld(this.#reader);
-    if (exchange === null || (exchange.requestBody.isDone && !exchange.relay.tunnel.isOpen))
-      this.#reader.release();
-  }
-
-  /** Writes bytes of the current read to the server. False: wait for drain. */
-  passOn(part: Buffer, target: Socket, before = ''): boolean {
-    return this.#reader.writeTo(target, part, before);
+    if (this.#pending !== null) this.#pending = this.reader.copy(this.#pending);
+    const { exchange, stream } = this;
+    exchange?.ownParts(this.reader);
+    if (exchange === null || (stream.requestBody.isDone && !exchange.response.tunnel.isOpen))
+      this.reader.release();
   }
 
   #onData(chunk: Buffer): void {
-    const { exchange } = this;
-    if (exchange === null) {
-      this.#receive(chunk);
-    } else if (exchange.relay.tunnel.isOpen) {
-      exchange.relay.tunnel.fromClient(chunk);
-    } else if (exchange.requestBody.isDone) {
-      this.#hold(chunk);
-    } else {
-      const consumed = exchange.onRequestData(chunk);
-      if (consumed < chunk.length && !this.#isClosing) {
-        this.#hold(chunk.subarray(consumed));
-        this.#advance();
-      }
-    }
+    const { exchange, stream } = this;
+    if (exchange === null) this.#receive(chunk);
+    else if (exchange.response.tunnel.isOpen) this.#onTunnelData(chunk, exchange);
+    else if (stream.requestBody.isDone) this.#keepPipelined(chunk);
+    else this.#onBody(chunk, exchange);
+  }
+
+  #onTunnelData(chunk: Buffer, exchange: Exchange): void {
+    this.stream.requestBody.bytes += chunk.length;
+    exchange.response.tunnel.fromClient(chunk, this.reader);
+  }
+
+  #onBody(chunk: Buffer, exchange: Exchange): void {
+    const bodyEnd = this.stream.requestBody.consume(chunk, 0, chunk.length);
+    const part = bodyEnd === chunk.length ? chunk : chunk.subarray(0, bodyEnd);
+    exchange.onRequestPart(part, this.reader);
+    if (bodyEnd === chunk.length || this.#isClosing) return;
+    this.#keepPipelined(chunk.subarray(bodyEnd));
+    this.#advance();
   }
 
   /** Pipelined bytes wait their turn; no more is read until then. */
-  #hold(rest: Buffer): void {
+  #keepPipelined(rest: Buffer): void {
     this.#pending = this.#pending === null ? rest : Buffer.concat([this.#pending, rest]);
     this.pause();
   }
@@ -189,51 +190,40 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     const head = thread.requestHead;
     const headEnd = parseRequestHead(buffer, 0, buffer.length, listener.headLimits, head);
     if (headEnd === INCOMPLETE) {
-      if (this.#waiting !== 'head') this.setDeadline('head', nowMs + listener.config.timeouts.headerMs);
+      if (this.#waiting !== 'head') this.#await('head', nowMs + listener.config.timeouts.headerMs);
       return false;
     }
     if (headEnd < 0) {
-      const facts = thread.refusalFacts(headEnd);
+      const facts = requestRefusal(headEnd);
       this.#logRefused(EMPTY, facts.kind);
-      this.reply(facts.kind, facts.detail, false, false);
+      this.refuse(facts.kind, facts.detail);
       return false;
     }
     this.#requests += 1;
     this.#pending = null;
-    const plan = thread.router.route(buffer, head);
-    if (plan === null) return this.#refuse(buffer, headEnd, 'no-route');
-    if (head.maxForwards === 0) return this.#refuse(buffer, headEnd, 'max-forwards');
-    if (goesRound(buffer, head, thread.via)) return this.#refuse(buffer, headEnd, 'loop-detected');
-    if (thread.limits.hasRates) {
-      const waitMs = this.#rateWaitMs(buffer, head, nowMs);
-      if (waitMs > 0) return this.#refuse(buffer, headEnd, 'too-many-requests', Math.ceil(waitMs / 1000));
-    }
+    const plan = admit(thread, buffer, head, this.stream, listener.config.address, nowMs);
+    if (plan === null) return this.#refuseRequest(buffer, headEnd);
     const exchange = thread.takeExchange();
     this.exchange = exchange;
-    const consumed = exchange.begin(this, plan, buffer, headEnd, nowMs);
-    if (consumed < buffer.length && !this.#isClosing) {
-      this.#pending = buffer.subarray(consumed);
+    this.#await('none', NEVER);
+    const bodyEnd = this.stream.begin(head, buffer, headEnd);
+    exchange.begin(this.stream, plan, buffer, headEnd, bodyEnd);
+    if (bodyEnd < buffer.length && !this.#isClosing) {
+      this.#pending = buffer.subarray(bodyEnd);
       if (this.exchange !== null) this.pause();
     }
     return this.exchange === null;
   }
 
-  /** 0: neither route nor listener has a limit, or the client is within it. */
-  #rateWaitMs(buffer: Buffer, head: RequestHead, nowMs: number): number {
-    const { limits, router, isTrustedAddress } = this.thread;
-    const address = (): string => clientAddressOf(buffer, head, this, isTrustedAddress);
-    return (
-      limits.rateOf(router.matched, this.listener.config.address)?.take(buffer, head, address, nowMs) ?? 0
-    );
-  }
-
-  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, retryAfterSeconds = 1): boolean {
+  #refuseRequest(buffer: Buffer, headEnd: number): boolean {
+    const { kind, retryAfterSeconds } = refused;
     const head = this.thread.requestHead;
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !this.listener.isStopping;
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
     this.#logRefused(buffer, kind);
-    this.reply(kind, '', head.method === 'HEAD', isKept, retryAfterSeconds);
+    this.#countRejected(kind);
+    this.sendReply(kind, '', head.method === 'HEAD', isKept, retryAfterSeconds);
     return isKept;
   }
 
@@ -242,52 +232,61 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     const { accessLog, clock, requestHead } = this.thread;
     if (!accessLog.draws()) return;
     const head = buffer === EMPTY ? NO_HEAD : requestHead;
-    const client = clientAddressOf(buffer, head, this, this.thread.isTrustedAddress);
+    const client = clientAddressOf(buffer, head, this.stream, this.thread.isTrustedAddress);
     accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs());
   }
 
-  /** Sends our own reply; `isKept`: the connection goes on after it. */
-  reply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, retryAfterSeconds = 1): void {
-    const { thread } = this;
-    thread.own.countRejected(thread.kindIndex(kind));
-    if (FAILURES[kind].status === 0) {
-      this.breakOff();
-      return;
-    }
+  /** Our own reply where there is no exchange, after which the connection ends. */
+  refuse(kind: FailureKind, detail: string): void {
+    this.#countRejected(kind);
+    this.sendReply(kind, detail, false, false);
+  }
+
+  #countRejected(kind: FailureKind): void {
+    this.thread.own.countRejected(FAILURE_KINDS.indexOf(kind));
+  }
+
+  sendReply(
+    kind: FailureKind,
+    detail: string,
+    isHead: boolean,
+    isKept: boolean,
+    retryAfterSeconds = 1,
+  ): void {
     this.socket.write(formatReply(kind, detail, isHead, !isKept, retryAfterSeconds), 'latin1');
-    if (isKept) this.exchangeDone(true);
-    else this.#endPolitely();
+    this.exchangeDone(isKept);
   }
 
   /** What the client owes: request bytes once it has begun to send them, or taking what we wrote. Tunnels owe nothing. */
-  owing(): Owing | null {
+  owing(): Transfer | null {
     const { exchange, socket } = this;
-    if (exchange?.relay.tunnel.isOpen === true) return null;
+    const { requestBody } = this.stream;
+    if (exchange?.response.tunnel.isOpen === true) return null;
     const waiting = socket.writableLength;
     if (waiting > 0) return { what: 'taking', bytes: socket.bytesWritten - waiting };
-    const isSending = exchange !== null && !exchange.requestBody.isDone && exchange.requestBody.bytes > 0;
+    const isSending = exchange !== null && !requestBody.isDone && requestBody.bytes > 0;
     return isSending && !this.isPaused ? { what: 'sending', bytes: socket.bytesRead } : null;
   }
 
   /** Slower than the listener's minimum rate. */
-  cutSlow(): void {
-    const { exchange, thread } = this;
+  abortSlow(): void {
+    const { exchange } = this;
     if (exchange !== null && this.socket.writableLength === 0) {
       exchange.fail('request-timeout', 'the request body arrives too slowly');
       return;
     }
-    thread.own.countRejected(thread.kindIndex('client-too-slow'));
+    this.#countRejected('client-too-slow');
     if (exchange === null) this.destroy();
     else exchange.fail('client-too-slow', '');
   }
 
-  /** From now on nothing is sent, until `letGo`. */
-  holdBack(): void {
+  /** From now on nothing is sent, until `release`. */
+  withhold(): void {
     this.#isHeldBack = true;
     this.socket.cork();
   }
 
-  letGo(): void {
+  release(): void {
     this.#isHeldBack = false;
     this.socket.uncork();
     if (this.#isClosing) this.#end();
@@ -295,6 +294,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
 
   /** The exchange is over and its response written. */
   exchangeDone(isKept: boolean): void {
+    this.exchange = null;
     // a response that was begun before the takeover has promised to keep the connection
     const isOver = this.listener.isStopping && !this.listener.isRetiring;
     if (!isKept || this.#hasEnded || isOver) {
@@ -302,12 +302,13 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
       return;
     }
     const nowMs = this.thread.clock.nowMs();
-    this.setDeadline('keep-alive', nowMs + this.listener.config.timeouts.keepAliveMs);
+    this.#await('keep-alive', nowMs + this.listener.config.timeouts.keepAliveMs);
     if (this.#pending !== null || this.isPaused) this.#advance();
   }
 
   /** Ends a response that cannot be finished, so that the client sees it: a reset, never a clean end. */
   breakOff(): void {
+    this.exchange = null;
     this.#isClosing = true;
     this.socket.resetAndDestroy();
   }
@@ -317,7 +318,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#pending = null;
-    this.setDeadline('linger', this.thread.clock.nowMs() + FLUSH_MS);
+    this.#await('linger', this.thread.clock.nowMs() + FLUSH_MS);
     this.#end();
     if (this.#hasEnded) return;
     if (this.isPaused) {
@@ -330,7 +331,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     // corked or not, a stream that is ended sends what it has
     if (this.#isHeldBack) return;
     if (this.#hasEnded) this.socket.destroySoon();
-    else this.socket.end(() => this.setDeadline('linger', this.thread.clock.nowMs() + LINGER_MS));
+    else this.socket.end(() => this.#await('linger', this.thread.clock.nowMs() + LINGER_MS));
   }
 
   /** Graceful stop: an idle connection closes now, a busy one after its response. */
@@ -341,7 +342,7 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
   /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. */
   finish(): void {
     const { exchange } = this;
-    if (exchange?.relay.tunnel.isOpen === true) exchange.relay.tunnel.end();
+    if (exchange?.response.tunnel.isOpen === true) exchange.response.tunnel.end();
     else if (exchange !== null) this.destroy();
     else this.#endPolitely();
   }
@@ -357,13 +358,13 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
    */
   #onEnd(): void {
     this.#hasEnded = true;
-    const { exchange, listener } = this;
+    const { exchange, listener, stream } = this;
     if (this.#isClosing) this.#end();
     else if (exchange === null) this.#endPolitely();
-    else if (exchange.relay.tunnel.isOpen) exchange.relay.tunnel.onClientEnd();
+    else if (exchange.response.tunnel.isOpen) exchange.response.tunnel.onClientEnd();
     else {
-      const isAwaiting = !exchange.keepAlive || listener.config.halfClose === 'answer';
-      if (!isAwaiting || !exchange.requestBody.isDone) this.destroy();
+      const isAwaiting = !stream.keepAlive || listener.config.halfClose === 'answer';
+      if (!isAwaiting || !stream.requestBody.isDone) this.destroy();
     }
   }
 
@@ -378,22 +379,18 @@ export class ClientConnection implements DeadlineOwner, ClientPart {
     this.#isClosing = true;
     this.deadlineMs = NEVER;
     this.exchange?.abort();
+    this.exchange = null;
+    this.stream.clear();
     this.#pending = null;
     this.#onClosed(this);
   }
 
   onDeadline(): void {
     const waiting = this.#waiting;
-    this.setDeadline('none', NEVER);
-    const { exchange } = this;
+    this.#await('none', NEVER);
     if (waiting === 'head') {
       this.#logRefused(EMPTY, 'request-timeout');
-      this.reply('request-timeout', '', false, false);
-    } else if (waiting === 'first-byte' || waiting === 'keep-alive' || waiting === 'linger') this.destroy();
-    else if (exchange === null) return;
-    else if (waiting === 'body') exchange.fail('request-timeout', 'the request body did not arrive in time');
-    else if (waiting === 'queue') exchange.fail('queue-timeout', '');
-    else if (waiting === 'response') exchange.onResponseTimeout();
-    else if (waiting === 'progress') exchange.relay.onSilence();
+      this.refuse('request-timeout', '');
+    } else if (waiting !== 'none') this.destroy();
   }
 }

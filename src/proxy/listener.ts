@@ -5,17 +5,17 @@ import type { LogLevel } from '../base/log.ts';
 import { fdOf, type ListeningSocket } from '../base/pass-sockets.ts';
 import { formatHostPort } from '../config/address.ts';
 import type { ListenConfig } from '../config/model.ts';
+import type { Deadlines } from '../exchange/deadlines.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { ClientConnection } from './client-connection.ts';
-import type { Deadlines } from './deadlines.ts';
-import type { ListenerPart, ThreadPart } from './parts.ts';
+import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 
 const BACKLOG = 4096;
 /** Connections that are refused may wait for the client to read why, if there are not more than this. */
 const REFUSED_LINGER_MAX = 32;
 
 /** The thread as its listeners see it. */
-export interface ListenerHome extends ThreadPart {
+export interface ListenerHome extends ConnectionServices {
   readonly deadlines: Deadlines;
   readonly log: (level: LogLevel, message: string) => void;
   /** As ProxyThreadOptions. */
@@ -25,7 +25,7 @@ export interface ListenerHome extends ThreadPart {
   connectionClosed(): void;
 }
 
-export class ListenerState implements ListenerPart {
+export class ListenerState implements ConnectionListener {
   readonly index: number;
   config: ListenConfig;
   headLimits: HeadLimits;
@@ -129,7 +129,7 @@ export class ListenerState implements ListenerPart {
   #refuse(connection: ClientConnection, detail: string): void {
     const mayLinger = this.#refused.size < REFUSED_LINGER_MAX;
     this.#refused.add(connection);
-    connection.reply('too-many-connections', detail, false, false);
+    connection.refuse('too-many-connections', detail);
     // the bytes of the reply are in the kernel by now, and reach who does not send
     if (!mayLinger) connection.destroy();
   }

@@ -9,6 +9,7 @@
 
 import { type OnReadOpts, Socket } from 'node:net';
 import { latin1 } from '../base/latin1.ts';
+import type { PartOwner, Sink } from '../exchange/streams.ts';
 
 const READ_BYTES = 64 * 1024;
 const SPARE_MAX = 64;
@@ -31,7 +32,7 @@ export class ReadBuffers {
 }
 
 /** The reading side of one connection. */
-export class Reader {
+export class Reader implements PartOwner {
   readonly #buffers: ReadBuffers;
   readonly #onRead: (chunk: Buffer) => void;
   /** What the running or next read fills. */
@@ -77,17 +78,17 @@ export class Reader {
    *   long    moved out of the shared buffer when they are in it; from then on this connection reads into a buffer of
    *           its own, until `release`. What still waits takes that buffer with it, and the connection gets another.
    */
-  writeTo(target: Socket, part: Buffer, before = '', after = ''): boolean {
+  writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
     if (part.length <= STRING_BYTES_MAX)
-      return target.write(before + latin1(part, 0, part.length) + after, 'latin1');
+      return sink.write(before + latin1(part, 0, part.length) + after, 'latin1');
     const bytes = this.#move(part);
     const isFramed = before !== '' || after !== '';
-    if (isFramed) target.cork();
-    if (before !== '') target.write(before, 'latin1');
-    let isFlowing = target.write(bytes);
-    if (after !== '') isFlowing = target.write(after, 'latin1');
-    if (isFramed) target.uncork();
-    if (bytes.buffer === this.#own?.buffer && target.writableLength > 0) this.#own = this.#buffers.take();
+    if (isFramed) sink.cork();
+    if (before !== '') sink.write(before, 'latin1');
+    let isFlowing = sink.write(bytes);
+    if (after !== '') isFlowing = sink.write(after, 'latin1');
+    if (isFramed) sink.uncork();
+    if (bytes.buffer === this.#own?.buffer && sink.writableLength > 0) this.#own = this.#buffers.take();
     return isFlowing;
   }
 

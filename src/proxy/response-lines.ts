@@ -63,15 +63,3 @@ function withoutSharing(head: string): string {
     .join('');
   return head.slice(0, firstEnd) + text;
 }
-
-/** An event stream may be silent for long: it lives by the tunnel timeout. */
-export function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
-  const index = head.lines.indexOf(Field.contentType);
-  if (index < 0) return false;
-  const begin = head.lines.valueBegin[index] as number;
-  // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
-  if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
-  return latin1(buffer, begin, head.lines.valueEnd[index] as number)
-    .toLowerCase()
-    .startsWith('text/event-stream');
-}

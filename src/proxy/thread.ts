@@ -1,7 +1,7 @@
 // What one worker thread holds: the current revision, the listeners, upstream pools, queues and reused objects.
 
 import { type Clock, TurnClock } from '../base/clock.ts';
-import { FAILURE_KINDS, type FailureKind, type FailureSide } from '../base/failure.ts';
+import type { FailureSide } from '../base/failure.ts';
 import type { LogLevel } from '../base/log.ts';
 import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Random } from '../base/random.ts';
@@ -10,21 +10,21 @@ import { Chooser } from '../choose/chooser.ts';
 import { compilePool, type PoolPlan, watchedHeaders } from '../choose/plan.ts';
 import { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
+import { AccessLog } from '../exchange/access-log.ts';
+import { BadResponses } from '../exchange/bad-responses.ts';
+import { ClientLimits } from '../exchange/client-limits.ts';
+import { Deadlines } from '../exchange/deadlines.ts';
+import { Exchange } from '../exchange/exchange.ts';
+import { Answer } from '../exchange/streams.ts';
+import { TakeoverBarrier } from '../exchange/takeover-barrier.ts';
+import { ANY_SLOT, WaitQueue } from '../exchange/wait-queue.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter, type Stripe } from '../shared/stripe.ts';
-import { AccessLog } from './access-log.ts';
-import { BadResponses } from './bad-responses.ts';
-import { ClientLimits } from './client-limits.ts';
-import { Deadlines } from './deadlines.ts';
-import { Exchange } from './exchange.ts';
-import { HeldBack } from './held-back.ts';
 import { ListenerState } from './listener.ts';
 import { ReadBuffers } from './read-buffers.ts';
-import { requestRefusal } from './refusals.ts';
 import { UpstreamPool } from './upstream-pool.ts';
-import { ANY_SLOT, WaitQueue } from './wait-queue.ts';
 
 /** Exchanges kept for reuse. */
 const SPARE_EXCHANGES_MAX = 4096;
@@ -62,11 +62,11 @@ export class ProxyThread {
   readonly deadlines: Deadlines;
   readonly buffers: ReadBuffers = new ReadBuffers();
   readonly requestHead: RequestHead = new RequestHead();
-  readonly responseHead: ResponseHead = new ResponseHead();
+  readonly answer: Answer = new Answer(new ResponseHead());
   router: Router;
   isTrustedAddress: (address: string) => boolean = () => false;
   isStopping = false;
-  heldBack: HeldBack | null = null;
+  barrier: TakeoverBarrier | null = null;
   startsTraces = false;
   via: string | null = null;
   readonly badResponses: BadResponses;
@@ -79,6 +79,9 @@ export class ProxyThread {
   readonly #upstreams: (UpstreamPool | undefined)[] = [];
   readonly #runtimes = new Map<number, PoolRuntime>();
   readonly #spare: Exchange[] = [];
+  readonly #onOver = (exchange: Exchange): void => {
+    if (this.#spare.length < SPARE_EXCHANGES_MAX) this.#spare.push(exchange);
+  };
   /** Pools for which offers of other threads are awaited. */
   readonly #listening = new Set<number>();
   #listeners: ListenerState[] = [];
@@ -121,6 +124,7 @@ export class ProxyThread {
         let upstream = this.#upstreams[slot];
         if (upstream === undefined || !upstream.isOf(server, generation)) {
           upstream?.retire();
+          this.chooser.refusals.reached(slot);
           upstream = new UpstreamPool(slot, generation, server, this);
           this.#upstreams[slot] = upstream;
         }
@@ -201,14 +205,10 @@ export class ProxyThread {
   }
 
   takeExchange(): Exchange {
-    return this.#spare.pop() ?? new Exchange(this);
+    return this.#spare.pop() ?? new Exchange(this, this.#onOver);
   }
 
-  returnExchange(exchange: Exchange): void {
-    if (this.#spare.length < SPARE_EXCHANGES_MAX) this.#spare.push(exchange);
-  }
-
-  upstreamPool(slot: number): UpstreamPool {
+  servers(slot: number): UpstreamPool {
     const pool = this.#upstreams[slot];
     if (pool === undefined) throw new Error(`no upstream pool for slot ${slot}`);
     return pool;
@@ -216,6 +216,12 @@ export class ProxyThread {
 
   closeIdle(): void {
     for (const upstream of this.#upstreams) upstream?.closeIdle();
+  }
+
+  /** A connection to the server could not be made: it is left alone for a moment, and main is to look at it. */
+  notReached(slot: number): void {
+    this.chooser.refusals.refused(slot, this.clock.nowMs());
+    this.shared.control.reportConnectFailure(slot);
   }
 
   /** Whether the pool's budget has a retry left; takes it if so. */
@@ -292,16 +298,8 @@ export class ProxyThread {
     for (const { queue } of this.#runtimes.values()) if (queue.length > 0) queue.serve(ANY_SLOT, nowMs);
   }
 
-  refusalFacts(refusal: number): { readonly kind: FailureKind; readonly detail: string } {
-    return requestRefusal(refusal);
-  }
-
   tells({ side }: { readonly side: FailureSide }): boolean {
     return this.#showsDetails || side !== 'server';
-  }
-
-  kindIndex(kind: FailureKind): number {
-    return FAILURE_KINDS.indexOf(kind);
   }
 
   /** Client connections of a listener over all threads. */
@@ -328,13 +326,13 @@ export class ProxyThread {
   /** Accepts nothing new. Connections that are open may still ask, once. */
   retire(): void {
     this.isStopping = true;
-    this.heldBack = new HeldBack(this.#onHeld);
+    this.barrier = new TakeoverBarrier(this.#onHeld);
     for (const listener of this.#listeners) listener.retire();
     this.connectionClosed();
   }
 
   told(): void {
-    this.heldBack?.told();
+    this.barrier?.told();
   }
 
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */

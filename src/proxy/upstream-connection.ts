@@ -1,26 +1,15 @@
 // One connection to a server: idle in the pool, or busy with one exchange. Events go to the exchange as they come.
 
 import type { TurnClock } from '../base/clock.ts';
-import type { FailureKind } from '../base/failure.ts';
 import { isOwnTrouble } from '../base/own-trouble.ts';
-import { type DeadlineOwner, NEVER } from './deadlines.ts';
+import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
+import type { Answer, PartOwner, ServerStream, ServerStreamUser, Sink } from '../exchange/streams.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
+import { type ReadConnection, ResponseReader } from './response-reader.ts';
 import { UpstreamSocket } from './upstream-socket.ts';
 
 /** How long a connection may take to send what was written before it is given up. */
 const FLUSH_MS = 30_000;
-
-/** What a busy connection tells its exchange. */
-export interface UpstreamUser {
-  onConnected(upstream: UpstreamConnection): void;
-  /** `chunk` is valid only until this returns: see Reader. */
-  onResponseData(upstream: UpstreamConnection, chunk: Buffer): void;
-  /** The server has sent its last byte; the connection may still be written to. */
-  onResponseEnd(upstream: UpstreamConnection): void;
-  /** The connection is gone: refused, reset, timed out (`isTimeout`) or closed. No further event follows. */
-  onUpstreamGone(upstream: UpstreamConnection, wasConnected: boolean, isTimeout: boolean): void;
-  onUpstreamDrain(): void;
-}
 
 /** The pool as its connections see it. */
 export interface UpstreamHome {
@@ -30,6 +19,7 @@ export interface UpstreamHome {
   readonly connectTimeoutMs: number;
   readonly buffers: ReadBuffers;
   readonly clock: TurnClock;
+  readonly answer: Answer;
   connected(upstream: UpstreamConnection): void;
   forget(upstream: UpstreamConnection): void;
   /** A connection could not be opened for want of a descriptor, a port or memory. */
@@ -37,105 +27,153 @@ export interface UpstreamHome {
   giveBack(upstream: UpstreamConnection, hintMs: number, nowMs: number): void;
 }
 
-export class UpstreamConnection implements DeadlineOwner {
-  readonly socket: UpstreamSocket;
+export class UpstreamConnection implements ServerStream, ReadConnection, DeadlineOwner {
   readonly pool: UpstreamHome;
-  readonly reader: Reader;
+  user: ServerStreamUser | null;
+  readonly #socket: UpstreamSocket;
+  readonly #reader: Reader;
+  readonly #response: ResponseReader;
   deadlineMs = NEVER;
   deadlineIndex = -1;
   isConnected = false;
   /** It could not be opened for want of something of ours: nothing is known of the server. */
-  isOwnTrouble = false;
+  #isOwnTrouble = false;
   /** Has carried an exchange before: the server may have closed it without our knowing. */
   isReused = false;
   readonly startedMs: number;
-  #user: UpstreamUser | null;
   #isGone = false;
   /** No exchange any more: what was written is still sent, what comes is dropped. */
   #isFinishing = false;
 
-  constructor(pool: UpstreamHome, user: UpstreamUser, nowMs: number) {
+  constructor(pool: UpstreamHome, user: ServerStreamUser, nowMs: number) {
     this.pool = pool;
-    this.#user = user;
+    this.user = user;
     this.startedMs = nowMs;
     this.deadlineMs = nowMs + pool.connectTimeoutMs;
-    this.reader = new Reader(pool.buffers, (chunk) => this.#onRead(chunk));
-    this.socket = new UpstreamSocket({
+    this.#reader = new Reader(pool.buffers, (chunk) => this.#onRead(chunk));
+    this.#response = new ResponseReader(this);
+    this.#socket = new UpstreamSocket({
       allowHalfOpen: true,
       noDelay: true,
-      onread: this.reader.options(),
+      onread: this.#reader.options(),
     });
-    this.socket.on('error', (error) => {
+    this.#socket.on('error', (error) => {
       // 'close' follows and does the work
-      this.isOwnTrouble = !this.isConnected && isOwnTrouble(error);
+      this.#isOwnTrouble = !this.isConnected && isOwnTrouble(error);
     });
-    this.socket.on('connect', () => this.#onConnect());
-    this.socket.on('end', () => this.#onEnd());
-    this.socket.on('drain', () => this.#onDrain());
-    this.socket.on('close', () => this.#onClose());
-    this.socket.connect({ host: pool.host, port: pool.port });
+    this.#socket.on('connect', () => this.#onConnect());
+    this.#socket.on('end', () => this.#onEnd());
+    this.#socket.on('drain', () => this.#onDrain());
+    this.#socket.on('close', () => this.#onClose());
+    this.#socket.connect({ host: pool.host, port: pool.port });
   }
 
   /** An idle connection gets its next exchange. */
-  assign(user: UpstreamUser): void {
-    this.#user = user;
+  assign(user: ServerStreamUser): void {
+    this.user = user;
+    this.#response.begin();
     this.isReused = true;
     this.deadlineMs = NEVER;
   }
 
   /** The exchange is done with a connection that may carry another. */
   park(expiresMs: number): void {
-    this.#user = null;
-    this.reader.release();
+    this.user = null;
+    this.#reader.release();
     this.deadlineMs = expiresMs;
-    if (this.socket.isPaused()) this.socket.resume();
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  get slot(): number {
+    return this.pool.slot;
+  }
+
+  get answer(): Answer {
+    return this.pool.answer;
+  }
+
+  send(headText: string, body: Buffer | null, from: PartOwner): boolean {
+    if (body === null) return this.#socket.write(headText, 'latin1');
+    return from.writeTo(this.#socket, body, headText);
+  }
+
+  writeBody(part: Buffer, from: PartOwner): boolean {
+    return from.writeTo(this.#socket, part);
+  }
+
+  writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
+    return this.#reader.writeTo(sink, part, before, after);
+  }
+
+  copy(part: Buffer): Buffer {
+    return this.#reader.copy(part);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  endTunnelHalf(): void {
+    this.#socket.end();
   }
 
   /**
-   * The exchange is over, its request sent whole as far as we know. A server may answer before it has read the request: what
-   * still waits here is sent, but must not stand before the request of another.
+   * A server may answer before it has read the request: what still waits here is sent, but must not stand before the
+   * request of another. Where the client still owes some of its request, the connection serves nobody any more.
    */
-  leave(isReusable: boolean, hintMs: number): void {
-    if (this.socket.writableLength > 0) this.finish();
+  release(isRequestDone: boolean): void {
+    const { isReusable, hintMs } = this.#response;
+    if (!isRequestDone) this.destroy();
+    else if (this.#socket.writableLength > 0) this.finish();
     else if (isReusable) this.pool.giveBack(this, hintMs, this.pool.clock.nowMs());
     else this.destroy();
   }
 
+  refuse(detail: string): void {
+    const { user } = this;
+    this.destroy();
+    user?.onBadResponse(detail);
+  }
+
+  broken(): void {
+    const { user } = this;
+    this.destroy();
+    user?.onServerClosed();
+  }
+
   /** Lets go of the exchange without events and closes at once. Safe to call twice. */
   destroy(): void {
-    this.#user = null;
+    this.user = null;
     if (!this.#isGone) {
       this.#isGone = true;
       this.pool.forget(this);
     }
-    this.socket.destroy();
+    this.#socket.destroy();
   }
 
   /** Like destroy, but what was written is still sent, within FLUSH_MS whatever the server does meanwhile. */
   finish(): void {
-    this.#user = null;
+    this.user = null;
     if (this.#isGone) return;
     this.#isFinishing = true;
     this.deadlineMs = this.pool.clock.nowMs() + FLUSH_MS;
-    this.socket.resume();
-    this.socket.destroySoon();
+    this.#socket.resume();
+    this.#socket.destroySoon();
   }
 
   onDeadline(): void {
     this.deadlineMs = NEVER;
-    if (this.#user === null) this.destroy();
+    if (this.user === null) this.destroy();
     else if (!this.isConnected) this.#gone(true);
-  }
-
-  /** Why there is no connection, for an exchange that has just lost one that never was. */
-  connectFailure(isTimeout: boolean): FailureKind {
-    if (this.isOwnTrouble) return 'out-of-resources';
-    return isTimeout ? 'connect-timeout' : 'connect-failed';
   }
 
   #onDrain(): void {
     this.pool.clock.turn();
-    this.#user?.onUpstreamDrain();
+    this.user?.onServerDrain();
   }
 
   #onConnect(): void {
@@ -143,26 +181,28 @@ export class UpstreamConnection implements DeadlineOwner {
     this.isConnected = true;
     this.deadlineMs = NEVER;
     this.pool.connected(this);
-    this.#user?.onConnected(this);
+    this.user?.onConnected();
   }
 
   #onRead(chunk: Buffer): void {
     this.pool.clock.turn();
+    const { user } = this;
     // Bytes nobody asked for: an answer to nothing must never become the answer to the next request.
-    if (this.#user !== null) this.#user.onResponseData(this, chunk);
+    if (user !== null) this.#response.read(chunk, user);
     else if (!this.#isGone && !this.#isFinishing) this.destroy();
   }
 
   #onEnd(): void {
     this.pool.clock.turn();
-    if (this.#user !== null) this.#user.onResponseEnd(this);
+    const { user } = this;
+    if (user !== null) this.#response.end(user);
     else if (!this.#isFinishing) this.destroy();
   }
 
   #onClose(): void {
-    const { lastWords } = this.socket;
-    this.socket.lastWords = null;
-    if (lastWords !== null && this.#user !== null) this.#onRead(lastWords);
+    const { lastWords } = this.#socket;
+    this.#socket.lastWords = null;
+    if (lastWords !== null && this.user !== null) this.#onRead(lastWords);
     this.#gone(false);
   }
 
@@ -171,10 +211,12 @@ export class UpstreamConnection implements DeadlineOwner {
     this.pool.clock.turn();
     this.#isGone = true;
     this.pool.forget(this);
-    if (this.isOwnTrouble) this.pool.shortOfDescriptors();
-    const user = this.#user;
-    this.#user = null;
-    this.socket.destroy();
-    user?.onUpstreamGone(this, this.isConnected, isTimeout);
+    if (this.#isOwnTrouble) this.pool.shortOfDescriptors();
+    const user = this.user;
+    this.user = null;
+    this.#socket.destroy();
+    if (this.isConnected) user?.onServerClosed();
+    else if (this.#isOwnTrouble) user?.onUnreachable('out-of-resources');
+    else user?.onUnreachable(isTimeout ? 'connect-timeout' : 'connect-failed');
   }
 }

@@ -2,10 +2,11 @@
 
 import type { TurnClock } from '../base/clock.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
+import type { Deadlines } from '../exchange/deadlines.ts';
+import type { Answer, ServerStreams, ServerStreamUser } from '../exchange/streams.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
-import type { Deadlines } from './deadlines.ts';
 import type { ReadBuffers } from './read-buffers.ts';
-import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
+import { UpstreamConnection } from './upstream-connection.ts';
 
 /** Taken off a server's own `Keep-Alive: timeout` hint, so that we close first (Node closes after 5 s). */
 const HINT_MARGIN_MS = 1000;
@@ -16,11 +17,13 @@ export interface UpstreamServices {
   readonly deadlines: Deadlines;
   readonly clock: TurnClock;
   readonly buffers: ReadBuffers;
+  /** The last answer read on this thread. */
+  readonly answer: Answer;
   /** Idle connections, to whatever server, are to be closed: they hold what new ones need. */
   closeIdle(): void;
 }
 
-export class UpstreamPool {
+export class UpstreamPool implements ServerStreams {
   readonly slot: number;
   readonly generation: number;
   readonly host: string;
@@ -49,6 +52,10 @@ export class UpstreamPool {
     this.buffers = services.buffers;
   }
 
+  get answer(): Answer {
+    return this.#services.answer;
+  }
+
   /** Leads to this server, at this address, and is not retired: a server that was removed may come back. */
   isOf({ host, port }: ServerConfig, generation: number): boolean {
     const isSame = this.generation === generation && this.host === host && this.port === port;
@@ -63,7 +70,7 @@ export class UpstreamPool {
   }
 
   /** An idle connection, or null. */
-  takeIdle(user: UpstreamUser): UpstreamConnection | null {
+  takeIdle(user: ServerStreamUser): UpstreamConnection | null {
     const upstream = this.#idle.pop();
     if (upstream === undefined) return null;
     this.#stripe.addGauge(this.slot, Gauge.upstreamIdle, -1);
@@ -73,7 +80,7 @@ export class UpstreamPool {
   }
 
   /** Opens a new connection; `user` hears of its success or end later, never before this returns. */
-  open(user: UpstreamUser, nowMs: number): UpstreamConnection {
+  open(user: ServerStreamUser, nowMs: number): UpstreamConnection {
     const upstream = new UpstreamConnection(this, user, nowMs);
     this.#all.add(upstream);
     this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);

@@ -32,6 +32,7 @@ const HONOURED: Readonly<Record<string, string>> = {
   'shutdown.grace': 'lifecycle',
   'sessions.max': 'embedded',
   'sessions.file': 'lifecycle',
+  'sessions.saveEvery': 'lifecycle',
   'sessions.perAddress': 'affinity',
   'routes.rateLimit': 'limits',
   'pools.retry': 'failures',

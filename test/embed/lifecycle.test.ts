@@ -202,13 +202,11 @@ test('a balancer that is closed, or closes meanwhile, is not reloaded: its healt
 test('a balancer that cannot be made keeps no process alive', async () => {
   const file = join(directory(), 'servers.yaml');
   writeFileSync(file, 'http://127.0.0.1:1\n');
-  const written = Array.from({ length: 1024 }, (_, index) => `http://127.0.0.1:${index + 2}`);
+  const taken = await httpBackend('taken');
   const config = {
-    routes: [
-      { path: '/', pool: 'web' },
-      { path: '/more', pool: 'more' },
-    ],
-    pools: { web: { servers: written }, more: { servers: [{ file: { path: file } }] } },
+    sessions: { max: 1000 },
+    admin: { address: `127.0.0.1:${taken.port}` },
+    pools: { web: { servers: [{ file: { path: file } }] } },
   };
   const index = new URL('../../src/index.ts', import.meta.url).href;
   const code = `import { createBalancer } from '${index}';
@@ -218,5 +216,5 @@ test('a balancer that cannot be made keeps no process alive', async () => {
   let out = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
   const [status] = await once(child, 'close');
-  expect([status, out]).toEqual([0, '1025 more servers: there is room for 1024 (1024 in all)\n']);
+  expect([status, out]).toEqual([0, expect.stringContaining('choose another port')]);
 });

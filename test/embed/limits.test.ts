@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { Client, Clients } from '../../src/embed/clients.ts';
-import { ClientLimits } from '../../src/proxy/client-limits.ts';
+import { ClientLimits } from '../../src/exchange/client-limits.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
@@ -164,7 +164,7 @@ test('minRate: who sends too slowly is cut after grace and window, who is not as
   const { near, send } = await connection();
   const client = clients.of(near, slow, () => false);
   const cut: boolean[] = [];
-  client.exchange = { isReceiving: true, isTunnel: false, cutSlow: (isReceiving) => cut.push(isReceiving) };
+  client.exchange = { isReceiving: true, isTunnel: false, abortSlow: (isReceiving) => cut.push(isReceiving) };
   const idle = await connection();
   clients.of(idle.near, slow, () => false);
   let nowMs = 0;

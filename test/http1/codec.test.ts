@@ -161,3 +161,18 @@ describe('formatSetCookie', () => {
     expect(formatSetCookie('sid', 'x', {}, false)).toBe('sid=x');
   });
 });
+
+it('a scanner that is used again counts from nothing: extensions, trailer bytes and trailer lines of each body', () => {
+  const scanner = new ChunkedScanner();
+  const limits = { extensionBytesMax: 8, extensionBytesTotalMax: 8, trailerBytesMax: 20, trailerCountMax: 2 };
+  // each body uses more than half of what it may
+  const body = Buffer.from('1;abcd\r\nx\r\n0\r\na: 1\r\nb: 2\r\n\r\n');
+  for (let round = 0; round < 3; round += 1) {
+    scanner.reset(limits);
+    expect([scanner.scan(body, 0, body.length), scanner.done, scanner.refusal]).toEqual([
+      body.length,
+      true,
+      0,
+    ]);
+  }
+});

@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from 'vitest';
 import { compileTrusted } from '../../src/base/trusted.ts';
+import { clientAddressOf, isSecureClient } from '../../src/exchange/believed.ts';
+import { type Forwarding, forwardingLines, requestLines } from '../../src/exchange/request-lines.ts';
 import { RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
 import { parseResponseHead } from '../../src/http1/response.ts';
 import { goesRound } from '../../src/http1/via.ts';
-import { clientAddressOf, isSecureClient } from '../../src/proxy/believed.ts';
-import { type Forwarding, forwardingLines, requestLines } from '../../src/proxy/request-lines.ts';
 import { Reframe, responseLines } from '../../src/proxy/response-lines.ts';
 
 const LIMITS = { headBytesMax: 32_768, headerCountMax: 100, watched: [] };
@@ -223,6 +223,19 @@ describe('forwarding fields', () => {
     expect(lines).toContain('x-forwarded-for: 6.6.6.6, 10.0.0.1');
     expect(lines).toContain('forwarded: for=6.6.6.6, for=10.0.0.1');
     expect(lines.filter((line) => /^(x-)?forwarded(-for)?:/i.test(line))).toHaveLength(3);
+  });
+
+  test('of a trusted peer go where they only look like forwarding fields, and its request id stays the only one', () => {
+    const own = ['X-Request-Id: mine', 'X-Forwarded-For: 9.9.9.9'];
+    const alike = [
+      'X_Forwarded_Prefix: /a',
+      'X-Forwarded_For: 6.6.6.6',
+      'X_Real_IP: 6.6.6.6',
+      'X_Request_Id: b',
+    ];
+    const lines = toServer(['GET / HTTP/1.1', 'host: a', ...own, ...alike], FRONT);
+    expect(lines.filter((line) => line.includes('_'))).toEqual([]);
+    expect(lines.filter((line) => /^x-request-id/i.test(line))).toEqual(['X-Request-Id: mine']);
   });
 
   test('of a trusted peer on several lines are one list, in their order', () => {

@@ -3,9 +3,11 @@
 import type { Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ManualClock, TurnClock } from '../../src/base/clock.ts';
-import { Deadlines } from '../../src/proxy/deadlines.ts';
+import { Deadlines } from '../../src/exchange/deadlines.ts';
+import { Answer, type PartOwner, type ServerStreamUser } from '../../src/exchange/streams.ts';
+import { ResponseHead } from '../../src/http1/message.ts';
 import { ReadBuffers } from '../../src/proxy/read-buffers.ts';
-import type { UpstreamConnection, UpstreamUser } from '../../src/proxy/upstream-connection.ts';
+import type { UpstreamConnection } from '../../src/proxy/upstream-connection.ts';
 import { UpstreamPool } from '../../src/proxy/upstream-pool.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { BUCKETS, Counter, Gauge } from '../../src/shared/stripe.ts';
@@ -14,24 +16,46 @@ import { eventually } from '../support/eventually.ts';
 import { Revisions } from '../support/revision.ts';
 
 const SLOT = 0;
+const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
+/** Memory that nobody reads into. */
+const PLAIN: PartOwner = { writeTo: (sink, part) => sink.write(part), copy: (part) => part };
 
 /** Writes down what a connection tells it. */
-class User implements UpstreamUser {
+class User implements ServerStreamUser {
+  readonly isHead = false;
+  readonly wantsUpgrade = false;
+  readonly takesFramed = true;
+  readonly responseLimits = { headBytesMax: 65_536, headerCountMax: 100, watched: [] };
   readonly heard: string[] = [];
 
   onConnected(): void {
     this.heard.push('connected');
   }
-  onResponseData(_upstream: UpstreamConnection, chunk: Buffer): void {
-    this.heard.push(chunk.toString('latin1'));
+  onUnreachable(kind: string): void {
+    this.heard.push(kind);
+  }
+  onInterim(answer: Answer): void {
+    this.heard.push(`interim ${answer.head.status}`);
+  }
+  onAnswer(answer: Answer): void {
+    this.heard.push(`answer ${answer.head.status}`);
+  }
+  onResponsePart(part: Buffer): void {
+    this.heard.push(part.toString('latin1'));
   }
   onResponseEnd(): void {
     this.heard.push('end');
   }
-  onUpstreamGone(_upstream: UpstreamConnection, wasConnected: boolean, isTimeout: boolean): void {
-    this.heard.push(`gone${wasConnected ? '' : ' unconnected'}${isTimeout ? ' by timeout' : ''}`);
+  onBadResponse(): void {
+    this.heard.push('bad response');
   }
-  onUpstreamDrain(): void {}
+  onServerClosed(): void {
+    this.heard.push('closed');
+  }
+  onTunnelHalfClosed(): void {
+    this.heard.push('half closed');
+  }
+  onServerDrain(): void {}
 }
 
 async function scene(keepAlive: string, serve: (socket: Socket) => void = () => undefined) {
@@ -58,6 +82,7 @@ async function scene(keepAlive: string, serve: (socket: Socket) => void = () => 
     deadlines,
     clock: turns,
     buffers: new ReadBuffers(),
+    answer: new Answer(new ResponseHead()),
   });
   pool.configure(config);
   const open = async (): Promise<{ user: User; upstream: UpstreamConnection }> => {
@@ -166,7 +191,7 @@ test('a connect that takes too long is given up', async () => {
   pool.open(user, turns.turn());
   // the time passes before the event loop comes to the connect
   pass(2000);
-  expect([user.heard, counts()]).toEqual([['gone unconnected by timeout'], [0, 0]]);
+  expect([user.heard, counts()]).toEqual([['connect-timeout'], [0, 0]]);
 });
 
 test('retired: idle connections end now, busy ones when they are given back', async () => {
@@ -188,7 +213,7 @@ test('a connection that its server resets while busy is counted once, and told',
   await eventually(() => user.heard.length === 2);
   upstream.destroy();
   expect([user.heard, counts()]).toEqual([
-    ['connected', 'gone'],
+    ['connected', 'closed'],
     [0, 0],
   ]);
 });
@@ -199,11 +224,13 @@ describe('a server that answers before it has read the request', () => {
   async function answeredEarly() {
     const sockets: Socket[] = [];
     const made = await scene('{ max: 10, idle: 60s }', (socket) => sockets.push(socket.pause()));
-    const { upstream } = await made.open();
-    upstream.socket.write(Buffer.alloc(REST_BYTES));
-    expect(upstream.socket.writableLength).toBeGreaterThan(0);
-    upstream.leave(true, 0);
-    return { ...made, server: sockets[0] as Socket };
+    const { upstream, user } = await made.open();
+    expect(upstream.writeBody(Buffer.alloc(REST_BYTES), PLAIN)).toBe(false);
+    const server = sockets[0] as Socket;
+    server.write(ANSWER);
+    await eventually(() => user.heard.includes('answer 200'));
+    upstream.release(true);
+    return { ...made, server };
   }
 
   test('is still sent what waits, and no other request behind it', async () => {
@@ -230,13 +257,16 @@ describe('a server that answers before it has read the request', () => {
   });
 
   test('and has read it all is used again', async () => {
-    const { open, counts, pool } = await scene('{ max: 10, idle: 60s }');
-    const { upstream } = await open();
-    upstream.socket.write('all of it');
-    await eventually(() => upstream.socket.writableLength === 0);
-    upstream.leave(true, 0);
+    const { open, counts, pool } = await scene('{ max: 10, idle: 60s }', (socket) =>
+      socket.once('data', () => socket.write(ANSWER)),
+    );
+    const { upstream, user } = await open();
+    upstream.writeBody(Buffer.from('all of it'), PLAIN);
+    await eventually(() => user.heard.includes('answer 200'));
+    upstream.release(true);
     expect([counts(), pool.takeIdle(new User())]).toEqual([[0, 1], upstream]);
-    upstream.leave(false, 0);
+    // nothing has been answered this time
+    upstream.release(true);
     expect(counts()).toEqual([0, 0]);
   });
 });

@@ -283,13 +283,13 @@ test('until a configuration is in force what the one before has found is known; 
 test('a look that is under way when its source goes, or all end, has no consequences', async () => {
   for (const end of ['apply', 'stop'] as const) {
     const { config, discovery, scheduler, settle, hold, looks, changes, after } = await scene();
-    const letGo = hold();
+    const release = hold();
     scheduler.advance(11_000);
     await settle();
     const before = looks();
     if (end === 'apply') discovery.apply({ ...config, pools: [] });
     else discovery.stop();
-    letGo(found('c'));
+    release(found('c'));
     await settle();
     await after(60_000);
     expect([end, looks(), changes()]).toEqual([end, before, 0]);

@@ -2,7 +2,7 @@
 
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock, TurnClock } from '../../src/base/clock.ts';
-import { Deadlines, NEVER } from '../../src/proxy/deadlines.ts';
+import { Deadlines, NEVER } from '../../src/exchange/deadlines.ts';
 import { eventually } from '../support/eventually.ts';
 
 test('after a stall a deadline waits for as long as the stall was', async () => {

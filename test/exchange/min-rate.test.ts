@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Pace } from '../../src/proxy/pace.ts';
+import { MinRateMonitor } from '../../src/exchange/min-rate.ts';
 
 /** Seconds until a client that moves `bytesPerSecond` is cut at a minimum of 100; null: not within a minute. */
 function cutAfter(
   bytesPerSecond: (second: number) => number,
   what: 'sending' | 'taking' = 'sending',
 ): number | null {
-  const pace = new Pace<string>();
+  const pace = new MinRateMonitor<string>();
   let bytes = 0;
   for (let second = 0; second < 60; second += 1) {
     if (pace.isTooSlow('x', { what, bytes }, 100, second * 1000)) return second;
@@ -30,7 +30,7 @@ describe('minimum rate', () => {
   });
 
   test('who owes nothing in between begins anew, and is not remembered', () => {
-    const pace = new Pace<string>();
+    const pace = new MinRateMonitor<string>();
     for (let second = 0; second < 60; second += 1) {
       const owing = second % 8 === 7 ? null : ({ what: 'taking', bytes: 0 } as const);
       expect(pace.isTooSlow('x', owing, 100, second * 1000)).toBe(false);
@@ -40,7 +40,7 @@ describe('minimum rate', () => {
   });
 
   test('another direction begins anew', () => {
-    const pace = new Pace<string>();
+    const pace = new MinRateMonitor<string>();
     for (let second = 0; second < 40; second += 1) {
       const what = Math.floor(second / 8) % 2 === 0 ? 'sending' : 'taking';
       expect(pace.isTooSlow('x', { what, bytes: 0 }, 100, second * 1000)).toBe(false);

@@ -49,7 +49,6 @@ export class Deadlines {
   #tick(): void {
     const nowMs = this.#clock.turn();
     const lateMs = nowMs - this.#tickedMs - TICK_MS;
-    this.#tickedMs = nowMs;
     if (lateMs > TICK_MS) for (const owner of this.#owners) owner.deadlineMs += lateMs;
     this.walk();
   }
@@ -93,6 +92,7 @@ export class Deadlines {
   /** Fires what is due. An owner removed by another's callback is skipped; one moved forward fires next tick. */
   walk(): void {
     const nowMs = this.#clock.tick();
+    this.#tickedMs = nowMs;
     for (let index = this.#owners.length - 1; index >= 0; index -= 1) {
       const owner = this.#owners[index];
       if (owner === undefined || owner.deadlineMs > nowMs) continue;

@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { Affinity } from '../../src/choose/affinity.ts';
+import { releaseCapacity, reserveCapacity } from '../../src/exchange/capacity.ts';
 import { RequestHead } from '../../src/http1/message.ts';
-import { choosePlace, leavePlace } from '../../src/proxy/place.ts';
 import { Gauge, type Stripe } from '../../src/shared/stripe.ts';
 import { runThread } from '../support/proxy-thread.ts';
 
@@ -23,12 +23,12 @@ test('who loses the race for the last place has given back what was counted, and
     others.addGauge(chosen, Gauge.inFlight, 1);
     return chosen;
   };
-  expect([choosePlace(thread, plan, affinity, [], 0), affinity.failure]).toEqual([-1, 'busy']);
+  expect([reserveCapacity(thread, plan, affinity, [], 0), affinity.failure]).toEqual([-1, 'busy']);
   expect([thread.own.gauge(slot, Gauge.inFlight), shared.inFlight(slot)]).toEqual([0, 1]);
   others.addGauge(slot, Gauge.inFlight, -1);
   thread.chooser.choose = choose;
-  expect(choosePlace(thread, plan, affinity, [], 0)).toBe(slot);
-  expect(choosePlace(thread, plan, new Affinity(), [], 0)).toBe(-1);
-  leavePlace(thread, slot);
+  expect(reserveCapacity(thread, plan, affinity, [], 0)).toBe(slot);
+  expect(reserveCapacity(thread, plan, new Affinity(), [], 0)).toBe(-1);
+  releaseCapacity(thread, slot);
   expect(shared.inFlight(slot)).toBe(0);
 });

@@ -7,7 +7,7 @@ import type { AddressCounts } from '../shared/address-counts.ts';
 import type { RateCells } from '../shared/rate-cells.ts';
 import type { Revision } from '../shared/revision.ts';
 import { hashClientAddress, limitKeyOf, RateLimit } from './client-key.ts';
-import { type Owing, Pace } from './pace.ts';
+import { MinRateMonitor, type Transfer } from './min-rate.ts';
 
 const LOOK_EVERY_MS = 1000;
 const NO_KEY: HashKey = { low: 0, high: 0 };
@@ -18,8 +18,8 @@ export interface LimitedClient {
   readonly peerAddress: string;
   /** Where its address is counted, -1 for nowhere; kept for ClientLimits. */
   addressCells: number;
-  owing(): Owing | null;
-  cutSlow(): void;
+  owing(): Transfer | null;
+  abortSlow(): void;
 }
 
 export interface LimitedListener {
@@ -32,7 +32,7 @@ export class ClientLimits {
   hasRates = false;
   readonly #rateCells: RateCells;
   readonly #addresses: AddressCounts;
-  readonly #pace = new Pace<LimitedClient>();
+  readonly #pace = new MinRateMonitor<LimitedClient>();
   #ofRoutes: readonly (RateLimit | null)[] = [];
   #ofListeners: ReadonlyMap<string, RateLimit | null> = new Map();
   #key: HashKey = NO_KEY;
@@ -87,7 +87,7 @@ export class ClientLimits {
       const { minRate } = config.limits;
       if (minRate === 0) continue;
       for (const connection of connections) {
-        if (this.#pace.isTooSlow(connection, connection.owing(), minRate, nowMs)) connection.cutSlow();
+        if (this.#pace.isTooSlow(connection, connection.owing(), minRate, nowMs)) connection.abortSlow();
       }
     }
   }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Affinity } from '../../src/choose/affinity.ts';
 import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
-import { ANY_SLOT, type Waiter, WaitQueue } from '../../src/proxy/wait-queue.ts';
+import { ANY_SLOT, type Waiter, WaitQueue } from '../../src/exchange/wait-queue.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Revisions } from '../support/revision.ts';
 

@@ -7,7 +7,7 @@ const GRACE_MS = 5000;
 const WINDOW_MS = 5000;
 
 /** What a connection is waiting for from its client. */
-export interface Owing {
+export interface Transfer {
   /** sending: request bytes are expected. taking: our bytes wait for the client. */
   readonly what: 'sending' | 'taking';
   /** Bytes received, or taken, since the connection began. */
@@ -15,17 +15,17 @@ export interface Owing {
 }
 
 interface Window {
-  what: Owing['what'];
+  what: Transfer['what'];
   beginMs: number;
   bytes: number;
 }
 
 /** The slow ones among some connections. Pure but for what it remembers of them. */
-export class Pace<Connection> {
+export class MinRateMonitor<Connection> {
   readonly #windows = new Map<Connection, Window>();
 
   /** True when the client has been too slow for a whole window. `bytesPerSecond`: what is asked for. */
-  isTooSlow(connection: Connection, owing: Owing | null, bytesPerSecond: number, nowMs: number): boolean {
+  isTooSlow(connection: Connection, owing: Transfer | null, bytesPerSecond: number, nowMs: number): boolean {
     const window = this.#windows.get(connection);
     if (owing === null) {
       if (window !== undefined) this.#windows.delete(connection);

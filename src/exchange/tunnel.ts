@@ -8,25 +8,32 @@
 // both sides close at once.
 
 import { NEVER } from './deadlines.ts';
-import type { ClientPart, RelayedExchange } from './parts.ts';
-import type { ResponseOutput } from './response-output.ts';
+import type { ExchangeServices } from './services.ts';
+import type { Answer, ClientStream, PartOwner, ServerStream } from './streams.ts';
 
 const HALF_CLOSED_SILENCE_MS = 5000;
 const HALF_CLOSED_MS = 30_000;
 
+/** An exchange as its tunnel sees it. */
+export interface TunneledExchange {
+  readonly services: ExchangeServices;
+  readonly client: ClientStream | null;
+  readonly server: ServerStream | null;
+  awaitProgress(deadlineMs: number): void;
+  complete(): void;
+}
+
 export class Tunnel {
   isOpen = false;
-  readonly #exchange: RelayedExchange;
-  readonly #output: ResponseOutput;
+  readonly #exchange: TunneledExchange;
   #silenceMs = 0;
   #isClientEnded = false;
   #isServerEnded = false;
   /** NEVER while both halves are open. */
   #overByMs = NEVER;
 
-  constructor(exchange: RelayedExchange, output: ResponseOutput) {
+  constructor(exchange: TunneledExchange) {
     this.#exchange = exchange;
-    this.#output = output;
   }
 
   reset(): void {
@@ -36,48 +43,51 @@ export class Tunnel {
     this.#overByMs = NEVER;
   }
 
-  /** The 101 is on its way. `rest`: what the server has sent after it. */
-  open(rest: Buffer, client: ClientPart): void {
+  /** Passes the 101 on, and what either side has sent after its head. */
+  open(answer: Answer, setCookie: string, client: ClientStream): void {
+    const { server } = this.#exchange;
+    if (server === null) return;
     this.isOpen = true;
-    this.#silenceMs = client.listener.config.timeouts.tunnelMs;
-    if (rest.length > 0) this.#output.write(rest);
-    const early = client.takePending();
-    if (early !== null) this.fromClient(early);
-    client.resume();
+    this.#silenceMs = client.config.timeouts.tunnelMs;
+    const early = client.openTunnel(answer, setCookie);
+    if (answer.bodyEnd > answer.bodyBegin)
+      this.fromServer(answer.buffer.subarray(answer.bodyBegin, answer.bodyEnd));
+    if (early !== null) this.fromClient(early, server);
+    client.resumeRequest();
     this.awaitProgress();
   }
 
-  fromServer(chunk: Buffer): void {
-    this.#output.write(chunk);
+  fromServer(part: Buffer): void {
+    const { client, server } = this.#exchange;
+    if (client === null || server === null) return;
+    if (!client.writeTunnel(part, server)) server.pause();
     this.awaitProgress();
   }
 
-  fromClient(chunk: Buffer): void {
-    const { upstream, client, requestBody } = this.#exchange;
-    if (upstream === null || client === null) return;
-    requestBody.bytes += chunk.length;
-    if (!client.passOn(chunk, upstream.socket)) client.pause();
+  fromClient(part: Buffer, from: PartOwner): void {
+    const { server, client } = this.#exchange;
+    if (server === null || client === null) return;
+    if (!server.writeBody(part, from)) client.pauseRequest();
     this.awaitProgress();
   }
 
   /** Sets the deadline for the next sign of life. */
   awaitProgress(): void {
-    const { client, thread } = this.#exchange;
-    const nowMs = thread.clock.nowMs();
+    const nowMs = this.#exchange.services.clock.nowMs();
     const silenceMs =
       this.#overByMs === NEVER ? this.#silenceMs : Math.min(this.#silenceMs, HALF_CLOSED_SILENCE_MS);
-    client?.setDeadline('progress', Math.min(nowMs + silenceMs, this.#overByMs));
+    this.#exchange.awaitProgress(Math.min(nowMs + silenceMs, this.#overByMs));
   }
 
   onClientEnd(): void {
     this.#isClientEnded = true;
-    this.#exchange.upstream?.socket.end();
+    this.#exchange.server?.endTunnelHalf();
     this.#afterHalfClose();
   }
 
   onServerEnd(): void {
     this.#isServerEnded = true;
-    this.#exchange.client?.socket.end();
+    this.#exchange.client?.endTunnelHalf();
     this.#afterHalfClose();
   }
 
@@ -86,12 +96,12 @@ export class Tunnel {
       this.end();
       return;
     }
-    this.#overByMs = this.#exchange.thread.clock.nowMs() + HALF_CLOSED_MS;
+    this.#overByMs = this.#exchange.services.clock.nowMs() + HALF_CLOSED_MS;
     this.awaitProgress();
   }
 
   /** Both sides are closed in order: what was written is still sent. */
   end(): void {
-    this.#exchange.complete(false, 0);
+    this.#exchange.complete();
   }
 }

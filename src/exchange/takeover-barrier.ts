@@ -4,19 +4,19 @@
 import type { Affinity } from '../choose/affinity.ts';
 
 /** A client's connection: nothing is sent on it from the one call to the other. */
-export interface Holdable {
-  holdBack(): void;
-  letGo(): void;
+export interface Withholdable {
+  withhold(): void;
+  release(): void;
 }
 
-export class HeldBack {
+export class TakeoverBarrier {
   readonly #tell: (keys: readonly number[]) => void;
   /** Not told yet, low and high words. */
   #keys: number[] = [];
   /** Wait for the answer to the last `tell`. */
-  #asked: Holdable[] = [];
+  #asked: Withholdable[] = [];
   /** Wait for the next. */
-  #waiting: Holdable[] = [];
+  #waiting: Withholdable[] = [];
 
   /** `tell` is called again only after `told`. */
   constructor(tell: (keys: readonly number[]) => void) {
@@ -29,10 +29,10 @@ export class HeldBack {
   }
 
   /** The head has been read. Without a session there is nothing to wait for. */
-  hold(client: Holdable, affinity: Affinity): void {
+  hold(client: Withholdable, affinity: Affinity): void {
     if (!affinity.hasKey) return;
     this.note(affinity);
-    client.holdBack();
+    client.withhold();
     this.#waiting.push(client);
     if (this.#asked.length === 0) this.#ask();
   }
@@ -48,7 +48,7 @@ export class HeldBack {
   told(): void {
     const known = this.#asked;
     this.#asked = [];
-    for (const client of known) client.letGo();
+    for (const client of known) client.release();
     if (this.#waiting.length > 0) this.#ask();
   }
 }

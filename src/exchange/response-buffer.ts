@@ -21,7 +21,7 @@ export function shouldHold(mode: HoldMode, head: ResponseHead): boolean {
   return mode === 'small' && head.body === Body.length;
 }
 
-export class ResponseHold {
+export class ResponseBuffer {
   isHolding = false;
   #text = '';
 

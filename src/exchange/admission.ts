@@ -1,0 +1,50 @@
+// Whether a request whose head was parsed may become an exchange, and in which pool.
+
+import type { FailureKind } from '../base/failure.ts';
+import type { PoolPlan } from '../choose/plan.ts';
+import type { Router } from '../choose/route.ts';
+import type { RequestHead } from '../http1/message.ts';
+import { goesRound } from '../http1/via.ts';
+import { clientAddressOf, type Peer } from './believed.ts';
+import type { ClientLimits } from './client-limits.ts';
+
+/** What decides it. */
+export interface Gate {
+  readonly router: Router;
+  readonly limits: ClientLimits;
+  /** Our name in Via; null: none. */
+  readonly via: string | null;
+  readonly isTrustedAddress: (address: string) => boolean;
+}
+
+/** Why a request was refused; of the last one, valid until the next is asked about. */
+export const refused: { kind: FailureKind; retryAfterSeconds: number } = {
+  kind: 'no-route',
+  retryAfterSeconds: 1,
+};
+
+function refuse(kind: FailureKind, retryAfterSeconds = 1): null {
+  refused.kind = kind;
+  refused.retryAfterSeconds = retryAfterSeconds;
+  return null;
+}
+
+/** The pool, or null and the reason in `refused`. `listener`: address of the listener as configured. */
+export function admit(
+  gate: Gate,
+  buffer: Buffer,
+  head: RequestHead,
+  peer: Peer,
+  listener: string,
+  nowMs: number,
+): PoolPlan | null {
+  const { router, limits, isTrustedAddress } = gate;
+  const plan = router.route(buffer, head);
+  if (plan === null) return refuse('no-route');
+  if (head.maxForwards === 0) return refuse('max-forwards');
+  if (goesRound(buffer, head, gate.via)) return refuse('loop-detected');
+  if (!limits.hasRates) return plan;
+  const address = (): string => clientAddressOf(buffer, head, peer, isTrustedAddress);
+  const waitMs = limits.rateOf(router.matched, listener)?.take(buffer, head, address, nowMs) ?? 0;
+  return waitMs > 0 ? refuse('too-many-requests', Math.ceil(waitMs / 1000)) : plan;
+}

@@ -1,0 +1,333 @@
+// One request and its response: attempts on servers until one answers, then the relay of the answer.
+//
+//   begin -> attempt (choose, commit, connect or reuse) -> send -> answered -> relay -> over
+//              ^------------- attempt failed, may retry ----'
+//
+// Objects are reused: one exchange at a time belongs to one client stream. Every way out leads through `#close`,
+// which gives back the in-flight count, the session's busy count and the server's stream exactly once.
+
+import { FAILURE_KINDS, FAILURES, type FailureKind } from '../base/failure.ts';
+import { Affinity } from '../choose/affinity.ts';
+import type { PoolPlan } from '../choose/plan.ts';
+import type { HeadLimits } from '../http1/message.ts';
+import { PoolCounter } from '../shared/stripe.ts';
+import { AccessRecord } from './access-log.ts';
+import { countRequest } from './accounts.ts';
+import { Attempts, NO_SLOT, type Waiting } from './attempts.ts';
+import { clientAddressOf, isSecureClient } from './believed.ts';
+import { type DeadlineOwner, NEVER } from './deadlines.ts';
+import { requestRefusal } from './refusals.ts';
+import { ReplayableRequest } from './replayable-request.ts';
+import { asksForWebSocket, requestLines } from './request-lines.ts';
+import { Response } from './response.ts';
+import type { ExchangeServices } from './services.ts';
+import type {
+  Answer,
+  ClientStream,
+  PartOwner,
+  ServerStream,
+  ServerStreamUser,
+  Unreachable,
+} from './streams.ts';
+import { withTraceparent } from './traceparent.ts';
+
+export class Exchange implements ServerStreamUser, DeadlineOwner {
+  readonly services: ExchangeServices;
+  readonly affinity: Affinity = new Affinity();
+  readonly response: Response;
+  plan: PoolPlan | null = null;
+  client: ClientStream | null = null;
+  isHead = false;
+  isSecure = false;
+  /** The client offered an upgrade that we pass on. */
+  wantsUpgrade = false;
+  takesFramed = true;
+  record: AccessRecord | null = null; // null: not logged
+  deadlineMs = NEVER;
+  deadlineIndex = -1;
+  readonly #onOver: (exchange: Exchange) => void;
+  readonly request: ReplayableRequest = new ReplayableRequest();
+  readonly #attempts: Attempts;
+  #waiting: Waiting = 'nothing';
+  #startedMs = 0;
+
+  /** `onOver` may use the object for another exchange. */
+  constructor(services: ExchangeServices, onOver: (exchange: Exchange) => void) {
+    this.services = services;
+    this.#onOver = onOver;
+    this.response = new Response(this);
+    this.#attempts = new Attempts(this);
+  }
+
+  get server(): ServerStream | null {
+    return this.#attempts.server;
+  }
+
+  /** -1: none is chosen. */
+  get slot(): number {
+    return this.#attempts.slot;
+  }
+
+  /** When the current attempt's head was written. */
+  get sentMs(): number {
+    return this.#attempts.sentMs;
+  }
+
+  /** Takes the request whose head was just parsed, with what came of its body: buffer[bodyBegin..bodyEnd]. */
+  begin(client: ClientStream, plan: PoolPlan, buffer: Buffer, bodyBegin: number, bodyEnd: number): void {
+    const { services, affinity } = this;
+    const head = services.requestHead;
+    const nowMs = services.clock.nowMs();
+    this.client = client;
+    this.plan = plan;
+    this.#startedMs = nowMs;
+    this.isHead = head.method === 'HEAD';
+    this.takesFramed = client.takesFramed;
+    this.request.isIdempotent = head.isIdempotent;
+    this.wantsUpgrade = asksForWebSocket(buffer, head);
+    this.#attempts.begin(plan);
+    this.response.begin(plan.config.limits.interimResponses);
+    services.deadlines.add(this);
+    affinity.reset();
+    const address = clientAddressOf(buffer, head, client, services.isTrustedAddress);
+    this.isSecure = isSecureClient(buffer, head, client, services.isTrustedAddress);
+    services.chooser.identify(plan, buffer, head, address, nowMs, services.clock.wallMs(), affinity);
+    services.own.countPool(plan.id, PoolCounter.requests);
+    services.retryBudget(plan).request(nowMs);
+    const headText = requestLines(buffer, head, client, this.wantsUpgrade, services);
+    this.request.headText = services.startsTraces ? withTraceparent(headText, head) : headText;
+    if (services.accessLog.draws())
+      this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs);
+    if (this.#isBodyRefused(client)) return;
+    if (bodyEnd > bodyBegin)
+      this.request.keep(buffer.subarray(bodyBegin, bodyEnd), client.requestBody.isDone);
+    else this.request.isReplayable = client.requestBody.isDone;
+    this.#attempts.next(nowMs);
+  }
+
+  #isBodyRefused(client: ClientStream): boolean {
+    const { refusal, expectedBytes } = client.requestBody;
+    const bytesMax = client.config.limits.bodyBytes;
+    if (refusal !== 0) {
+      const { kind, detail } = requestRefusal(refusal);
+      this.fail(kind, detail);
+    } else if (bytesMax > 0 && expectedBytes > bytesMax) this.fail('body-too-large', '');
+    else return false;
+    return true;
+  }
+
+  /** More of the request's body; client.requestBody has counted it. */
+  onRequestPart(part: Buffer, from: PartOwner): void {
+    const { client, server } = this;
+    if (client === null || this.#isBodyRefused(client)) return;
+    if (server === null || !this.#attempts.isSent) {
+      // one part is kept and no more; until one comes, reading on notices that the client goes
+      this.request.keep(part, client.requestBody.isDone);
+      if (!client.requestBody.isDone) client.pauseRequest();
+    } else if (part.length > 0) {
+      this.request.passed();
+      if (!server.writeBody(part, from)) client.pauseRequest();
+    }
+    this.awaitNext(this.services.clock.nowMs());
+  }
+
+  /** The event in which parts came is over. */
+  ownParts(from: PartOwner): void {
+    this.request.own(from);
+  }
+
+  /** Waits for that until then. */
+  await(waiting: Waiting, deadlineMs: number): void {
+    this.#waiting = waiting;
+    this.deadlineMs = deadlineMs;
+  }
+
+  /** The next sign of life of the response is due then. */
+  awaitProgress(deadlineMs: number): void {
+    this.await('progress', deadlineMs);
+  }
+
+  /** Sets the deadline for what is waited for now: more body, or the response. */
+  awaitNext(nowMs: number): void {
+    const { client, plan } = this;
+    if (client === null || plan === null || !this.#attempts.isSent) return;
+    if (this.response.isStarted) this.response.awaitProgress();
+    else if (!client.requestBody.isDone && !client.isPaused)
+      this.await('request-body', nowMs + client.config.timeouts.bodyMs);
+    else this.await('response', nowMs + plan.config.timeouts.responseMs);
+  }
+
+  onDeadline(): void {
+    const waiting = this.#waiting;
+    this.await('nothing', NEVER);
+    if (waiting === 'request-body') this.fail('request-timeout', 'the request body did not arrive in time');
+    else if (waiting === 'queue') this.fail(this.#attempts.waitFailure, '');
+    else if (waiting === 'response') this.#onResponseTimeout();
+    else if (waiting === 'progress') this.response.onSilence();
+  }
+
+  #onResponseTimeout(): void {
+    // where interim responses wait for the client, the server's answer waits behind them
+    if (this.client?.isFull === true) this.fail('client-too-slow', '');
+    else this.#abandonAttempt('response-timeout', '');
+  }
+
+  onConnected(): void {
+    this.services.chooser.refusals.reached(this.slot);
+    this.#attempts.onConnected(this.services.clock.nowMs());
+  }
+
+  get responseLimits(): HeadLimits {
+    if (this.plan === null) throw new Error('no exchange is under way');
+    return this.plan.responseLimits;
+  }
+
+  onUnreachable(kind: Unreachable): void {
+    if (kind !== 'out-of-resources') this.services.notReached(this.slot);
+    this.#attempts.failed(kind, '');
+  }
+
+  onInterim(answer: Answer): void {
+    this.response.onInterim(answer);
+  }
+
+  onAnswer(answer: Answer): void {
+    this.response.onAnswer(answer);
+  }
+
+  onResponsePart(part: Buffer): void {
+    this.response.onPart(part);
+  }
+
+  onResponseEnd(): void {
+    this.response.onEnd();
+  }
+
+  onBadResponse(detail: string): void {
+    this.#noteBad(detail);
+    if (this.response.isStarted) this.response.onBroken();
+    else this.#attempts.failed('bad-response', detail);
+  }
+
+  onServerClosed(): void {
+    if (this.response.isStarted) this.response.onBroken();
+    else this.#attempts.failed('server-closed', '');
+  }
+
+  onTunnelHalfClosed(): void {
+    this.response.tunnel.onServerEnd();
+  }
+
+  onServerDrain(): void {
+    this.client?.resumeRequest();
+    this.awaitNext(this.services.clock.nowMs());
+  }
+
+  onClientDrain(): void {
+    this.server?.resume();
+    if (this.response.isStarted) this.response.awaitProgress();
+  }
+
+  #noteBad(detail: string): void {
+    const { services, plan, slot } = this;
+    if (plan !== null) services.badResponses.note(plan, slot, detail, services.clock.nowMs());
+  }
+
+  /** Ends the attempt ourselves, for this reason. */
+  #abandonAttempt(kind: FailureKind, detail: string): void {
+    this.server?.destroy();
+    this.#attempts.failed(kind, detail);
+  }
+
+  /** The server's answer is none that we may pass on. */
+  refuseAnswer(detail: string): void {
+    this.#noteBad(detail);
+    this.#abandonAttempt('bad-response', detail);
+  }
+
+  /** A server is free again, or may be: called by the thread's queue. */
+  retryFromQueue(nowMs: number): void {
+    this.#attempts.retryFromQueue(nowMs);
+  }
+
+  /** A status the pool wants retried: true when another attempt has been made instead of relaying it. */
+  retryStatus(status: number): boolean {
+    return this.#attempts.retryStatus(status);
+  }
+
+  /** Ends the exchange with our own reply, or by breaking the response off when it has begun. */
+  fail(kind: FailureKind, detail: string, failedSlot: number = this.slot): void {
+    const { client, response } = this;
+    if (client === null) return;
+    const facts = FAILURES[kind];
+    const isBroken = response.isHeadSent || facts.status === 0;
+    this.record?.end(kind, detail);
+    if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
+    if (!isBroken) this.services.own.countRejected(FAILURE_KINDS.indexOf(kind));
+    this.#close();
+    if (isBroken) client.reset();
+    else client.reply(kind, this.services.tells(facts) ? detail : '');
+  }
+
+  /** The response went out whole. */
+  complete(): void {
+    const { client, server } = this;
+    if (client === null) return;
+    client.endResponse();
+    this.#count(this.slot, Math.floor(this.response.status / 100));
+    this.#attempts.server = null;
+    if (this.response.tunnel.isOpen) server?.finish();
+    else server?.release(client.requestBody.isDone);
+    this.#close();
+    client.leave();
+  }
+
+  /** The client is gone: everything stops at once. */
+  abort(): void {
+    if (this.client === null) return;
+    this.record?.end('client-aborted');
+    if (this.slot !== NO_SLOT)
+      this.#count(this.slot, this.response.isHeadSent ? Math.floor(this.response.status / 100) : 0);
+    this.services.own.countRejected(FAILURE_KINDS.indexOf('client-aborted'));
+    this.#close();
+  }
+
+  #count(slot: number, codeClass: number): void {
+    const { client } = this;
+    if (client === null) return;
+    const { own, clock } = this.services;
+    const requestBytes = this.request.headText.length + client.requestBody.bytes;
+    countRequest(own, slot, codeClass, requestBytes, client.bytes, (clock.nowMs() - this.#startedMs) / 1000);
+  }
+
+  /** Gives everything back. Safe to call twice. */
+  #close(): void {
+    const { client, plan, services, slot } = this;
+    if (client === null || plan === null) return;
+    this.#log(client, plan);
+    this.client = null;
+    services.deadlines.remove(this);
+    this.await('nothing', NEVER);
+    this.#attempts.close(plan);
+    services.chooser.finish(plan, this.affinity, services.clock.nowMs());
+    services.slotFreed(plan, slot);
+    this.plan = null;
+    this.request.clear();
+    this.response.reset();
+    this.#onOver(this);
+  }
+
+  resetResponse(): void {
+    this.response.reset();
+  }
+
+  #log(client: ClientStream, plan: PoolPlan): void {
+    const { record, response, affinity } = this;
+    if (record === null) return;
+    const { clock, accessLog } = this.services;
+    const sent = { isHeadSent: response.isHeadSent, status: response.status, bytes: client.bytes };
+    const logged = { requestBody: client.requestBody, relay: sent, affinity };
+    accessLog.finish(record, logged, plan, clock.nowMs(), clock.wallMs());
+    this.record = null;
+  }
+}

@@ -1,0 +1,175 @@
+// The way back: what the server answers is judged, remembered and passed on.
+//
+//   waiting -> (1xx passed on)* -> started -> over
+//                    \-> 101 -> tunnel
+
+import type { FailureKind } from '../base/failure.ts';
+import { latin1 } from '../base/latin1.ts';
+import type { Affinity } from '../choose/affinity.ts';
+import type { PoolPlan } from '../choose/plan.ts';
+import { Field, type ResponseHead } from '../http1/message.ts';
+import type { AccessRecord } from './access-log.ts';
+import { countAnswer, countFailure } from './accounts.ts';
+import { shouldHold } from './response-buffer.ts';
+import type { Answer, ClientStream } from './streams.ts';
+import { Tunnel, type TunneledExchange } from './tunnel.ts';
+
+const SWITCHING_PROTOCOLS = 101;
+
+/** An exchange as its response sees it. */
+interface AnsweredExchange extends TunneledExchange {
+  readonly plan: PoolPlan | null;
+  readonly affinity: Affinity;
+  readonly record: AccessRecord | null;
+  readonly slot: number;
+  readonly sentMs: number;
+  readonly isSecure: boolean;
+  retryStatus(status: number): boolean;
+  refuseAnswer(detail: string): void;
+  fail(kind: FailureKind, detail: string): void;
+}
+
+export class Response {
+  /** The final response head has arrived. */
+  isStarted = false;
+  status = 0;
+  readonly tunnel: Tunnel;
+  readonly #exchange: AnsweredExchange;
+  #silenceMs = 0;
+  #interimsLeft = 0;
+
+  constructor(exchange: AnsweredExchange) {
+    this.#exchange = exchange;
+    this.tunnel = new Tunnel(exchange);
+  }
+
+  /** A new exchange: its server may send so many interim responses, all attempts together. */
+  begin(interimsMax: number): void {
+    this.reset();
+    this.#interimsLeft = interimsMax;
+  }
+
+  reset(): void {
+    this.tunnel.reset();
+    this.isStarted = false;
+    this.status = 0;
+  }
+
+  /** Bytes of the final response head are on their way to the client: no other reply is possible. */
+  get isHeadSent(): boolean {
+    return this.isStarted && this.#exchange.client?.isHolding !== true;
+  }
+
+  onInterim(answer: Answer): void {
+    const { client } = this.#exchange;
+    if (client === null) return;
+    if (this.#interimsLeft === 0)
+      this.#exchange.refuseAnswer('too many interim responses (limits.interimResponses)');
+    else {
+      this.#interimsLeft -= 1;
+      this.#flow(client.writeInterim(answer));
+    }
+  }
+
+  onAnswer(answer: Answer): void {
+    const exchange = this.#exchange;
+    const { services, plan, affinity, slot, client } = exchange;
+    const { head, buffer } = answer;
+    const nowMs = services.clock.nowMs();
+    exchange.record?.answered(nowMs);
+    if (plan === null || client === null) return;
+    const { status } = head;
+    const tookMs = nowMs - exchange.sentMs;
+    countAnswer(services.shared, plan, slot, status, affinity.clientAddress, tookMs, nowMs);
+    if (exchange.retryStatus(status)) return;
+    this.status = status;
+    this.#silenceMs = isEventStream(buffer, head)
+      ? client.config.timeouts.tunnelMs
+      : plan.config.timeouts.idleMs;
+    services.barrier?.note(affinity);
+    const wallMs = services.clock.wallMs();
+    const setCookie = services.chooser.answered(
+      plan,
+      affinity,
+      slot,
+      buffer,
+      head,
+      nowMs,
+      wallMs,
+      exchange.isSecure,
+    );
+    services.barrier?.hold(client, affinity);
+    this.isStarted = true;
+    if (head.status === SWITCHING_PROTOCOLS) this.tunnel.open(answer, setCookie, client);
+    else {
+      if (shouldHold(plan.config.holdUntilComplete, head)) client.holdResponse();
+      this.#writeHead(answer, setCookie, client);
+    }
+  }
+
+  #writeHead(answer: Answer, setCookie: string, client: ClientStream): void {
+    const { server } = this.#exchange;
+    if (server === null) return;
+    this.#flow(client.writeHead(answer, setCookie, server));
+    if (answer.isLast) this.#exchange.complete();
+    else this.awaitProgress();
+  }
+
+  onPart(part: Buffer): void {
+    const { client, server } = this.#exchange;
+    if (client === null || server === null) return;
+    if (this.tunnel.isOpen) this.tunnel.fromServer(part);
+    else {
+      this.#flow(client.writeBody(part, server));
+      this.awaitProgress();
+    }
+  }
+
+  /** The server is not read while the client does not take what it is sent. */
+  #flow(isFlowing: boolean): void {
+    if (!isFlowing) this.#exchange.server?.pause();
+  }
+
+  onEnd(): void {
+    this.#exchange.complete();
+  }
+
+  /** The server has broken its response off. */
+  onBroken(): void {
+    if (this.tunnel.isOpen) this.tunnel.end();
+    else this.#breakOff('bad-response');
+  }
+
+  /** Neither side has moved a byte for too long. */
+  onSilence(): void {
+    if (this.tunnel.isOpen) this.tunnel.end();
+    else if (this.#exchange.client?.isFull === true) this.#exchange.fail('client-too-slow', '');
+    else this.#breakOff('response-timeout');
+  }
+
+  /** The response cannot be completed: a client that has seen none of it is told `kind`, others must see that it is truncated. */
+  #breakOff(kind: FailureKind): void {
+    const { services, slot, affinity } = this.#exchange;
+    const nowMs = services.clock.nowMs();
+    countFailure(services.shared, slot, 'response-truncated', affinity.clientAddress, nowMs);
+    this.#exchange.fail(this.isHeadSent ? 'response-truncated' : kind, '');
+  }
+
+  /** Sets the deadline for the next sign of life of the response. */
+  awaitProgress(): void {
+    if (this.tunnel.isOpen) this.tunnel.awaitProgress();
+    else this.#exchange.awaitProgress(this.#exchange.services.clock.nowMs() + this.#silenceMs);
+  }
+}
+
+/** An event stream may be silent for long: it lives by the tunnel timeout. */
+function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
+  const index = head.lines.indexOf(Field.contentType);
+  if (index < 0) return false;
+  const begin = head.lines.valueBegin[index] as number;
+  // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
+  if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
+  return latin1(buffer, begin, head.lines.valueEnd[index] as number)
+    .toLowerCase()
+    .startsWith('text/event-stream');
+}

@@ -1,0 +1,150 @@
+// The seam between an exchange and what carries it. The exchange knows neither sockets nor versions of HTTP; each
+// protocol is a pair of these.
+//
+//   client ⇄ ClientStream ⇄ exchange ⇄ ServerStream ⇄ server
+//
+// Bytes of a body are called a part. They lie in memory that somebody reads into, so whoever hands a part over says who
+// owns it, and only the owner writes or copies it.
+
+import type { FailureKind } from '../base/failure.ts';
+import type { ListenConfig } from '../config/model.ts';
+import type { HeadLimits, ResponseHead } from '../http1/message.ts';
+import type { Forwarding } from './request-lines.ts';
+import type { Withholdable } from './takeover-barrier.ts';
+
+/** What takes bytes: a socket, or what stands for one. */
+export interface Sink {
+  readonly writableLength: number;
+  write(data: string | Buffer, encoding?: BufferEncoding): boolean;
+  cork(): void;
+  uncork(): void;
+}
+
+/** Who owns the memory of a part. */
+export interface PartOwner {
+  /** Writes the part with text before and after it; no later read touches it, whatever becomes of the write. False: wait for drain. */
+  writeTo(sink: Sink, part: Buffer, before?: string, after?: string): boolean;
+  /** The part in memory that outlives the event it came in. */
+  copy(part: Buffer): Buffer;
+}
+
+/** How far a request's body has come. */
+export interface RequestBody {
+  /** All of it is here. */
+  readonly isDone: boolean;
+  /** Bytes so far, as they came. */
+  readonly bytes: number;
+  /** Bytes so far and announced. */
+  readonly expectedBytes: number;
+  /** A Refusal (http1/message.ts) once it broke a rule, else 0. */
+  readonly refusal: number;
+}
+
+/** A response head as it was received, and what came of the body with it. One is reused for all of a thread. */
+export class Answer {
+  head: ResponseHead;
+  buffer: Buffer = Buffer.alloc(0);
+  /** The body's bytes in `buffer`. */
+  bodyBegin = 0;
+  bodyEnd = 0;
+  /** They are the last. */
+  isLast = false;
+
+  constructor(head: ResponseHead) {
+    this.head = head;
+  }
+}
+
+/** The client's side of one exchange. */
+export interface ClientStream extends PartOwner, Forwarding, Withholdable {
+  /** The listener's limits and times. */
+  readonly config: ListenConfig;
+  readonly requestBody: RequestBody;
+  /** Request bytes are not read for now. */
+  readonly isPaused: boolean;
+  /** The client has not taken what was written. */
+  readonly isFull: boolean;
+  /** A body may keep the framing it has in HTTP/1. Otherwise its data alone is wanted. */
+  readonly takesFramed: boolean;
+  /** Written in this exchange, heads and framing included. */
+  readonly bytes: number;
+  /** Nothing of a response has left: it is held until it is complete, or is too much. */
+  readonly isHolding: boolean;
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** What is written from now on is held, until `endResponse` or until it is too much. */
+  holdResponse(): void;
+  /** False, here and below: `onClientDrain` follows. */
+  writeInterim(answer: Answer): boolean;
+  /** The final head with our Set-Cookie ('' for none), and what came of the body with it. */
+  writeHead(answer: Answer, setCookie: string, from: PartOwner): boolean;
+  writeBody(part: Buffer, from: PartOwner): boolean;
+  /** The response is whole: its last bytes go out, and all that was held. */
+  endResponse(): void;
+  /** The exchange is over after a whole response. */
+  leave(): void;
+  /** The client sees that the response is broken off, and the exchange is over. */
+  reset(): void;
+  /** Our own reply instead of a response; the exchange is over. */
+  reply(kind: FailureKind, detail: string): void;
+  /** The server switches protocols. Returns the bytes that the client has sent ahead. */
+  openTunnel(answer: Answer, setCookie: string): Buffer | null;
+  writeTunnel(part: Buffer, from: PartOwner): boolean;
+  /** The server has closed its half of the tunnel. */
+  endTunnelHalf(): void;
+}
+
+/** The server's side of one attempt. */
+export interface ServerStream extends PartOwner {
+  readonly slot: number;
+  /** Its connection has carried an exchange before: the server may have closed it without our knowing. */
+  readonly isReused: boolean;
+  /** Sends the head and what there is of the body. False: `onServerDrain` follows. */
+  send(headText: string, body: Buffer | null, from: PartOwner): boolean;
+  writeBody(part: Buffer, from: PartOwner): boolean;
+  pause(): void;
+  resume(): void;
+  /** The response is whole: the connection may serve others if that is safe. */
+  release(isRequestDone: boolean): void;
+  /** The client has closed its half of the tunnel. */
+  endTunnelHalf(): void;
+  /** The tunnel is over: what was written is still sent. */
+  finish(): void;
+  /** At once, without further events. Safe to call twice. */
+  destroy(): void;
+}
+
+/** Why there is no connection. `out-of-resources` is our own trouble: nothing is known of the server. */
+export type Unreachable = 'connect-failed' | 'connect-timeout' | 'out-of-resources';
+
+/** What a server's stream tells its exchange. */
+export interface ServerStreamUser {
+  /** The request was HEAD: its response has no body. */
+  readonly isHead: boolean;
+  readonly wantsUpgrade: boolean;
+  readonly takesFramed: boolean;
+  readonly responseLimits: HeadLimits;
+  onConnected(): void;
+  /** The connection could not be made. */
+  onUnreachable(kind: Unreachable): void;
+  onInterim(answer: Answer): void;
+  /** A final head, or 101 as an answer to an upgrade. */
+  onAnswer(answer: Answer): void;
+  /** Valid until this returns. */
+  onResponsePart(part: Buffer): void;
+  onResponseEnd(): void;
+  /** What came is no response that may be passed on; `detail` says why. The stream is destroyed. */
+  onBadResponse(detail: string): void;
+  /** The connection closed before the response was whole. The stream is destroyed. */
+  onServerClosed(): void;
+  onTunnelHalfClosed(): void;
+  onServerDrain(): void;
+}
+
+/** Streams to one server. */
+export interface ServerStreams {
+  /** One whose connection is idle, or null. */
+  takeIdle(user: ServerStreamUser): ServerStream | null;
+  /** A new one; `user` hears of its success or end later, never before this returns. */
+  open(user: ServerStreamUser, nowMs: number): ServerStream;
+}

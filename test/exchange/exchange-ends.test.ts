@@ -1,0 +1,130 @@
+// One exchange between played streams: waiting, tunnels, clients that go, takeovers.
+
+import { describe, expect, test } from 'vitest';
+import { PoolCounter } from '../../src/shared/stripe.ts';
+import { ExchangeScene } from '../support/exchange-scene.ts';
+
+const GET = 'GET /x HTTP/1.1\r\nhost: shop\r\n\r\n';
+const UPGRADE = 'GET /x HTTP/1.1\r\nhost: shop\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n';
+const SWITCH = 'HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+const TWO = ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2'];
+const NOTHING_LEFT = { inFlight: 0, busy: 0, deadlines: 0, queued: 0, open: 0, endedTwice: 0 };
+
+const scene = (more = '', servers: readonly string[] = TWO): ExchangeScene =>
+  new ExchangeScene(1, { more, servers });
+
+describe('waiting for a server', () => {
+  const ONE = ['a=http://127.0.0.1:1 maxConnections:1'];
+
+  test('the next goes when one is done', () => {
+    const world = scene('', ONE);
+    const [first, second] = [world.client(), world.client()];
+    world.begin(first, GET);
+    world.begin(second, GET);
+    expect([world.streams.length, world.left()['queued']]).toEqual([1, 1]);
+    world.last.user.onConnected();
+    world.sendHead(world.last, OK, 'hello');
+    expect(world.streams.length).toBe(2);
+    world.last.user.onConnected();
+    world.sendHead(world.last, OK, 'world');
+    expect([first.body.text, second.body.text, world.left()]).toEqual(['hello', 'world', NOTHING_LEFT]);
+  });
+
+  test('too long is a 503, and the place in the queue is free', () => {
+    const world = scene('queue: { size: 1, timeout: 1s }', ONE);
+    const [first, second] = [world.client(), world.client()];
+    const running = world.begin(first, GET);
+    world.begin(second, GET);
+    world.pass(1001);
+    expect([second.outcomes, world.left()['queued']]).toEqual([['queue-timeout'], 0]);
+    running.abort();
+    expect(world.left()).toEqual(NOTHING_LEFT);
+  });
+
+  test('a full queue is a 503 at once', () => {
+    const world = scene('queue: { size: 0, timeout: 1s }', ONE);
+    const second = world.client();
+    world.begin(world.client(), GET);
+    world.begin(second, GET);
+    expect(second.outcomes).toEqual(['queue-full']);
+    expect(world.own.poolCounter(world.plan.id, PoolCounter.requests)).toBe(2);
+  });
+});
+
+describe('a tunnel', () => {
+  const open = (): { world: ExchangeScene; client: ReturnType<ExchangeScene['client']> } => {
+    const world = scene();
+    const client = world.client();
+    client.early = Buffer.from('early');
+    const exchange = world.begin(client, UPGRADE);
+    world.last.user.onConnected();
+    world.sendHead(world.last, SWITCH, 'hi');
+    expect(exchange.response.tunnel.isOpen).toBe(true);
+    return { world, client };
+  };
+
+  test('carries what either side sent ahead, and the rest', () => {
+    const { world, client } = open();
+    world.sendBody(world.last, ' there');
+    expect([client.body.text, world.last.received.text.endsWith('\r\n\r\nearly')]).toEqual([
+      'hi there',
+      true,
+    ]);
+  });
+
+  test('half closed by its server it is over in bounded time', () => {
+    const { world, client } = open();
+    world.last.user.onTunnelHalfClosed();
+    expect(client.halvesEnded).toBe(1);
+    world.pass(30_001);
+    expect([client.outcomes, world.last.ends, world.left()]).toEqual([['whole'], ['finished'], NOTHING_LEFT]);
+  });
+
+  test('is over when both sides have closed', () => {
+    const world = scene();
+    const client = world.client();
+    const exchange = world.begin(client, UPGRADE);
+    world.last.user.onConnected();
+    world.sendHead(world.last, SWITCH);
+    exchange.response.tunnel.onClientEnd();
+    expect(world.last.halvesEnded).toBe(1);
+    world.last.user.onTunnelHalfClosed();
+    expect([world.last.ends, world.left()]).toEqual([['finished'], NOTHING_LEFT]);
+  });
+
+  test('ends in order when its server vanishes', () => {
+    const { world, client } = open();
+    world.last.destroy();
+    world.last.user.onServerClosed();
+    expect([client.outcomes, world.left()]).toEqual([['whole'], NOTHING_LEFT]);
+  });
+});
+
+describe('a client that goes', () => {
+  test.each([
+    ['while its server is connected', 0],
+    ['while the server works', 1],
+    ['while it is answered', 2],
+  ])('%s: everything stops and is given back', (_when, steps) => {
+    const world = scene();
+    const exchange = world.begin(world.client(), GET);
+    if (steps > 0) world.last.user.onConnected();
+    if (steps > 1) world.sendHead(world.last, OK, 'he', false);
+    exchange.abort();
+    exchange.abort();
+    expect([world.last.ends, world.left()]).toEqual([['destroyed'], NOTHING_LEFT]);
+  });
+});
+
+test('during a takeover the client waits until the successor knows its session', () => {
+  const world = scene('sticky: { mode: cookie-pin }');
+  const client = world.client();
+  world.retire();
+  world.begin(client, GET);
+  world.last.user.onConnected();
+  world.sendHead(world.last, OK, 'hello');
+  expect([client.isWithheld, client.setCookie !== '', world.asked.length]).toEqual([true, true, 1]);
+  world.barrier?.told();
+  expect(client.isWithheld).toBe(false);
+});

@@ -16,8 +16,9 @@ import type {
 } from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
-import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
+import type { FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
+import { countRejection } from '../exchange/accounts.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
 import { asksForWebSocket } from '../exchange/request-lines.ts';
 import { Body, RequestHead } from '../http1/message.ts';
@@ -319,7 +320,7 @@ export class EmbeddedBalancer {
     const waitMs = this.#rateWaitMs(client);
     if (waitMs > 0)
       return { kind: 'too-many-requests', isParsed: true, retryAfterSeconds: Math.ceil(waitMs / 1000) };
-    if (client.underWay >= PIPELINED_MAX) return { kind: 'too-many-requests', isParsed: true };
+    if (client.exchanges.size >= PIPELINED_MAX) return { kind: 'too-many-requests', isParsed: true };
     if (path.isStopping) return { kind: 'no-server', isParsed: true };
     return { path, plan, request, client, headBytes };
   }
@@ -336,7 +337,7 @@ export class EmbeddedBalancer {
   /** Counts and logs a request that does not become an exchange. */
   #reject({ kind, isParsed }: Refused, request: IncomingMessage): void {
     const { own, accessLog, heads } = this.#path;
-    own.countRejected(FAILURE_KINDS.indexOf(kind));
+    countRejection(own, kind);
     if (!accessLog.draws()) return;
     const head = isParsed ? heads.request : NO_HEAD;
     const address = isParsed

@@ -20,6 +20,8 @@ export interface PacedExchange {
   readonly isTunnel: boolean;
   /** It has been sending or taking too slowly. */
   abortSlow(isReceiving: boolean): void;
+  /** The connection has closed. node:http says so only to the response that is first in line. */
+  clientGone(): void;
 }
 
 export class Client implements LimitedClient, Forwarding {
@@ -34,9 +36,8 @@ export class Client implements LimitedClient, Forwarding {
   addressCells: number = UNCOUNTED;
   /** There were as many connections of its address as may be already. */
   isSurplus = false;
-  exchange: PacedExchange | null = null;
-  /** Exchanges that its connection has begun and not ended. */
-  underWay = 0;
+  /** Exchanges that its connection has begun and not ended, the oldest first. */
+  readonly exchanges: Set<PacedExchange> = new Set();
   readonly #socket: Socket;
 
   constructor(socket: Socket, isTrusted: (address: string) => boolean) {
@@ -51,15 +52,21 @@ export class Client implements LimitedClient, Forwarding {
 
   owing(): Transfer | null {
     const socket = this.#socket;
-    if (this.exchange?.isTunnel === true) return null;
+    const exchange = this.#lastBegun();
+    if (exchange?.isTunnel === true) return null;
     const waiting = socket.writableLength;
     if (waiting > 0) return { what: 'taking', bytes: socket.bytesWritten - waiting };
-    return this.exchange?.isReceiving === true ? { what: 'sending', bytes: socket.bytesRead } : null;
+    return exchange?.isReceiving === true ? { what: 'sending', bytes: socket.bytesRead } : null;
   }
 
   abortSlow(): void {
-    if (this.exchange === null) this.#socket.destroy();
-    else this.exchange.abortSlow(this.#socket.writableLength === 0);
+    const exchange = this.#lastBegun();
+    if (exchange === undefined) this.#socket.destroy();
+    else exchange.abortSlow(this.#socket.writableLength === 0);
+  }
+
+  #lastBegun(): PacedExchange | undefined {
+    return [...this.exchanges].at(-1);
   }
 }
 
@@ -80,7 +87,7 @@ export class Clients {
 
   /** Whether something of an earlier request is under way. */
   isBusy(socket: Socket): boolean {
-    return (this.#all.get(socket)?.underWay ?? 0) > 0;
+    return (this.#all.get(socket)?.exchanges.size ?? 0) > 0;
   }
 
   /** The client of a request, counted when it is new. */
@@ -95,6 +102,7 @@ export class Clients {
     const most = limits.connectionsPerAddress;
     client.isSurplus = most > 0 && !this.#limits.admit(client, most);
     socket.once('close', () => {
+      for (const exchange of [...client.exchanges]) exchange.clientGone();
       this.#all.delete(socket);
       this.#limits.release(client);
       this.#own.addClientConnections(LISTENER, -1);

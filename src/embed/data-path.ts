@@ -62,6 +62,8 @@ export class DataPath {
   readonly limits: ClientLimits;
   /** Hears of what was thrown where a peer's bytes were handled: a fault of ours, and no reason to end. */
   readonly onThrown: (error: Error) => void;
+  /** Also those that have ended: http-proxy may still speak of them. */
+  readonly #known = new WeakMap<IncomingMessage, ProxiedExchange>();
   readonly #clients: Clients;
   router: Router;
   /** Times and limits of the application's server as far as they are the balancer's. */
@@ -182,6 +184,7 @@ export class DataPath {
 
   began(exchange: ProxiedExchange): void {
     this.exchanges.set(exchange.request, exchange);
+    this.#known.set(exchange.request, exchange);
     if (this.listen.limits.minRate > 0) this.wake();
   }
 
@@ -235,7 +238,7 @@ export class DataPath {
   #createProxy(): HttpProxy {
     const proxy = HttpProxy.createProxyServer({});
     const heard = (request: IncomingMessage, hear: (exchange: ProxiedExchange) => void): void => {
-      const exchange = this.exchanges.get(request);
+      const exchange = this.#known.get(request);
       exchange?.guard.run(() => hear(exchange));
     };
     proxy.on('start', (request) => heard(request, (exchange) => exchange.onStart()));

@@ -6,19 +6,13 @@
 
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { systemClock } from '../base/clock.ts';
-import {
-  FAILURE_KINDS,
-  FAILURES,
-  type FailureKind,
-  RETRY_REASONS,
-  type RetryReason,
-} from '../base/failure.ts';
+import { FAILURES, type FailureKind, RETRY_REASONS, type RetryReason } from '../base/failure.ts';
 import type { Scheduled } from '../base/scheduler.ts';
 import { Affinity } from '../choose/affinity.ts';
 import { indexOfSlot, type PoolPlan } from '../choose/plan.ts';
 import { mayRetry } from '../choose/retry.ts';
 import { AccessRecord } from '../exchange/access-log.ts';
-import { countAnswer, countFailure, countRequest } from '../exchange/accounts.ts';
+import { countAnswer, countFailure, countRejection, countRequest } from '../exchange/accounts.ts';
 import { ServerWait } from '../exchange/server-wait.ts';
 import type { Waiter } from '../exchange/wait-queue.ts';
 import { Body } from '../http1/message.ts';
@@ -63,6 +57,8 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   #hasRetriedStale = false;
   readonly #wait = new ServerWait();
   #queueTimer: Scheduled | null = null;
+  /** Of the last attempt, as http-proxy has reported it. */
+  #lastError: Error | null = null;
   /** null: not logged. */
   readonly #record: AccessRecord | null;
 
@@ -95,6 +91,8 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   protected abstract abandon(): void;
   /** Tells the client. `isBroken`: a response has begun, it can only be cut. */
   protected abstract tell(kind: FailureKind, isBroken: boolean, error: Error | null): void;
+  /** The client has got all, or has left. */
+  protected abstract onClientClose(): void;
   /** Nothing more can be said to the client. */
   protected abstract cutClient(): void;
   /** The whole request could be sent again. */
@@ -116,13 +114,18 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
 
   begin(): void {
     this.path.began(this);
-    this.#client.exchange = this;
-    this.#client.underWay += 1;
+    this.#client.exchanges.add(this);
     const { bodyBytes } = this.path.listen.limits;
     const { request } = this.path.heads;
     const isTooLarge = request.body === Body.length && bodyBytes > 0 && request.contentLength > bodyBytes;
-    if (isTooLarge) this.fail('body-too-large', null);
+    // a connection that has closed already says so no more
+    if (this.request.socket.destroyed) this.abort();
+    else if (isTooLarge) this.fail('body-too-large', null);
     else this.#attempt(this.#startedMs);
+  }
+
+  clientGone(): void {
+    this.guard.run(() => this.onClientClose());
   }
 
   abortSlow(isReceiving: boolean): void {
@@ -135,6 +138,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   }
 
   #attempt(nowMs: number): void {
+    if (this.isOver || this.slot !== NO_SLOT) return;
     const { path, plan, affinity } = this;
     const slot = path.chooser.choose(plan, affinity, this.#tried, nowMs);
     if (slot < 0) {
@@ -162,7 +166,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     const wait = this.#wait;
     const failure = wait.begin(path.queue(plan), this, plan, affinity, path.shared.control, nowMs);
     if (failure !== null) {
-      this.fail(failure, null);
+      this.fail(failure, this.#lastError);
       return;
     }
     this.#record?.queued(nowMs);
@@ -170,7 +174,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     wait.isFirst = false;
     this.#queueTimer?.cancel();
     const waitMs = Math.max(0, wait.untilMs - nowMs);
-    this.#queueTimer = this.guard.after(waitMs, () => this.fail(wait.failure, null));
+    this.#queueTimer = this.guard.after(waitMs, () => this.fail(wait.failure, this.#lastError));
     path.wake();
   }
 
@@ -215,11 +219,11 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
 
   /** The attempt is over without a response head: try another server, or tell the client. */
   protected attemptFailed(kind: FailureKind, error: Error | null): void {
-    if (this.isOver) return;
     const { path, plan, slot } = this;
+    if (this.isOver || slot === NO_SLOT) return;
     this.#watch.stop();
-    this.abandon();
     const isStale = kind === 'server-closed' && this.isReused && !this.#hasRetriedStale;
+    this.abandon();
     if (isStale && this.#isIdempotent && this.isReplayable && path.hasAgent(slot)) {
       // the server closed a connection that we thought idle: its other idle ones are suspect too
       this.#hasRetriedStale = true;
@@ -228,12 +232,13 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
       return;
     }
     const nowMs = systemClock.nowMs();
-    if (!this.isSent) {
+    if (!this.isSent && FAILURES[kind].side === 'server') {
       path.chooser.refusals.refused(slot, nowMs);
       path.shared.control.reportConnectFailure(slot);
     }
     this.#record?.failed(kind);
     this.#wait.lastFailure = kind;
+    this.#lastError = error;
     countFailure(path.shared, slot, kind, this.affinity.clientAddress, nowMs);
     const failed = {
       failureKind: kind,
@@ -243,7 +248,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
       bodyReplayable: this.isReplayable,
       responseStarted: false,
     };
-    // as in proxy/exchange.ts: trying another server after a refused connection is no amplification
+    // as in exchange/exchange.ts: trying another server after a refused connection is no amplification
     const isFree = kind === 'connect-failed';
     if (mayRetry(failed) && (isFree || path.takeRetry(plan, nowMs))) this.#retry(kind as RetryReason, nowMs);
     else this.fail(kind, error);
@@ -260,17 +265,14 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.abandon();
     this.#record?.failed(`status ${status}`);
     path.own.count(this.slot, Counter.failures);
-    countAnswer(
-      path.shared,
-      plan,
-      this.slot,
-      status,
-      this.affinity.clientAddress,
-      nowMs - this.sentMs,
-      nowMs,
-    );
+    this.#countAnswer(status, nowMs);
     this.#retry('status', nowMs);
     return true;
+  }
+
+  #countAnswer(status: number, nowMs: number): void {
+    const { path, plan, slot, affinity } = this;
+    countAnswer(path.shared, plan, slot, status, affinity.clientAddress, nowMs - this.sentMs, nowMs);
   }
 
   #retry(reason: RetryReason, nowMs: number): void {
@@ -301,7 +303,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#record?.answered(nowMs);
     const { buffer, response: head } = heads;
     this.status = head.status;
-    countAnswer(path.shared, plan, slot, head.status, affinity.clientAddress, nowMs - this.sentMs, nowMs);
+    this.#countAnswer(head.status, nowMs);
     const wallMs = systemClock.wallMs();
     const cookie = path.chooser.answered(plan, affinity, slot, buffer, head, nowMs, wallMs, this.#isSecure);
     // without chunks there are no trailers, and node:http refuses a Trailer field then
@@ -325,7 +327,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.abandon();
     this.#record?.end(kind);
     this.end(isBroken ? 0 : Math.floor(status / 100));
-    this.path.own.countRejected(FAILURE_KINDS.indexOf(kind));
+    countRejection(this.path.own, kind);
     this.tell(kind, isBroken, error);
   }
 
@@ -348,15 +350,18 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.abandon();
     this.#record?.end('client-aborted');
     this.end(this.isAnswering ? Math.floor(this.status / 100) : 0);
-    this.path.own.countRejected(FAILURE_KINDS.indexOf('client-aborted'));
+    countRejection(this.path.own, 'client-aborted');
   }
 
   /** Gives everything back. A second call does nothing. */
   protected end(codeClass: number): void {
     if (this.isOver) return;
     this.isOver = true;
+    const { path, plan } = this;
+    // before anything that could throw
+    const slot = this.#leaveSlot();
+    this.#client.exchanges.delete(this);
     this.#watch.stop();
-    const { path, plan, slot } = this;
     const nowMs = systemClock.nowMs();
     const requestBytes = this.bytes.request;
     const responseBytes = this.bytes.response + (this.isAnswering ? this.#responseHeadBytes : 0);
@@ -368,9 +373,6 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     this.#queueTimer?.cancel();
     this.#queueTimer = null;
     if (this.#wait.isQueued) path.queue(plan).remove(this);
-    this.#leaveSlot();
-    this.#client.underWay -= 1;
-    if (this.#client.exchange === this) this.#client.exchange = null;
     path.chooser.finish(plan, this.affinity, nowMs);
     path.ended(this, plan, slot);
   }
@@ -384,8 +386,11 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
     path.wake();
   }
 
-  #leaveSlot(): void {
-    if (this.slot !== NO_SLOT) this.path.own.addGauge(this.slot, Gauge.inFlight, -1);
+  /** The one place that gives back what `#attempt` has taken. The slot that was left. */
+  #leaveSlot(): number {
+    const { slot } = this;
     this.slot = NO_SLOT;
+    if (slot !== NO_SLOT) this.path.own.addGauge(slot, Gauge.inFlight, -1);
+    return slot;
   }
 }

@@ -4,6 +4,7 @@ import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
 import type { FailureKind } from '../base/failure.ts';
+import { isOwnTrouble } from '../base/own-trouble.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import { UpstreamSocket } from '../proxy/upstream-socket.ts';
@@ -116,5 +117,6 @@ export function failureOf(error: Error, isSent: boolean): FailureKind {
   const code = 'code' in error ? String(error.code) : '';
   if (code.startsWith('HPE_')) return 'bad-response';
   if (isSent) return 'server-closed';
+  if (isOwnTrouble(error)) return 'out-of-resources';
   return error instanceof ConnectTimeoutError ? 'connect-timeout' : 'connect-failed';
 }

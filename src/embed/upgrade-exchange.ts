@@ -30,7 +30,7 @@ export class UpgradeExchange extends Exchange {
     // they belong to the tunnel
     if (early.length > 0) client.unshift(early);
     ignoreErrors(client);
-    this.guard.on(client, 'close', () => this.#onClientClose());
+    this.guard.on(client, 'close', () => this.onClientClose());
   }
 
   protected get isReplayable(): boolean {
@@ -155,6 +155,7 @@ export class UpgradeExchange extends Exchange {
     this.#server?.destroy();
     // its error listener, ours, knows by the number of the attempt that nobody waits any more
     this.#outgoing?.destroy();
+    this.#outgoing = null;
   }
 
   protected tell(kind: FailureKind, isBroken: boolean, error: Error | null): void {
@@ -170,7 +171,7 @@ export class UpgradeExchange extends Exchange {
     this.#client.destroy();
   }
 
-  #onClientClose(): void {
+  protected onClientClose(): void {
     if (this.#server === null) this.abort();
   }
 }

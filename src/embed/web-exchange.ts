@@ -64,7 +64,7 @@ export class WebExchange extends Exchange {
       onSilence: () => this.#onBodySilence(),
       onTooLarge: () => this.fail('body-too-large', null),
     });
-    this.guard.on(response, 'close', () => this.#onClientClose());
+    this.guard.on(response, 'close', () => this.onClientClose());
   }
 
   protected get isReplayable(): boolean {
@@ -162,7 +162,7 @@ export class WebExchange extends Exchange {
 
   override onProxyRes(incoming: IncomingMessage): void {
     ignoreErrors(incoming);
-    if (this.isOver) {
+    if (this.isOver || !('req' in incoming) || incoming.req !== this.#outgoing) {
       incoming.destroy();
       return;
     }
@@ -267,6 +267,7 @@ export class WebExchange extends Exchange {
     const outgoing = this.#outgoing;
     const incoming = this.#incoming;
     this.attempt += 1;
+    this.#outgoing = null;
     this.#body.detach();
     if (outgoing === null || incoming?.complete === true) return;
     ignoreErrors(outgoing);
@@ -298,7 +299,7 @@ export class WebExchange extends Exchange {
     this.#response.destroy();
   }
 
-  #onClientClose(): void {
+  protected onClientClose(): void {
     if (this.isOver) return;
     if (!this.#response.writableFinished) this.abort();
     else this.#complete();

@@ -1,7 +1,7 @@
 // What one exchange leaves in its thread's counters.
 
 import { ONE_CLIENT } from '../base/client-address.ts';
-import { FAILURES, type FailureKind } from '../base/failure.ts';
+import { FAILURE_KINDS, FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { Counter, PASSIVE_KINDS, type Stripe } from '../shared/stripe.ts';
@@ -24,6 +24,11 @@ export function countRequest(
   own.count(slot, Counter.requestBytes, requestBytes);
   own.count(slot, Counter.responseBytes, responseBytes);
   own.observe(slot, Counter.durationSum, seconds);
+}
+
+/** A request was not answered by a server, or not wholly. */
+export function countRejection(own: Stripe, kind: FailureKind): void {
+  own.countRejected(FAILURE_KINDS.indexOf(kind));
 }
 
 /** An attempt on the server failed. What is the server's fault is a signal for passive health. */

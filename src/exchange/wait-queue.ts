@@ -65,7 +65,7 @@ export class WaitQueue {
       const exchange = this.#waiting[index] as Waiter;
       const home = homeOf(exchange);
       const isPassedOver = home === ANY_SLOT ? isCrowded : slot !== ANY_SLOT && slot !== home;
-      if (isPassedOver || !this.#try(exchange, index, nowMs)) index += 1;
+      if (isPassedOver || !this.#try(exchange, nowMs)) index += 1;
       if (isPassedOver || !this.#isStillBusy) continue;
       if (slot !== ANY_SLOT) break;
       isCrowded ||= home === ANY_SLOT;
@@ -74,12 +74,13 @@ export class WaitQueue {
   }
 
   /** True when the exchange waits no longer. */
-  #try(exchange: Waiter, index: number, nowMs: number): boolean {
+  #try(exchange: Waiter, nowMs: number): boolean {
     this.#trying = exchange;
     this.#isStillBusy = false;
     exchange.retryFromQueue(nowMs);
     this.#trying = null;
-    if (!this.#isStillBusy) this.#takeOut(index);
+    // others may have left meanwhile, so that it stands elsewhere now
+    if (!this.#isStillBusy) this.remove(exchange);
     return !this.#isStillBusy;
   }
 }

@@ -164,7 +164,13 @@ test('minRate: who sends too slowly is cut after grace and window, who is not as
   const { near, send } = await connection();
   const client = clients.of(near, slow, () => false);
   const cut: boolean[] = [];
-  client.exchange = { isReceiving: true, isTunnel: false, abortSlow: (isReceiving) => cut.push(isReceiving) };
+  const exchange = {
+    isReceiving: true,
+    isTunnel: false,
+    abortSlow: (isReceiving: boolean) => void cut.push(isReceiving),
+    clientGone: () => undefined,
+  };
+  client.exchanges.add(exchange);
   const idle = await connection();
   clients.of(idle.near, slow, () => false);
   let nowMs = 0;
@@ -181,7 +187,7 @@ test('minRate: who sends too slowly is cut after grace and window, who is not as
   expect(cut).toEqual([]);
   pass(6000);
   expect(cut).toEqual([true]);
-  client.exchange = { ...client.exchange, isReceiving: false };
+  exchange.isReceiving = false;
   pass(30_000);
   expect([cut.length, idle.near.destroyed]).toEqual([1, false]);
 });

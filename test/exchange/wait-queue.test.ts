@@ -155,3 +155,22 @@ test('one that is taken out is not served, and one that ends at once lets the ne
   queue.serve(1, 0);
   expect([served, queue.length]).toEqual([['one', 'three'], 0]);
 });
+
+test('who leaves the queue while another is tried does not cost a third its place', () => {
+  const queue = new WaitQueue(10);
+  const tried: string[] = [];
+  const waiter = (name: string, onRetry: () => void = () => undefined): Waiter => {
+    const affinity = new Affinity();
+    affinity.homeSlot = name === 'first' ? 2 : 1;
+    const retryFromQueue = (): void => {
+      tried.push(name);
+      onRetry();
+    };
+    return { plan: null, affinity, retryFromQueue };
+  };
+  const first = waiter('first');
+  for (const one of [first, waiter('second', () => queue.remove(first)), waiter('third')]) queue.add(one);
+  queue.serve(1, 0);
+  queue.serve(ANY_SLOT, 0);
+  expect([tried, queue.length]).toEqual([['second', 'third'], 0]);
+});

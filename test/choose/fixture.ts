@@ -119,6 +119,9 @@ export interface Outcome {
 }
 
 export interface ExchangeOptions {
+  readonly method?: string;
+  readonly target?: string;
+  readonly status?: number;
   readonly headers?: readonly string[];
   readonly cookie?: string;
   readonly address?: string;
@@ -245,7 +248,7 @@ export class World {
       server = exchange.attempt();
     }
     if (server !== null && options.unanswered !== true)
-      exchange.answer(options.responseHeaders, options.isSecure);
+      exchange.answer(options.responseHeaders, options.isSecure, options.status);
     return exchange.finish();
   }
 
@@ -335,7 +338,7 @@ export class Exchange {
     this.#chooser = world.choosers[worker] as Chooser;
     const lines = [...(options.headers ?? [])];
     if (options.cookie !== undefined) lines.push(`Cookie: ${options.cookie}`);
-    const { buffer, head } = requestOf(lines);
+    const { buffer, head } = requestOf(lines, options.target, undefined, options.method);
     const { clock } = world;
     const address = options.address ?? '192.0.2.1';
     this.#chooser.identify(this.plan, buffer, head, address, clock.nowMs(), clock.wallMs(), this.affinity);
@@ -361,8 +364,8 @@ export class Exchange {
     this.#chooser.commit(this.plan, this.affinity, this.slot, clock.nowMs(), clock.wallMs());
   }
 
-  answer(headers: readonly string[] = [], isSecure = false): string {
-    const { buffer, head } = responseOf(headers);
+  answer(headers: readonly string[] = [], isSecure = false, status = 200): string {
+    const { buffer, head } = responseOf(headers, status);
     const { clock } = this.#world;
     this.setCookie = this.#chooser.answered(
       this.plan,

@@ -14,8 +14,10 @@ export function requestOf(
   headers: readonly string[],
   target = '/',
   host = 'shop.example',
+  method = 'GET',
 ): { buffer: Buffer; head: RequestHead } {
-  const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
+  const lines = headers.map((line) => `${line}\r\n`).join('');
+  const text = `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n`;
   const buffer = Buffer.from(text, 'latin1');
   const head = new RequestHead();
   const end = parseRequestHead(buffer, 0, buffer.length, LIMITS, head);
@@ -23,9 +25,9 @@ export function requestOf(
   return { buffer, head };
 }
 
-export function responseOf(headers: readonly string[]): { buffer: Buffer; head: ResponseHead } {
+export function responseOf(headers: readonly string[], status = 200): { buffer: Buffer; head: ResponseHead } {
   const lines = headers.map((line) => `${line}\r\n`).join('');
-  const buffer = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${lines}\r\n`, 'latin1');
+  const buffer = Buffer.from(`HTTP/1.1 ${status} OK\r\nContent-Length: 0\r\n${lines}\r\n`, 'latin1');
   const head = new ResponseHead();
   const end = parseResponseHead(buffer, 0, buffer.length, LIMITS, false, head);
   if (end !== buffer.length) throw new Error(`the test's own response is refused: ${end}`);

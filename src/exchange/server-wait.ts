@@ -1,13 +1,15 @@
 // One exchange's wait for a server: whether it may wait, until when, and what it comes to when the time is over.
 //
 //   busy                       a place at a server, or at the home: up to queue.timeout
-//   no-server, home-down       somebody that is up again, or the home: up to queue.whenDown; main is asked to look
+//   no-server                  somebody that is up again: up to queue.whenDown; main is asked to look
+//   home-down                  the home: until it has been down for queue.whenDown. A restart is waited for, a server
+//                              that stays away or is in maintenance is refused at once; main is asked to look
 //   paced                      its turn to move comes later than anybody would wait: refused at once
 
 import type { FailureKind } from '../base/failure.ts';
 import type { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
-import type { ControlCells } from '../shared/control.ts';
+import { type ControlCells, Mode, Verdict } from '../shared/control.ts';
 import type { Waiter, WaitQueue } from './wait-queue.ts';
 
 export class ServerWait {
@@ -47,11 +49,18 @@ export class ServerWait {
     if (this.isFirst) this.#beganMs = nowMs;
     const { timeoutMs, whenDownMs } = plan.config.queue;
     this.untilMs = this.#beganMs + (isBusy ? timeoutMs : whenDownMs);
+    if (isHomeDown) this.untilMs -= awayForMs(affinity.homeSlot, control, this.#beganMs);
     if (!isBusy && nowMs >= this.untilMs) return this.failure;
     if (!queue.add(waiter)) return isBusy ? 'queue-full' : this.failure;
     this.isQueued = true;
     return null;
   }
+}
+
+/** For how long the home had been gone by then; one that is only refusing connections is not yet. */
+function awayForMs(slot: number, control: ControlCells, nowMs: number): number {
+  if (control.mode(slot) === Mode.maintenance) return Number.POSITIVE_INFINITY;
+  return control.verdict(slot) === Verdict.down ? Math.max(0, control.downForMs(slot, nowMs)) : 0;
 }
 
 const ALL = -1;

@@ -243,8 +243,11 @@ export class HealthMonitor {
   }
 
   #tell(watched: Watched, verdict: Verdict): void {
+    const { control } = this.#shared;
+    const { slot } = watched.watch;
     watched.told = verdict;
-    this.#shared.control.setVerdict(watched.watch.slot, verdict);
+    if (verdict === Verdict.down) control.setDownSince(slot, this.#clock.nowMs());
+    control.setVerdict(slot, verdict);
   }
 }
 

@@ -40,8 +40,11 @@ const Cell = {
   report: 9,
   wanted: 10,
   failingClients: 11,
+  downSince: 12,
 } as const;
-const CELLS = 12;
+const CELLS = 13;
+/** Unit of `downSince`, which goes round after thirteen years: only differences count. */
+const SINCE_MS = 100;
 
 const Global = { revision: 0, sweepEpoch: 1 } as const;
 const GLOBALS = 16;
@@ -63,6 +66,17 @@ export class ControlCells {
 
   setVerdict(slot: number, verdict: Verdict): void {
     Atomics.store(this.#cells, slot * CELLS + Cell.verdict, verdict);
+  }
+
+  /** To be called before the verdict becomes down. */
+  setDownSince(slot: number, nowMs: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.downSince, Math.floor(nowMs / SINCE_MS) | 0);
+  }
+
+  /** For how long the server has been down, to a tenth of a second; means nothing of one that is not. */
+  downForMs(slot: number, nowMs: number): number {
+    const since = Atomics.load(this.#cells, slot * CELLS + Cell.downSince);
+    return ((Math.floor(nowMs / SINCE_MS) - since) | 0) * SINCE_MS;
   }
 
   /** What counts: the operator's mode, or what the server reports where the operator's is ready. */

@@ -77,7 +77,7 @@ pools:
   node: { health: off, servers: [{ url: "http://127.0.0.1:${(server.address() as AddressInfo).port}" }] }
   scripted: { health: off, servers: [{ url: ${scripted.url} }] }
   busy: { health: off, servers: [${busy.map(({ url }) => `{ url: ${url} }`).join(', ')}] }
-  gone: { health: off, passive: { failures: 100000 }, servers: [{ url: http://127.0.0.1:1 }] }
+  gone: { health: off, queue: { whenDown: 0s }, passive: { failures: 100000 }, servers: [{ url: http://127.0.0.1:1 }] }
 `);
   before = socketsOf(holdfast);
 });
@@ -110,7 +110,8 @@ describe('crashes', () => {
 
   test('no crash by a burst of refused connections (fastify-http-proxy #460)', async () => {
     const replies = await Promise.all(Array.from({ length: 100 }, () => get(holdfast.port, '/gone')));
-    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([502]));
+    // one is refused, the others find that nobody is there
+    for (const { status } of replies) expect([502, 503]).toContain(status);
   });
 
   test('no crash and no second head when a server fails after the head (http-proxy GHSA-6x33-pw7p-hmpq)', async () => {

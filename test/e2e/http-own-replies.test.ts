@@ -40,7 +40,7 @@ routes:
 pools:
   p: { health: off, retry: { attempts: 0 }, timeouts: { response: 300ms }, servers: [{ url: ${backend.url} }] }
   refused: { health: off, retry: { attempts: 0 }, servers: [{ url: http://127.0.0.1:${await closedPort()} }] }
-  maintained: { health: off, servers: [{ url: ${backend.url}, mode: maintenance }] }
+  maintained: { health: off, queue: { whenDown: 0s }, servers: [{ url: ${backend.url}, mode: maintenance }] }
 `,
     { unready: true },
   );

@@ -148,7 +148,7 @@ describe('a WebSocket', () => {
       socket.once('upgrade', (response) => resolve(response.headers['set-cookie'])),
     );
     await opened(socket);
-    expect(await cookie).toEqual([expect.stringMatching(/^holdfast=/)]);
+    expect(await cookie).toEqual([expect.stringMatching(/^holdfast-p=/)]);
     await bye(socket);
   });
 

@@ -34,13 +34,17 @@ test('no server, a refused connection, a closed one, nonsense, silence: each has
     const pool = {
       health: 'off',
       retry: { attempts: 0 },
+      queue: { whenDown: '0s' },
       timeouts: { response: '100ms' },
       servers: [server],
     };
     const { url } = await embed({ pools: { web: pool } });
     expect(await refusal(url)).toEqual([status, kind]);
   }
-  const { url, balancer } = await embed({ pools: { web: { servers: [NOBODY] } } }, { unready: true });
+  const { url, balancer } = await embed(
+    { pools: { web: { queue: { whenDown: '0s' }, servers: [NOBODY] } } },
+    { unready: true },
+  );
   await eventually(() => balancer.status().pools[0]?.servers[0]?.state === 'down');
   expect(await refusal(url)).toEqual([503, 'no-server']);
   expect((await balancer.metrics()).body).toContain('holdfast_rejected_requests_total{reason="no-server"} 1');

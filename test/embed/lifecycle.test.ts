@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -104,6 +104,23 @@ test('sessions and modes survive a restart when they have a file', async () => {
   const after = await embed(config);
   await eventually(() => after.balancer.status().pools[0]?.sessions === 3);
   expect(after.balancer.status().pools[0]?.servers[1]?.mode).toBe('drain');
+});
+
+test('sessions are saved every sessions.saveEvery, while the application runs', async () => {
+  const backend = await httpBackend('a');
+  const file = join(directory(), 'holdfast.sessions');
+  const sticky = { mode: 'header-hash', header: 'x-user' };
+  const { balancer, url } = await embed({
+    sessions: { max: 1000, file, saveEvery: '1s' },
+    pools: { web: { sticky, servers: [backend.url] } },
+  });
+  const size = (): number => (existsSync(file) ? statSync(file).size : 0);
+  await fetch(url, { headers: { 'x-user': 'ann' } });
+  await eventually(() => size() > 0);
+  const before = size();
+  await fetch(url, { headers: { 'x-user': 'ben' } });
+  await eventually(() => size() > before);
+  expect(balancer.ready().ok).toBe(true);
 });
 
 test('close lets requests finish, refuses new ones and frees everything', async () => {

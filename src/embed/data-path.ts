@@ -131,6 +131,7 @@ export class DataPath {
       if (old?.generation === generation && old.url === url) old.configure(pool.config);
       else {
         old?.retire();
+        this.chooser.refusals.reached(slot);
         this.#agents.set(slot, new ServerAgent(slot, generation, url, this.own, pool.config));
       }
       return slot;

@@ -20,6 +20,7 @@ const LONG = [
   'test/e2e/takeover-log-in.test.ts',
   'test/e2e/takeover.test.ts',
   'test/packaging/package.test.ts',
+  'test/embed/integrity.test.ts',
 ];
 const isLong = process.env['LONG'] !== undefined;
 

@@ -248,6 +248,11 @@ export class EmbeddedBalancer {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void {
+    // node:http has queued its 100 (Continue) and would put our head before it: not before it is its turn
+    if (response.socket === null && 'expect' in request.headers) {
+      response.once('socket', () => process.nextTick(() => this.#handle(request, response, next)));
+      return;
+    }
     const isNext = this.#begin(request, response, next !== undefined);
     if (isNext === true) next?.();
     else if (isNext !== false) next?.(isNext);

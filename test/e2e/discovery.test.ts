@@ -66,6 +66,7 @@ test('A records without the name at first: the pool is empty until it is there',
 resolver: ["${dns.address}"]
 pools:
   shop:
+    queue: { whenDown: 0s }
     servers: [{ dns: { name: shop.test, port: ${a.port}, refresh: 100ms } }]
 `,
     { unready: true },

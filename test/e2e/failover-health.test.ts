@@ -115,7 +115,7 @@ test('with no server left: 503 with Retry-After, /readyz says which pool; one th
   await only.close();
   const holdfast = await start(
     servers,
-    '{ path: /healthz, interval: 100ms, timeout: 500ms, rise: 1, fall: 1 }',
+    '{ path: /healthz, interval: 100ms, timeout: 500ms, rise: 1, fall: 1 }\n    queue: { whenDown: 0s }',
     true,
   );
   await eventually(isState(holdfast, 'a', 'down'));

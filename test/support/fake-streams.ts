@@ -60,6 +60,8 @@ export class FakeClient implements ClientStream {
   readonly memory = new Memory();
   /** What it has been sent of the body. */
   readonly body = new Notes();
+  /** What is held of it. */
+  readonly #held = new Notes();
   readonly outcomes: Outcome[] = [];
   readonly statuses: number[] = [];
   lastHost = '';
@@ -111,21 +113,28 @@ export class FakeClient implements ClientStream {
     return this.writeBody(answer.buffer.subarray(answer.bodyBegin, answer.bodyEnd), from);
   }
   writeBody(part: Buffer, from: PartOwner): boolean {
-    from.writeTo(this.body, part);
     this.bytes += part.length;
-    return !this.isFull;
+    from.writeTo(this.isHolding ? this.#held : this.body, part);
+    return this.isHolding || !this.isFull;
   }
   endResponse(): void {
-    this.isHolding = false;
+    this.body.text += this.#held.text;
+    this.#drop();
   }
   leave(): void {
     this.outcomes.push('whole');
   }
   reset(): void {
+    this.#drop();
     this.outcomes.push('broken');
   }
   reply(kind: FailureKind): void {
+    this.#drop();
     this.outcomes.push(kind);
+  }
+  #drop(): void {
+    this.isHolding = false;
+    this.#held.text = '';
   }
   openTunnel(answer: Answer, setCookie: string): Buffer | null {
     this.statuses.push(answer.head.status);

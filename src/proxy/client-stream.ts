@@ -202,7 +202,9 @@ export class Http1ClientStream implements ClientStream {
     const protocol = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
     const connection = `upgrade\r\nupgrade: ${protocol}`;
     this.#writeText(responseLines(buffer, head, Reframe.none, setCookie, connection));
-    return this.#transport.takePending();
+    const early = this.#transport.takePending();
+    if (early !== null) this.requestBody.bytes += early.length;
+    return early;
   }
 
   writeTunnel(part: Buffer, from: PartOwner): boolean {

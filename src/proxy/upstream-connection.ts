@@ -123,11 +123,12 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
 
   /**
    * A server may answer before it has read the request: what still waits here is sent, but must not stand before the
-   * request of another. Where the client still owes some of its request, the connection serves nobody any more.
+   * request of another. Where the client still owes some of its request, the connection serves nobody any more; nor where
+   * the answer was the last words of a connection that is dead.
    */
   release(isRequestDone: boolean): void {
     const { isReusable, hintMs } = this.#response;
-    if (!isRequestDone) this.destroy();
+    if (!isRequestDone || this.#socket.destroyed) this.destroy();
     else if (this.#socket.writableLength > 0) this.finish();
     else if (isReusable) this.pool.giveBack(this, hintMs, this.pool.clock.nowMs());
     else this.destroy();

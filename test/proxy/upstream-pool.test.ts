@@ -270,3 +270,21 @@ describe('a server that answers before it has read the request', () => {
     expect(counts()).toEqual([0, 0]);
   });
 });
+
+test('a connection whose last words were a whole answer is dead: it serves nobody else', async () => {
+  const { open, pool, counts, backend } = await scene('{ max: 4, idle: 60s }');
+  const { user, upstream } = await open();
+  let next: UpstreamConnection | null = null;
+  user.onAnswer = (answer) => {
+    user.heard.push(`answer ${answer.head.status}`);
+    upstream.release(true);
+    next = pool.takeIdle(new User());
+  };
+  const [server] = [...backend.sockets];
+  server?.write(ANSWER);
+  server?.resetAndDestroy();
+  // written before the answer is read: that fails, and the answer is found when the connection is taken down
+  upstream.writeBody(Buffer.from('more'), PLAIN);
+  await eventually(() => user.heard.includes('answer 200'));
+  expect([next, counts()]).toEqual([null, [0, 0]]);
+});

@@ -20,6 +20,7 @@ const LONG = [
   'test/e2e/session-truth-removed-server.test.ts',
   'test/e2e/takeover-listeners.test.ts',
   'test/e2e/takeover-log-in.test.ts',
+  'test/e2e/takeover-steps.test.ts',
   'test/e2e/takeover.test.ts',
   'test/packaging/package.test.ts',
   'test/embed/integrity.test.ts',

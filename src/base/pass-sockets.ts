@@ -103,6 +103,19 @@ export function fetchSockets(path: string, count: number): Promise<readonly Pass
   });
 }
 
+/** Descriptors of our own for the same sockets: they live on when the listeners are closed. `path` is bound for a moment. */
+export async function duplicateSockets(
+  path: string,
+  sockets: readonly ListeningSocket[],
+): Promise<readonly PassedSocket[]> {
+  const offer = await offerSockets(path, sockets);
+  try {
+    return await fetchSockets(path, sockets.length);
+  } finally {
+    offer.close();
+  }
+}
+
 const TCP_SERVER = 1;
 const PIPE_IPC = 2;
 

@@ -51,4 +51,13 @@ export class TakeoverBarrier {
     for (const client of known) client.release();
     if (this.#waiting.length > 0) this.#ask();
   }
+
+  /** Nobody takes over after all. */
+  lift(): void {
+    const held = [...this.#asked, ...this.#waiting];
+    this.#asked = [];
+    this.#waiting = [];
+    this.#keys = [];
+    for (const client of held) client.release();
+  }
 }

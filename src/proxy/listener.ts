@@ -33,6 +33,8 @@ export class ListenerState implements ConnectionListener {
   port = 0;
   authority = '';
   isStopping = false;
+  /** Another process is about to take over: nothing is accepted, but all goes on if it does not. */
+  isPaused = false;
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
   readonly connections = new Set<ClientConnection>();
@@ -60,6 +62,7 @@ export class ListenerState implements ConnectionListener {
 
   /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
   async listen(port: number, reusePort: boolean): Promise<number> {
+    this.isPaused = false;
     const options = { host: this.config.host, port, reusePort, exclusive: true };
     this.#servers = [await this.#open(options)];
     return this.#opened(port);
@@ -67,6 +70,7 @@ export class ListenerState implements ConnectionListener {
 
   /** Listens on sockets that are bound already. Resolves with their port. */
   async adopt(fds: readonly number[]): Promise<number> {
+    this.isPaused = false;
     this.#servers = await Promise.all(fds.map((fd) => this.#open({ fd })));
     return this.#opened(0);
   }
@@ -94,7 +98,7 @@ export class ListenerState implements ConnectionListener {
     this.port = address !== null && typeof address === 'object' ? address.port : wanted;
     this.authority = formatHostPort({ host: this.config.host, port: this.port });
     // stopped while it was being opened
-    if (this.isStopping) this.#close();
+    if (this.isStopping || this.isPaused) this.#close();
     return this.port;
   }
 
@@ -104,7 +108,7 @@ export class ListenerState implements ConnectionListener {
 
   /** None when it has stopped. */
   get sockets(): readonly ListeningSocket[] {
-    if (this.isStopping) return [];
+    if (this.isStopping || this.isPaused) return [];
     return this.#servers.map((server) => ({ address: this.config.address, fd: fdOf(server) }));
   }
 
@@ -132,6 +136,13 @@ export class ListenerState implements ConnectionListener {
     connection.refuse('too-many-connections', detail);
     // the bytes of the reply are in the kernel by now, and reach who does not send
     if (!mayLinger) connection.destroy();
+  }
+
+  /** Accepts nothing until it listens or adopts again; connections go on. */
+  pause(): void {
+    if (this.isStopping || this.isPaused) return;
+    this.isPaused = true;
+    this.#close();
   }
 
   /** Another process has the sockets: no new connections from now on; open ones end with their next response. */

@@ -10,6 +10,7 @@ import { Chooser } from '../choose/chooser.ts';
 import { compilePool, type PoolPlan, watchedHeaders } from '../choose/plan.ts';
 import { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
+import type { ListenConfig } from '../config/model.ts';
 import { AccessLog } from '../exchange/access-log.ts';
 import { BadResponses } from '../exchange/bad-responses.ts';
 import { ClientLimits } from '../exchange/client-limits.ts';
@@ -85,6 +86,7 @@ export class ProxyThread {
   /** Pools for which offers of other threads are awaited. */
   readonly #listening = new Set<number>();
   #listeners: ListenerState[] = [];
+  #isPaused = false;
   #watched: readonly string[] = [];
   #showsDetails = false;
 
@@ -188,16 +190,21 @@ export class ProxyThread {
     const open = this.#listeners.find(
       (listener) => !listener.isStopping && listener.config.address === config.address,
     );
-    if (open !== undefined) return open.port;
+    if (open !== undefined && (!open.isPaused || this.#isPaused)) return open.port;
     // the revision was on its way already
     if (this.isStopping) return port;
+    const listener = open ?? this.#addListener(revision.listenerIds?.[index] ?? index, config);
+    return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);
+  }
+
+  #addListener(id: number, config: ListenConfig): ListenerState {
     const limits = this.#headLimits(config.limits.headerBytes, config.limits.headerCount);
-    const listener = new ListenerState(revision.listenerIds?.[index] ?? index, config, limits, this);
+    const listener = new ListenerState(id, config, limits, this);
     this.#listeners = [
       ...this.#listeners.filter((old) => !old.isStopping || old.connections.size > 0),
       listener,
     ];
-    return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);
+    return listener;
   }
 
   #headLimits(headBytesMax: number, headerCountMax: number): HeadLimits {
@@ -323,10 +330,24 @@ export class ProxyThread {
     this.connectionClosed();
   }
 
-  /** Accepts nothing new. Connections that are open may still ask, once. */
-  retire(): void {
-    this.isStopping = true;
+  /** Another process is about to take over: accepts nothing, and responses wait for it. `resume` or `retire` is next. */
+  pause(): void {
+    this.#isPaused = true;
     this.barrier = new TakeoverBarrier(this.#onHeld);
+    for (const listener of this.#listeners) listener.pause();
+  }
+
+  /** It does not take over: `listen` opens the listeners again. */
+  resume(): void {
+    this.#isPaused = false;
+    this.barrier?.lift();
+    this.barrier = null;
+  }
+
+  /** Another process has taken over. Connections that are open may still ask, once. */
+  retire(): void {
+    if (!this.#isPaused) this.pause();
+    this.isStopping = true;
     for (const listener of this.#listeners) listener.retire();
     this.connectionClosed();
   }

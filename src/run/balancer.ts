@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import type { ReloadResult } from '../admin/source.ts';
 import { systemClock } from '../base/clock.ts';
+import type { PassedSocket } from '../base/pass-sockets.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { HoldfastConfig } from '../config/model.ts';
@@ -198,12 +199,17 @@ export class Balancer {
     balancer.health.apply(balancer.revision);
     if (takeover !== null) await balancer.#firstChecks();
     const ports = options.config.listen.map(({ address, port }) => takeover?.portOf(address) ?? port);
+    let isListening = false;
     try {
       await balancer.fleet.start(balancer.revision);
       const sockets = (await takeover?.stepIn(options.config, balancer, options.log)) ?? [];
       balancer.#servesFromMs = systemClock.nowMs();
       balancer.ports = await balancer.fleet.listen(ports, sockets);
+      isListening = true;
+      await takeover?.serves(options.log);
     } catch (error) {
+      // the old process has taken everything back: who came here meanwhile is answered
+      if (isListening) await balancer.fleet.stop(options.config.shutdown.graceMs);
       await balancer.#end();
       throw error;
     }
@@ -302,12 +308,25 @@ export class Balancer {
     });
   }
 
-  /** Another process has the listening sockets: accepts nothing new. Connections stay for what is in flight. */
-  async retire(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
-    this.isStopping = true;
+  /**
+   * Another process is about to take over: accepts nothing new, and responses wait until `tell` has told it what they did to
+   * sessions. `resume` or `retire` is next.
+   */
+  async pause(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
     this.#tell = tell;
-    await this.fleet.retire(tell);
-    // the file is the successor's as soon as it listens
+    await this.fleet.pause(tell);
+  }
+
+  /** It does not take over: all is as before. */
+  async resume(sockets: readonly PassedSocket[]): Promise<void> {
+    this.#tell = null;
+    await this.fleet.resume(sockets);
+  }
+
+  /** It serves. Connections stay for what is in flight; the sessions file is its own when this resolves. */
+  async retire(): Promise<void> {
+    this.isStopping = true;
+    this.fleet.retire();
     await this.#keeper?.handOver();
   }
 

@@ -1,21 +1,37 @@
-// The line between the two processes of a takeover: the old one tells changes, the new one says when it has taken them in.
+// The line between the two processes of a takeover. What is said when: run/handover.ts.
 //
-//   old -> new   length u32 | that many bytes    again and again
-//   new -> old   one byte for each
+//   old -> new   length u32 | kind u8 | content    (length counts kind and content)
+//   new -> old   DONE for each OFFER and CHANGES; SERVES
+//
+// Who has stood still reads what has come meanwhile before a limit counts: what has been said holds.
 
 import { connect, type Socket } from 'node:net';
 
+/** `offer` a Handover as JSON, `changes` as SessionRecords encode them, `refused` why; the others are empty. */
+export const Told = { offer: 1, changes: 2, listen: 3, left: 4, refused: 5 } as const;
+export type Told = (typeof Told)[keyof typeof Told];
+
 const LENGTH_BYTES = 4;
-const TAKEN_IN = Buffer.from([1]);
+const DONE = 1;
+const SERVES = 2;
 /** A successor that lives but does not answer for so long hangs, and is not waited for: clients are waiting too. */
 const ANSWER_MS = 10_000;
+
+/** `gone`: the line has closed. `silent`: nothing was said in time. */
+export type Answer = 'done' | 'gone' | 'silent';
+
+interface Waiting {
+  readonly isMet: () => boolean;
+  readonly settle: (answer: Answer) => void;
+}
 
 /** The old process's end. */
 export class ChangesTeller {
   readonly #socket: Socket;
   #told = 0;
-  #takenIn = 0;
-  #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+  #done = 0;
+  #serves = false;
+  #waiting: Waiting[] = [];
   #isOver = false;
 
   constructor(socket: Socket) {
@@ -27,86 +43,182 @@ export class ChangesTeller {
     socket.on('error', end);
     socket.on('close', end);
     socket.on('data', (bytes) => {
-      this.#takenIn += bytes.length;
+      for (const byte of bytes) {
+        if (byte === SERVES) this.#serves = true;
+        else this.#done += 1;
+      }
       this.#look();
     });
   }
 
-  /** Resolves when the bytes have been taken in, or when nobody is there to do so. */
-  tell(bytes: Buffer): Promise<void> {
-    if (this.#isOver) return Promise.resolve();
-    const length = Buffer.alloc(LENGTH_BYTES);
-    length.writeUInt32LE(bytes.length);
-    this.#socket.write(Buffer.concat([length, bytes]));
+  /** An offer or changes. Resolves when that is done, or when nobody is there to do it. */
+  tell(kind: Told, content: Buffer, limitMs: number = ANSWER_MS): Promise<Answer> {
+    this.say(kind, content);
     this.#told += 1;
+    const count = this.#told;
+    return this.#until(() => count <= this.#done, limitMs);
+  }
+
+  /** Without an answer. */
+  say(kind: Told, content: Buffer = Buffer.alloc(0)): void {
+    if (this.#isOver) return;
+    const head = Buffer.alloc(LENGTH_BYTES + 1);
+    head.writeUInt32LE(1 + content.length);
+    head.writeUInt8(kind, LENGTH_BYTES);
+    this.#socket.write(Buffer.concat([head, content]));
+  }
+
+  /** Resolves when the successor has said that it serves. */
+  serves(limitMs: number): Promise<Answer> {
+    return this.#until(() => this.#serves, limitMs);
+  }
+
+  /** It shall not take over (any more). */
+  refuse(why: string): void {
+    this.say(Told.refused, Buffer.from(why));
+    this.end();
+  }
+
+  /** What waits for an answer waits no more; what was said still arrives. */
+  end(): void {
+    this.#isOver = true;
+    this.#socket.end();
+    // one that hangs does not keep us
+    this.#socket.unref();
+    this.#look();
+  }
+
+  #until(isMet: () => boolean, limitMs: number): Promise<Answer> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ANSWER_MS);
-      this.#waiting.push({
-        count: this.#told,
-        resolve: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-      });
+      const cancel = afterReading(limitMs, () => resolve('silent'));
+      const settle = (answer: Answer): void => {
+        cancel();
+        resolve(answer);
+      };
+      this.#waiting.push({ isMet, settle });
+      this.#look();
     });
   }
 
   #look(): void {
-    const isDone = ({ count }: { readonly count: number }): boolean => this.#isOver || count <= this.#takenIn;
-    const done = this.#waiting.filter(isDone);
-    this.#waiting = this.#waiting.filter((waiting) => !isDone(waiting));
-    for (const { resolve } of done) resolve();
-  }
-
-  end(): void {
-    this.#socket.end();
-  }
-}
-
-export interface ChangesHearer {
-  /** How it began: the first changes have been taken in, the other end has closed, or nothing has been heard. */
-  readonly first: Promise<'taken-in' | 'closed' | 'silence'>;
-  /** Resolves when the old process has ended. */
-  readonly over: Promise<void>;
-  /** Hears no more. */
-  end(): void;
-}
-
-/** The new process's end: connects, and so makes the old process step back. */
-export function hearChanges(
-  path: string,
-  limitMs: number,
-  takeIn: (bytes: Buffer) => Promise<void>,
-): ChangesHearer {
-  const socket = connect(path);
-  const frames = new Frames();
-  let onFirst: (how: 'taken-in' | 'closed' | 'silence') => void = () => undefined;
-  const first: ChangesHearer['first'] = new Promise((resolve) => {
-    const timer = setTimeout(() => onFirst('silence'), limitMs);
-    onFirst = (how) => {
-      clearTimeout(timer);
-      resolve(how);
-    };
-  });
-  socket.on('error', () => {
-    // 'close' follows and says the same.
-  });
-  socket.on('data', (bytes: Buffer) => {
-    frames.add(bytes);
-    for (let frame = frames.next(); frame !== null; frame = frames.next()) {
-      void takeIn(frame).then(() => {
-        socket.write(TAKEN_IN);
-        onFirst('taken-in');
-      });
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const one of waiting) {
+      if (one.isMet()) one.settle('done');
+      else if (this.#isOver) one.settle('gone');
+      else this.#waiting.push(one);
     }
-  });
-  const over = new Promise<void>((resolve) => {
-    socket.on('close', () => {
-      onFirst('closed');
-      resolve();
+  }
+}
+
+/** Calls when the time is over, but not before what has come by then is read. Returns how to cancel. */
+function afterReading(limitMs: number, call: () => void): () => void {
+  let isCancelled = false;
+  const timer = setTimeout(() => {
+    setImmediate(() => {
+      if (!isCancelled) call();
     });
-  });
-  return { first, over, end: () => socket.destroy() };
+  }, limitMs);
+  return () => {
+    isCancelled = true;
+    clearTimeout(timer);
+  };
+}
+
+/** The new process's end. */
+export class ChangesHearer {
+  /** Resolves when the old process has ended, or `end` was called. */
+  readonly over: Promise<void>;
+  /** Why the old process refuses; null while it does not. */
+  refusal: string | null = null;
+  /** Null until the offer has come. */
+  offer: Buffer | null = null;
+  /** Before `ready`: what to do with changes. */
+  takeIn: (bytes: Buffer) => Promise<void> = () => Promise.resolve();
+  readonly #socket: Socket;
+  readonly #frames = new Frames();
+  readonly #heard = new Set<Told>();
+  #isOver = false;
+  #onHeard: () => void = () => undefined;
+
+  /** Connects, and so asks for an offer. */
+  constructor(path: string) {
+    const socket = connect(path);
+    this.#socket = socket;
+    socket.on('error', () => {
+      // 'close' follows and says the same.
+    });
+    socket.on('data', (bytes: Buffer) => {
+      this.#frames.add(bytes);
+      for (let frame = this.#frames.next(); frame !== null; frame = this.#frames.next()) this.#hear(frame);
+    });
+    this.over = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#isOver = true;
+        this.#onHeard();
+        resolve();
+      });
+    });
+  }
+
+  #hear(frame: Buffer): void {
+    const kind = frame.readUInt8(0) as Told;
+    const content = frame.subarray(1);
+    if (kind === Told.offer) this.offer = content;
+    else if (kind === Told.refused) this.refusal = content.toString();
+    else if (kind === Told.changes) {
+      void this.takeIn(content).then(() => this.#say(DONE));
+      return;
+    }
+    this.#heard.add(kind);
+    this.#onHeard();
+  }
+
+  #say(byte: number): void {
+    if (!this.#isOver) this.#socket.write(Buffer.from([byte]));
+  }
+
+  /** Resolves with the offer. */
+  asked(limitMs: number): Promise<Answer> {
+    return this.#until(Told.offer, limitMs);
+  }
+
+  /** The old process may step back. Resolves when its changes have been taken in and we are to listen. */
+  ready(limitMs: number): Promise<Answer> {
+    this.#say(DONE);
+    return this.#until(Told.listen, limitMs);
+  }
+
+  /** Resolves when the old process has let go of all. */
+  serves(limitMs: number): Promise<Answer> {
+    this.#say(SERVES);
+    return this.#until(Told.left, limitMs);
+  }
+
+  /** A refusal is `gone`, with `refusal`. */
+  #until(kind: Told, limitMs: number): Promise<Answer> {
+    return new Promise((resolve) => {
+      const answer = (): Answer => {
+        if (this.refusal !== null) return 'gone';
+        if (this.#heard.has(kind)) return 'done';
+        return this.#isOver ? 'gone' : 'silent';
+      };
+      const cancel = afterReading(limitMs, () => resolve(answer()));
+      const look = (): void => {
+        if (answer() === 'silent') return;
+        cancel();
+        resolve(answer());
+      };
+      // a refusal that was read in the same breath counts
+      this.#onHeard = () => void setImmediate(look);
+      this.#onHeard();
+    });
+  }
+
+  /** Hears no more. */
+  end(): void {
+    this.#socket.destroy();
+  }
 }
 
 /** Whole frames out of a stream. A million sessions come in hundreds of parts: these are joined once. */

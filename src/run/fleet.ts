@@ -1,16 +1,16 @@
 // The worker threads: started, listened for, restarted with back-off when one dies, stopped.
 
 import { Worker } from 'node:worker_threads';
-import type { ListeningSocket } from '../base/pass-sockets.ts';
+import type { ListeningSocket, PassedSocket } from '../base/pass-sockets.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
+import { BACKOFF_FIRST_MS, deal, type Member, newMember } from './fleet-member.ts';
 import type { Logger } from './logger.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
 import { ListenError, listenMessage } from './ports.ts';
 import { BEAT_MS, Pulse } from './pulse.ts';
 import { cpuMsOf } from './thread-time.ts';
 
-const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 /**
  * V8's default grows the young generation to many times this under load, for nothing: an exchange makes little garbage.
@@ -20,7 +20,7 @@ const YOUNG_GENERATION_MIB = 8;
 /** A worker that lived so long starts its back-off anew. */
 const HEALTHY_MS = 30_000;
 /** A worker that takes so long to stop accepting hangs, and accepts nothing either. */
-const RETIRE_MS = 2000;
+const PAUSE_MS = 2000;
 /** A worker that takes so long to do what it is told is given up: to start, to open its listeners, to swap. */
 const ANSWER_MS = 10_000;
 /** A thread that is blocked outside of JavaScript cannot be ended; nobody waits for that longer. */
@@ -31,22 +31,6 @@ const WORKER_ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
   import.meta.url,
 );
-
-interface Member {
-  worker: Worker | null;
-  startedMs: number;
-  backoffMs: number;
-  isDrained: boolean;
-  isRetired: boolean;
-  /** It has started, and is watched from then on. */
-  isStarted: boolean;
-  isListening: boolean;
-  isSilent: boolean;
-  pulse: Pulse;
-  /** The system's number of the thread; null where it is not known. */
-  threadId: number | null;
-  sockets: readonly ListeningSocket[];
-}
 
 export interface FleetOptions {
   readonly shared: SharedState;
@@ -68,26 +52,16 @@ export class Fleet {
   #watchTimer: NodeJS.Timeout | null = null;
   #watchedMs = 0;
   #onDrained: (() => void) | null = null;
-  #onRetired: (() => void) | null = null;
+  #onPaused: (() => void) | null = null;
+  /** Another process is about to take over: nobody accepts. */
+  #isPaused = false;
   #tell: (keys: readonly number[]) => Promise<void> = () => Promise.resolve();
   readonly #applied = new Map<number, number>();
   #onApplied: (() => void) | null = null;
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#members = Array.from({ length: options.threads }, () => ({
-      worker: null,
-      startedMs: 0,
-      backoffMs: BACKOFF_FIRST_MS,
-      isDrained: false,
-      isRetired: false,
-      isStarted: false,
-      isListening: false,
-      isSilent: false,
-      pulse: new Pulse(),
-      threadId: null,
-      sockets: [],
-    }));
+    this.#members = Array.from({ length: options.threads }, () => newMember());
   }
 
   /** Somebody accepts connections and answers them. */
@@ -133,8 +107,13 @@ export class Fleet {
    */
   async listen(ports: readonly number[], sockets: readonly ListeningSocket[]): Promise<readonly number[]> {
     this.#ports = ports;
-    this.#ports = await this.#listen(0, sockets);
-    await Promise.all(this.#members.slice(1).map((_, index) => this.#listen(index + 1, sockets)));
+    const { length } = this.#members;
+    this.#ports = await this.#listen(0, 'listen', this.#deal(sockets, 0, length));
+    await Promise.all(
+      this.#members
+        .slice(1)
+        .map((_, index) => this.#listen(index + 1, 'listen', this.#deal(sockets, index + 1, length))),
+    );
     return this.#ports;
   }
 
@@ -186,14 +165,16 @@ export class Fleet {
     });
   }
 
-  #listen(index: number, sockets: readonly ListeningSocket[]): Promise<readonly number[]> {
+  #deal(sockets: readonly ListeningSocket[], at: number, count: number): readonly (readonly number[])[] {
+    return deal(this.#revision?.config.listen ?? [], sockets, at, count);
+  }
+
+  #listen(
+    index: number,
+    type: 'listen' | 'resume',
+    fds: readonly (readonly number[])[],
+  ): Promise<readonly number[]> {
     const worker = this.#members[index]?.worker ?? null;
-    const fds = (this.#revision?.config.listen ?? []).map(({ address }) =>
-      sockets
-        .filter((socket) => socket.address === address)
-        .filter((_, at) => at % this.#members.length === index)
-        .map(({ fd }) => fd),
-    );
     return new Promise((resolve, reject) => {
       if (worker === null) throw new Error(`worker ${index} is gone`);
       const timer = setTimeout(() => this.#giveUp(index, 'does not open its listeners'), ANSWER_MS);
@@ -209,7 +190,7 @@ export class Fleet {
         clearTimeout(timer);
         reject(new Error(`worker ${index} died before it listened`));
       });
-      this.#say(worker, { type: 'listen', ports: this.#ports, fds });
+      this.#say(worker, { type, ports: this.#ports, fds });
     });
   }
 
@@ -228,13 +209,10 @@ export class Fleet {
       void this.#tell(message.keys).then(() => {
         if (member?.worker != null) this.#say(member.worker, { type: 'told' });
       });
-    } else if (message.type === 'retired' && member !== undefined) {
-      member.isRetired = true;
-      this.#onRetired?.();
+    } else if (message.type === 'paused' && member !== undefined) {
+      member.isPaused = true;
+      this.#onPaused?.();
     } else if (message.type === 'drained' && member !== undefined) {
-      // having had no connection, it ends without another word
-      member.isRetired = true;
-      this.#onRetired?.();
       member.isDrained = true;
       this.#checkDrained();
     }
@@ -252,7 +230,7 @@ export class Fleet {
     const hasListened = member.isListening;
     Object.assign(member, { worker: null, sockets: [], isStarted: false, isListening: false });
     this.#onApplied?.();
-    this.#onRetired?.();
+    this.#onPaused?.();
     shared.stripes[index]?.clearGauges();
     shared.addresses.clear(index);
     shared.waiting.clear(index);
@@ -275,8 +253,12 @@ export class Fleet {
 
   #restart(index: number): void {
     if (this.#isStopping) return;
+    if (this.#isPaused) {
+      setTimeout(() => this.#restart(index), BACKOFF_FIRST_MS);
+      return;
+    }
     const { log } = this.#options;
-    const start = this.#startWorker(index).then(() => this.#listen(index, []));
+    const start = this.#startWorker(index).then(() => this.#listen(index, 'listen', []));
     const said = start.then(() => log.info({ worker: index }, 'another worker thread has taken its place'));
     said.catch((error: unknown) => {
       log.error({ worker: index, error: String(error) }, 'a worker thread could not be restarted');
@@ -333,23 +315,41 @@ export class Fleet {
   }
 
   /**
-   * Another process has the listening sockets: resolves when every worker that does not hang has stopped accepting. Call `drain` next. From
-   * now on responses wait until `tell` has told it how it stands with their sessions.
+   * Another process is about to take over: resolves when every worker that does not hang has stopped accepting. From now on
+   * responses wait until `tell` has told it how it stands with their sessions. `resume` or `retire` is next.
    */
-  async retire(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
-    this.#isStopping = true;
+  async pause(tell: (keys: readonly number[]) => Promise<void>): Promise<void> {
+    this.#isPaused = true;
     this.#tell = tell;
-    const retired = new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, RETIRE_MS);
-      this.#onRetired = () => {
-        if (!this.#members.every(({ worker, isRetired }) => isRetired || worker === null)) return;
+    for (const member of this.#members) member.isPaused = false;
+    const paused = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, PAUSE_MS);
+      this.#onPaused = () => {
+        if (!this.#members.every(({ worker, isPaused }) => isPaused || worker === null)) return;
         clearTimeout(timer);
         resolve();
       };
     });
+    this.#tellAll({ type: 'pause' });
+    this.#onPaused?.();
+    await paused;
+  }
+
+  /** It does not: all listen again, on the sockets, which are closed where nobody does. */
+  async resume(sockets: readonly PassedSocket[]): Promise<void> {
+    this.#isPaused = false;
+    this.#tell = () => Promise.resolve();
+    const living = [...this.#members.keys()].filter((index) => this.#members[index]?.worker !== null);
+    const dealt = living.map((_, at) => this.#deal(sockets, at, living.length));
+    const used = new Set(dealt.flat(2));
+    for (const socket of sockets) if (!used.has(socket.fd)) socket.close();
+    await Promise.allSettled(living.map((index, at) => this.#listen(index, 'resume', dealt[at] ?? [])));
+  }
+
+  /** After `pause`: it has the listening sockets. Call `drain` next. */
+  retire(): void {
+    this.#isStopping = true;
     this.#tellAll({ type: 'retire' });
-    this.#onRetired?.();
-    await retired;
   }
 
   /** The second half of a stop: waits, then ends politely what still runs. True when nothing had to be cut. */

@@ -1,32 +1,45 @@
-// How one process hands its work to the next.
+// How one process hands its work to the next: in two steps, so that nothing is given away before somebody has it.
 //
 //   new                                      old
-//   POST /api/takeover                 ->    private directory: handover.json, sessions, two unix sockets; says where
-//   fetches the listening sockets,
-//   restores, checks the servers,
-//   starts its threads, listens on nothing
-//   connects: "step back"              ->    stops listening, tells what has become of the sessions since
-//   takes it in, says so, listens
-//   opens the admin server                   closes the admin server, finishes what is in flight; each response waits
-//   takes in, says so                  <->   until the session it may have begun or ended is told
+//   POST /api/takeover                 ->    says where its private directory is; that is all
+//   checks that it is this user's
+//   connects to `changes` there        ->    keeps the sessions in a file, offers the listening sockets
+//                                      <-    OFFER
+//   fetches the sockets, restores, checks
+//   the servers, starts its threads
+//   DONE (ready)                       ->    STEP 1: accepts nothing new, but keeps duplicates of its sockets;
+//                                            responses wait until what they did to sessions is told
+//                                      <-    CHANGES since the offer
+//   takes them in
+//   DONE                               ->
+//                                      <-    LISTEN
+//   listens
+//   SERVES                             ->    STEP 2: closes its duplicates, leaves the sessions file
+//                                      <-    LEFT
+//   saves, opens the admin server            closes the admin server, finishes what is in flight
+//   takes in; DONE                     <->   CHANGES, again and again
 //   removes the directory              <-    ends; later, when it hears itself of a process that still finishes
 //
-// All that can fail comes before "step back": until then the old process has given nothing away. Connections that come
-// in the milliseconds in which nobody listens wait in the queues of the sockets, which both processes hold.
+// Until SERVES the old process takes everything back when the line closes or nothing comes for STEP_MS: it listens on its
+// duplicates, lets the responses go and says REFUSED, which makes a successor leave that was only slow. Whoever hangs reads
+// what has been said before it decides anything. If the old process dies, the line closes without a word: the new one, which
+// has the sockets, goes on alone; before it has them it ends and says so. Connections that come while nobody accepts wait in
+// the queues of the sockets, which both processes hold.
 //
-// The directory is the proof: only the same user can open what is in it. So neither secrets nor sessions ever cross the
-// API, and nobody else can make the balancer leave.
+//   old:  serves ── ready ──> steps back ── serves ──> replaced
+//            ^                    │
+//            └── closed, silent ──┘
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makePrivateDirectory } from './private-directory.ts';
 
-const FILE = 'handover.json';
-const PRIVATE_MODE = 0o600;
+/** How long either step may take on the side of the new process. Clients that come wait meanwhile. */
+export const STEP_MS = 3000;
 
 /** What the next process needs to know beside the sessions. */
 export interface Handover {
-  readonly version: 2;
+  readonly version: 3;
   readonly pid: number;
   /** Keys cookies and session hashes of pools that configure no secret. */
   readonly secret: string;
@@ -34,9 +47,11 @@ export interface Handover {
   /** How many listening sockets there are to be fetched. */
   readonly sockets: number;
   readonly adminUrl: string;
+  /** Where an OfferDirectory is. */
+  readonly directory: string;
 }
 
-/** The files and sockets of a handover. */
+/** A process's private directory: the door that a successor comes in by. */
 export class HandoverDirectory {
   readonly path: string;
 
@@ -44,12 +59,42 @@ export class HandoverDirectory {
     this.path = path;
   }
 
-  /** Makes a directory that is this user's only. */
   static make(): HandoverDirectory {
-    return new HandoverDirectory(mkdtempSync(join(tmpdir(), 'holdfast-takeover-')));
+    return new HandoverDirectory(makePrivateDirectory());
   }
 
-  /** Where the sessions are, as of the beginning. */
+  /** Unix socket: who connects asks to take over. */
+  get changesSocket(): string {
+    return join(this.path, 'changes');
+  }
+
+  get isThere(): boolean {
+    return existsSync(this.changesSocket);
+  }
+
+  /** Made by a version that stepped back as soon as somebody connected. */
+  get isOfOldVersion(): boolean {
+    return existsSync(join(this.path, 'handover.json'));
+  }
+
+  makeOffer(): OfferDirectory {
+    return new OfferDirectory(mkdtempSync(join(this.path, 'offer-')));
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Files and sockets for one successor. */
+export class OfferDirectory {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Where the sessions are, as of the offer. */
   get sessionsFile(): string {
     return join(this.path, 'sessions');
   }
@@ -59,24 +104,9 @@ export class HandoverDirectory {
     return join(this.path, 'listeners');
   }
 
-  /** Unix socket: connecting to it makes the old process step back. */
-  get changesSocket(): string {
-    return join(this.path, 'changes');
-  }
-
-  write(content: Omit<Handover, 'version' | 'pid'>): void {
-    const handover: Handover = { version: 2, pid: process.pid, ...content };
-    writeFileSync(join(this.path, FILE), JSON.stringify(handover), { mode: PRIVATE_MODE });
-  }
-
-  /** Null when it cannot be read or is of another version. */
-  read(): Handover | null {
-    try {
-      const value = JSON.parse(readFileSync(join(this.path, FILE), 'utf8')) as Partial<Handover> | null;
-      return value?.version === 2 ? (value as Handover) : null;
-    } catch {
-      return null;
-    }
+  /** The same, for the old process itself. */
+  get ownSocket(): string {
+    return join(this.path, 'own');
   }
 
   remove(): void {

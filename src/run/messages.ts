@@ -23,7 +23,15 @@ export type ToWorker =
     }
   /** Swap to the revision, open listeners that are new, stop those that are gone. `ports` as above. */
   | { readonly type: 'revision'; readonly revision: Revision; readonly ports: readonly number[] }
-  /** Accept nothing new, say so with `retired`; connections that are open may still ask once. Then exit. */
+  /** Accept nothing new, say so with `paused`; all else goes on. */
+  | { readonly type: 'pause' }
+  /** After `pause`: as if it had not been. Listen on the descriptors; as `listen`. */
+  | {
+      readonly type: 'resume';
+      readonly ports: readonly number[];
+      readonly fds: readonly (readonly number[])[];
+    }
+  /** After `pause`: connections that are open may still ask once. Then exit. */
   | { readonly type: 'retire' }
   /** The successor knows what the last `held` was about. */
   | { readonly type: 'told' }
@@ -56,7 +64,7 @@ export type FromWorker =
     }
   /** Whole lines of the access log. */
   | { readonly type: 'access'; readonly lines: string }
-  | { readonly type: 'retired' }
+  | { readonly type: 'paused' }
   /** Responses wait until the successor knows how it stands with these sessions: low and high words of their keys. */
   | { readonly type: 'held'; readonly keys: readonly number[] }
   | { readonly type: 'drained' }

@@ -1,32 +1,45 @@
-// The old process's side of a takeover: tells the next one what it needs, and steps back when that one is ready.
+// The old process's side of a takeover: makes an offer to each successor that comes, and steps back for the first that is
+// ready. See run/handover.ts for the steps.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { TakeoverResult } from '../admin/source.ts';
-import { type Offer, offerSockets } from '../base/pass-sockets.ts';
+import { duplicateSockets, type Offer, offerSockets, type PassedSocket } from '../base/pass-sockets.ts';
 import type { SessionChanges } from '../sessions/changes.ts';
 import type { Balancer } from './balancer.ts';
-import { ChangesTeller } from './changes-line.ts';
-import { HandoverDirectory } from './handover.ts';
+import { type Answer, ChangesTeller, Told } from './changes-line.ts';
+import { type Handover, HandoverDirectory, type OfferDirectory, STEP_MS } from './handover.ts';
 
-/** A successor that has not come for so long does not come any more: what was made for it goes. */
-const WAIT_MS = 60_000;
+/** A successor that is not ready after so long does not come any more. */
+const READY_MS = 60_000;
+/** Successors at once: each costs a copy of what is in the session table. */
+const OFFERS_MAX = 4;
 
-/** What is kept ready for a successor. */
+/** What is kept ready for one successor. */
 interface Offered {
-  readonly directory: HandoverDirectory;
+  readonly directory: OfferDirectory;
   readonly sockets: Offer;
   readonly changes: SessionChanges;
+  readonly handover: Handover;
+}
+
+/** The door, open since somebody has asked where it is. */
+interface Door {
+  readonly directory: HandoverDirectory;
   readonly server: Server;
-  readonly timer: NodeJS.Timeout;
 }
 
 export class Predecessor {
   readonly #balancer: Balancer;
-  #offered: Offered | null = null;
+  readonly #tellers = new Set<ChangesTeller>();
+  #adminUrl = '';
+  #door: Promise<Door> | null = null;
+  /** The last that was ready: those after it wait until it has taken over or has failed. */
+  #turn: Promise<void> = Promise.resolve();
+  /** Being stepped back for, or having taken over. */
+  #heir: ChangesTeller | null = null;
   #isReplaced = false;
-  #teller: ChangesTeller | null = null;
   #onReplaced: (() => void) | null = null;
-  /** Resolves when a successor is about to listen and this process should finish and leave. */
+  /** Resolves when a successor serves and this process should finish and leave. */
   readonly replaced: Promise<void>;
 
   constructor(balancer: Balancer) {
@@ -36,32 +49,95 @@ export class Predecessor {
     });
   }
 
-  /** Makes ready what the next process needs; a later call makes it anew. */
+  /** Where a successor may ask. Grants nothing: only this user can go there. However often it is asked, it is one place. */
   async answer(adminUrl: string): Promise<TakeoverResult> {
-    const { log } = this.#balancer.options;
-    if (this.#isReplaced || this.#balancer.isStopping) return refuse('this process is ending already');
-    this.forget();
+    const why = this.#refusal();
+    if (why !== null) return refuse(why);
+    this.#adminUrl = adminUrl;
     try {
-      this.#offered = await this.#offer(adminUrl);
+      return { ok: true, directory: (await this.#openDoor()).directory.path };
+    } catch (error) {
+      this.#balancer.options.log.error({ error: String(error) }, 'no other process can take over');
+      return refuse(`this process cannot be reached by another: ${String(error)}`);
+    }
+  }
+
+  /** Null: there is no reason to refuse. */
+  #refusal(): string | null {
+    if (this.#isReplaced) return 'another process has taken over meanwhile';
+    return this.#balancer.isStopping ? 'this process is ending already' : null;
+  }
+
+  async #openDoor(): Promise<Door> {
+    const door = await this.#door?.catch(() => null);
+    // what cleans up temporary files may have removed it
+    if (door?.directory.isThere === true) return door;
+    if (door !== undefined && door !== null) close(door);
+    this.#door = this.#makeDoor();
+    return this.#door;
+  }
+
+  async #makeDoor(): Promise<Door> {
+    const directory = HandoverDirectory.make();
+    const server = createServer((socket) => void this.#serve(new ChangesTeller(socket), directory));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(directory.changesSocket, resolve);
+    });
+    return { directory, server };
+  }
+
+  /** One successor, from its first word on. */
+  async #serve(teller: ChangesTeller, place: HandoverDirectory): Promise<void> {
+    const { log } = this.#balancer.options;
+    const why =
+      this.#tellers.size < OFFERS_MAX ? this.#refusal() : `${OFFERS_MAX} others are about to take over`;
+    if (why !== null) {
+      teller.refuse(why);
+      return;
+    }
+    this.#tellers.add(teller);
+    let offered: Offered | null = null;
+    try {
+      offered = await this.#offer(place);
+      log.info('another process has asked to take over');
+      await this.#await(teller, offered);
     } catch (error) {
       log.error(
         { error: String(error) },
         'another process has asked to take over; nothing can be passed to it',
       );
-      return refuse(`this process cannot pass on what it has: ${String(error)}`);
+      teller.refuse(`this process cannot pass on what it has: ${String(error)}`);
     }
-    const { path } = this.#offered.directory;
-    log.info({ directory: path }, 'another process has asked to take over');
-    return { ok: true, directory: path };
+    offered?.sockets.close();
+    offered?.directory.remove();
+    this.#tellers.delete(teller);
   }
 
-  async #offer(adminUrl: string): Promise<Offered> {
-    const directory = HandoverDirectory.make();
+  async #offer(place: HandoverDirectory): Promise<Offered> {
+    const directory = place.makeOffer();
     const listening = this.#balancer.fleet.sockets;
     let sockets: Offer | null = null;
     try {
       sockets = await offerSockets(directory.listenersSocket, listening);
-      return await this.#fill(directory, listening.length, sockets, adminUrl);
+      const { revision, ports, secret } = this.#balancer;
+      const listeners = revision.config.listen.map(({ address }, index) => ({
+        address,
+        port: ports[index] ?? 0,
+      }));
+      const changes = this.#balancer.watchSessions();
+      const saved = this.#balancer.saveTo(directory.sessionsFile);
+      if (saved.kind === 'failed') throw new Error(`saving the sessions: ${saved.message}`);
+      const handover: Handover = {
+        version: 3,
+        pid: process.pid,
+        secret,
+        listeners,
+        sockets: listening.length,
+        adminUrl: this.#adminUrl,
+        directory: directory.path,
+      };
+      return { directory, sockets, changes, handover };
     } catch (error) {
       sockets?.close();
       directory.remove();
@@ -69,78 +145,97 @@ export class Predecessor {
     }
   }
 
-  async #fill(
-    directory: HandoverDirectory,
-    count: number,
-    sockets: Offer,
-    adminUrl: string,
-  ): Promise<Offered> {
-    const { revision, ports, secret } = this.#balancer;
-    const listeners = revision.config.listen.map(({ address }, index) => ({
-      address,
-      port: ports[index] ?? 0,
-    }));
-    const changes = this.#balancer.watchSessions();
-    const saved = this.#balancer.saveTo(directory.sessionsFile);
-    if (saved.kind === 'failed') throw new Error(`saving the sessions: ${saved.message}`);
-    directory.write({ secret, listeners, sockets: count, adminUrl });
-    const server = createServer((socket) => void this.#stepBack(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(directory.changesSocket, resolve);
-    });
-    const timer = setTimeout(() => this.forget(), WAIT_MS);
-    return { directory, sockets, changes, server, timer };
-  }
-
-  /** The successor is ready: from here on nothing new is accepted. */
-  async #stepBack(socket: Socket): Promise<void> {
-    const balancer = this.#balancer;
-    const offered = this.#offered;
-    const teller = new ChangesTeller(socket);
-    if (offered === null || this.#isReplaced || balancer.isStopping) {
-      socket.destroy();
+  /** Until it is ready nothing changes; then it is its turn. */
+  async #await(teller: ChangesTeller, offered: Offered): Promise<void> {
+    const how = await teller.tell(Told.offer, Buffer.from(JSON.stringify(offered.handover)), READY_MS);
+    if (how !== 'done') {
+      const { log } = this.#balancer.options;
+      log.warn(
+        `the process that asked to take over ${GIVEN_UP[how]} before it was ready: nothing has changed`,
+      );
+      teller.refuse('it took too long');
       return;
     }
-    this.#isReplaced = true;
-    this.#teller = teller;
-    clearTimeout(offered.timer);
-    const { changes } = offered;
+    const before = this.#turn;
+    const mine = before.then(() => this.#stepBack(teller, offered));
+    this.#turn = mine.catch(() => undefined);
+    await mine;
+  }
+
+  /** Step 1, and then either step 2 or back. */
+  async #stepBack(teller: ChangesTeller, { directory, changes }: Offered): Promise<void> {
+    const balancer = this.#balancer;
+    const why = this.#refusal();
+    if (why !== null) {
+      teller.refuse(why);
+      return;
+    }
+    const own = await duplicateSockets(directory.ownSocket, balancer.fleet.sockets);
+    balancer.options.log.info('the next process is ready: stepping back');
+    this.#heir = teller;
     let begin = (): void => undefined;
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
     });
-    await balancer.retire(async (keys) => {
-      // the successor listens as soon as it has taken in anything: first it must hear of all that has been
+    await balancer.pause(async (keys) => {
+      // the successor listens as soon as it is told to: first it must hear of all that has been
       await begun;
-      await teller.tell(balancer.encode(changes.of(keys, balancer.revision)));
+      await teller.tell(Told.changes, balancer.encode(changes.of(keys, balancer.revision)));
     });
-    offered.sockets.close();
-    offered.server.close();
-    const told = teller.tell(balancer.encode(changes.since(balancer.revision)));
+    const told = teller.tell(Told.changes, balancer.encode(changes.since(balancer.revision)), STEP_MS);
     begin();
-    await told;
+    let how = await told;
+    if (how === 'done') {
+      teller.say(Told.listen);
+      how = await teller.serves(STEP_MS);
+    }
+    if (how === 'done') await this.#leave(teller, own);
+    else await this.#takeBack(teller, own, how);
+  }
+
+  async #leave(teller: ChangesTeller, own: readonly PassedSocket[]): Promise<void> {
+    this.#isReplaced = true;
+    for (const socket of own) socket.close();
+    await this.#balancer.retire();
+    teller.say(Told.left);
+    this.#balancer.options.log.info('the next process serves: finishing what is in flight');
     this.#onReplaced?.();
+  }
+
+  async #takeBack(
+    teller: ChangesTeller,
+    own: readonly PassedSocket[],
+    how: Exclude<Answer, 'done'>,
+  ): Promise<void> {
+    this.#heir = null;
+    teller.refuse('it took too long, and the old process has taken everything back');
+    if (this.#balancer.isStopping) return;
+    await this.#balancer.resume(own);
+    this.#balancer.options.log.warn(
+      `the process that was to take over ${GIVEN_UP[how]} before it served: this one goes on`,
+    );
   }
 
   /** Finishes what is in flight. True when nothing had to be cut. */
   async finish(): Promise<boolean> {
     const isClean = await this.#balancer.finish();
-    this.#teller?.end();
-    this.#offered?.directory.remove();
+    this.#heir?.end();
+    this.forget();
     return isClean;
   }
 
-  /** No successor is expected (any more): what was made for it goes. */
+  /** We end, and no successor is expected (any more). One that is stepped back for hears nothing, and serves. */
   forget(): void {
-    const offered = this.#offered;
-    this.#offered = null;
-    if (offered === null) return;
-    clearTimeout(offered.timer);
-    offered.sockets.close();
-    offered.server.close();
-    offered.directory.remove();
+    for (const teller of this.#tellers) if (teller !== this.#heir) teller.refuse('this process is ending');
+    void this.#door?.then(close, () => undefined);
   }
+}
+
+const GIVEN_UP = { gone: 'has gone', silent: 'is silent' } as const;
+
+function close({ directory, server }: Door): void {
+  server.close();
+  directory.remove();
 }
 
 function refuse(message: string): TakeoverResult {

@@ -4,13 +4,16 @@
 import { fetchSockets, type ListeningSocket, type PassedSocket } from '../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { readSessions, type StoredSessions } from '../sessions/store.ts';
-import { type ChangesHearer, hearChanges } from './changes-line.ts';
-import { type Handover, HandoverDirectory } from './handover.ts';
+import { ChangesHearer } from './changes-line.ts';
+import { type Handover, HandoverDirectory, OfferDirectory } from './handover.ts';
 import type { Logger } from './logger.ts';
 import { ListenError } from './ports.ts';
+import { strangerProblem } from './private-directory.ts';
 
 const ASK_MS = 10_000;
-/** How long an old process may take to step back. Its listening sockets are ours as well: nothing is lost meanwhile. */
+/** How long an old process may take to make its offer: it keeps its sessions for it. */
+const OFFER_MS = 30_000;
+/** How long an old process may take to step back, or to let go. Its listening sockets are ours as well. */
 const STEP_BACK_MS = 10_000;
 const IS_SERVED_MS = 1000;
 
@@ -25,18 +28,20 @@ export class Takeover {
   readonly #directory: HandoverDirectory;
   readonly #sockets: readonly PassedSocket[];
   readonly #url: string;
-  #line: ChangesHearer | null = null;
+  readonly #line: ChangesHearer;
 
   private constructor(
     handover: Handover,
     directory: HandoverDirectory,
     sockets: readonly PassedSocket[],
     url: string,
+    line: ChangesHearer,
   ) {
     this.handover = handover;
     this.#directory = directory;
     this.#sockets = sockets;
     this.#url = url;
+    this.#line = line;
   }
 
   /** Asks the process whose admin server is at `url`; '' is the configured address. Rejects with ListenError. */
@@ -46,15 +51,22 @@ export class Takeover {
       throw new ListenError('cannot take over: "admin" is off, and it is what the processes talk by');
     const base = url === '' ? adminUrlOf(admin) : url.replace(/\/$/, '');
     const directory = new HandoverDirectory(await post(base, admin.token));
-    const handover = directory.read();
-    if (handover === null)
-      throw new ListenError(
-        `cannot take over: ${directory.path} cannot be read by this user, or is of another version`,
-      );
+    const problem = strangerProblem(directory.path);
+    if (problem !== null) throw new ListenError(`cannot take over from ${base}: ${problem}`);
+    // connecting there would make it step back at once
+    if (directory.isOfOldVersion)
+      throw new ListenError(`cannot take over from ${base}: it is of another version; stop it instead`);
+    const line = new ChangesHearer(directory.changesSocket);
     try {
-      const sockets = await fetchSockets(directory.listenersSocket, handover.sockets);
-      return new Takeover(handover, directory, sockets, base);
+      const handover = await offerOf(line, base);
+      const sockets = await fetchSockets(
+        new OfferDirectory(handover.directory).listenersSocket,
+        handover.sockets,
+      );
+      return new Takeover(handover, directory, sockets, base, line);
     } catch (error) {
+      line.end();
+      if (error instanceof ListenError) throw error;
       throw new ListenError(`cannot take over the listening sockets: ${(error as Error).message}`);
     }
   }
@@ -66,7 +78,7 @@ export class Takeover {
 
   /** The sessions of the old process, as of the beginning. */
   readSessions(sessionsMax: number, log: Logger): StoredSessions {
-    const stored = readSessions(this.#directory.sessionsFile, sessionsMax);
+    const stored = readSessions(new OfferDirectory(this.handover.directory).sessionsFile, sessionsMax);
     if (stored.kind === 'damaged')
       log.error(`the sessions of the old process are not understood: ${stored.message}`);
     return stored;
@@ -74,36 +86,65 @@ export class Takeover {
 
   /**
    * Makes the old process step back. Resolves with the sockets to listen on, at once, when its last sessions have been
-   * taken in. If the old process has died meanwhile or hangs, we have its sockets all the same. Rejects with ListenError
-   * when it lives and expects us no more.
+   * taken in; `serves` is to follow. If the old process has died meanwhile or hangs, we have its sockets all the same.
+   * Rejects with ListenError when it lives and expects us no more.
    */
   async stepIn(config: HoldfastConfig, balancer: Heir, log: Logger): Promise<readonly ListeningSocket[]> {
-    const { pid } = this.handover;
-    const changes = hearChanges(this.#directory.changesSocket, STEP_BACK_MS, (bytes) =>
-      balancer.takeIn(bytes),
-    );
-    this.#line = changes;
-    const how = await changes.first;
-    if (how === 'closed' && (await isServed(this.#url)))
-      throw new ListenError(`cannot take over from ${this.#url}: it expects this process no more`);
-    if (how === 'taken-in') log.info({ pid }, 'took over: the old process finishes what is in flight');
-    else log.warn({ pid }, 'the old process has gone without a word: its sessions are those of a moment ago');
-    void changes.over.then(() => this.#directory.remove());
+    const line = this.#line;
+    line.takeIn = (bytes) => balancer.takeIn(bytes);
+    log.info({ pid: this.handover.pid }, 'ready to take over: the old process is to step back');
+    const how = await line.ready(STEP_BACK_MS);
+    // an old process that answers others has not died and does not hang
+    if (how !== 'done' && (line.refusal !== null || (await isServed(this.#url)))) throw this.#refused();
+    if (how !== 'done') this.#warn(log);
     const isWanted = (socket: PassedSocket): boolean =>
       config.listen.some(({ address }) => address === socket.address);
     for (const socket of this.#sockets) if (!isWanted(socket)) socket.close();
     return this.#sockets.filter(isWanted);
   }
 
+  /** We listen. Resolves when the old process has let go; rejects with ListenError when it has taken everything back. */
+  async serves(log: Logger): Promise<void> {
+    const line = this.#line;
+    const how = await line.serves(STEP_BACK_MS);
+    if (line.refusal !== null) throw this.#refused();
+    if (how === 'done')
+      log.info({ pid: this.handover.pid }, 'took over: the old process finishes what is in flight');
+    else this.#warn(log);
+    void line.over.then(() => this.#directory.remove());
+  }
+
+  #refused(): ListenError {
+    const why = this.#line.refusal ?? 'it lives, but does not step back for this process';
+    return new ListenError(`cannot take over from ${this.#url}: ${why}`);
+  }
+
+  #warn(log: Logger): void {
+    const { pid } = this.handover;
+    log.warn({ pid }, 'the old process has gone without a word: its sessions are those of a moment ago');
+  }
+
   /** Resolves when the old process has ended. */
   get over(): Promise<void> {
-    return this.#line?.over ?? Promise.resolve();
+    return this.#line.over;
   }
 
   /** We end: what the old process still learns is told to nobody. */
   end(): void {
-    this.#line?.end();
+    this.#line.end();
   }
+}
+
+/** Rejects with ListenError when it does not come. */
+async function offerOf(line: ChangesHearer, base: string): Promise<Handover> {
+  const how = await line.asked(OFFER_MS);
+  if (how === 'done' && line.offer !== null) {
+    const handover = JSON.parse(line.offer.toString()) as Handover;
+    if (handover.version === 3) return handover;
+    throw new ListenError(`cannot take over from ${base}: it is of another version`);
+  }
+  const why = how === 'silent' ? 'it does not answer' : 'it has ended meanwhile';
+  throw new ListenError(`cannot take over from ${base}: ${line.refusal ?? why}`);
 }
 
 function adminUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {

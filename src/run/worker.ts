@@ -74,9 +74,13 @@ port.on('message', (message: ToWorker) => {
   else if (message.type === 'revision') void swap(message.revision, message.ports);
   else if (message.type === 'stop') thread.stop();
   else if (message.type === 'told') thread.told();
-  else if (message.type === 'retire') {
-    thread.retire();
-    say({ type: 'retired' });
+  else if (message.type === 'retire') thread.retire();
+  else if (message.type === 'pause') {
+    thread.pause();
+    say({ type: 'paused' });
+  } else if (message.type === 'resume') {
+    thread.resume();
+    void begin(message.ports, message.fds);
   } else if (message.type === 'finish') thread.finish();
   else {
     thread.destroy();

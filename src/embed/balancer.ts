@@ -31,6 +31,7 @@ import { ConfigError, type ConfigInput, readConfigInput } from './config-input.t
 import { ControlPlane } from './control-plane.ts';
 import { DataPath } from './data-path.ts';
 import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
+import { FaultWarnings } from './fault-warnings.ts';
 import { clientFacts } from './forwarding.ts';
 import { errorOf, ignoreErrors } from './guard.ts';
 import type { BalancerOptions } from './options.ts';
@@ -83,9 +84,10 @@ export class EmbeddedBalancer {
     this.#file = file;
     this.#control = control;
     const onAccessLines = (lines: string): void => control.accessLog.add(lines);
+    const warnings = new FaultWarnings((text) => process.emitWarning(text, 'HoldfastWarning'));
     const onThrown = (error: Error): void => {
       const message = `a request ended by a fault: ${error.message}`;
-      if (options.log === undefined) process.emitWarning(error.stack ?? message, 'HoldfastWarning');
+      if (options.log === undefined) warnings.note(error.stack ?? message, systemClock.nowMs());
       else options.log.warn({ stack: error.stack }, message);
     };
     this.#path = new DataPath(control.shared, control.revision, onAccessLines, onThrown);

@@ -10,6 +10,13 @@ import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import { UpstreamSocket } from '../proxy/upstream-socket.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 
+declare module 'node:http' {
+  interface Agent {
+    /** Node's own, which its types leave out. */
+    addRequest(request: ClientRequest, options: object): void;
+  }
+}
+
 /** What http-proxy is told of the server. */
 export interface Target {
   readonly host: string;
@@ -31,6 +38,7 @@ export class ServerAgent extends Agent {
   readonly #idle = new WeakSet<Duplex>();
   #connectMs = 0;
   #idleMs = 0;
+  #headBytesMax = 0;
 
   constructor(slot: number, generation: number, url: string, stripe: Stripe, pool: PoolConfig) {
     super({ keepAlive: true, scheduling: 'lifo', timeout: pool.keepAlive.idleMs });
@@ -45,6 +53,7 @@ export class ServerAgent extends Agent {
   configure(pool: PoolConfig): void {
     this.#connectMs = pool.timeouts.connectMs;
     this.#idleMs = pool.keepAlive.idleMs;
+    this.#headBytesMax = pool.limits.responseHeadBytes;
     // read by Node when a connection becomes idle
     this.options.timeout = pool.keepAlive.idleMs;
     this.maxFreeSockets = pool.keepAlive.max;
@@ -59,6 +68,12 @@ export class ServerAgent extends Agent {
   closeIdle(): void {
     for (const sockets of Object.values(this.freeSockets))
       for (const socket of sockets ?? []) socket.destroy();
+  }
+
+  /** http-proxy cannot be told how large a response head may be: node:http reads it here, when it begins to parse. */
+  override addRequest(request: ClientRequest, options: object): void {
+    Object.assign(request, { maxHeaderSize: this.#headBytesMax });
+    super.addRequest(request, options);
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {

@@ -5,6 +5,7 @@
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { createBalancer } from '../../src/embed/balancer.ts';
+import { FaultWarnings } from '../../src/embed/fault-warnings.ts';
 import { SILENT } from '../../src/embed/options.ts';
 import { httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
@@ -230,4 +231,31 @@ test('a body that was read before is answered, also where there is no next handl
   );
   const response = await fetch(url, { method: 'POST', body: 'x' });
   expect([response.status, await response.text()]).toEqual([501, expect.stringContaining('501')]);
+});
+
+test('a response head may be as large as limits.responseHeadBytes says, below and above what node:http lets through', async () => {
+  const head = (kib: number): string =>
+    OK.replace('\r\n\r\n', `\r\nx-big: ${'x'.repeat(kib * 1024)}\r\n\r\n`);
+  for (const [limit, passes, fails] of [
+    ['4KiB', 2, 8],
+    ['64KiB', 40, 80],
+  ] as const) {
+    const { send } = await talk({ limits: { responseHeadBytes: limit } });
+    const good = await send(GET, head(passes));
+    expect(await good.until('\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+    const bad = await send(GET, head(fails));
+    expect(await bad.until('\r\n\r\n')).toContain('x-holdfast-error: bad-response');
+  }
+});
+
+test('faults are warned of once in a while, with the number of those that were not said', () => {
+  const said: string[] = [];
+  const warnings = new FaultWarnings((text) => said.push(text));
+  for (const nowMs of [0, 1, 9999, 10_000, 10_001]) warnings.note('fault', nowMs);
+  warnings.note('other', 30_000);
+  expect(said).toEqual([
+    'fault',
+    'fault (and 2 more since the last warning)',
+    'other (and 1 more since the last warning)',
+  ]);
 });

@@ -17,6 +17,7 @@ const LONG = [
   'test/e2e/rebalance-scale-out.test.ts',
   'test/e2e/reload-sessions-file.test.ts',
   'test/e2e/session-truth-applications.test.ts',
+  'test/e2e/session-truth-kinds.test.ts',
   'test/e2e/session-truth-removed-server.test.ts',
   'test/e2e/takeover-listeners.test.ts',
   'test/e2e/takeover-log-in.test.ts',

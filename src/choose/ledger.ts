@@ -122,7 +122,7 @@ export class Ledger {
     const [sessionLow, sessionHigh] = [table.keyLow(entry), table.keyHigh(entry)];
     if (sessionLow === 0 || (sessionLow === keyLow && sessionHigh === keyHigh)) return;
     const home = table.home(entry);
-    table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), true, sessionLow, sessionHigh);
+    table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), false, sessionLow, sessionHigh);
     this.#countEvicted();
   }
 

@@ -1,8 +1,9 @@
 // Which entry of a key's two buckets a new session gets: a free one of the emptier bucket, else that of the idlest.
 
 const NONE = -1;
-/** Below every time at which an entry was seen. */
-const TENTATIVE_RANK = 2 ** 52;
+/** Below every time at which an entry was seen, and as far below that. */
+const TENTATIVE_RANK = 2 ** 50;
+const STALE_RANK = 2 ** 51;
 
 /** What is asked about an entry. */
 export interface Entries {
@@ -10,6 +11,8 @@ export interface Entries {
   /** Requests and tunnels open now. */
   busy(entry: number): number;
   isTentative(entry: number): boolean;
+  /** A former value that its session's client no longer shows. */
+  isStale(entry: number): boolean;
   seenMs(entry: number): number;
 }
 
@@ -32,7 +35,7 @@ export class BucketChoice {
     return NONE;
   }
 
-  /** Tentative before real, then the longest unseen; never one in use: NONE when all are. */
+  /** Former values before tentative sessions before real ones, then the longest unseen; never one in use: NONE when all are. */
   idlest(first: number, second: number): number {
     let idlest = NONE;
     for (const bucket of [first, second]) {
@@ -46,6 +49,7 @@ export class BucketChoice {
 
   #rank(entry: number): number {
     const seen = this.#entries.seenMs(entry);
+    if (this.#entries.isStale(entry)) return seen - STALE_RANK;
     return this.#entries.isTentative(entry) ? seen - TENTATIVE_RANK : seen;
   }
 

@@ -34,6 +34,8 @@ const BUCKET_ENTRIES = 8;
 const HEADROOM = 1.25;
 
 const NONE = -1;
+/** A value that its client has not shown for so long, though others of its session, has been replaced for good. */
+const STALE_MS = 10_000;
 
 /** Slot and generation in one word; what an entry and a pin cookie call home. */
 export function packHome(slot: number, generation: number): number {
@@ -129,6 +131,15 @@ export class SessionTable {
     this.resolvedBy = entry;
     const session = this.find(this.resolvedLow, this.resolvedHigh);
     return session !== NONE && this.marks.isAlias(session) ? NONE : session;
+  }
+
+  /** An alias that only a late request still shows: its session has been seen since. The newest of a pause is none. */
+  isStale(entry: number): boolean {
+    if (!this.marks.isAlias(entry)) return false;
+    const base = entry * ENTRY_WORDS;
+    const words = this.#words;
+    const session = this.find(words[base + Word.created] as number, words[base + Word.requests] as number);
+    return session === NONE || this.seenMs(session) - this.seenMs(entry) > STALE_MS;
   }
 
   /** The alias has been shown: it is not idle. */
@@ -331,7 +342,7 @@ export class SessionTable {
       entryWords: ENTRY_WORDS,
       homeWord: Word.home,
       seenWord: Word.seen,
-      isLeftOut: (entry) => this.isTentative(entry),
+      isLeftOut: (entry) => this.isTentative(entry) || this.marks.isAlias(entry),
       isInUse: (entry) => this.busy(entry) > 0,
     });
   }

@@ -54,6 +54,11 @@ class Simulation extends ExchangeScene {
     this.dice = dice;
     this.#browsers = Array.from({ length: BROWSERS }, () => ({ cookie: '', home: -1, isBusy: false }));
     this.#know();
+    const choose = this.chooser.choose.bind(this.chooser);
+    this.chooser.choose = (plan, affinity, tried, nowMs) => {
+      if (this.#beginning?.streams.length === 0) assert.deepEqual(tried, [], 'servers tried before');
+      return choose(plan, affinity, tried, nowMs);
+    };
   }
 
   #know(): void {

@@ -32,6 +32,8 @@ export type ChoiceFailure = Extract<FailureKind, 'no-server' | 'home-down'> | 'b
 
 /** Cookies of one name in a request that are looked at: browsers send one for each path and domain. */
 export const SHOWN_MAX = 8;
+/** Cookies of one answer that are looked at. */
+export const SAID_MAX = 8;
 
 export class Affinity {
   /** The session key; meaningful with hasKey. */
@@ -96,11 +98,23 @@ export class Affinity {
   cookieLength = 0;
   readonly cookieText: Buffer = Buffer.alloc(COOKIE_TEXT_MAX);
 
+  /** Keys that the answer has set, or has ended: low and high words by turns. */
+  readonly said: Int32Array = new Int32Array(2 * SAID_MAX);
+  saidCount = 0;
+
+  say(keyLow: number, keyHigh: number): void {
+    if (this.saidCount === SAID_MAX) return;
+    this.said[2 * this.saidCount] = keyLow;
+    this.said[2 * this.saidCount + 1] = keyHigh;
+    this.saidCount += 1;
+  }
+
   reset(): void {
     this.keyLow = 0;
     this.keyHigh = 0;
     this.hasKey = false;
     this.shownCount = 0;
+    this.saidCount = 0;
     this.hasOldKey = false;
     this.foundBy = -1;
     this.defaultScope = 0;

@@ -13,7 +13,7 @@ import { parseSetCookie, SetCookie } from '../http1/cookies.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { type AddressLimit, mayBegin } from './address-limit.ts';
-import { type Affinity, Finding } from './affinity.ts';
+import { type Affinity, Finding, SAID_MAX } from './affinity.ts';
 import { setCookieScope, WHOLE_HOST } from './cookie-scope.ts';
 import type { Ledger } from './ledger.ts';
 import { type PoolPlan, Source } from './plan.ts';
@@ -21,8 +21,6 @@ import { findSessionHeader } from './session-key.ts';
 
 const NONE = -1;
 const NO_SCOPE = 0;
-/** Fields of one response that are looked at. */
-const SAID_MAX = 8;
 const NOT_FOUND = 404;
 
 /** What one field says of the cookie of one scope. */
@@ -70,8 +68,12 @@ export class Learning {
     if (count === 0 && hasEntry && this.#isAccepted(plan, affinity, head)) this.#confirm(affinity);
     for (let at = 0; at < count; at += 1) {
       const one = said[at] as Said;
-      if (one.isDeletion) this.#end(affinity, one.scope);
-      else this.#set(plan, limit, affinity, index, one, nowMs);
+      if (one.isDeletion) {
+        this.#end(affinity, one.scope);
+        continue;
+      }
+      affinity.say(one.low, one.high);
+      this.#set(plan, limit, affinity, index, one, nowMs);
     }
   }
 
@@ -163,6 +165,7 @@ export class Learning {
     const { table } = this.#shared;
     const entry = this.#sessionOf(affinity, scope, false);
     if (entry === NONE) return;
+    affinity.say(table.keyLow(entry), table.keyHigh(entry));
     this.#ledger.end(entry, table.keyLow(entry), table.keyHigh(entry), 'logout');
     if (entry === affinity.entry) affinity.entry = NONE;
   }

@@ -32,6 +32,7 @@ export class TakeoverBarrier {
   hold(client: Withholdable, affinity: Affinity): void {
     if (!affinity.hasKey) return;
     this.note(affinity);
+    for (let at = 0; at < 2 * affinity.saidCount; at += 1) this.#keys.push(affinity.said[at] as number);
     client.withhold();
     this.#waiting.push(client);
     if (this.#asked.length === 0) this.#ask();

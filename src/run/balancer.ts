@@ -11,13 +11,13 @@ import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { SessionChanges } from '../sessions/changes.ts';
+import type { SessionRecords } from '../sessions/records.ts';
 import {
   decodeSessions,
   keysOf,
   restoreSessions,
   restoreStored,
   type SaveResult,
-  type SessionRecords,
   saveSessions,
 } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
@@ -29,6 +29,7 @@ import { AccessLogWriter } from './access-log-writer.ts';
 import { type DescriptorBudget, openDescriptors, planDescriptors } from './descriptors.ts';
 import { Discovery } from './discovery.ts';
 import { Fleet } from './fleet.ts';
+import { Inherited } from './inherited.ts';
 import { newSettings, operatorSettings, secretFor, settingsByServer } from './kept.ts';
 import type { Logger } from './logger.ts';
 import { createLookup } from './lookup.ts';
@@ -83,6 +84,7 @@ export class Balancer {
   isStopping = false;
   /** From when on this process serves: sessions seen since are its own. */
   #servesFromMs = Number.POSITIVE_INFINITY;
+  readonly #inherited: Inherited;
   /** Null until another process takes over. */
   #tell: ((keys: readonly number[]) => Promise<void>) | null = null;
   revision: Revision;
@@ -106,6 +108,7 @@ export class Balancer {
     this.startedMs = systemClock.nowMs();
     this.shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
     this.slots = new SlotRegistry(this.shared);
+    this.#inherited = new Inherited(this.shared.table, systemClock);
     const { takeover = null } = options;
     this.secret = takeover?.handover.secret ?? secretFor(config, log);
     this.#keeper = keeper;
@@ -204,6 +207,7 @@ export class Balancer {
       await balancer.fleet.start(balancer.revision);
       const sockets = (await takeover?.stepIn(options.config, balancer, options.log)) ?? [];
       balancer.#servesFromMs = systemClock.nowMs();
+      void options.takeover?.over.then(() => balancer.#inherited.end());
       balancer.ports = await balancer.fleet.listen(ports, sockets);
       isListening = true;
       await takeover?.serves(options.log);
@@ -360,6 +364,7 @@ export class Balancer {
       for (const { pool, server, ...change } of newSettings(stored.operator, this.slots))
         this.changeServer(pool, server, change);
     }
+    this.#inherited.heard();
     restoreSessions(stored.contents, this.shared.table, this.revision, systemClock, this.#servesFromMs);
     // being replaced as well, we pass it on
     await this.#tell?.(keysOf(stored.contents));
@@ -375,6 +380,7 @@ export class Balancer {
   }
 
   async #end(): Promise<void> {
+    this.#inherited.end();
     this.options.takeover?.end();
     this.discovery.stop();
     this.sweeper.stop();

@@ -18,6 +18,7 @@
 //                                      <-    LEFT
 //   saves, opens the admin server            closes the admin server, finishes what is in flight
 //   takes in; DONE                     <->   CHANGES, again and again
+//                                            (every few seconds, and at the end: what is still in use)
 //   removes the directory              <-    ends; later, when it hears itself of a process that still finishes
 //
 // Until SERVES the old process takes everything back when the line closes or nothing comes for STEP_MS: it listens on its

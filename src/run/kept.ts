@@ -2,7 +2,7 @@
 
 import type { HoldfastConfig } from '../config/model.ts';
 import { loadSecret } from '../sessions/kept-files.ts';
-import type { OperatorSetting } from '../sessions/store.ts';
+import type { OperatorSetting } from '../sessions/records.ts';
 import type { Logger } from './logger.ts';
 import { makeSecret, type OperatorChange, type SlotRegistry } from './slots.ts';
 

@@ -8,6 +8,7 @@ import type { SessionChanges } from '../sessions/changes.ts';
 import type { Balancer } from './balancer.ts';
 import { type Answer, ChangesTeller, Told } from './changes-line.ts';
 import { type Handover, HandoverDirectory, type OfferDirectory, STEP_MS } from './handover.ts';
+import { TELL_AGAIN_MS } from './inherited.ts';
 
 /** A successor that is not ready after so long does not come any more. */
 const READY_MS = 60_000;
@@ -38,6 +39,9 @@ export class Predecessor {
   /** Being stepped back for, or having taken over. */
   #heir: ChangesTeller | null = null;
   #isReplaced = false;
+  /** What the heir has been told. */
+  #changes: SessionChanges | null = null;
+  #telling: NodeJS.Timeout | null = null;
   #onReplaced: (() => void) | null = null;
   /** Resolves when a successor serves and this process should finish and leave. */
   readonly replaced: Promise<void>;
@@ -189,17 +193,25 @@ export class Predecessor {
       teller.say(Told.listen);
       how = await teller.serves(STEP_MS);
     }
-    if (how === 'done') await this.#leave(teller, own);
+    if (how === 'done') await this.#leave(teller, own, changes);
     else await this.#takeBack(teller, own, how);
   }
 
-  async #leave(teller: ChangesTeller, own: readonly PassedSocket[]): Promise<void> {
+  async #leave(teller: ChangesTeller, own: readonly PassedSocket[], changes: SessionChanges): Promise<void> {
     this.#isReplaced = true;
     for (const socket of own) socket.close();
     await this.#balancer.retire();
     teller.say(Told.left);
+    this.#changes = changes;
+    this.#telling = setInterval(() => void this.#tellAgain(), TELL_AGAIN_MS);
     this.#balancer.options.log.info('the next process serves: finishing what is in flight');
     this.#onReplaced?.();
+  }
+
+  /** What is still in use, and what has been until just now. */
+  async #tellAgain(): Promise<void> {
+    const changes = this.#changes?.since(this.#balancer.revision);
+    if (changes !== undefined) await this.#heir?.tell(Told.changes, this.#balancer.encode(changes));
   }
 
   async #takeBack(
@@ -219,6 +231,8 @@ export class Predecessor {
   /** Finishes what is in flight. True when nothing had to be cut. */
   async finish(): Promise<boolean> {
     const isClean = await this.#balancer.finish();
+    if (this.#telling !== null) clearInterval(this.#telling);
+    await this.#tellAgain();
     this.#heir?.end();
     this.forget();
     return isClean;

@@ -2,13 +2,9 @@
 
 import { systemClock } from '../base/clock.ts';
 import { placeProblem, setAside } from '../sessions/kept-files.ts';
+import type { OperatorSetting } from '../sessions/records.ts';
 import { SessionSaver } from '../sessions/saver.ts';
-import {
-  type OperatorSetting,
-  readSessions,
-  type SaveResult,
-  type StoredSessions,
-} from '../sessions/store.ts';
+import { readSessions, type SaveResult, type StoredSessions } from '../sessions/store.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import { FileOwner } from './file-owner.ts';

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import type { TableCopy } from '../shared/table-copy.ts';
-import { SessionRecords } from './store.ts';
+import { SessionRecords } from './records.ts';
 
 export class SessionChanges {
   readonly #table: SessionTable;
@@ -20,8 +20,8 @@ export class SessionChanges {
   }
 
   /**
-   * Sessions that have begun, moved, been used or ended since, as `restoreSessions` takes them. Tentative ones and those in
-   * use are told always. To be called once.
+   * Sessions that have begun, moved, been used or ended since the moment, or the last call, as `restoreSessions` takes them.
+   * Those in use are told always.
    */
   since(revision: Revision): SessionRecords {
     const table = this.#table;
@@ -30,6 +30,7 @@ export class SessionChanges {
     this.#then.eachChange(0, this.#then.entries, now, -1, (entry, low, high) => {
       if (low !== 0 && table.find(low, high) === -1) records.addEnded(low, high);
       if (table.isUsed(entry)) records.add(entry);
+      return true;
     });
     return records;
   }

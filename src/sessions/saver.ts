@@ -16,7 +16,8 @@ import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import type { TableCopy } from '../shared/table-copy.ts';
 import { messageOf, temporaryOf } from './kept-files.ts';
-import { type OperatorSetting, type SaveResult, SessionRecords } from './store.ts';
+import { type OperatorSetting, SessionRecords } from './records.ts';
+import type { SaveResult } from './store.ts';
 
 /** Entries looked at before main's other work has its turn: about 1 ms. */
 const SLICE_ENTRIES = 65_536;
@@ -117,7 +118,7 @@ export class SessionSaver {
     await written.file.datasync();
     written.changesBytes += bytes;
     written.operatorText = operatorText;
-    return { kind: 'saved', sessions: records.count, bytes };
+    return { kind: 'saved', sessions: records.count - records.aliases, bytes };
   }
 
   async #writeAnew(): Promise<SaveResult> {
@@ -135,7 +136,7 @@ export class SessionSaver {
       const inode = (await file.stat()).ino;
       const operatorText = JSON.stringify(operator);
       this.#written = { file, inode, copy, wholeBytes: bytes, changesBytes: 0, operatorText };
-      return { kind: 'saved', sessions: records.count, bytes };
+      return { kind: 'saved', sessions: records.count - records.aliases, bytes };
     } catch (error) {
       await file.close();
       await rm(temporary, { force: true });
@@ -148,9 +149,12 @@ export class SessionSaver {
     const revision = this.#options.revision();
     const records = new SessionRecords(table, revision, clock);
     const inUseTenths = Math.floor(inUseMs(revision) / 100);
-    const visit = (entry: number, low: number, high: number): void => {
-      if (low !== 0 && table.find(low, high) === -1) records.addEnded(low, high);
-      if (table.isUsed(entry) && !table.isTentative(entry)) records.add(entry);
+    const visit = (entry: number, low: number, high: number): boolean => {
+      const isKept = table.isUsed(entry) && records.isKept(entry);
+      const isLeftOut = !isKept && table.isOf(entry, low, high);
+      if (low !== 0 && (isLeftOut || table.find(low, high) === -1)) records.addEnded(low, high);
+      if (isKept) records.add(entry);
+      return isKept;
     };
     for (let begin = 0; begin < copy.entries; begin += SLICE_ENTRIES) {
       const end = Math.min(copy.entries, begin + SLICE_ENTRIES);

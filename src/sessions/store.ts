@@ -1,55 +1,44 @@
 // Sessions and operator settings in a file over a restart or crash: versioned, checksummed, bounded.
 //
-//   "HOLDFAST SESSIONS 1\n" | header length u32 | header, JSON | records, 32 bytes each | SHA-256 of all before
+//   sessions and settings (records.ts) | what has changed since | what has changed since | ...
 //
-//   record   0 keyLow i32    8 server u32 (index in the header's list)   16 created f64, ms since the Unix epoch
-//            4 keyHigh i32  12 requests u32                              24 seen f64, the same
-//
-// More of the same may follow: each is what has changed since, the last word counts, and what a crash has cut short at the
-// end is left out. Numbers are little-endian. Homes are stored by pool and server name, because slots are dealt out anew. A process that
-// is being replaced tells the next one in the same form what has changed since (changes.ts): then two bits of the server
-// word say more.
+// The last word counts, and what a crash has cut short at the end is left out. A process that is being replaced tells the
+// next one in the same form what has changed since (changes.ts).
 
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { Clock } from '../base/clock.ts';
-import type { ServerMode } from '../config/model.ts';
+import { ALIAS } from '../shared/entry-marks.ts';
 import type { Revision } from '../shared/revision.ts';
-import { homeGeneration, homeSlot, packHome, type SessionTable } from '../shared/session-table.ts';
+import { packHome, type SessionTable } from '../shared/session-table.ts';
 import { isMissing, messageOf, replaceFile } from './kept-files.ts';
+import {
+  ENDED,
+  FORMER_MAGIC,
+  IN_USE,
+  INDEX_MASK,
+  MAGIC,
+  MARK_MASK,
+  MARK_SHIFT,
+  type OperatorSetting,
+  RECORD_BYTES,
+  SessionRecords,
+  type StoredHeader,
+  TENTATIVE,
+} from './records.ts';
 
-const MAGIC = 'HOLDFAST SESSIONS 1\n';
-const RECORD_BYTES = 32;
-/** In the server word: the session is over; its client has not shown the key yet (only from process to process). */
-const ENDED = 0x8000_0000;
-const TENTATIVE = 0x4000_0000;
-/** A request or tunnel of the session is open. */
-const IN_USE = 0x2000_0000;
-const INDEX_MASK = 0x1fff_ffff;
-/** A part of the records: the first is small, because there are usually few. */
-const PART_RECORDS = { first: 32, most: 32_768 } as const;
 const DIGEST_BYTES = 32;
 const HEADER_BYTES_MAX = 4 * 1024 * 1024;
 /** The whole table may have been written once and its changes as often again before the file is written anew. */
 const TIMES_MAX = 4;
 
-/** What an operator changed on a server while running; outlives a restart. */
-export interface OperatorSetting {
-  readonly pool: string;
-  readonly server: string;
-  readonly mode?: ServerMode;
-  readonly weight?: number;
-}
-
-interface StoredHeader {
-  readonly savedWallMs: number;
-  readonly servers: readonly { readonly pool: string; readonly server: string }[];
-  readonly operator: readonly OperatorSetting[];
-  readonly records: number;
-}
-
 export type SaveResult =
-  | { readonly kind: 'saved'; readonly sessions: number; readonly bytes: number }
+  | {
+      readonly kind: 'saved';
+      /** Tentative and ended ones included, aliases not. */
+      readonly sessions: number;
+      readonly bytes: number;
+    }
   | { readonly kind: 'failed'; readonly message: string };
 
 export type StoredSessions = { readonly kind: 'none' } | DecodedSessions;
@@ -80,8 +69,8 @@ export interface RestoreReport {
 }
 
 /**
- * Writes all sessions of the revision's servers, tentative ones left out, and the operator's settings. Synchronous,
- * because it is the last thing before the process ends: about 0.2 s for a million sessions.
+ * Writes all sessions of the revision's servers and the operator's settings, for the process that comes next. Synchronous:
+ * about 0.2 s for a million sessions.
  */
 export function saveSessions(
   path: string,
@@ -92,91 +81,9 @@ export function saveSessions(
 ): SaveResult {
   const records = new SessionRecords(table, revision, clock);
   for (let entry = 0; entry < table.capacity; entry += 1) {
-    if (table.isUsed(entry) && !table.isTentative(entry)) records.add(entry);
+    if (table.isUsed(entry)) records.add(entry);
   }
-  return writeStore(path, records.encode(operator), records.count);
-}
-
-/** Sessions on their way into a file or to another process. */
-export class SessionRecords {
-  count = 0;
-  readonly #parts: Buffer[] = [];
-  /** Bytes used of the last part. */
-  #used = 0;
-  readonly #table: SessionTable;
-  readonly #clock: Clock;
-  readonly #listed: ListedServers;
-
-  constructor(table: SessionTable, revision: Revision, clock: Clock) {
-    this.#table = table;
-    this.#clock = clock;
-    this.#listed = listServers(revision);
-  }
-
-  /** The session at `entry`, unless its home is none of the revision's. */
-  add(entry: number): void {
-    const table = this.#table;
-    const { indexBySlot, generationBySlot } = this.#listed;
-    const home = table.home(entry);
-    const server = indexBySlot.get(homeSlot(home));
-    if (server === undefined || generationBySlot.get(homeSlot(home)) !== homeGeneration(home)) return;
-    const isInUse = table.busy(entry) > 0;
-    const flags = (table.isTentative(entry) ? TENTATIVE : 0) + (isInUse ? IN_USE : 0);
-    const offset = this.#begin(table.keyLow(entry), table.keyHigh(entry), server + flags);
-    const part = this.#parts.at(-1) as Buffer;
-    const wallMs = this.#clock.wallMs();
-    const toWallMs = wallMs - this.#clock.nowMs();
-    part.writeUInt32LE(table.requests(entry) >>> 0, offset + 12);
-    part.writeDoubleLE(table.createdMs(entry) + toWallMs, offset + 16);
-    part.writeDoubleLE(isInUse ? wallMs : table.seenMs(entry) + toWallMs, offset + 24);
-  }
-
-  /** The key is no session any more. */
-  addEnded(keyLow: number, keyHigh: number): void {
-    this.#begin(keyLow, keyHigh, ENDED);
-  }
-
-  #begin(keyLow: number, keyHigh: number, server: number): number {
-    let part = this.#parts.at(-1);
-    if (part === undefined || this.#used === part.length) {
-      const records = Math.min(PART_RECORDS.most, Math.max(PART_RECORDS.first, this.count));
-      part = Buffer.alloc(records * RECORD_BYTES);
-      this.#parts.push(part);
-      this.#used = 0;
-    }
-    const offset = this.#used;
-    part.writeInt32LE(keyLow, offset);
-    part.writeInt32LE(keyHigh, offset + 4);
-    part.writeUInt32LE(server, offset + 8);
-    this.#used += RECORD_BYTES;
-    this.count += 1;
-    return offset;
-  }
-
-  /** All but the digest, in parts of at most a megabyte. */
-  parts(operator: readonly OperatorSetting[]): readonly Buffer[] {
-    const { servers } = this.#listed;
-    const header: StoredHeader = {
-      savedWallMs: this.#clock.wallMs(),
-      servers,
-      operator,
-      records: this.count,
-    };
-    const json = Buffer.from(JSON.stringify(header));
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(json.length);
-    const last = this.#parts.length - 1;
-    const records = this.#parts.map((part, at) => (at === last ? part.subarray(0, this.#used) : part));
-    return [Buffer.concat([Buffer.from(MAGIC), length, json]), ...records];
-  }
-
-  /** What `decodeSessions` reads. */
-  encode(operator: readonly OperatorSetting[]): Buffer {
-    const parts = this.parts(operator);
-    const hash = createHash('sha256');
-    for (const part of parts) hash.update(part);
-    return Buffer.concat([...parts, hash.digest()]);
-  }
+  return writeStore(path, records.encode(operator), records.count - records.aliases);
 }
 
 /** Reads and checks the file; a damaged one is described, never trusted in part. `sessionsMax` bounds its size. */
@@ -234,15 +141,16 @@ export function restoreStored(
 }
 
 /**
- * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. Those that the
- * table has seen at `ownFromMs` or later are left alone: they are this process's own.
+ * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. `ownFromMs` is for
+ * what a living process tells: sessions that the table has seen at that time or later are left alone, they are this
+ * process's own; and what is in use there is in use here until it is told otherwise. Null: from a file.
  */
 export function restoreSessions(
   contents: StoredContents,
   table: SessionTable,
   revision: Revision,
   clock: Clock,
-  ownFromMs: number = Number.POSITIVE_INFINITY,
+  ownFromMs: number | null = null,
 ): RestoreReport {
   const toClockMs = clock.nowMs() - clock.wallMs();
   const nowMs = clock.nowMs();
@@ -252,28 +160,49 @@ export function restoreSessions(
   for (let offset = 0; offset < records.length; offset += RECORD_BYTES) {
     const [keyLow, keyHigh] = [records.readInt32LE(offset), records.readInt32LE(offset + 4)];
     const known = table.find(keyLow, keyHigh);
-    if (known !== -1 && table.seenMs(known) >= ownFromMs) continue;
+    const isSession = known !== -1 && !table.marks.isAlias(known);
     const server = records.readUInt32LE(offset + 8);
-    if (server === ENDED) {
-      if (known !== -1 && table.remove(known, keyLow, keyHigh)) report.restored -= 1;
+    const isInUse = (server & IN_USE) !== 0;
+    if (ownFromMs !== null && isSession) table.holds.set(known, isInUse ? 1 : 0);
+    // A clock that was set back must not make sessions younger than now.
+    const seenMs = Math.min(nowMs, records.readDoubleLE(offset + 24) + toClockMs);
+    if (known !== -1 && table.seenMs(known) >= (ownFromMs ?? Number.POSITIVE_INFINITY)) {
+      if (server !== ENDED && seenMs > table.seenMs(known)) table.see(known, seenMs);
       continue;
     }
+    if (server === ENDED) {
+      if (known !== -1 && table.remove(known, keyLow, keyHigh) && isSession) report.restored -= 1;
+      continue;
+    }
+    const mark = (server >>> MARK_SHIFT) & MARK_MASK;
     const home = homes[server & INDEX_MASK] ?? null;
     if (home === null) {
-      report.homeless += 1;
+      if (mark !== ALIAS) report.homeless += 1;
       continue;
     }
-    // A clock that was set back must not make sessions younger than now.
+    if (mark === ALIAS) {
+      if (isSession && table.remove(known, keyLow, keyHigh)) report.restored -= 1;
+      if (isOver(nowMs - seenMs, home.idleMs)) continue;
+      const [sessionLow, sessionHigh] = [records.readInt32LE(offset + 16), records.readInt32LE(offset + 20)];
+      const alias = table.insert(keyLow, keyHigh, home.home, seenMs, 0, true, sessionLow, sessionHigh);
+      if (alias === -1) continue;
+      // one that was there has been left as it is
+      table.marks.lead(alias, sessionLow, sessionHigh);
+      table.see(alias, seenMs);
+      continue;
+    }
     const createdMs = Math.min(nowMs, records.readDoubleLE(offset + 16) + toClockMs);
-    const seenMs = Math.min(nowMs, records.readDoubleLE(offset + 24) + toClockMs);
     if (isOver(nowMs - seenMs, home.idleMs) || isOver(nowMs - createdMs, home.lifeMs)) {
       report.expired += 1;
       continue;
     }
     const requests = records.readUInt32LE(offset + 12) | 0;
     const isTentative = (server & TENTATIVE) !== 0;
-    table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests, isTentative);
-    if (known === -1) report.restored += 1;
+    const entry = table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests, isTentative);
+    if (entry === -1) continue;
+    table.marks.set(entry, mark);
+    if (ownFromMs !== null) table.holds.set(entry, isInUse ? 1 : 0);
+    if (!isSession) report.restored += 1;
   }
   return report;
 }
@@ -292,26 +221,6 @@ function findHome(revision: Revision, poolName: string, serverName: string): Fou
   if (pool === undefined || slot === undefined || generation === undefined) return null;
   const { idleMs, lifeMs } = pool.config.sticky;
   return { home: packHome(slot, generation), idleMs, lifeMs };
-}
-
-interface ListedServers {
-  readonly servers: { pool: string; server: string }[];
-  readonly indexBySlot: ReadonlyMap<number, number>;
-  readonly generationBySlot: ReadonlyMap<number, number>;
-}
-
-function listServers(revision: Revision): ListedServers {
-  const servers: { pool: string; server: string }[] = [];
-  const indexBySlot = new Map<number, number>();
-  const generationBySlot = new Map<number, number>();
-  for (const { config, slots, generations } of revision.pools) {
-    config.servers.forEach((server, index) => {
-      indexBySlot.set(slots[index] ?? -1, servers.length);
-      generationBySlot.set(slots[index] ?? -1, generations[index] ?? -1);
-      servers.push({ pool: config.name, server: server.name });
-    });
-  }
-  return { servers, indexBySlot, generationBySlot };
 }
 
 /** One whole; checked in the same way wherever the bytes come from. */
@@ -336,8 +245,9 @@ type DecodedPart =
 function decodeAt(bytes: Buffer, begin: number): DecodedPart {
   const headerBegin = begin + MAGIC.length + 4;
   if (bytes.length < headerBegin + DIGEST_BYTES) return damaged('it is too short');
-  if (bytes.toString('latin1', begin, begin + MAGIC.length) !== MAGIC)
-    return damaged('it is not a sessions file of version 1');
+  const magic = bytes.toString('latin1', begin, begin + MAGIC.length);
+  if (magic !== MAGIC && magic !== FORMER_MAGIC)
+    return damaged('it is not a sessions file of version 1 or 2');
   const headerEnd = headerBegin + bytes.readUInt32LE(begin + MAGIC.length);
   if (headerEnd > bytes.length - DIGEST_BYTES) return damaged('its header is longer than the file');
   const header = parseHeader(bytes.toString('utf8', headerBegin, headerEnd));

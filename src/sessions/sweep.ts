@@ -282,7 +282,7 @@ export class Sweeper {
 }
 
 /** Is the key the balancer's own cookie, given to whoever asks? */
-function setsCookie({ mode, cookieOwner }: StickyConfig): boolean {
+export function setsCookie({ mode, cookieOwner }: StickyConfig): boolean {
   return mode === 'cookie-pin' || (mode === 'cookie-hash' && cookieOwner === 'balancer');
 }
 

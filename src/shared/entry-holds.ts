@@ -40,8 +40,17 @@ export class EntryHolds {
   }
 
   /** All that this thread has of the entry. */
-  dropAll(entry: number): void {
-    Atomics.store(this.#own, entry, 0);
+  set(entry: number, count: number): void {
+    if (Atomics.load(this.#own, entry) !== count) Atomics.store(this.#own, entry, count);
+  }
+
+  /** Nothing is in use by this thread; `visit` is told what was. O(entries). */
+  clearOwn(visit: (entry: number) => void): void {
+    for (let entry = 0; entry < this.#own.length; entry += 1) {
+      if (Atomics.load(this.#own, entry) === 0) continue;
+      visit(entry);
+      Atomics.store(this.#own, entry, 0);
+    }
   }
 
   /** Over all threads: exact. O(threads). */

@@ -10,7 +10,7 @@
 import { ENTRY_WORDS, Word } from './entry-words.ts';
 
 const DENIED = 254;
-const ALIAS = 255;
+export const ALIAS = 255;
 export const SCOPES = 253;
 
 export class EntryMarks {
@@ -18,6 +18,24 @@ export class EntryMarks {
 
   constructor(words: Int32Array) {
     this.#words = words;
+  }
+
+  /** The word as it is, to be put back by `set`. */
+  mark(entry: number): number {
+    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.mark);
+  }
+
+  set(entry: number, mark: number): void {
+    Atomics.store(this.#words, entry * ENTRY_WORDS + Word.mark, mark);
+  }
+
+  /** Of an alias: its session's key. */
+  aliasLow(entry: number): number {
+    return this.#words[entry * ENTRY_WORDS + Word.created] as number;
+  }
+
+  aliasHigh(entry: number): number {
+    return this.#words[entry * ENTRY_WORDS + Word.requests] as number;
   }
 
   /** 0 when unknown. */
@@ -45,5 +63,11 @@ export class EntryMarks {
 
   setAlias(entry: number): void {
     Atomics.store(this.#words, entry * ENTRY_WORDS + Word.mark, ALIAS);
+  }
+
+  /** The alias leads to this session from now on. */
+  lead(entry: number, sessionLow: number, sessionHigh: number): void {
+    this.#words[entry * ENTRY_WORDS + Word.created] = sessionLow;
+    this.#words[entry * ENTRY_WORDS + Word.requests] = sessionHigh;
   }
 }

@@ -68,7 +68,8 @@ export class SessionTable {
   resolvedBy = NONE;
   readonly #words: Int32Array;
   readonly #locks: BucketLocks;
-  readonly #holds: EntryHolds;
+  /** Who has what in use. */
+  readonly holds: EntryHolds;
   readonly #choice: BucketChoice;
   readonly #buckets: number;
   readonly #epochMs: number;
@@ -88,7 +89,7 @@ export class SessionTable {
     this.marks = new EntryMarks(this.#words);
     this.notes = new MoveNotes(this.#words, ENTRY_WORDS, Word.flags, handle.epochMs);
     this.#locks = new BucketLocks(new Int32Array(handle.buffer, entryWords * 4, handle.buckets), thread);
-    this.#holds = new EntryHolds(handle.holds, handle.buckets * BUCKET_ENTRIES, thread);
+    this.holds = new EntryHolds(handle.holds, handle.buckets * BUCKET_ENTRIES, thread);
     this.#choice = new BucketChoice(BUCKET_ENTRIES, this);
   }
 
@@ -126,8 +127,8 @@ export class SessionTable {
     this.resolvedHigh = keyHigh;
     this.resolvedBy = NONE;
     if (entry === NONE || !this.marks.isAlias(entry)) return entry;
-    this.resolvedLow = this.#words[entry * ENTRY_WORDS + Word.created] as number;
-    this.resolvedHigh = this.#words[entry * ENTRY_WORDS + Word.requests] as number;
+    this.resolvedLow = this.marks.aliasLow(entry);
+    this.resolvedHigh = this.marks.aliasHigh(entry);
     this.resolvedBy = entry;
     const session = this.find(this.resolvedLow, this.resolvedHigh);
     return session !== NONE && this.marks.isAlias(session) ? NONE : session;
@@ -182,7 +183,7 @@ export class SessionTable {
 
   /** Requests and tunnels open now. O(threads). */
   busy(entry: number): number {
-    return this.#holds.sum(entry);
+    return this.holds.sum(entry);
   }
 
   isUsed(entry: number): boolean {
@@ -202,9 +203,9 @@ export class SessionTable {
    * is held, when the entry is no longer the key's.
    */
   touch(entry: number, keyLow: number, keyHigh: number, nowMs: number): boolean {
-    this.#holds.add(entry);
+    this.holds.add(entry);
     if (!this.isOf(entry, keyLow, keyHigh)) {
-      this.#holds.drop(entry);
+      this.holds.drop(entry);
       return false;
     }
     const base = entry * ENTRY_WORDS;
@@ -217,7 +218,7 @@ export class SessionTable {
   release(entry: number, keyLow: number, keyHigh: number, nowMs: number): void {
     if (!this.isOf(entry, keyLow, keyHigh)) return;
     this.#words[entry * ENTRY_WORDS + Word.seen] = this.tenths(nowMs);
-    this.#holds.drop(entry);
+    this.holds.drop(entry);
   }
 
   /** The client has shown its cookie: from now on the session counts. True for the one caller that settled it. */
@@ -260,7 +261,7 @@ export class SessionTable {
     const base = entry * ENTRY_WORDS;
     const tenths = this.tenths(nowMs);
     // A key that is there stays findable throughout: only an entry that changes hands is closed meanwhile.
-    if (isNew) this.#holds.reset(entry);
+    if (isNew) this.holds.reset(entry);
     this.#words[base + Word.keyHigh] = keyHigh;
     this.#words[base + Word.created] = isAlias ? aliasOfLow : tenths;
     this.#words[base + Word.seen] = tenths;
@@ -332,17 +333,17 @@ export class SessionTable {
 
   /** Main's sweep over entries [begin, end): see sweep-slice.ts. */
   sweepSlice(begin: number, end: number, tally: SweepTally): void {
-    sweepSlice(this.#words, this.marks, this.#holds, begin, end, this.tenths(tally.nowMs), tally);
+    sweepSlice(this.#words, this.marks, this.holds, begin, end, this.tenths(tally.nowMs), tally);
   }
 
-  /** Of an empty table: `eachChange` finds what is here now. Tentative sessions are left out. */
+  /** Of an empty table: `eachChange` finds what is here now. */
   copy(): TableCopy {
     return new TableCopy({
       words: this.#words,
       entryWords: ENTRY_WORDS,
       homeWord: Word.home,
       seenWord: Word.seen,
-      isLeftOut: (entry) => this.isTentative(entry) || this.marks.isAlias(entry),
+      kindOf: (entry) => this.marks.mark(entry) | (this.isTentative(entry) ? TENTATIVE : 0),
       isInUse: (entry) => this.busy(entry) > 0,
     });
   }
@@ -350,7 +351,7 @@ export class SessionTable {
   /** Main, after a thread died: frees the locks it held, and what it had in use is so no more. O(capacity). */
   forget(thread: number): void {
     this.#locks.releaseAllOf(thread);
-    this.#holds.clearThread(thread);
+    this.holds.clearThread(thread);
   }
 
   /** In the table's own unit of time. */

@@ -1,9 +1,11 @@
-// Keys, homes and times of the session table as they were at a moment, to find later what has changed.
+// Keys, kinds, homes and times of the session table as they were at a moment, to find later what has changed.
 //
 // Plain reads of a table that others write: an entry in the middle of a change may be copied half. It then differs from
 // what it is later, and so is found.
 
-const COPIED_WORDS = 4;
+const COPIED_WORDS = 5;
+/** Beside what `kindOf` says. */
+const IN_USE = 1 << 30;
 
 /** How the table's words are laid out, and what is asked about an entry. */
 export interface CopiedTable {
@@ -11,8 +13,8 @@ export interface CopiedTable {
   readonly entryWords: number;
   readonly homeWord: number;
   readonly seenWord: number;
-  /** Nothing is noted of such an entry: it counts as changed. */
-  isLeftOut(entry: number): boolean;
+  /** What else than key, home and time makes it another; below bit 30. */
+  kindOf(entry: number): number;
   isInUse(entry: number): boolean;
 }
 
@@ -21,7 +23,7 @@ export class TableCopy {
   readonly #copy: Int32Array;
   readonly entries: number;
 
-  /** Of an empty table, 16 bytes an entry once it is used. */
+  /** Of an empty table, 20 bytes an entry once it is used. */
   constructor(table: CopiedTable) {
     this.#table = table;
     this.entries = table.words.length / table.entryWords;
@@ -35,7 +37,7 @@ export class TableCopy {
 
   /**
    * Calls `visit` for each of the entries [begin, end) that has changed, with the key it had (0, 0 for none), and notes
-   * it as it is now. An entry in use has changed when it was noted as seen more than `inUseTenths` before `now`, since
+   * it as it is now, unless `visit` returns false: then it has changed the next time too. An entry in use has changed when it was noted as seen more than `inUseTenths` before `now`, since
    * it is still being used. Times in tenths of a second of the table's epoch.
    */
   eachChange(
@@ -43,9 +45,10 @@ export class TableCopy {
     end: number,
     now: number,
     inUseTenths: number,
-    visit: (entry: number, keyLow: number, keyHigh: number) => void,
+    visit: (entry: number, keyLow: number, keyHigh: number) => boolean,
   ): void {
-    const { words, entryWords, homeWord, seenWord } = this.#table;
+    const table = this.#table;
+    const { words, entryWords, homeWord, seenWord } = table;
     const copy = this.#copy;
     for (let entry = begin; entry < end; entry += 1) {
       const base = entry * entryWords;
@@ -57,10 +60,13 @@ export class TableCopy {
         words[base] === low &&
         words[base + 1] === high &&
         words[base + homeWord] === copy[at + 2] &&
-        (words[base + seenWord] as number) <= (copy[at + 3] as number);
-      if (isSame && (now - (copy[at + 3] as number) <= inUseTenths || !this.#table.isInUse(entry))) continue;
+        (words[base + seenWord] as number) <= (copy[at + 3] as number) &&
+        table.kindOf(entry) === ((copy[at + 4] as number) & ~IN_USE);
+      const wasInUse = ((copy[at + 4] as number) & IN_USE) !== 0;
+      const isFresh = now - (copy[at + 3] as number) <= inUseTenths;
+      if (isSame && (wasInUse ? isFresh && table.isInUse(entry) : isFresh || !table.isInUse(entry))) continue;
       this.#note(entry, now);
-      visit(entry, low, high);
+      if (!visit(entry, low, high)) copy.fill(0, at, at + COPIED_WORDS);
     }
   }
 
@@ -69,7 +75,7 @@ export class TableCopy {
     const { words, entryWords, homeWord, seenWord } = this.#table;
     const base = entry * entryWords;
     const at = entry * COPIED_WORDS;
-    if (words[base] === 0 || this.#table.isLeftOut(entry)) {
+    if (words[base] === 0) {
       this.#copy.fill(0, at, at + COPIED_WORDS);
       return;
     }
@@ -77,6 +83,8 @@ export class TableCopy {
     this.#copy[at] = words[base] as number;
     this.#copy[at + 1] = words[base + 1] as number;
     this.#copy[at + 2] = words[base + homeWord] as number;
-    this.#copy[at + 3] = this.#table.isInUse(entry) ? Math.max(seen, now) : seen;
+    const isInUse = this.#table.isInUse(entry);
+    this.#copy[at + 3] = isInUse ? Math.max(seen, now) : seen;
+    this.#copy[at + 4] = this.#table.kindOf(entry) | (isInUse ? IN_USE : 0);
   }
 }

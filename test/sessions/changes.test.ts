@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SessionChanges } from '../../src/sessions/changes.ts';
-import { decodeSessions, restoreSessions, type SessionRecords } from '../../src/sessions/store.ts';
+import type { SessionRecords } from '../../src/sessions/records.ts';
+import { decodeSessions, restoreSessions } from '../../src/sessions/store.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { packHome, type SessionTable } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
@@ -43,7 +44,7 @@ class Side {
     this.table.remove(this.table.find(key, key), key, key);
   }
 
-  takeIn(records: SessionRecords, ownFromMs?: number): void {
+  takeIn(records: SessionRecords, ownFromMs = Number.POSITIVE_INFINITY): void {
     const stored = decodeSessions(records.encode([]));
     if (stored.kind !== 'read') throw new Error(JSON.stringify(stored));
     restoreSessions(stored.contents, this.table, this.revision, this.clock, ownFromMs);
@@ -63,9 +64,9 @@ class Side {
 test('the new side ends with the same sessions: begun, moved, ended, confirmed and tentative ones', () => {
   const [old, next] = [new Side(5_000), new Side(900_000)];
   for (const key of [1, 2, 3]) for (const side of [old, next]) side.begin(key, 'a');
-  old.begin(4, 'b', true);
+  for (const side of [old, next]) side.begin(4, 'b', true);
   const changes = new SessionChanges(old.table, old.clock);
-  expect(changes.since(old.revision).count).toBe(1);
+  expect(changes.since(old.revision).count).toBe(0);
   for (const side of [old, next]) side.clock.advance(3_000);
   old.end(1);
   const moved = old.table.find(2, 2);
@@ -94,4 +95,68 @@ test('what the new side has seen since it serves is its own: neither moved nor e
   const keys = [1, 2, 3, 4, 5].flatMap((key) => [key, key]);
   next.takeIn(changes.of(keys, old.revision), servesFromMs);
   expect(next.homes(5)).toEqual(['a', 'a', '-', 'b', '-']);
+});
+
+/** Key, and what it leads to: the key of the session, its home, its scope. */
+function leads(side: Side, key: number): unknown {
+  const entry = side.table.resolve(key, key);
+  if (entry === -1) return null;
+  const home = side.table.home(entry) === side.homeOf('a') ? 'a' : 'b';
+  return [side.table.resolvedLow, home, side.table.marks.scope(entry), side.table.marks.isDenied(entry)];
+}
+
+function alias(side: Side, key: number, of: number): void {
+  const home = side.table.home(side.table.find(of, of));
+  side.table.insert(key, key, home, side.clock.nowMs(), 0, true, of, of);
+}
+
+test('other values of a session, the scopes of cookies and denied keys go over, and what becomes of them', () => {
+  const [old, next] = [new Side(5_000), new Side(900_000)];
+  old.begin(1, 'a');
+  old.table.marks.setScope(old.table.find(1, 1), 17);
+  alias(old, 11, 1);
+  alias(old, 12, 1);
+  old.begin(3, 'b', true);
+  old.table.marks.deny(old.table.find(3, 3));
+  const changes = new SessionChanges(old.table, old.clock);
+  next.takeIn(changes.of([1, 1, 11, 11, 12, 12, 3, 3], old.revision));
+  // without a new sight of them: the scope is learned, one alias goes, a session becomes another's alias
+  old.table.marks.setScope(old.table.find(1, 1), 18);
+  old.table.remove(old.table.find(12, 12), 12, 12);
+  old.table.confirm(old.table.find(3, 3));
+  next.begin(13, 'b');
+  alias(old, 13, 1);
+  expect(next.table.busy(next.table.find(1, 1))).toBe(0);
+  next.takeIn(changes.since(old.revision));
+  for (const key of [1, 3, 11, 12, 13]) expect([key, leads(next, key)]).toEqual([key, leads(old, key)]);
+  expect(leads(next, 13)).toEqual([1, 'a', 18, false]);
+  expect(next.homes(3)).toEqual(old.homes(3));
+  expect(changes.since(old.revision).count).toBe(0);
+});
+
+test('what is in use on the old side is in use on the new one, until it is told otherwise', () => {
+  const [old, next] = [new Side(5_000), new Side(900_000)];
+  for (const key of [1, 2]) for (const side of [old, next]) side.begin(key, 'a');
+  touched(old.table, old.table.find(1, 1), old.clock.nowMs());
+  touched(old.table, old.table.find(2, 2), old.clock.nowMs());
+  const changes = new SessionChanges(old.table, old.clock);
+  const entry = next.table.find(1, 1);
+  const busy = (): number[] => [next.table.busy(entry), next.table.busy(next.table.find(2, 2))];
+  next.takeIn(changes.since(old.revision));
+  expect(busy()).toEqual([1, 1]);
+  for (const side of [old, next]) side.clock.advance(60_000);
+  // the new side has served it as well: it is its own, but still in use there
+  const servesFromMs = next.clock.nowMs() - 1_000;
+  touched(next.table, entry, next.clock.nowMs());
+  next.table.holds.set(entry, 0);
+  next.takeIn(changes.since(old.revision), servesFromMs);
+  expect(busy()).toEqual([1, 1]);
+  // let go in the same tenth of a second in which it was told last
+  old.table.release(old.table.find(1, 1), 1, 1, old.clock.nowMs());
+  next.takeIn(changes.since(old.revision), servesFromMs);
+  expect(busy()).toEqual([0, 1]);
+  next.clock.advance(60_000);
+  next.table.holds.clearOwn((held) => next.table.see(held, next.clock.nowMs()));
+  expect(busy()).toEqual([0, 0]);
+  expect(next.table.seenMs(next.table.find(2, 2))).toBe(next.clock.nowMs());
 });

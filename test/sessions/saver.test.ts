@@ -1,5 +1,6 @@
 // Sessions outlive a crash: whatever moment it comes at, the file has what was saved last.
 
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   copyFileSync,
@@ -17,13 +18,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock, systemClock } from '../../src/base/clock.ts';
 import { placeProblem, setAside } from '../../src/sessions/kept-files.ts';
+import type { OperatorSetting } from '../../src/sessions/records.ts';
 import { SessionSaver } from '../../src/sessions/saver.ts';
-import {
-  type OperatorSetting,
-  readSessions,
-  restoreStored,
-  type SaveResult,
-} from '../../src/sessions/store.ts';
+import { readSessions, restoreStored, type SaveResult, saveSessions } from '../../src/sessions/store.ts';
 import { packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Revisions } from '../support/revision.ts';
@@ -68,15 +65,20 @@ function scene(max = 1000) {
 
 /** Keys that a process which starts now finds, with how long ago each was seen. */
 function found(nowMs: number, file = path): Record<number, number> {
+  const { table } = restored(POOL, nowMs, file);
+  const keys: Record<number, number> = {};
+  for (let entry = 0; entry < table.capacity; entry += 1)
+    if (table.isUsed(entry)) keys[table.keyLow(entry)] = nowMs - table.seenMs(entry);
+  return keys;
+}
+
+function restored(pool: typeof POOL, nowMs = START, file = path) {
   const stored = readSessions(file, 1000);
   if (stored.kind !== 'read') throw new Error(JSON.stringify(stored));
-  const clock = new ManualClock(nowMs);
   const shared = SharedState.create(1, 1000, nowMs);
-  restoreStored(stored, shared.table, new Revisions(shared).next(POOL), clock);
-  const keys: Record<number, number> = {};
-  for (let entry = 0; entry < shared.table.capacity; entry += 1)
-    if (shared.table.isUsed(entry)) keys[shared.table.keyLow(entry)] = nowMs - shared.table.seenMs(entry);
-  return keys;
+  const revision = new Revisions(shared).next(pool);
+  const report = restoreStored(stored, shared.table, revision, new ManualClock(nowMs));
+  return { table: shared.table, report };
 }
 
 describe('what is saved', () => {
@@ -138,6 +140,57 @@ describe('what is saved', () => {
     await saver.end(true);
     begin(2);
     await saver.save();
+    expect(found(START)).toEqual({ 1: 0 });
+  });
+});
+
+describe('what is no session of our own cookie', () => {
+  const LEARN = { ...POOL, more: 'sticky: { mode: learn, cookie: sid, idle: 80s, life: 24h }' };
+
+  test('other values and keys that clients have made are kept as what they are; one that is not worth it ends', async () => {
+    const { clock, shared, table } = scene();
+    const revision = new Revisions(shared).next(LEARN);
+    const home = packHome(revision.pools[0]!.slots[0]!, revision.pools[0]!.generations[0]!);
+    const results: SaveResult[] = [];
+    let current = revision;
+    const saver = new SessionSaver({
+      path,
+      everyMs: 5000,
+      table,
+      clock,
+      revision: () => current,
+      operator: () => [],
+      onSaved: (result) => results.push(result),
+    });
+    table.marks.setScope(table.insert(1, 1, home, START, 0, false), 9);
+    table.insert(2, 2, home, START, 0, true, 1, 1);
+    table.insert(3, 3, home, START, 0, true);
+    table.insert(4, 4, home, START, 0, true, 77, 77);
+    await saver.save();
+    await saver.save();
+    // nothing has changed: tentative ones and aliases are written once
+    expect(results).toMatchObject([{ kind: 'saved', sessions: 2 }]);
+    const next = restored(LEARN);
+    expect(next.report).toEqual({ restored: 2, expired: 0, homeless: 0 });
+    expect(next.table.resolve(2, 2)).toBe(next.table.find(1, 1));
+    expect(next.table.marks.scope(next.table.find(1, 1))).toBe(9);
+    expect(next.table.isTentative(next.table.find(3, 3))).toBe(true);
+    expect(next.table.find(4, 4)).toBe(-1);
+    // where the key is a cookie of ours a tentative session is not worth keeping
+    table.doubt(table.find(1, 1));
+    current = new Revisions(SharedState.create(1, 1000, START)).next(POOL);
+    await saver.save();
+    expect(Object.keys(found(START))).not.toContain('1');
+    await saver.end(false);
+  });
+
+  test('a file of the version before is read', () => {
+    const { shared, begin, revision, clock } = scene();
+    begin(1);
+    expect(saveSessions(path, shared.table, revision, [], clock)).toMatchObject({ sessions: 1 });
+    const bytes = readFileSync(path).subarray(0, -32);
+    bytes.write('HOLDFAST SESSIONS 1');
+    writeFileSync(path, Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]));
     expect(found(START)).toEqual({ 1: 0 });
   });
 });

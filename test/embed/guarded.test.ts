@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOM = join(import.meta.dirname, '../../src/embed');
-const CALLBACK = /\.(?:on|once|addListener|prependListener)\(['"a-z]|setImmediate\(|nextTick\(|systemScheduler\.after\(/;
+const CALLBACK =
+  /\.(?:on|once|addListener|prependListener)\(['"a-z]|setImmediate\(|nextTick\(|systemScheduler\.after\(/;
 
 /** By file: how many listeners and timers of their own, and why nothing that a peer sends can make them throw. */
 const OWN: Readonly<Record<string, readonly [count: number, why: string]>> = {
@@ -22,7 +23,8 @@ test('every listener and timer of the embedded form is guarded, or is one of a f
   const found = readdirSync(ROOM).flatMap((name) => {
     const lines = readFileSync(join(ROOM, name), 'utf8').split('\n');
     const own = lines.filter(
-      (line) => CALLBACK.test(line) && !/guard\.(?:on|once)\(/.test(line) && !/^\s*(?:\/\/|\*|\/\*)/.test(line),
+      (line) =>
+        CALLBACK.test(line) && !/guard\.(?:on|once)\(/.test(line) && !/^\s*(?:\/\/|\*|\/\*)/.test(line),
     );
     return own.length === 0 ? [] : [[name, own.length] as const];
   });

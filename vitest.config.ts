@@ -21,11 +21,13 @@ const LONG = [
   'test/e2e/session-truth-removed-server.test.ts',
   'test/e2e/takeover-listeners.test.ts',
   'test/e2e/takeover-log-in.test.ts',
-  'test/e2e/takeover-steps.test.ts',
   'test/e2e/takeover.test.ts',
   'test/packaging/package.test.ts',
   'test/embed/integrity.test.ts',
 ];
+/** Kills and stops processes at each message of a takeover: minutes, a run of its own (`npm run test:takeover`). */
+const STEPS = 'test/e2e/takeover-steps.test.ts';
+const isSteps = process.env['STEPS'] !== undefined;
 const isLong = process.env['LONG'] !== undefined;
 
 /** Randomised tests take other seeds in each run (test/support/seeds.ts). FIRST_SEED= repeats a run, SEED= one test. */
@@ -37,8 +39,8 @@ console.log(
 
 export default defineConfig({
   test: {
-    include: isLong ? LONG : ['test/**/*.test.ts'],
-    exclude: isLong ? [] : LONG,
+    include: isSteps ? [STEPS] : isLong ? LONG : ['test/**/*.test.ts'],
+    exclude: isSteps || isLong ? [] : [...LONG, STEPS],
     pool: 'forks',
     // Many tests wait for processes they have started; one worker less than there are cores would leave them idle.
     // The long ones measure time, so there are fewer at once.

@@ -333,7 +333,7 @@ export class SessionTable {
 
   /** Main's sweep over entries [begin, end): see sweep-slice.ts. */
   sweepSlice(begin: number, end: number, tally: SweepTally): void {
-    sweepSlice(this.#words, this.marks, this.holds, begin, end, this.tenths(tally.nowMs), tally);
+    sweepSlice(this.#words, this.holds, begin, end, this.tenths(tally.nowMs), tally);
   }
 
   /** Of an empty table: `eachChange` finds what is here now. */

@@ -1,7 +1,7 @@
 // One slice of main's sweep over the session table.
 
 import type { EntryHolds } from './entry-holds.ts';
-import type { EntryMarks } from './entry-marks.ts';
+import { ALIAS } from './entry-marks.ts';
 import {
   BIRTH_MASK,
   ENTRY_WORDS,
@@ -19,7 +19,6 @@ import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
  */
 export function sweepSlice(
   words: Int32Array,
-  marks: EntryMarks,
   holds: EntryHolds,
   begin: number,
   end: number,
@@ -32,7 +31,7 @@ export function sweepSlice(
     const base = entry * ENTRY_WORDS;
     if (words[base] === 0) continue;
     tally.entries += 1;
-    if (marks.isAlias(entry)) {
+    if (words[base + Word.mark] === ALIAS) {
       const limit = tally.idleTenths[(words[base + Word.home] as number) & SLOT_MASK] as number;
       if (now - (words[base + Word.seen] as number) > limit) {
         tally.expired[tally.expiredCount] = entry;

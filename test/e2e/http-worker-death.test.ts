@@ -52,7 +52,8 @@ pools:
   expect(holdfast.log()).toContain('a worker thread died and is restarted');
 
   const again = await get(holdfast.port, '/', `Cookie: ${cookie}\r\n`);
-  expect([again.status, again.get('set-cookie')]).toEqual([200, undefined]);
+  const begun = await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'new' });
+  expect([again.status, begun]).toEqual([200, 1]);
   await eventually(() => holdfast.log().includes('another worker thread has taken its place'));
   // Both threads serve: the new one gets its share of the connections.
   await eventually(async () => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { type Backend, cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { loadUntil, outlierPool, stateOf } from '../support/outlier-pool.ts';
 
-const PASSIVE = 'passive: { failures: 5, window: 10s, eject: 1s, maxEjected: 50% }';
+const PASSIVE = 'passive: { failures: 5, window: 10s, eject: 1s, maxEjected: 50%, status: [503] }';
 
 /** 503 in one of two replies. */
 function flaky(reached: () => void): Promise<Backend> {
@@ -49,7 +49,7 @@ test('503 in one of two replies: ejected soon, back later, ejected again for lon
   expect(await holdfast.metric('holdfast_server_transitions_total', { server: 'a', to: 'ejected' })).toBe(2);
   expect(await holdfast.metric('holdfast_server_transitions_total', { server: 'b', to: 'ejected' })).toBe(0);
   expect(
-    await holdfast.metric('holdfast_passive_failures_total', { server: 'a', kind: 'gateway' }),
+    await holdfast.metric('holdfast_passive_failures_total', { server: 'a', kind: 'status' }),
   ).toBeGreaterThanOrEqual(10);
   expect(await holdfast.metric('holdfast_passive_failures_total', { server: 'b' })).toBe(0);
 });
@@ -92,7 +92,7 @@ test('where ejections would leave too few, all are tried: the panic threshold', 
   const more = `${PASSIVE.replace('50%', '75%').replace('}', ', panic: 60% }').replace('1s', '30s')}`;
   const { holdfast } = await outlierPool({ a: flaky, b: flaky }, more);
   const failed = (server: string): Promise<number> =>
-    holdfast.metric('holdfast_passive_failures_total', { server, kind: 'gateway' });
+    holdfast.metric('holdfast_passive_failures_total', { server, kind: 'status' });
   await loadUntil(
     holdfast,
     async (servers) =>

@@ -65,11 +65,11 @@ export async function loadUntil(
   let ejectedMax = 0;
   let isOver = false;
   const endMs = performance.now() + deadlineMs;
-  const clients = Array.from({ length: 8 }, async () => {
+  const clients = Array.from({ length: 8 }, async (_, index) => {
     const client = plainClient(holdfast.port);
     while (!isOver) {
       requests += 1;
-      const status = await client.ask('GET', '/').then(
+      const status = await client.ask('GET', '/', { 'x-forwarded-for': `192.0.2.${index}` }).then(
         (reply) => reply.status,
         () => 0,
       );

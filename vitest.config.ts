@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const LONG = [
   'test/demo/faults.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
+  'test/e2e/affinity-two-balancers.test.ts',
   'test/e2e/dashboard-changes.test.ts',
   'test/e2e/dashboard-figures.test.ts',
   'test/e2e/dashboard-places.test.ts',

@@ -54,7 +54,7 @@ export interface LoadReport {
   readonly ejectedMax: number;
 }
 
-/** Eight clients ask again and again until `isDone` says so of the servers' states, at most `deadlineMs`. */
+/** Eight connections of many clients ask again and again until `isDone` says so of the servers' states, at most `deadlineMs`. */
 export async function loadUntil(
   holdfast: RunningHoldfast,
   isDone: (servers: readonly StatusServer[]) => boolean | Promise<boolean>,
@@ -65,11 +65,11 @@ export async function loadUntil(
   let ejectedMax = 0;
   let isOver = false;
   const endMs = performance.now() + deadlineMs;
-  const clients = Array.from({ length: 8 }, async (_, index) => {
+  const clients = Array.from({ length: 8 }, async () => {
     const client = plainClient(holdfast.port);
     while (!isOver) {
       requests += 1;
-      const status = await client.ask('GET', '/', { 'x-forwarded-for': `192.0.2.${index}` }).then(
+      const status = await client.ask('GET', '/', { 'x-forwarded-for': `192.0.2.${requests % 97}` }).then(
         (reply) => reply.status,
         () => 0,
       );

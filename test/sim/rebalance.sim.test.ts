@@ -159,7 +159,7 @@ test('an uneven pool becomes even within the budget, moving no more than its sur
     const skew = measureSkew(pool.members.map(({ sessions, weight }) => ({ count: sessions, weight })));
     const mustMove = skew.ratio >= pool.rules.start && skew.isBeyondChance;
     const surplus = surplusOf(pool);
-    const cycles = 3 + Math.ceil((surplus + 1) / (pool.rules.budget * pool.sessions)) + 3;
+    const cycles = 3 + Math.ceil((surplus + 1) / (pool.rules.budget * pool.sessions || 1)) + 3;
     for (let cycle = 0; cycle < cycles; cycle += 1) pool.cycle();
     expect(pool.moved).toBeLessThanOrEqual(surplus);
     if (!mustMove) {
@@ -171,7 +171,7 @@ test('an uneven pool becomes even within the budget, moving no more than its sur
     const isEven = pool.ratio < pool.rules.stop || surplusOf(pool) <= pool.servers.length;
     expect({ isEven, ratio: pool.ratio, state: pool.state }).toMatchObject({ isEven: true });
   });
-  expect(started).toBeGreaterThan((ALL.length - 1) / 4);
+  if (ALL.length > 1) expect(started).toBeGreaterThan((ALL.length - 1) / 4);
 });
 
 test('no server gives and takes: nothing swings, and an even pool stays untouched', () => {

@@ -3,10 +3,10 @@
 import { EXIT_FAILED, EXIT_OK } from '../src/cli/exit.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { formatProblem } from '../src/config/problem.ts';
+import { StartError } from '../src/control/start-error.ts';
 import { type RunningBalancer, startBalancer } from '../src/run/foreground.ts';
 import { createLogger } from '../src/run/logger.ts';
 import { stopSignal } from '../src/run/owner.ts';
-import { ListenError } from '../src/run/ports.ts';
 import { demoBalancerConfig } from './balancer-config.ts';
 import { ChildFailure } from './child.ts';
 import { type Demo, startDemo } from './launch.ts';
@@ -53,7 +53,7 @@ export async function runDemo(options: DemoRunOptions): Promise<number> {
     await stopSignal();
     return EXIT_OK;
   } catch (error) {
-    if (!(error instanceof ChildFailure || error instanceof ListenError)) throw error;
+    if (!(error instanceof ChildFailure || error instanceof StartError)) throw error;
     process.stderr.write(`${error.message}${hintFor(error)}\n`);
     return EXIT_FAILED;
   } finally {
@@ -77,5 +77,5 @@ async function startInFront(demo: Demo, options: DemoRunOptions): Promise<Runnin
 }
 
 function hintFor(error: Error): string {
-  return error instanceof ListenError ? ' (--port, --admin-port)' : '';
+  return error instanceof StartError ? ' (--port, --admin-port)' : '';
 }

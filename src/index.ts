@@ -2,18 +2,17 @@
 // the door of the package; inside, every file imports what it needs where it is.
 
 // biome-ignore-start lint/performance/noBarrelFile: the door of the package
+export type { ExplainDocument, PlanDocument } from './admin/source.ts';
+export type { StatusDocument } from './admin/status.ts';
+export type { ExplainQuestion } from './choose/explain.ts';
+export type { Problem } from './config/problem.ts';
 export type {
   ChangeResult,
-  ExplainDocument,
-  ExplainQuestion,
   ExplainResult,
-  PlanDocument,
   PlanResult,
   ReloadResult,
   ServerChange,
-} from './admin/source.ts';
-export type { StatusDocument } from './admin/status.ts';
-export type { Problem } from './config/problem.ts';
+} from './control/results.ts';
 export { createBalancer, EmbeddedBalancer, type Middleware } from './embed/balancer.ts';
 export { ConfigError, type ConfigInput, type Environment } from './embed/config-input.ts';
 export type { BalancerOptions, EmbedLog } from './embed/options.ts';

@@ -23,7 +23,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   metrics: ['base', 'shared', 'sessions'],
   exchange: ['base', 'config', 'http1', 'shared', 'choose'],
   proxy: ['base', 'config', 'http1', 'shared', 'choose', 'exchange'],
-  admin: ['config', 'shared', 'choose', 'sessions', 'metrics'],
+  control: ['base', 'config', 'shared', 'choose', 'health', 'sessions'],
+  admin: ['config', 'shared', 'choose', 'sessions', 'metrics', 'control'],
   embed: [
     'base',
     'config',
@@ -36,11 +37,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'admin',
     'exchange',
     'proxy',
-    'run',
+    'control',
   ],
-  run: ['base', 'config', 'shared', 'choose', 'health', 'sessions', 'metrics', 'proxy', 'admin'],
-  cli: ['base', 'config', 'run', 'admin'],
-  demo: ['base', 'config', 'run', 'cli'],
+  run: ['base', 'config', 'shared', 'health', 'sessions', 'metrics', 'proxy', 'control', 'admin'],
+  cli: ['base', 'config', 'control', 'run', 'admin'],
+  demo: ['base', 'config', 'control', 'run', 'cli'],
   lab: ['base', 'demo', 'sessions', 'cli'],
 };
 
@@ -58,6 +59,9 @@ const BANNED: readonly {
     what: 'timers',
     allowed: [
       'base/scheduler.ts',
+      'base/standard-stream.ts',
+      'control/access-log-writer.ts',
+      'control/lookup.ts',
       'run/',
       'demo/',
       'lab/',
@@ -78,6 +82,7 @@ const BANNED: readonly {
       'demo/',
       'lab/',
       'config/read-config-file.ts',
+      'control/search-list.ts',
       'embed/config-input.ts',
     ],
   },

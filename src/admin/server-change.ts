@@ -1,7 +1,7 @@
 // The body of PATCH /api/pools/:pool/servers/:server, checked.
 
 import type { ServerMode } from '../config/model.ts';
-import type { ServerChange } from './source.ts';
+import type { ServerChange } from '../control/results.ts';
 
 const MODES: readonly ServerMode[] = ['ready', 'drain', 'maintenance'];
 const WEIGHT_MAX = 1_000;

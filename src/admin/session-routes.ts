@@ -7,8 +7,9 @@
 // A cookie in a URL ends up in logs and histories: programs use POST.
 
 import type { Context, Hono, MiddlewareHandler } from 'hono';
+import type { ExplainQuestion } from '../choose/explain.ts';
 import { PLAN_ACTIONS } from '../sessions/plan.ts';
-import type { AdminSource, ErrorCode, ExplainQuestion } from './source.ts';
+import type { AdminSource, ErrorCode } from './source.ts';
 
 const WEIGHT_MAX = 1_000;
 const NOT_HERE = 'this process cannot answer that';

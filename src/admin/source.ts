@@ -1,60 +1,36 @@
 // What the admin server asks of the supervisor. It knows nothing else of the program.
 
 import type { ExplainQuestion, Explanation } from '../choose/explain.ts';
-import type { ServerMode } from '../config/model.ts';
+import type {
+  ChangeEvent,
+  ChangeResult,
+  ExplainResult,
+  PlanResult,
+  Refusal,
+  ReloadResult,
+  ServerChange,
+} from '../control/results.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
 import type { PlanAction, SessionPlan } from '../sessions/plan.ts';
 import type { StatusDocument } from './status.ts';
 
-/** What an operator wants of a server; at least one of the two is there. */
-export interface ServerChange {
-  readonly mode?: ServerMode;
-  /** 0..1000 */
-  readonly weight?: number;
-}
-
 /** Codes of the API's errors; each belongs to one status, see ERROR_STATUS. */
 export type ErrorCode =
-  | 'bad-request'
+  | Refusal['code']
   | 'unauthorized'
   | 'forbidden'
-  | 'not-found'
-  | 'conflict'
   | 'too-large'
   | 'unsupported-media-type'
   | 'too-many-streams'
   | 'internal';
 
-export interface Refusal {
-  readonly ok: false;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-export type ChangeResult = { readonly ok: true } | Refusal;
-
-/** On success what is different, in words. On failure nothing has changed and the message says why. */
-export type ReloadResult =
-  | { readonly ok: true; readonly revision: number; readonly changes: readonly string[] }
-  | Refusal;
-
 /** Where the process that takes over finds what it needs; readable by this user only. */
 export type TakeoverResult = { readonly ok: true; readonly directory: string } | Refusal;
 
-export type { ExplainQuestion };
 /** Which server a request would go to, and why. */
 export type ExplainDocument = Explanation;
 /** The document of GET /api/pools/:pool/plan. */
 export type PlanDocument = SessionPlan;
-export type PlanResult = { readonly ok: true; readonly plan: PlanDocument } | Refusal;
-export type ExplainResult = { readonly ok: true; readonly explanation: ExplainDocument } | Refusal;
-
-/** Something happened that an onlooker wants to know at once; `type` says what, the rest is free. */
-export interface ChangeEvent {
-  readonly type: string;
-  readonly [detail: string]: unknown;
-}
-
 export interface AdminSource {
   status(): StatusDocument;
   metrics(accept: string): Promise<MetricsPage>;

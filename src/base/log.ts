@@ -1,3 +1,5 @@
-// The vocabulary of log lines; run/logger.ts writes them.
+// What of a logger is used; pino's fits.
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type Log = Readonly<Record<LogLevel, (fields: object, message: string) => void>>;

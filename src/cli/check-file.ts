@@ -31,7 +31,7 @@ async function placeProblems(
 ): Promise<readonly Problem[]> {
   const kept = config?.sessions.file ?? null;
   if (kept === null) return [];
-  const { keepingProblem } = await import('../run/session-keeper.ts');
+  const { keepingProblem } = await import('../control/session-keeper.ts');
   const message = keepingProblem(kept);
   if (message === null) return [];
   const place = written.find(({ keys }) => keys.join('.') === 'sessions.file')?.place;

@@ -5,19 +5,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type HttpProxy from 'http-proxy';
 import type { AdminServer } from '../admin/server.ts';
-import type {
-  AdminSource,
-  ChangeResult,
-  ExplainQuestion,
-  ExplainResult,
-  PlanResult,
-  ReloadResult,
-  ServerChange,
-} from '../admin/source.ts';
+import type { AdminSource } from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import type { FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
+import type { ExplainQuestion } from '../choose/explain.ts';
+import type {
+  ChangeResult,
+  ExplainResult,
+  PlanResult,
+  ReloadResult,
+  ServerChange,
+} from '../control/results.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
 import { asksForWebSocket } from '../exchange/request-lines.ts';

@@ -1,25 +1,25 @@
 // The part of an embedded balancer that touches no request: slots, health, discovery, sweeps, session moves, metrics,
 // status, events. The counterpart of run/balancer.ts without threads and listeners.
 
-import type { ChangeEvent, ServerChange } from '../admin/source.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HoldfastConfig } from '../config/model.ts';
+import { AccessLogWriter } from '../control/access-log-writer.ts';
+import { describeChanges } from '../control/config-changes.ts';
+import { Discovery } from '../control/discovery.ts';
+import { createLookup } from '../control/lookup.ts';
+import { passiveTotals } from '../control/passive-totals.ts';
+import type { ChangeEvent, ServerChange } from '../control/results.ts';
+import { operatorSettings } from '../control/saved-state.ts';
+import { SessionControl } from '../control/session-control.ts';
+import type { SessionKeeper } from '../control/session-keeper.ts';
+import { SlotRegistry } from '../control/slots.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
-import { AccessLogWriter } from '../run/access-log-writer.ts';
-import { describeChanges } from '../run/changes.ts';
-import { Discovery } from '../run/discovery.ts';
-import { operatorSettings } from '../run/kept.ts';
-import { createLookup } from '../run/lookup.ts';
-import { passiveTotals } from '../run/passive-totals.ts';
-import { SessionControl } from '../run/session-control.ts';
-import type { SessionKeeper } from '../run/session-keeper.ts';
-import { SlotRegistry } from '../run/slots.ts';
 import { Sweeper } from '../sessions/sweep.ts';
 import { Report } from '../shared/control.ts';
 import type { Revision } from '../shared/revision.ts';

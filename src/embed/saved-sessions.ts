@@ -2,8 +2,8 @@
 
 import { systemClock } from '../base/clock.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { SessionKeeper } from '../run/session-keeper.ts';
-import { makeSecret, type SlotRegistry } from '../run/slots.ts';
+import { SessionKeeper } from '../control/session-keeper.ts';
+import { makeSecret, type SlotRegistry } from '../control/slots.ts';
 import { loadSecret } from '../sessions/kept-files.ts';
 import { restoreStored } from '../sessions/store.ts';
 import type { Revision } from '../shared/revision.ts';

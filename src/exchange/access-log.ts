@@ -1,6 +1,6 @@
 // The access log of one thread: whether an exchange is logged is decided when it begins, its line is written when it
 // ends, lines go to main in batches. Main is the only writer of the file, so lines stay whole, and a reader that does
-// not keep up never holds a worker (see run/access-log-writer.ts).
+// not keep up never holds a worker (see control/access-log-writer.ts).
 //
 // Costs nothing when off: one null test at each station of an exchange. On: 4.5 µs per line.
 

@@ -1,19 +1,20 @@
 // What the admin server sees of the running balancer.
 
 import { startAdmin } from '../admin/server.ts';
-import type { AdminSource, ChangeEvent, TakeoverResult } from '../admin/source.ts';
+import type { AdminSource, TakeoverResult } from '../admin/source.ts';
 import { buildStatus, type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
+import type { ChangeEvent } from '../control/results.ts';
+import { StartError } from '../control/start-error.ts';
 import type { Balancer } from './balancer.ts';
-import { ListenError } from './ports.ts';
-import type { Predecessor } from './predecessor.ts';
+import type { Predecessor } from './takeover/predecessor.ts';
 
 export interface AdminHandle {
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** Rejects with ListenError when it cannot listen. */
+/** Rejects with StartError when it cannot listen. */
 export async function startAdminServer(
   balancer: Balancer,
   admin: { readonly host: string; readonly port: number; readonly token: string },
@@ -28,7 +29,7 @@ export async function startAdminServer(
     source,
     ...(connectionsMax === undefined ? {} : { connectionsMax }),
   });
-  if (server.kind === 'failed') throw new ListenError(`${server.message}; choose another port`);
+  if (server.kind === 'failed') throw new StartError(`${server.message}; choose another port`);
   url = server.url;
   return server;
 }

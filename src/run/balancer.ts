@@ -1,12 +1,21 @@
 // The composition root: one running balancer, from a checked configuration to threads, health, sweeps and metrics.
 
 import { availableParallelism } from 'node:os';
-import type { ReloadResult } from '../admin/source.ts';
 import { systemClock } from '../base/clock.ts';
 import type { PassedSocket } from '../base/pass-sockets.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { HoldfastConfig } from '../config/model.ts';
+import { AccessLogWriter } from '../control/access-log-writer.ts';
+import { Discovery } from '../control/discovery.ts';
+import { createLookup } from '../control/lookup.ts';
+import { passiveTotals } from '../control/passive-totals.ts';
+import type { ChangeEvent, ReloadResult } from '../control/results.ts';
+import { Revising } from '../control/revising.ts';
+import { newSettings, operatorSettings, secretFor, settingsByServer } from '../control/saved-state.ts';
+import { SessionControl } from '../control/session-control.ts';
+import { SessionKeeper } from '../control/session-keeper.ts';
+import { type OperatorChange, SlotRegistry } from '../control/slots.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
@@ -25,21 +34,12 @@ import { Report, Verdict } from '../shared/control.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import { AccessLogWriter } from './access-log-writer.ts';
 import { type DescriptorBudget, openDescriptors, planDescriptors } from './descriptors.ts';
-import { Discovery } from './discovery.ts';
 import { Fleet } from './fleet.ts';
-import { Inherited } from './inherited.ts';
-import { newSettings, operatorSettings, secretFor, settingsByServer } from './kept.ts';
 import type { Logger } from './logger.ts';
-import { createLookup } from './lookup.ts';
-import { passiveTotals } from './passive-totals.ts';
-import { assertPortFree, supportsReusePort } from './ports.ts';
-import { Revising } from './revising.ts';
-import { SessionControl } from './session-control.ts';
-import { SessionKeeper } from './session-keeper.ts';
-import { type OperatorChange, SlotRegistry } from './slots.ts';
-import type { Takeover } from './takeover.ts';
+import { assertNewPortsFree, assertPortFree, supportsReusePort } from './ports.ts';
+import { Inherited } from './takeover/inherited.ts';
+import type { Takeover } from './takeover/successor.ts';
 
 /** How long a process that takes over waits for the first health checks before it listens. */
 const FIRST_CHECKS_MS = 3000;
@@ -55,12 +55,6 @@ export interface BalancerOptions {
   readonly configFile?: string | null;
   /** Taking over from another process: its ports, secret and sessions count, not those of the configuration. */
   readonly takeover?: Takeover | null;
-}
-
-/** What happens while the balancer runs, for whoever watches. */
-export interface BalancerEvent {
-  readonly type: string;
-  readonly [detail: string]: unknown;
 }
 
 export class Balancer {
@@ -91,7 +85,7 @@ export class Balancer {
   ports: readonly number[] = [];
   /** Keys cookies and hashes of pools that configure no secret. */
   readonly secret: string;
-  readonly #listeners = new Set<(event: BalancerEvent) => void>();
+  readonly #listeners = new Set<(event: ChangeEvent) => void>();
 
   private constructor(
     options: BalancerOptions,
@@ -167,7 +161,7 @@ export class Balancer {
     });
   }
 
-  /** Opens the listeners and begins. Rejects with ListenError, everything closed again. */
+  /** Opens the listeners and begins. Rejects with StartError, everything closed again. */
   static async start(options: BalancerOptions): Promise<Balancer> {
     const reusePort = await supportsReusePort();
     const wanted = options.threads ?? options.config.threads ?? availableParallelism();
@@ -233,12 +227,12 @@ export class Balancer {
   }
 
   /** Hears of every change while it runs; returns how to stop hearing. */
-  subscribe(listener: (event: BalancerEvent) => void): () => void {
+  subscribe(listener: (event: ChangeEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  publish(event: BalancerEvent): void {
+  publish(event: ChangeEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 
@@ -252,6 +246,9 @@ export class Balancer {
     const slot = this.slotOf(pool, server);
     return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
   }
+
+  /** For Revising. */
+  readonly assertListenable = assertNewPortsFree;
 
   /** For Revising: the next revision, on all threads. */
   async swap(config: HoldfastConfig): Promise<void> {

@@ -2,12 +2,13 @@
 
 import { Worker } from 'node:worker_threads';
 import type { ListeningSocket, PassedSocket } from '../base/pass-sockets.ts';
+import { StartError } from '../control/start-error.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { BACKOFF_FIRST_MS, deal, type Member, newMember } from './fleet-member.ts';
 import type { Logger } from './logger.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
-import { ListenError, listenMessage } from './ports.ts';
+import { listenMessage } from './ports.ts';
 import { BEAT_MS, Pulse } from './pulse.ts';
 import { cpuMsOf } from './thread-time.ts';
 
@@ -103,7 +104,7 @@ export class Fleet {
 
   /**
    * Opens the listeners: on `sockets`, dealt out among the workers; a worker without one for a listener binds. The first
-   * worker binds first, the others share its ports. Resolves with the ports, rejects with ListenError.
+   * worker binds first, the others share its ports. Resolves with the ports, rejects with StartError.
    */
   async listen(ports: readonly number[], sockets: readonly ListeningSocket[]): Promise<readonly number[]> {
     this.#ports = ports;
@@ -180,7 +181,7 @@ export class Fleet {
       const timer = setTimeout(() => this.#giveUp(index, 'does not open its listeners'), ANSWER_MS);
       const onMessage = (message: FromWorker): void => {
         if (message.type === 'listening') resolve(message.ports);
-        else if (message.type === 'listen-failed') reject(new ListenError(listenMessage(message)));
+        else if (message.type === 'listen-failed') reject(new StartError(listenMessage(message)));
         else return;
         clearTimeout(timer);
         worker.off('message', onMessage);

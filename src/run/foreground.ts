@@ -1,18 +1,18 @@
 // The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
 
+import { standardError, standardOutput } from '../base/standard-stream.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
+import { StartError } from '../control/start-error.ts';
 import { type AdminHandle, startAdminServer } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { Owner } from './owner.ts';
-import { assertPortFree, ListenError } from './ports.ts';
-import { Predecessor } from './predecessor.ts';
-import { CapacityError } from './slots.ts';
-import { standardError, standardOutput } from './standard-stream.ts';
-import { Takeover } from './takeover.ts';
+import { assertPortFree } from './ports.ts';
+import { Predecessor } from './takeover/predecessor.ts';
+import { Takeover } from './takeover/successor.ts';
 
 /** How long a process that takes over waits for the admin port. */
 const ADMIN_WAIT_MS = 5000;
@@ -39,7 +39,7 @@ export interface RunningBalancer {
   stop(): Promise<boolean>;
 }
 
-/** Starts balancer and admin server and announces both on standard output. Rejects with ListenError. */
+/** Starts balancer and admin server and announces both on standard output. Rejects with StartError. */
 export async function startBalancer(
   config: HoldfastConfig,
   log: Logger,
@@ -103,7 +103,7 @@ async function openAdmin(
     try {
       return await startAdminServer(balancer, { ...admin, port }, predecessor);
     } catch (error) {
-      if (!(error instanceof ListenError) || performance.now() > endMs) throw error;
+      if (!(error instanceof StartError) || performance.now() > endMs) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, ADMIN_RETRY_MS));
   }
@@ -154,7 +154,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     log.info({ clean: isClean }, 'stopped');
     return status;
   } catch (error) {
-    if (!(error instanceof ListenError || error instanceof CapacityError)) throw error;
+    if (!(error instanceof StartError)) throw error;
     say(error.message);
     return 1;
   }

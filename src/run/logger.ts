@@ -1,7 +1,7 @@
 // The program's log: JSON lines on standard error, readable lines when that is a terminal.
 
 import { type Logger, pino } from 'pino';
-import { standardError } from './standard-stream.ts';
+import { standardError } from '../base/standard-stream.ts';
 
 export type { Logger };
 

@@ -7,7 +7,7 @@
 // The kernel announces the end of a terminal with a SIGHUP too, but by then the terminal's descriptors are dead.
 
 import { isatty } from 'node:tty';
-import { standardError, standardOutput } from './standard-stream.ts';
+import { standardError, standardOutput } from '../base/standard-stream.ts';
 
 /** As a shell reports who was ended by SIGHUP. */
 export const EXIT_HUNG_UP = 129;

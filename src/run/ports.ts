@@ -1,9 +1,8 @@
 // Whether a port can be listened on, and what to say when it cannot.
 
 import { createServer } from 'node:net';
-
-/** A listener could not be opened. The message is for the user. */
-export class ListenError extends Error {}
+import type { HoldfastConfig } from '../config/model.ts';
+import { StartError } from '../control/start-error.ts';
 
 export function listenMessage(failed: { address: string; code: string; message: string }): string {
   if (failed.code === 'EADDRINUSE') return portTaken(failed.address);
@@ -28,15 +27,23 @@ export function supportsReusePort(): Promise<boolean> {
 }
 
 /**
- * Rejects with ListenError when somebody listens there already. Needed because SO_REUSEPORT would let a second
+ * Rejects with StartError when somebody listens there already. Needed because SO_REUSEPORT would let a second
  * process of the same user share the port silently.
  */
 export function assertPortFree(address: string, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new ListenError(listenMessage({ address, code: error.code ?? '', message: error.message })));
+      reject(new StartError(listenMessage({ address, code: error.code ?? '', message: error.message })));
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
   });
+}
+
+/** For the listeners that a reload adds. */
+export async function assertNewPortsFree(old: HoldfastConfig, next: HoldfastConfig): Promise<void> {
+  for (const { address, host, port } of next.listen) {
+    const isOpen = old.listen.some((listen) => listen.address === address);
+    if (!isOpen && port !== 0) await assertPortFree(address, host, port);
+  }
 }

@@ -1,7 +1,8 @@
 // A supervisor that the admin server can be tried against, over shared memory without threads.
 
-import type { AdminSource, ChangeEvent, ServerChange } from '../../src/admin/source.ts';
+import type { AdminSource } from '../../src/admin/source.ts';
 import { buildStatus, unreadyReasons } from '../../src/admin/status.ts';
+import type { ChangeEvent, ServerChange } from '../../src/control/results.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/registry.ts';
 import { Balancer, POOL } from '../metrics/fixture.ts';
 

@@ -1,7 +1,7 @@
 // Revisions from a few words, made by the real parser and the real slot registry.
 
 import { loadConfig } from '../../src/config/load.ts';
-import { SlotRegistry } from '../../src/run/slots.ts';
+import { SlotRegistry } from '../../src/control/slots.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import type { SharedState } from '../../src/shared/shared-state.ts';
 

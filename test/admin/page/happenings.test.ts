@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { describeChange, describeGrowth } from '../../../src/admin/page/assets/page/happenings.js';
 import { describeEffect, describePlan } from '../../../src/admin/page/assets/page/prediction.js';
-import type { ChangeEvent } from '../../../src/admin/source.ts';
+import type { ChangeEvent } from '../../../src/control/results.ts';
 import { pool, server, status } from './documents.ts';
 
 describe('change events in words', () => {

@@ -5,7 +5,7 @@ import { counted } from './format.js';
 /**
  * @typedef {import('../../../status.ts').StatusDocument} StatusDocument
  * @typedef {import('../../../status.ts').PoolStatus} PoolStatus
- * @typedef {import('../../../source.ts').ChangeEvent} ChangeEvent
+ * @typedef {import('../../../../control/results.ts').ChangeEvent} ChangeEvent
  *
  * @typedef {object} Happening
  * @property {string} key Happenings of one key that follow each other closely are one, with their numbers added.

@@ -1,4 +1,4 @@
-// The line between the two processes of a takeover. What is said when: run/handover.ts.
+// The line between the two processes of a takeover. What is said when: directory.ts.
 //
 //   old -> new   length u32 | kind u8 | content    (length counts kind and content)
 //   new -> old   DONE for each OFFER and CHANGES; SERVES

@@ -1,14 +1,14 @@
 // The old process's side of a takeover: makes an offer to each successor that comes, and steps back for the first that is
-// ready. See run/handover.ts for the steps.
+// ready. See directory.ts for the steps.
 
 import { createServer, type Server } from 'node:net';
-import type { TakeoverResult } from '../admin/source.ts';
-import { duplicateSockets, type Offer, offerSockets, type PassedSocket } from '../base/pass-sockets.ts';
-import type { SessionChanges } from '../sessions/changes.ts';
-import type { Balancer } from './balancer.ts';
-import { type Answer, ChangesTeller, Told } from './changes-line.ts';
-import { type Handover, HandoverDirectory, type OfferDirectory, STEP_MS } from './handover.ts';
+import type { TakeoverResult } from '../../admin/source.ts';
+import { duplicateSockets, type Offer, offerSockets, type PassedSocket } from '../../base/pass-sockets.ts';
+import type { SessionChanges } from '../../sessions/changes.ts';
+import type { Balancer } from '../balancer.ts';
+import { type Handover, HandoverDirectory, type OfferDirectory, STEP_MS } from './directory.ts';
 import { TELL_AGAIN_MS } from './inherited.ts';
+import { type Answer, ChangesTeller, Told } from './session-channel.ts';
 
 /** A successor that is not ready after so long does not come any more. */
 const READY_MS = 60_000;

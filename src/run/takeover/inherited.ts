@@ -1,7 +1,7 @@
 // What the process before this one has in use is in use here, for as long as that process lives and says so.
 
-import type { Clock } from '../base/clock.ts';
-import type { SessionTable } from '../shared/session-table.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { SessionTable } from '../../shared/session-table.ts';
 
 /** How often a process that is finishing says what it still has in use. */
 export const TELL_AGAIN_MS = 5_000;

@@ -1,25 +1,27 @@
 // From one revision to the next while running: the file read again, or other servers found. One change at a time; whatever
 // goes wrong in one is a refusal, and what runs stays as it is.
 
-import type { ReloadResult } from '../admin/source.ts';
+import type { Log } from '../base/log.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import type { Revision } from '../shared/revision.ts';
-import { describeChanges } from './changes.ts';
+import { describeChanges } from './config-changes.ts';
 import type { Discovery } from './discovery.ts';
-import type { Logger } from './logger.ts';
-import { assertPortFree, ListenError } from './ports.ts';
+import type { ReloadResult } from './results.ts';
 import type { SlotRegistry } from './slots.ts';
+import { StartError } from './start-error.ts';
 
 /** The balancer as far as its revisions go. */
 export interface Revisable {
-  readonly options: { readonly log: Logger; readonly configFile?: string | null };
+  readonly options: { readonly log: Log; readonly configFile?: string | null };
   readonly isStopping: boolean;
   readonly revision: Revision;
   readonly slots: SlotRegistry;
   readonly discovery: Discovery;
   publish(event: { readonly type: string; readonly [detail: string]: unknown }): void;
+  /** Rejects with StartError when a listener that is new cannot be opened. */
+  assertListenable(old: HoldfastConfig, next: HoldfastConfig): Promise<void>;
   /** Makes the next revision of it, for which there is room, and swaps all threads to it. */
   swap(config: HoldfastConfig): Promise<void>;
 }
@@ -42,7 +44,7 @@ export class Revising {
     const result = await this.#inTurn(() => this.#reload());
     this.results[result.ok ? 'success' : 'failure'] += 1;
     if (result.ok) options.log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
-    else options.log.error(`reload refused, nothing has changed: ${result.message}`);
+    else options.log.error({}, `reload refused, nothing has changed: ${result.message}`);
     this.#balancer.publish({ type: 'reload', ...result });
     return result;
   }
@@ -54,7 +56,7 @@ export class Revising {
     if (this.#balancer.isStopping) return;
     if (result.ok)
       options.log.info({ revision: result.revision, changes: result.changes }, 'servers found have changed');
-    else options.log.error(`servers that were found are not used: ${result.message}`);
+    else options.log.error({}, `servers that were found are not used: ${result.message}`);
     if (result.ok) this.#balancer.publish({ type: 'discovery', ...result });
   }
 
@@ -79,12 +81,9 @@ export class Revising {
     if (config === null) return refuse(problems.map(formatProblem).join('\n'));
     const old = this.#written;
     try {
-      for (const { address, host, port } of config.listen) {
-        const isOpen = old.listen.some((listen) => listen.address === address);
-        if (!isOpen && port !== 0) await assertPortFree(address, host, port);
-      }
+      await this.#balancer.assertListenable(old, config);
     } catch (error) {
-      if (error instanceof ListenError) return refuse(error.message);
+      if (error instanceof StartError) return refuse(error.message);
       throw error;
     }
     await discovery.prepare(config);

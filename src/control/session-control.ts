@@ -1,7 +1,6 @@
 // What main does about sessions beside counting them: moves them (rebalancer), paces what new servers get (slow start),
 // and answers what would happen to them (plan) and where a request would go (explain).
 
-import type { ExplainResult, PlanResult } from '../admin/source.ts';
 import { systemClock } from '../base/clock.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { Chooser } from '../choose/chooser.ts';
@@ -15,6 +14,7 @@ import { SessionRates } from '../sessions/session-rates.ts';
 import { WEIGHT_SCALE } from '../shared/control.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
+import type { ExplainResult, PlanResult } from './results.ts';
 
 export interface SessionControlOptions {
   readonly shared: SharedState;

@@ -5,9 +5,9 @@ import { ManualScheduler } from '../../src/base/scheduler.ts';
 import { SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ServerConfig } from '../../src/config/model.ts';
-import { Discovery, type Room } from '../../src/run/discovery.ts';
-import { parseServerList } from '../../src/run/lookup.ts';
-import { type FoundServer, LEAVING_MS_MAX, LEAVING_MS_MIN } from '../../src/run/membership.ts';
+import { Discovery, type Room } from '../../src/control/discovery.ts';
+import { parseServerList } from '../../src/control/lookup.ts';
+import { type FoundServer, LEAVING_MS_MAX, LEAVING_MS_MIN } from '../../src/control/membership.ts';
 
 const YAML = `
 pools:

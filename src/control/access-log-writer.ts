@@ -2,8 +2,8 @@
 // ever blocking main or a worker. What a slow reader leaves over is bounded; beyond that batches are dropped and counted.
 
 import { closeSync, openSync, write } from 'node:fs';
+import { standardOutput } from '../base/standard-stream.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { standardOutput } from './standard-stream.ts';
 
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 /** A non-blocking pipe that is full is tried again after this. */

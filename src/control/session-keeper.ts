@@ -1,6 +1,7 @@
 // The sessions file of a running balancer: owned, read once, saved while the balancer runs. What cannot be read is set aside.
 
 import { systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import { placeProblem, setAside } from '../sessions/kept-files.ts';
 import type { OperatorSetting } from '../sessions/records.ts';
 import { SessionSaver } from '../sessions/saver.ts';
@@ -8,7 +9,7 @@ import { readSessions, type SaveResult, type StoredSessions } from '../sessions/
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import { FileOwner } from './file-owner.ts';
-import { ListenError } from './ports.ts';
+import { StartError } from './start-error.ts';
 
 /** What is kept, as it is now. */
 export interface Kept {
@@ -17,12 +18,10 @@ export interface Kept {
   operator(): readonly OperatorSetting[];
 }
 
-type Say = (fields: object, message: string) => void;
-
 export interface KeeperOptions {
   readonly file: string;
   readonly everyMs: number;
-  readonly log: { readonly debug: Say; readonly info: Say; readonly warn: Say; readonly error: Say };
+  readonly log: Log;
 }
 
 /** Why no sessions can be kept at the path, null when they can. */
@@ -41,12 +40,12 @@ export class SessionKeeper {
   }
 
   /**
-   * Rejects with ListenError when nothing can be kept there, or another process keeps its sessions there. `isHeir`: that
+   * Rejects with StartError when nothing can be kept there, or another process keeps its sessions there. `isHeir`: that
    * one is being replaced, and the file is its own until `begin`.
    */
   static async open(options: KeeperOptions, isHeir: boolean): Promise<SessionKeeper> {
     const problem = keepingProblem(options.file);
-    if (problem !== null) throw new ListenError(`cannot keep the sessions: ${problem}`);
+    if (problem !== null) throw new StartError(`cannot keep the sessions: ${problem}`);
     const keeper = new SessionKeeper(options);
     if (!isHeir) await keeper.#own(false);
     return keeper;
@@ -56,14 +55,14 @@ export class SessionKeeper {
     const { file, log } = this.#options;
     const ownership = await FileOwner.own(file, isHeir);
     if (ownership.kind === 'taken')
-      throw new ListenError(
+      throw new StartError(
         `cannot keep the sessions in ${file}: another process does; give each its own file`,
       );
     if (ownership.kind === 'owned') this.#owner = ownership.owner;
     else log.warn({ file }, `nothing keeps a second process from this sessions file: ${ownership.message}`);
   }
 
-  /** What a former process has left. What cannot be read is set aside; rejects with ListenError where that fails. */
+  /** What a former process has left. What cannot be read is set aside; rejects with StartError where that fails. */
   read(sessionsMax: number): StoredSessions {
     const { file, log } = this.#options;
     const stored = readSessions(file, sessionsMax);
@@ -72,7 +71,7 @@ export class SessionKeeper {
       log.error({ file, aside: setAside(file) }, `saved sessions ignored and set aside: ${stored.message}`);
       return stored;
     } catch (error) {
-      throw new ListenError(`cannot set aside ${file}, which is not understood: ${(error as Error).message}`);
+      throw new StartError(`cannot set aside ${file}, which is not understood: ${(error as Error).message}`);
     }
   }
 

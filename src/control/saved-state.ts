@@ -1,17 +1,17 @@
 // What outlives a process beside the sessions: the secret of pools that configure none, and what the operator has set.
 
+import type { Log } from '../base/log.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { loadSecret } from '../sessions/kept-files.ts';
 import type { OperatorSetting } from '../sessions/records.ts';
-import type { Logger } from './logger.ts';
 import { makeSecret, type OperatorChange, type SlotRegistry } from './slots.ts';
 
 /** What keys the cookies of pools that configure no secret: from the file beside the saved sessions, or made now. */
-export function secretFor(config: HoldfastConfig, log: Logger): string {
+export function secretFor(config: HoldfastConfig, log: Log): string {
   if (config.sessions.file === null) return makeSecret();
   const result = loadSecret(config.sessions.file);
   if (result.kind !== 'failed') return Buffer.from(result.secret).toString('hex');
-  log.error(`${result.message}; cookies will not survive a restart`);
+  log.error({}, `${result.message}; cookies will not survive a restart`);
   return makeSecret();
 }
 

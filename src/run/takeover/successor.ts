@@ -1,14 +1,14 @@
 // The new process's side of a takeover: asks the running one, fetches its listening sockets, and takes in what it still
 // learns while it finishes.
 
-import { fetchSockets, type ListeningSocket, type PassedSocket } from '../base/pass-sockets.ts';
-import type { HoldfastConfig } from '../config/model.ts';
-import { readSessions, type StoredSessions } from '../sessions/store.ts';
-import { ChangesHearer } from './changes-line.ts';
-import { type Handover, HandoverDirectory, OfferDirectory } from './handover.ts';
-import type { Logger } from './logger.ts';
-import { ListenError } from './ports.ts';
+import { fetchSockets, type ListeningSocket, type PassedSocket } from '../../base/pass-sockets.ts';
+import type { HoldfastConfig } from '../../config/model.ts';
+import { StartError } from '../../control/start-error.ts';
+import { readSessions, type StoredSessions } from '../../sessions/store.ts';
+import type { Logger } from '../logger.ts';
+import { type Handover, HandoverDirectory, OfferDirectory } from './directory.ts';
 import { strangerProblem } from './private-directory.ts';
+import { ChangesHearer } from './session-channel.ts';
 
 const ASK_MS = 10_000;
 /** How long an old process may take to make its offer: it keeps its sessions for it. */
@@ -44,18 +44,18 @@ export class Takeover {
     this.#line = line;
   }
 
-  /** Asks the process whose admin server is at `url`; '' is the configured address. Rejects with ListenError. */
+  /** Asks the process whose admin server is at `url`; '' is the configured address. Rejects with StartError. */
   static async ask(config: HoldfastConfig, url: string): Promise<Takeover> {
     const { admin } = config;
     if (admin === null)
-      throw new ListenError('cannot take over: "admin" is off, and it is what the processes talk by');
+      throw new StartError('cannot take over: "admin" is off, and it is what the processes talk by');
     const base = url === '' ? adminUrlOf(admin) : url.replace(/\/$/, '');
     const directory = new HandoverDirectory(await post(base, admin.token));
     const problem = strangerProblem(directory.path);
-    if (problem !== null) throw new ListenError(`cannot take over from ${base}: ${problem}`);
+    if (problem !== null) throw new StartError(`cannot take over from ${base}: ${problem}`);
     // connecting there would make it step back at once
     if (directory.isOfOldVersion)
-      throw new ListenError(`cannot take over from ${base}: it is of another version; stop it instead`);
+      throw new StartError(`cannot take over from ${base}: it is of another version; stop it instead`);
     const line = new ChangesHearer(directory.changesSocket);
     try {
       const handover = await offerOf(line, base);
@@ -66,8 +66,8 @@ export class Takeover {
       return new Takeover(handover, directory, sockets, base, line);
     } catch (error) {
       line.end();
-      if (error instanceof ListenError) throw error;
-      throw new ListenError(`cannot take over the listening sockets: ${(error as Error).message}`);
+      if (error instanceof StartError) throw error;
+      throw new StartError(`cannot take over the listening sockets: ${(error as Error).message}`);
     }
   }
 
@@ -87,7 +87,7 @@ export class Takeover {
   /**
    * Makes the old process step back. Resolves with the sockets to listen on, at once, when its last sessions have been
    * taken in; `serves` is to follow. If the old process has died meanwhile or hangs, we have its sockets all the same.
-   * Rejects with ListenError when it lives and expects us no more.
+   * Rejects with StartError when it lives and expects us no more.
    */
   async stepIn(config: HoldfastConfig, balancer: Heir, log: Logger): Promise<readonly ListeningSocket[]> {
     const line = this.#line;
@@ -103,7 +103,7 @@ export class Takeover {
     return this.#sockets.filter(isWanted);
   }
 
-  /** We listen. Resolves when the old process has let go; rejects with ListenError when it has taken everything back. */
+  /** We listen. Resolves when the old process has let go; rejects with StartError when it has taken everything back. */
   async serves(log: Logger): Promise<void> {
     const line = this.#line;
     const how = await line.serves(STEP_BACK_MS);
@@ -114,9 +114,9 @@ export class Takeover {
     void line.over.then(() => this.#directory.remove());
   }
 
-  #refused(): ListenError {
+  #refused(): StartError {
     const why = this.#line.refusal ?? 'it lives, but does not step back for this process';
-    return new ListenError(`cannot take over from ${this.#url}: ${why}`);
+    return new StartError(`cannot take over from ${this.#url}: ${why}`);
   }
 
   #warn(log: Logger): void {
@@ -135,16 +135,16 @@ export class Takeover {
   }
 }
 
-/** Rejects with ListenError when it does not come. */
+/** Rejects with StartError when it does not come. */
 async function offerOf(line: ChangesHearer, base: string): Promise<Handover> {
   const how = await line.asked(OFFER_MS);
   if (how === 'done' && line.offer !== null) {
     const handover = JSON.parse(line.offer.toString()) as Handover;
     if (handover.version === 3) return handover;
-    throw new ListenError(`cannot take over from ${base}: it is of another version`);
+    throw new StartError(`cannot take over from ${base}: it is of another version`);
   }
   const why = how === 'silent' ? 'it does not answer' : 'it has ended meanwhile';
-  throw new ListenError(`cannot take over from ${base}: ${line.refusal ?? why}`);
+  throw new StartError(`cannot take over from ${base}: ${line.refusal ?? why}`);
 }
 
 function adminUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {
@@ -169,7 +169,7 @@ async function post(base: string, token: string): Promise<string> {
     });
   } catch (error) {
     const { cause } = error as Error;
-    throw new ListenError(
+    throw new StartError(
       `cannot take over from ${base}: ${cause instanceof Error ? cause.message : String(error)}; is a balancer running there, with its admin server on?`,
     );
   }
@@ -178,7 +178,7 @@ async function post(base: string, token: string): Promise<string> {
     readonly error?: { readonly message?: string };
   } | null;
   if (response.ok && typeof answer?.directory === 'string') return answer.directory;
-  throw new ListenError(
+  throw new StartError(
     `cannot take over from ${base}: ${answer?.error?.message ?? `status ${response.status}`}`,
   );
 }

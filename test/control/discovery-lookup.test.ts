@@ -7,8 +7,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { DiscoveryConfig } from '../../src/config/model.ts';
-import { createLookup } from '../../src/run/lookup.ts';
-import { completions } from '../../src/run/search-list.ts';
+import { createLookup } from '../../src/control/lookup.ts';
+import { completions } from '../../src/control/search-list.ts';
 import { type DnsServer, dnsServer } from '../support/dns-server.ts';
 
 function look(dns: DnsServer | null, type: 'A' | 'AAAA' | 'SRV', name: string) {

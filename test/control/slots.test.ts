@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { POOLS_MAX, SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
-import { CapacityError, SlotRegistry } from '../../src/run/slots.ts';
+import { CapacityError, SlotRegistry } from '../../src/control/slots.ts';
 import { Mode, Report, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from '../../src/shared/limits.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';

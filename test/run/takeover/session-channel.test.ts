@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { ChangesHearer, ChangesTeller, Told } from '../../src/run/changes-line.ts';
+import { ChangesHearer, ChangesTeller, Told } from '../../../src/run/takeover/session-channel.ts';
 
 const LIMIT_MS = 5_000;
 

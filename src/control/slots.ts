@@ -15,6 +15,7 @@ import type { SharedState } from '../shared/shared-state.ts';
 import { Gauge } from '../shared/stripe.ts';
 import type { Room } from './discovery.ts';
 import { Numbers } from './numbers.ts';
+import { StartError } from './start-error.ts';
 
 interface SlotOwner {
   readonly pool: string;
@@ -37,7 +38,7 @@ export interface OperatorChange {
 }
 
 /** More servers, pools or addresses than shared memory has room for. The message is for the user. */
-export class CapacityError extends Error {}
+export class CapacityError extends StartError {}
 
 export class SlotRegistry implements Room {
   readonly #shared: SharedState;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
-import { describeChanges } from '../../src/run/changes.ts';
-import type { OperatorChange } from '../../src/run/slots.ts';
+import { describeChanges } from '../../src/control/config-changes.ts';
+import type { OperatorChange } from '../../src/control/slots.ts';
 
 function configOf(...servers: readonly string[]): HoldfastConfig {
   const list = servers.map(

@@ -10,11 +10,11 @@ import { ManualScheduler } from '../../src/base/scheduler.ts';
 import { SERVERS_MAX } from '../../src/config/limits.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { readConfigFile } from '../../src/config/read-config-file.ts';
-import { Discovery } from '../../src/run/discovery.ts';
+import { Discovery } from '../../src/control/discovery.ts';
+import type { FoundServer } from '../../src/control/membership.ts';
+import { type Revisable, Revising } from '../../src/control/revising.ts';
+import { SlotRegistry } from '../../src/control/slots.ts';
 import { createLogger } from '../../src/run/logger.ts';
-import type { FoundServer } from '../../src/run/membership.ts';
-import { type Revisable, Revising } from '../../src/run/revising.ts';
-import { SlotRegistry } from '../../src/run/slots.ts';
 import { SLOTS_MAX } from '../../src/shared/limits.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
@@ -49,6 +49,9 @@ class Quiet implements Revisable {
   }
   publish({ type, ok }: { readonly type: string; readonly ok?: unknown }): void {
     this.events.push(`${type} ${ok}`);
+  }
+  assertListenable(): Promise<void> {
+    return Promise.resolve();
   }
   swap(config: HoldfastConfig): Promise<void> {
     if (this.failure !== null) return Promise.reject(this.failure);

@@ -20,6 +20,7 @@ export interface ListenerHome extends ConnectionServices {
   readonly log: (level: LogLevel, message: string) => void;
   /** As ProxyThreadOptions. */
   readonly clientsMax: number;
+  readonly isStopping: boolean;
   clientConnections(listener: number): number;
   allClientConnections(): number;
   connectionClosed(): void;

@@ -1,0 +1,123 @@
+// The listeners of one thread, over revisions: opened, paused for a successor, retired, stopped.
+
+import type { ListeningSocket } from '../base/pass-sockets.ts';
+import type { ListenConfig } from '../config/model.ts';
+import type { HeadLimits } from '../http1/message.ts';
+import type { Revision } from '../shared/revision.ts';
+import { type ListenerHome, ListenerState } from './listener.ts';
+
+export class Listeners {
+  readonly #thread: ListenerHome;
+  #open: ListenerState[] = [];
+  #isPaused = false;
+  /** Header fields that the parser has an eye on. */
+  #watched: readonly string[] = [];
+
+  constructor(thread: ListenerHome) {
+    this.#thread = thread;
+  }
+
+  /** All, with those that have stopped and still have connections. */
+  get all(): readonly ListenerState[] {
+    return this.#open;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  get hasConnections(): boolean {
+    return this.#open.some((listener) => listener.connections.size > 0);
+  }
+
+  /** Those that the revision no longer has stop. */
+  apply({ config }: Revision, watched: readonly string[]): void {
+    this.#watched = watched;
+    for (const listener of this.#open) {
+      const listen = config.listen.find(({ address }) => address === listener.config.address);
+      if (listen === undefined) {
+        listener.stop();
+        continue;
+      }
+      listener.config = listen;
+      listener.headLimits = this.#headLimits(listen);
+    }
+  }
+
+  /** What this thread listens on, for another process to listen on. */
+  get sockets(): readonly ListeningSocket[] {
+    return this.#open.flatMap((listener) => listener.sockets);
+  }
+
+  /** Opens one listener of the revision, unless it is open: on the descriptors, or else bound. Resolves with its port. */
+  async listen(
+    revision: Revision,
+    index: number,
+    port: number,
+    reusePort: boolean,
+    fds: readonly number[],
+  ): Promise<number> {
+    const config = revision.config.listen[index];
+    if (config === undefined) throw new Error(`no listener ${index} in revision ${revision.number}`);
+    const open = this.#open.find(
+      (listener) => !listener.isStopping && listener.config.address === config.address,
+    );
+    if (open !== undefined && (!open.isPaused || this.#isPaused)) return open.port;
+    // the revision was on its way already
+    if (this.#thread.isStopping) return port;
+    const listener = open ?? this.#add(revision.listenerIds?.[index] ?? index, config);
+    return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);
+  }
+
+  #add(id: number, config: ListenConfig): ListenerState {
+    const listener = new ListenerState(id, config, this.#headLimits(config), this.#thread);
+    this.#open = [...this.#open.filter((old) => !old.isStopping || old.connections.size > 0), listener];
+    return listener;
+  }
+
+  #headLimits({ limits }: ListenConfig): HeadLimits {
+    return {
+      headBytesMax: limits.headerBytes,
+      headerCountMax: limits.headerCount,
+      watched: this.#watched,
+    };
+  }
+
+  /** Accepts nothing until `resume`, and then `listen`. */
+  pause(): void {
+    this.#isPaused = true;
+    for (const listener of this.#open) listener.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+  }
+
+  /** Another process has the sockets. Connections that are open may still ask, once. */
+  retire(): void {
+    for (const listener of this.#open) listener.retire();
+  }
+
+  /** No new connections; idle ones end, busy ones after their response. */
+  stop(): void {
+    for (const listener of this.#open) listener.stop();
+  }
+
+  /** The grace is over: tunnels and idle connections end politely, the rest is cut. `each` is called after each. */
+  finish(each: () => void): void {
+    for (const listener of this.#open) {
+      for (const connection of [...listener.connections]) {
+        connection.finish();
+        each();
+      }
+    }
+  }
+
+  /** At once. */
+  destroy(): void {
+    for (const listener of this.#open) {
+      listener.stop();
+      listener.destroy();
+    }
+  }
+}

@@ -27,6 +27,7 @@ import type {
   PartOwner,
   ServerStream,
   ServerStreamUser,
+  Trailers,
   Unreachable,
 } from './streams.ts';
 import { withTraceparent } from './traceparent.ts';
@@ -99,9 +100,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     if (services.accessLog.draws())
       this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs);
     if (this.#isBodyRefused(client)) return;
-    if (bodyEnd > bodyBegin)
-      this.request.keep(buffer.subarray(bodyBegin, bodyEnd), client.requestBody.isDone);
-    else this.request.isReplayable = client.requestBody.isDone;
+    if (bodyEnd > bodyBegin) this.request.keep(buffer.subarray(bodyBegin, bodyEnd));
     this.#attempts.next(nowMs);
   }
 
@@ -122,11 +121,14 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     if (client === null || this.#isBodyRefused(client)) return;
     if (server === null || !this.#attempts.isSent) {
       // one part is kept and no more; until one comes, reading on notices that the client goes
-      this.request.keep(part, client.requestBody.isDone);
+      this.request.keep(part);
       if (!client.requestBody.isDone) client.pauseRequest();
-    } else if (part.length > 0) {
-      this.request.passed();
-      if (!server.writeBody(part, from)) client.pauseRequest();
+    } else {
+      if (part.length > 0) {
+        this.request.passed(part, from);
+        if (!server.writeBody(part, from)) client.pauseRequest();
+      }
+      if (client.requestBody.isDone) server.endRequest(client.requestBody.trailers);
     }
     this.awaitNext(this.services.clock.nowMs());
   }
@@ -199,8 +201,8 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     this.response.onPart(part);
   }
 
-  onResponseEnd(): void {
-    this.response.onEnd();
+  onResponseEnd(trailers: Trailers): void {
+    this.complete(trailers);
   }
 
   onBadResponse(detail: string): void {
@@ -270,10 +272,10 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
   }
 
   /** The response went out whole. */
-  complete(): void {
+  complete(trailers: Trailers): void {
     const { client, server } = this;
     if (client === null) return;
-    client.endResponse();
+    client.endResponse(trailers);
     this.#count(this.slot, Math.floor(this.response.status / 100));
     this.#attempts.server = null;
     if (this.response.tunnel.isOpen) server?.finish();

@@ -1,26 +1,36 @@
 // A request as far as it is kept: to be sent once a connection is there, and sent again where that is allowed.
+//
+//   not sent    every part is kept                              (the client is paused after the first)
+//   sent        parts are kept too while all of them are, they may be sent again, and are not too many
+//
+// So what is kept is always the beginning of the body: sent again, the rest follows it as it comes.
 
 import type { PartOwner, ServerStream } from './streams.ts';
 
-/** A request body up to this size, when it is all there, can be sent again to another server. */
+/** A request body up to this size can be sent again to another server. */
 const REPLAY_BYTES_MAX = 64 * 1024;
 
 export class ReplayableRequest {
   /** The head as sent to the server. */
   headText = '';
   isIdempotent = false;
-  /** All of it is kept: another attempt could send it once more. */
+  /** All that came of it is kept: another attempt could send it once more. */
   isReplayable = true;
   #body: Buffer | null = null;
 
-  /** A part that cannot be sent yet. `isLast`: no more will come. */
-  keep(part: Buffer, isLast: boolean): void {
+  /** A part that cannot be sent yet. */
+  keep(part: Buffer): void {
     if (part.length > 0) this.#body = this.#body === null ? part : Buffer.concat([this.#body, part]);
-    this.isReplayable = isLast && (this.#body?.length ?? 0) <= REPLAY_BYTES_MAX;
+    this.isReplayable &&= (this.#body?.length ?? 0) <= REPLAY_BYTES_MAX;
   }
 
-  /** A part went to the server without being kept. */
-  passed(): void {
+  /** A part goes to the server now. */
+  passed(part: Buffer, from: PartOwner): void {
+    const bytes = (this.#body?.length ?? 0) + part.length;
+    if (this.mayRepeat && bytes <= REPLAY_BYTES_MAX) {
+      this.keep(from.copy(part));
+      return;
+    }
     this.isReplayable = false;
     this.#body = null;
   }
@@ -44,6 +54,7 @@ export class ReplayableRequest {
 
   clear(): void {
     this.headText = '';
+    this.isReplayable = true;
     this.#body = null;
   }
 }

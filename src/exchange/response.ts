@@ -11,7 +11,7 @@ import { Field, type ResponseHead } from '../http1/message.ts';
 import type { AccessRecord } from './access-log.ts';
 import { countAnswer, countFailure } from './accounts.ts';
 import { shouldHold } from './response-buffer.ts';
-import type { Answer, ClientStream } from './streams.ts';
+import { type Answer, type ClientStream, NO_TRAILERS } from './streams.ts';
 import { Tunnel, type TunneledExchange } from './tunnel.ts';
 
 const SWITCHING_PROTOCOLS = 101;
@@ -111,7 +111,7 @@ export class Response {
     const { server } = this.#exchange;
     if (server === null) return;
     this.#flow(client.writeHead(answer, setCookie, server));
-    if (answer.isLast) this.#exchange.complete();
+    if (answer.isLast) this.#exchange.complete(NO_TRAILERS);
     else this.awaitProgress();
   }
 
@@ -128,10 +128,6 @@ export class Response {
   /** The server is not read while the client does not take what it is sent. */
   #flow(isFlowing: boolean): void {
     if (!isFlowing) this.#exchange.server?.pause();
-  }
-
-  onEnd(): void {
-    this.#exchange.complete();
   }
 
   /** The server has broken its response off. */

@@ -28,6 +28,12 @@ export interface PartOwner {
   copy(part: Buffer): Buffer;
 }
 
+/** Fields after a body, each with its name and value, as they came: `[name, value, name, value, ...]`. */
+export type Trailers = readonly string[];
+
+/** Also where they travel inside of a framed body. */
+export const NO_TRAILERS: Trailers = [];
+
 /** How far a request's body has come. */
 export interface RequestBody {
   /** All of it is here. */
@@ -38,6 +44,8 @@ export interface RequestBody {
   readonly expectedBytes: number;
   /** A Refusal (http1/message.ts) once it broke a rule, else 0. */
   readonly refusal: number;
+  /** Complete when it is done. */
+  readonly trailers: Trailers;
 }
 
 /** A response head as it was received, and what came of the body with it. One is reused for all of a thread. */
@@ -80,7 +88,7 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   writeHead(answer: Answer, setCookie: string, from: PartOwner): boolean;
   writeBody(part: Buffer, from: PartOwner): boolean;
   /** The response is whole: its last bytes go out, and all that was held. */
-  endResponse(): void;
+  endResponse(trailers: Trailers): void;
   /** The exchange is over after a whole response. */
   leave(): void;
   /** The client sees that the response is broken off, and the exchange is over. */
@@ -102,6 +110,8 @@ export interface ServerStream extends PartOwner {
   /** Sends the head and what there is of the body. False: `onServerDrain` follows. */
   send(headText: string, body: Buffer | null, from: PartOwner): boolean;
   writeBody(part: Buffer, from: PartOwner): boolean;
+  /** The request has been sent to its last byte: once for each `send`. */
+  endRequest(trailers: Trailers): void;
   pause(): void;
   resume(): void;
   /** The response is whole: the connection may serve others if that is safe. */
@@ -132,7 +142,7 @@ export interface ServerStreamUser {
   onAnswer(answer: Answer): void;
   /** Valid until this returns. */
   onResponsePart(part: Buffer): void;
-  onResponseEnd(): void;
+  onResponseEnd(trailers: Trailers): void;
   /** What came is no response that may be passed on; `detail` says why. The stream is destroyed. */
   onBadResponse(detail: string): void;
   /** The connection closed before the response was whole. The stream is destroyed. */

@@ -9,7 +9,14 @@
 
 import { NEVER } from './deadlines.ts';
 import type { ExchangeServices } from './services.ts';
-import type { Answer, ClientStream, PartOwner, ServerStream } from './streams.ts';
+import {
+  type Answer,
+  type ClientStream,
+  NO_TRAILERS,
+  type PartOwner,
+  type ServerStream,
+  type Trailers,
+} from './streams.ts';
 
 const HALF_CLOSED_SILENCE_MS = 5000;
 const HALF_CLOSED_MS = 30_000;
@@ -20,7 +27,7 @@ export interface TunneledExchange {
   readonly client: ClientStream | null;
   readonly server: ServerStream | null;
   awaitProgress(deadlineMs: number): void;
-  complete(): void;
+  complete(trailers: Trailers): void;
 }
 
 export class Tunnel {
@@ -102,6 +109,6 @@ export class Tunnel {
 
   /** Both sides are closed in order: what was written is still sent. */
   end(): void {
-    this.#exchange.complete();
+    this.#exchange.complete(NO_TRAILERS);
   }
 }

@@ -1,5 +1,6 @@
 // Follows one message's body through the bytes that arrive: where it ends, and whether it is well formed.
 
+import { NO_TRAILERS, type Trailers } from '../exchange/streams.ts';
 import { ChunkedScanner, type ChunkSink } from '../http1/chunked.ts';
 import { Body } from '../http1/message.ts';
 
@@ -9,6 +10,8 @@ export class BodyReader {
   isDone = true;
   /** A Refusal once a chunked body broke a rule, else 0. */
   refusal = 0;
+  /** They stay in the chunks. */
+  readonly trailers: Trailers = NO_TRAILERS;
   /** Body bytes seen, chunk framing included. */
   bytes = 0;
   #left = 0;

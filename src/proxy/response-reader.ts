@@ -5,7 +5,7 @@
 
 import { badResponseDetail } from '../exchange/bad-responses.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
-import type { Answer, ServerStreamUser } from '../exchange/streams.ts';
+import { type Answer, NO_TRAILERS, type ServerStreamUser } from '../exchange/streams.ts';
 import type { ChunkSink } from '../http1/chunked.ts';
 import { Body, INCOMPLETE } from '../http1/message.ts';
 import { parseResponseHead } from '../http1/response.ts';
@@ -133,7 +133,7 @@ export class ResponseReader implements ChunkSink {
     if (this.#body.refusal !== 0) connection.broken();
     else if (this.#body.isDone) {
       this.isReusable = this.#isServerKept && bodyEnd === buffer.length;
-      user.onResponseEnd();
+      user.onResponseEnd(NO_TRAILERS);
     }
   }
 
@@ -145,7 +145,7 @@ export class ResponseReader implements ChunkSink {
   /** The server has sent its last byte. */
   end(user: ServerStreamUser): void {
     if (this.#isTunnel) user.onTunnelHalfClosed();
-    else if (this.#isStarted && this.#body.kind === Body.untilClose) user.onResponseEnd();
+    else if (this.#isStarted && this.#body.kind === Body.untilClose) user.onResponseEnd(NO_TRAILERS);
     else this.#connection.broken();
   }
 }

@@ -101,6 +101,9 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     return from.writeTo(this.#socket, part);
   }
 
+  /** The framing of the body says where it ends. */
+  endRequest(): void {}
+
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
     return this.#reader.writeTo(sink, part, before, after);
   }

@@ -1,6 +1,7 @@
 // One exchange between played streams: which server is asked, what each side is told, and that everything is given back.
 
 import { describe, expect, test } from 'vitest';
+import { NO_TRAILERS } from '../../src/exchange/streams.ts';
 import { Counter } from '../../src/shared/stripe.ts';
 import { ExchangeScene } from '../support/exchange-scene.ts';
 
@@ -42,11 +43,27 @@ describe('a request that is answered', () => {
     world.sendPart(client, exchange, 'cd', false);
     world.sendPart(client, exchange, 'ef', true);
     expect(world.last.received.text.endsWith('\r\n\r\nabcdef')).toBe(true);
+    expect(world.last.requestEnds).toEqual([[]]);
     world.sendHead(world.last, OK, 'he', false);
     world.sendBody(world.last, 'llo');
     expect(client.outcomes).toEqual([]);
-    world.last.user.onResponseEnd();
+    world.last.user.onResponseEnd(NO_TRAILERS);
     expect([client.outcomes, client.body.text, world.left()]).toEqual([['whole'], 'hello', NOTHING_LEFT]);
+  });
+
+  test('each side is told once that the other has ended, with its trailers', () => {
+    const world = scene();
+    const client = world.client();
+    client.requestBody.isDone = false;
+    const exchange = world.begin(client, POST, 'abcdef');
+    world.last.user.onConnected();
+    expect(world.last.requestEnds).toEqual([]);
+    client.requestBody.trailers = ['x-sum', '6'];
+    world.sendPart(client, exchange, '', true);
+    expect(world.last.requestEnds).toEqual([['x-sum', '6']]);
+    world.sendHead(world.last, OK, 'hello', false);
+    world.last.user.onResponseEnd(['x-sum', '5']);
+    expect([client.outcomes, client.trailers]).toEqual([['whole'], ['x-sum', '5']]);
   });
 
   test('before its request is whole: the stream is told that the rest is owed', () => {
@@ -161,7 +178,31 @@ describe('an attempt that fails', () => {
     ]);
   });
 
-  test('a body that has gone on its way in part is not sent again', () => {
+  test.each([
+    ['short', 'cd', true],
+    ['longer than is kept', 'x'.repeat(70_000), false],
+  ])('a body that has gone on its way in part, where that does no harm: %s', (_what, part, isRepeated) => {
+    const world = scene('retry: { attempts: 3, budget: 100% }');
+    const client = world.client();
+    client.requestBody.isDone = false;
+    const exchange = world.begin(client, POST.replace('POST', 'PUT'), 'ab');
+    world.last.user.onConnected();
+    for (let at = 0; at < part.length; at += 4000)
+      world.sendPart(client, exchange, part.slice(at, at + 4000), false);
+    world.last.destroy();
+    world.last.user.onServerClosed();
+    expect(world.streams.length).toBe(isRepeated ? 2 : 1);
+    if (!isRepeated) {
+      expect(client.outcomes).toEqual(['server-closed']);
+      return;
+    }
+    world.last.user.onConnected();
+    world.sendPart(client, exchange, 'ef', true);
+    expect(world.last.received.text.endsWith(`\r\n\r\nab${part}ef`)).toBe(true);
+    expect(world.last.requestEnds).toHaveLength(1);
+  });
+
+  test('a body that has gone on its way in part is not sent again where it might do harm', () => {
     const world = scene('retry: { attempts: 3, budget: 100% }');
     const client = world.client();
     client.requestBody.isDone = false;

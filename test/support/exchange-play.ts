@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import type { SeededRandom } from '../../src/base/random.ts';
 import type { PoolPlan } from '../../src/choose/plan.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
-import type { Unreachable } from '../../src/exchange/streams.ts';
+import { NO_TRAILERS, type Unreachable } from '../../src/exchange/streams.ts';
 import { Refusal } from '../../src/http1/message.ts';
 import type { ExchangeScene } from './exchange-scene.ts';
 import type { FakeClient, FakeServer } from './fake-streams.ts';
@@ -49,7 +49,6 @@ export class Play {
   retries = 0;
   #interims = 0;
   #parts = 0;
-  #hasPassed = false;
   #hasRetriedStale = false;
   #answeredBy: FakeServer | null = null;
   #isClientEnded = false;
@@ -108,9 +107,9 @@ export class Play {
     return !this.isOver && this.exchange.response.tunnel.isOpen;
   }
 
-  /** Sending the request once more is possible and does no harm. */
+  /** Sending the request once more does no harm; what came of its short body is kept. */
   get #mayRepeat(): boolean {
-    return this.method !== 'POST' && this.client.requestBody.isDone && !this.#hasPassed;
+    return this.method !== 'POST';
   }
 
   /** All that may happen to it now. */
@@ -180,7 +179,6 @@ export class Play {
   #sendPart(): void {
     const text = this.#token();
     this.delivered += text;
-    if (this.isSent) this.#hasPassed = true;
     const { client, stream } = this;
     const isFull = this.isSent && stream?.isFull === true;
     this.world.sendPart(client, this.exchange, text, this.random.below(3) === 0);
@@ -270,7 +268,7 @@ export class Play {
   }
 
   #end(stream: FakeServer): void {
-    stream.user.onResponseEnd();
+    stream.user.onResponseEnd(NO_TRAILERS);
     assert.deepEqual(this.client.outcomes, ['whole']);
     assert.equal(this.client.body.text, this.expected, 'the response');
   }

@@ -3,13 +3,15 @@
 
 import type { FailureKind } from '../../src/base/failure.ts';
 import type { ListenConfig } from '../../src/config/model.ts';
-import type {
-  Answer,
-  ClientStream,
-  PartOwner,
-  ServerStream,
-  ServerStreamUser,
-  Sink,
+import {
+  type Answer,
+  type ClientStream,
+  NO_TRAILERS,
+  type PartOwner,
+  type ServerStream,
+  type ServerStreamUser,
+  type Sink,
+  type Trailers,
 } from '../../src/exchange/streams.ts';
 
 /** How an exchange ended, as its client saw it. */
@@ -50,7 +52,15 @@ class Memory implements PartOwner {
 
 export class FakeClient implements ClientStream {
   readonly config: ListenConfig;
-  readonly requestBody = { isDone: true, bytes: 0, expectedBytes: 0, refusal: 0 };
+  readonly requestBody = {
+    isDone: true,
+    bytes: 0,
+    expectedBytes: 0,
+    refusal: 0,
+    trailers: NO_TRAILERS as Trailers,
+  };
+  /** After the response's body. */
+  trailers: Trailers | null = null;
   readonly peerAddress: string;
   readonly isTrusted = false;
   readonly scheme = 'http';
@@ -117,7 +127,8 @@ export class FakeClient implements ClientStream {
     from.writeTo(this.isHolding ? this.#held : this.body, part);
     return this.isHolding || !this.isFull;
   }
-  endResponse(): void {
+  endResponse(trailers: Trailers): void {
+    this.trailers = trailers;
     this.body.text += this.#held.text;
     this.#drop();
   }
@@ -160,6 +171,8 @@ export class FakeServer implements ServerStream {
   readonly received = new Notes();
   readonly user: ServerStreamUser;
   readonly ends: StreamEnd[] = [];
+  /** How often the request's end was said, and the trailers that came with it. */
+  readonly requestEnds: Trailers[] = [];
   /** Released while the client still owed some of its request. */
   wasRequestDone = true;
   isConnected: boolean;
@@ -184,8 +197,13 @@ export class FakeServer implements ServerStream {
     return !this.isFull;
   }
   writeBody(part: Buffer, from: PartOwner): boolean {
+    const isTunnel = this.user.wantsUpgrade;
+    if (!isTunnel && this.requestEnds.length > 0) throw new Error('more of the request after its end');
     from.writeTo(this.received, part);
     return !this.isFull;
+  }
+  endRequest(trailers: Trailers): void {
+    this.requestEnds.push(trailers);
   }
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
     return this.memory.writeTo(sink, part, before, after);

@@ -1,6 +1,6 @@
 // The only place that sets timers in main. Tests pass a ManualScheduler, which moves a ManualClock.
 
-import type { ManualClock } from './clock.ts';
+import { type ManualClock, systemClock } from './clock.ts';
 
 export interface Scheduled {
   /** The task will not run any more. Harmless after it ran. */
@@ -19,6 +19,29 @@ export const systemScheduler: Scheduler = {
     return { cancel: () => clearTimeout(timer) };
   },
 };
+
+/**
+ * For waiting for somebody else. Has this thread stood still meanwhile, the task waits for as much longer, at most as long
+ * again: what was waited for may be there, and nobody has read it.
+ */
+export const runningScheduler: Scheduler = {
+  after(delayMs, task) {
+    let knownMs = stoodStillMs();
+    const look = (): void => {
+      const missingMs = Math.min(delayMs, stoodStillMs() - knownMs);
+      knownMs = stoodStillMs();
+      if (missingMs > 0) timer = setTimeout(look, missingMs);
+      else task();
+    };
+    let timer = setTimeout(look, delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+function stoodStillMs(): number {
+  systemClock.nowMs();
+  return systemClock.stoodStillMs;
+}
 
 interface Task {
   readonly dueMs: number;

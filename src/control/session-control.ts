@@ -91,8 +91,8 @@ export class SessionControl {
     if (pool === undefined) return unknownPool(poolName);
     const plan = this.#plans.get(poolName) ?? compilePool(pool, this.#random);
     this.#plans.set(poolName, plan);
-    const { nowMs, wallMs } = systemClock;
-    const explanation = explain(this.#chooser, plan, this.#shared, question, nowMs(), wallMs());
+    const [nowMs, wallMs] = [systemClock.nowMs(), systemClock.wallMs()];
+    const explanation = explain(this.#chooser, plan, this.#shared, question, nowMs, wallMs);
     if (typeof explanation === 'string') return { ok: false, code: 'bad-request', message: explanation };
     return { ok: true, explanation };
   }

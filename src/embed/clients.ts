@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
+import { systemClock } from '../base/clock.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { ClientLimits, LimitedClient } from '../exchange/client-limits.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
@@ -112,7 +113,7 @@ export class Clients {
 
   /** Cuts clients that are slower than the listener allows. */
   look(listen: ListenConfig, nowMs: number): void {
-    this.#limits.look([{ config: listen, connections: this.#all.values() }], nowMs);
+    this.#limits.look([{ config: listen, connections: this.#all.values() }], nowMs, systemClock.stoodStillMs);
   }
 }
 

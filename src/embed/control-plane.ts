@@ -48,6 +48,7 @@ export class ControlPlane {
   readonly #sweeper: Sweeper;
   readonly #discovery: Discovery;
   readonly #startedMs = systemClock.nowMs();
+  readonly #unwatchClock: () => void = systemClock.watch();
   #isStopped = false;
   readonly #keeper: SessionKeeper | null;
   /** The configuration as written, without the servers that were found. */
@@ -270,5 +271,6 @@ export class ControlPlane {
     await this.#keeper?.end();
     await this.#health.stop();
     await this.accessLog.close();
+    this.#unwatchClock();
   }
 }

@@ -40,7 +40,8 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   protected slot: number = NO_SLOT;
   /** The connection of the attempt stands, so that the request may have reached the server. */
   protected isSent = false;
-  protected sentMs = 0;
+  #sentMs = 0;
+  #stoodStillMs = 0;
   readonly #watch: AnswerWatch;
   /** Counts attempts: what http-proxy still says about an earlier one is ignored. */
   protected attempt = 0;
@@ -197,9 +198,10 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   /** The connection stands: from now on the server may act on the request. */
   protected connected(): void {
     this.isSent = true;
-    this.sentMs = systemClock.nowMs();
+    this.#sentMs = systemClock.nowMs();
+    this.#stoodStillMs = systemClock.stoodStillMs;
     this.path.chooser.refusals.reached(this.slot);
-    this.#record?.sent(this.sentMs);
+    this.#record?.sent(this.#sentMs);
   }
 
   /** The whole request has gone out. */
@@ -272,7 +274,9 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
 
   #countAnswer(status: number, nowMs: number): void {
     const { path, plan, slot, affinity } = this;
-    countAnswer(path.shared, plan, slot, status, affinity.clientAddress, nowMs - this.sentMs, nowMs);
+    // -1: the application stood still meanwhile, and the time is not the server's
+    const tookMs = systemClock.stoodStillMs === this.#stoodStillMs ? nowMs - this.#sentMs : -1;
+    countAnswer(path.shared, plan, slot, status, affinity.clientAddress, tookMs, nowMs);
   }
 
   #retry(reason: RetryReason, nowMs: number): void {

@@ -2,7 +2,7 @@
 // node:http that refuses a value or by a fault of ours, ends that one exchange: nothing that a peer sends may end the
 // application that we are a part of.
 
-import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
+import { runningScheduler, type Scheduled } from '../base/scheduler.ts';
 
 /** What events come from. */
 interface Emitter {
@@ -53,7 +53,7 @@ export class Guard {
   }
 
   after(delayMs: number, task: () => void): Scheduled {
-    return systemScheduler.after(delayMs, this.safe(task));
+    return runningScheduler.after(delayMs, this.safe(task));
   }
 }
 

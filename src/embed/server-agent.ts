@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
 import type { FailureKind } from '../base/failure.ts';
 import { isOwnTrouble } from '../base/own-trouble.ts';
-import { systemScheduler } from '../base/scheduler.ts';
+import { runningScheduler } from '../base/scheduler.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import { UpstreamSocket } from '../proxy/upstream-socket.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
@@ -84,7 +84,7 @@ export class ServerAgent extends Agent {
     });
     socket.connect({ host: options.host ?? '', port: Number(options.port) });
     const startedMs = systemClock.nowMs();
-    const timer = systemScheduler.after(this.#connectMs, () =>
+    const timer = runningScheduler.after(this.#connectMs, () =>
       socket.destroy(new ConnectTimeoutError('connect timed out')),
     );
     this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);

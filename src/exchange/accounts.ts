@@ -50,7 +50,7 @@ export function countFailure(
 }
 
 /**
- * The server has answered, `tookMs` after the request was sent. A status is a signal for passive health only where the
+ * The server has answered, `tookMs` after the request was sent; negative: not known. A status is a signal for passive health only where the
  * pool says so: it is the application that answers. That errors are quick is no reason to send a server more.
  */
 export function countAnswer(
@@ -65,7 +65,7 @@ export function countAnswer(
   const { own, control } = shared;
   const isError = status >= SERVER_ERROR;
   own.noteOutcome(slot, isError, nowMs);
-  if (!isError) own.smoothFirstByte(slot, tookMs);
+  if (!isError && tookMs >= 0) own.smoothFirstByte(slot, tookMs);
   if (plan.config.passive?.status.includes(status) !== true) return;
   own.count(slot, STATUS);
   control.noteFailingClient(slot, clientBit(address));

@@ -42,8 +42,9 @@ interface AttemptedExchange extends ServerStreamUser, Waiter {
 export class Attempts {
   server: ServerStream | null = null;
   slot = NO_SLOT;
-  /** When the head of this attempt was written. */
-  sentMs = 0;
+  /** When the head of this attempt was written, and how long the thread had stood still by then. */
+  #sentMs = 0;
+  #stoodStillMs = 0;
   /** The head of this attempt was written to the server. */
   isSent = false;
   readonly #exchange: AttemptedExchange;
@@ -119,12 +120,18 @@ export class Attempts {
     this.#exchange.await('queue', wait.untilMs);
   }
 
+  /** Since the head was written; -1 when this thread stood still meanwhile, and the time is not the server's. */
+  tookMs(nowMs: number): number {
+    return this.#exchange.services.clock.stoodStillMs === this.#stoodStillMs ? nowMs - this.#sentMs : -1;
+  }
+
   #send(nowMs: number): void {
     const { server } = this;
     const { client, request } = this.#exchange;
     if (server === null || client === null) return;
     this.isSent = true;
-    this.sentMs = nowMs;
+    this.#sentMs = nowMs;
+    this.#stoodStillMs = this.#exchange.services.clock.stoodStillMs;
     this.#exchange.record?.sent(nowMs);
     if (request.sendTo(server, client)) client.resumeRequest();
     else if (!client.requestBody.isDone) client.pauseRequest();

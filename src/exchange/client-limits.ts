@@ -37,6 +37,7 @@ export class ClientLimits {
   #ofListeners: ReadonlyMap<string, RateLimit | null> = new Map();
   #key: HashKey = NO_KEY;
   #lookedMs = 0;
+  #stoodStillMs = 0;
 
   constructor(rateCells: RateCells, addresses: AddressCounts) {
     this.#rateCells = rateCells;
@@ -79,8 +80,13 @@ export class ClientLimits {
     this.#pace.forget(connection);
   }
 
-  /** Cuts clients that are slower than their listener allows. Call at every tick; looks once a second. */
-  look(listeners: readonly LimitedListener[], nowMs: number): void {
+  /**
+   * Cuts clients that are slower than their listener allows. Call at every tick; looks once a second. `stoodStillMs`: of
+   * this thread so far.
+   */
+  look(listeners: readonly LimitedListener[], nowMs: number, stoodStillMs: number): void {
+    if (stoodStillMs !== this.#stoodStillMs) this.#pace.beginAnew();
+    this.#stoodStillMs = stoodStillMs;
     if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
     this.#lookedMs = nowMs;
     for (const { config, connections } of listeners) {

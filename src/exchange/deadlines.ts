@@ -27,6 +27,7 @@ export class Deadlines {
   readonly #owners: DeadlineOwner[] = [];
   #timer: NodeJS.Timeout | null = null;
   #tickedMs = 0;
+  #stoodStillMs = 0;
   readonly #onTick: (nowMs: number) => void;
   readonly #beat: () => void;
 
@@ -39,16 +40,20 @@ export class Deadlines {
 
   start(): void {
     this.#tickedMs = this.#clock.turn();
+    this.#stoodStillMs = this.#clock.stoodStillMs;
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   /**
    * A late tick means that this thread did not run (stopped, starved, collecting garbage), and what was waited for may lie
-   * there unread: every deadline waits for so much longer.
+   * there unread: every deadline waits for so much longer. Where the clock stood still as well, one tick is enough to read it.
    */
   #tick(): void {
     const nowMs = this.#clock.turn();
-    const lateMs = nowMs - this.#tickedMs - TICK_MS;
+    const { stoodStillMs } = this.#clock;
+    const isAfterStill = stoodStillMs !== this.#stoodStillMs;
+    this.#stoodStillMs = stoodStillMs;
+    const lateMs = Math.max(nowMs - this.#tickedMs - TICK_MS, isAfterStill ? 2 * TICK_MS : 0);
     if (lateMs > TICK_MS) for (const owner of this.#owners) owner.deadlineMs += lateMs;
     this.walk();
   }

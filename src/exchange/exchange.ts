@@ -69,9 +69,9 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     return this.#attempts.slot;
   }
 
-  /** When the current attempt's head was written. */
-  get sentMs(): number {
-    return this.#attempts.sentMs;
+  /** Since the current attempt's head was written; -1 when this thread stood still meanwhile. */
+  tookMs(nowMs: number): number {
+    return this.#attempts.tookMs(nowMs);
   }
 
   /** Takes the request whose head was just parsed, with what came of its body: buffer[bodyBegin..bodyEnd]. */

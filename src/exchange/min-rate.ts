@@ -47,6 +47,11 @@ export class MinRateMonitor<Connection> {
     return isTooSlow;
   }
 
+  /** Nobody took the bytes for a while: what is known by now tells nothing. */
+  beginAnew(): void {
+    this.#windows.clear();
+  }
+
   forget(connection: Connection): void {
     this.#windows.delete(connection);
   }

@@ -1,8 +1,10 @@
-// One active check of one server: an HTTP request through undici, or a TCP connect. Real sockets, real time.
+// One active check of one server: an HTTP request through undici, or a TCP connect. Real sockets, real time: but that in
+// which this thread stood still is not the server's.
 
 import { connect } from 'node:net';
 import { Client } from 'undici';
 import { isOwnTrouble } from '../base/own-trouble.ts';
+import { runningScheduler } from '../base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
 import type { CheckResult } from './verdict.ts';
@@ -52,7 +54,7 @@ class HttpProbe implements Probe {
   async check(): Promise<ProbeOutcome> {
     const client = this.#client ?? this.#open();
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), this.#health.timeoutMs);
+    const timer = runningScheduler.after(this.#health.timeoutMs, () => abort.abort());
     try {
       const { method, host, headers, body: wanted } = this.#health;
       const own = { 'user-agent': 'holdfast-health', accept: '*/*', ...(host === null ? {} : { host }) };
@@ -79,7 +81,7 @@ class HttpProbe implements Probe {
       if (abort.signal.aborted) return timedOut(this.#health.timeoutMs);
       return failed(error);
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
     }
   }
 
@@ -90,13 +92,8 @@ class HttpProbe implements Probe {
   }
 
   #open(): Client {
-    const timeoutMs = this.#health.timeoutMs;
-    const options = {
-      pipelining: 0,
-      connectTimeout: timeoutMs,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-    };
+    // the check has one time-out for all, and its own
+    const options = { pipelining: 0, connectTimeout: 0, headersTimeout: 0, bodyTimeout: 0 };
     const client = new Client(urlOf(this.#server, this.#health), { ...options, maxHeaderSize: 32_768 });
     this.#client = client;
     return client;
@@ -121,9 +118,9 @@ class TcpProbe implements Probe {
       const socket = connect({ host: host.replace(/^\[|\]$/g, ''), port });
       socket.once('error', (error) => finish(failed(error)));
       socket.once('connect', () => finish({ result: 'success', isRefused: false, detail: 'connected' }));
-      const timer = setTimeout(() => finish(timedOut(timeoutMs)), timeoutMs);
+      const timer = runningScheduler.after(timeoutMs, () => finish(timedOut(timeoutMs)));
       const finish = (outcome: ProbeOutcome): void => {
-        clearTimeout(timer);
+        timer.cancel();
         this.#end = null;
         socket.on('error', () => undefined);
         socket.destroy();
@@ -173,9 +170,6 @@ function timedOut(timeoutMs: number): ProbeOutcome {
 
 function failed(error: unknown): ProbeOutcome {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT') {
-    return { result: 'timeout', isRefused: false, detail: code };
-  }
   const detail = error instanceof Error && error.message !== '' ? error.message : code || String(error);
   return {
     result: 'failure',

@@ -141,12 +141,17 @@ export class ServerWatch {
   }
 
   async #check(probe: Probe, isCertain: boolean): Promise<void> {
-    const startMs = this.#tools.clock.nowMs();
+    const { clock } = this.#tools;
+    const startMs = clock.nowMs();
+    const { stoodStillMs } = clock;
     const outcome = await probe.check();
+    const tookMs = clock.nowMs() - startMs;
     // A server that was removed, reconfigured or put into maintenance meanwhile was not judged by these rules.
     if (this.#isClosed || this.#isPaused || probe !== this.#probe) return;
-    this.#judge(outcome, isCertain);
-    this.#schedule(outcome, isCertain, this.#tools.clock.nowMs() - startMs);
+    // who broke off while we stood still had every reason to
+    const isOurs = outcome.result === 'failure' && !outcome.isReached && clock.stoodStillMs !== stoodStillMs;
+    if (!isOurs || outcome.isRefused) this.#judge(outcome, isCertain);
+    this.#schedule(outcome, isCertain, tookMs);
   }
 
   #judge(outcome: ProbeOutcome, isCertain: boolean): void {

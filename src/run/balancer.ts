@@ -76,6 +76,7 @@ export class Balancer {
   /** Null without `sessions.file`. */
   readonly #keeper: SessionKeeper | null;
   isStopping = false;
+  readonly #unwatchClock: () => void = systemClock.watch();
   /** From when on this process serves: sessions seen since are its own. */
   #servesFromMs = Number.POSITIVE_INFINITY;
   readonly #inherited: Inherited;
@@ -384,6 +385,7 @@ export class Balancer {
     this.sessionControl.stop();
     await Promise.all([this.health.stop(), this.fleet.end()]);
     await this.accessLog.close();
+    this.#unwatchClock();
   }
 }
 

@@ -1,6 +1,7 @@
 // The worker threads: started, listened for, restarted with back-off when one dies, stopped.
 
 import { Worker } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
 import type { ListeningSocket, PassedSocket } from '../base/pass-sockets.ts';
 import { StartError } from '../control/start-error.ts';
 import type { Revision } from '../shared/revision.ts';
@@ -130,7 +131,8 @@ export class Fleet {
     const revision = this.#revision;
     if (member === undefined || revision === null) throw new Error(`no worker ${index}`);
     const handles = shared.handles();
-    const workerData: WorkerData = { worker: index, handles, revision, reusePort, clientsMax };
+    const clock = systemClock.cells;
+    const workerData: WorkerData = { worker: index, clock, handles, revision, reusePort, clientsMax };
     const worker = new Worker(WORKER_ENTRY, {
       workerData,
       name: `holdfast-${index}`,

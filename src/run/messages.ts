@@ -6,6 +6,8 @@ import type { Revision } from '../shared/revision.ts';
 import type { SharedHandles } from '../shared/shared-state.ts';
 
 export interface WorkerData {
+  /** Cells of the clock of all threads. */
+  readonly clock: SharedArrayBuffer;
   readonly worker: number;
   readonly handles: SharedHandles;
   readonly revision: Revision;

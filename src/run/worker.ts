@@ -18,6 +18,8 @@ function say(message: FromWorker): void {
   port?.postMessage(message);
 }
 
+systemClock.join(data.clock);
+systemClock.watch();
 const thread = new ProxyThread(
   {
     shared: SharedState.attach(data.handles, data.worker),

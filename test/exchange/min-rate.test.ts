@@ -47,3 +47,13 @@ describe('minimum rate', () => {
     }
   });
 });
+
+test('who was judged when we stood still is judged anew', () => {
+  const pace = new MinRateMonitor<string>();
+  const isTooSlow = (second: number): boolean =>
+    pace.isTooSlow('x', { what: 'sending', bytes: 0 }, 100, second * 1000);
+  for (let second = 0; second <= 9; second += 1) expect(isTooSlow(second)).toBe(false);
+  pace.beginAnew();
+  for (let second = 10; second <= 19; second += 1) expect(isTooSlow(second)).toBe(false);
+  expect(isTooSlow(21)).toBe(true);
+});

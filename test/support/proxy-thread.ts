@@ -46,6 +46,7 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
   const clock: Clock = {
     nowMs: () => systemClock.nowMs() + shiftMs,
     wallMs: () => systemClock.wallMs() + shiftMs,
+    stoodStillMs: 0,
   };
   const held: number[][] = [];
   const thread = new ProxyThread(

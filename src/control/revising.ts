@@ -22,8 +22,8 @@ export interface Revisable {
   publish(event: { readonly type: string; readonly [detail: string]: unknown }): void;
   /** Rejects with StartError when a listener that is new cannot be opened. */
   assertListenable(old: HoldfastConfig, next: HoldfastConfig): Promise<void>;
-  /** Makes the next revision of it, for which there is room, and swaps all threads to it. */
-  swap(config: HoldfastConfig): Promise<void>;
+  /** Makes the next revision of it, for which there is room, and swaps all threads to it. Says what that has ended. */
+  swap(config: HoldfastConfig): Promise<readonly string[]>;
 }
 
 export class Revising {
@@ -95,8 +95,9 @@ export class Revising {
     }
     discovery.apply(config);
     this.#written = config;
-    await this.#balancer.swap(next);
-    return this.#swapped(old, config);
+    const ended = await this.#balancer.swap(next);
+    for (const sentence of ended) options.log.warn({}, sentence);
+    return this.#swapped(old, config, ended);
   }
 
   async #rediscover(): Promise<ReloadResult> {
@@ -109,9 +110,10 @@ export class Revising {
     return this.#swapped(old, next);
   }
 
-  #swapped(old: HoldfastConfig, config: HoldfastConfig): ReloadResult {
+  #swapped(old: HoldfastConfig, config: HoldfastConfig, ended: readonly string[] = []): ReloadResult {
     const { revision, slots } = this.#balancer;
-    return { ok: true, revision: revision.number, changes: describeChanges(old, config, slots.changes) };
+    const changes = [...describeChanges(old, config, slots.changes), ...ended];
+    return { ok: true, revision: revision.number, changes };
   }
 }
 

@@ -154,7 +154,7 @@ export const CATALOGUE = {
   holdfast_sessions_ended_total: {
     type: 'counter',
     labels: [...SERVER, 'reason'],
-    help: 'Sessions that ended: idle, life (too old), logout (the application deleted its cookie) or evicted (table full).',
+    help: 'Sessions that ended: idle, life (too old), logout (the application deleted its cookie), evicted (table full) or secret (a reload dropped every secret they were kept under).',
   },
   holdfast_sessions_lost_total: {
     type: 'counter',

@@ -20,6 +20,7 @@ import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { SessionChanges } from '../sessions/changes.ts';
+import { endUnreadable } from '../sessions/dropped-secrets.ts';
 import type { SessionRecords } from '../sessions/records.ts';
 import {
   decodeSessions,
@@ -252,7 +253,8 @@ export class Balancer {
   readonly assertListenable = assertNewPortsFree;
 
   /** For Revising: the next revision, on all threads. */
-  async swap(config: HoldfastConfig): Promise<void> {
+  async swap(config: HoldfastConfig): Promise<readonly string[]> {
+    const [old, beginMs] = [this.revision, systemClock.nowMs()];
     this.revision = this.slots.revise(config, this.secret);
     this.sessionControl.apply(this.revision);
     this.accessLog.open(config.accessLog);
@@ -260,6 +262,7 @@ export class Balancer {
     this.slots.settle();
     this.health.apply(this.revision);
     this.sweeper.apply(this.revision);
+    return endUnreadable(this.shared, old, this.revision, beginMs);
   }
 
   /** Slot of a server, null when there is no such pool or server. */

@@ -33,7 +33,7 @@ export type AffinityVerdict = (typeof AFFINITY_VERDICTS)[number];
 export const MOVE_REASONS = ['failure', 'drain', 'rebalance', 'overload', 'operator', 'removed'] as const;
 export type MoveReason = (typeof MOVE_REASONS)[number];
 /** The `reason` label of holdfast_sessions_ended_total. */
-export const END_REASONS = ['idle', 'life', 'logout', 'evicted'] as const;
+export const END_REASONS = ['idle', 'life', 'logout', 'evicted', 'secret'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 /** The `reason` label of holdfast_sessions_lost_total; `removed`: there is no such server any more. */
 export const LOST_REASONS = ['failure', 'drain', 'operator', 'removed'] as const;

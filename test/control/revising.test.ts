@@ -53,10 +53,10 @@ class Quiet implements Revisable {
   assertListenable(): Promise<void> {
     return Promise.resolve();
   }
-  swap(config: HoldfastConfig): Promise<void> {
+  swap(config: HoldfastConfig): Promise<readonly string[]> {
     if (this.failure !== null) return Promise.reject(this.failure);
     this.revision = this.slots.revise(config, 'secret');
-    return Promise.resolve();
+    return Promise.resolve([]);
   }
 }
 

@@ -90,9 +90,7 @@ ${serversYaml(servers)}
 
 /** How often the balancer sets its cookie for a session that moves once. */
 function cookiesOf(mode: string): readonly number[] {
-  if (mode.startsWith('learn')) return [0];
-  // with five servers a fifth of the cookies names the newcomer already
-  return mode === 'cookie-pin' ? [2] : [1, 2];
+  return mode.startsWith('learn') ? [0] : [2];
 }
 
 async function poolOf(holdfast: RunningHoldfast) {

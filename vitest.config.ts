@@ -47,16 +47,18 @@ export default defineConfig({
     include: isSteps ? [STEPS] : isLong ? LONG : ['test/**/*.test.ts'],
     exclude: isSteps || isLong ? [] : [...LONG, STEPS],
     pool: 'forks',
+    // A worker runs one file after the other: a process and all modules for each of them would cost more than most tests.
+    isolate: false,
     // Many tests wait for processes they have started; one worker less than there are cores would leave them idle.
     // The long ones measure time, so there are fewer at once.
-    maxWorkers: isLong ? 2 : 5,
+    maxWorkers: isLong ? 2 : 4,
     // A test that passes at the second try has a fault, or found one: neither goes away by not looking.
     retry: 0,
     env: { FIRST_SEED: firstSeed },
     // As Node runs the program: a rewritten module reads each imported constant through an object, which is slower and
     // is not what is measured.
     experimental: { viteModuleRunner: false },
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

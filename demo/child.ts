@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const CODE_CACHE = 'NODE_COMPILE_CACHE';
 /** How long a child may take to become ready. */
-export const READY_MS_MAX = 15_000;
+export const READY_MS_MAX = 30_000;
 /** How long a child may take to end by itself before it is killed. */
 const END_MS_MAX = 6000;
 /** How much of a child's error output is kept for the message. */

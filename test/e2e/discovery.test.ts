@@ -58,7 +58,7 @@ pools:
     deadlineMs: 15_000,
   });
   expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(0);
-}, 40_000);
+});
 
 test('A records without the name at first: the pool is empty until it is there', async () => {
   const dns = await dnsServer();

@@ -10,7 +10,7 @@ import { headersFor, logIn, STICKY_MODES, stickyYaml } from '../support/sticky-p
 import { User } from '../support/user.ts';
 
 const USERS = 60;
-const HEALTH = 'health: { path: /healthz, interval: 200ms, timeout: 1s, rise: 2, fall: 2 }';
+const HEALTH = 'health: { path: /healthz, interval: 200ms, timeout: 5s, rise: 2, fall: 2 }';
 
 interface Findings {
   readonly held: number;

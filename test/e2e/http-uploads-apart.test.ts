@@ -30,7 +30,7 @@ function upload(port: number, agent: Agent, body: Buffer): Promise<string> {
   });
 }
 
-test('bytes of one upload never reach another', { timeout: 40_000 }, async () => {
+test('bytes of one upload never reach another', { timeout: 60_000 }, async () => {
   const backend = await httpBackend('digest', (incoming, response) => {
     const hash = createHash('sha1');
     incoming.on('data', (part: Buffer) => hash.update(part));

@@ -75,4 +75,4 @@ pools:
     deadlineMs: 15_000,
   });
   expect(await holdfast.stop()).toBe(0);
-}, 40_000);
+});

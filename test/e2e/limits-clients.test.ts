@@ -124,7 +124,7 @@ pools: { shop: { health: off, servers: ["${backend.url}"] } }
   await steady.until('200 OK', 10_000);
   clearInterval(drip);
   clearInterval(flow);
-}, 40_000);
+});
 
 test('the connection of a dead server is not held against anybody: limits are given back when clients reset', async () => {
   const backend = await tcpBackend((socket) => socket.on('error', () => undefined));

@@ -74,4 +74,4 @@ pools:
   expect(retries).toBeGreaterThan(0);
   expect(retries).toBeLessThan(RATE);
   expect(reachedWhileStopped).toBeLessThanOrEqual(sentWhileStopped * 1.2);
-}, 30_000);
+});

@@ -91,7 +91,7 @@ test('with state shared a drain empties the server as planned, and nobody notice
     expect(reply.setCookies.length).toBe(1);
     expect((await user.get()).setCookies.length).toBe(0);
   }
-}, 40_000);
+});
 
 test('with state local a removed server costs what was planned', async () => {
   const { servers, holdfast, users } = await start('local');
@@ -111,7 +111,7 @@ test('with state local a removed server costs what was planned', async () => {
     const planned = plan.after.find((found) => found.server === server)!.sessions;
     expect(Math.abs(sessions - planned)).toBeLessThan(12);
   }
-}, 40_000);
+});
 
 test('explain says where a request goes and why, and changes nothing', async () => {
   const { servers, holdfast, users } = await start('local');
@@ -140,7 +140,7 @@ test('explain says where a request goes and why, and changes nothing', async () 
   expect(gone.verdict).toBe('moved');
   expect((await user.get()).header('x-served-by')).toBe(gone.server);
   expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'invalid' })).toBe(0);
-}, 40_000);
+});
 
 async function stateOf(holdfast: RunningHoldfast, name: string): Promise<string> {
   const { pools } = await holdfast.status();

@@ -64,4 +64,4 @@ ${serversYaml(servers)}
   expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(victims.length);
   expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'refused' })).toBe(refused);
   for (const user of users) user.close();
-}, 40_000);
+});

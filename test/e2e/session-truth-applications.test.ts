@@ -86,7 +86,7 @@ test('counts follow log-in, log-out and idling at every sample, and are exact wh
   });
   expect(watch.wrong(LATE_MS)).toEqual([]);
   await expectEqualAtRest(demo, holdfast);
-}, 40_000);
+});
 
 test('with a hash of the application’s cookie the counts are exact at rest', async () => {
   const demo = await demoOf(4, '10m');
@@ -107,7 +107,7 @@ test('with a hash of the application’s cookie the counts are exact at rest', a
     log: null,
   });
   expect(total(await expectEqualAtRest(demo, holdfast))).toBe(crowd.logins - crowd.logouts);
-}, 40_000);
+});
 
 test('a restart with sessions.file, a reload and a server’s death leave the counts true', async () => {
   const demo = await demoOf(3, '10m');
@@ -145,7 +145,7 @@ test('a restart with sessions.file, a reload and a server’s death leave the co
   await demo.backends[0]!.restart();
   expect(total(await expectEqualAtRest(demo, holdfast))).toBe(55);
   expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(20);
-}, 40_000);
+});
 
 test('with the balancer’s own cookie visitors who keep no cookies do not count', async () => {
   const demo = await demoOf(2, '10m');

@@ -58,4 +58,4 @@ ${servers.join('\n')}
   await Promise.all(visitors.map((visitor, index) => visitor.login(holdfast.url, `user${index + 1}`)));
   await eventually(() => isEqual(USERS));
   expect(await holdfast.metric('holdfast_sessions_created_total')).toBe(2 * USERS);
-}, 40_000);
+});

@@ -203,21 +203,19 @@ async function isEqual(
   expect(counted[0]! + counted[1]!).toBe(total);
 }
 
-test.each(KINDS)(
-  '$title',
-  async (kind) => {
-    const applications = [kind.make(), kind.make()];
-    const backends = await Promise.all(
-      applications.map((application, at) =>
-        httpBackend(`${at}`, (request: IncomingMessage, response: ServerResponse) => {
-          const { url = '', method = '' } = request;
-          const { status, fields } = application.answer(url, method, shownIn(request, kind.name));
-          response.writeHead(status, fields).end();
-        }),
-      ),
-    );
-    const holdfast = await runHoldfast(
-      `
+test.each(KINDS)('$title', async (kind) => {
+  const applications = [kind.make(), kind.make()];
+  const backends = await Promise.all(
+    applications.map((application, at) =>
+      httpBackend(`${at}`, (request: IncomingMessage, response: ServerResponse) => {
+        const { url = '', method = '' } = request;
+        const { status, fields } = application.answer(url, method, shownIn(request, kind.name));
+        response.writeHead(status, fields).end();
+      }),
+    ),
+  );
+  const holdfast = await runHoldfast(
+    `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 pools:
@@ -228,43 +226,41 @@ pools:
       - { name: one, url: "${backends[0]!.url}" }
       - { name: two, url: "${backends[1]!.url}" }
 `,
-      { threads: 2 },
+    { threads: 2 },
+  );
+  const users = Array.from({ length: USERS }, () => new User(holdfast.url, kind));
+  const all = (ask: (user: User, context: string) => Promise<number>): Promise<number[]> =>
+    Promise.all(users.flatMap((user) => kind.contexts.map((context) => ask(user, context))));
+  const sessions = USERS * kind.contexts.length;
+  // a browser has one cookie of a path before it asks for more
+  expect(new Set(await all((user, context) => user.ask(`/${context}/login`)))).toEqual(new Set([200]));
+  await isEqual(holdfast, applications, sessions);
+
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const answers = await Promise.all(
+      kind.pages.map((page) => all((user, context) => user.ask(`/${context}/${page}`))),
     );
-    const users = Array.from({ length: USERS }, () => new User(holdfast.url, kind));
-    const all = (ask: (user: User, context: string) => Promise<number>): Promise<number[]> =>
-      Promise.all(users.flatMap((user) => kind.contexts.map((context) => ask(user, context))));
-    const sessions = USERS * kind.contexts.length;
-    // a browser has one cookie of a path before it asks for more
-    expect(new Set(await all((user, context) => user.ask(`/${context}/login`)))).toEqual(new Set([200]));
-    await isEqual(holdfast, applications, sessions);
+    expect(new Set(answers.flat())).toEqual(new Set([200]));
+  }
+  await isEqual(holdfast, applications, sessions);
 
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const answers = await Promise.all(
-        kind.pages.map((page) => all((user, context) => user.ask(`/${context}/${page}`))),
-      );
-      expect(new Set(answers.flat())).toEqual(new Set([200]));
-    }
-    await isEqual(holdfast, applications, sessions);
+  // every third leaves one context; the other, and everybody else, stays logged in
+  const leaving = users.filter((_, at) => at % 3 === 0);
+  for (const user of leaving) expect(await user.logOut('a')).toBeLessThan(300);
+  await isEqual(holdfast, applications, sessions - leaving.length);
+  const staying = users.filter((user) => !leaving.includes(user));
+  const answers = await Promise.all(staying.map((user) => user.ask('/a/x')));
+  expect(new Set(answers)).toEqual(new Set([200]));
+  for (const user of kind.contexts.includes('b') ? users : []) expect(await user.ask('/b/x')).toBe(200);
 
-    // every third leaves one context; the other, and everybody else, stays logged in
-    const leaving = users.filter((_, at) => at % 3 === 0);
-    for (const user of leaving) expect(await user.logOut('a')).toBeLessThan(300);
-    await isEqual(holdfast, applications, sessions - leaving.length);
-    const staying = users.filter((user) => !leaving.includes(user));
-    const answers = await Promise.all(staying.map((user) => user.ask('/a/x')));
-    expect(new Set(answers)).toEqual(new Set([200]));
-    for (const user of kind.contexts.includes('b') ? users : []) expect(await user.ask('/b/x')).toBe(200);
-
-    const forgotten = applications.filter((application) => application.forget?.()).length;
-    expect(
-      (await Promise.all(staying.map((user) => user.ask('/a/x')))).filter((it) => it === 404).length,
-    ).toBe(forgotten);
-    await isEqual(holdfast, applications, sessions - leaving.length - forgotten);
-    for (const user of users) for (const context of kind.contexts) await user.logOut(context);
-    await isEqual(holdfast, applications, 0);
-    expect(await holdfast.metric('holdfast_sessions_created_total')).toBe(sessions);
-    expect(await holdfast.metric('holdfast_sessions_ended_total', { reason: 'logout' })).toBe(sessions);
-    expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(0);
-  },
-  40_000,
-);
+  const forgotten = applications.filter((application) => application.forget?.()).length;
+  expect((await Promise.all(staying.map((user) => user.ask('/a/x')))).filter((it) => it === 404).length).toBe(
+    forgotten,
+  );
+  await isEqual(holdfast, applications, sessions - leaving.length - forgotten);
+  for (const user of users) for (const context of kind.contexts) await user.logOut(context);
+  await isEqual(holdfast, applications, 0);
+  expect(await holdfast.metric('holdfast_sessions_created_total')).toBe(sessions);
+  expect(await holdfast.metric('holdfast_sessions_ended_total', { reason: 'logout' })).toBe(sessions);
+  expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(0);
+});

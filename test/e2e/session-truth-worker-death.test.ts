@@ -90,4 +90,4 @@ ${serversYaml(servers)}
   expect(figures()).toEqual({ ...wanted, created: USERS + lost + late.length });
   expect(sessions().reduce((sum, count) => sum + count, 0)).toBe(USERS + 15 - 20);
   for (const user of [...users, ...late]) user.close();
-}, 40_000);
+});

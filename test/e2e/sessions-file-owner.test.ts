@@ -50,7 +50,7 @@ ${serversYaml(servers)}
   expect(second.log()).toMatch(/"restored":8/);
   expect(await second.stop()).toBe(0);
   expect(existsSync(`${directory}/s.owner`)).toBe(false);
-}, 30_000);
+});
 
 test('a process that is replaced lets go of the file while it finishes; the next one owns it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-owner-'));
@@ -83,7 +83,7 @@ pools: { shop: { health: off, servers: ["${backend.url}"] } }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await expect(runHoldfast(yaml)).rejects.toThrow(/another process does/);
-}, 30_000);
+});
 
 /** Whether the process writes to the file. */
 function hasOpen({ child }: RunningHoldfast, file: string): boolean {

@@ -135,7 +135,7 @@ test('a thread that hangs holds up neither the next process nor what the others 
   ask();
   await eventually(() => answers() > clients.length);
   expect(await first.exited()).toBe(0);
-}, 30_000);
+});
 
 test('a new process that fails before it is ready, or is killed, leaves the old one as it was', async () => {
   const yaml = await yamlOf('127.0.0.1:0');
@@ -196,7 +196,7 @@ test('a process that has taken over ends when it is told to, though the one befo
   const { first, second } = await replacedWhileBusy();
   expect(await second.stop()).toBe(0);
   expect(first.child.exitCode).toBeNull();
-}, 20_000);
+});
 
 test('a process that cannot save its sessions for the next keeps them and goes on', async () => {
   const yaml = (await yamlOf('127.0.0.1:0'))().replace(
@@ -210,7 +210,7 @@ test('a process that cannot save its sessions for the next keeps them and goes o
   await expect(replace(first, yaml)).rejects.toThrow(/saving the sessions: writing .* failed: EFBIG/);
   expect(await visit(first.port, '127.0.0.1')).toBe('200');
   await eventually(async () => (await first.metric('holdfast_sessions')) === 60);
-}, 30_000);
+});
 
 test('who asked first but comes after another has asked is turned away', async () => {
   const yaml = (await yamlOf('127.0.0.1:0'))();

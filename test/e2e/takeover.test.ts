@@ -105,7 +105,7 @@ pools: { shop: { health: off, servers: ["${backend.url}"] } }
   expect(first.child.exitCode).toBeNull();
   expect((await client.closed()).reset).toBe(false);
   expect(await first.exited()).toBe(0);
-}, 30_000);
+});
 
 test('who has no token or no running process is told so; asking alone changes nothing', async () => {
   const backend = await tcpBackend((socket) => socket.destroy());
@@ -127,7 +127,7 @@ test('who has no token or no running process is told so; asking alone changes no
   expect((await rawClient(first.port)).socket.destroyed).toBe(false);
   await first.stop();
   await expect(replace(first, yaml)).rejects.toThrow(/cannot take over from .*ECONNREFUSED/);
-}, 30_000);
+});
 
 async function setMode(holdfast: RunningHoldfast, server: string, mode: string): Promise<void> {
   const response = await fetch(`${holdfast.adminUrl}/api/pools/shop/servers/${server}`, {

@@ -61,7 +61,6 @@ test.each([0, 1])(
     expect(await isReady(holdfast)).toBe(true);
     expect(await holdfast.stop()).toBe(0);
   },
-  30_000,
 );
 
 test('a thread that hangs does not hold up the end either', async () => {
@@ -69,7 +68,7 @@ test('a thread that hangs does not hold up the end either', async () => {
   fail(0, 'hang');
   await new Promise((resolve) => setImmediate(resolve));
   expect(await holdfast.stop()).toBe(0);
-}, 30_000);
+});
 
 test.each(['', 'hang'] as const)(
   'when no thread answers (%s), /readyz says so, and it does not last',

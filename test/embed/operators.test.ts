@@ -129,7 +129,7 @@ test('rebalance: sessions move to a server that was added, and their cookies kee
   expect((await balancer.metrics()).body).toMatch(
     /holdfast_session_moves_total\{pool="web",reason="rebalance"\} (1[89]|2\d)/,
   );
-}, 30_000);
+});
 
 test('slowStart: a server that was added gets a tenth at first; what it reports of its weight stands', async () => {
   const a = await httpBackend('a');

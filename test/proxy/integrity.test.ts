@@ -11,7 +11,7 @@ const USERS = 24;
 const RESPONSES = 1500;
 
 test('every framing, held and not, pipelined, slowly taken, uploaded, tunnelled', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const running = await runThread(integrityPools(await integrityServer()));
   const findings = new Findings();

@@ -13,7 +13,7 @@ export async function eventually<T>(
   probe: () => T | null | false | Promise<T | null | false>,
   options: EventuallyOptions = {},
 ): Promise<T> {
-  const { deadlineMs = 10_000 } = options;
+  const { deadlineMs = 20_000 } = options;
   const endMs = performance.now() + deadlineMs;
   for (;;) {
     const result = await probe();

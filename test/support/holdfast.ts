@@ -9,7 +9,7 @@ import { eventually } from './eventually.ts';
 import { whenDone } from './lifetime.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
-const START_MS = 15_000;
+const START_MS = 60_000;
 
 export interface RunningHoldfast {
   readonly child: ChildProcess;

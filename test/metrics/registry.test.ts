@@ -269,7 +269,7 @@ describe('formats', () => {
     expect([status, stdout.toString(), stderr.toString()]).toEqual([0, '', '']);
   });
 
-  test('a scrape of 100 servers takes less than 20 ms', async () => {
+  test('a scrape of 100 servers costs less than 20 ms', async () => {
     balancer.apply({
       ...POOL,
       servers: Array.from({ length: 100 }, (_, index) => `s${index}=http://127.0.0.1:${index + 1}`),
@@ -277,11 +277,12 @@ describe('formats', () => {
     const metrics = createMetrics(balancer);
     const times: number[] = [];
     for (let round = 0; round < 30; round += 1) {
-      const beginMs = performance.now();
+      const before = process.threadCpuUsage();
       await metrics.render('');
-      times.push(performance.now() - beginMs);
+      const { user, system } = process.threadCpuUsage(before);
+      times.push((user + system) / 1_000);
     }
-    // The best of many: on a shared machine the others measure its neighbours.
+    // The best of many, and its own time: on a shared machine the others measure its neighbours.
     expect(Math.min(...times)).toBeLessThan(20);
   });
 });

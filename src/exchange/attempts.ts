@@ -13,6 +13,7 @@ import type { AccessRecord } from './access-log.ts';
 import { countFailure } from './accounts.ts';
 import { releaseCapacity, reserveCapacity } from './capacity.ts';
 import { NEVER } from './deadlines.ts';
+import type { ExchangeDeadline } from './exchange-deadline.ts';
 import type { ReplayableRequest } from './replayable-request.ts';
 import { ServerWait } from './server-wait.ts';
 import type { ExchangeServices } from './services.ts';
@@ -20,9 +21,6 @@ import type { ClientStream, ServerStream, ServerStreamUser } from './streams.ts'
 import type { Waiter } from './wait-queue.ts';
 
 export const NO_SLOT = -1;
-
-/** What an exchange waits for; decides what happens when it does not come. */
-export type Waiting = 'nothing' | 'request-body' | 'queue' | 'response' | 'progress';
 
 /** An exchange as its attempts see it. */
 interface AttemptedExchange extends ServerStreamUser, Waiter {
@@ -32,10 +30,9 @@ interface AttemptedExchange extends ServerStreamUser, Waiter {
   readonly affinity: Affinity;
   readonly request: ReplayableRequest;
   readonly record: AccessRecord | null;
-  await(waiting: Waiting, deadlineMs: number): void;
-  awaitNext(nowMs: number): void;
-  /** What an attempt has brought is forgotten. */
-  resetResponse(): void;
+  readonly deadline: ExchangeDeadline;
+  /** What an attempt has brought is forgotten by `reset`. */
+  readonly response: { reset(): void };
   fail(kind: FailureKind, detail: string, failedSlot?: number): void;
 }
 
@@ -90,7 +87,7 @@ export class Attempts {
 
   #connect(nowMs: number): void {
     this.server = this.#exchange.services.servers(this.slot).open(this.#exchange, nowMs);
-    this.#exchange.await('nothing', NEVER);
+    this.#exchange.deadline.await('nothing', NEVER);
   }
 
   /** A server is free again, or may be: called by the thread's queue. */
@@ -117,7 +114,7 @@ export class Attempts {
     this.#exchange.record?.queued(nowMs);
     if (wait.isFirst) services.own.countPool(plan.id, PoolCounter.queued);
     wait.isFirst = false;
-    this.#exchange.await('queue', wait.untilMs);
+    this.#exchange.deadline.await('queue', wait.untilMs);
   }
 
   /** Since the head was written; -1 when this thread stood still meanwhile, and the time is not the server's. */
@@ -136,7 +133,7 @@ export class Attempts {
     if (request.sendTo(server, client)) client.resumeRequest();
     else if (!client.requestBody.isDone) client.pauseRequest();
     if (client.requestBody.isDone) server.endRequest(client.requestBody.trailers);
-    this.#exchange.awaitNext(nowMs);
+    this.#exchange.deadline.awaitNext(nowMs);
   }
 
   /** The attempt is over without a response head, and its stream with it: try another server, or tell the client. */
@@ -149,7 +146,7 @@ export class Attempts {
     this.server = null;
     const wasSent = this.isSent;
     this.isSent = false;
-    this.#exchange.resetResponse();
+    this.#exchange.response.reset();
     if (isStale && this.#exchange.request.mayRepeat) {
       this.#hasRetriedStale = true;
       this.#connect(nowMs);
@@ -194,7 +191,7 @@ export class Attempts {
     this.#leaveSlot();
     this.#exchange.record?.failed(`status ${status}`);
     services.own.count(slot, Counter.failures);
-    this.#exchange.resetResponse();
+    this.#exchange.response.reset();
     this.#again(plan, 'status', nowMs);
     return true;
   }

@@ -6,17 +6,18 @@
 // Objects are reused: one exchange at a time belongs to one client stream. Every way out leads through `#close`,
 // which gives back the in-flight count, the session's busy count and the server's stream exactly once.
 
-import { FAILURE_KINDS, FAILURES, type FailureKind } from '../base/failure.ts';
+import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import { AccessRecord } from './access-log.ts';
-import { countRequest } from './accounts.ts';
-import { Attempts, NO_SLOT, type Waiting } from './attempts.ts';
+import { countRejection, countRequest } from './accounts.ts';
+import { Attempts, NO_SLOT } from './attempts.ts';
 import { clientAddressOf, isSecureClient } from './believed.ts';
-import { type DeadlineOwner, NEVER } from './deadlines.ts';
-import { requestRefusal } from './refusals.ts';
+import { NEVER } from './deadlines.ts';
+import { ExchangeDeadline } from './exchange-deadline.ts';
+import { bodyRefusal } from './refusals.ts';
 import { ReplayableRequest } from './replayable-request.ts';
 import { asksForWebSocket, requestLines } from './request-lines.ts';
 import { Response } from './response.ts';
@@ -32,7 +33,7 @@ import type {
 } from './streams.ts';
 import { withTraceparent } from './traceparent.ts';
 
-export class Exchange implements ServerStreamUser, DeadlineOwner {
+export class Exchange implements ServerStreamUser {
   readonly services: ExchangeServices;
   readonly affinity: Affinity = new Affinity();
   readonly response: Response;
@@ -44,18 +45,17 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
   wantsUpgrade = false;
   takesFramed = true;
   record: AccessRecord | null = null; // null: not logged
-  deadlineMs = NEVER;
-  deadlineIndex = -1;
+  readonly deadline: ExchangeDeadline;
   readonly #onOver: (exchange: Exchange) => void;
   readonly request: ReplayableRequest = new ReplayableRequest();
   readonly #attempts: Attempts;
-  #waiting: Waiting = 'nothing';
   #startedMs = 0;
 
   /** `onOver` may use the object for another exchange. */
   constructor(services: ExchangeServices, onOver: (exchange: Exchange) => void) {
     this.services = services;
     this.#onOver = onOver;
+    this.deadline = new ExchangeDeadline(this);
     this.response = new Response(this);
     this.#attempts = new Attempts(this);
   }
@@ -67,6 +67,15 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
   /** -1: none is chosen. */
   get slot(): number {
     return this.#attempts.slot;
+  }
+
+  /** The current attempt's head was written. */
+  get isSent(): boolean {
+    return this.#attempts.isSent;
+  }
+
+  get waitFailure(): FailureKind {
+    return this.#attempts.waitFailure;
   }
 
   /** Since the current attempt's head was written; -1 when this thread stood still meanwhile. */
@@ -88,7 +97,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     this.wantsUpgrade = asksForWebSocket(buffer, head);
     this.#attempts.begin(plan);
     this.response.begin(plan.config.limits.interimResponses);
-    services.deadlines.add(this);
+    services.deadlines.add(this.deadline);
     affinity.reset();
     const address = clientAddressOf(buffer, head, client, services.isTrustedAddress);
     this.isSecure = isSecureClient(buffer, head, client, services.isTrustedAddress);
@@ -105,14 +114,9 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
   }
 
   #isBodyRefused(client: ClientStream): boolean {
-    const { refusal, expectedBytes } = client.requestBody;
-    const bytesMax = client.config.limits.bodyBytes;
-    if (refusal !== 0) {
-      const { kind, detail } = requestRefusal(refusal);
-      this.fail(kind, detail);
-    } else if (bytesMax > 0 && expectedBytes > bytesMax) this.fail('body-too-large', '');
-    else return false;
-    return true;
+    const refusal = bodyRefusal(client.requestBody, client.config.limits.bodyBytes);
+    if (refusal !== null) this.fail(refusal.kind, refusal.detail);
+    return refusal !== null;
   }
 
   /** More of the request's body; client.requestBody has counted it. */
@@ -130,48 +134,12 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
       }
       if (client.requestBody.isDone) server.endRequest(client.requestBody.trailers);
     }
-    this.awaitNext(this.services.clock.nowMs());
+    this.deadline.awaitNext(this.services.clock.nowMs());
   }
 
   /** The event in which parts came is over. */
   ownParts(from: PartOwner): void {
     this.request.own(from);
-  }
-
-  /** Waits for that until then. */
-  await(waiting: Waiting, deadlineMs: number): void {
-    this.#waiting = waiting;
-    this.deadlineMs = deadlineMs;
-  }
-
-  /** The next sign of life of the response is due then. */
-  awaitProgress(deadlineMs: number): void {
-    this.await('progress', deadlineMs);
-  }
-
-  /** Sets the deadline for what is waited for now: more body, or the response. */
-  awaitNext(nowMs: number): void {
-    const { client, plan } = this;
-    if (client === null || plan === null || !this.#attempts.isSent) return;
-    if (this.response.isStarted) this.response.awaitProgress();
-    else if (!client.requestBody.isDone && !client.isPaused)
-      this.await('request-body', nowMs + client.config.timeouts.bodyMs);
-    else this.await('response', nowMs + plan.config.timeouts.responseMs);
-  }
-
-  onDeadline(): void {
-    const waiting = this.#waiting;
-    this.await('nothing', NEVER);
-    if (waiting === 'request-body') this.fail('request-timeout', 'the request body did not arrive in time');
-    else if (waiting === 'queue') this.fail(this.#attempts.waitFailure, '');
-    else if (waiting === 'response') this.#onResponseTimeout();
-    else if (waiting === 'progress') this.response.onSilence();
-  }
-
-  #onResponseTimeout(): void {
-    // where interim responses wait for the client, the server's answer waits behind them
-    if (this.client?.isFull === true) this.fail('client-too-slow', '');
-    else this.#abandonAttempt('response-timeout', '');
   }
 
   onConnected(): void {
@@ -222,7 +190,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
 
   onServerDrain(): void {
     this.client?.resumeRequest();
-    this.awaitNext(this.services.clock.nowMs());
+    this.deadline.awaitNext(this.services.clock.nowMs());
   }
 
   onClientDrain(): void {
@@ -236,7 +204,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
   }
 
   /** Ends the attempt ourselves, for this reason. */
-  #abandonAttempt(kind: FailureKind, detail: string): void {
+  abandonAttempt(kind: FailureKind, detail: string): void {
     this.server?.destroy();
     this.#attempts.failed(kind, detail);
   }
@@ -244,7 +212,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
   /** The server's answer is none that we may pass on. */
   refuseAnswer(detail: string): void {
     this.#noteBad(detail);
-    this.#abandonAttempt('bad-response', detail);
+    this.abandonAttempt('bad-response', detail);
   }
 
   /** A server is free again, or may be: called by the thread's queue. */
@@ -265,7 +233,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     const isBroken = response.isHeadSent || facts.status === 0;
     this.record?.end(kind, detail);
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
-    if (!isBroken) this.services.own.countRejected(FAILURE_KINDS.indexOf(kind));
+    if (!isBroken) countRejection(this.services.own, kind);
     this.#close();
     if (isBroken) client.reset();
     else client.reply(kind, this.services.tells(facts) ? detail : '');
@@ -290,7 +258,7 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     this.record?.end('client-aborted');
     if (this.slot !== NO_SLOT)
       this.#count(this.slot, this.response.isHeadSent ? Math.floor(this.response.status / 100) : 0);
-    this.services.own.countRejected(FAILURE_KINDS.indexOf('client-aborted'));
+    countRejection(this.services.own, 'client-aborted');
     this.#close();
   }
 
@@ -308,8 +276,8 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     if (client === null || plan === null) return;
     this.#log(client, plan);
     this.client = null;
-    services.deadlines.remove(this);
-    this.await('nothing', NEVER);
+    services.deadlines.remove(this.deadline);
+    this.deadline.await('nothing', NEVER);
     this.#attempts.close(plan);
     services.chooser.finish(plan, this.affinity, services.clock.nowMs());
     services.slotFreed(plan, slot);
@@ -317,10 +285,6 @@ export class Exchange implements ServerStreamUser, DeadlineOwner {
     this.request.clear();
     this.response.reset();
     this.#onOver(this);
-  }
-
-  resetResponse(): void {
-    this.response.reset();
   }
 
   #log(client: ClientStream, plan: PoolPlan): void {

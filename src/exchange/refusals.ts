@@ -2,6 +2,7 @@
 
 import type { FailureKind } from '../base/failure.ts';
 import { Refusal } from '../http1/message.ts';
+import type { RequestBody } from './streams.ts';
 
 interface RefusalFacts {
   readonly kind: FailureKind;
@@ -41,4 +42,12 @@ const FACTS = {
 /** What a request that the codec refused is answered with. */
 export function requestRefusal(refusal: number): RefusalFacts {
   return FACTS[refusal as Refusal];
+}
+
+const TOO_LARGE: RefusalFacts = { kind: 'body-too-large', detail: '' };
+
+/** Why the body that comes is not taken; null when it is. `bytesMax` 0: no limit. */
+export function bodyRefusal({ refusal, expectedBytes }: RequestBody, bytesMax: number): RefusalFacts | null {
+  if (refusal !== 0) return requestRefusal(refusal);
+  return bytesMax > 0 && expectedBytes > bytesMax ? TOO_LARGE : null;
 }

@@ -154,7 +154,7 @@ export class Response {
   /** Sets the deadline for the next sign of life of the response. */
   awaitProgress(): void {
     if (this.tunnel.isOpen) this.tunnel.awaitProgress();
-    else this.#exchange.awaitProgress(this.#exchange.services.clock.nowMs() + this.#silenceMs);
+    else this.#exchange.deadline.await('progress', this.#exchange.services.clock.nowMs() + this.#silenceMs);
   }
 }
 

@@ -8,6 +8,7 @@
 // both sides close at once.
 
 import { NEVER } from './deadlines.ts';
+import type { ExchangeDeadline } from './exchange-deadline.ts';
 import type { ExchangeServices } from './services.ts';
 import {
   type Answer,
@@ -26,7 +27,7 @@ export interface TunneledExchange {
   readonly services: ExchangeServices;
   readonly client: ClientStream | null;
   readonly server: ServerStream | null;
-  awaitProgress(deadlineMs: number): void;
+  readonly deadline: ExchangeDeadline;
   complete(trailers: Trailers): void;
 }
 
@@ -83,7 +84,7 @@ export class Tunnel {
     const nowMs = this.#exchange.services.clock.nowMs();
     const silenceMs =
       this.#overByMs === NEVER ? this.#silenceMs : Math.min(this.#silenceMs, HALF_CLOSED_SILENCE_MS);
-    this.#exchange.awaitProgress(Math.min(nowMs + silenceMs, this.#overByMs));
+    this.#exchange.deadline.await('progress', Math.min(nowMs + silenceMs, this.#overByMs));
   }
 
   onClientEnd(): void {

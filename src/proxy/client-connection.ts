@@ -6,10 +6,11 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
 import type { FailureKind } from '../base/failure.ts';
+import { countRejection } from '../exchange/accounts.ts';
 import type { LimitedClient } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
-import { ClientRequests, countRejected, type RequestSource } from './client-requests.ts';
+import { ClientRequests, type RequestSource } from './client-requests.ts';
 import { type ClientTransport, Http1ClientStream } from './client-stream.ts';
 import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 import { Reader, takeOver } from './read-buffers.ts';
@@ -120,7 +121,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
 
   /** Our own reply where there is no exchange, after which the connection ends. */
   refuse(kind: FailureKind, detail: string): void {
-    countRejected(this.thread, kind);
+    countRejection(this.thread.own, kind);
     this.sendReply(kind, detail, false, false);
   }
 
@@ -154,7 +155,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
       exchange.fail('request-timeout', 'the request body arrives too slowly');
       return;
     }
-    countRejected(this.thread, 'client-too-slow');
+    countRejection(this.thread.own, 'client-too-slow');
     if (exchange === null) this.destroy();
     else exchange.fail('client-too-slow', '');
   }

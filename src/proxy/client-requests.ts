@@ -1,6 +1,7 @@
 // The requests of one client connection: heads out of bytes, one exchange at a time, pipelined ones answered in order.
 
-import { FAILURE_KINDS, type FailureKind } from '../base/failure.ts';
+import type { FailureKind } from '../base/failure.ts';
+import { countRejection } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -164,7 +165,7 @@ export class ClientRequests {
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
     this.#log(buffer, head, kind);
-    countRejected(thread, kind);
+    countRejection(thread.own, kind);
     this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, retryAfterSeconds);
     return isKept;
   }
@@ -172,7 +173,7 @@ export class ClientRequests {
   /** What came does not make a head, or not in time. The connection ends. */
   refuseUnread(kind: FailureKind, detail: string): void {
     this.#log(EMPTY, NO_HEAD, kind);
-    countRejected(this.#source.thread, kind);
+    countRejection(this.#source.thread.own, kind);
     this.#source.sendReply(kind, detail, false, false);
   }
 
@@ -190,9 +191,4 @@ export class ClientRequests {
     this.exchange = null;
     this.#pending = null;
   }
-}
-
-/** A request, or a connection, that does not become an exchange. */
-export function countRejected({ own }: Pick<ConnectionServices, 'own'>, kind: FailureKind): void {
-  own.countRejected(FAILURE_KINDS.indexOf(kind));
 }

@@ -101,7 +101,7 @@ class Simulation extends ExchangeScene {
     this.#running.push(play);
     play.isLogged = this.accessLog.sample === 1;
     const { timeoutMs, whenDownMs } = this.plan.config.queue;
-    const waitsMs = play.exchange.deadlineMs - this.clock.nowMs();
+    const waitsMs = play.exchange.deadline.deadlineMs - this.clock.nowMs();
     const isQueued = !play.isOver && play.streams.length === 0;
     if (isQueued) assert.ok([timeoutMs, whenDownMs].includes(waitsMs), `waits for ${waitsMs} ms`);
     if (isHomeFree) assert.equal(play.streams[0]?.slot, home, 'not at home');

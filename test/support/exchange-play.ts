@@ -209,7 +209,7 @@ export class Play {
   #checkTunnelTime(): void {
     const { client, exchange, world } = this;
     if (!this.#isTunnel || this.#isClientEnded || this.#isServerEnded) return;
-    assert.equal(exchange.deadlineMs, world.clock.nowMs() + client.config.timeouts.tunnelMs);
+    assert.equal(exchange.deadline.deadlineMs, world.clock.nowMs() + client.config.timeouts.tunnelMs);
   }
 
   #checkPaused(stream: FakeServer): void {
@@ -317,7 +317,11 @@ export class Play {
     if (stream?.isPaused === true) assert.ok(client.isFull, 'the server is paused for nothing');
     if (client.isPaused && this.isSent) assert.ok(stream?.isFull, 'the client is paused for nothing');
     const isConnecting = stream !== null && !stream.isConnected;
-    assert.equal(Number.isFinite(exchange.deadlineMs), !isConnecting, 'no deadline, or one too many');
+    assert.equal(
+      Number.isFinite(exchange.deadline.deadlineMs),
+      !isConnecting,
+      'no deadline, or one too many',
+    );
   }
 
   #checkRequest(received: string, isCurrent: boolean): void {

@@ -20,6 +20,7 @@ interface Route {
   readonly isWildcard: boolean;
   /** Without a slash at its end. Empty: any path. */
   readonly path: Uint8Array;
+  readonly stripsPath: boolean;
   readonly plan: PoolPlan;
 }
 
@@ -45,8 +46,12 @@ export class Router {
     this.#only = routes.length === 0 ? (plans[0] ?? null) : null;
   }
 
-  /** The pool's plan; null when no route matches. O(routes), allocates nothing. */
+  /**
+   * The pool's plan; null when no route matches. O(routes), allocates nothing. Writes `head.strippedBytes`: what the route
+   * takes off the path.
+   */
   route(buffer: Buffer, head: RequestHead): PoolPlan | null {
+    head.strippedBytes = 0;
     if (this.#only !== null) return this.#only;
     const hostEnd = endOfName(buffer, head.hostBegin, head.hostEnd);
     for (let index = 0; index < this.#routes.length; index += 1) {
@@ -54,6 +59,7 @@ export class Router {
       if (!matchesHost(route, buffer, head.hostBegin, hostEnd)) continue;
       if (!matchesPath(route.path, buffer, head.pathBegin, head.pathEnd)) continue;
       this.matched = this.#places[index] as number;
+      if (route.stripsPath) head.strippedBytes = route.path.length;
       return route.plan;
     }
     this.matched = -1;
@@ -68,6 +74,7 @@ function compileRoute(route: RouteConfig, plan: PoolPlan): Route {
     host: Buffer.from(isWildcard ? host.slice(1) : host, 'latin1'),
     isWildcard,
     path: Buffer.from((route.path ?? '').replace(/\/+$/, ''), 'latin1'),
+    stripsPath: route.stripPrefix,
     plan,
   };
 }

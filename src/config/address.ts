@@ -1,6 +1,11 @@
 // Addresses in configurations: where to listen, which peers to trust, where a server is. Pure, no look-ups.
 
 import { isIP, isIPv6 } from 'node:net';
+import { basename } from 'node:path';
+import type { ServerAddress } from './model.ts';
+
+/** Who connects over a unix socket is on this machine, and counts as this address. */
+export const UNIX_PEER = '127.0.0.1';
 
 export interface HostPort {
   readonly host: string;
@@ -46,12 +51,30 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-export interface ServerAddress extends HostPort {
-  readonly url: string;
+/** Unix sockets have shorter addresses than files have paths; the rest is for the name it has while it is made. */
+const SOCKET_PATH_BYTES_MAX = 99;
+/** RFC 3986 pchar and "/", without dot segments: what every server reads alike. */
+const BASE_PATH = /^(\/(?!\.{1,2}(\/|$))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+\/?$/;
+
+/** The path in `unix:/run/app.sock` or `http+unix:///run/app.sock`; null when it is written otherwise. */
+export function parseSocketPath(text: string): { readonly socketPath: string } | Refused | null {
+  const path = /^(?:http\+)?unix:(?:\/\/(?=\/))?(.*)$/is.exec(text)?.[1];
+  if (path === undefined) return null;
+  if (!path.startsWith('/') || path.endsWith('/'))
+    return { refused: `"${text}" is not an absolute path of a socket, expected unix:/run/app.sock` };
+  const bytes = Buffer.byteLength(path);
+  if (bytes > SOCKET_PATH_BYTES_MAX)
+    return { refused: `the path of a socket has at most ${SOCKET_PATH_BYTES_MAX} bytes, not ${bytes}` };
+  return path.includes('\0') ? { refused: 'the path of a socket has no NUL' } : { socketPath: path };
 }
 
-/** `http://host[:port]`, nothing else; the port is 80 when absent. */
+/** `http://host[:port][/path]`, the port is 80 when absent; or `unix:/path/of/socket`. */
 export function parseServerUrl(text: string): ServerAddress | Refused {
+  const unix = parseSocketPath(text);
+  if (unix !== null)
+    return 'refused' in unix
+      ? unix
+      : { url: `unix:${unix.socketPath}`, host: '', port: 0, socketPath: unix.socketPath, basePath: '' };
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/.exec(text);
   if (match === null)
     return { refused: `"${text}" is not a URL, expected http://host or http://host:port${hint(text)}` };
@@ -64,8 +87,34 @@ export function parseServerUrl(text: string): ServerAddress | Refused {
   if (port < 1 || port > 65_535) return { refused: `port ${port} is not from 1 to 65535` };
   const isHostValid = parts[1] === undefined ? isHost(parts[2] ?? '') : isIPv6(parts[1]);
   if (!isHostValid) return { refused: `"${parts[1] ?? parts[2]}" is not a host name or IP address` };
-  const host = (parts[1] ?? parts[2] ?? '').toLowerCase();
-  return { host, port, url: `http://${formatHostPort({ host, port })}` };
+  return serverAt((parts[1] ?? parts[2] ?? '').toLowerCase(), port, rest.replace(/\/$/, ''));
+}
+
+/** An address in the clear over host and port. */
+export function serverAt(host: string, port: number, basePath = ''): ServerAddress {
+  return {
+    url: `http://${formatHostPort({ host, port })}${basePath}`,
+    host,
+    port,
+    socketPath: null,
+    basePath,
+  };
+}
+
+/** What a server is called that was given no name: host:port, or the file name of its socket. */
+export function serverNameOf({ host, port, socketPath }: ServerAddress): string {
+  return socketPath === null
+    ? formatHostPort({ host, port })
+    : basename(socketPath)
+        .replace(/^[^A-Za-z0-9_]|[^A-Za-z0-9._-]/g, '_')
+        .slice(0, 128);
+}
+
+/** Where to connect, as node:net takes it. */
+export type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
+export function placeOf({ host, port, socketPath }: Omit<ServerAddress, 'url' | 'basePath'>): Place {
+  return socketPath === null ? { host, port } : { path: socketPath };
 }
 
 /** A CIDR such as `10.0.0.0/8`; a bare address becomes /32 or /128. `loose` when bits beyond the prefix are set. */
@@ -92,16 +141,16 @@ function hasBitsBeyond(address: string, bits: number): boolean {
 function refuseScheme(scheme: string): string | null {
   if (scheme === 'http') return null;
   if (scheme === 'https') return 'TLS to servers is not supported yet, use http:// on a private network';
-  return `scheme "${scheme}://" is not supported, only http://`;
+  return `scheme "${scheme}://" is not supported, only http:// and unix:`;
 }
 
 function refuseRest(authority: string, rest: string): string | null {
   if (authority.includes('@'))
     return 'a server URL takes no user or password, the balancer passes on what the client sends';
   if (rest === '' || rest === '/') return null;
-  if (rest.startsWith('/')) {
-    return `a server URL takes no path ("${rest}"), the client's path is passed on as it is; choose by path under "routes"`;
-  }
+  if (BASE_PATH.test(rest)) return null;
+  if (/^[^?#]*$/.test(rest))
+    return `"${rest}" is not a path to put before that of each request: segments of plain characters, none of them empty, "." or ".."`;
   return `a server URL takes no query or fragment ("${rest}")`;
 }
 

@@ -5,15 +5,22 @@ import type { HoldfastConfig, PoolConfig, RateLimitConfig, RouteConfig, StickyCo
 import type { Written, WrittenListener, WrittenPool } from './schema.ts';
 import { aliasesOf, cookieOf, ownerOf } from './sticky-checks.ts';
 
+/** Permissions of the file of a unix socket. */
+const SOCKET_MODE = '0660';
+
 export function buildConfig(written: Written): HoldfastConfig {
   const poolCount = Object.keys(written.pools).length;
   const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool, poolCount === 1));
   return deepFreeze({
     threads: written.threads,
-    listen: listeners(written.listen).map(({ address, timeouts, limits, rateLimit, halfClose }) => ({
+    listen: listeners(written.listen).map(({ address, mode, timeouts, limits, rateLimit, halfClose }) => ({
       address: address.address,
       host: address.host,
       port: address.port,
+      socket:
+        address.socketPath === null
+          ? null
+          : { path: address.socketPath, mode: Number.parseInt(mode ?? SOCKET_MODE, 8) },
       timeouts: {
         headerMs: timeouts.header,
         bodyMs: timeouts.body,
@@ -54,10 +61,17 @@ function buildAccessLog(written: Written['accessLog']): HoldfastConfig['accessLo
 
 function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly RouteConfig[] {
   if (written.routes === undefined)
-    return pools.map(({ name }) => ({ host: null, path: null, pool: name, rateLimit: null }));
-  return written.routes.map(({ host, path, pool, rateLimit }) => ({
+    return pools.map(({ name }) => ({
+      host: null,
+      path: null,
+      stripPrefix: false,
+      pool: name,
+      rateLimit: null,
+    }));
+  return written.routes.map(({ host, path, stripPrefix, pool, rateLimit }) => ({
     host: host?.toLowerCase() ?? null,
     path: path ?? null,
+    stripPrefix,
     pool,
     rateLimit: buildRateLimit(rateLimit),
   }));
@@ -75,7 +89,7 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
     policy: pool.policy,
     sticky: buildSticky(name, pool.sticky, isOnly),
     state: pool.state,
-    health: pool.health === 'off' ? null : buildHealth(pool.health),
+    health: pool.health === 'off' ? null : buildHealth(pool.health, pool.host),
     passive: pool.passive === 'off' ? null : buildPassive(pool.passive),
     retry: { attempts: pool.retry.attempts, budget: pool.retry.budget, status: pool.retry.status },
     queue: {
@@ -89,6 +103,7 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
       idleMs: pool.timeouts.idle,
     },
     keepAlive: { max: pool.keepAlive.max, idleMs: pool.keepAlive.idle },
+    host: pool.host,
     limits: { ...pool.limits },
     slowStartMs: pool.slowStart,
     holdUntilComplete: pool.holdUntilComplete,
@@ -103,9 +118,7 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
     servers: servers(pool.servers).map(
       ({ name: serverName, address, weight, maxConnections, backup, mode }) => ({
         name: serverName,
-        url: address.url,
-        host: address.host,
-        port: address.port,
+        ...address,
         weight,
         maxConnections,
         backup,
@@ -115,10 +128,15 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
   };
 }
 
-function buildHealth(health: Exclude<WrittenPool['health'], 'off'>): NonNullable<PoolConfig['health']> {
+function buildHealth(
+  health: Exclude<WrittenPool['health'], 'off'>,
+  hostSent: string,
+): NonNullable<PoolConfig['health']> {
+  // a check without a path sends none
+  const isNamed = hostSent !== 'keep' && hostSent !== 'server' && health.path !== undefined;
   return {
     path: health.path ?? null,
-    host: health.host ?? null,
+    host: health.host ?? (isNamed ? hostSent : null),
     headers: Object.fromEntries(
       Object.entries(health.headers).map(([name, value]) => [name.toLowerCase(), value]),
     ),

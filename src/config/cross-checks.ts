@@ -37,10 +37,15 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
 function checkListeners(written: Written, remarks: Remarks): void {
   const first = new Map<string, Path>();
   const adminKey = written.admin === 'off' ? null : formatHostPort(written.admin.address);
-  for (const [index, { address }] of listeners(written.listen).entries()) {
-    if (address.port === 0) continue;
-    const key = formatHostPort(address);
-    const path: Path = Array.isArray(written.listen) ? ['listen', index, 'address'] : ['listen', 'address'];
+  for (const [index, { address, mode }] of listeners(written.listen).entries()) {
+    const at: Path = Array.isArray(written.listen) ? ['listen', index] : ['listen'];
+    if (mode !== undefined && address.socketPath === null)
+      remarks.warning([...at, 'mode'], '"mode" has no effect, the address is no unix socket', [
+        [...at, 'address'],
+      ]);
+    if (address.port === 0 && address.socketPath === null) continue;
+    const key = address.socketPath ?? formatHostPort(address);
+    const path: Path = [...at, 'address'];
     const earlier = first.get(key);
     if (earlier !== undefined) {
       remarks.clash(
@@ -87,7 +92,11 @@ function checkRoutes(written: Written, poolNames: readonly string[], remarks: Re
     return;
   }
   const known = new Set(poolNames);
-  for (const [index, { pool }] of written.routes.entries()) {
+  for (const [index, { pool, path, stripPrefix }] of written.routes.entries()) {
+    if (stripPrefix && (path ?? '/') === '/')
+      remarks.error(['routes', index, 'stripPrefix'], '"stripPrefix" needs a "path" to take away', [
+        ['routes', index, 'path'],
+      ]);
     if (known.has(pool)) continue;
     const nearest = didYouMean(pool, poolNames);
     const list =
@@ -144,7 +153,7 @@ function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Re
   stickyProblems(name, [...at, 'sticky'], pool.sticky, isOnly, remarks);
   checkRebalance([...at, 'rebalance'], pool, remarks);
   checkFailBack([...at, 'sticky', 'failBack'], pool, remarks);
-  checkHealth([...at, 'health'], pool.health, remarks);
+  checkHealth([...at, 'health'], pool, remarks);
 }
 
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {

@@ -1,7 +1,7 @@
 // Short and long spellings brought to one form.
 
-import { formatHostPort, type ServerAddress } from './address.ts';
-import type { DiscoveryConfig } from './model.ts';
+import { serverNameOf } from './address.ts';
+import type { DiscoveryConfig, ServerAddress } from './model.ts';
 import {
   configSchema,
   type Written,
@@ -36,7 +36,7 @@ export function servers(written: WrittenPool['servers']): readonly NamedServer[]
       return [
         {
           index,
-          name: formatHostPort(item),
+          name: serverNameOf(item),
           isNameWritten: false,
           address: item,
           weight: 1,
@@ -48,7 +48,7 @@ export function servers(written: WrittenPool['servers']): readonly NamedServer[]
     }
     const { url, name, ...rest } = item;
     const isNameWritten = name !== undefined;
-    return [{ ...rest, index, name: name ?? formatHostPort(url), isNameWritten, address: url }];
+    return [{ ...rest, index, name: name ?? serverNameOf(url), isNameWritten, address: url }];
   });
 }
 

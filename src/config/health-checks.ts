@@ -2,12 +2,17 @@
 
 import { formatDuration } from '../base/units.ts';
 import { checkHeaderName } from './check-text.ts';
+import { servers } from './forms.ts';
 import type { Remarks } from './remarks.ts';
 import type { WrittenPool } from './schema.ts';
 import type { Path } from './tree.ts';
 
-export function checkHealth(at: Path, health: WrittenPool['health'], remarks: Remarks): void {
+export function checkHealth(at: Path, { health, servers: written }: WrittenPool, remarks: Remarks): void {
   if (health === 'off') return;
+  if (health.port !== undefined && servers(written).some(({ address }) => address.socketPath !== null))
+    remarks.warning([...at, 'port'], '"port" has no effect for servers on a unix socket', [
+      [...at.slice(0, -1), 'servers'],
+    ]);
   for (const name of Object.keys(health.headers)) {
     const refused = checkHeaderName(name);
     if (refused !== null) remarks.errorAtKey([...at, 'headers', name], `the name of a header ${refused}`);

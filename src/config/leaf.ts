@@ -17,9 +17,10 @@ import {
   parseCidr,
   parseListenAddress,
   parseServerUrl,
+  parseSocketPath,
   type Refused,
-  type ServerAddress,
 } from './address.ts';
+import type { ServerAddress } from './model.ts';
 import { didYouMean } from './suggest.ts';
 
 /** What the JSON Schema and the manual show; `kind` is the manual's word for the type. */
@@ -212,14 +213,30 @@ export interface WrittenAddress extends HostPort {
 }
 
 export function listenAddress(): Leaf<WrittenAddress> {
-  return leaf({ kind: 'address', type: 'string' }, (written) => {
-    // `listen: 8080` is a number to YAML
-    const parsed = isScalar(written)
-      ? parseListenAddress(String(written))
-      : { refused: `${shownValue(written)} is not an address` };
-    return 'refused' in parsed
-      ? ownWords(parsed.refused)
-      : { value: { ...parsed, address: String(written) } };
+  return leaf({ kind: 'address', type: 'string' }, readListenAddress);
+}
+
+function readListenAddress(written: unknown): Reading<WrittenAddress> {
+  // `listen: 8080` is a number to YAML
+  const parsed = isScalar(written)
+    ? parseListenAddress(String(written))
+    : { refused: `${shownValue(written)} is not an address` };
+  return 'refused' in parsed ? ownWords(parsed.refused) : { value: { ...parsed, address: String(written) } };
+}
+
+export interface WrittenListen extends WrittenAddress {
+  readonly socketPath: string | null;
+}
+
+/** As listenAddress, or `unix:/path`. */
+export function listenerAddress(): Leaf<WrittenListen> {
+  return leaf<WrittenListen>({ kind: 'address', type: 'string' }, (written) => {
+    const address = String(written);
+    const unix = isScalar(written) ? parseSocketPath(address) : null;
+    if (unix !== null && 'refused' in unix) return ownWords(unix.refused);
+    if (unix !== null) return { value: { host: '', port: 0, address, ...unix } };
+    const read = readListenAddress(written);
+    return 'refused' in read ? read : { value: { ...read.value, socketPath: null } };
   });
 }
 

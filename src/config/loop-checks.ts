@@ -2,6 +2,8 @@
 
 import { isLoopback } from './address.ts';
 import { listeners, servers } from './forms.ts';
+import type { WrittenListen } from './leaf.ts';
+import type { ServerAddress } from './model.ts';
 import type { Remarks } from './remarks.ts';
 import type { Written } from './schema.ts';
 import type { Path } from './tree.ts';
@@ -21,13 +23,10 @@ export function checkLoops(written: Written, remarks: Remarks): void {
   }
 }
 
-interface Place {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** Port 0 is unknown until it is open. A listener on every address is also that of this machine. */
-function isSame(listen: Place, server: Place): boolean {
+function isSame(listen: WrittenListen, server: ServerAddress): boolean {
+  if (listen.socketPath !== null || server.socketPath !== null)
+    return listen.socketPath === server.socketPath;
   if (listen.port === 0 || listen.port !== server.port) return false;
   if (listen.host === server.host) return true;
   if (ANY_ADDRESS.has(listen.host)) return isLoopback(server.host) || ANY_ADDRESS.has(server.host);

@@ -10,9 +10,12 @@ export type ServerMode = 'ready' | 'drain' | 'maintenance';
 export interface ListenConfig {
   /** Address as written, for messages and the `listener` metric label. */
   readonly address: string;
+  /** '' where it is a unix socket. */
   readonly host: string;
-  /** 0 lets the kernel choose. */
+  /** 0 lets the kernel choose; 0 where it is a unix socket. */
   readonly port: number;
+  /** Unix socket, and the permissions of its file; null: it is host and port. */
+  readonly socket: { readonly path: string; readonly mode: number } | null;
   readonly timeouts: {
     readonly headerMs: number;
     readonly bodyMs: number;
@@ -105,12 +108,22 @@ export interface PassiveConfig {
   readonly panic: number;
 }
 
-export interface ServerConfig {
-  readonly name: string;
-  /** Normalised: scheme://host:port, no path. */
+/** Where a server is and how it is spoken to. */
+export interface ServerAddress {
+  /** Normalised, all of the below: http://host:port/path, or unix:/path. */
   readonly url: string;
+  /** '' where `socketPath` leads there. */
   readonly host: string;
+  /** 0 where `socketPath` leads there. */
   readonly port: number;
+  /** Unix socket; null: it is over host and port. */
+  readonly socketPath: string | null;
+  /** Put before the path of each request, without a slash at its end; '': nothing. */
+  readonly basePath: string;
+}
+
+export interface ServerConfig extends ServerAddress {
+  readonly name: string;
   readonly weight: number;
   /** 0 = no limit. */
   readonly maxConnections: number;
@@ -160,6 +173,8 @@ export interface PoolConfig {
   };
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number };
   readonly keepAlive: { readonly max: number; readonly idleMs: number };
+  /** Host field sent to servers: `keep` (the client's), `server` (that of its URL), or the field itself. */
+  readonly host: string;
   /** What a server may send beside its response. */
   readonly limits: { readonly responseHeadBytes: number; readonly interimResponses: number };
   readonly slowStartMs: number;
@@ -197,6 +212,8 @@ export interface RouteConfig {
   readonly host: string | null;
   /** Prefix on segment boundaries; null = any path. */
   readonly path: string | null;
+  /** Servers get the path without `path`. */
+  readonly stripPrefix: boolean;
   readonly pool: string;
   /** null: no limit. */
   readonly rateLimit: RateLimitConfig | null;

@@ -40,9 +40,10 @@ function writable(config: HoldfastConfig): object {
       saveEvery: formatDuration(sessions.saveEveryMs),
       perAddress: sessions.perAddress,
     },
-    routes: config.routes.map(({ host, path, pool, rateLimit }) => ({
+    routes: config.routes.map(({ host, path, stripPrefix, pool, rateLimit }) => ({
       ...present('host', host),
       ...present('path', path),
+      stripPrefix,
       pool,
       ...(rateLimit === null ? {} : { rateLimit: writableRateLimit(rateLimit) }),
     })),
@@ -50,9 +51,10 @@ function writable(config: HoldfastConfig): object {
   };
 }
 
-function writableListener({ address, timeouts, limits, rateLimit, halfClose }: ListenConfig): object {
+function writableListener({ address, socket, timeouts, limits, rateLimit, halfClose }: ListenConfig): object {
   return {
     address,
+    ...present('mode', socket === null ? null : socket.mode.toString(8).padStart(4, '0')),
     timeouts: {
       header: formatDuration(timeouts.headerMs),
       body: formatDuration(timeouts.bodyMs),
@@ -103,6 +105,7 @@ function writablePool(pool: PoolConfig): object {
       idle: formatDuration(timeouts.idleMs),
     },
     keepAlive: { max: keepAlive.max, idle: formatDuration(keepAlive.idleMs) },
+    host: pool.host,
     limits: {
       ...pool.limits,
       responseHeadBytes: formatBytes(pool.limits.responseHeadBytes),

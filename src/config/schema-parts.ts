@@ -49,7 +49,9 @@ export const accessLog = z.strictObject({
 export const health = z.strictObject({
   path: text('path', checkHealthPath)
     .optional()
-    .describe('path of the request; absent: a TCP connect is the whole check'),
+    .describe(
+      'path of the request, as it is whatever path the server URL has; absent: a TCP connect is the whole check',
+    ),
   host: text('host', checkHealthHost)
     .optional()
     .describe(

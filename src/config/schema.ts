@@ -2,7 +2,14 @@
 // and docs/configuration.md all come from here. The meaning of combinations is in cross-checks.ts.
 
 import * as z from 'zod';
-import { checkHostPattern, checkName, checkRoutePath, checkToken } from './check-text.ts';
+import {
+  checkFileMode,
+  checkHealthHost,
+  checkHostPattern,
+  checkName,
+  checkRoutePath,
+  checkToken,
+} from './check-text.ts';
 import {
   choice,
   cidr,
@@ -12,6 +19,7 @@ import {
   integer,
   integerOrAuto,
   listenAddress,
+  listenerAddress,
   percent,
   serverUrl,
   size,
@@ -84,11 +92,14 @@ const listenLimits = z.strictObject({
 
 const listener = z
   .strictObject({
-    address: listenAddress()
+    address: listenerAddress()
       .prefault(LISTEN_DEFAULT)
       .describe(
-        '`host:port`, `[::1]:8080`, or `:8080` for every IPv4 address; port 0 lets the system choose',
+        '`host:port`, `[::1]:8080`, or `:8080` for every IPv4 address; port 0 lets the system choose. Or a unix socket, `unix:/run/holdfast.sock`: who connects there counts as 127.0.0.1',
       ),
+    mode: text('permissions', checkFileMode)
+      .optional()
+      .describe('permissions of the file of a unix socket; absent: `"0660"`, its owner and group'),
     timeouts: listenTimeouts.prefault({}).describe('how long a client may take'),
     limits: listenLimits.prefault({}).describe('how much a client may send'),
     rateLimit: rateLimit.optional().describe('for requests by routes without one of their own; absent: none'),
@@ -140,6 +151,11 @@ const route = z
       .describe(
         'prefix on segment boundaries: `/api` matches `/api` and `/api/x`, not `/apix`; absent: any path',
       ),
+    stripPrefix: flag()
+      .prefault(false)
+      .describe(
+        'servers get the path without `path`, which they are told in X-Forwarded-Prefix; what they answer (Location, cookie paths) is passed on as it is',
+      ),
     pool: text('text', () => null).describe('name of the pool that serves what matches'),
     rateLimit: rateLimit.optional().describe('requests that one client may make; absent: no limit'),
   })
@@ -171,8 +187,12 @@ const rebalance = z.strictObject({
 
 const server = z
   .strictObject({
-    url: serverUrl().describe('`http://host` or `http://host:port`; port 80 when absent'),
-    name: text('name', checkName).optional().describe('for metrics, commands and pages; default host:port'),
+    url: serverUrl().describe(
+      '`http://host` or `http://host:port`, port 80 when absent; with a path, which is put before that of each request. Or a unix socket, `unix:/run/app.sock`',
+    ),
+    name: text('name', checkName)
+      .optional()
+      .describe('for metrics, commands and pages; default host:port, or the file name of a unix socket'),
     weight: integer(0, 1_000)
       .prefault(1)
       .describe('share of the load relative to the others; 0 takes no new sessions'),
@@ -239,6 +259,11 @@ const pool = z
       })
       .prefault({})
       .describe('idle connections to servers'),
+    host: text('word or host', checkHealthHost)
+      .prefault('keep')
+      .describe(
+        "Host field sent to the servers: `keep` the client's, `server` the one in the server's URL (`localhost` for a unix socket), or the name that is written here; health checks send that too. The client's is in X-Forwarded-Host",
+      ),
     limits: z
       .strictObject({
         responseHeadBytes: size(KIB, MIB)
@@ -274,7 +299,7 @@ export const configSchema = z.strictObject({
     .prefault('auto')
     .describe('data-plane threads: a number, or `auto` = one per core'),
   listen: z
-    .union([z.array(listener.or(listenAddress())).min(1).max(LISTENERS_MAX), listener, listenAddress()])
+    .union([z.array(listener.or(listenerAddress())).min(1).max(LISTENERS_MAX), listener, listenerAddress()])
     .prefault([{}])
     .describe('where clients connect: one listener or a list; a plain address is short for `{ address: … }`'),
   admin: admin.or(off).prefault({}).describe('the admin server; `off` to have none'),

@@ -69,7 +69,7 @@ function serverChanges(
 ): readonly string[] {
   const set = (['weight', 'mode'] as const).filter((key) => setting[key] !== undefined);
   return [
-    ...fieldChanges(what, old, next, ['host', 'port', ...set]),
+    ...fieldChanges(what, old, next, ['host', 'port', 'socketPath', 'basePath', ...set]),
     ...set
       .filter((key) => old[key] !== next[key])
       .map(

@@ -3,7 +3,7 @@
 
 import { promises as dns } from 'node:dns';
 import { readFile, stat } from 'node:fs/promises';
-import { formatHostPort, parseServerUrl } from '../config/address.ts';
+import { parseServerUrl, serverAt, serverNameOf } from '../config/address.ts';
 import type { DiscoveryConfig } from '../config/model.ts';
 import type { FoundServer } from './membership.ts';
 import { searchNames } from './search-list.ts';
@@ -185,9 +185,9 @@ function isNone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && none.includes(error.code);
 }
 
-function at(host: string, port: number): Pick<FoundServer, 'name' | 'url' | 'host' | 'port'> {
-  const name = formatHostPort({ host, port });
-  return { name, url: `http://${name}`, host, port };
+function at(host: string, port: number): Omit<FoundServer, 'weight' | 'backup' | 'target'> {
+  const server = serverAt(host, port);
+  return { name: serverNameOf(server), ...server };
 }
 
 async function inFile(path: string): Promise<Found> {
@@ -210,7 +210,7 @@ export function parseServerList(text: string): readonly FoundServer[] {
     if (url === '') continue;
     const parsed = parseServerUrl(url);
     if ('refused' in parsed) throw new Error(`line ${index + 1}: ${parsed.refused}`);
-    const name = formatHostPort(parsed);
+    const name = serverNameOf(parsed);
     found.set(name, { name, ...parsed, ...PLAIN });
   }
   return [...found.values()];

@@ -3,11 +3,10 @@
 //   found ── present (ready) ── not found ── leaving (mode drain) ── empty, or too long ── gone
 //                 ^──────────────── found again ───'
 
-import type { ServerConfig } from '../config/model.ts';
+import type { ServerAddress, ServerConfig } from '../config/model.ts';
 
 /** A server that a lookup has found. */
-export interface FoundServer
-  extends Pick<ServerConfig, 'name' | 'url' | 'host' | 'port' | 'weight' | 'backup'> {
+export interface FoundServer extends ServerAddress, Pick<ServerConfig, 'name' | 'weight' | 'backup'> {
   /** The name in an SRV answer that its address is of; null: there is none. */
   readonly target: string | null;
 }

@@ -2,7 +2,7 @@
 // application has itself. No key is ignored in silence: these are refused, and the message says where to set it instead.
 
 import type { WrittenValue } from '../config/load.ts';
-import type { HoldfastConfig } from '../config/model.ts';
+import type { HoldfastConfig, PoolConfig } from '../config/model.ts';
 import type { Problem } from '../config/problem.ts';
 
 /** Stands for the application's server in metrics and messages. */
@@ -16,6 +16,7 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   // the short form, a plain address
   listen: HAS_ONE_SERVER,
   'listen.address': HAS_ONE_SERVER,
+  'listen.mode': HAS_ONE_SERVER,
   errorDetails: 'node:http reads the responses, and its errors are in the log',
   'listen.timeouts.header': 'set headersTimeout of your server',
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
@@ -31,6 +32,31 @@ export function refuseElsewhere(written: readonly WrittenValue[], file: string):
     const instead = Object.hasOwn(ELSEWHERE, path) ? ELSEWHERE[path] : undefined;
     if (instead === undefined) return [];
     return [{ file, ...place, message: `"${path}" has no effect when embedded, leave it out: ${instead}` }];
+  });
+}
+
+/** What of a pool only the program does, in words; null: nothing. */
+function onlyProgram({ host, servers }: PoolConfig): string | null {
+  if (host !== 'keep') return '"host", the Host field is passed on as it is';
+  for (const { url, socketPath, basePath } of servers) {
+    if (socketPath !== null) return `"${url}", a server on a unix socket`;
+    if (basePath !== '') return `"${url}", a server URL with a path`;
+  }
+  return null;
+}
+
+/** One problem for each pool with something that an embedded balancer cannot do, at its first value. */
+export function refusePools(
+  { pools }: HoldfastConfig,
+  written: readonly WrittenValue[],
+  file: string,
+): readonly Problem[] {
+  return pools.flatMap((pool) => {
+    const what = onlyProgram(pool);
+    const { place } = written.find(({ keys }) => keys[0] === 'pools' && keys[1] === pool.name) ?? {};
+    if (what === null || place === undefined) return [];
+    const message = `pool "${pool.name}" has ${what}: an embedded balancer cannot do that, "holdfast run" can`;
+    return [{ file, ...place, message }];
   });
 }
 

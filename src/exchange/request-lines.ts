@@ -60,7 +60,7 @@ export function requestLines(
   const { lines } = head;
   const { isTrusted } = forwarding;
   // The usual request line, origin-form and HTTP/1.1, is passed on as it came, in one piece with what follows.
-  const isUsual = !head.isAbsoluteForm && head.isVersion11;
+  const isUsual = !head.isAbsoluteForm && head.isVersion11 && head.strippedBytes === 0;
   let text = isUsual ? '' : firstLine(buffer, head);
   let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
   for (let index = 0; index < lines.count; index += 1) {
@@ -95,9 +95,11 @@ function hostText(buffer: Buffer, head: RequestHead, forwarding: Forwarding): st
 
 function firstLine(buffer: Buffer, head: RequestHead): string {
   // RFC 9112 section 3.2.4: an absolute-form OPTIONS without a path asks about the server as a whole.
-  const noPath = head.method === 'OPTIONS' ? '*' : '/';
-  const path = head.pathEnd > head.pathBegin ? latin1(buffer, head.pathBegin, head.pathEnd) : noPath;
-  return `${head.method} ${path} HTTP/1.1\r\n`;
+  const noPath = head.method === 'OPTIONS' && head.strippedBytes === 0 ? '*' : '/';
+  const pathBegin = head.pathBegin + head.strippedBytes;
+  const path = head.pathEnd > pathBegin ? latin1(buffer, pathBegin, head.pathEnd) : noPath;
+  const slash = path.startsWith('?') ? '/' : '';
+  return `${head.method} ${slash}${path} HTTP/1.1\r\n`;
 }
 
 /** What we add to say where the request came from and which way. A trusted peer's own fields have been left in. */
@@ -109,7 +111,9 @@ function addedLines(
   { isTrustedAddress, via }: Gateway,
 ): string {
   const way = via === null ? '' : `via: 1.${head.versionMinor} ${via}\r\n`;
-  const forwards = head.maxForwards > 0 ? `max-forwards: ${head.maxForwards - 1}\r\n` : '';
+  let forwards = head.maxForwards > 0 ? `max-forwards: ${head.maxForwards - 1}\r\n` : '';
+  if (head.strippedBytes > 0)
+    forwards += `x-forwarded-prefix: ${latin1(buffer, head.pathBegin, head.pathBegin + head.strippedBytes)}\r\n`;
   if (forwarding.isTrusted && saysWhence(head.lines))
     return trustedLines(buffer, head, forwarding, host, isTrustedAddress) + way + forwards;
   return `${way}${forwards}${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { Client } from 'undici';
 import { isOwnTrouble } from '../base/own-trouble.ts';
 import { runningScheduler } from '../base/scheduler.ts';
+import { placeOf } from '../config/address.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
 import type { CheckResult } from './verdict.ts';
@@ -93,8 +94,18 @@ class HttpProbe implements Probe {
 
   #open(): Client {
     // the check has one time-out for all, and its own
-    const options = { pipelining: 0, connectTimeout: 0, headersTimeout: 0, bodyTimeout: 0 };
-    const client = new Client(urlOf(this.#server, this.#health), { ...options, maxHeaderSize: 32_768 });
+    const options = {
+      pipelining: 0,
+      connectTimeout: 0,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: 32_768,
+    };
+    const { socketPath } = this.#server;
+    const client = new Client(
+      urlOf(this.#server, this.#health),
+      socketPath === null ? options : { ...options, socketPath },
+    );
     this.#client = client;
     return client;
   }
@@ -111,11 +122,11 @@ class TcpProbe implements Probe {
   }
 
   check(): Promise<ProbeOutcome> {
-    const { host } = this.#server;
-    const port = this.#health.port ?? this.#server.port;
+    const { port } = this.#health;
+    const place = placeOf(port === null ? this.#server : { ...this.#server, port });
     const { timeoutMs } = this.#health;
     return new Promise((resolve) => {
-      const socket = connect({ host: host.replace(/^\[|\]$/g, ''), port });
+      const socket = connect(place);
       socket.once('error', (error) => finish(failed(error)));
       socket.once('connect', () => finish({ result: 'success', isRefused: false, detail: 'connected' }));
       const timer = runningScheduler.after(timeoutMs, () => finish(timedOut(timeoutMs)));
@@ -135,11 +146,12 @@ class TcpProbe implements Probe {
   }
 }
 
-function urlOf(server: ServerConfig, { port }: HealthConfig): string {
-  if (port === null) return server.url;
-  const url = new URL(server.url);
-  url.port = String(port);
-  return url.origin;
+/** Scheme, host and port. A path of the server's URL is not put before that of checks. */
+function urlOf({ url, socketPath }: ServerConfig, { port }: HealthConfig): string {
+  if (socketPath !== null) return 'http://localhost';
+  const whole = new URL(url);
+  if (port !== null) whole.port = String(port);
+  return whole.origin;
 }
 
 /** The beginning of a body, as far as it is looked at. */

@@ -124,6 +124,8 @@ export class RequestHead extends MessageHead {
   pathBegin = 0;
   pathEnd = 0;
   isAbsoluteForm = false;
+  /** Leading bytes of the path that are not sent upstream: the path of the route. */
+  strippedBytes = 0;
   /** Authority that counts, without an empty port: the target's in absolute-form, the Host field's otherwise. Empty range when HTTP/1.0 has none. */
   hostBegin = 0;
   hostEnd = 0;

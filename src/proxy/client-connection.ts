@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
 import type { FailureKind } from '../base/failure.ts';
+import { UNIX_PEER } from '../config/address.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import type { LimitedClient } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
@@ -61,7 +62,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     this.socket = socket;
     this.listener = listener;
     this.thread = thread;
-    this.peerAddress = plainAddress(socket.remoteAddress ?? '');
+    this.peerAddress = listener.config.socket === null ? plainAddress(socket.remoteAddress ?? '') : UNIX_PEER;
     this.isTrusted = thread.isTrustedAddress(this.peerAddress);
     this.stream = new Http1ClientStream(this);
     this.#requests = new ClientRequests(this);
@@ -190,7 +191,9 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   breakOff(): void {
     this.#requests.exchange = null;
     this.isClosing = true;
-    this.socket.resetAndDestroy();
+    // a unix socket has no reset
+    if (this.listener.config.socket === null) this.socket.resetAndDestroy();
+    else this.socket.destroy();
   }
 
   /** Our half closes now; what the client still sends is read and dropped for a while. */

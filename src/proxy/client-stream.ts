@@ -19,6 +19,8 @@ import type { ConnectionListener } from './connection-services.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { Reframe, responseLines } from './response-lines.ts';
 
+const DEFAULT_PORT = 80;
+
 /** The connection as its stream sees it. */
 export interface ClientTransport extends Peer {
   readonly socket: Socket;
@@ -63,7 +65,8 @@ export class Http1ClientStream implements ClientStream {
     this.#transport = transport;
     this.peerAddress = transport.peerAddress;
     this.isTrusted = transport.isTrusted;
-    this.localPort = transport.listener.port;
+    // a unix socket has none
+    this.localPort = transport.listener.port || DEFAULT_PORT;
     this.listenAuthority = transport.listener.authority;
     this.forwardingLines = forwardingLines(this.peerAddress, this.scheme, this.localPort);
   }

@@ -9,6 +9,7 @@ import type { Deadlines } from '../exchange/deadlines.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
+import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
 
 const BACKLOG = 4096;
 /** Connections that are refused may wait for the client to read why, if there are not more than this. */
@@ -53,6 +54,8 @@ export class ListenerState implements ConnectionListener {
   };
   /** One that was bound here, or those that another process has left. */
   #servers: readonly Server[] = [];
+  /** The file of a unix socket that is listened on. */
+  #socketFile: SocketFile | null = null;
 
   constructor(index: number, config: ListenConfig, headLimits: HeadLimits, thread: ListenerHome) {
     this.index = index;
@@ -64,8 +67,11 @@ export class ListenerState implements ConnectionListener {
   /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
   async listen(port: number, reusePort: boolean): Promise<number> {
     this.isPaused = false;
-    const options = { host: this.config.host, port, reusePort, exclusive: true };
-    this.#servers = [await this.#open(options)];
+    const { host, socket } = this.config;
+    this.#servers =
+      socket === null
+        ? [await this.#open({ host, port, reusePort, exclusive: true })]
+        : [await bindSocket(socket, (path) => this.#open({ path }))];
     return this.#opened(port);
   }
 
@@ -97,7 +103,9 @@ export class ListenerState implements ConnectionListener {
   #opened(wanted: number): number {
     const address = this.#servers[0]?.address() ?? null;
     this.port = address !== null && typeof address === 'object' ? address.port : wanted;
-    this.authority = formatHostPort({ host: this.config.host, port: this.port });
+    const { host, socket } = this.config;
+    this.authority = socket === null ? formatHostPort({ host, port: this.port }) : 'localhost';
+    this.#socketFile = socket === null ? null : fileAt(socket.path);
     // stopped while it was being opened
     if (this.isStopping || this.isPaused) this.#close();
     return this.port;
@@ -105,6 +113,15 @@ export class ListenerState implements ConnectionListener {
 
   #close(): void {
     for (const server of this.#servers) server.close();
+  }
+
+  /** Takes over what a new revision says of it. */
+  configure(config: ListenConfig, headLimits: HeadLimits): void {
+    const { socket } = config;
+    if (this.#socketFile !== null && socket !== null && socket.mode !== this.config.socket?.mode)
+      setMode(this.#socketFile, socket.mode);
+    this.config = config;
+    this.headLimits = headLimits;
   }
 
   /** None when it has stopped. */
@@ -159,6 +176,8 @@ export class ListenerState implements ConnectionListener {
     if (this.isStopping) return;
     this.isStopping = true;
     this.#close();
+    // while it is paused a successor may have the socket
+    if (this.#socketFile !== null && !this.isPaused) removeFile(this.#socketFile);
     for (const connection of [...this.connections]) {
       connection.stop();
       this.#thread.own.beat();

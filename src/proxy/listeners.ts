@@ -39,8 +39,7 @@ export class Listeners {
         listener.stop();
         continue;
       }
-      listener.config = listen;
-      listener.headLimits = this.#headLimits(listen);
+      listener.configure(listen, this.#headLimits(listen));
     }
   }
 

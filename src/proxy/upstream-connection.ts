@@ -2,7 +2,9 @@
 
 import type { TurnClock } from '../base/clock.ts';
 import { isOwnTrouble } from '../base/own-trouble.ts';
+import type { Place } from '../config/address.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
+import { changedHead, type HeadChange } from '../exchange/server-head.ts';
 import type { Answer, PartOwner, ServerStream, ServerStreamUser, Sink } from '../exchange/streams.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
 import { type ReadConnection, ResponseReader } from './response-reader.ts';
@@ -14,8 +16,8 @@ const FLUSH_MS = 30_000;
 /** The pool as its connections see it. */
 export interface UpstreamHome {
   readonly slot: number;
-  readonly host: string;
-  readonly port: number;
+  readonly place: Place;
+  readonly headChange: HeadChange | null;
   readonly connectTimeoutMs: number;
   readonly buffers: ReadBuffers;
   readonly clock: TurnClock;
@@ -65,7 +67,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.#socket.on('end', () => this.#onEnd());
     this.#socket.on('drain', () => this.#onDrain());
     this.#socket.on('close', () => this.#onClose());
-    this.#socket.connect({ host: pool.host, port: pool.port });
+    this.#socket.connect(pool.place);
   }
 
   /** An idle connection gets its next exchange. */
@@ -92,7 +94,9 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     return this.pool.answer;
   }
 
-  send(headText: string, body: Buffer | null, from: PartOwner): boolean {
+  send(text: string, body: Buffer | null, from: PartOwner): boolean {
+    const { headChange } = this.pool;
+    const headText = headChange === null ? text : changedHead(text, headChange);
     if (body === null) return this.#socket.write(headText, 'latin1');
     return from.writeTo(this.#socket, body, headText);
   }

@@ -1,8 +1,10 @@
 // Connections of one thread to one server. Idle ones are taken newest first, so that surplus ones grow old and go.
 
 import type { TurnClock } from '../base/clock.ts';
+import { type Place, placeOf } from '../config/address.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
+import { type HeadChange, headChangeFor } from '../exchange/server-head.ts';
 import type { Answer, ServerStreams, ServerStreamUser } from '../exchange/streams.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 import type { ReadBuffers } from './read-buffers.ts';
@@ -26,13 +28,14 @@ export interface UpstreamServices {
 export class UpstreamPool implements ServerStreams {
   readonly slot: number;
   readonly generation: number;
-  readonly host: string;
-  readonly port: number;
+  readonly place: Place;
+  headChange: HeadChange | null = null;
   connectTimeoutMs = 0;
   #keepAliveMax = 0;
   #keepAliveIdleMs = 0;
   #isRetired = false;
   readonly #idle: UpstreamConnection[] = [];
+  readonly #server: ServerConfig;
   readonly #all = new Set<UpstreamConnection>();
   readonly #stripe: Stripe;
   readonly #deadlines: Deadlines;
@@ -43,8 +46,8 @@ export class UpstreamPool implements ServerStreams {
   constructor(slot: number, generation: number, server: ServerConfig, services: UpstreamServices) {
     this.slot = slot;
     this.generation = generation;
-    this.host = server.host;
-    this.port = server.port;
+    this.#server = server;
+    this.place = placeOf(server);
     this.#stripe = services.own;
     this.#deadlines = services.deadlines;
     this.#services = services;
@@ -57,13 +60,13 @@ export class UpstreamPool implements ServerStreams {
   }
 
   /** Leads to this server, at this address, and is not retired: a server that was removed may come back. */
-  isOf({ host, port }: ServerConfig, generation: number): boolean {
-    const isSame = this.generation === generation && this.host === host && this.port === port;
-    return isSame && !this.#isRetired;
+  isOf({ url }: ServerConfig, generation: number): boolean {
+    return this.generation === generation && this.#server.url === url && !this.#isRetired;
   }
 
   /** Takes over the times and sizes of a new revision. */
   configure(config: PoolConfig): void {
+    this.headChange = headChangeFor(this.#server, config.host);
     this.connectTimeoutMs = config.timeouts.connectMs;
     this.#keepAliveMax = config.keepAlive.max;
     this.#keepAliveIdleMs = config.keepAlive.idleMs;

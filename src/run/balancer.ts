@@ -38,7 +38,7 @@ import { SharedState } from '../shared/shared-state.ts';
 import { type DescriptorBudget, openDescriptors, planDescriptors } from './descriptors.ts';
 import { Fleet } from './fleet.ts';
 import type { Logger } from './logger.ts';
-import { assertNewPortsFree, assertPortFree, supportsReusePort } from './ports.ts';
+import { assertListenerFree, assertNewPortsFree, supportsReusePort } from './ports.ts';
 import { Inherited } from './takeover/inherited.ts';
 import type { Takeover } from './takeover/successor.ts';
 
@@ -171,11 +171,10 @@ export class Balancer {
     if (!reusePort && wanted > 1)
       options.log.warn('this platform cannot share a port between threads: running one');
     const { takeover = null } = options;
-    if (reusePort) {
-      for (const { address, host, port } of options.config.listen) {
-        const isTakenOver = takeover?.portOf(address) != null;
-        if (port !== 0 && !isTakenOver) await assertPortFree(address, host, port);
-      }
+    for (const listen of options.config.listen) {
+      const isTakenOver = takeover?.portOf(listen.address) != null;
+      // without SO_REUSEPORT binding itself says so
+      if (!isTakenOver && (reusePort || listen.socket !== null)) await assertListenerFree(listen);
     }
     const keeper = await openKeeper(options);
     let onChange = (): void => undefined;

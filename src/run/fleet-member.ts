@@ -2,6 +2,7 @@
 
 import type { Worker } from 'node:worker_threads';
 import type { ListeningSocket } from '../base/pass-sockets.ts';
+import type { Descriptors } from './messages.ts';
 import { Pulse } from './pulse.ts';
 
 export const BACKOFF_FIRST_MS = 100;
@@ -46,7 +47,7 @@ export function deal(
   sockets: readonly ListeningSocket[],
   at: number,
   count: number,
-): readonly (readonly number[])[] {
+): Descriptors {
   return listeners.map(({ address }) =>
     sockets
       .filter((socket) => socket.address === address)

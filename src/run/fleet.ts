@@ -8,9 +8,10 @@ import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { BACKOFF_FIRST_MS, deal, type Member, newMember } from './fleet-member.ts';
 import type { Logger } from './logger.ts';
-import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+import type { Descriptors, FromWorker, ToWorker, WorkerData } from './messages.ts';
 import { listenMessage } from './ports.ts';
 import { BEAT_MS, Pulse } from './pulse.ts';
+import { withShared } from './shared-sockets.ts';
 import { cpuMsOf } from './thread-time.ts';
 
 const BACKOFF_MAX_MS = 5000;
@@ -168,15 +169,14 @@ export class Fleet {
     });
   }
 
-  #deal(sockets: readonly ListeningSocket[], at: number, count: number): readonly (readonly number[])[] {
+  #deal(sockets: readonly ListeningSocket[], at: number, count: number): Descriptors {
     return deal(this.#revision?.config.listen ?? [], sockets, at, count);
   }
 
-  #listen(
-    index: number,
-    type: 'listen' | 'resume',
-    fds: readonly (readonly number[])[],
-  ): Promise<readonly number[]> {
+  async #listen(index: number, type: 'listen' | 'resume', dealt: Descriptors): Promise<readonly number[]> {
+    const listeners = this.#revision?.config.listen ?? [];
+    // after a pause each has its own again
+    const fds = type === 'resume' ? dealt : await withShared(listeners, dealt, [], this.sockets);
     const worker = this.#members[index]?.worker ?? null;
     return new Promise((resolve, reject) => {
       if (worker === null) throw new Error(`worker ${index} is gone`);
@@ -287,8 +287,10 @@ export class Fleet {
   /** Posts to these workers and waits for their word; a worker that dies meanwhile starts on the revision. */
   async #post(revision: Revision, indexes: readonly number[]): Promise<void> {
     for (const index of indexes) {
+      const own = this.#members[index]?.sockets ?? [];
+      const fds = await withShared(revision.config.listen, [], own, this.sockets);
       const worker = this.#members[index]?.worker ?? null;
-      if (worker !== null) this.#say(worker, { type: 'revision', revision, ports: this.#ports });
+      if (worker !== null) this.#say(worker, { type: 'revision', revision, ports: this.#ports, fds });
     }
     const missing = (): readonly number[] =>
       indexes.filter((index) => {

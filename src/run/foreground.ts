@@ -125,7 +125,8 @@ function announceNewListeners(
 }
 
 function urlsOf({ revision, ports }: Balancer): readonly string[] {
-  return revision.config.listen.map(({ host }, index) => {
+  return revision.config.listen.map(({ host, socket }, index) => {
+    if (socket !== null) return `unix:${socket.path}`;
     return `http://${host.includes(':') ? `[${host}]` : host}:${ports[index] ?? 0}`;
   });
 }

@@ -5,6 +5,9 @@ import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedHandles } from '../shared/shared-state.ts';
 
+/** Of sockets to listen on, by listener. */
+export type Descriptors = readonly (readonly number[])[];
+
 export interface WorkerData {
   /** Cells of the clock of all threads. */
   readonly clock: SharedArrayBuffer;
@@ -21,17 +24,22 @@ export type ToWorker =
   | {
       readonly type: 'listen';
       readonly ports: readonly number[];
-      readonly fds: readonly (readonly number[])[];
+      readonly fds: Descriptors;
     }
   /** Swap to the revision, open listeners that are new, stop those that are gone. `ports` as above. */
-  | { readonly type: 'revision'; readonly revision: Revision; readonly ports: readonly number[] }
+  | {
+      readonly type: 'revision';
+      readonly revision: Revision;
+      readonly ports: readonly number[];
+      readonly fds: Descriptors;
+    }
   /** Accept nothing new, say so with `paused`; all else goes on. */
   | { readonly type: 'pause' }
   /** After `pause`: as if it had not been. Listen on the descriptors; as `listen`. */
   | {
       readonly type: 'resume';
       readonly ports: readonly number[];
-      readonly fds: readonly (readonly number[])[];
+      readonly fds: Descriptors;
     }
   /** After `pause`: connections that are open may still ask once. Then exit. */
   | { readonly type: 'retire' }

@@ -1,16 +1,36 @@
 // Whether a port can be listened on, and what to say when it cannot.
 
-import { createServer } from 'node:net';
-import type { HoldfastConfig } from '../config/model.ts';
+import { existsSync, lstatSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { dirname } from 'node:path';
+import type { HoldfastConfig, ListenConfig } from '../config/model.ts';
 import { StartError } from '../control/start-error.ts';
 
 export function listenMessage(failed: { address: string; code: string; message: string }): string {
+  if (failed.address.includes('unix:')) return socketMessage(failed);
   if (failed.code === 'EADDRINUSE') return portTaken(failed.address);
   if (failed.code === 'EACCES')
     return `may not listen on ${failed.address}: ports below 1024 need a privilege`;
   if (failed.code === 'EADDRNOTAVAIL')
     return `cannot listen on ${failed.address}: this machine does not have that address`;
   return `cannot listen on ${failed.address}: ${failed.message}`;
+}
+
+function socketMessage({
+  address,
+  code,
+  message,
+}: {
+  address: string;
+  code: string;
+  message: string;
+}): string {
+  if (code === 'EADDRINUSE')
+    return `cannot listen on ${address}: another process listens there; stop it first`;
+  if (code === 'EACCES')
+    return `may not listen on ${address}: the directory must be writable, the socket is made in it`;
+  if (code === 'ENOENT') return `cannot listen on ${address}: there is no such directory`;
+  return `cannot listen on ${address}: ${message}`;
 }
 
 export function portTaken(address: string): string {
@@ -28,8 +48,13 @@ export function supportsReusePort(): Promise<boolean> {
 
 /**
  * Rejects with StartError when somebody listens there already. Needed because SO_REUSEPORT would let a second
- * process of the same user share the port silently.
+ * process of the same user share the port silently, and because a unix socket is put in the place of what is there.
  */
+export function assertListenerFree({ address, host, port, socket }: ListenConfig): Promise<void> {
+  if (socket !== null) return assertSocketFree(address, socket.path);
+  return port === 0 ? Promise.resolve() : assertPortFree(address, host, port);
+}
+
 export function assertPortFree(address: string, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -40,10 +65,35 @@ export function assertPortFree(address: string, host: string, port: number): Pro
   });
 }
 
+/** What a process that has ended has left there may be replaced, and nothing else. */
+function assertSocketFree(address: string, path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    // the system says EACCES for it
+    const isMissing = !existsSync(dirname(path));
+    const message = listenMessage({ address, code: 'ENOENT', message: '' });
+    return isMissing ? Promise.reject(new StartError(message)) : Promise.resolve();
+  }
+  if (!found.isSocket()) {
+    const message = `cannot listen on ${address}: there is a file that is no socket, and it is not replaced`;
+    return Promise.reject(new StartError(message));
+  }
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    socket.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve();
+      else
+        reject(new StartError(`cannot listen on ${address}, what is there cannot be looked at: ${message}`));
+    });
+    socket.once('connect', () => {
+      socket.destroy();
+      reject(new StartError(listenMessage({ address, code: 'EADDRINUSE', message: '' })));
+    });
+  });
+}
+
 /** For the listeners that a reload adds. */
 export async function assertNewPortsFree(old: HoldfastConfig, next: HoldfastConfig): Promise<void> {
-  for (const { address, host, port } of next.listen) {
-    const isOpen = old.listen.some((listen) => listen.address === address);
-    if (!isOpen && port !== 0) await assertPortFree(address, host, port);
-  }
+  for (const listen of next.listen)
+    if (!old.listen.some(({ address }) => address === listen.address)) await assertListenerFree(listen);
 }

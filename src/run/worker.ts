@@ -7,7 +7,7 @@ import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { ProxyThread } from '../proxy/thread.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+import type { Descriptors, FromWorker, ToWorker, WorkerData } from './messages.ts';
 import { ownThreadId } from './thread-time.ts';
 
 const data = workerData as WorkerData;
@@ -42,7 +42,7 @@ let current = data.revision;
 async function listen(
   revision: Revision,
   ports: readonly number[],
-  fds: readonly (readonly number[])[],
+  fds: Descriptors,
 ): Promise<readonly number[] | null> {
   const bound: number[] = [];
   for (const [index, wanted] of ports.entries()) {
@@ -58,22 +58,22 @@ async function listen(
   return bound;
 }
 
-async function begin(ports: readonly number[], fds: readonly (readonly number[])[]): Promise<void> {
+async function begin(ports: readonly number[], fds: Descriptors): Promise<void> {
   // a reload may have come while this thread started: the ports are those of the newest
   const bound = await listen(current, ports, fds);
   if (bound !== null) say({ type: 'listening', ports: bound, sockets: thread.sockets });
 }
 
-async function swap(revision: Revision, ports: readonly number[]): Promise<void> {
+async function swap(revision: Revision, ports: readonly number[], fds: Descriptors): Promise<void> {
   current = revision;
   thread.apply(revision);
-  const bound = await listen(revision, ports, []);
+  const bound = await listen(revision, ports, fds);
   say({ type: 'applied', revision: revision.number, ports: bound ?? ports, sockets: thread.sockets });
 }
 
 port.on('message', (message: ToWorker) => {
   if (message.type === 'listen') void begin(message.ports, message.fds);
-  else if (message.type === 'revision') void swap(message.revision, message.ports);
+  else if (message.type === 'revision') void swap(message.revision, message.ports, message.fds);
   else if (message.type === 'stop') thread.stop();
   else if (message.type === 'told') thread.told();
   else if (message.type === 'retire') thread.retire();

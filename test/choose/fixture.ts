@@ -6,6 +6,7 @@ import { SeededRandom } from '../../src/base/random.ts';
 import { Affinity } from '../../src/choose/affinity.ts';
 import { Chooser } from '../../src/choose/chooser.ts';
 import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
+import { serverAt } from '../../src/config/address.ts';
 import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/model.ts';
 import { Mode, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
@@ -73,9 +74,7 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
 export function serverOf(index: number, options: Partial<ServerConfig> = {}): ServerConfig {
   return {
     name: String.fromCharCode(97 + index),
-    url: `http://127.0.0.1:${3001 + index}`,
-    host: '127.0.0.1',
-    port: 3001 + index,
+    ...serverAt('127.0.0.1', 3001 + index),
     weight: 1,
     maxConnections: 0,
     backup: false,
@@ -96,6 +95,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     queue: { size: 10, timeoutMs: 1000, whenDownMs: 1000 },
     timeouts: { connectMs: 1000, responseMs: 1000, idleMs: 1000 },
     keepAlive: { max: 10, idleMs: 1000 },
+    host: 'keep',
     limits: { responseHeadBytes: 65_536, interimResponses: 16 },
     slowStartMs: 0,
     holdUntilComplete: 'off',

@@ -56,6 +56,7 @@ function route(router: Router, host: string, target: string): string | null {
 const rule = (host: string | null, path: string | null, pool: string): RouteConfig => ({
   host,
   path,
+  stripPrefix: false,
   pool,
   rateLimit: null,
 });

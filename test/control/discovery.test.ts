@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
+import { serverAt } from '../../src/config/address.ts';
 import { SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ServerConfig } from '../../src/config/model.ts';
@@ -21,9 +22,7 @@ pools:
 function found(...hosts: readonly string[]): readonly FoundServer[] {
   return hosts.map((host) => ({
     name: `${host}:80`,
-    url: `http://${host}:80`,
-    host,
-    port: 80,
+    ...serverAt(host, 80),
     weight: 1,
     backup: false,
     target: null,

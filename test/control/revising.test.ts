@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
+import { serverAt } from '../../src/config/address.ts';
 import { SERVERS_MAX } from '../../src/config/limits.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { readConfigFile } from '../../src/config/read-config-file.ts';
@@ -72,9 +73,7 @@ async function start(): Promise<{ balancer: Quiet; revising: Revising; write: (t
       const host = `10.0.${index >> 8}.${index & 255}`;
       return {
         name: `${host}:80`,
-        url: `http://${host}:80`,
-        host,
-        port: 80,
+        ...serverAt(host, 80),
         weight: 1,
         backup: false,
         target: null,

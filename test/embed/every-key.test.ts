@@ -114,6 +114,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   threads: 'auto',
   listen: '127.0.0.1:0',
   'listen.address': '127.0.0.1:0',
+  'listen.mode': '0600',
   'listen.halfClose': 'answer',
   errorDetails: 'on',
   'listen.timeouts.header': '1s',
@@ -133,6 +134,16 @@ test('a refused key in YAML has its place', async () => {
   const yaml = 'listen:\n  - limits: { connections: 10 }\npools:\n  web: { servers: [http://127.0.0.1:1] }\n';
   await expect(createBalancer(yaml)).rejects.toThrow(
     'config:2:28: "listen.limits.connections" has no effect when embedded, leave it out: set maxConnections of your server',
+  );
+});
+
+test.each([
+  ['"unix:/run/app.sock", a server on a unix socket', { servers: ['unix:/run/app.sock'] }],
+  ['"http://127.0.0.1:1/base", a server URL with a path', { servers: ['http://127.0.0.1:1/base'] }],
+  ['"host", the Host field is passed on as it is', { host: 'server', servers: ['http://127.0.0.1:1'] }],
+])('a pool with %s, is refused', async (what, web) => {
+  await expect(createBalancer({ pools: { web } })).rejects.toThrow(
+    `pool "web" has ${what}: an embedded balancer cannot do that, "holdfast run" can`,
   );
 });
 

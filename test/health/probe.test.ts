@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { serverAt } from '../../src/config/address.ts';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
 import { createProbe, type Probe } from '../../src/health/probe.ts';
 
@@ -24,9 +25,7 @@ async function listen(server: Server | TcpServer): Promise<number> {
 function probe(port: number, health: Partial<HealthConfig> = {}): Probe {
   const server: ServerConfig = {
     name: 'a',
-    url: `http://127.0.0.1:${port}`,
-    host: '127.0.0.1',
-    port,
+    ...serverAt('127.0.0.1', port),
     weight: 1,
     maxConnections: 0,
     backup: false,

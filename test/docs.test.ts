@@ -6,9 +6,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { configJsonSchema, isNode, type SchemaNode } from '../src/config/json-schema.ts';
 import { loadConfig } from '../src/config/load.ts';
+import { configSchema } from '../src/config/schema.ts';
 import { CATALOGUE } from '../src/metrics/catalogue.ts';
+import { keyPaths } from './support/key-paths.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const LAUNCHER = join(ROOT, 'src/holdfast.mjs');
@@ -139,36 +140,12 @@ test('the documents name commands and options that exist', { timeout: 60_000 }, 
   expect(unknown).toEqual([]);
 });
 
-const schema = configJsonSchema();
-const definitions = isNode(schema['$defs']) ? schema['$defs'] : {};
-
-/** Every path of a key, `pools.*.sticky.idle`, list items without brackets. */
-function keyPaths(node: SchemaNode, path: readonly string[] = []): readonly (readonly string[])[] {
-  const reference =
-    typeof node['$ref'] === 'string' ? definitions[node['$ref'].replace('#/$defs/', '')] : undefined;
-  const found: (readonly string[])[] = isNode(reference) ? [...keyPaths(reference, path)] : [];
-  for (const [keyword, value] of Object.entries(node)) {
-    if (keyword === 'properties' && isNode(value)) {
-      for (const [name, child] of Object.entries(value)) {
-        found.push([...path, name]);
-        if (isNode(child)) found.push(...keyPaths(child, [...path, name]));
-      }
-    } else if (keyword === 'additionalProperties' && isNode(value))
-      found.push(...keyPaths(value, [...path, '*']));
-    else if (keyword === 'items' && isNode(value)) found.push(...keyPaths(value, path));
-    else if (['anyOf', 'oneOf', 'allOf'].includes(keyword) && Array.isArray(value)) {
-      for (const child of value) if (isNode(child)) found.push(...keyPaths(child, path));
-    }
-  }
-  return found;
-}
-
 /** Written like our keys, but another program's, or JavaScript. */
 const FOREIGN =
   /^(http|strict|balancer|proxyRes|request|error|package|net|outlier_detection|strategy|forwardedHeaders|shop)\b/;
 
 test('the documents name configuration keys that exist', () => {
-  const paths = keyPaths(schema).map((path) => path.filter((part) => part !== '*').join('.'));
+  const paths = keyPaths(configSchema);
   expect(paths).toContain('pools.sticky.attributes.maxAge');
   const exists = (written: string): boolean =>
     paths.some((path) => path === written || path.endsWith(`.${written}`));

@@ -2,7 +2,6 @@
 
 import { isIP, isIPv6 } from 'node:net';
 import { basename } from 'node:path';
-import type { ServerAddress } from './model.ts';
 
 /** Who connects over a unix socket is on this machine, and counts as this address. */
 export const UNIX_PEER = '127.0.0.1';
@@ -49,6 +48,20 @@ export function formatHostPort({ host, port }: HostPort): string {
 /** True for 127.0.0.0/8, ::1 and localhost: only this machine can connect. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** Where a server is and how it is spoken to. */
+export interface ServerAddress {
+  /** Normalised, all of the below: http://host:port/path, or unix:/path. */
+  readonly url: string;
+  /** '' where `socketPath` leads there. */
+  readonly host: string;
+  /** 0 where `socketPath` leads there. */
+  readonly port: number;
+  /** Unix socket; null: it is over host and port. */
+  readonly socketPath: string | null;
+  /** Put before the path of each request, without a slash at its end; '': nothing. */
+  readonly basePath: string;
 }
 
 /** Unix sockets have shorter addresses than files have paths; the rest is for the name it has while it is made. */

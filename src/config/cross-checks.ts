@@ -2,13 +2,13 @@
 
 import { formatHostPort, isLoopback } from './address.ts';
 import { checkName } from './check-text.ts';
-import { listeners, servers } from './forms.ts';
 import { checkHealth } from './health-checks.ts';
 import { POOLS_MAX, SERVERS_MAX } from './limits.ts';
 import { checkLoops } from './loop-checks.ts';
 import { RATE_LIMITS_MAX } from './rate.ts';
 import { type Remark, Remarks } from './remarks.ts';
 import type { Written, WrittenPool } from './schema.ts';
+import { isServer, named } from './servers.ts';
 import { sharedCookieProblems, stickyProblems } from './sticky-checks.ts';
 import { didYouMean } from './suggest.ts';
 import type { Path } from './tree.ts';
@@ -18,7 +18,6 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
   const remarks = new Remarks();
   checkListeners(written, remarks);
   checkAdmin(written, remarks);
-  checkTrusted(written, remarks);
   checkRoutes(written, poolNames, remarks);
   checkUnreached(written, remarks);
   checkRateLimits(written, remarks);
@@ -36,16 +35,15 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
 
 function checkListeners(written: Written, remarks: Remarks): void {
   const first = new Map<string, Path>();
-  const adminKey = written.admin === 'off' ? null : formatHostPort(written.admin.address);
-  for (const [index, { address, mode }] of listeners(written.listen).entries()) {
-    const at: Path = Array.isArray(written.listen) ? ['listen', index] : ['listen'];
-    if (mode !== undefined && address.socketPath === null)
-      remarks.warning([...at, 'mode'], '"mode" has no effect, the address is no unix socket', [
-        [...at, 'address'],
+  const adminKey = written.admin === null ? null : formatHostPort(written.admin.address);
+  for (const [index, { address, mode }] of written.listen.entries()) {
+    const path: Path = ['listen', index, 'address'];
+    if (mode !== null && address.socketPath === null)
+      remarks.warning(['listen', index, 'mode'], '"mode" has no effect, the address is no unix socket', [
+        path,
       ]);
     if (address.port === 0 && address.socketPath === null) continue;
     const key = address.socketPath ?? formatHostPort(address);
-    const path: Path = [...at, 'address'];
     const earlier = first.get(key);
     if (earlier !== undefined) {
       remarks.clash(
@@ -67,25 +65,15 @@ function checkListeners(written: Written, remarks: Remarks): void {
 }
 
 function checkAdmin(written: Written, remarks: Remarks): void {
-  if (written.admin === 'off' || written.admin.token !== '') return;
+  if (written.admin === null || written.admin.token !== '') return;
   const { host, address } = written.admin.address;
   if (isLoopback(host)) return;
   const message = `"admin.token" is required because "${address}" can be reached from other machines, set one or use a loopback address`;
   remarks.error(['admin', 'address'], message, [['admin', 'token']]);
 }
 
-function checkTrusted(written: Written, remarks: Remarks): void {
-  for (const [index, { written: text, isLoose }] of written.trusted.entries()) {
-    if (isLoose)
-      remarks.warning(
-        ['trusted', index],
-        `"${text}" has address bits beyond its prefix length, they are ignored`,
-      );
-  }
-}
-
 function checkRoutes(written: Written, poolNames: readonly string[], remarks: Remarks): void {
-  if (written.routes === undefined) {
+  if (written.routes === null) {
     if (poolNames.length < 2) return;
     const message = `"routes" is required when there is more than one pool (${poolNames.slice(0, 5).join(', ')})`;
     remarks.errorAtKey(['pools'], message, [['routes']]);
@@ -126,7 +114,7 @@ function checkHiddenRoutes(routes: NonNullable<Written['routes']>, remarks: Rema
 }
 
 function checkUnreached(written: Written, remarks: Remarks): void {
-  if (written.routes === undefined) return;
+  if (written.routes === null) return;
   const reached = new Set(written.routes.map(({ pool }) => pool));
   for (const name of Object.keys(written.pools)) {
     if (!reached.has(name))
@@ -136,10 +124,10 @@ function checkUnreached(written: Written, remarks: Remarks): void {
 
 function checkRateLimits(written: Written, remarks: Remarks): void {
   const places: Path[] = [];
-  for (const [index, { rateLimit }] of listeners(written.listen).entries())
-    if (rateLimit !== undefined) places.push(Array.isArray(written.listen) ? ['listen', index] : ['listen']);
+  for (const [index, { rateLimit }] of written.listen.entries())
+    if (rateLimit !== null) places.push(['listen', index]);
   for (const [index, { rateLimit }] of (written.routes ?? []).entries())
-    if (rateLimit !== undefined) places.push(['routes', index]);
+    if (rateLimit !== null) places.push(['routes', index]);
   const [tooMany] = places.slice(RATE_LIMITS_MAX);
   if (tooMany !== undefined)
     remarks.errorAtKey([...tooMany, 'rateLimit'], `there may be at most ${RATE_LIMITS_MAX} rate limits`);
@@ -159,7 +147,10 @@ function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Re
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
   const first = new Map<string, Path>();
   checkDiscovery(at, pool, remarks);
-  for (const { index, name, isNameWritten } of servers(pool.servers)) {
+  for (const [index, item] of pool.servers.entries()) {
+    if (!isServer(item)) continue;
+    const { name } = named(item);
+    const isNameWritten = item.name !== null;
     const path: Path = [...at, 'servers', index, ...(isNameWritten ? ['name'] : [])];
     const earlier = first.get(name);
     if (earlier === undefined) first.set(name, path);
@@ -179,7 +170,7 @@ function checkServerCount(written: Written, remarks: Remarks): void {
   let count = 0;
   for (const [name, pool] of Object.entries(written.pools)) {
     const before = count;
-    count += servers(pool.servers).length;
+    count += pool.servers.filter(isServer).length;
     if (count <= SERVERS_MAX || before > SERVERS_MAX) continue;
     const message = `the pools up to this one have ${count} servers, there may be at most ${SERVERS_MAX} in all`;
     remarks.errorAtKey(['pools', name, 'servers'], message);
@@ -187,7 +178,7 @@ function checkServerCount(written: Written, remarks: Remarks): void {
 }
 
 function checkFailBack(at: Path, pool: WrittenPool, remarks: Remarks): void {
-  if (pool.sticky === 'none' || pool.sticky.failBack === 'stay' || pool.state !== 'local') return;
+  if (pool.sticky.failBack === 'stay' || pool.state !== 'local') return;
   const message = `"failBack: ${pool.sticky.failBack}" would lose what a session has done since the failure, because "state" is local; use "state: shared" or "failBack: stay"`;
   remarks.error(at, message, [[...at.slice(0, -2), 'state']]);
 }
@@ -197,9 +188,9 @@ function checkDiscovery(at: Path, pool: WrittenPool, remarks: Remarks): void {
     if (!('dns' in item)) continue;
     const { type, port } = item.dns;
     const path: Path = [...at, 'servers', index, 'dns'];
-    if (type !== 'SRV' && port === undefined)
+    if (type !== 'SRV' && port === null)
       remarks.error(path, `"dns" of type ${type} needs a "port"`, [[...path, 'port']]);
-    if (type === 'SRV' && port !== undefined)
+    if (type === 'SRV' && port !== null)
       remarks.warning([...path, 'port'], '"port" has no effect with SRV, which names the ports');
   }
 }

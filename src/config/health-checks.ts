@@ -2,14 +2,14 @@
 
 import { formatDuration } from '../base/units.ts';
 import { checkHeaderName } from './check-text.ts';
-import { servers } from './forms.ts';
 import type { Remarks } from './remarks.ts';
 import type { WrittenPool } from './schema.ts';
+import { isServer } from './servers.ts';
 import type { Path } from './tree.ts';
 
-export function checkHealth(at: Path, { health, servers: written }: WrittenPool, remarks: Remarks): void {
-  if (health === 'off') return;
-  if (health.port !== undefined && servers(written).some(({ address }) => address.socketPath !== null))
+export function checkHealth(at: Path, { health, servers }: WrittenPool, remarks: Remarks): void {
+  if (health === null) return;
+  if (health.port !== null && servers.some((item) => isServer(item) && item.url.socketPath !== null))
     remarks.warning([...at, 'port'], '"port" has no effect for servers on a unix socket', [
       [...at.slice(0, -1), 'servers'],
     ]);
@@ -17,26 +17,26 @@ export function checkHealth(at: Path, { health, servers: written }: WrittenPool,
     const refused = checkHeaderName(name);
     if (refused !== null) remarks.errorAtKey([...at, 'headers', name], `the name of a header ${refused}`);
   }
-  if (health.path === undefined) checkUnused(at, health, remarks);
-  if (health.method === 'HEAD' && health.body !== undefined)
+  if (health.path === null) checkUnused(at, health, remarks);
+  if (health.method === 'HEAD' && health.body !== null)
     remarks.error([...at, 'body'], '"body" cannot be found in the reply to HEAD, which has none', [
       [...at, 'method'],
     ]);
-  const { timeout, interval } = health;
-  if (timeout <= interval) return;
-  const message = `"timeout" ${formatDuration(timeout)} is longer than "interval" ${formatDuration(interval)}, a hanging server is checked less often`;
+  const { timeoutMs, intervalMs } = health;
+  if (timeoutMs <= intervalMs) return;
+  const message = `"timeout" ${formatDuration(timeoutMs)} is longer than "interval" ${formatDuration(intervalMs)}, a hanging server is checked less often`;
   remarks.warning([...at, 'timeout'], message, [[...at, 'interval']]);
 }
 
 /** A TCP connect asks nothing. */
-function checkUnused(at: Path, health: Exclude<WrittenPool['health'], 'off'>, remarks: Remarks): void {
+function checkUnused(at: Path, health: NonNullable<WrittenPool['health']>, remarks: Remarks): void {
   const { status, host, headers, method, body } = health;
   const isWritten = {
     status: status.length !== 1 || status[0]?.[0] !== 200 || status[0][1] !== 399,
-    host: host !== undefined,
+    host: host !== null,
     headers: Object.keys(headers).length > 0,
     method: method !== 'GET',
-    body: body !== undefined,
+    body: body !== null,
   };
   for (const [key, is] of Object.entries(isWritten))
     if (is)

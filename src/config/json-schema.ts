@@ -1,34 +1,29 @@
-// The JSON Schema (draft 2020-12) for editors, generated from the schema the checks use.
+// The JSON Schema (draft 2020-12) for editors, by the table of keys.
 
-import * as z from 'zod';
 import { configSchema } from './schema.ts';
+import type { Key, Leaf, Mapping, Type } from './table.ts';
 
 export interface SchemaNode {
   readonly [keyword: string]: unknown;
 }
 
+const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 const TITLE = 'Holdfast configuration';
 const SUBSTITUTION = {
   type: 'string',
   pattern: '\\$\\{[A-Za-z_]',
   description: 'a value from the environment',
 };
-const ANNOTATIONS = ['description', 'default', 'writeOnly'] as const;
 
-/** With `x-kind` and `x-range`, for the manual. */
-export function annotatedSchema(): SchemaNode {
-  return z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' });
-}
-
-/** For editors: plain keywords only, and every single value may come from the environment. */
+/** Plain keywords only, and every single value may come from the environment. */
 export function configJsonSchema(): SchemaNode {
-  const { $schema, ...schema } = annotatedSchema();
-  const { $defs, ...forEditors } = editorNode(schema);
+  const definitions = new Map<string, SchemaNode>();
+  const root = nodeOf(configSchema, definitions);
   return {
-    $schema,
+    $schema: DIALECT,
     title: TITLE,
-    ...forEditors,
-    $defs: { ...(isNode($defs) ? $defs : {}), substitution: SUBSTITUTION },
+    ...root,
+    $defs: { ...Object.fromEntries(definitions), substitution: SUBSTITUTION },
   };
 }
 
@@ -37,26 +32,59 @@ export function configJsonSchemaText(): string {
   return `${JSON.stringify(configJsonSchema(), null, 2)}\n`;
 }
 
-export function isNode(value: unknown): value is SchemaNode {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+type Definitions = Map<string, SchemaNode>;
 
-function editorNode(node: SchemaNode): SchemaNode {
-  const isLeaf = node['x-kind'] !== undefined;
-  const kept: Record<string, unknown> = {};
-  for (const [keyword, value] of Object.entries(node)) {
-    if (!keyword.startsWith('x-')) kept[keyword] = keyword === 'default' ? value : editorValue(value);
+function nodeOf(type: Type, definitions: Definitions): SchemaNode {
+  switch (type.form) {
+    case 'leaf':
+      return leafNode(type);
+    case 'short':
+      return leafNode(type.leaf);
+    case 'mapping':
+      return type.id === '' ? mappingNode(type, definitions) : reference(type, definitions);
+    case 'names':
+      return { type: 'object', additionalProperties: nodeOf(type.item, definitions) };
+    case 'either':
+      return { anyOf: type.forms.map((form) => nodeOf(form, definitions)) };
+    case 'list': {
+      const { item, min, max } = type;
+      const items = nodeOf(item, definitions);
+      const all = { ...(min > 0 ? { minItems: min } : {}), maxItems: max, type: 'array', items };
+      const { anyOf = [items] } = items;
+      return type.mayBeAlone && Array.isArray(anyOf) ? { anyOf: [all, ...anyOf] } : all;
+    }
   }
-  const { type } = kept;
-  if (!isLeaf || type === 'string') return kept;
-  const outside = Object.fromEntries(
-    ANNOTATIONS.flatMap((name) => (name in kept ? [[name, kept[name]]] : [])),
-  );
-  for (const name of ANNOTATIONS) delete kept[name];
-  return { ...outside, anyOf: [kept, { $ref: '#/$defs/substitution' }] };
 }
 
-function editorValue(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(editorValue);
-  return isNode(value) ? editorNode(value) : value;
+function reference(type: Mapping, definitions: Definitions): SchemaNode {
+  if (!definitions.has(type.id)) {
+    // keeps its place while what it holds is made
+    definitions.set(type.id, {});
+    definitions.set(type.id, mappingNode(type, definitions));
+  }
+  return { $ref: `#/$defs/${type.id}` };
+}
+
+function mappingNode({ keys }: Mapping, definitions: Definitions): SchemaNode {
+  const fields = Object.entries(keys);
+  const required = fields.filter(([, { presence }]) => presence === 'required').map(([name]) => name);
+  return {
+    type: 'object',
+    properties: Object.fromEntries(fields.map(([name, field]) => [name, keyNode(field, definitions)])),
+    ...(required.length > 0 ? { required } : {}),
+    additionalProperties: false,
+  };
+}
+
+function keyNode({ type, says, preset, presence }: Key, definitions: Definitions): SchemaNode {
+  const node = nodeOf(type, definitions);
+  return { description: says, ...(presence === 'preset' ? { default: preset } : {}), ...node };
+}
+
+function leafNode({ shown }: Leaf): SchemaNode {
+  const { kind, range, writeOnly, ...keywords } = shown;
+  const outside = writeOnly === undefined ? {} : { writeOnly };
+  const { type } = keywords;
+  if (type === 'string') return { ...keywords, ...outside };
+  return { ...outside, anyOf: [keywords, { $ref: '#/$defs/substitution' }] };
 }

@@ -1,62 +1,37 @@
 // The kinds of single values a configuration is made of. Each reads what was written, refuses it in words a person
 // can act on, and carries what the manual and the JSON Schema say about it.
 
-import * as z from 'zod';
 import {
   BYTES_PATTERN,
   DURATION_PATTERN,
   formatBytes,
   formatDuration,
+  formatPercent,
   PERCENT_PATTERN,
   parseBytes,
   parseDuration,
   parsePercent,
 } from '../base/units.ts';
-import {
-  type HostPort,
-  parseCidr,
-  parseListenAddress,
-  parseServerUrl,
-  parseSocketPath,
-  type Refused,
-} from './address.ts';
-import type { ServerAddress } from './model.ts';
 import { didYouMean } from './suggest.ts';
+import type { Leaf, Reading, Shown, Substitution } from './table.ts';
 
-/** What the JSON Schema and the manual show; `kind` is the manual's word for the type. */
-export interface Shown {
-  readonly kind: string;
-  readonly [keyword: string]: unknown;
-}
+/** Stands for a secret in what is printed. */
+const HIDDEN = '***';
 
-type Reading<T> = { readonly value: T } | Refused;
-
-/** Values with a grammar of their own say themselves what is wrong: `"url": port 0 is not …`. */
-function ownWords(refused: string): Refused {
-  return { refused: `: ${refused}` };
-}
-
-export type Leaf<T> = z.ZodPipe<z.ZodUnknown, z.ZodTransform<T, unknown>>;
-
-/** A leaf from a reading function; the refusal continues the sentence `"key" …`. */
-export function leaf<T>(shown: Shown, read: (written: unknown) => Reading<T>): Leaf<T> {
-  const { kind, ...keywords } = shown;
-  return z
-    .unknown()
-    .transform((written, context): T => {
-      const reading: Reading<T> = written === undefined ? { refused: 'is required' } : read(written);
-      if ('value' in reading) return reading.value;
-      context.issues.push({ code: 'custom', input: written, message: reading.refused });
-      return z.NEVER;
-    })
-    .meta({ ...keywords, 'x-kind': kind });
+/** A leaf from a reading function. `write` turns a value back; absent: it is written as it is. */
+export function leaf<In, Out>(
+  shown: Shown,
+  readValue: (written: unknown) => Reading<Out>,
+  write: (value: Out) => unknown = (value) => value,
+): Leaf<In | Substitution, Out, ''> {
+  return { form: 'leaf', shown, unit: '', read: readValue, write };
 }
 
 /** Milliseconds. */
-export function duration(minMs: number, maxMs: number): Leaf<number> {
+export function duration(minMs: number, maxMs: number): Leaf<string | 0, number, 'Ms'> {
   const allowed = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
-  return leaf(
-    { kind: 'duration', type: ['string', 'integer'], pattern: DURATION_PATTERN, 'x-range': allowed },
+  const milliseconds = leaf<string | 0, number>(
+    { kind: 'duration', type: ['string', 'integer'], pattern: DURATION_PATTERN, range: allowed },
     (written) => {
       const example = formatDuration(Math.min(Math.max(5_000, minMs), maxMs));
       if (typeof written === 'number' && written !== 0) {
@@ -70,14 +45,20 @@ export function duration(minMs: number, maxMs: number): Leaf<number> {
         ? { refused: `must be ${allowed}, not ${shownValue(written)}` }
         : { value };
     },
+    formatDuration,
   );
+  return { ...milliseconds, unit: 'Ms' };
 }
 
 /** Bytes. `zeroIsOff` lets 0 through below the smallest size. */
-export function size(minBytes: number, maxBytes: number, zeroIsOff = false): Leaf<number> {
+export function size(
+  minBytes: number,
+  maxBytes: number,
+  zeroIsOff = false,
+): Leaf<string | number, number, ''> {
   const allowed = `${zeroIsOff ? '0 or ' : ''}from ${formatBytes(minBytes)} to ${formatBytes(maxBytes)}`;
   return leaf(
-    { kind: 'size', type: ['string', 'integer'], pattern: BYTES_PATTERN, 'x-range': allowed },
+    { kind: 'size', type: ['string', 'integer'], pattern: BYTES_PATTERN, range: allowed },
     (written) => {
       const isText = typeof written === 'string' || typeof written === 'number';
       const value = isText ? parseBytes(String(written)) : null;
@@ -88,27 +69,29 @@ export function size(minBytes: number, maxBytes: number, zeroIsOff = false): Lea
         ? { refused: `must be ${allowed}, not ${shownValue(written)}` }
         : { value };
     },
+    (bytes) => (bytes === 0 ? 0 : formatBytes(bytes)),
   );
 }
 
 /** A share 0..1 written as `20%`. */
-export function percent(minPercent: number, maxPercent: number): Leaf<number> {
+export function percent(minPercent: number, maxPercent: number): Leaf<string | 0, number, ''> {
   const allowed = `from ${minPercent}% to ${maxPercent}%`;
   return leaf(
-    { kind: 'percent', type: ['string', 'integer'], pattern: PERCENT_PATTERN, 'x-range': allowed },
+    { kind: 'percent', type: ['string', 'integer'], pattern: PERCENT_PATTERN, range: allowed },
     (written) => {
       const value = written === 0 ? 0 : typeof written === 'string' ? parsePercent(written) : null;
       if (value === null) return { refused: `must be a percentage such as 20%, not ${shownValue(written)}` };
       const isInside = value >= minPercent / 100 && value <= maxPercent / 100;
       return isInside ? { value } : { refused: `must be ${allowed}, not ${shownValue(written)}` };
     },
+    formatPercent,
   );
 }
 
-export function integer(min: number, max: number): Leaf<number> {
+export function integer(min: number, max: number): Leaf<number | Substitution, number, ''> {
   const allowed = `a whole number from ${min} to ${max}`;
   return leaf(
-    { kind: 'integer', type: 'integer', minimum: min, maximum: max, 'x-range': `from ${min} to ${max}` },
+    { kind: 'integer', type: 'integer', minimum: min, maximum: max, range: `from ${min} to ${max}` },
     (written) => {
       const value = toNumber(written);
       const isInside = value !== null && Number.isInteger(value) && value >= min && value <= max;
@@ -122,11 +105,11 @@ export function decimal(
   min: number,
   max: number,
   options: { zeroIsOff?: boolean; isAbove?: boolean } = {},
-): Leaf<number> {
+): Leaf<number | Substitution, number, ''> {
   const { zeroIsOff = false, isAbove = false } = options;
   const range = isAbove ? `above ${min} and at most ${max}` : `from ${min} to ${max}`;
   const allowed = zeroIsOff ? `0 (off) or ${range}` : range;
-  return leaf({ kind: 'number', type: 'number', 'x-range': allowed }, (written) => {
+  return leaf({ kind: 'number', type: 'number', range: allowed }, (written) => {
     const value = toNumber(written);
     const isOff = zeroIsOff && value === 0;
     const isInside = value !== null && value <= max && (isAbove ? value > min : value >= min);
@@ -136,7 +119,7 @@ export function decimal(
   });
 }
 
-export function flag(): Leaf<boolean> {
+export function flag(): Leaf<boolean | Substitution, boolean, ''> {
   return leaf({ kind: 'boolean', type: 'boolean' }, (written) => {
     if (written === true || written === 'true') return { value: true };
     if (written === false || written === 'false') return { value: false };
@@ -144,30 +127,40 @@ export function flag(): Leaf<boolean> {
   });
 }
 
-export function flagOrAuto(): Leaf<boolean | 'auto'> {
-  return leaf<boolean | 'auto'>({ kind: 'boolean or auto', enum: [true, false, 'auto'] }, (written) => {
-    if (written === true || written === 'true') return { value: true };
-    if (written === false || written === 'false') return { value: false };
-    if (written === 'auto') return { value: 'auto' };
-    return { refused: `must be true, false or auto, not ${shownValue(written)}` };
-  });
+export function flagOrAuto(): Leaf<boolean | 'auto' | Substitution, boolean | 'auto', ''> {
+  return leaf<boolean | 'auto', boolean | 'auto'>(
+    { kind: 'boolean or auto', enum: [true, false, 'auto'] },
+    (written) => {
+      if (written === true || written === 'true') return { value: true };
+      if (written === false || written === 'false') return { value: false };
+      if (written === 'auto') return { value: 'auto' };
+      return { refused: `must be true, false or auto, not ${shownValue(written)}` };
+    },
+  );
 }
 
 /** null is auto. */
-export function integerOrAuto(min: number, max: number): Leaf<number | null> {
+export function integerOrAuto(
+  min: number,
+  max: number,
+): Leaf<number | 'auto' | Substitution, number | null, ''> {
   const forms = [{ type: 'integer', minimum: min, maximum: max }, { const: 'auto' }];
-  return leaf({ kind: 'integer or auto', anyOf: forms, 'x-range': `from ${min} to ${max}` }, (written) => {
-    if (written === 'auto') return { value: null };
-    const value = toNumber(written);
-    const isInside = value !== null && Number.isInteger(value) && value >= min && value <= max;
-    return isInside
-      ? { value }
-      : { refused: `must be auto or a whole number from ${min} to ${max}, not ${shownValue(written)}` };
-  });
+  return leaf(
+    { kind: 'integer or auto', anyOf: forms, range: `from ${min} to ${max}` },
+    (written) => {
+      if (written === 'auto') return { value: null };
+      const value = toNumber(written);
+      const isInside = value !== null && Number.isInteger(value) && value >= min && value <= max;
+      return isInside
+        ? { value }
+        : { refused: `must be auto or a whole number from ${min} to ${max}, not ${shownValue(written)}` };
+    },
+    (value) => value ?? 'auto',
+  );
 }
 
 /** One word of a list. YAML tools of version 1.1 turn on and off into booleans; both are understood. */
-export function choice<const T extends string>(allowed: readonly T[]): Leaf<T> {
+export function choice<const T extends string>(allowed: readonly T[]): Leaf<T | Substitution, T, ''> {
   return leaf({ kind: 'word', enum: allowed }, (written) => {
     const word = written === false ? 'off' : written === true ? 'on' : written;
     const value = allowed.find((candidate) => candidate === word);
@@ -177,23 +170,59 @@ export function choice<const T extends string>(allowed: readonly T[]): Leaf<T> {
   });
 }
 
+/** One word of a list, or off: null. */
+export function choiceOrOff<const T extends string>(
+  allowed: readonly T[],
+): Leaf<T | 'off' | Substitution, T | null, ''> {
+  const word = choice([...allowed, 'off']);
+  const readWord = (written: unknown): Reading<T | null> => {
+    const reading = word.read(written);
+    if ('refused' in reading) return reading;
+    return { value: allowed.find((candidate) => candidate === reading.value) ?? null };
+  };
+  return leaf(word.shown, readWord, (value) => value ?? 'off');
+}
+
+export function onOrOff(): Leaf<'off' | 'on' | Substitution, boolean, ''> {
+  const word = choice(['off', 'on']);
+  const readWord = (written: unknown): Reading<boolean> => {
+    const reading = word.read(written);
+    return 'refused' in reading ? reading : { value: reading.value === 'on' };
+  };
+  return leaf(word.shown, readWord, (isOn) => (isOn ? 'on' : 'off'));
+}
+
 /** Text that passes `check`, which returns null or the refusal. A `secret` is never repeated in a message. */
-export function text(kind: string, check: (value: string) => string | null, secret = false): Leaf<string> {
-  return leaf({ kind, type: 'string', ...(secret ? { writeOnly: true } : {}) }, (written) => {
+export function text(
+  kind: string,
+  check: (value: string) => string | null,
+  secret = false,
+): Leaf<string, string, ''> {
+  const readText = (written: unknown): Reading<string> => {
     if (typeof written !== 'string') {
       const what = secret ? 'this value' : shownValue(written);
       return { refused: `must be text, not ${what}${isScalar(written) ? ', put it in quotes' : ''}` };
     }
     const refused = check(written);
     return refused === null ? { value: written } : { refused };
-  });
+  };
+  return secret
+    ? leaf({ kind, type: 'string', writeOnly: true }, readText, hide)
+    : leaf({ kind, type: 'string' }, readText);
+}
+
+function hide(secret: string): string {
+  return secret === '' ? '' : HIDDEN;
 }
 
 /** One text that passes `check`, or a list of several; never repeated in a message. Empty ones are left out. */
-export function secrets(max: number, check: (value: string) => string | null): Leaf<readonly string[]> {
+export function secrets(
+  max: number,
+  check: (value: string) => string | null,
+): Leaf<string | readonly string[], readonly string[], ''> {
   const one = { type: 'string' };
   const forms = [one, { type: 'array', items: one, minItems: 1, maxItems: max }];
-  return leaf({ kind: 'text or list', anyOf: forms, writeOnly: true }, (written) => {
+  const readAll = (written: unknown): Reading<readonly string[]> => {
     const list: readonly unknown[] = Array.isArray(written) ? written : [written];
     if (list.length === 0 || list.length > max) return { refused: `must be text or a list of 1 to ${max}` };
     const value: string[] = [];
@@ -205,65 +234,20 @@ export function secrets(max: number, check: (value: string) => string | null): L
       if (item !== '') value.push(item);
     }
     return { value };
-  });
-}
-
-export interface WrittenAddress extends HostPort {
-  readonly address: string;
-}
-
-export function listenAddress(): Leaf<WrittenAddress> {
-  return leaf({ kind: 'address', type: 'string' }, readListenAddress);
-}
-
-function readListenAddress(written: unknown): Reading<WrittenAddress> {
-  // `listen: 8080` is a number to YAML
-  const parsed = isScalar(written)
-    ? parseListenAddress(String(written))
-    : { refused: `${shownValue(written)} is not an address` };
-  return 'refused' in parsed ? ownWords(parsed.refused) : { value: { ...parsed, address: String(written) } };
-}
-
-export interface WrittenListen extends WrittenAddress {
-  readonly socketPath: string | null;
-}
-
-/** As listenAddress, or `unix:/path`. */
-export function listenerAddress(): Leaf<WrittenListen> {
-  return leaf<WrittenListen>({ kind: 'address', type: 'string' }, (written) => {
-    const address = String(written);
-    const unix = isScalar(written) ? parseSocketPath(address) : null;
-    if (unix !== null && 'refused' in unix) return ownWords(unix.refused);
-    if (unix !== null) return { value: { host: '', port: 0, address, ...unix } };
-    const read = readListenAddress(written);
-    return 'refused' in read ? read : { value: { ...read.value, socketPath: null } };
-  });
-}
-
-export function serverUrl(): Leaf<ServerAddress> {
-  return leaf({ kind: 'URL', type: 'string', format: 'uri' }, (written) => {
-    const parsed = isScalar(written)
-      ? parseServerUrl(String(written))
-      : { refused: `${shownValue(written)} is not a URL` };
-    return 'refused' in parsed ? ownWords(parsed.refused) : { value: parsed };
-  });
-}
-
-export function cidr(): Leaf<{ readonly written: string; readonly cidr: string; readonly isLoose: boolean }> {
-  return leaf({ kind: 'IP or CIDR', type: 'string' }, (written) => {
-    const parsed = isScalar(written)
-      ? parseCidr(String(written))
-      : { refused: `${shownValue(written)} is not an IP address or CIDR such as 10.0.0.0/8` };
-    return 'refused' in parsed
-      ? ownWords(parsed.refused)
-      : { value: { ...parsed, written: String(written) } };
-  });
+  };
+  return leaf({ kind: 'text or list', anyOf: forms, writeOnly: true }, readAll, (all) =>
+    all.length > 1 ? all.map(hide) : hide(all[0] ?? ''),
+  );
 }
 
 export type StatusRange = readonly [from: number, to: number];
 
 /** `200`, `200-399` or a list of both. */
-export function statusRanges(): Leaf<readonly StatusRange[]> {
+export function statusRanges(): Leaf<
+  string | number | readonly (string | number)[],
+  readonly StatusRange[],
+  ''
+> {
   const one = { type: ['string', 'integer'] };
   return leaf(
     { kind: 'status ranges', anyOf: [one, { type: 'array', items: one, minItems: 1 }] },
@@ -282,6 +266,7 @@ export function statusRanges(): Leaf<readonly StatusRange[]> {
       }
       return { value: ranges };
     },
+    (ranges) => ranges.map(([from, to]) => (from === to ? from : `${from}-${to}`)),
   );
 }
 
@@ -307,7 +292,7 @@ function oneOf(allowed: readonly string[]): string {
   return `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`;
 }
 
-function isScalar(written: unknown): boolean {
+export function isScalar(written: unknown): boolean {
   return typeof written === 'string' || typeof written === 'number' || typeof written === 'boolean';
 }
 

@@ -1,11 +1,10 @@
 // YAML text to the checked, frozen configuration, or to everything that is wrong with it.
 
-import { allowedKeys } from './allowed-keys.ts';
 import { buildConfig } from './build.ts';
 import { crossCheck } from './cross-checks.ts';
-import { type Finding, findings } from './issues.ts';
 import type { HoldfastConfig } from './model.ts';
 import { type Place, type Problem, sortProblems } from './problem.ts';
+import { type Issue, read } from './read.ts';
 import type { Remark } from './remarks.ts';
 import { configSchema, type Written } from './schema.ts';
 import { readSource, type SourceOptions } from './source.ts';
@@ -45,17 +44,20 @@ export function loadConfig(text: string, options: SourceOptions): Loaded {
   const { tree, problems } = readSource(text, options);
   if (tree === null) return { config: null, problems, warnings: [], written: [] };
   const broken = brokenPaths(tree).map(pathText);
-  const { written, rest, found } = readSchema(tree);
+  const { written, rest, found, suspicious } = readTree(tree);
   const remarks = written === null ? [] : relevant(crossCheck(written, poolNames(tree)), rest, found, broken);
   const toProblem = (remark: Remark) => ({ file: options.file, ...placed(remark, rest) });
   const errors = [
     ...problems,
     ...found
       .filter(({ path }) => !broken.includes(pathText(path)))
-      .map(({ place, message }) => ({ file: options.file, ...place, message })),
+      .map((issue) => ({ file: options.file, ...placeOf(issue, tree), message: issue.message })),
     ...remarks.filter(({ severity }) => severity === 'error').map(toProblem),
   ];
-  const warnings = remarks.filter(({ severity }) => severity === 'warning').map(toProblem);
+  const warnings = [
+    ...suspicious.map((issue) => ({ file: options.file, ...placeOf(issue, rest), message: issue.message })),
+    ...remarks.filter(({ severity }) => severity === 'warning').map(toProblem),
+  ];
   const isGood = errors.length === 0 && written !== null;
   return {
     config: isGood ? buildConfig(written) : null,
@@ -65,37 +67,48 @@ export function loadConfig(text: string, options: SourceOptions): Loaded {
   };
 }
 
-interface SchemaReading {
+interface TreeReading {
   /** Null when so much is wrong that nothing is left to check. */
   readonly written: Written | null;
   /** The tree `written` was made of. */
   readonly rest: Tree;
   /** What was wrong with the whole tree. */
-  readonly found: readonly Finding[];
+  readonly found: readonly Issue[];
+  /** Warnings, by their place in the rest. */
+  readonly suspicious: readonly Issue[];
 }
 
-/** What the schema makes of the tree; where parts are wrong, of the rest, so that the rest is checked too. */
-function readSchema(tree: Tree): SchemaReading {
-  let found: readonly Finding[] | null = null;
+/** What the table of keys makes of the tree; where parts are wrong, of the rest, so that the rest is checked too. */
+function readTree(tree: Tree): TreeReading {
+  let found: readonly Issue[] | null = null;
   let rest = tree;
   for (let round = 0; round < PRUNE_ROUNDS_MAX; round += 1) {
-    const result = configSchema.safeParse(toPlain(rest));
-    if (result.success) return { written: result.data, rest, found: found ?? [] };
-    const here = findings(result.error.issues, rest, allowedKeys);
+    const { value, issues } = read(configSchema, toPlain(rest));
+    if (value !== undefined) return { written: value, rest, found: found ?? [], suspicious: issues };
+    const here = issues.filter(({ severity }) => severity === 'error');
     found ??= here;
-    const paths = here.map(({ path }) => path);
-    const pruned = prune(rest, paths);
+    const pruned = prune(
+      rest,
+      here.map(({ path }) => path),
+    );
     if (pruned === null) break;
     rest = pruned;
   }
-  return { written: null, rest: tree, found: found ?? [] };
+  return { written: null, rest: tree, found: found ?? [], suspicious: [] };
+}
+
+function placeOf({ at, path }: Issue, tree: Tree): Place {
+  if (at === 'key') return keyPlace(tree, path);
+  if (at === 'value') return valuePlace(tree, path);
+  const holder = path.slice(0, -1);
+  return typeof holder.at(-1) === 'string' ? keyPlace(tree, holder) : valuePlace(tree, holder);
 }
 
 /** Remarks that rest on something already reported would only confuse. */
 function relevant(
   remarks: readonly Remark[],
   rest: Tree,
-  found: readonly Finding[],
+  found: readonly Issue[],
   broken: readonly string[],
 ): readonly Remark[] {
   const wrong = [...found.map(({ path }) => pathText(path)), ...broken];

@@ -1,22 +1,21 @@
 // A server that is one of our own listeners: every request to it comes back to us.
 
-import { isLoopback } from './address.ts';
-import { listeners, servers } from './forms.ts';
-import type { WrittenListen } from './leaf.ts';
-import type { ServerAddress } from './model.ts';
+import { isLoopback, type ServerAddress } from './address.ts';
+import type { WrittenListen } from './leaf-address.ts';
 import type { Remarks } from './remarks.ts';
 import type { Written } from './schema.ts';
+import { isServer } from './servers.ts';
 import type { Path } from './tree.ts';
 
 const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 export function checkLoops(written: Written, remarks: Remarks): void {
-  const own = listeners(written.listen);
   for (const [name, pool] of Object.entries(written.pools)) {
-    for (const { index, address } of servers(pool.servers)) {
-      const at = own.findIndex(({ address: listen }) => isSame(listen, address));
+    for (const [index, item] of pool.servers.entries()) {
+      if (!isServer(item)) continue;
+      const at = written.listen.findIndex(({ address }) => isSame(address, item.url));
       if (at < 0) continue;
-      const listener: Path = Array.isArray(written.listen) ? ['listen', at] : ['listen'];
+      const listener: Path = ['listen', at];
       const message = `this server is the listener in line {line}: a request to it would go round until it is answered 508`;
       remarks.warningClash(['pools', name, 'servers', index], listener, message);
     }

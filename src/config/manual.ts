@@ -1,39 +1,45 @@
-// docs/configuration.md, generated: the prose of manual-text.ts around one table per section of the schema.
+// docs/configuration.md, generated: the prose of manual-text.ts around one table per mapping in the table of keys.
 
-import { annotatedSchema, isNode, type SchemaNode } from './json-schema.ts';
 import { MANUAL_AFTER, MANUAL_BEFORE, SECTION_NOTES } from './manual-text.ts';
+import { configSchema } from './schema.ts';
+import type { Either, Key, Leaf, Mapping, Type } from './table.ts';
 
 interface Section {
-  /** Path with `NAME` for the keys of a record and `[]` for the items of a list; empty for the top. */
+  /** Path with `NAME` for names that the author gives and `[]` for the items of a list; empty for the top. */
   readonly title: string;
-  readonly node: SchemaNode;
+  readonly mapping: Mapping;
 }
 
 export function manualText(): string {
-  const schema = annotatedSchema();
-  const parts = sections({ title: '', node: schema }, schema).map((section) => sectionText(section, schema));
+  const parts = sections({ title: '', mapping: configSchema }).map(sectionText);
   return `${[MANUAL_BEFORE, ...parts, MANUAL_AFTER].join('\n\n')}\n`;
 }
 
-/** The section itself, then what it holds, in the order of the schema. */
-function sections(section: Section, root: SchemaNode): readonly Section[] {
-  const inner = Object.entries(properties(section.node)).flatMap(([key, node]) => {
-    const found = mapping(node, root);
-    if (found === null) return [];
-    const title = `${section.title === '' ? '' : `${section.title}.`}${key}${found.suffix}`;
-    return sections({ title, node: found.node }, root);
+/** The section itself, then what it holds, in the order of the table of keys. */
+function sections(section: Section): readonly Section[] {
+  const inner = Object.entries(section.mapping.keys).flatMap(([name, { type }]) => {
+    const title = innerTitle(section.title, name, type);
+    const [first, ...others] = mappings(type);
+    if (first === undefined) return [];
+    return [
+      ...sections({ title, mapping: first }),
+      ...others.flatMap((mapping) => otherSections(title, mapping)),
+    ];
   });
   return [section, ...inner];
 }
 
-function sectionText({ title, node }: Section, root: SchemaNode): string {
+/** Of another mapping that may stand in the same place; told by its first key. */
+function otherSections(title: string, mapping: Mapping): readonly Section[] {
+  const [own, ...rest] = sections({ title, mapping });
+  const [first] = Object.keys(mapping.keys);
+  return own === undefined ? [] : [{ ...own, title: `${title} with ${first}` }, ...rest];
+}
+
+function sectionText({ title, mapping }: Section): string {
   const heading = title === '' ? '### Top level' : `### ${title}`;
-  const { required } = node;
-  const requiredKeys: readonly unknown[] = Array.isArray(required) ? required : [];
-  const rows = Object.entries(properties(node)).map(([key, property]) => {
-    const { description, default: preset } = property;
-    const presetText = requiredKeys.includes(key) ? 'required' : defaultText(preset);
-    const cells = [`\`${key}\``, typeText(title, key, property, root), presetText, String(description ?? '')];
+  const rows = Object.entries(mapping.keys).map(([name, field]) => {
+    const cells = [`\`${name}\``, typeText(title, name, field.type), defaultText(field), field.says];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   const table = ['| key | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n');
@@ -41,83 +47,66 @@ function sectionText({ title, node }: Section, root: SchemaNode): string {
   return [heading, ...(note === undefined ? [] : [note]), table].join('\n\n');
 }
 
-function defaultText(preset: unknown): string {
-  if (preset === undefined) return 'none';
-  if (isNode(preset) || isListOfMappings(preset)) return 'as below';
-  return preset === '' ? 'empty' : `\`${Array.isArray(preset) ? `[${preset.join(', ')}]` : String(preset)}\``;
+function defaultText({ presence, preset, type }: Key): string {
+  if (presence === 'required') return 'required';
+  if (presence === 'optional') return 'none';
+  if (typeof preset === 'object' && mappings(type).length > 0) return 'as below';
+  if (Array.isArray(preset)) return `\`[${preset.join(', ')}]\``;
+  if (typeof preset === 'object') return 'none';
+  return preset === '' ? 'empty' : `\`${String(preset)}\``;
 }
 
-function typeText(title: string, key: string, property: SchemaNode, root: SchemaNode): string {
-  const found = mapping(property, root);
-  if (found === null) return leafText(resolve(property, root), root);
-  const path = `${title === '' ? '' : `${title}.`}${key}${found.suffix}`;
-  const noun = { '': 'mapping', '.NAME': 'mapping of names', '[]': 'list' }[found.suffix];
-  const words = alternatives(property, root).flatMap((node) => (isLeaf(node) ? [leafText(node, root)] : []));
-  return [`[${noun}](#${anchor(path)})`, ...words].join(' or ');
+function typeText(title: string, name: string, type: Type): string {
+  if (mappings(type).length === 0) return plainText(type);
+  const noun = { mapping: 'mapping', either: 'mapping', list: 'list', names: 'mapping of names' };
+  const word = type.form === 'leaf' || type.form === 'short' ? '' : noun[type.form];
+  const anchor = anchorOf(innerTitle(sectionOf(title), name, type));
+  return [`[${word}](#${anchor})`, ...shortForms(type).map(leafText)].join(' or ');
 }
 
-function leafText(node: SchemaNode, root: SchemaNode): string {
-  const { enum: words, items, 'x-kind': kind, 'x-range': range } = node;
+/** The word for a type without keys of its own. */
+function plainText(type: Type): string {
+  if (type.form === 'leaf') return leafText(type);
+  if (type.form === 'list') return `list of ${plainText(type.item)}`;
+  if (type.form === 'names') return `${plainText(type.item)} by name`;
+  throw new Error(`the manual has no word for a type of the form ${type.form}`);
+}
+
+function leafText({ shown }: Leaf): string {
+  const { enum: words, kind, range } = shown;
   if (Array.isArray(words)) return words.map((word) => `\`${word}\``).join(' | ');
-  if (isNode(items)) return `list of ${leafText(resolve(items, root), root)}`;
-  return range === undefined ? String(kind) : `${kind}, ${range}`;
+  return range === undefined ? kind : `${kind}, ${range}`;
 }
 
-type Suffix = '' | '.NAME' | '[]';
-
-/** The mapping behind a property, and how its title grows: itself, a list of it, or one per name. */
-function mapping(property: SchemaNode, root: SchemaNode): { node: SchemaNode; suffix: Suffix } | null {
-  for (const node of alternatives(property, root)) {
-    const { items, additionalProperties } = node;
-    if (isNode(items)) {
-      const item = alternatives(items, root).find(hasProperties);
-      if (item !== undefined) return { node: item, suffix: '[]' };
-    }
-    if (isNode(additionalProperties)) return { node: resolve(additionalProperties, root), suffix: '.NAME' };
-    if (hasProperties(node)) return { node, suffix: '' };
-  }
-  return null;
+/** What may stand in the place of the mapping, or of the whole list. */
+function shortForms(type: Type): readonly Leaf[] {
+  if (type.form === 'list' && type.mayBeAlone) return shortForms(type.item);
+  return type.form === 'either' ? shortsOf(type) : [];
 }
 
-function alternatives(node: SchemaNode, root: SchemaNode): readonly SchemaNode[] {
-  const resolved = resolve(node, root);
-  const { anyOf } = resolved;
-  if (!Array.isArray(anyOf) || isLeaf(resolved)) return [resolved];
-  return anyOf.filter(isNode).flatMap((form) => alternatives(form, root));
+function shortsOf({ forms }: Either): readonly Leaf[] {
+  return forms.flatMap((form) => (form.form === 'short' ? [form.leaf] : []));
 }
 
-function resolve(node: SchemaNode, root: SchemaNode): SchemaNode {
-  const { $ref } = node;
-  const { $defs } = root;
-  if (typeof $ref !== 'string' || !isNode($defs)) return node;
-  const target = $defs[$ref.replace('#/$defs/', '')];
-  if (!isNode(target)) throw new Error(`the schema has no definition ${$ref}`);
-  return target;
+/** The mappings behind a type: itself, or those of its items. */
+function mappings(type: Type): readonly Mapping[] {
+  if (type.form === 'mapping') return [type];
+  if (type.form === 'list' || type.form === 'names') return mappings(type.item);
+  return type.form === 'either' ? type.forms.flatMap(mappings) : [];
 }
 
-function properties(node: SchemaNode): Readonly<Record<string, SchemaNode>> {
-  const { properties: all } = node;
-  return isNode(all)
-    ? Object.fromEntries(
-        Object.entries(all).filter((entry): entry is [string, SchemaNode] => isNode(entry[1])),
-      )
-    : {};
+function innerTitle(title: string, name: string, type: Type): string {
+  const suffix = { list: '[]', names: '.NAME', mapping: '', either: '', leaf: '', short: '' }[type.form];
+  return `${title === '' ? '' : `${title}.`}${name}${suffix}`;
 }
 
-function hasProperties(node: SchemaNode): boolean {
-  return 'properties' in node;
-}
-
-function isLeaf(node: SchemaNode): boolean {
-  return node['x-kind'] !== undefined;
-}
-
-function isListOfMappings(value: unknown): boolean {
-  return Array.isArray(value) && value.some(isNode);
+/** Without what tells it from another section of the same place. */
+function sectionOf(title: string): string {
+  return title.replace(/ with .*/, '');
 }
 
 /** As GitHub makes anchors of headings. */
-function anchor(title: string): string {
+function anchorOf(title: string): string {
   return title
     .toLowerCase()
     .replace(/[^a-z0-9_ -]/g, '')

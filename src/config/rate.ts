@@ -27,3 +27,9 @@ export function formatRate(perSecond: number): string {
   }
   return `${Number(perSecond.toPrecision(12))}/s`;
 }
+
+/** What tells clients apart for a rate limit. Header and cookie names as written. */
+export type RateLimitKey =
+  | { readonly kind: 'address' }
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'cookie'; readonly name: string };

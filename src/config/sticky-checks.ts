@@ -2,7 +2,7 @@
 
 import { formatDuration } from '../base/units.ts';
 import type { Remarks } from './remarks.ts';
-import type { Written, WrittenPool, WrittenSticky } from './schema.ts';
+import type { Written, WrittenSticky } from './schema.ts';
 import type { Path } from './tree.ts';
 
 const SECRET_LENGTH_WISE = 16;
@@ -12,7 +12,7 @@ const MASK_DEFAULT = { ipv4: 32, ipv6: 64 };
 const COOKIE_DEFAULT = 'holdfast';
 
 /** The cookie the mode reads; the default name stands in only where the balancer makes the cookie. */
-export function cookieOf(sticky: WrittenSticky, pool: string, isOnly: boolean): string {
+export function cookieOf(sticky: Pick<WrittenSticky, 'cookie'>, pool: string, isOnly: boolean): string {
   return sticky.cookie ?? (isOnly ? COOKIE_DEFAULT : defaultOfPool(pool));
 }
 
@@ -31,7 +31,7 @@ function defaultOfPool(pool: string): string {
 export function ownerOf(sticky: WrittenSticky, pool: string): 'balancer' | 'application' {
   if (sticky.mode === 'learn') return 'application';
   if (sticky.mode !== 'cookie-hash') return 'balancer';
-  const { cookie = COOKIE_DEFAULT } = sticky;
+  const cookie = sticky.cookie ?? COOKIE_DEFAULT;
   const isOurs =
     aliasesOf(cookie, pool).length > 0 ||
     cookie.endsWith('-holdfast') ||
@@ -43,20 +43,19 @@ export function ownerOf(sticky: WrittenSticky, pool: string): 'balancer' | 'appl
 export function stickyProblems(
   pool: string,
   at: Path,
-  written: WrittenPool['sticky'],
+  written: WrittenSticky,
   isOnly: boolean,
   remarks: Remarks,
 ): void {
-  if (written === 'none') return;
   checkMode(at, written, remarks);
   checkOwner(at, written, remarks);
-  if (written.idle > written.life) {
+  if (written.idleMs > written.lifeMs) {
     remarks.error([...at, 'idle'], '"idle" must not be longer than "life"', [
       [...at, 'idle'],
       [...at, 'life'],
     ]);
   }
-  if (written.secret.some(({ length }) => length < SECRET_LENGTH_WISE)) {
+  if (written.secrets.some(({ length }) => length < SECRET_LENGTH_WISE)) {
     remarks.warning(
       [...at, 'secret'],
       `"secret" is short, use at least ${SECRET_LENGTH_WISE} random characters`,
@@ -73,11 +72,11 @@ function setsCookie(sticky: WrittenSticky, pool: string): boolean {
 }
 
 /** Cookies are renewed while they are used, so that maxAge is how long a pause may be: as idle is. */
-function checkMaxAge(at: Path, { attributes, idle }: WrittenSticky, remarks: Remarks): void {
-  const { maxAge } = attributes;
-  if (maxAge === undefined || maxAge >= idle) return;
+function checkMaxAge(at: Path, { attributes, idleMs }: WrittenSticky, remarks: Remarks): void {
+  const { maxAgeMs } = attributes;
+  if (maxAgeMs === null || maxAgeMs >= idleMs) return;
   const path = [...at, 'attributes', 'maxAge'];
-  const message = `"maxAge" ${formatDuration(maxAge)} is shorter than "idle" ${formatDuration(idle)}: after a pause of ${formatDuration(maxAge)} the browser has forgotten the cookie, and the session loses its home`;
+  const message = `"maxAge" ${formatDuration(maxAgeMs)} is shorter than "idle" ${formatDuration(idleMs)}: after a pause of ${formatDuration(maxAgeMs)} the browser has forgotten the cookie, and the session loses its home`;
   remarks.warning(path, message, [path, [...at, 'idle']]);
 }
 
@@ -89,13 +88,13 @@ export function sharedCookieProblems(written: Written, remarks: Remarks): void {
   const pools = Object.entries(written.pools);
   const first = new Map<string, string>();
   for (const [name, { sticky }] of pools) {
-    if (sticky === 'none' || !setsCookie(sticky, name)) continue;
+    if (!setsCookie(sticky, name)) continue;
     const { attributes } = sticky;
     const key = [cookieOf(sticky, name, pools.length === 1), attributes.path, attributes.domain].join(' ');
     const earlier = first.get(key);
     if (earlier === undefined) {
       first.set(key, name);
-    } else if (attributes.domain !== undefined || shareHost(written.routes ?? [], earlier, name)) {
+    } else if (attributes.domain !== null || shareHost(written.routes ?? [], earlier, name)) {
       const message = `"cookie" ${cookieOf(sticky, name, false)} is also set by pool "${earlier}" in line {line} for the same hosts: a browser keeps only one of them, give one pool another name`;
       const path = (pool: string): Path => ['pools', pool, 'sticky', 'cookie'];
       remarks.clash(path(name), path(earlier), message);
@@ -105,7 +104,7 @@ export function sharedCookieProblems(written: Written, remarks: Remarks): void {
 
 function shareHost(routes: NonNullable<Written['routes']>, one: string, other: string): boolean {
   const hostsOf = (pool: string): readonly string[] =>
-    routes.filter((route) => route.pool === pool).map(({ host = '*' }) => host.toLowerCase());
+    routes.filter((route) => route.pool === pool).map(({ host }) => host?.toLowerCase() ?? '*');
   return hostsOf(one).some((a) => hostsOf(other).some((b) => covers(a, b) || covers(b, a)));
 }
 
@@ -118,24 +117,24 @@ function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
   const { mode, cookie, header, mask } = sticky;
   const modePath = [...at, 'mode'];
   if (mode === 'learn') {
-    if (cookie === undefined && header === undefined) {
+    if (cookie === null && header === null) {
       remarks.error(modePath, 'mode learn needs "cookie" or "header", the one the application sets', [
         [...at, 'cookie'],
         [...at, 'header'],
       ]);
-    } else if (cookie !== undefined && header !== undefined) {
+    } else if (cookie !== null && header !== null) {
       remarks.errorAtKey([...at, 'header'], 'mode learn takes "cookie" or "header", not both');
     }
     return;
   }
-  if (mode === 'header-hash' && header === undefined) {
+  if (mode === 'header-hash' && header === null) {
     remarks.error(modePath, 'mode header-hash needs "header"', [[...at, 'header']]);
   }
   if (mode !== 'address-hash' && (mask.ipv4 !== MASK_DEFAULT.ipv4 || mask.ipv6 !== MASK_DEFAULT.ipv6))
     unused([...at, 'mask'], 'mask', mode, at, remarks);
-  if (mode !== 'header-hash' && header !== undefined) unused([...at, 'header'], 'header', mode, at, remarks);
+  if (mode !== 'header-hash' && header !== null) unused([...at, 'header'], 'header', mode, at, remarks);
   const readsCookie = mode === 'cookie-hash' || mode === 'cookie-pin';
-  if (!readsCookie && cookie !== undefined) unused([...at, 'cookie'], 'cookie', mode, at, remarks);
+  if (!readsCookie && cookie !== null) unused([...at, 'cookie'], 'cookie', mode, at, remarks);
 }
 
 function unused(path: Path, key: string, mode: string, at: Path, remarks: Remarks): void {
@@ -157,7 +156,7 @@ function checkOwner(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
       'mode learn always reads what the application sets, leave "owner" out or use mode cookie-hash',
       [[...at, 'mode']],
     );
-  } else if (owner !== undefined && !['cookie-hash', 'cookie-pin', 'learn'].includes(mode)) {
+  } else if (owner !== null && !['cookie-hash', 'cookie-pin', 'learn'].includes(mode)) {
     unused(path, 'owner', mode, at, remarks);
   }
 }
@@ -172,7 +171,7 @@ function checkCookie(at: Path, sticky: WrittenSticky, cookie: string, remarks: R
     const message = `browsers drop a ${prefix} cookie without Secure and listeners speak plain HTTP, set "attributes.secure: true" if TLS ends in front of the balancer, else leave the prefix out`;
     remarks.error(cookiePath, message, [securePath]);
   }
-  if (prefix === '__Host-' && attributes.domain !== undefined) {
+  if (prefix === '__Host-' && attributes.domain !== null) {
     remarks.error([...at, 'attributes', 'domain'], 'a __Host- cookie must not have a "domain"', [cookiePath]);
   }
   if (prefix === '__Host-' && attributes.path !== '/') {

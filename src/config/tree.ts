@@ -72,10 +72,11 @@ export function prune(tree: Tree, paths: readonly Path[]): Tree | null {
 /** The path in the whole tree of what has `path` in a pruned one. */
 export function writtenPath(pruned: Tree, path: Path): Path {
   let at: Tree | undefined = pruned;
-  return path.map((part) => {
-    const written = at?.kind === 'list' && typeof part === 'number' ? (at.writtenAt[part] ?? part) : part;
+  return path.flatMap((part) => {
+    const holder = at;
     at = at === undefined ? undefined : child(at, part);
-    return written;
+    if (typeof part !== 'number' || holder === undefined) return [part];
+    return holder.kind === 'list' ? [holder.writtenAt[part] ?? part] : [];
   });
 }
 
@@ -135,7 +136,7 @@ function pruneAt(tree: Tree, path: Path, doomed: ReadonlySet<string>): Tree | nu
 }
 
 function child(tree: Tree, part: PathPart): Tree | undefined {
-  if (tree.kind === 'map') return tree.entries.get(String(part))?.tree;
-  if (tree.kind === 'list' && typeof part === 'number') return tree.items[part];
-  return undefined;
+  if (typeof part === 'string') return tree.kind === 'map' ? tree.entries.get(part)?.tree : undefined;
+  // what is no list stands for the list of it
+  return tree.kind === 'list' ? tree.items[part] : tree;
 }

@@ -5,6 +5,14 @@
 export type { ExplainDocument, PlanDocument } from './admin/source.ts';
 export type { StatusDocument } from './admin/status.ts';
 export type { ExplainQuestion } from './choose/explain.ts';
+export type {
+  BalancerConfig,
+  BalancerListener,
+  BalancerPool,
+  BalancerRateLimit,
+  BalancerRoute,
+  BalancerServer,
+} from './config/balancer-config.ts';
 export type { Problem } from './config/problem.ts';
 export type {
   ChangeResult,

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { BalancerConfig } from '../config/balancer-config.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
@@ -16,7 +17,7 @@ const UNNAMED = 'config';
  * - a string with line breaks: YAML text;
  * - an object: the same keys as in YAML, durations and sizes as text (`'30m'`, `'64KiB'`).
  */
-export type ConfigInput = URL | string | Readonly<Record<string, unknown>>;
+export type ConfigInput = URL | string | BalancerConfig;
 
 /** Values for `${NAME}` in the configuration. */
 export type Environment = Readonly<Record<string, string | undefined>>;

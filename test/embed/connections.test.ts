@@ -2,6 +2,7 @@
 
 import type { ServerResponse } from 'node:http';
 import { test } from 'vitest';
+import type { BalancerConfig, BalancerPool } from '../../src/config/balancer-config.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { embed, SMALL } from './embedded.ts';
@@ -9,7 +10,7 @@ import { embed, SMALL } from './embedded.ts';
 test('keepAlive: max and idle bound the idle connections, 0 keeps none, and a reload changes both', async () => {
   const held: ServerResponse[] = [];
   const backend = await httpBackend('a', (_request, response) => held.push(response));
-  const config = (keepAlive: object) => ({
+  const config = (keepAlive: BalancerPool['keepAlive']): BalancerConfig => ({
     ...SMALL,
     pools: { web: { health: 'off', keepAlive, servers: [backend.url] } },
   });

@@ -3,6 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import type { BalancerConfig } from '../../src/config/balancer-config.ts';
 import { createBalancer, type EmbeddedBalancer } from '../../src/embed/balancer.ts';
 import type { BalancerOptions } from '../../src/embed/options.ts';
 import { eventually } from '../support/eventually.ts';
@@ -20,13 +21,16 @@ export const SMALL = { sessions: { max: 1000 } };
 /** Nothing listens there; the port of a server that was closed could be given to another. */
 export const NOBODY = 'http://127.0.0.1:1';
 
-/** Starts it and waits until every pool has a server, unless `unready`. Everything ends with the test. */
+/**
+ * Starts it and waits until every pool has a server, unless `unready`. The configuration may be one that a test has put together of
+ * parts, in which the compiler takes words for any text.
+ * Everything ends with the test. */
 export async function embed(
-  config: Readonly<Record<string, unknown>>,
+  config: object,
   options: BalancerOptions & { readonly unready?: boolean } = {},
 ): Promise<Embedded> {
   const { unready = false, ...rest } = options;
-  const balancer = await createBalancer({ ...SMALL, ...config }, rest);
+  const balancer = await createBalancer({ ...SMALL, ...config } as object as BalancerConfig, rest);
   const server = createServer(balancer.middleware());
   server.on('upgrade', balancer.upgrade);
   const url = await listen(server);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
+import type { BalancerConfig } from '../../src/config/balancer-config.ts';
 import { ConfigError, createBalancer } from '../../src/index.ts';
 import { httpBackend } from '../support/backend.ts';
 import { dnsServer } from '../support/dns-server.ts';
@@ -55,7 +56,7 @@ test('an invalid configuration is refused with every problem at once', async () 
 
 test('a reload keeps sessions and counters; a bad one changes nothing and says why', async () => {
   const [a, b] = [await httpBackend('a'), await httpBackend('b')];
-  const pool = (servers: readonly string[]) => ({
+  const pool = (servers: readonly string[]): BalancerConfig => ({
     sessions: { max: 1000 },
     pools: { web: { sticky: { mode: 'cookie-hash' }, servers } },
   });

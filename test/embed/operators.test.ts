@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import type { BalancerConfig } from '../../src/config/balancer-config.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { cookieOf, embed, SMALL } from './embedded.ts';
@@ -97,7 +98,7 @@ test('plan and explain answer without an admin server; what does not exist is sa
 
 test('rebalance: sessions move to a server that was added, and their cookies keep working', async () => {
   const [a, b] = [await httpBackend('a'), await httpBackend('b')];
-  const config = (servers: readonly string[]) => ({
+  const config = (servers: readonly string[]): BalancerConfig => ({
     ...SMALL,
     pools: {
       web: {

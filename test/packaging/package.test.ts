@@ -190,4 +190,22 @@ describe('the installed package', () => {
     );
     expect(run(directory, process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], 60_000)).toBe('');
   });
+
+  test('is typed: a wrong policy does not compile, and the compiler says which', ({ skip }) => {
+    const directory = home(skip);
+    const pool = "{ policy: 'leastconn', servers: ['http://127.0.0.1:1'] }";
+    writeFileSync(
+      join(directory, 'wrong.ts'),
+      `import type { BalancerConfig } from 'holdfast';\nexport const config: BalancerConfig = { pools: { web: ${pool} } };\n`,
+    );
+    const compile = (): string =>
+      run(directory, process.execPath, [
+        'node_modules/typescript/bin/tsc',
+        '--noEmit',
+        '--ignoreConfig',
+        '--strict',
+        ...['--module', 'nodenext', '--types', 'node', 'wrong.ts'],
+      ]);
+    expect(compile).toThrow(/wrong\.ts\(2,\d+\): error TS2322: Type '"leastconn"' is not assignable to type/);
+  });
 });

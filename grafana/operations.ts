@@ -100,6 +100,12 @@ const CONNECTIONS: readonly PanelText[] = [
     queries: [{ expr: 'holdfast_client_connections', legend: '{{listener}}' }],
   },
   {
+    title: 'File descriptors',
+    description: 'Open now, over what the system allows the process. Clients are refused before the rest is used up.',
+    unit: 'percentunit',
+    queries: [{ expr: 'holdfast_descriptors / holdfast_descriptors_limit', legend: '{{instance}}' }],
+  },
+  {
     title: 'Connections to servers',
     description: 'In use, and kept for the next request.',
     unit: 'short',

@@ -16,7 +16,7 @@ import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { MovePace } from './move-pace.ts';
 import { mint } from './own-cookie.ts';
-import { believe, compare, cookieFor, cookieRemoval } from './own-session.ts';
+import { believe, compare, cookieFor, cookieRemoval, followCookie } from './own-session.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 import { Refusals } from './refusals.ts';
 import { readSessionKey } from './session-key.ts';
@@ -85,6 +85,12 @@ export class Chooser {
       this.#ledger.lookHome(plan, affinity, entry);
     }
     return entry;
+  }
+
+  /** The exchange waits for a server, and its pool has a new revision: the home is looked for among the servers of that. */
+  adopt(plan: PoolPlan, affinity: Affinity): void {
+    if (this.#ledger.holdsEntry(affinity)) this.#ledger.takeHome(plan, affinity);
+    else if (affinity.isCookieOpen && !affinity.isBorn) followCookie(plan, affinity);
   }
 
   /** Slot for the next attempt, or -1: see Elector.choose. No effect on shared memory. */

@@ -50,7 +50,7 @@ export class Ledger {
     if (!this.#shared.table.touch(entry, affinity.keyLow, affinity.keyHigh, nowMs)) return false;
     if (affinity.foundBy !== -1) this.#shared.table.see(affinity.foundBy, nowMs);
     affinity.entry = entry;
-    this.#takeHome(plan, affinity);
+    this.takeHome(plan, affinity);
     if (!plan.learns) this.confirm(affinity);
     return true;
   }
@@ -58,14 +58,14 @@ export class Ledger {
   /** Reads the session's home without holding its entry, for explanations. */
   lookHome(plan: PoolPlan, affinity: Affinity, entry: number): void {
     affinity.entry = entry;
-    this.#takeHome(plan, affinity);
+    this.takeHome(plan, affinity);
     affinity.entry = -1;
   }
 
   /** Reads the home anew; another request or the rebalancer may have moved the session. True when it had. */
   followHome(plan: PoolPlan, affinity: Affinity): boolean {
     if (this.#shared.table.home(affinity.entry) === affinity.home) return false;
-    this.#takeHome(plan, affinity);
+    this.takeHome(plan, affinity);
     return true;
   }
 
@@ -157,7 +157,7 @@ export class Ledger {
     const from = affinity.home;
     const to = plan.homes[index] as number;
     if (!table.move(affinity.entry, affinity.keyLow, affinity.keyHigh, from, to)) {
-      this.#takeHome(plan, affinity);
+      this.takeHome(plan, affinity);
       return false;
     }
     this.#addDelta(from, -1);
@@ -240,7 +240,8 @@ export class Ledger {
       this.suspend(affinity, 'idle');
   }
 
-  #takeHome(plan: PoolPlan, affinity: Affinity): void {
+  /** Reads the home of the held session, as a server of the plan. */
+  takeHome(plan: PoolPlan, affinity: Affinity): void {
     const home = this.#shared.table.home(affinity.entry);
     const slot = homeSlot(home);
     const index = plan.indexBySlot[slot] as number;

@@ -22,11 +22,19 @@ export function believe(plan: PoolPlan, affinity: Affinity, wallMs: number): voi
     return;
   }
   noteAge(plan, affinity, wallMs);
-  const index = cookie.homeIndex;
+  takeHome(plan, affinity, cookie.homeIndex);
+}
+
+/** The home that the client's cookie names, as a server of this plan. */
+export function followCookie(plan: PoolPlan, affinity: Affinity): void {
+  const { cookie, cookieText, cookieLength } = affinity;
+  if (open(plan, cookieText, cookieLength, cookie)) takeHome(plan, affinity, cookie.homeIndex);
+}
+
+function takeHome(plan: PoolPlan, affinity: Affinity, index: number): void {
   affinity.isHomeRemoved = index === -1;
-  if (index === -1) return;
-  affinity.home = plan.homes[index] as number;
-  affinity.homeSlot = plan.slots[index] as number;
+  affinity.home = index === -1 ? -1 : (plan.homes[index] as number);
+  affinity.homeSlot = index === -1 ? -1 : (plan.slots[index] as number);
 }
 
 /** The session is known: is its client due a new cookie? It is until it shows a recent one that names the present home. */

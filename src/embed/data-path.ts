@@ -100,7 +100,7 @@ export class DataPath {
     this.apply(revision);
   }
 
-  /** One swap to a new revision. Exchanges in flight keep the plan they began with. */
+  /** One swap to a new revision. Exchanges keep the plan they began with, but those that wait for a server. */
   apply(revision: Revision): void {
     const plans = revision.pools.map((pool) => compilePool(pool, this.#random));
     const present = new Set(revision.pools.flatMap((pool) => this.#applyAgents(pool)));
@@ -110,6 +110,7 @@ export class DataPath {
       this.#agents.delete(slot);
     }
     for (const pool of revision.pools) this.#applyPool(pool);
+    for (const plan of plans) this.queue(plan).adopt(plan, this.chooser);
     const { config } = revision;
     this.listen = listenerOf(revision);
     this.heads.configure(this.listen.limits, watchedHeaders(config));

@@ -32,7 +32,7 @@ export abstract class Exchange implements ProxiedExchange, Waiter, PacedExchange
   readonly request: IncomingMessage;
   readonly affinity: Affinity = new Affinity();
   protected readonly path: DataPath;
-  readonly plan: PoolPlan;
+  plan: PoolPlan;
   /** What the request goes to the server with. */
   protected readonly head: OutgoingHead;
   /** Everything that calls this exchange back does it through here. */

@@ -2,9 +2,9 @@
 // several threads wait for the same servers.
 
 import type { TurnClock } from '../base/clock.ts';
+import type { Chooser } from '../choose/chooser.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { RetryBudget } from '../choose/retry.ts';
-import type { PoolRevision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -32,18 +32,19 @@ export class PoolRuntimes {
     this.#deadlines = deadlines;
   }
 
-  /** Queue and retry budget go on; a changed size or share takes effect at once. */
-  configure(pool: PoolRevision): void {
-    const { retry, queue } = pool.config;
-    const old = this.#runtimes.get(pool.id);
+  /** Queue and retry budget go on; a changed size or share takes effect at once, new servers for who waits too. */
+  configure(plan: PoolPlan, chooser: Chooser): void {
+    const { retry, queue } = plan.config;
+    const old = this.#runtimes.get(plan.id);
     if (old !== undefined) old.queue.sizeMax = queue.size;
     const isKept = old !== undefined && old.budgetShare === retry.budget;
-    this.#runtimes.set(pool.id, {
+    this.#runtimes.set(plan.id, {
       budget: isKept ? old.budget : new RetryBudget(retry.budget),
       budgetShare: retry.budget,
-      queue: old?.queue ?? new WaitQueue(queue.size, (isWaiting) => this.#setWaiting(pool.id, isWaiting)),
+      queue: old?.queue ?? new WaitQueue(queue.size, (isWaiting) => this.#setWaiting(plan.id, isWaiting)),
       isOthersTurn: false,
     });
+    old?.queue.adopt(plan, chooser);
   }
 
   /** Throws when the pool was never configured. */

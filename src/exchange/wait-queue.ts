@@ -2,11 +2,12 @@
 // whose session is at home on another server than the one that became free are passed over.
 
 import type { Affinity } from '../choose/affinity.ts';
+import type { Chooser } from '../choose/chooser.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 
 /** An exchange that waits. */
 export interface Waiter {
-  readonly plan: PoolPlan | null;
+  plan: PoolPlan | null;
   readonly affinity: Affinity;
   /** A server may be free: try again; `add` is called again when none is. */
   retryFromQueue(nowMs: number): void;
@@ -53,6 +54,19 @@ export class WaitQueue {
   #takeOut(index: number): void {
     this.#waiting.splice(index, 1);
     if (this.#waiting.length === 0) this.#onWaiting(false);
+  }
+
+  /**
+   * The pool has a new revision: who waits goes by it from now on, so that servers that were added or have moved serve it.
+   * Where the new one knows its sessions by something else, or is of another pool, the old plan stays.
+   */
+  adopt(plan: PoolPlan, chooser: Chooser): void {
+    for (const exchange of this.#waiting) {
+      const isSamePool = exchange.plan?.config.name === plan.config.name;
+      if (!isSamePool || exchange.plan?.source !== plan.source) continue;
+      exchange.plan = plan;
+      chooser.adopt(plan, exchange.affinity);
+    }
   }
 
   /** A connection to `slot` may be free: the longest waiting go first, until one that may go there finds it busy. */

@@ -101,7 +101,7 @@ export class ProxyThread {
     this.deadlines.start();
   }
 
-  /** One swap to a new revision. Exchanges in flight keep the plan they began with. */
+  /** One swap to a new revision. Exchanges keep the plan they began with, but those that wait for a server. */
   apply(revision: Revision): void {
     const watched = watchedHeaders(revision.config);
     const plans = revision.pools.map((pool) => compilePool(pool, this.#random, watched));
@@ -120,8 +120,8 @@ export class ProxyThread {
         }
         upstream.configure(pool.config);
       });
-      this.#pools.configure(pool);
     }
+    for (const plan of plans) this.#pools.configure(plan, this.chooser);
     this.#upstreams.forEach((upstream, slot) => {
       if (!slots.has(slot)) upstream?.retire();
     });

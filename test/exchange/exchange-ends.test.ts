@@ -1,6 +1,7 @@
 // One exchange between played streams: waiting, tunnels, clients that go, takeovers.
 
 import { describe, expect, test } from 'vitest';
+import { Verdict } from '../../src/shared/control.ts';
 import { PoolCounter } from '../../src/shared/stripe.ts';
 import { ExchangeScene } from '../support/exchange-scene.ts';
 
@@ -127,4 +128,47 @@ test('during a takeover the client waits until the successor knows its session',
   expect([client.isWithheld, client.setCookie !== '', world.asked.length]).toEqual([true, true, 1]);
   world.barrier?.told();
   expect(client.isWithheld).toBe(false);
+});
+
+describe('waiting while a reload comes', () => {
+  const STICKY = 'health: off\nsticky: { mode: cookie-pin }\nqueue: { size: 9, timeout: 9s, whenDown: 9s }';
+  const cookieOf = (client: { setCookie: string }): string => client.setCookie.split(';')[0] ?? '';
+  const ask = (cookie: string): string => `GET /x HTTP/1.1\r\nhost: shop\r\ncookie: ${cookie}\r\n\r\n`;
+  const down = (world: ExchangeScene): void => {
+    for (const slot of world.plan.slots) world.main.control.setVerdict(slot, Verdict.down);
+  };
+
+  test('a session whose home another balancer knew, and this one is told of now, goes there', () => {
+    const other = scene(STICKY, ['c=http://127.0.0.1:3']);
+    const visitor = other.client();
+    other.begin(visitor, GET);
+    other.last.user.onConnected();
+    other.sendHead(other.last, OK, 'hello');
+
+    const world = scene(STICKY, ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2']);
+    down(world);
+    const client = world.client();
+    world.begin(client, ask(cookieOf(visitor)));
+    expect(world.left()['queued']).toBe(1);
+    const servers = ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2', 'c=http://127.0.0.1:3'];
+    world.reload({ more: STICKY, servers });
+    world.pass(1);
+    expect(world.last.slot).toBe(world.plan.slots[2]);
+    world.last.user.onConnected();
+    world.sendHead(world.last, OK, 'hello');
+    expect([client.setCookie, world.left()]).toEqual(['', NOTHING_LEFT]);
+  });
+
+  test('one that the new revision would know by something else keeps what it began with', () => {
+    const world = scene(STICKY, ['a=http://127.0.0.1:1']);
+    down(world);
+    const exchange = world.begin(world.client(), GET);
+    const began = exchange.plan;
+    world.reload({ more: 'health: off\nsticky: { mode: address-hash }', servers: TWO });
+    expect([exchange.plan, exchange.plan === world.plan]).toEqual([began, false]);
+    world.reload({ more: STICKY, servers: TWO });
+    expect(exchange.plan).toBe(world.plan);
+    exchange.abort();
+    expect(world.left()).toEqual(NOTHING_LEFT);
+  });
 });

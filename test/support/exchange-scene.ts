@@ -78,10 +78,11 @@ export class ExchangeScene implements ExchangeServices {
     return compilePool(pool, this.random);
   }
 
-  /** New exchanges follow this configuration. */
+  /** New exchanges follow this configuration, and those that wait. */
   reload(pool: PoolText): void {
     this.revision = this.#revisions.next(pool);
     this.plan = this.#compiled();
+    this.#queue.adopt(this.plan, this.chooser);
   }
 
   /** Another process takes over. */

@@ -59,7 +59,7 @@ function masked(parts: readonly number[], partBits: number, bits: number): numbe
 }
 
 /** The eight groups of an IPv6 address without a zone; null when it is none. */
-function ipv6Groups(text: string): number[] | null {
+export function ipv6Groups(text: string): number[] | null {
   if (!isIPv6(text)) return null;
   const zone = text.indexOf('%');
   const [head = '', tail] = (zone < 0 ? text : text.slice(0, zone)).split('::');

@@ -64,6 +64,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'the client takes the response too slowly',
   },
+  'bad-proxy-header': {
+    side: 'client',
+    status: 0,
+    mayRetry: false,
+    text: 'the PROXY header is missing, malformed, late, or from a peer that is not trusted',
+  },
   'client-aborted': { side: 'client', status: 0, mayRetry: false, text: 'the client went away' },
   'connect-failed': { side: 'server', status: 502, mayRetry: true, text: 'the server could not be reached' },
   'connect-timeout': {

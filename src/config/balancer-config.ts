@@ -94,6 +94,8 @@ export interface BalancerListener {
   } | undefined;
   /** for requests by routes without one of their own; absent: none. */
   readonly rateLimit?: BalancerRateLimit | undefined;
+  /** PROXY header, version 1 or 2, that says whose connection it is: the client is then the one it names, in affinity, limits, logs and forwarding. It is taken from peers in `trusted` only; connections that are refused are closed without a reply. `optional`: others may connect without. Default: `off`. */
+  readonly proxyProtocol?: 'off' | 'optional' | 'required' | Substitution | undefined;
   /** a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After a request that says so in its Connection field it is answered in any case. Default: `abort`. */
   readonly halfClose?: 'abort' | 'answer' | Substitution | undefined;
 }
@@ -253,6 +255,8 @@ export interface BalancerPool {
     /** how long an idle connection is kept. Default: `60s`. */
     readonly idle?: string | number | undefined;
   } | undefined;
+  /** PROXY header that connections to the servers begin with, checks included. Each is then used for requests of one client connection only. Default: `off`. */
+  readonly sendProxyProtocol?: 'off' | 'v1' | 'v2' | Substitution | undefined;
   /** Host field sent to the servers: `keep` the client's, `server` the one in the server's URL (`localhost` for a unix socket), or the name that is written here; health checks send that too. The client's is in X-Forwarded-Host. Default: `keep`. */
   readonly host?: string | undefined;
   /** how much a server may send. */

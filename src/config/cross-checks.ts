@@ -36,12 +36,18 @@ export function crossCheck(written: Written, poolNames: readonly string[]): read
 function checkListeners(written: Written, remarks: Remarks): void {
   const first = new Map<string, Path>();
   const adminKey = written.admin === null ? null : formatHostPort(written.admin.address);
-  for (const [index, { address, mode }] of written.listen.entries()) {
+  for (const [index, { address, mode, proxyProtocol }] of written.listen.entries()) {
     const path: Path = ['listen', index, 'address'];
     if (mode !== null && address.socketPath === null)
       remarks.warning(['listen', index, 'mode'], '"mode" has no effect, the address is no unix socket', [
         path,
       ]);
+    if (proxyProtocol !== 'off' && written.trusted.length === 0)
+      remarks.error(
+        ['listen', index, 'proxyProtocol'],
+        `"proxyProtocol: ${proxyProtocol}" takes headers from peers in "trusted" only, and there are none`,
+        [['trusted']],
+      );
     if (address.port === 0 && address.socketPath === null) continue;
     const key = address.socketPath ?? formatHostPort(address);
     const earlier = first.get(key);

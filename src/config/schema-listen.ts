@@ -64,6 +64,11 @@ export const listener = mapping(
     timeouts: key(listenTimeouts, {}, 'how long a client may take'),
     limits: key(listenLimits, {}, 'how much a client may send'),
     rateLimit: optional(rateLimit, 'for requests by routes without one of their own; absent: none'),
+    proxyProtocol: key(
+      choice(['off', 'optional', 'required']),
+      'off',
+      'PROXY header, version 1 or 2, that says whose connection it is: the client is then the one it names, in affinity, limits, logs and forwarding. It is taken from peers in `trusted` only; connections that are refused are closed without a reply. `optional`: others may connect without',
+    ),
     halfClose: key(
       choice(['abort', 'answer']),
       'abort',

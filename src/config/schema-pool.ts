@@ -114,6 +114,11 @@ export const pool = mapping(
       {},
       'idle connections to servers',
     ),
+    sendProxyProtocol: key(
+      choice(['off', 'v1', 'v2']),
+      'off',
+      'PROXY header that connections to the servers begin with, checks included. Each is then used for requests of one client connection only',
+    ),
     host: key(
       text('word or host', checkHealthHost),
       'keep',

@@ -20,6 +20,7 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   errorDetails: 'node:http reads the responses, and its errors are in the log',
   'listen.timeouts.header': 'set headersTimeout of your server',
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
+  'listen.proxyProtocol': 'read the header before your server does; the address is then that of the socket',
   'listen.halfClose': 'set httpAllowHalfOpen of your server',
   'listen.limits.connections': 'set maxConnections of your server',
   'listen.limits.requestsPerConnection': 'set maxRequestsPerSocket of your server',
@@ -36,7 +37,8 @@ export function refuseElsewhere(written: readonly WrittenValue[], file: string):
 }
 
 /** What of a pool only the program does, in words; null: nothing. */
-function onlyProgram({ host, servers }: PoolConfig): string | null {
+function onlyProgram({ host, sendProxyProtocol, servers }: PoolConfig): string | null {
+  if (sendProxyProtocol !== 'off') return `"sendProxyProtocol: ${sendProxyProtocol}"`;
   if (host !== 'keep') return '"host", the Host field is passed on as it is';
   for (const { url, socketPath, basePath } of servers) {
     if (socketPath !== null) return `"${url}", a server on a unix socket`;

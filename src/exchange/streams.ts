@@ -7,6 +7,7 @@
 // owns it, and only the owner writes or copies it.
 
 import type { FailureKind } from '../base/failure.ts';
+import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits, ResponseHead } from '../http1/message.ts';
 import type { Forwarding } from './request-lines.ts';
@@ -67,6 +68,8 @@ export class Answer {
 export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   /** The listener's limits and times. */
   readonly config: ListenConfig;
+  /** Between whom the client's connection is; null: nobody can say. */
+  readonly ends: Ends | null;
   readonly requestBody: RequestBody;
   /** Request bytes are not read for now. */
   readonly isPaused: boolean;
@@ -134,6 +137,7 @@ export interface ServerStreamUser {
   readonly wantsUpgrade: boolean;
   readonly takesFramed: boolean;
   readonly responseLimits: HeadLimits;
+  readonly client: Pick<ClientStream, 'ends'> | null;
   onConnected(): void;
   /** The connection could not be made. */
   onUnreachable(kind: Unreachable): void;

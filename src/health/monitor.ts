@@ -151,7 +151,8 @@ export class HealthMonitor {
     const watched =
       isKept && old !== undefined ? old : this.#begin(pool.config.name, slot, generation, server);
     watched.watch.setPaused(this.#shared.control.mode(slot) === Mode.maintenance);
-    watched.watch.configure(server, pool.config.health);
+    const { health, sendProxyProtocol } = pool.config;
+    watched.watch.configure(server, health, { sendProxyProtocol });
     if (!isKept) this.#tell(watched, watched.watch.verdict.verdict);
   }
 

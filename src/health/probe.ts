@@ -1,12 +1,13 @@
 // One active check of one server: an HTTP request through undici, or a TCP connect. Real sockets, real time: but that in
 // which this thread stood still is not the server's.
 
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Client } from 'undici';
 import { isOwnTrouble } from '../base/own-trouble.ts';
+import { formatProxyHeader } from '../base/proxy-protocol.ts';
 import { runningScheduler } from '../base/scheduler.ts';
 import { placeOf } from '../config/address.ts';
-import type { HealthConfig, ServerConfig } from '../config/model.ts';
+import type { HealthConfig, PoolConfig, ServerConfig } from '../config/model.ts';
 import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
 import type { CheckResult } from './verdict.ts';
 
@@ -30,25 +31,33 @@ export interface Probe {
   close(): void;
 }
 
-export type ProbeFactory = (server: ServerConfig, health: HealthConfig) => Probe;
+/** How a pool's servers are connected to. */
+export type Road = Pick<PoolConfig, 'sendProxyProtocol'>;
+
+export type ProbeFactory = (server: ServerConfig, health: HealthConfig, road: Road) => Probe;
 
 /** A health body is read to its end, so that the server sees a complete exchange, but no further than this. */
 const BODY_BYTES_MAX = 65_536;
 
 /** The probe that the configuration asks for: HTTP when there is a path, a TCP connect otherwise. */
-export const createProbe: ProbeFactory = (server, health) =>
-  health.path === null ? new TcpProbe(server, health) : new HttpProbe(server, health, health.path);
+export const createProbe: ProbeFactory = (server, health, road) =>
+  health.path === null
+    ? new TcpProbe(server, health, road)
+    : new HttpProbe(server, health, road, health.path);
 
 /** A request on a fresh connection each time: a kept one would not notice that nobody listens any more. */
 class HttpProbe implements Probe {
   readonly #server: ServerConfig;
   readonly #health: HealthConfig;
+  readonly #road: Road;
   readonly #path: string;
   #client: Client | null = null;
+  #socket: Socket | null = null;
 
-  constructor(server: ServerConfig, health: HealthConfig, path: string) {
+  constructor(server: ServerConfig, health: HealthConfig, road: Road, path: string) {
     this.#server = server;
     this.#health = health;
+    this.#road = road;
     this.#path = path;
   }
 
@@ -90,6 +99,9 @@ class HttpProbe implements Probe {
     const client = this.#client;
     this.#client = null;
     client?.destroy().catch(() => undefined);
+    // one that is not connected yet is not the client's
+    this.#socket?.destroy();
+    this.#socket = null;
   }
 
   #open(): Client {
@@ -101,11 +113,19 @@ class HttpProbe implements Probe {
       bodyTimeout: 0,
       maxHeaderSize: 32_768,
     };
-    const { socketPath } = this.#server;
-    const client = new Client(
-      urlOf(this.#server, this.#health),
-      socketPath === null ? options : { ...options, socketPath },
-    );
+    const client = new Client(urlOf(this.#server, this.#health), {
+      ...options,
+      connect: (_, callback) => {
+        const socket = open(this.#server, this.#health, this.#road);
+        this.#socket = socket;
+        const onError = (error: Error): void => callback(error, null);
+        socket.once('error', onError);
+        socket.once('connect', () => {
+          socket.off('error', onError);
+          callback(null, socket);
+        });
+      },
+    });
     this.#client = client;
     return client;
   }
@@ -114,19 +134,19 @@ class HttpProbe implements Probe {
 class TcpProbe implements Probe {
   readonly #server: ServerConfig;
   readonly #health: HealthConfig;
+  readonly #road: Road;
   #end: (() => void) | null = null;
 
-  constructor(server: ServerConfig, health: HealthConfig) {
+  constructor(server: ServerConfig, health: HealthConfig, road: Road) {
     this.#server = server;
     this.#health = health;
+    this.#road = road;
   }
 
   check(): Promise<ProbeOutcome> {
-    const { port } = this.#health;
-    const place = placeOf(port === null ? this.#server : { ...this.#server, port });
     const { timeoutMs } = this.#health;
     return new Promise((resolve) => {
-      const socket = connect(place);
+      const socket = open(this.#server, this.#health, this.#road);
       socket.once('error', (error) => finish(failed(error)));
       socket.once('connect', () => finish({ result: 'success', isRefused: false, detail: 'connected' }));
       const timer = runningScheduler.after(timeoutMs, () => finish(timedOut(timeoutMs)));
@@ -144,6 +164,13 @@ class TcpProbe implements Probe {
   close(): void {
     this.#end?.();
   }
+}
+
+/** A connection like those of requests, but for our own. Header first: it is written before anything else can be. */
+function open(server: ServerConfig, { port }: HealthConfig, { sendProxyProtocol }: Road): Socket {
+  const socket = connect(placeOf(port === null ? server : { ...server, port }));
+  if (sendProxyProtocol !== 'off') socket.write(formatProxyHeader(sendProxyProtocol, null), 'latin1');
+  return socket;
 }
 
 /** Scheme, host and port. A path of the server's URL is not put before that of checks. */

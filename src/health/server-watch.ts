@@ -5,7 +5,7 @@ import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { Verdict } from '../shared/control.ts';
-import type { Probe, ProbeFactory, ProbeOutcome } from './probe.ts';
+import type { Probe, ProbeFactory, ProbeOutcome, Road } from './probe.ts';
 import type { SelfReport } from './self-report.ts';
 import { type CheckResult, ServerVerdict } from './verdict.ts';
 
@@ -41,7 +41,9 @@ export class ServerWatch {
   /** What the last finished check found, in words; empty before the first. */
   lastDetail = '';
   readonly #tools: WatchTools;
-  #health: HealthConfig | null;
+  #health: HealthConfig | null = null;
+  /** What the probe was made of. */
+  #asked = '';
   #probe: Probe | null = null;
   #timer: Scheduled | null = null;
   #running: Promise<void> | null = null;
@@ -67,7 +69,6 @@ export class ServerWatch {
     this.generation = generation;
     this.server = server;
     this.#tools = tools;
-    this.#health = null;
     this.verdict = new ServerVerdict(NO_RULES, tools.clock.nowMs());
   }
 
@@ -75,13 +76,14 @@ export class ServerWatch {
    * Begins checking, or goes on with other settings. Null: no checks, the server counts as up. At a new address it is
    * as good as new: its first check decides alone.
    */
-  configure(server: ServerConfig, health: HealthConfig | null): void {
+  configure(server: ServerConfig, health: HealthConfig | null, road: Road): void {
     const isMoved = server.url !== this.server.url;
-    const isSame =
-      !isMoved && this.#probe !== null && JSON.stringify(health) === JSON.stringify(this.#health);
+    const asked = JSON.stringify([health, road]);
+    const isSame = !isMoved && this.#probe !== null && asked === this.#asked;
+    this.#asked = asked;
+    this.#health = health;
     this.server = server;
     if (isMoved) this.#restart('it has a new address');
-    this.#health = health;
     if (isSame) return;
     this.#probe?.close();
     this.#probe = null;
@@ -92,7 +94,7 @@ export class ServerWatch {
       return;
     }
     this.verdict.setRules(health);
-    this.#probe = this.#tools.createProbe(server, health);
+    this.#probe = this.#tools.createProbe(server, health, road);
     this.checkNow(false);
   }
 

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
 import type { FailureKind } from '../base/failure.ts';
+import type { Ends } from '../base/proxy-protocol.ts';
 import { UNIX_PEER } from '../config/address.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import type { LimitedClient } from '../exchange/client-limits.ts';
@@ -22,6 +23,13 @@ const LINGER_MS = 2000;
 /** How long a slow reader may take for what is left of the last response. */
 const FLUSH_MS = 60_000;
 
+const DEFAULT_PORT = 80;
+
+/** Plain address of who connected. */
+export function peerOf(socket: Socket, { config }: ConnectionListener): string {
+  return config.socket === null ? plainAddress(socket.remoteAddress ?? '') : UNIX_PEER;
+}
+
 /** What a connection waits for; decides what happens when it does not come. While an exchange runs, that waits. */
 type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'linger';
 
@@ -30,6 +38,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   readonly listener: ConnectionListener;
   readonly thread: ConnectionServices;
   readonly peerAddress: string;
+  readonly localPort: number;
   readonly isTrusted: boolean;
   readonly stream: Http1ClientStream;
   deadlineMs = NEVER;
@@ -38,6 +47,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   /** Written by ClientLimits: where this connection is counted under its address; -1: it is not. */
   addressCells = -1;
   readonly reader: Reader;
+  readonly #ends: Ends | null;
   readonly #onClosed: (connection: ClientConnection) => void;
   readonly #requests: ClientRequests;
   /** Nothing that the client still sends is a request. */
@@ -47,22 +57,26 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   /** Nothing written reaches the client, not even the end. */
   #isWithheld = false;
 
-  /** `onClosed` is called once, when everything is over. */
+  /** `ends`: as a PROXY header has them; null: they are those of the socket. `onClosed` is called once, when everything is over. */
   constructor(
     accepted: Socket,
     listener: ConnectionListener,
     thread: ConnectionServices,
     nowMs: number,
+    ends: Ends | null,
     onClosed: (connection: ClientConnection) => void,
   ) {
     this.#onClosed = onClosed;
-    const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
+    const onChunk = (chunk: Buffer): void => this.onRead(chunk);
     this.reader = new Reader(thread.buffers, onChunk);
     const socket = takeOver(accepted, this.reader, onChunk);
     this.socket = socket;
     this.listener = listener;
     this.thread = thread;
-    this.peerAddress = listener.config.socket === null ? plainAddress(socket.remoteAddress ?? '') : UNIX_PEER;
+    this.#ends = ends;
+    this.peerAddress = ends?.address ?? peerOf(socket, listener);
+    // a unix socket has none
+    this.localPort = ends?.localPort ?? (listener.port || DEFAULT_PORT);
     this.isTrusted = thread.isTrustedAddress(this.peerAddress);
     this.stream = new Http1ClientStream(this);
     this.#requests = new ClientRequests(this);
@@ -101,7 +115,15 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     return this.#requests.mayServeMore();
   }
 
-  #onRead(chunk: Buffer): void {
+  /** Between whom the connection is; null where it is a unix socket's own. */
+  get ends(): Ends | null {
+    const { socket, peerAddress, localPort } = this;
+    if (this.#ends !== null || this.listener.config.socket !== null) return this.#ends;
+    const localAddress = plainAddress(socket.localAddress ?? '');
+    return { address: peerAddress, port: socket.remotePort ?? 0, localAddress, localPort };
+  }
+
+  onRead(chunk: Buffer): void {
     if (this.isClosing) return;
     this.thread.clock.turn();
     this.#requests.onRead(chunk);

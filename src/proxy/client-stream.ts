@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
+import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { Peer } from '../exchange/believed.ts';
 import { forwardingLines } from '../exchange/request-lines.ts';
@@ -19,10 +20,11 @@ import type { ConnectionListener } from './connection-services.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { Reframe, responseLines } from './response-lines.ts';
 
-const DEFAULT_PORT = 80;
-
 /** The connection as its stream sees it. */
 export interface ClientTransport extends Peer {
+  /** Where the client connected to. */
+  readonly localPort: number;
+  readonly ends: Ends | null;
   readonly socket: Socket;
   readonly listener: ConnectionListener;
   /** Owns what was read from the client. */
@@ -65,8 +67,7 @@ export class Http1ClientStream implements ClientStream {
     this.#transport = transport;
     this.peerAddress = transport.peerAddress;
     this.isTrusted = transport.isTrusted;
-    // a unix socket has none
-    this.localPort = transport.listener.port || DEFAULT_PORT;
+    this.localPort = transport.localPort;
     this.listenAuthority = transport.listener.authority;
     this.forwardingLines = forwardingLines(this.peerAddress, this.scheme, this.localPort);
   }
@@ -85,6 +86,10 @@ export class Http1ClientStream implements ClientStream {
 
   get config(): ListenConfig {
     return this.#transport.listener.config;
+  }
+
+  get ends(): Ends | null {
+    return this.#transport.ends;
   }
 
   get isPaused(): boolean {

@@ -3,11 +3,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { LogLevel } from '../base/log.ts';
 import { fdOf, type ListeningSocket } from '../base/pass-sockets.ts';
+import type { Ends } from '../base/proxy-protocol.ts';
 import { formatHostPort } from '../config/address.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
 import type { HeadLimits } from '../http1/message.ts';
-import { ClientConnection } from './client-connection.ts';
+import { Arrivals } from './arrivals.ts';
+import { ClientConnection, peerOf } from './client-connection.ts';
 import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
 
@@ -49,9 +51,13 @@ export class ListenerState implements ConnectionListener {
     this.#thread.own.beat();
     this.#thread.deadlines.remove(connection);
     this.#thread.limits.release(connection);
+    this.#onGone();
+  };
+  readonly #onGone = (): void => {
     this.#thread.own.addClientConnections(this.index, -1);
     this.#thread.connectionClosed();
   };
+  readonly #arrivals: Arrivals;
   /** One that was bound here, or those that another process has left. */
   #servers: readonly Server[] = [];
   /** The file of a unix socket that is listened on. */
@@ -62,6 +68,13 @@ export class ListenerState implements ConnectionListener {
     this.config = config;
     this.headLimits = headLimits;
     this.#thread = thread;
+    const begin = (socket: Socket, ends: Ends | null, rest: Buffer): void => this.#begin(socket, ends, rest);
+    this.#arrivals = new Arrivals(thread, config.address, begin, this.#onGone);
+  }
+
+  /** Nobody is connected. */
+  get isEmpty(): boolean {
+    return this.connections.size === 0 && this.#arrivals.isEmpty;
   }
 
   /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
@@ -132,19 +145,44 @@ export class ListenerState implements ConnectionListener {
 
   #onConnection(socket: Socket): void {
     const thread = this.#thread;
-    const connection = new ClientConnection(socket, this, thread, thread.clock.turn(), this.#onClosed);
-    this.connections.add(connection);
     thread.own.beat();
-    thread.deadlines.add(connection);
     thread.own.addClientConnections(this.index, 1);
-    const { connections, connectionsPerAddress } = this.config.limits;
-    if (connectionsPerAddress > 0 && !thread.limits.admit(connection, connectionsPerAddress)) {
-      this.#refuse(connection, 'too many connections from this address');
-    } else if (connections > 0 && thread.clientConnections(this.index) > connections) {
-      this.#refuse(connection, '');
-    } else if (thread.allClientConnections() > thread.clientsMax) {
-      this.#refuse(connection, 'this machine has no resources left for another connection');
+    if (this.config.proxyProtocol === 'off') {
+      this.#begin(socket, null, null);
+      return;
     }
+    const peer = peerOf(socket, this);
+    // it has no address when it has been reset already, as HAProxy ends its checks
+    if (peer !== '' && this.#tooMany() === null) this.#arrivals.await(socket, peer, this.config);
+    else {
+      // a reply is for who speaks HTTP
+      socket.destroy();
+      this.#onGone();
+    }
+  }
+
+  /** The connection is counted already. */
+  #begin(socket: Socket, ends: Ends | null, rest: Buffer | null): void {
+    const thread = this.#thread;
+    const nowMs = thread.clock.turn();
+    const connection = new ClientConnection(socket, this, thread, nowMs, ends, this.#onClosed);
+    this.connections.add(connection);
+    thread.deadlines.add(connection);
+    const { connectionsPerAddress } = this.config.limits;
+    const tooMany = this.#tooMany();
+    if (connectionsPerAddress > 0 && !thread.limits.admit(connection, connectionsPerAddress))
+      this.#refuse(connection, 'too many connections from this address');
+    else if (tooMany !== null) this.#refuse(connection, tooMany);
+    else if (rest !== null && rest.length > 0) connection.onRead(rest);
+  }
+
+  /** Why there is no room for the last connection; null: there is. */
+  #tooMany(): string | null {
+    const thread = this.#thread;
+    const { connections } = this.config.limits;
+    if (connections > 0 && thread.clientConnections(this.index) > connections) return '';
+    const isOut = thread.allClientConnections() > thread.clientsMax;
+    return isOut ? 'this machine has no resources left for another connection' : null;
   }
 
   /** Says why and closes. Those who come in numbers and stay are not waited for. */
@@ -178,14 +216,25 @@ export class ListenerState implements ConnectionListener {
     this.#close();
     // while it is paused a successor may have the socket
     if (this.#socketFile !== null && !this.isPaused) removeFile(this.#socketFile);
+    this.#arrivals.destroy();
     for (const connection of [...this.connections]) {
       connection.stop();
       this.#thread.own.beat();
     }
   }
 
+  /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
+  finish(): void {
+    this.#arrivals.destroy();
+    for (const connection of [...this.connections]) {
+      connection.finish();
+      this.#thread.own.beat();
+    }
+  }
+
   /** Everything ends at once. */
   destroy(): void {
+    this.#arrivals.destroy();
     for (const connection of [...this.connections]) connection.destroy();
   }
 }

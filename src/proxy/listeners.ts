@@ -27,7 +27,7 @@ export class Listeners {
   }
 
   get hasConnections(): boolean {
-    return this.#open.some((listener) => listener.connections.size > 0);
+    return this.#open.some((listener) => !listener.isEmpty);
   }
 
   /** Those that the revision no longer has stop. */
@@ -70,7 +70,7 @@ export class Listeners {
 
   #add(id: number, config: ListenConfig): ListenerState {
     const listener = new ListenerState(id, config, this.#headLimits(config), this.#thread);
-    this.#open = [...this.#open.filter((old) => !old.isStopping || old.connections.size > 0), listener];
+    this.#open = [...this.#open.filter((old) => !old.isStopping || !old.isEmpty), listener];
     return listener;
   }
 
@@ -102,14 +102,9 @@ export class Listeners {
     for (const listener of this.#open) listener.stop();
   }
 
-  /** The grace is over: tunnels and idle connections end politely, the rest is cut. `each` is called after each. */
-  finish(each: () => void): void {
-    for (const listener of this.#open) {
-      for (const connection of [...listener.connections]) {
-        connection.finish();
-        each();
-      }
-    }
+  /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
+  finish(): void {
+    for (const listener of this.#open) listener.finish();
   }
 
   /** At once. */

@@ -112,10 +112,10 @@ export class ProxyThread {
         const generation = pool.generations[index] as number;
         slots.add(slot);
         let upstream = this.#upstreams[slot];
-        if (upstream === undefined || !upstream.isOf(server, generation)) {
+        if (upstream === undefined || !upstream.isOf(server, generation, pool.config)) {
           upstream?.retire();
           this.chooser.refusals.reached(slot);
-          upstream = new UpstreamPool(slot, generation, server, this);
+          upstream = new UpstreamPool(slot, generation, server, pool.config, this);
           this.#upstreams[slot] = upstream;
         }
         upstream.configure(pool.config);
@@ -248,7 +248,7 @@ export class ProxyThread {
 
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
   finish(): void {
-    this.#listeners.finish(() => this.own.beat());
+    this.#listeners.finish();
   }
 
   /** At once. */

@@ -18,6 +18,7 @@ export interface UpstreamHome {
   readonly slot: number;
   readonly place: Place;
   readonly headChange: HeadChange | null;
+  headerFor(user: ServerStreamUser): string | null;
   readonly connectTimeoutMs: number;
   readonly buffers: ReadBuffers;
   readonly clock: TurnClock;
@@ -43,6 +44,8 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   /** Has carried an exchange before: the server may have closed it without our knowing. */
   isReused = false;
   readonly startedMs: number;
+  /** What it begins with, where that says whose requests it carries. */
+  readonly proxyHeader: string | null;
   #isGone = false;
   /** No exchange any more: what was written is still sent, what comes is dropped. */
   #isFinishing = false;
@@ -51,6 +54,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.pool = pool;
     this.user = user;
     this.startedMs = nowMs;
+    this.proxyHeader = pool.headerFor(user);
     this.deadlineMs = nowMs + pool.connectTimeoutMs;
     this.#reader = new Reader(pool.buffers, (chunk) => this.#onRead(chunk));
     this.#response = new ResponseReader(this);
@@ -189,6 +193,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.isConnected = true;
     this.deadlineMs = NEVER;
     this.pool.connected(this);
+    if (this.proxyHeader !== null) this.#socket.write(this.proxyHeader, 'latin1');
     this.user?.onConnected();
   }
 

@@ -1,6 +1,7 @@
 // Connections of one thread to one server. Idle ones are taken newest first, so that surplus ones grow old and go.
 
 import type { TurnClock } from '../base/clock.ts';
+import { formatProxyHeader } from '../base/proxy-protocol.ts';
 import { type Place, placeOf } from '../config/address.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
@@ -36,6 +37,7 @@ export class UpstreamPool implements ServerStreams {
   #isRetired = false;
   readonly #idle: UpstreamConnection[] = [];
   readonly #server: ServerConfig;
+  readonly #sendsHeader: PoolConfig['sendProxyProtocol'];
   readonly #all = new Set<UpstreamConnection>();
   readonly #stripe: Stripe;
   readonly #deadlines: Deadlines;
@@ -43,11 +45,18 @@ export class UpstreamPool implements ServerStreams {
   readonly clock: TurnClock;
   readonly buffers: ReadBuffers;
 
-  constructor(slot: number, generation: number, server: ServerConfig, services: UpstreamServices) {
+  constructor(
+    slot: number,
+    generation: number,
+    server: ServerConfig,
+    config: PoolConfig,
+    services: UpstreamServices,
+  ) {
     this.slot = slot;
     this.generation = generation;
     this.#server = server;
     this.place = placeOf(server);
+    this.#sendsHeader = config.sendProxyProtocol;
     this.#stripe = services.own;
     this.#deadlines = services.deadlines;
     this.#services = services;
@@ -59,9 +68,10 @@ export class UpstreamPool implements ServerStreams {
     return this.#services.answer;
   }
 
-  /** Leads to this server, at this address, and is not retired: a server that was removed may come back. */
-  isOf({ url }: ServerConfig, generation: number): boolean {
-    return this.generation === generation && this.#server.url === url && !this.#isRetired;
+  /** Leads to this server, this way, and is not retired: a server that was removed may come back. */
+  isOf({ url }: ServerConfig, generation: number, { sendProxyProtocol }: PoolConfig): boolean {
+    const isSame = this.#server.url === url && this.#sendsHeader === sendProxyProtocol;
+    return isSame && this.generation === generation && !this.#isRetired;
   }
 
   /** Takes over the times and sizes of a new revision. */
@@ -72,14 +82,25 @@ export class UpstreamPool implements ServerStreams {
     this.#keepAliveIdleMs = config.keepAlive.idleMs;
   }
 
-  /** An idle connection, or null. */
+  /** The PROXY header that a connection for the user begins with; null: none. */
+  headerFor({ client }: ServerStreamUser): string | null {
+    return this.#sendsHeader === 'off' ? null : formatProxyHeader(this.#sendsHeader, client?.ends ?? null);
+  }
+
+  /** An idle connection, or null. With a PROXY header it is one that carries this client's. O(idle) then. */
   takeIdle(user: ServerStreamUser): UpstreamConnection | null {
-    const upstream = this.#idle.pop();
+    const upstream = this.#sendsHeader === 'off' ? this.#idle.pop() : this.#takeSame(user);
     if (upstream === undefined) return null;
     this.#stripe.addGauge(this.slot, Gauge.upstreamIdle, -1);
     this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);
     upstream.assign(user);
     return upstream;
+  }
+
+  #takeSame(user: ServerStreamUser): UpstreamConnection | undefined {
+    const header = this.headerFor(user);
+    const index = this.#idle.findLastIndex(({ proxyHeader }) => proxyHeader === header);
+    return index < 0 ? undefined : this.#idle.splice(index, 1)[0];
   }
 
   /** Opens a new connection; `user` hears of its success or end later, never before this returns. */

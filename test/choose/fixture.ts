@@ -96,6 +96,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     timeouts: { connectMs: 1000, responseMs: 1000, idleMs: 1000 },
     keepAlive: { max: 10, idleMs: 1000 },
     host: 'keep',
+    sendProxyProtocol: 'off',
     limits: { responseHeadBytes: 65_536, interimResponses: 16 },
     slowStartMs: 0,
     holdUntilComplete: 'off',

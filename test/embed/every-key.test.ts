@@ -94,6 +94,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.address': '127.0.0.1:0',
   'listen.mode': '0600',
   'listen.halfClose': 'answer',
+  'listen.proxyProtocol': 'optional',
   errorDetails: 'on',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',
@@ -118,6 +119,7 @@ test('a refused key in YAML has its place', async () => {
 test.each([
   ['"unix:/run/app.sock", a server on a unix socket', { servers: ['unix:/run/app.sock'] }],
   ['"http://127.0.0.1:1/base", a server URL with a path', { servers: ['http://127.0.0.1:1/base'] }],
+  ['"sendProxyProtocol: v2"', { sendProxyProtocol: 'v2' as const, servers: ['http://127.0.0.1:1'] }],
   ['"host", the Host field is passed on as it is', { host: 'server', servers: ['http://127.0.0.1:1'] }],
 ])('a pool with %s, is refused', async (what, web) => {
   await expect(createBalancer({ pools: { web } })).rejects.toThrow(

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server as TcpSe
 import { afterEach, describe, expect, test } from 'vitest';
 import { serverAt } from '../../src/config/address.ts';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
-import { createProbe, type Probe } from '../../src/health/probe.ts';
+import { createProbe, type Probe, type Road } from '../../src/health/probe.ts';
 
 const SAYS_NOTHING = { mode: 'ready', weight: null };
 const open: (Server | TcpServer)[] = [];
@@ -22,7 +22,7 @@ async function listen(server: Server | TcpServer): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function probe(port: number, health: Partial<HealthConfig> = {}): Probe {
+function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<Road> = {}): Probe {
   const server: ServerConfig = {
     name: 'a',
     ...serverAt('127.0.0.1', port),
@@ -31,20 +31,24 @@ function probe(port: number, health: Partial<HealthConfig> = {}): Probe {
     backup: false,
     mode: 'ready',
   };
-  const made = createProbe(server, {
-    path: '/healthz',
-    host: null,
-    headers: {},
-    method: 'GET',
-    port: null,
-    body: null,
-    intervalMs: 1_000,
-    timeoutMs: 300,
-    rise: 2,
-    fall: 3,
-    status: [[200, 399]],
-    ...health,
-  });
+  const made = createProbe(
+    server,
+    {
+      path: '/healthz',
+      host: null,
+      headers: {},
+      method: 'GET',
+      port: null,
+      body: null,
+      intervalMs: 1_000,
+      timeoutMs: 300,
+      rise: 2,
+      fall: 3,
+      status: [[200, 399]],
+      ...health,
+    },
+    { sendProxyProtocol: 'off', ...road },
+  );
   probes.push(made);
   return made;
 }

@@ -22,6 +22,7 @@ const PLAIN: PartOwner = { writeTo: (sink, part) => sink.write(part), copy: (par
 
 /** Writes down what a connection tells it. */
 class User implements ServerStreamUser {
+  readonly client = null;
   readonly isHead = false;
   readonly wantsUpgrade = false;
   readonly takesFramed = true;
@@ -76,7 +77,7 @@ async function scene(keepAlive: string, serve: (socket: Socket) => void = () => 
   const config = revision.pools[0]?.config;
   const server = config?.servers[0];
   if (config === undefined || server === undefined) throw new Error('no server');
-  const pool = new UpstreamPool(SLOT, 1, server, {
+  const pool = new UpstreamPool(SLOT, 1, server, config, {
     closeIdle: () => undefined,
     own,
     deadlines,

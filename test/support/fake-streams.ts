@@ -63,6 +63,7 @@ export class FakeClient implements ClientStream {
   trailers: Trailers | null = null;
   readonly peerAddress: string;
   readonly isTrusted = false;
+  readonly ends = null;
   readonly scheme = 'http';
   readonly localPort = 80;
   readonly forwardingLines = '';

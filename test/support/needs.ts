@@ -19,6 +19,7 @@ const PROGRAMS = {
     names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
     debianPackage: 'chromium',
   },
+  haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },

@@ -1,0 +1,188 @@
+// A connection before its first byte of TLS or HTTP, where the listener takes PROXY headers: who the client is, is said by
+// the peer, if that is trusted.
+//
+//                 trusted peer: header        ──> begins, as the client's that it names
+//   accepted ──┬─ no header, where optional   ──> begins, as the peer's
+//              └─ anything else, or too late  ──> closed, counted
+//
+// No reply: whoever got it wrong does not speak HTTP to us yet.
+
+import type { Socket } from 'node:net';
+import type { LogLevel } from '../base/log.ts';
+import { type Ends, parseProxyHeader } from '../base/proxy-protocol.ts';
+import type { ListenConfig } from '../config/model.ts';
+import { countRejection } from '../exchange/accounts.ts';
+import { type DeadlineOwner, type Deadlines, NEVER } from '../exchange/deadlines.ts';
+import { RequestHead } from '../http1/message.ts';
+import type { ConnectionServices } from './connection-services.ts';
+
+const EMPTY = Buffer.alloc(0);
+const NO_HEAD = new RequestHead();
+/** Refusals are told once in a while: who sends one wrong header sends many. */
+const QUIET_MS = 10_000;
+
+interface ArrivalHome {
+  refuse(arrival: Arrival, why: string): void;
+  /** The connection begins, with what was read beyond the header. `ends` null: it is the peer's own. */
+  begin(arrival: Arrival, ends: Ends | null, rest: Buffer): void;
+  /** It is closed before it began. */
+  gone(arrival: Arrival): void;
+}
+
+class Arrival implements DeadlineOwner {
+  readonly socket: Socket;
+  readonly peerAddress: string;
+  deadlineMs: number;
+  deadlineIndex = -1;
+  readonly #home: ArrivalHome;
+  readonly #isTrusted: boolean;
+  readonly #isRequired: boolean;
+  #received: Buffer = EMPTY;
+  #isOver = false;
+
+  constructor(
+    socket: Socket,
+    peerAddress: string,
+    isTrusted: boolean,
+    isRequired: boolean,
+    deadlineMs: number,
+    home: ArrivalHome,
+  ) {
+    this.socket = socket;
+    this.peerAddress = peerAddress;
+    this.deadlineMs = deadlineMs;
+    this.#home = home;
+    this.#isTrusted = isTrusted;
+    this.#isRequired = isRequired;
+    socket.on('error', () => {
+      // 'close' follows and does the work
+    });
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    const header = parseProxyHeader(this.#received);
+    if (header.kind === 'incomplete') return;
+    if (header.kind === 'refused') this.#refuse(header.why);
+    else if (header.kind === 'absent' && this.#isRequired) this.#refuse('there is none');
+    else if (header.kind === 'absent') this.#begin(null, 0);
+    else if (!this.#isTrusted) this.#refuse('the peer is not in "trusted"');
+    else this.#begin(header.ends, header.bytes);
+  };
+
+  readonly #onEnd = (): void => {
+    // a peer that looks whether somebody listens
+    this.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#home.gone(this);
+  };
+
+  #begin(ends: Ends | null, headerBytes: number): void {
+    this.#isOver = true;
+    this.deadlineMs = NEVER;
+    const { socket } = this;
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onEnd);
+    socket.off('close', this.#onClose);
+    this.#home.begin(this, ends, this.#received.subarray(headerBytes));
+  }
+
+  #refuse(why: string): void {
+    this.#home.refuse(this, why);
+    this.socket.destroy();
+  }
+
+  onDeadline(): void {
+    this.deadlineMs = NEVER;
+    this.#refuse('it did not come in time');
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** The thread as its arrivals see it. */
+interface ArrivalServices extends ConnectionServices {
+  readonly deadlines: Deadlines;
+  readonly log: (level: LogLevel, message: string) => void;
+}
+
+/** The arrivals of one listener. */
+export class Arrivals implements ArrivalHome {
+  readonly #thread: ArrivalServices;
+  readonly #address: string;
+  readonly #onBegin: (socket: Socket, ends: Ends | null, rest: Buffer) => void;
+  readonly #onGone: () => void;
+  readonly #open = new Set<Arrival>();
+  #toldMs = Number.NEGATIVE_INFINITY;
+
+  /** One of the two is called once for each. `address`: of the listener, for messages. */
+  constructor(
+    thread: ArrivalServices,
+    address: string,
+    onBegin: (socket: Socket, ends: Ends | null, rest: Buffer) => void,
+    onGone: () => void,
+  ) {
+    this.#thread = thread;
+    this.#address = address;
+    this.#onBegin = onBegin;
+    this.#onGone = onGone;
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
+  /** `peerAddress`: whose the socket itself is. */
+  await(socket: Socket, peerAddress: string, { proxyProtocol, timeouts }: ListenConfig): void {
+    const { clock, deadlines, isTrustedAddress } = this.#thread;
+    const arrival = new Arrival(
+      socket,
+      peerAddress,
+      isTrustedAddress(peerAddress),
+      proxyProtocol === 'required',
+      clock.turn() + timeouts.headerMs,
+      this,
+    );
+    this.#open.add(arrival);
+    deadlines.add(arrival);
+  }
+
+  begin(arrival: Arrival, ends: Ends | null, rest: Buffer): void {
+    this.#remove(arrival);
+    this.#onBegin(arrival.socket, ends, rest);
+  }
+
+  gone(arrival: Arrival): void {
+    this.#remove(arrival);
+    this.#onGone();
+  }
+
+  #remove(arrival: Arrival): void {
+    this.#open.delete(arrival);
+    this.#thread.deadlines.remove(arrival);
+  }
+
+  refuse({ peerAddress }: Arrival, why: string): void {
+    const { own, clock, accessLog, log } = this.#thread;
+    const nowMs = clock.turn();
+    countRejection(own, 'bad-proxy-header');
+    if (accessLog.draws())
+      accessLog.refused(EMPTY, NO_HEAD, peerAddress, 'bad-proxy-header', nowMs, clock.wallMs());
+    if (nowMs - this.#toldMs < QUIET_MS) return;
+    this.#toldMs = nowMs;
+    log('warn', `listener ${this.#address}: PROXY header of ${peerAddress} refused: ${why}`);
+  }
+
+  destroy(): void {
+    for (const arrival of [...this.#open]) arrival.destroy();
+  }
+}

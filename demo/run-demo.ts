@@ -72,7 +72,7 @@ async function startInFront(demo: Demo, options: DemoRunOptions): Promise<Runnin
   });
   const { config, problems } = loadConfig(yaml, { file: 'demo.yaml', env: {} });
   if (config === null) throw new ChildFailure(problems.map(formatProblem).join('\n'));
-  const log = await createLogger('warn');
+  const log = createLogger('warn');
   return startBalancer(config, log, null, (line) => process.stdout.write(`${line}\n`));
 }
 

@@ -23,6 +23,7 @@ export type {
 } from './control/results.ts';
 export { createBalancer, EmbeddedBalancer, type Middleware } from './embed/balancer.ts';
 export { ConfigError, type ConfigInput, type Environment } from './embed/config-input.ts';
+export type { HttpProxy, HttpProxyEvents, HttpProxyOptions } from './embed/http-proxy.ts';
 export type { BalancerOptions, EmbedLog } from './embed/options.ts';
 export type { HealthTransition } from './health/monitor.ts';
 export type { MetricsPage } from './metrics/registry.ts';

@@ -3,7 +3,6 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type HttpProxy from 'http-proxy';
 import type { AdminServer } from '../admin/server.ts';
 import type { AdminSource } from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
@@ -34,6 +33,7 @@ import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
 import { FaultWarnings } from './fault-warnings.ts';
 import { clientFacts } from './forwarding.ts';
 import { errorOf, ignoreErrors } from './guard.ts';
+import type { HttpProxy } from './http-proxy.ts';
 import type { BalancerOptions } from './options.ts';
 import type { ParsedRequest } from './parsed.ts';
 import { replyOn, replyTo } from './replies.ts';

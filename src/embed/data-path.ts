@@ -4,7 +4,6 @@
 
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import HttpProxy from 'http-proxy';
 import { systemClock } from '../base/clock.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
@@ -23,6 +22,7 @@ import { PoolCounter, type Stripe } from '../shared/stripe.ts';
 import { type Client, Clients } from './clients.ts';
 import type { Guard } from './guard.ts';
 import { Heads } from './heads.ts';
+import { createHttpProxy, type HttpProxy } from './http-proxy.ts';
 import { ServerAgent } from './server-agent.ts';
 
 /** How often queues, slow clients and the access log are looked after, while there is anything to look after. */
@@ -238,7 +238,7 @@ export class DataPath {
   }
 
   #createProxy(): HttpProxy {
-    const proxy = HttpProxy.createProxyServer({});
+    const proxy = createHttpProxy();
     const heard = (request: IncomingMessage, hear: (exchange: ProxiedExchange) => void): void => {
       const exchange = this.#known.get(request);
       exchange?.guard.run(() => hear(exchange));

@@ -139,7 +139,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   for (const problem of problems) say(formatProblem(problem));
   for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
   if (config === null) return 1;
-  const log = await createLogger(options.logLevel);
+  const log = createLogger(options.logLevel);
   try {
     const announce = (line: string): void => standardOutput().write(`${line}\n`);
     const { takeover: from = null, threads, configFile } = options;

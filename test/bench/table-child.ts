@@ -20,7 +20,7 @@ const { config } = loadConfig(configText(), { file: 'table.yaml', env: {} });
 if (config === null) throw new Error('the configuration is wrong');
 const balancer = await Balancer.start({
   config,
-  log: await createLogger('silent'),
+  log: createLogger('silent'),
   threads: 1,
   version: 'bench',
 });

@@ -66,7 +66,7 @@ async function start(): Promise<{ balancer: Quiet; revising: Revising; write: (t
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const configFile = join(directory, 'holdfast.yaml');
   writeFileSync(configFile, yaml(SMALL));
-  const log = await createLogger('silent');
+  const log = createLogger('silent');
   const clock = new ManualClock();
   const found = (config: { readonly source: string }): readonly FoundServer[] =>
     Array.from({ length: config.source.includes(HUGE) ? SLOTS_MAX + 1 : 2 }, (_, index) => {

@@ -33,7 +33,7 @@ pools:
 ${serversYaml(servers)}
 `;
   const { config } = loadConfig(text, { file: 'test.yaml', env: {} });
-  const log = await createLogger('silent');
+  const log = createLogger('silent');
   const balancer = await Balancer.start({ config: config!, log, threads: 2, version: 'test' });
   onTestFinished(async () => void (await balancer.stop(0)));
   const slots = balancer.revision.pools[0]!.slots;

@@ -1,7 +1,7 @@
 // The package as a user gets it: packed, and installed into an empty project.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,12 @@ const INSTALL_MS = 240_000;
 export interface Installed {
   readonly directory: string;
   /** What the package brings by itself. */
-  readonly alone: { readonly packages: number; readonly bytes: number };
+  readonly alone: {
+    readonly packages: number;
+    readonly bytes: number;
+    /** Packages that run something when they are installed. */
+    readonly withScripts: readonly string[];
+  };
   remove(): void;
 }
 
@@ -65,7 +70,13 @@ function measure(directory: string): Installed['alone'] {
   const bytes = files.reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
   // the first line is the project itself
   const listed = run(directory, 'npm', ['ls', '--all', '--parseable']).trim().split('\n');
-  return { packages: listed.length - 1, bytes };
+  const lock: { packages: Readonly<Record<string, { readonly hasInstallScript?: boolean }>> } = JSON.parse(
+    readFileSync(join(directory, 'package-lock.json'), 'utf8'),
+  );
+  const withScripts = Object.entries(lock.packages).flatMap(([name, { hasInstallScript }]) =>
+    hasInstallScript === true ? [name] : [],
+  );
+  return { packages: listed.length - 1, bytes, withScripts };
 }
 
 /** The version this checkout has, so that npm finds it in its cache. */

@@ -116,10 +116,22 @@ describe('the installed package', () => {
     ]);
   });
 
-  test('brings at most 50 packages and 22 MB', ({ skip }) => {
+  test('brings at most 30 packages and 14 MB, none of them with an installation script', ({ skip }) => {
     home(skip);
-    expect(installed?.alone.packages).toBeLessThanOrEqual(50);
-    expect(installed?.alone.bytes).toBeLessThanOrEqual(22e6);
+    expect(installed?.alone.packages).toBeLessThanOrEqual(30);
+    expect(installed?.alone.bytes).toBeLessThanOrEqual(14e6);
+    expect(installed?.alone.withScripts).toEqual([]);
+  });
+
+  test('has no known holes, where the registry can be asked', ({ skip }) => {
+    const directory = home(skip);
+    const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
+      cwd: directory,
+      encoding: 'utf8',
+    });
+    const { metadata, message } = JSON.parse(stdout);
+    if (metadata === undefined) skip(`npm audit: ${message}`);
+    expect(metadata.vulnerabilities.total).toBe(0);
   });
 
   test('runs: worker threads, admin server and dashboard from dist', async ({ skip }) => {

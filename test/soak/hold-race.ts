@@ -21,7 +21,7 @@ pools: { app: { holdUntilComplete: ${mode}, sticky: { mode: learn, cookie: conne
 `;
   const { config } = loadConfig(yaml, { file: 'hold-race.yaml', env: {} });
   if (config === null) throw new Error('the configuration is not valid');
-  const running = await startBalancer(config, await createLogger('error'), 1, () => undefined);
+  const running = await startBalancer(config, createLogger('error'), 1, () => undefined);
   let begun = 0;
   let lost = 0;
   const user = async (): Promise<void> => {

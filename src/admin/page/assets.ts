@@ -1,9 +1,8 @@
-// The dashboard's files: plain HTML, CSS and JavaScript from assets/ beside this file, and uPlot out of its package.
+// The dashboard's files: plain HTML, CSS and JavaScript from assets/ beside this file, with uPlot as it is published.
 // Nothing is built; the publishing build copies assets/ to the same place under dist/.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,20 +21,14 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
 };
-const UPLOT_FILES = { 'uplot.js': 'uPlot.iife.min.js', 'uplot.css': 'uPlot.min.css' } as const;
 
 /** Reads all of them, about 120 KB, from disk. Throws when the installation is not complete. */
 export function readAssets(): readonly Asset[] {
   const folder = fileURLToPath(new URL('assets/', import.meta.url));
-  const own = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => CONTENT_TYPES[extname(name)] !== undefined)
     .map((name) => asset(name === 'page.html' ? '/' : `/${name}`, join(folder, name)));
-  const require = createRequire(import.meta.url);
-  const uplot = Object.entries(UPLOT_FILES).map(([name, file]) =>
-    asset(`/page/${name}`, require.resolve(`uplot/dist/${file}`)),
-  );
-  return [...own, ...uplot];
 }
 
 function asset(path: string, file: string): Asset {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readAssets } from '../../../src/admin/page/assets.ts';
@@ -9,7 +10,7 @@ const textOf = (path: string): string => {
   const found = assets.find((asset) => asset.path === path);
   return found === undefined ? '' : Buffer.from(found.body).toString('utf8');
 };
-const own = assets.filter(({ path }) => !path.startsWith('/page/uplot'));
+const own = assets.filter(({ path }) => !path.startsWith('/page/uplot/'));
 
 describe('the files of the page', () => {
   test('everything the page and its modules ask for is there', () => {
@@ -44,6 +45,12 @@ describe('the files of the page', () => {
         [],
       ]);
     }
+  });
+
+  test.each(['uPlot.iife.min.js', 'uPlot.min.css'])('%s is that of the release we develop with', (name) => {
+    const published = new URL(`../../../node_modules/uplot/dist/${name}`, import.meta.url);
+    expect(textOf(`/page/uplot/${name}`)).toBe(readFileSync(published, 'utf8'));
+    expect(textOf('/')).toContain(`"/page/uplot/${name}"`);
   });
 
   test('are small: under 200 KB together, uPlot included', () => {

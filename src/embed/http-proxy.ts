@@ -1,0 +1,62 @@
+// http-proxy, by what is used of it here and by what an embedding program hears from it. The package has no types of its own;
+// those of DefinitelyTyped would bring two packages and 3 MB into every installation.
+
+import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
+import type { Duplex, Stream } from 'node:stream';
+
+/** Options of one `web` or `ws`; the events name them. */
+export interface HttpProxyOptions {
+  readonly target?: unknown;
+  readonly agent?: Agent | false;
+  /** What is sent as the body of the request, in place of the request itself. */
+  readonly buffer?: Stream;
+  readonly selfHandleResponse?: boolean;
+  readonly toProxy?: boolean;
+  readonly [option: string]: unknown;
+}
+
+/** The arguments of each event, as http-proxy's manual has them. */
+export interface HttpProxyEvents {
+  start: [request: IncomingMessage, response: ServerResponse | Duplex, target: unknown];
+  proxyReq: [outgoing: ClientRequest, request: IncomingMessage, response: ServerResponse, HttpProxyOptions];
+  proxyReqWs: [ClientRequest, request: IncomingMessage, socket: Socket, HttpProxyOptions, head: Buffer];
+  proxyRes: [incoming: IncomingMessage, request: IncomingMessage, response: ServerResponse];
+  end: [request: IncomingMessage, response: ServerResponse, incoming: IncomingMessage];
+  open: [socket: Duplex];
+  close: [response: IncomingMessage, socket: Duplex, head: Buffer];
+  econnreset: [error: Error, request: IncomingMessage, response: ServerResponse, target: unknown];
+  error: [error: Error, request: IncomingMessage, response: ServerResponse | Duplex, target?: unknown];
+}
+
+type Listener<E extends keyof HttpProxyEvents> = (...told: HttpProxyEvents[E]) => void;
+type OnError = (error: Error, request: IncomingMessage, response: ServerResponse | Duplex) => void;
+
+/** http-proxy's server: it forwards when it is told to, and says what happens. */
+export interface HttpProxy {
+  web(request: IncomingMessage, response: ServerResponse, options: HttpProxyOptions, onError?: OnError): void;
+  ws(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    options: HttpProxyOptions,
+    onError?: OnError,
+  ): void;
+  on<E extends keyof HttpProxyEvents>(event: E, listener: Listener<E>): this;
+  once<E extends keyof HttpProxyEvents>(event: E, listener: Listener<E>): this;
+  off<E extends keyof HttpProxyEvents>(event: E, listener: Listener<E>): this;
+  removeListener<E extends keyof HttpProxyEvents>(event: E, listener: Listener<E>): this;
+  removeAllListeners(event?: keyof HttpProxyEvents): this;
+  listeners<E extends keyof HttpProxyEvents>(event: E): readonly Listener<E>[];
+  emit<E extends keyof HttpProxyEvents>(event: E, ...told: HttpProxyEvents[E]): boolean;
+}
+
+interface Module {
+  createProxyServer(options: HttpProxyOptions): HttpProxy;
+}
+
+export function createHttpProxy(): HttpProxy {
+  const { createProxyServer }: Module = createRequire(import.meta.url)('http-proxy');
+  return createProxyServer({});
+}

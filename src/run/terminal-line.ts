@@ -1,0 +1,67 @@
+// A line of the log as a terminal shows it: `22:04:39 WARN server b of pool shop is down  reason="connection refused"`.
+
+const LEVELS: Readonly<Record<number, readonly [word: string, colour: number]>> = {
+  10: ['TRACE', 90],
+  20: ['DEBUG', 90],
+  30: ['INFO', 32],
+  40: ['WARN', 33],
+  50: ['ERROR', 31],
+  60: ['FATAL', 31],
+};
+const GREY = 90;
+/** What every line has, and stands in its place. */
+const IN_PLACE: ReadonlySet<string> = new Set(['level', 'time', 'msg']);
+/** What a terminal would obey instead of showing it. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** From a line of JSON as pino writes it. What is no such line is shown as it is. */
+export function terminalLine(json: string): string {
+  const fields = parsed(json);
+  if (fields === null) return json;
+  const { level, time, msg } = fields;
+  const [word, colour] = LEVELS[Number(level)] ?? ['INFO', GREY];
+  const rest = Object.entries(fields).filter(([name]) => !IN_PLACE.has(name));
+  const told = rest.filter(([, value]) => !isError(value)).map(([name, value]) => `${name}=${shown(value)}`);
+  const stacks = rest.flatMap(([, value]) => (isError(value) ? value.stack.split('\n') : []));
+  const parts = [
+    painted(clockTime(Number(time)), GREY),
+    painted(word, colour),
+    ...(typeof msg === 'string' && msg !== '' ? [plain(msg)] : []),
+    ...(told.length > 0 ? [painted(told.join(' '), GREY)] : []),
+  ];
+  return `${[parts.join(' '), ...stacks.map(plain)].join('\n')}\n`;
+}
+
+function parsed(json: string): Readonly<Record<string, unknown>> | null {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
+}
+
+/** As pino writes an error that is logged as `err`. */
+function isError(value: unknown): value is { readonly stack: string } {
+  return typeof value === 'object' && value !== null && 'stack' in value && typeof value.stack === 'string';
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** Of the machine's time zone, as the operator's watch shows it. */
+function clockTime(timeMs: number): string {
+  const at = new Date(timeMs);
+  return [at.getHours(), at.getMinutes(), at.getSeconds()]
+    .map((part) => String(part).padStart(2, '0'))
+    .join(':');
+}
+
+function painted(text: string, colour: number): string {
+  return `\u001b[${colour}m${plain(text)}\u001b[39m`;
+}
+
+function plain(text: string): string {
+  return text.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}

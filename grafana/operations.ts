@@ -100,6 +100,23 @@ const CONNECTIONS: readonly PanelText[] = [
     queries: [{ expr: 'holdfast_client_connections', legend: '{{listener}}' }],
   },
   {
+    title: 'TLS handshakes',
+    description: 'With clients, by what became of them. Nothing is drawn where no listener has TLS.',
+    unit: 'ops',
+    queries: [
+      {
+        expr: `sum by (listener, result) (rate(holdfast_tls_handshakes_total${RATE})) > 0`,
+        legend: '{{listener}} {{result}}',
+      },
+    ],
+  },
+  {
+    title: 'Certificates: time left',
+    description: 'Until each ends. Renewed files are used by themselves.',
+    unit: 's',
+    queries: [{ expr: 'holdfast_certificate_expiry_seconds - time()', legend: '{{listener}} {{name}}' }],
+  },
+  {
     title: 'File descriptors',
     description: 'Open now, over what the system allows the process. Clients are refused before the rest is used up.',
     unit: 'percentunit',

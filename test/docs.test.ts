@@ -164,7 +164,7 @@ test('the documents name configuration keys that exist', () => {
         const keyed = /^([a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)*): /.exec(span)?.[1];
         return dotted ?? keyed ?? [];
       })
-      .filter((written) => !/\.(ts|md|mjs|yaml|yml|sid|json)$/.test(written))
+      .filter((written) => !/\.(ts|md|mjs|yaml|yml|sid|json|pem|key|crt)$/.test(written))
       .map((written) => written.replaceAll('[]', ''))
       .filter((written) => !exists(written));
   });

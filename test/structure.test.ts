@@ -18,15 +18,16 @@ const MEDIAN_FUNCTION_LINES_MAX = 7;
 /** Each room and the rooms it may import, types included. `run` composes; `cli` and its commands are the face. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  config: ['base'],
+  tls: [],
+  config: ['base', 'tls'],
   http1: [],
-  shared: ['base', 'config'],
+  shared: ['base', 'config', 'tls'],
   choose: ['base', 'config', 'http1', 'shared'],
   health: ['base', 'config', 'shared'],
   sessions: ['base', 'config', 'shared'],
   metrics: ['base', 'shared', 'sessions'],
   exchange: ['base', 'config', 'http1', 'shared', 'choose'],
-  proxy: ['base', 'config', 'http1', 'shared', 'choose', 'exchange'],
+  proxy: ['base', 'tls', 'config', 'http1', 'shared', 'choose', 'exchange'],
   control: ['base', 'config', 'shared', 'choose', 'health', 'sessions'],
   admin: ['config', 'shared', 'choose', 'sessions', 'metrics', 'control'],
   embed: [
@@ -43,7 +44,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'proxy',
     'control',
   ],
-  run: ['base', 'config', 'shared', 'health', 'sessions', 'metrics', 'proxy', 'control', 'admin'],
+  run: ['base', 'tls', 'config', 'shared', 'health', 'sessions', 'metrics', 'proxy', 'control', 'admin'],
   cli: ['base', 'config', 'control', 'run', 'admin'],
   demo: ['base', 'config', 'control', 'run', 'cli'],
   lab: ['base', 'demo', 'sessions', 'cli'],

@@ -133,6 +133,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'the request was to be forwarded no further',
   },
+  redirected: {
+    side: 'client',
+    status: 308,
+    mayRetry: false,
+    text: 'this is served over https only',
+  },
   'out-of-resources': {
     side: 'self',
     status: 503,

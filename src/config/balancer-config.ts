@@ -98,6 +98,10 @@ export interface BalancerListener {
   readonly proxyProtocol?: 'off' | 'optional' | 'required' | Substitution | undefined;
   /** a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After a request that says so in its Connection field it is answered in any case. Default: `abort`. */
   readonly halfClose?: 'abort' | 'answer' | Substitution | undefined;
+  /** how the listener speaks TLS; absent: in the clear. */
+  readonly tls?: BalancerTls | undefined;
+  /** `true`: every request to this listener in the clear is answered 308, to the same URL over https, at the port of the first listener with `tls`. Default: `false`. */
+  readonly redirectToHttps?: boolean | Substitution | undefined;
 }
 
 /** One rate limit. */
@@ -108,6 +112,59 @@ export interface BalancerRateLimit {
   readonly rate: string;
   /** requests that may come at once after a pause. Default: `1`. */
   readonly burst?: number | Substitution | undefined;
+}
+
+/** One tls. */
+export interface BalancerTls {
+  /** the first is for clients that ask for no name we know; the others are chosen by name (SNI), exact before wildcard, one for each kind of key. A plain path is short for `{ folder: … }`. Changed files are used from the next connection on. */
+  readonly certificates?: readonly (BalancerCertificate | {
+    /** all pairs in a folder: `NAME.pem` (or `.crt`, `.cer`) with `NAME.key`, and folders with `fullchain.pem` and `privkey.pem`; in the order of their names, but `default` first. */
+    readonly folder: string;
+  } | string)[] | BalancerCertificate | {
+    /** all pairs in a folder: `NAME.pem` (or `.crt`, `.cer`) with `NAME.key`, and folders with `fullchain.pem` and `privkey.pem`; in the order of their names, but `default` first. */
+    readonly folder: string;
+  } | string | undefined;
+  /** `true`: a certificate for localhost that signs itself, made at start, for development; instead of `certificates`. Default: `false`. */
+  readonly selfSigned?: boolean | Substitution | undefined;
+  /** oldest version of TLS; absent: 1.2, with `ciphers: modern` 1.3. */
+  readonly minVersion?: '1.2' | '1.3' | Substitution | undefined;
+  /** Mozilla's profiles: `intermediate` for all clients of the last ten years, `modern` for TLS 1.3 alone. Default: `intermediate`. */
+  readonly ciphers?: 'intermediate' | 'modern' | Substitution | undefined;
+  /** protocols that a client may choose. */
+  readonly alpn?: readonly ('http/1.1' | Substitution)[] | undefined;
+  /** certificates of clients: not asked for; asked for, and servers are told what came of it; without a good one there is no connection. Default: `none`. */
+  readonly clientAuth?: 'none' | 'request' | 'require' | Substitution | undefined;
+  /** PEM file: authorities of client certificates. */
+  readonly ca?: string | undefined;
+  /** PEM file: revocation lists of these authorities, one for each. */
+  readonly crl?: string | undefined;
+  /** the handshake must be over within this time. Default: `5s`. */
+  readonly handshakeTimeout?: string | number | undefined;
+  /** most handshakes under way at once on one thread; beyond it who has said nothing goes first. Default: `4000`. */
+  readonly handshakesMax?: number | Substitution | undefined;
+  /** new handshakes of one client address over a longer time, all threads together; those of a second may come at once. Default: `off`. */
+  readonly handshakeRate?: string | undefined;
+  /** Strict-Transport-Security: browsers use https alone from now on. Goes out with every response of a server, instead of its own. Default: `off`. */
+  readonly hsts?: {
+    /** how long browsers remember. Default: `365d`. */
+    readonly maxAge?: string | number | undefined;
+    /** for all names below this one too. Default: `false`. */
+    readonly includeSubDomains?: boolean | Substitution | undefined;
+    /** the operator agrees to be in the list that comes with browsers. Default: `false`. */
+    readonly preload?: boolean | Substitution | undefined;
+  } | 'off' | Substitution | undefined;
+}
+
+/** One certificate. */
+export interface BalancerCertificate {
+  /** PEM file: the certificate, then those that lead to its authority. */
+  readonly cert: string;
+  /** PEM file: its private key, which nobody else may read. */
+  readonly key: string;
+  /** PEM file: the certificates that lead to the authority, where `cert` holds its own alone. */
+  readonly chain?: string | undefined;
+  /** opens an encrypted key; from the environment, rather than written here. */
+  readonly passphrase?: string | undefined;
 }
 
 /** One route. */

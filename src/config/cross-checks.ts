@@ -1,5 +1,6 @@
 // What keys mean together: the checks a schema of single values cannot make.
 
+import type { Files } from '../tls/files.ts';
 import { formatHostPort, isLoopback } from './address.ts';
 import { checkName } from './check-text.ts';
 import { checkHealth } from './health-checks.ts';
@@ -11,12 +12,21 @@ import type { Written, WrittenPool } from './schema.ts';
 import { isServer, named } from './servers.ts';
 import { sharedCookieProblems, stickyProblems } from './sticky-checks.ts';
 import { didYouMean } from './suggest.ts';
+import { checkTls } from './tls-checks.ts';
 import type { Path } from './tree.ts';
 
-/** `poolNames` are all that were written, also those whose content is wrong. */
-export function crossCheck(written: Written, poolNames: readonly string[]): readonly Remark[] {
+/**
+ * `poolNames` are all that were written, also those whose content is wrong. `files`: where certificates are looked at; null:
+ * they are not.
+ */
+export function crossCheck(
+  written: Written,
+  poolNames: readonly string[],
+  files: Files | null,
+): readonly Remark[] {
   const remarks = new Remarks();
   checkListeners(written, remarks);
+  checkTls(written.listen, files, remarks);
   checkAdmin(written, remarks);
   checkRoutes(written, poolNames, remarks);
   checkUnreached(written, remarks);
@@ -130,13 +140,15 @@ function checkUnreached(written: Written, remarks: Remarks): void {
 
 function checkRateLimits(written: Written, remarks: Remarks): void {
   const places: Path[] = [];
-  for (const [index, { rateLimit }] of written.listen.entries())
-    if (rateLimit !== null) places.push(['listen', index]);
+  for (const [index, { rateLimit, tls }] of written.listen.entries()) {
+    if (rateLimit !== null) places.push(['listen', index, 'rateLimit']);
+    if (tls !== null && tls.handshakeRate !== null) places.push(['listen', index, 'tls', 'handshakeRate']);
+  }
   for (const [index, { rateLimit }] of (written.routes ?? []).entries())
-    if (rateLimit !== null) places.push(['routes', index]);
+    if (rateLimit !== null) places.push(['routes', index, 'rateLimit']);
   const [tooMany] = places.slice(RATE_LIMITS_MAX);
   if (tooMany !== undefined)
-    remarks.errorAtKey([...tooMany, 'rateLimit'], `there may be at most ${RATE_LIMITS_MAX} rate limits`);
+    remarks.errorAtKey(tooMany, `there may be at most ${RATE_LIMITS_MAX} rate limits`);
 }
 
 function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Remarks): void {

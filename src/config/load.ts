@@ -45,7 +45,10 @@ export function loadConfig(text: string, options: SourceOptions): Loaded {
   if (tree === null) return { config: null, problems, warnings: [], written: [] };
   const broken = brokenPaths(tree).map(pathText);
   const { written, rest, found, suspicious } = readTree(tree);
-  const remarks = written === null ? [] : relevant(crossCheck(written, poolNames(tree)), rest, found, broken);
+  const remarks =
+    written === null
+      ? []
+      : relevant(crossCheck(written, poolNames(tree), options.files ?? null), rest, found, broken);
   const toProblem = (remark: Remark) => ({ file: options.file, ...placed(remark, rest) });
   const errors = [
     ...problems,

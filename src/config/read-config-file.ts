@@ -1,6 +1,8 @@
 // The one place where the configuration touches the disk.
 
 import { readFile, stat } from 'node:fs/promises';
+import { systemClock } from '../base/clock.ts';
+import { realFiles } from '../tls/files.ts';
 import { type Loaded, loadConfig } from './load.ts';
 import { TEXT_LENGTH_MAX } from './source.ts';
 
@@ -13,7 +15,11 @@ export async function readConfigFile(
     const { size } = await stat(path);
     if (size > TEXT_LENGTH_MAX)
       return unreadable(path, `the file has ${size} bytes, at most ${TEXT_LENGTH_MAX} are read`);
-    return loadConfig(await readFile(path, 'utf8'), { file: path, env });
+    return loadConfig(await readFile(path, 'utf8'), {
+      file: path,
+      env,
+      files: realFiles(systemClock.wallMs()),
+    });
   } catch (error) {
     return unreadable(path, reasonOf(error));
   }

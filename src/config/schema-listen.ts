@@ -1,9 +1,10 @@
 // The keys of a listener: where clients connect, and how long and how much they may.
 
 import { checkFileMode } from './check-text.ts';
-import { choice, duration, integer, size, text } from './leaf.ts';
+import { choice, duration, flag, integer, size, text } from './leaf.ts';
 import { listenerAddress } from './leaf-address.ts';
 import { rateLimit } from './schema-parts.ts';
+import { tls } from './schema-tls.ts';
 import { key, mapping, optional } from './table.ts';
 
 const SECOND = 1_000;
@@ -73,6 +74,12 @@ export const listener = mapping(
       choice(['abort', 'answer']),
       'abort',
       'a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After a request that says so in its Connection field it is answered in any case',
+    ),
+    tls: optional(tls, 'how the listener speaks TLS; absent: in the clear'),
+    redirectToHttps: key(
+      flag(),
+      false,
+      '`true`: every request to this listener in the clear is answered 308, to the same URL over https, at the port of the first listener with `tls`',
     ),
   },
   'listener',

@@ -14,6 +14,7 @@ import {
   type YAMLMap,
   type YAMLWarning,
 } from 'yaml';
+import type { Files } from '../tls/files.ts';
 import { type Place, type Problem, sortProblems } from './problem.ts';
 import { substitute } from './substitute.ts';
 import type { Tree, TreeEntry } from './tree.ts';
@@ -29,6 +30,8 @@ const VALUES_MAX = 200_000;
 export interface SourceOptions {
   readonly file: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the files that it names are looked at; absent: they are not. */
+  readonly files?: Files;
 }
 
 /** The tree is null when the text is not YAML with a mapping at its root. */

@@ -60,6 +60,20 @@ export class Revising {
     if (result.ok) this.#balancer.publish({ type: 'discovery', ...result });
   }
 
+  /** What stands beside the configuration has changed, such as certificates: the same once more, on all threads. */
+  async refresh(what: string): Promise<void> {
+    const { options } = this.#balancer;
+    const result = await this.#inTurn(async () => {
+      const { config } = this.#balancer.revision;
+      await this.#balancer.swap(config);
+      return this.#swapped(config, config);
+    });
+    if (this.#balancer.isStopping) return;
+    if (result.ok) options.log.info({ revision: result.revision }, `${what}: used from now on`);
+    else options.log.error({}, `${what}, but it is not used: ${result.message}`);
+    if (result.ok) this.#balancer.publish({ type: 'certificates', ...result, changes: [what] });
+  }
+
   /** Waits for the change under way. What a change throws is its refusal. */
   async #inTurn(change: () => Promise<ReloadResult>): Promise<ReloadResult> {
     while (this.#underWay !== null) await this.#underWay;

@@ -21,6 +21,8 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   'listen.timeouts.header': 'set headersTimeout of your server',
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
   'listen.proxyProtocol': 'read the header before your server does; the address is then that of the socket',
+  'listen.tls': 'make your server with node:https',
+  'listen.redirectToHttps': 'redirect in your application',
   'listen.halfClose': 'set httpAllowHalfOpen of your server',
   'listen.limits.connections': 'set maxConnections of your server',
   'listen.limits.requestsPerConnection': 'set maxRequestsPerSocket of your server',
@@ -29,8 +31,9 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
 /** One problem for each value that was written under such a key. So there is one listener, whose address is not given. */
 export function refuseElsewhere(written: readonly WrittenValue[], file: string): readonly Problem[] {
   return written.flatMap(({ keys, place }) => {
-    const path = keys.join('.');
-    const instead = Object.hasOwn(ELSEWHERE, path) ? ELSEWHERE[path] : undefined;
+    // all below a key is refused with it, but a listener as a whole is not: it has keys that count
+    const path = [keys.join('.'), keys.slice(0, 2).join('.')].find((key) => Object.hasOwn(ELSEWHERE, key));
+    const instead = path === undefined ? undefined : ELSEWHERE[path];
     if (instead === undefined) return [];
     return [{ file, ...place, message: `"${path}" has no effect when embedded, leave it out: ${instead}` }];
   });

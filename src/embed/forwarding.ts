@@ -29,7 +29,7 @@ export function clientFacts({ heads, isTrusted }: DataPath, client: Client): Cli
   const { buffer, request } = heads;
   return {
     address: clientAddressOf(buffer, request, client, isTrusted),
-    isSecure: client.scheme === 'https' || isSecureClient(buffer, request, client, isTrusted),
+    isSecure: isSecureClient(buffer, request, client, isTrusted),
   };
 }
 

@@ -11,6 +11,7 @@ import { indexOfSlot } from '../choose/plan.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
 import { AFFINITY_VERDICTS } from '../shared/stripe.ts';
+import { loggedTls, type TlsFacts } from './tls-facts.ts';
 
 /** Longer targets and hosts are cut, so that a line has a limit. */
 const TARGET_CHARS_MAX = 2048;
@@ -39,6 +40,8 @@ export type EndedBy = 'client' | 'server' | 'self';
 /** What is known of one exchange that is logged. */
 export class AccessRecord {
   readonly client: string;
+  /** null: the client came in the clear. */
+  readonly tls: TlsFacts | null;
   readonly method: string;
   readonly target: string;
   readonly host: string;
@@ -62,8 +65,16 @@ export class AccessRecord {
   #firstByteMs = -1;
 
   /** `headText`: the head as sent to the server, where our own request id is written; '' when it was never made. */
-  constructor(buffer: Buffer, head: RequestHead, client: string, headText: string, nowMs: number) {
+  constructor(
+    buffer: Buffer,
+    head: RequestHead,
+    client: string,
+    headText: string,
+    nowMs: number,
+    tls: TlsFacts | null = null,
+  ) {
     this.client = client;
+    this.tls = tls;
     this.method = head.method;
     this.target = buffer.toString(
       'latin1',
@@ -125,7 +136,7 @@ export class AccessRecord {
     const startedWallMs = wallMs - (nowMs - this.startedMs);
     return (
       `{"time":"${new Date(startedWallMs).toISOString()}","requestId":${quote(this.requestId)}` +
-      `${this.trace === '' ? '' : `,"traceId":"${this.trace}"`},"client":${quote(this.client)}` +
+      `${this.trace === '' ? '' : `,"traceId":"${this.trace}"`},"client":${quote(this.client)}${loggedTls(this.tls)}` +
       `,"method":${quote(this.method)},"target":${quote(this.target)},"host":${quote(this.host)}` +
       `,"status":${this.status},"pool":${quote(plan?.config.name ?? null)},"server":${quote(server)}` +
       `${attempts.length > 1 ? `,"attempts":${JSON.stringify(servers)}` : ''}` +
@@ -189,8 +200,9 @@ export class AccessLog {
     kind: FailureKind,
     nowMs: number,
     wallMs: number,
+    tls: TlsFacts | null = null,
   ): void {
-    const record = new AccessRecord(buffer, head, client, '', nowMs);
+    const record = new AccessRecord(buffer, head, client, '', nowMs, tls);
     record.end(kind);
     this.#write(record, null, nowMs, wallMs);
   }

@@ -12,6 +12,8 @@ export interface Peer {
   readonly peerAddress: string;
   /** The peer's own forwarding fields are believed. */
   readonly isTrusted: boolean;
+  /** How it came to us. */
+  readonly scheme: 'http' | 'https';
 }
 
 /** Whether an address belongs to a peer that is trusted. */
@@ -48,14 +50,14 @@ export function clientAddressOf(
   return at < 0 ? peerAddress : plainAddress(nodes[at] ?? '');
 }
 
-/** What a trusted peer says of the client's scheme. */
+/** The client's scheme: that of the peer, or what a trusted peer says of it. */
 export function isSecureClient(
   buffer: Buffer,
   head: RequestHead,
-  { isTrusted }: Peer,
+  { isTrusted, scheme }: Peer,
   isTrustedAddress: IsTrusted,
 ): boolean {
-  if (!isTrusted) return false;
+  if (!isTrusted) return scheme === 'https';
   const said = joinedValues(buffer, head, Field.forwardedProto);
   if (said !== '' && !said.includes(',')) return isSecure(said);
   const hops = hopsOf(buffer, head);
@@ -63,7 +65,7 @@ export function isSecureClient(
     hops.map(({ node }) => node),
     isTrustedAddress,
   );
-  if (said === '') return isSecure(hops[at]?.scheme ?? '');
+  if (said === '') return isSecure(hops[at]?.scheme || scheme);
   // one scheme for each hop: that of the client's. Otherwise the first, as applications read it.
   const schemes = said.split(',');
   return isSecure(schemes[schemes.length === hops.length && at >= 0 ? at : 0] ?? '');

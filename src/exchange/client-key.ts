@@ -53,6 +53,12 @@ export class RateLimit {
     return this.#cells.take(this.#index, hashed.low, hashed.high, this.#pace, nowMs);
   }
 
+  /** The same for a client that has sent nothing yet. */
+  takeFor(address: string, nowMs: number): number {
+    hashClientAddress(this.#hashKey, address);
+    return this.#cells.take(this.#index, hashed.low, hashed.high, this.#pace, nowMs);
+  }
+
   /** False when the request does not have the header or cookie. */
   #hashValue(buffer: Buffer, head: RequestHead): boolean {
     const { kind } = this.#config.key;

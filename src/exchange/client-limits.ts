@@ -12,12 +12,16 @@ import { MinRateMonitor, type Transfer } from './min-rate.ts';
 const LOOK_EVERY_MS = 1000;
 const NO_KEY: HashKey = { low: 0, high: 0 };
 
-/** A client's connection as far as its limits go. */
-export interface LimitedClient {
+/** A connection that is counted under its address. */
+export interface Counted {
   readonly isTrusted: boolean;
   readonly peerAddress: string;
   /** Where its address is counted, -1 for nowhere; kept for ClientLimits. */
   addressCells: number;
+}
+
+/** A client's connection as far as its limits go. */
+export interface LimitedClient extends Counted {
   owing(): Transfer | null;
   abortSlow(): void;
 }
@@ -35,6 +39,7 @@ export class ClientLimits {
   readonly #pace = new MinRateMonitor<LimitedClient>();
   #ofRoutes: readonly (RateLimit | null)[] = [];
   #ofListeners: ReadonlyMap<string, RateLimit | null> = new Map();
+  #ofHandshakes: ReadonlyMap<string, RateLimit | null> = new Map();
   #key: HashKey = NO_KEY;
   #lookedMs = 0;
   #stoodStillMs = 0;
@@ -56,6 +61,16 @@ export class ClientLimits {
     this.#ofRoutes = routes.map(({ rateLimit }) => limitOf(rateLimit));
     this.#ofListeners = new Map(listen.map(({ address, rateLimit }) => [address, limitOf(rateLimit)]));
     this.hasRates = used > 0;
+    this.#ofHandshakes = new Map(
+      listen.map(({ address, tls }) => {
+        const rate = tls?.handshakeRate ?? null;
+        const burst = Math.max(1, Math.ceil(rate ?? 0));
+        return [
+          address,
+          limitOf(rate === null ? null : { key: { kind: 'address' }, perSecond: rate, burst }),
+        ];
+      }),
+    );
   }
 
   /** Limit of the route at this place in the configuration, else that of the listener; null when neither has one. */
@@ -63,8 +78,18 @@ export class ClientLimits {
     return this.#ofRoutes[route] ?? this.#ofListeners.get(listener) ?? null;
   }
 
+  /** Whether the peer may begin another handshake with the listener. Trusted peers always may. */
+  mayShakeHands(
+    listener: string,
+    peer: Pick<LimitedClient, 'isTrusted' | 'peerAddress'>,
+    nowMs: number,
+  ): boolean {
+    const limit = peer.isTrusted ? null : (this.#ofHandshakes.get(listener) ?? null);
+    return limit === null || limit.takeFor(peer.peerAddress, nowMs) === 0;
+  }
+
   /** Counts a new connection under its address; false when there are more than `max`. Trusted peers have no limit. */
-  admit(connection: LimitedClient, max: number): boolean {
+  admit(connection: Counted, max: number): boolean {
     if (connection.isTrusted) return true;
     hashClientAddress(this.#key, connection.peerAddress);
     const cells = this.#addresses.cellsOf(hashed.low, hashed.high);
@@ -75,9 +100,14 @@ export class ClientLimits {
 
   /** The connection has gone; only for one that was counted or may be paced. */
   release(connection: LimitedClient): void {
+    this.uncount(connection);
+    this.#pace.forget(connection);
+  }
+
+  /** It is counted no more. */
+  uncount(connection: Counted): void {
     if (connection.addressCells >= 0) this.#addresses.add(connection.addressCells, -1);
     connection.addressCells = -1;
-    this.#pace.forget(connection);
   }
 
   /**

@@ -107,7 +107,7 @@ export class Exchange implements ServerStreamUser {
     const headText = requestLines(buffer, head, client, this.wantsUpgrade, services);
     this.request.headText = services.startsTraces ? withTraceparent(headText, head) : headText;
     if (services.accessLog.draws())
-      this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs);
+      this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs, client.tls);
     if (this.#isBodyRefused(client)) return;
     if (bodyEnd > bodyBegin) this.request.keep(buffer.subarray(bodyBegin, bodyEnd));
     this.#attempts.next(nowMs);

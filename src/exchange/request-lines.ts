@@ -12,8 +12,6 @@ import { hopsOf, type IsTrusted, isSecureClient, joinedValues, type Peer } from 
 export interface Forwarding extends Peer {
   /** Ready-made lines for an untrusted peer: x-forwarded-for, -proto and -port. */
   readonly forwardingLines: string;
-  /** How the peer came to us. */
-  readonly scheme: 'http' | 'https';
   readonly localPort: number;
   /** Stands in for the Host that an HTTP/1.0 client did not send. */
   readonly listenAuthority: string;
@@ -144,8 +142,8 @@ function trustedLines(
     text += `forwarded: ${before === '' ? '' : `${before}, `}for=${forwardedNode(peerAddress)}\r\n`;
   }
   if (!has(Field.forwardedProto)) {
-    const isSecure = has(Field.forwarded) && isSecureClient(buffer, head, forwarding, isTrustedAddress);
-    text += `x-forwarded-proto: ${isSecure ? 'https' : forwarding.scheme}\r\n`;
+    const isSecure = isSecureClient(buffer, head, forwarding, isTrustedAddress);
+    text += `x-forwarded-proto: ${isSecure ? 'https' : 'http'}\r\n`;
   }
   if (!has(Field.forwardedHost)) text += `x-forwarded-host: ${host}\r\n`;
   if (!has(Field.forwardedPort)) text += `x-forwarded-port: ${forwarding.localPort}\r\n`;

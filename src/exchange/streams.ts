@@ -12,11 +12,15 @@ import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits, ResponseHead } from '../http1/message.ts';
 import type { Forwarding } from './request-lines.ts';
 import type { Withholdable } from './takeover-barrier.ts';
+import type { TlsFacts } from './tls-facts.ts';
 
 /** What takes bytes: a socket, or what stands for one. */
 export interface Sink {
   readonly writableLength: number;
+  /** It encrypts what is written, and never takes it at once. */
+  readonly encrypted?: boolean;
   write(data: string | Buffer, encoding?: BufferEncoding): boolean;
+  write(data: Buffer, onWritten: () => void): boolean;
   cork(): void;
   uncork(): void;
 }
@@ -70,6 +74,8 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   readonly config: ListenConfig;
   /** Between whom the client's connection is; null: nobody can say. */
   readonly ends: Ends | null;
+  /** null: the client came in the clear. */
+  readonly tls: TlsFacts | null;
   readonly requestBody: RequestBody;
   /** Request bytes are not read for now. */
   readonly isPaused: boolean;

@@ -35,6 +35,7 @@ export const FIELD_NAMES = {
   'content-type': Field.contentType,
   location: Field.location,
   'cache-control': Field.cacheControl,
+  'strict-transport-security': Field.strictTransport,
 } as const satisfies Record<string, Field>;
 
 /** Returned for a name that is not recorded. */

@@ -36,6 +36,7 @@ export const Field = {
   // a line to be dropped: named by a Connection field, x_forwarded_* posing as x-forwarded-*, or framing that says nothing
   dropped: 30,
   maxForwards: 32, // request
+  strictTransport: 33, // response: strict-transport-security
   forwardedOther: 31, // any other name that begins with x-forwarded, and x-real-ip
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];

@@ -55,6 +55,16 @@ export const CATALOGUE = {
     help: 'Moving average of the time to the first response byte, as the policy least-time sees it; 0: not measured.',
   },
   holdfast_client_connections: { type: 'gauge', labels: ['listener'], help: 'Client connections open now.' },
+  holdfast_tls_handshakes_total: {
+    type: 'counter',
+    labels: ['listener', 'result'],
+    help: 'TLS handshakes with clients: full, resumed, failed, timed_out, or refused because there were too many.',
+  },
+  holdfast_certificate_expiry_seconds: {
+    type: 'gauge',
+    labels: ['listener', 'name'],
+    help: 'When a certificate ends, Unix time in seconds.',
+  },
   holdfast_upstream_connections: {
     type: 'gauge',
     labels: [...SERVER, 'state'],

@@ -6,7 +6,7 @@ import type { Skew } from '../sessions/skew.ts';
 import { Mode, Verdict } from '../shared/control.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { AFFINITY_VERDICTS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
+import { AFFINITY_VERDICTS, HANDSHAKE_RESULTS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
 import type { MetricsSource, Sample } from './source.ts';
 
 export type PoolCollector = (source: MetricsSource, pools: readonly PoolRevision[]) => Sample[];
@@ -88,6 +88,21 @@ export const GLOBAL_COLLECTORS = {
       value: failures,
     })),
   holdfast_access_log_dropped_total: (source) => [{ labels: {}, value: source.accessLogDropped() }],
+  holdfast_tls_handshakes_total: (source) => {
+    const { config, listenerIds } = source.revision() ?? {};
+    return (config?.listen ?? []).flatMap(({ address, tls }, index) => {
+      const id = listenerIds?.[index] ?? index;
+      return (tls === null ? [] : HANDSHAKE_RESULTS).map((result) => ({
+        labels: { listener: address, result },
+        value: source.shared.sumHandshakes(id, result),
+      }));
+    });
+  },
+  holdfast_certificate_expiry_seconds: (source) =>
+    (source.certificates?.() ?? []).map(({ listener, name, notAfterMs }) => ({
+      labels: { listener, name },
+      value: Math.floor(notAfterMs / 1000),
+    })),
   holdfast_descriptors: (source) => known(source.descriptors?.().open),
   holdfast_descriptors_limit: (source) => known(source.descriptors?.().limit),
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],

@@ -23,6 +23,12 @@ export interface MetricsSource {
     readonly servers: number;
     readonly failures: number;
   }[];
+  /** Ends of the certificates in use, wall time; absent: there are none. */
+  certificates?(): readonly {
+    readonly listener: string;
+    readonly name: string;
+    readonly notAfterMs: number;
+  }[];
   /** HealthMonitor fits. */
   readonly health: {
     checks(slot: number): Readonly<Record<'success' | 'failure' | 'timeout', number>>;

@@ -7,16 +7,16 @@ import type { Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
 import type { FailureKind } from '../base/failure.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
-import { UNIX_PEER } from '../config/address.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import type { LimitedClient } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
+import type { TlsFacts } from '../exchange/tls-facts.ts';
 import { ClientRequests, type RequestSource } from './client-requests.ts';
 import { type ClientTransport, Http1ClientStream } from './client-stream.ts';
-import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
-import { Reader, takeOver } from './read-buffers.ts';
-import { formatReply } from './replies.ts';
+import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
+import { listenTo, Reader, takeOver } from './read-buffers.ts';
+import { formatReply, type ReplyMore } from './replies.ts';
 
 /** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
 const LINGER_MS = 2000;
@@ -24,11 +24,6 @@ const LINGER_MS = 2000;
 const FLUSH_MS = 60_000;
 
 const DEFAULT_PORT = 80;
-
-/** Plain address of who connected. */
-export function peerOf(socket: Socket, { config }: ConnectionListener): string {
-  return config.socket === null ? plainAddress(socket.remoteAddress ?? '') : UNIX_PEER;
-}
 
 /** What a connection waits for; decides what happens when it does not come. While an exchange runs, that waits. */
 type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'linger';
@@ -40,6 +35,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   readonly peerAddress: string;
   readonly localPort: number;
   readonly isTrusted: boolean;
+  readonly tls: TlsFacts | null;
   readonly stream: Http1ClientStream;
   deadlineMs = NEVER;
   deadlineIndex = -1;
@@ -48,6 +44,8 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   addressCells = -1;
   readonly reader: Reader;
   readonly #ends: Ends | null;
+  /** The connection below TLS: only it can be reset. */
+  readonly #raw: Socket;
   readonly #onClosed: (connection: ClientConnection) => void;
   readonly #requests: ClientRequests;
   /** Nothing that the client still sends is a request. */
@@ -57,27 +55,29 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   /** Nothing written reaches the client, not even the end. */
   #isWithheld = false;
 
-  /** `ends`: as a PROXY header has them; null: they are those of the socket. `onClosed` is called once, when everything is over. */
+  /** `onClosed` is called once, when everything is over. */
   constructor(
-    accepted: Socket,
+    accepted: AcceptedClient,
     listener: ConnectionListener,
     thread: ConnectionServices,
     nowMs: number,
-    ends: Ends | null,
     onClosed: (connection: ClientConnection) => void,
   ) {
     this.#onClosed = onClosed;
     const onChunk = (chunk: Buffer): void => this.onRead(chunk);
     this.reader = new Reader(thread.buffers, onChunk);
-    const socket = takeOver(accepted, this.reader, onChunk);
+    const { raw, secured, peerAddress, isTrusted, tls, ends } = accepted;
+    const socket = secured === null ? takeOver(raw, this.reader, onChunk) : listenTo(secured, onChunk);
     this.socket = socket;
+    this.#raw = secured === null ? socket : raw;
+    this.tls = tls;
     this.listener = listener;
     this.thread = thread;
     this.#ends = ends;
-    this.peerAddress = ends?.address ?? peerOf(socket, listener);
+    this.peerAddress = peerAddress;
     // a unix socket has none
     this.localPort = ends?.localPort ?? (listener.port || DEFAULT_PORT);
-    this.isTrusted = thread.isTrustedAddress(this.peerAddress);
+    this.isTrusted = isTrusted;
     this.stream = new Http1ClientStream(this);
     this.#requests = new ClientRequests(this);
     this.deadlineMs = nowMs + listener.config.timeouts.headerMs;
@@ -148,14 +148,8 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     this.sendReply(kind, detail, false, false);
   }
 
-  sendReply(
-    kind: FailureKind,
-    detail: string,
-    isHead: boolean,
-    isKept: boolean,
-    retryAfterSeconds = 1,
-  ): void {
-    this.socket.write(formatReply(kind, detail, isHead, !isKept, retryAfterSeconds), 'latin1');
+  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void {
+    this.socket.write(formatReply(kind, detail, isHead, !isKept, more), 'latin1');
     this.exchangeDone(isKept);
   }
 
@@ -214,8 +208,8 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     this.#requests.exchange = null;
     this.isClosing = true;
     // a unix socket has no reset
-    if (this.listener.config.socket === null) this.socket.resetAndDestroy();
-    else this.socket.destroy();
+    if (this.listener.config.socket === null) this.#raw.resetAndDestroy();
+    else this.#raw.destroy();
   }
 
   /** Our half closes now; what the client still sends is read and dropped for a while. */

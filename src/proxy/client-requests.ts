@@ -1,6 +1,7 @@
 // The requests of one client connection: heads out of bytes, one exchange at a time, pipelined ones answered in order.
 
 import type { FailureKind } from '../base/failure.ts';
+import { latin1 } from '../base/latin1.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
@@ -12,6 +13,7 @@ import { parseRequestHead } from '../http1/request.ts';
 import type { Http1ClientStream } from './client-stream.ts';
 import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 import type { Reader } from './read-buffers.ts';
+import type { ReplyMore } from './replies.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEAD = new RequestHead();
@@ -32,7 +34,7 @@ export interface RequestSource {
   onHeadBegun(nowMs: number): void;
   onExchangeBegun(): void;
   /** Our own reply; the connection ends unless it is kept. */
-  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, retryAfter?: number): void;
+  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void;
 }
 
 export class ClientRequests {
@@ -142,8 +144,13 @@ export class ClientRequests {
     }
     this.#count += 1;
     this.#pending = null;
-    const plan = admit(thread, buffer, head, this.#source.stream, listener.config.address, nowMs);
-    if (plan === null) return this.#refuse(buffer, headEnd);
+    const { address, redirectToHttps } = listener.config;
+    if (redirectToHttps) {
+      const location = secureUrl(buffer, head, listener.authority, thread.httpsPort);
+      return this.#refuse(buffer, headEnd, 'redirected', location);
+    }
+    const plan = admit(thread, buffer, head, this.#source.stream, address, nowMs);
+    if (plan === null) return this.#refuse(buffer, headEnd, refused.kind);
     const exchange = thread.takeExchange();
     this.exchange = exchange;
     this.#source.onExchangeBegun();
@@ -157,8 +164,8 @@ export class ClientRequests {
   }
 
   /** A whole head, but the request goes nowhere. True when the connection goes on. */
-  #refuse(buffer: Buffer, headEnd: number): boolean {
-    const { kind, retryAfterSeconds } = refused;
+  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, location = ''): boolean {
+    const { retryAfterSeconds } = refused;
     const { thread, listener } = this.#source;
     const head = thread.requestHead;
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !listener.isStopping;
@@ -166,7 +173,7 @@ export class ClientRequests {
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
     this.#log(buffer, head, kind);
     countRejection(thread.own, kind);
-    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, retryAfterSeconds);
+    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, { retryAfterSeconds, location });
     return isKept;
   }
 
@@ -182,7 +189,8 @@ export class ClientRequests {
     const { accessLog, clock, isTrustedAddress } = this.#source.thread;
     if (!accessLog.draws()) return;
     const client = clientAddressOf(buffer, head, this.#source.stream, isTrustedAddress);
-    accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs());
+    const { tls } = this.#source.stream;
+    accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs(), tls);
   }
 
   /** The connection has ended. */
@@ -191,4 +199,12 @@ export class ClientRequests {
     this.exchange = null;
     this.#pending = null;
   }
+}
+
+/** The same URL over https. `authority` stands in for the Host that an HTTP/1.0 client did not send. */
+function secureUrl(buffer: Buffer, head: RequestHead, authority: string, port: number): string {
+  const host = latin1(buffer, head.hostBegin, head.hostEnd) || authority;
+  const path = latin1(buffer, head.pathBegin, head.targetEnd);
+  const place = port === 443 ? '' : `:${port}`;
+  return `https://${host.replace(/:\d*$/, '')}${place}${path.startsWith('/') ? path : '/'}`;
 }

@@ -13,6 +13,7 @@ import type { Peer } from '../exchange/believed.ts';
 import { forwardingLines } from '../exchange/request-lines.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
 import type { Answer, ClientStream, PartOwner, Sink } from '../exchange/streams.ts';
+import { clientCertificateLines, type TlsFacts } from '../exchange/tls-facts.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
 import { Body, Field, type RequestHead } from '../http1/message.ts';
 import { BodyReader } from './body-reader.ts';
@@ -21,11 +22,12 @@ import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { Reframe, responseLines } from './response-lines.ts';
 
 /** The connection as its stream sees it. */
-export interface ClientTransport extends Peer {
+export interface ClientTransport extends Omit<Peer, 'scheme'> {
   /** Where the client connected to. */
   readonly localPort: number;
   readonly ends: Ends | null;
   readonly socket: Socket;
+  readonly tls: TlsFacts | null;
   readonly listener: ConnectionListener;
   /** Owns what was read from the client. */
   readonly reader: PartOwner;
@@ -46,7 +48,8 @@ export interface ClientTransport extends Peer {
 
 export class Http1ClientStream implements ClientStream {
   readonly requestBody: BodyReader = new BodyReader();
-  readonly scheme = 'http';
+  readonly scheme: 'http' | 'https';
+  readonly tls: TlsFacts | null;
   readonly peerAddress: string;
   readonly isTrusted: boolean;
   readonly localPort: number;
@@ -69,7 +72,10 @@ export class Http1ClientStream implements ClientStream {
     this.isTrusted = transport.isTrusted;
     this.localPort = transport.localPort;
     this.listenAuthority = transport.listener.authority;
-    this.forwardingLines = forwardingLines(this.peerAddress, this.scheme, this.localPort);
+    this.tls = transport.tls;
+    this.scheme = this.tls === null ? 'http' : 'https';
+    this.forwardingLines =
+      forwardingLines(this.peerAddress, this.scheme, this.localPort) + clientCertificateLines(this.tls);
   }
 
   /** Takes the request whose head was just parsed. Returns where its body ends in the buffer, as far as it is there. */
@@ -148,14 +154,17 @@ export class Http1ClientStream implements ClientStream {
     this.#reframe = reframe;
     this.#isKept = this.#mayKeep();
     const connection = this.#connectionValue();
+    const { hsts } = this.#transport.listener;
     if (reframe !== Reframe.none) {
-      const isFlowing = this.#writeText(responseLines(buffer, head, reframe, setCookie, connection));
+      const isFlowing = this.#writeText(
+        responseLines(buffer, head, reframe, setCookie, connection, undefined, hsts),
+      );
       return bodyEnd === bodyBegin ? isFlowing : this.writeBody(buffer.subarray(bodyBegin, bodyEnd), from);
     }
     // a short body rides along in the text of the head
     if (bodyEnd - bodyBegin <= STRING_BYTES_MAX)
-      return this.#writeText(responseLines(buffer, head, reframe, setCookie, connection, bodyEnd));
-    const text = responseLines(buffer, head, reframe, setCookie, connection, bodyBegin);
+      return this.#writeText(responseLines(buffer, head, reframe, setCookie, connection, bodyEnd, hsts));
+    const text = responseLines(buffer, head, reframe, setCookie, connection, bodyBegin, hsts);
     return this.#write(buffer.subarray(bodyBegin, bodyEnd), from, text);
   }
 

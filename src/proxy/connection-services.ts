@@ -1,10 +1,13 @@
 // What a thread and a listener lend to their client connections.
 
+import type { Socket } from 'node:net';
 import type { TurnClock } from '../base/clock.ts';
+import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { AccessLog } from '../exchange/access-log.ts';
 import type { Gate } from '../exchange/admission.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { TlsFacts } from '../exchange/tls-facts.ts';
 import type { HeadLimits, RequestHead } from '../http1/message.ts';
 import type { Stripe } from '../shared/stripe.ts';
 import type { ReadBuffers } from './read-buffers.ts';
@@ -17,7 +20,26 @@ export interface ConnectionServices extends Gate {
   /** The last head parsed on this thread; valid until the next is. */
   readonly requestHead: RequestHead;
   readonly accessLog: AccessLog;
+  /** Port of the first listener with TLS; 443 where there is none. */
+  readonly httpsPort: number;
   takeExchange(): Exchange;
+}
+
+/** A client's connection once all that is below HTTP is settled: who it is, and what carries its bytes. */
+export interface AcceptedClient {
+  /** The connection itself. */
+  readonly raw: Socket;
+  /** What HTTP is read from: TLS over it; null: the connection itself. */
+  readonly secured: Socket | null;
+  /** null exactly when `secured` is. */
+  readonly tls: TlsFacts | null;
+  /** Plain address (base/client-address.ts). */
+  readonly peerAddress: string;
+  readonly isTrusted: boolean;
+  /** As a PROXY header has them; null: they are those of the socket. */
+  readonly ends: Ends | null;
+  /** As Counted in exchange/client-limits.ts. */
+  readonly addressCells: number;
 }
 
 /** A listener as its connections see it. */
@@ -26,6 +48,8 @@ export interface ConnectionListener {
   readonly headLimits: HeadLimits;
   readonly port: number;
   readonly authority: string;
+  /** Value of Strict-Transport-Security; null: none is sent. */
+  readonly hsts: string | null;
   readonly isStopping: boolean;
   readonly isRetiring: boolean;
 }

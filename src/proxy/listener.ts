@@ -1,16 +1,22 @@
 // One listening address on one thread.
 
 import { createServer, type Server, type Socket } from 'node:net';
+import { plainAddress } from '../base/client-address.ts';
 import type { LogLevel } from '../base/log.ts';
 import { fdOf, type ListeningSocket } from '../base/pass-sockets.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
-import { formatHostPort } from '../config/address.ts';
+import { formatHostPort, UNIX_PEER } from '../config/address.ts';
 import type { ListenConfig } from '../config/model.ts';
+import type { Counted } from '../exchange/client-limits.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
 import type { HeadLimits } from '../http1/message.ts';
+import { UNCOUNTED } from '../shared/address-counts.ts';
+import type { ListenerSecrets } from '../tls/contexts.ts';
+import { hstsValue } from '../tls/options.ts';
 import { Arrivals } from './arrivals.ts';
-import { ClientConnection, peerOf } from './client-connection.ts';
-import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
+import { type HandshakeHome, Handshakes } from './handshakes.ts';
 import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
 
 const BACKLOG = 4096;
@@ -29,13 +35,14 @@ export interface ListenerHome extends ConnectionServices {
   connectionClosed(): void;
 }
 
-export class ListenerState implements ConnectionListener {
+export class ListenerState implements ConnectionListener, HandshakeHome {
   readonly index: number;
   config: ListenConfig;
   headLimits: HeadLimits;
   /** The port in use, also where the configuration says 0. */
   port = 0;
   authority = '';
+  hsts: string | null = null;
   isStopping = false;
   /** Another process is about to take over: nothing is accepted, but all goes on if it does not. */
   isPaused = false;
@@ -58,23 +65,32 @@ export class ListenerState implements ConnectionListener {
     this.#thread.connectionClosed();
   };
   readonly #arrivals: Arrivals;
+  /** null until it has spoken TLS. */
+  #handshakes: Handshakes | null = null;
   /** One that was bound here, or those that another process has left. */
   #servers: readonly Server[] = [];
   /** The file of a unix socket that is listened on. */
   #socketFile: SocketFile | null = null;
 
-  constructor(index: number, config: ListenConfig, headLimits: HeadLimits, thread: ListenerHome) {
+  constructor(
+    index: number,
+    config: ListenConfig,
+    headLimits: HeadLimits,
+    thread: ListenerHome,
+    secrets: ListenerSecrets | null,
+  ) {
     this.index = index;
     this.config = config;
     this.headLimits = headLimits;
     this.#thread = thread;
     const begin = (socket: Socket, ends: Ends | null, rest: Buffer): void => this.#begin(socket, ends, rest);
     this.#arrivals = new Arrivals(thread, config.address, begin, this.#onGone);
+    this.configure(config, headLimits, secrets);
   }
 
   /** Nobody is connected. */
   get isEmpty(): boolean {
-    return this.connections.size === 0 && this.#arrivals.isEmpty;
+    return this.connections.size === 0 && this.#arrivals.isEmpty && (this.#handshakes?.isEmpty ?? true);
   }
 
   /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
@@ -128,13 +144,18 @@ export class ListenerState implements ConnectionListener {
     for (const server of this.#servers) server.close();
   }
 
-  /** Takes over what a new revision says of it. */
-  configure(config: ListenConfig, headLimits: HeadLimits): void {
+  /** Takes over what a new revision says of it: for what comes from now on, connections that are open stay as they are. */
+  configure(config: ListenConfig, headLimits: HeadLimits, secrets: ListenerSecrets | null): void {
     const { socket } = config;
     if (this.#socketFile !== null && socket !== null && socket.mode !== this.config.socket?.mode)
       setMode(this.#socketFile, socket.mode);
     this.config = config;
     this.headLimits = headLimits;
+    this.hsts = hstsValue(config.tls?.hsts ?? null);
+    if (config.tls === null) return;
+    if (secrets === null) throw new Error(`listener ${config.address} has no certificate`);
+    if (this.#handshakes !== null) this.#handshakes.configure(config.tls, secrets);
+    else this.#handshakes = new Handshakes(this, this.#thread, config.tls, secrets);
   }
 
   /** None when it has stopped. */
@@ -143,6 +164,7 @@ export class ListenerState implements ConnectionListener {
     return this.#servers.map((server) => ({ address: this.config.address, fd: fdOf(server) }));
   }
 
+  /** PROXY protocol, TLS, ALPN, in this order: what comes before HTTP. */
   #onConnection(socket: Socket): void {
     const thread = this.#thread;
     thread.own.beat();
@@ -151,7 +173,7 @@ export class ListenerState implements ConnectionListener {
       this.#begin(socket, null, null);
       return;
     }
-    const peer = peerOf(socket, this);
+    const peer = this.#peerOf(socket);
     // it has no address when it has been reset already, as HAProxy ends its checks
     if (peer !== '' && this.#tooMany() === null) this.#arrivals.await(socket, peer, this.config);
     else {
@@ -161,19 +183,47 @@ export class ListenerState implements ConnectionListener {
     }
   }
 
-  /** The connection is counted already. */
-  #begin(socket: Socket, ends: Ends | null, rest: Buffer | null): void {
+  #peerOf(socket: Socket): string {
+    return this.config.socket === null ? plainAddress(socket.remoteAddress ?? '') : UNIX_PEER;
+  }
+
+  /** The connection is counted already. `ends`: as a PROXY header has them; null: they are those of the socket. */
+  #begin(raw: Socket, ends: Ends | null, rest: Buffer | null): void {
     const thread = this.#thread;
     const nowMs = thread.clock.turn();
-    const connection = new ClientConnection(socket, this, thread, nowMs, ends, this.#onClosed);
+    const peerAddress = ends?.address ?? this.#peerOf(raw);
+    const isTrusted = thread.isTrustedAddress(peerAddress);
+    const peer = { peerAddress, isTrusted, ends, addressCells: UNCOUNTED };
+    const { connectionsPerAddress } = this.config.limits;
+    const isCrowd = connectionsPerAddress > 0 && !thread.limits.admit(peer, connectionsPerAddress);
+    const refusal = isCrowd ? 'too many connections from this address' : this.#tooMany();
+    if (this.config.tls === null || this.#handshakes === null) {
+      const connection = this.onAccepted({ raw, secured: null, tls: null, ...peer });
+      if (refusal !== null) this.#refuse(connection, refusal);
+      else if (rest !== null && rest.length > 0) connection.onRead(rest);
+    } else if (refusal === null) this.#handshakes.begin(raw, peer, rest, nowMs);
+    else {
+      // nobody would understand a reply in the clear
+      raw.destroy();
+      thread.own.countHandshake(this.index, 'refused');
+      this.onGone(peer);
+    }
+  }
+
+  /** What comes from now on is HTTP. */
+  onAccepted(client: AcceptedClient): ClientConnection {
+    const thread = this.#thread;
+    const connection = new ClientConnection(client, this, thread, thread.clock.nowMs(), this.#onClosed);
+    connection.addressCells = client.addressCells;
     this.connections.add(connection);
     thread.deadlines.add(connection);
-    const { connectionsPerAddress } = this.config.limits;
-    const tooMany = this.#tooMany();
-    if (connectionsPerAddress > 0 && !thread.limits.admit(connection, connectionsPerAddress))
-      this.#refuse(connection, 'too many connections from this address');
-    else if (tooMany !== null) this.#refuse(connection, tooMany);
-    else if (rest !== null && rest.length > 0) connection.onRead(rest);
+    return connection;
+  }
+
+  /** A connection has gone before it came to HTTP. */
+  onGone(peer: Counted): void {
+    this.#thread.limits.uncount(peer);
+    this.#onGone();
   }
 
   /** Why there is no room for the last connection; null: there is. */
@@ -217,6 +267,7 @@ export class ListenerState implements ConnectionListener {
     // while it is paused a successor may have the socket
     if (this.#socketFile !== null && !this.isPaused) removeFile(this.#socketFile);
     this.#arrivals.destroy();
+    this.#handshakes?.end();
     for (const connection of [...this.connections]) {
       connection.stop();
       this.#thread.own.beat();
@@ -226,6 +277,7 @@ export class ListenerState implements ConnectionListener {
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
   finish(): void {
     this.#arrivals.destroy();
+    this.#handshakes?.end();
     for (const connection of [...this.connections]) {
       connection.finish();
       this.#thread.own.beat();
@@ -235,6 +287,7 @@ export class ListenerState implements ConnectionListener {
   /** Everything ends at once. */
   destroy(): void {
     this.#arrivals.destroy();
+    this.#handshakes?.end();
     for (const connection of [...this.connections]) connection.destroy();
   }
 }

@@ -4,6 +4,7 @@ import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
+import type { ListenerSecrets } from '../tls/contexts.ts';
 import { type ListenerHome, ListenerState } from './listener.ts';
 
 export class Listeners {
@@ -30,16 +31,23 @@ export class Listeners {
     return this.#open.some((listener) => !listener.isEmpty);
   }
 
+  /** Port of the first listener with TLS; 443 where there is none. */
+  get httpsPort(): number {
+    return (
+      this.#open.find(
+        ({ config, isStopping }) => config.tls !== null && config.socket === null && !isStopping,
+      )?.port ?? 443
+    );
+  }
+
   /** Those that the revision no longer has stop. */
-  apply({ config }: Revision, watched: readonly string[]): void {
+  apply({ config, secrets }: Revision, watched: readonly string[]): void {
     this.#watched = watched;
     for (const listener of this.#open) {
-      const listen = config.listen.find(({ address }) => address === listener.config.address);
-      if (listen === undefined) {
-        listener.stop();
-        continue;
-      }
-      listener.configure(listen, this.#headLimits(listen));
+      const index = config.listen.findIndex(({ address }) => address === listener.config.address);
+      const listen = config.listen[index];
+      if (listen === undefined) listener.stop();
+      else listener.configure(listen, this.#headLimits(listen), secrets?.[index] ?? null);
     }
   }
 
@@ -64,12 +72,13 @@ export class Listeners {
     if (open !== undefined && (!open.isPaused || this.#isPaused)) return open.port;
     // the revision was on its way already
     if (this.#thread.isStopping) return port;
-    const listener = open ?? this.#add(revision.listenerIds?.[index] ?? index, config);
+    const id = revision.listenerIds?.[index] ?? index;
+    const listener = open ?? this.#add(id, config, revision.secrets?.[index] ?? null);
     return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);
   }
 
-  #add(id: number, config: ListenConfig): ListenerState {
-    const listener = new ListenerState(id, config, this.#headLimits(config), this.#thread);
+  #add(id: number, config: ListenConfig, secrets: ListenerSecrets | null): ListenerState {
+    const listener = new ListenerState(id, config, this.#headLimits(config), this.#thread, secrets);
     this.#open = [...this.#open.filter((old) => !old.isStopping || !old.isEmpty), listener];
     return listener;
   }

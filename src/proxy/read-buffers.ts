@@ -16,18 +16,55 @@ const SPARE_MAX = 64;
 /** Up to this size bytes are forwarded as a string: Node encodes 16 KiB on the stack and writes at once. */
 export const STRING_BYTES_MAX = 12 * 1024;
 
+/** Memory that is lent to one connection at a time: back in stock when its reader and all writes are done with it. */
+class LentBuffer {
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  /** One for all writes: the callback of each. */
+  readonly onWritten: () => void;
+  readonly #giveBack: (buffer: LentBuffer) => void;
+  #writes = 0;
+  #isRead = true;
+
+  constructor(giveBack: (buffer: LentBuffer) => void) {
+    this.#giveBack = giveBack;
+    this.onWritten = () => {
+      this.#writes -= 1;
+      this.#settle();
+    };
+  }
+
+  begin(): this {
+    this.#isRead = true;
+    return this;
+  }
+
+  /** A write begins that ends with `onWritten`. */
+  written(): () => void {
+    this.#writes += 1;
+    return this.onWritten;
+  }
+
+  /** Nothing is read into it any more. */
+  leave(): void {
+    this.#isRead = false;
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#writes === 0 && !this.#isRead) this.#giveBack(this);
+  }
+}
+
 /** Buffers of one thread. */
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-  readonly #spare: Buffer[] = [];
-
-  take(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
-  }
-
-  /** Only when nobody, a socket's write queue included, refers to it any more. */
-  giveBack(buffer: Buffer): void {
+  readonly #spare: LentBuffer[] = [];
+  readonly #giveBack = (buffer: LentBuffer): void => {
     if (this.#spare.length < SPARE_MAX) this.#spare.push(buffer);
+  };
+
+  take(): LentBuffer {
+    return this.#spare.pop()?.begin() ?? new LentBuffer(this.#giveBack);
   }
 }
 
@@ -35,28 +72,27 @@ export class ReadBuffers {
 export class Reader implements PartOwner {
   readonly #buffers: ReadBuffers;
   readonly #onRead: (chunk: Buffer) => void;
-  /** What the running or next read fills. */
-  #reading: Buffer;
-  #own: Buffer | null = null;
+  /** What the running or next read fills; null: the shared buffer. */
+  #reading: LentBuffer | null = null;
+  #own: LentBuffer | null = null;
   #isInRead = false;
 
   /** `onRead` gets bytes that are valid only until it returns. */
   constructor(buffers: ReadBuffers, onRead: (chunk: Buffer) => void) {
     this.#buffers = buffers;
     this.#onRead = onRead;
-    this.#reading = buffers.shared;
   }
 
   /** The `onread` option of a socket. */
   options(): OnReadOpts {
     return {
       buffer: () => {
-        this.#reading = this.#own ?? this.#buffers.shared;
-        return this.#reading;
+        this.#reading = this.#own;
+        return this.#reading?.bytes ?? this.#buffers.shared;
       },
       callback: (bytes) => {
         this.#isInRead = true;
-        this.#onRead(this.#reading.subarray(0, bytes));
+        this.#onRead((this.#reading?.bytes ?? this.#buffers.shared).subarray(0, bytes));
         this.#isInRead = false;
         return true;
       },
@@ -65,7 +101,7 @@ export class Reader implements PartOwner {
 
   /** Bytes of the current read that have to outlive the event: copied when they are in a buffer that is read into. */
   copy(part: Buffer): Buffer {
-    const isReadInto = part.buffer === this.#buffers.shared.buffer || part.buffer === this.#own?.buffer;
+    const isReadInto = part.buffer === this.#buffers.shared.buffer || this.#lentWith(part) !== null;
     return isReadInto ? Buffer.from(part) : part;
   }
 
@@ -77,26 +113,38 @@ export class Reader implements PartOwner {
    *   short   sent as text, which is a copy
    *   long    moved out of the shared buffer when they are in it; from then on this connection reads into a buffer of
    *           its own, until `release`. What still waits takes that buffer with it, and the connection gets another.
+   *   long, encrypted    such a write always waits: it says when it is done, and then the buffer is in stock again
    */
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
     if (part.length <= STRING_BYTES_MAX)
       return sink.write(before + latin1(part, 0, part.length) + after, 'latin1');
     const bytes = this.#move(part);
+    const lent = this.#lentWith(bytes);
     const isFramed = before !== '' || after !== '';
     if (isFramed) sink.cork();
     if (before !== '') sink.write(before, 'latin1');
-    let isFlowing = sink.write(bytes);
+    const isTold = lent !== null && sink.encrypted === true;
+    let isFlowing = isTold ? sink.write(bytes, lent.written()) : sink.write(bytes);
     if (after !== '') isFlowing = sink.write(after, 'latin1');
     if (isFramed) sink.uncork();
-    if (bytes.buffer === this.#own?.buffer && sink.writableLength > 0) this.#own = this.#buffers.take();
+    if (lent !== null && lent === this.#own && sink.writableLength > 0) {
+      if (isTold) lent.leave();
+      this.#own = this.#buffers.take();
+    }
     return isFlowing;
   }
 
   #move(part: Buffer): Buffer {
     if (part.buffer !== this.#buffers.shared.buffer) return part;
     this.#own ??= this.#buffers.take();
-    part.copy(this.#own);
-    return this.#own.subarray(0, part.length);
+    part.copy(this.#own.bytes);
+    return this.#own.bytes.subarray(0, part.length);
+  }
+
+  /** The lent buffer that these bytes are in; null: they are in nobody's. */
+  #lentWith({ buffer }: Buffer): LentBuffer | null {
+    if (buffer === this.#own?.bytes.buffer) return this.#own;
+    return buffer === this.#reading?.bytes.buffer ? this.#reading : null;
   }
 
   /**
@@ -105,7 +153,7 @@ export class Reader implements PartOwner {
    */
   release(): void {
     const isFree = this.#isInRead || this.#own !== this.#reading;
-    if (this.#own !== null && isFree) this.#buffers.giveBack(this.#own);
+    if (isFree) this.#own?.leave();
     this.#own = null;
   }
 }
@@ -117,11 +165,13 @@ export class Reader implements PartOwner {
  */
 export function takeOver(accepted: Socket, reader: Reader, onChunk: (chunk: Buffer) => void): Socket {
   const { _handle: handle } = accepted as Socket & { readonly _handle?: object };
-  if (handle === undefined) {
-    accepted.on('data', onChunk);
-    return accepted;
-  }
+  if (handle === undefined) return listenTo(accepted, onChunk);
   const socket = new Socket({ handle, allowHalfOpen: true, onread: reader.options() } as object);
   socket.resume();
   return socket;
+}
+
+/** A socket whose chunks are memory of their own: TLS decrypts into it. */
+export function listenTo(socket: Socket, onChunk: (chunk: Buffer) => void): Socket {
+  return socket.on('data', onChunk);
 }

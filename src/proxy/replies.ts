@@ -4,6 +4,7 @@ import { FAILURES, type FailureKind } from '../base/failure.ts';
 
 const REASONS: Readonly<Record<number, string>> = {
   200: 'OK',
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   404: 'Not Found',
   408: 'Request Timeout',
@@ -19,16 +20,22 @@ const REASONS: Readonly<Record<number, string>> = {
   508: 'Loop Detected',
 };
 
+/** What only some replies have. */
+export interface ReplyMore {
+  readonly retryAfterSeconds?: number;
+  readonly location?: string;
+}
+
 /**
  * The whole reply to a failure. `isHead`: no body follows; `close`: the connection ends after it. `retryAfterSeconds`
- * goes out with 503 and 429.
+ * goes out with 503 and 429, `location` where there is one.
  */
 export function formatReply(
   kind: FailureKind,
   detail: string,
   isHead: boolean,
   close: boolean,
-  retryAfterSeconds = 1,
+  { retryAfterSeconds = 1, location = '' }: ReplyMore = {},
 ): string {
   const { status, text } = FAILURES[kind];
   const body = `${status} ${REASONS[status] ?? ''}: ${detail === '' ? text : detail}\n`;
@@ -36,6 +43,6 @@ export function formatReply(
   return (
     `HTTP/1.1 ${status} ${REASONS[status] ?? ''}\r\n` +
     `x-holdfast-error: ${kind}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +
-    `cache-control: no-store\r\n${retryAfter}${close ? 'connection: close\r\n' : ''}\r\n${isHead ? '' : body}`
+    `cache-control: no-store\r\n${location === '' ? '' : `location: ${location}\r\n`}${retryAfter}${close ? 'connection: close\r\n' : ''}\r\n${isHead ? '' : body}`
   );
 }

@@ -12,7 +12,7 @@ export type Reframe = (typeof Reframe)[keyof typeof Reframe];
 /**
  * The head and what rides along of the body: `bodyEnd` is the end of the body bytes to append, the head's own end when
  * there are none. `setCookie`: value of our one Set-Cookie line, '' for none. `connection`: value of the Connection
- * line, '' for none.
+ * line, '' for none. `hsts`: Strict-Transport-Security, instead of the server's; null: as the server has it.
  */
 export function responseLines(
   buffer: Buffer,
@@ -21,6 +21,7 @@ export function responseLines(
   setCookie: string,
   connection: string,
   bodyEnd: number = head.fieldsEnd + 2,
+  hsts: string | null = null,
 ): string {
   const { lines } = head;
   const isUsual = head.isVersion11 && head.reasonEnd > head.reasonBegin;
@@ -30,6 +31,7 @@ export function responseLines(
     const field = lines.field[index] as number;
     const isCut =
       RESPONSE_CUT[field] === 1 ||
+      (hsts !== null && field === Field.strictTransport) ||
       (reframe === Reframe.toClose && (field === Field.transferEncoding || field === Field.trailer));
     if (!isCut) continue;
     const lineBegin = lines.lineBegin[index] as number;
@@ -37,13 +39,15 @@ export function responseLines(
     copiedTo = lines.lineEnd[index] as number;
   }
   const framingLine = reframe === Reframe.none ? head.framingLine : '';
-  if (setCookie !== '' || connection !== '' || reframe === Reframe.toChunked || framingLine !== '') {
+  const hasOwnLines = setCookie !== '' || connection !== '' || hsts !== null;
+  if (hasOwnLines || reframe === Reframe.toChunked || framingLine !== '') {
     if (head.fieldsEnd > copiedTo) text += latin1(buffer, copiedTo, head.fieldsEnd);
     copiedTo = head.fieldsEnd;
     if (setCookie !== '') text = `${withoutSharing(text)}set-cookie: ${setCookie}\r\n`;
     text += framingLine;
     if (reframe === Reframe.toChunked) text += 'transfer-encoding: chunked\r\n';
     if (connection !== '') text += `connection: ${connection}\r\n`;
+    if (hsts !== null) text += `strict-transport-security: ${hsts}\r\n`;
   }
   // The empty line and the body follow in the received bytes just as they have to be sent.
   return text + latin1(buffer, copiedTo, bodyEnd);

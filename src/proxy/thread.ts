@@ -152,6 +152,10 @@ export class ProxyThread {
     return this.#listeners.listen(revision, index, port, reusePort, fds);
   }
 
+  get httpsPort(): number {
+    return this.#listeners.httpsPort;
+  }
+
   takeExchange(): Exchange {
     return this.#spare.pop() ?? new Exchange(this, this.#onOver);
   }

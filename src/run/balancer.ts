@@ -18,7 +18,7 @@ import { SessionKeeper } from '../control/session-keeper.ts';
 import { type OperatorChange, SlotRegistry } from '../control/slots.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
-import { createMetrics, type Metrics } from '../metrics/registry.ts';
+import type { Metrics } from '../metrics/registry.ts';
 import { SessionChanges } from '../sessions/changes.ts';
 import { endUnreadable } from '../sessions/dropped-secrets.ts';
 import type { SessionRecords } from '../sessions/records.ts';
@@ -35,7 +35,9 @@ import { Report, Verdict } from '../shared/control.ts';
 import { WORKERS_MAX } from '../shared/limits.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import { type DescriptorBudget, openDescriptors, planDescriptors } from './descriptors.ts';
+import { balancerMetrics } from './balancer-metrics.ts';
+import { Certificates } from './certificates.ts';
+import { type DescriptorBudget, planDescriptors } from './descriptors.ts';
 import { Fleet } from './fleet.ts';
 import type { Logger } from './logger.ts';
 import { assertListenerFree, assertNewPortsFree, supportsReusePort } from './ports.ts';
@@ -69,6 +71,7 @@ export class Balancer {
   readonly metrics: Metrics;
   readonly accessLog: AccessLogWriter;
   readonly discovery: Discovery;
+  readonly certificates: Certificates;
   readonly threads: number;
   /** Null where the system does not say how many descriptors there are. */
   readonly descriptors: DescriptorBudget | null;
@@ -111,7 +114,8 @@ export class Balancer {
     const { max } = config.sessions;
     const stored = takeover === null ? keeper?.read(max) : takeover.readSessions(max, log);
     if (stored?.kind === 'read') this.slots.restoreChanges(settingsByServer(stored.operator));
-    this.revision = this.slots.revise(discovery.expand(config, this.slots), this.secret);
+    this.certificates = Certificates.open(config, takeover?.handover.ticketKey ?? null, log);
+    this.revision = this.#revise(discovery.expand(config, this.slots));
     if (stored?.kind === 'read') {
       const report = restoreStored(stored, this.shared.table, this.revision, systemClock);
       log.info({ ...report }, 'sessions restored');
@@ -143,24 +147,7 @@ export class Balancer {
       clock: systemClock,
       onPass: () => this.sessionControl.afterSweep(),
     });
-    this.metrics = this.#createMetrics();
-  }
-
-  #createMetrics(): Metrics {
-    return createMetrics({
-      version: this.options.version,
-      shared: this.shared,
-      revision: () => this.revision,
-      threads: () => this.threads,
-      reloads: () => this.revising.results,
-      workerRestarts: () => this.fleet.restarts,
-      descriptors: () => ({ open: openDescriptors(), limit: this.descriptors?.limit ?? null }),
-      accessLogDropped: () => this.accessLog.dropped,
-      discovery: () => this.discovery.reports(),
-      health: this.health,
-      sweep: this.sweeper,
-      rebalance: this.sessionControl.rebalancer,
-    });
+    this.metrics = balancerMetrics(this);
   }
 
   /** Opens the listeners and begins. Rejects with StartError, everything closed again. */
@@ -212,6 +199,7 @@ export class Balancer {
       await balancer.#end();
       throw error;
     }
+    balancer.certificates.watch(balancer.revising);
     balancer.sweeper.apply(balancer.revision);
     balancer.sweeper.start();
     await balancer.#keep();
@@ -249,12 +237,20 @@ export class Balancer {
   }
 
   /** For Revising. */
-  readonly assertListenable = assertNewPortsFree;
+  async assertListenable(old: HoldfastConfig, next: HoldfastConfig): Promise<void> {
+    await assertNewPortsFree(old, next);
+    this.certificates.assertRight(next);
+  }
+
+  #revise(config: HoldfastConfig): Revision {
+    const secrets = this.certificates.secretsOf(config);
+    return { ...this.slots.revise(config, this.secret), secrets };
+  }
 
   /** For Revising: the next revision, on all threads. */
   async swap(config: HoldfastConfig): Promise<readonly string[]> {
     const [old, beginMs] = [this.revision, systemClock.nowMs()];
-    this.revision = this.slots.revise(config, this.secret);
+    this.revision = this.#revise(config);
     this.sessionControl.apply(this.revision);
     this.accessLog.open(config.accessLog);
     this.ports = await this.fleet.apply(this.revision);
@@ -330,6 +326,7 @@ export class Balancer {
   /** It serves. Connections stay for what is in flight; the sessions file is its own when this resolves. */
   async retire(): Promise<void> {
     this.isStopping = true;
+    this.certificates.stop();
     this.fleet.retire();
     await this.#keeper?.handOver();
   }
@@ -383,6 +380,7 @@ export class Balancer {
     this.#inherited.end();
     this.options.takeover?.end();
     this.discovery.stop();
+    this.certificates.stop();
     this.sweeper.stop();
     this.sessionControl.stop();
     await Promise.all([this.health.stop(), this.fleet.end()]);

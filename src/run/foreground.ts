@@ -125,9 +125,9 @@ function announceNewListeners(
 }
 
 function urlsOf({ revision, ports }: Balancer): readonly string[] {
-  return revision.config.listen.map(({ host, socket }, index) => {
+  return revision.config.listen.map(({ host, socket, tls }, index) => {
     if (socket !== null) return `unix:${socket.path}`;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${ports[index] ?? 0}`;
+    return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${ports[index] ?? 0}`;
   });
 }
 

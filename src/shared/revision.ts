@@ -2,6 +2,7 @@
 // about it: slots, generations, pool numbers, secrets. Structured-cloneable, never changed once posted.
 
 import type { HoldfastConfig, PoolConfig } from '../config/model.ts';
+import type { ListenerSecrets } from '../tls/contexts.ts';
 
 export interface PoolRevision {
   /** Index of the pool's counters; kept over reloads as long as the name stays. */
@@ -25,4 +26,6 @@ export interface Revision {
   readonly pools: readonly PoolRevision[];
   /** Number of each listener's counters, in the order of config.listen; kept over reloads. Absent: their position. */
   readonly listenerIds?: readonly number[];
+  /** What each listener with TLS speaks it with, in the order of config.listen; null: in the clear. Absent: all are. */
+  readonly secrets?: readonly (ListenerSecrets | null)[];
 }

@@ -4,7 +4,7 @@ import { AddressCounts } from './address-counts.ts';
 import { ControlCells } from './control.ts';
 import { RateCells } from './rate-cells.ts';
 import { SessionTable, type SessionTableHandle } from './session-table.ts';
-import { Gauge, Stripe } from './stripe.ts';
+import { Gauge, type HandshakeResult, Stripe } from './stripe.ts';
 import { WaitingThreads } from './waiting-threads.ts';
 
 /** What main posts to a worker. */
@@ -128,6 +128,11 @@ export class SharedState {
     let sum = 0;
     for (const stripe of this.stripes) sum += stripe.clientConnections(listener);
     return sum;
+  }
+
+  /** TLS handshakes with clients of a listener, all threads. */
+  sumHandshakes(listener: number, result: HandshakeResult): number {
+    return this.stripes.reduce((sum, stripe) => sum + stripe.handshakes(listener, result), 0);
   }
 
   /** Main, before a pool's number is given to another pool. */

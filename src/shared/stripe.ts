@@ -4,7 +4,7 @@
 //   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
 //   pools     Float64  [ pool × POOL_CELLS + name ]
-//   misc      Float64  [ rejected by kind | listener connections | heartbeats | all connections ]
+//   misc      Float64  [ rejected by kind | listener × handshakes by result | listener connections | heartbeats | all connections ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from './limits.ts';
@@ -44,6 +44,10 @@ export type LostReason = (typeof LOST_REASONS)[number];
 export const PASSIVE_KINDS = ['connect', 'response', 'status'] as const;
 /** The `code` label of holdfast_requests_total; `none` = ended without a response. */
 export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+/** What became of TLS handshakes: the `result` label of holdfast_tls_handshakes_total. */
+export const HANDSHAKE_RESULTS = ['full', 'resumed', 'failed', 'timed_out', 'refused'] as const;
+export type HandshakeResult = (typeof HANDSHAKE_RESULTS)[number];
 
 export const Gauge = { inFlight: 0, upstreamActive: 1, upstreamIdle: 2, sessionDelta: 3 } as const;
 export type Gauge = (typeof Gauge)[keyof typeof Gauge];
@@ -94,7 +98,9 @@ const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
 const POOL_BYTES = POOL_IDS_MAX * POOL_CELLS * 8;
-const BEATS = FAILURE_KINDS.length + LISTENER_IDS_MAX;
+const HANDSHAKES = FAILURE_KINDS.length;
+const CONNECTIONS = HANDSHAKES + LISTENER_IDS_MAX * HANDSHAKE_RESULTS.length;
+const BEATS = CONNECTIONS + LISTENER_IDS_MAX;
 const ALL_CLIENTS = BEATS + 1;
 const MISC_CELLS = ALL_CLIENTS + 1;
 
@@ -193,12 +199,21 @@ export class Stripe {
     this.#misc[kindIndex] = (this.#misc[kindIndex] as number) + 1;
   }
 
+  handshakes(listener: number, result: HandshakeResult): number {
+    return this.#misc[handshakeCell(listener, result)] as number;
+  }
+
+  countHandshake(listener: number, result: HandshakeResult): void {
+    const index = handshakeCell(listener, result);
+    this.#misc[index] = (this.#misc[index] as number) + 1;
+  }
+
   clientConnections(listener: number): number {
-    return this.#misc[FAILURE_KINDS.length + listener] as number;
+    return this.#misc[CONNECTIONS + listener] as number;
   }
 
   addClientConnections(listener: number, amount: number): void {
-    const index = FAILURE_KINDS.length + listener;
+    const index = CONNECTIONS + listener;
     this.#misc[index] = (this.#misc[index] as number) + amount;
     this.#misc[ALL_CLIENTS] = this.allClientConnections + amount;
   }
@@ -225,7 +240,7 @@ export class Stripe {
         Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
       }
     }
-    this.#misc.fill(0, FAILURE_KINDS.length);
+    this.#misc.fill(0, CONNECTIONS);
   }
 
   /** Main, before a slot is given to another server. */
@@ -233,4 +248,8 @@ export class Stripe {
     for (let gauge = 0; gauge < GAUGES; gauge += 1) Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
     this.#counters.fill(0, slot * COUNTERS, (slot + 1) * COUNTERS);
   }
+}
+
+function handshakeCell(listener: number, result: HandshakeResult): number {
+  return HANDSHAKES + listener * HANDSHAKE_RESULTS.length + HANDSHAKE_RESULTS.indexOf(result);
 }

@@ -36,7 +36,7 @@ describe('what is printed', () => {
     expect(printConfig(again)).toBe(printed);
     const hidden = (value: unknown) =>
       JSON.stringify(value)
-        .replace(/"token":"[^"]+"/g, '"token":"***"')
+        .replace(/"(token|passphrase)":"[^"]+"/g, '"$1":"***"')
         .replace(/"secrets":\["[^"]+"/g, '"secrets":["***"');
     expect(hidden(again)).toBe(hidden(config));
   });

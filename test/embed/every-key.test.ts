@@ -95,6 +95,8 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.mode': '0600',
   'listen.halfClose': 'answer',
   'listen.proxyProtocol': 'optional',
+  'listen.tls': { selfSigned: true },
+  'listen.redirectToHttps': true,
   errorDetails: 'on',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',

@@ -37,6 +37,9 @@ export class Balancer implements MetricsSource {
       cycles: 9,
     }),
   };
+  readonly certificates = () => [
+    { listener: '127.0.0.1:0', name: 'localhost', notAfterMs: 1_800_000_000_000 },
+  ];
   current: Revision | null = null;
   #made = 0;
 
@@ -64,6 +67,7 @@ export class Balancer implements MetricsSource {
 
   /** The next revision, its servers up. */
   apply(...pools: readonly PoolText[]): Revision {
+    this.revisions.listener = '{ address: 127.0.0.1:0, tls: { selfSigned: true } }';
     this.current = this.revisions.next(...pools);
     for (const slot of this.current.pools.flatMap((pool) => pool.slots))
       this.shared.control.setVerdict(slot, Verdict.up);

@@ -10,21 +10,28 @@ import { runThread } from '../support/proxy-thread.ts';
 const USERS = 24;
 const RESPONSES = 1500;
 
-test('every framing, held and not, pipelined, slowly taken, uploaded, tunnelled', {
-  timeout: 120_000,
-}, async () => {
-  const running = await runThread(integrityPools(await integrityServer()));
-  const findings = new Findings();
-  const users = Array.from(
-    { length: USERS },
-    (_, seed) => new IntegrityUser(running.port, findings, new SeededRandom(seed)),
-  );
-  await askAround(users, () => findings.responses >= RESPONSES || findings.wrong.length > 0);
-  const { wrong, cut, tunnels, uploads } = findings;
-  expect({ wrong, cut }).toEqual({ wrong: [], cut: [] });
-  expect([tunnels > 10, uploads > 100]).toEqual([true, true]);
-  await running.isQuiet();
-});
+test.each([
+  ['in the clear', ''],
+  ['over TLS', 'tls: { selfSigned: true }'],
+])(
+  'every framing, held and not, pipelined, slowly taken, uploaded, tunnelled, %s',
+  {
+    timeout: 120_000,
+  },
+  async (_, listener) => {
+    const running = await runThread(integrityPools(await integrityServer()), listener);
+    const findings = new Findings();
+    const users = Array.from(
+      { length: USERS },
+      (_, seed) => new IntegrityUser(running.port, findings, new SeededRandom(seed), listener !== ''),
+    );
+    await askAround(users, () => findings.responses >= RESPONSES || findings.wrong.length > 0);
+    const { wrong, cut, tunnels, uploads } = findings;
+    expect({ wrong, cut }).toEqual({ wrong: [], cut: [] });
+    expect([tunnels > 10, uploads > 100]).toEqual([true, true]);
+    await running.isQuiet();
+  },
+);
 
 test.each(['length', 'chunked', 'close'])(
   'bodies (%s) that a takeover holds back, of as many users',

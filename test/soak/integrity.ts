@@ -45,16 +45,18 @@ async function leftOver(running: RunningHoldfast): Promise<string> {
 const problems = await forProgram(async () => {
   const findings = new Findings();
   const yaml = `
-listen: 127.0.0.1:0
+listen: [127.0.0.1:0, { address: "localhost:0", tls: { selfSigned: true } }]
 admin: { address: 127.0.0.1:0 }
 shutdown: { grace: 10s }
 ${integrityPools(await integrityServer())}`;
   let running = await runHoldfast(yaml, { threads: 2 });
   const random = new SeededRandom(seed);
-  const users = Array.from(
-    { length: userCount },
-    (_, index) => new IntegrityUser(running.port, findings, new SeededRandom(seed + index + random.next())),
-  );
+  const users = Array.from({ length: userCount }, (_, index) => {
+    // every other user comes over TLS
+    const isSecure = index % 2 === 1;
+    const port = running.ports[isSecure ? 1 : 0] as number;
+    return new IntegrityUser(port, findings, new SeededRandom(seed + index + random.next()), isSecure);
+  });
   const beganMs = performance.now();
   const leftMs = (): number => beganMs + seconds * 1000 - performance.now();
   const asking = askAround(users, () => leftMs() < 0 || findings.wrong.length > SHOWN);

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 
 export interface Response {
   readonly status: number;
@@ -42,9 +43,10 @@ export class ByteReader {
     socket.on('end', end).on('close', end).on('error', end);
   }
 
-  static async open(port: number): Promise<ByteReader> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    await once(socket, 'connect');
+  static async open(port: number, isSecure = false): Promise<ByteReader> {
+    const to = { port, host: '127.0.0.1', noDelay: true };
+    const socket = isSecure ? connectSecurely({ ...to, rejectUnauthorized: false }) : connect(to);
+    await once(socket, isSecure ? 'secureConnect' : 'connect');
     return new ByteReader(socket);
   }
 

@@ -65,6 +65,7 @@ export class FakeClient implements ClientStream {
   readonly isTrusted = false;
   readonly ends = null;
   readonly scheme = 'http';
+  readonly tls = null;
   readonly localPort = 80;
   readonly forwardingLines = '';
   readonly listenAuthority = 'test';

@@ -92,7 +92,9 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
   const match = await eventually(
     () => {
       if (child.exitCode !== null) throw new Error(`holdfast exited with ${child.exitCode}:\n${log}`);
-      const ports = [...output.matchAll(/^listening on http:\/\/.*:(\d+)$/gm)].map((line) => Number(line[1]));
+      const ports = [...output.matchAll(/^listening on https?:\/\/.*:(\d+)$/gm)].map((line) =>
+        Number(line[1]),
+      );
       const admin = /^admin on (http:\S+)$/m.exec(output)?.[1];
       return ports.length > 0 && admin !== undefined ? { ports, admin } : null;
     },

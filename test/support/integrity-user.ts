@@ -43,10 +43,12 @@ export class IntegrityUser {
   readonly #findings: Findings;
   readonly #random: Random;
   readonly #port: number;
+  readonly #isSecure: boolean;
   #reader: ByteReader | null = null;
 
-  constructor(port: number, findings: Findings, random: Random) {
+  constructor(port: number, findings: Findings, random: Random, isSecure = false) {
     this.#port = port;
+    this.#isSecure = isSecure;
     this.#findings = findings;
     this.#random = random;
   }
@@ -76,7 +78,7 @@ export class IntegrityUser {
 
   /** One request, or several without waiting for the answers. */
   async #converse(): Promise<void> {
-    this.#reader ??= await ByteReader.open(this.#port);
+    this.#reader ??= await ByteReader.open(this.#port, this.#isSecure);
     const reader = this.#reader;
     const count = this.#random.next() < 0.3 ? 2 + Math.floor(this.#random.next() * (PIPELINED_MAX - 1)) : 1;
     const asked = Array.from({ length: count }, () => this.#ask());
@@ -155,7 +157,7 @@ export class IntegrityUser {
   /** Early bytes with the upgrade, then more, and all of it back. */
   async #tunnel(): Promise<void> {
     this.close();
-    const reader = await ByteReader.open(this.#port);
+    const reader = await ByteReader.open(this.#port, this.#isSecure);
     this.#reader = reader;
     const number = this.#findings.next();
     const bytes = bytesOf(number, this.#pick(LENGTHS) + 20_000);

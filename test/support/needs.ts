@@ -20,6 +20,7 @@ const PROGRAMS = {
     debianPackage: 'chromium',
   },
   haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
+  openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },

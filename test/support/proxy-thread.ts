@@ -4,12 +4,18 @@ import { Socket } from 'node:net';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { HoldfastConfig } from '../../src/config/model.ts';
 import { SlotRegistry } from '../../src/control/slots.ts';
 import { ProxyThread } from '../../src/proxy/thread.ts';
 import { UpstreamSocket } from '../../src/proxy/upstream-socket.ts';
 import { Verdict } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Counter, Gauge } from '../../src/shared/stripe.ts';
+import { Faults } from '../../src/tls/certificate.ts';
+import type { ListenerSecrets } from '../../src/tls/contexts.ts';
+import { realFiles } from '../../src/tls/files.ts';
+import { readMaterial } from '../../src/tls/material.ts';
+import { selfSigned } from '../../src/tls/self-signed.ts';
 import { eventually } from './eventually.ts';
 import { whenDone } from './lifetime.ts';
 
@@ -39,7 +45,10 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
   const { config, problems } = loadConfig(text, { file: 'test.yaml', env: {} });
   if (config === null) throw new Error(`the test's own configuration is wrong: ${JSON.stringify(problems)}`);
   const shared = SharedState.create(1, SESSIONS_MAX, systemClock.nowMs());
-  const revision = new SlotRegistry(shared).revise(config, 'a secret of the test');
+  const revision = {
+    ...new SlotRegistry(shared).revise(config, 'a secret of the test'),
+    secrets: secretsOf(config),
+  };
   for (const { slots } of revision.pools)
     for (const slot of slots) shared.control.setVerdict(slot, Verdict.up);
   let shiftMs = 0;
@@ -86,6 +95,18 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
       });
     },
   };
+}
+
+/** What main would read for the listeners with TLS. */
+function secretsOf({ listen }: HoldfastConfig): readonly (ListenerSecrets | null)[] {
+  return listen.map(({ tls }) => {
+    if (tls === null) return null;
+    const faults = new Faults();
+    const nowMs = systemClock.wallMs();
+    const material = readMaterial(tls, realFiles(nowMs), faults, () => selfSigned(['localhost'], nowMs));
+    if (material === null) throw new Error(JSON.stringify(faults.list));
+    return { ...material, ticketKeys: Buffer.alloc(48, 7), sessionContext: 'test' };
+  });
 }
 
 function openSockets(): readonly Socket[] {

@@ -15,6 +15,8 @@ export interface PoolText {
 
 export class Revisions {
   readonly #registry: SlotRegistry;
+  /** YAML of the one listener. */
+  listener = '{ address: 127.0.0.1:0 }';
 
   constructor(shared: SharedState) {
     this.#registry = new SlotRegistry(shared);
@@ -24,7 +26,7 @@ export class Revisions {
   next(...pools: readonly PoolText[]): Revision {
     const routes = pools.map(({ name = 'shop' }, index) => `{ path: /${index}, pool: ${name} }`);
     const text = [
-      'listen: [{ address: 127.0.0.1:0 }]',
+      `listen: [${this.listener}]`,
       `routes: [${routes.join(', ')}]`,
       'pools:',
       ...pools.map(poolYaml),

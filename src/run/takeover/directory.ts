@@ -33,6 +33,7 @@
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TicketKey } from '../ticket-keys.ts';
 import { makePrivateDirectory } from './private-directory.ts';
 
 /** How long either step may take on the side of the new process. Clients that come wait meanwhile. */
@@ -44,6 +45,8 @@ export interface Handover {
   readonly pid: number;
   /** Keys cookies and session hashes of pools that configure no secret. */
   readonly secret: string;
+  /** What TLS session tickets are sealed with. Absent: the old process has none. */
+  readonly ticketKey?: TicketKey;
   readonly listeners: readonly { readonly address: string; readonly port: number }[];
   /** How many listening sockets there are to be fetched. */
   readonly sockets: number;

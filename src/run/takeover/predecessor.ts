@@ -136,6 +136,7 @@ export class Predecessor {
         version: 3,
         pid: process.pid,
         secret,
+        ticketKey: this.#balancer.certificates.ticketKey,
         listeners,
         sockets: listening.length,
         adminUrl: this.#adminUrl,

@@ -1,0 +1,119 @@
+// The handshakes of one listener with TLS: begun when a connection is accepted, bounded in number, and counted.
+//
+// When there are as many as there may be, the oldest that has said nothing goes, so that who only connects keeps nobody out;
+// where all have begun to speak, the newcomer goes.
+
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { TurnClock } from '../base/clock.ts';
+import type { ListenConfig } from '../config/model.ts';
+import type { ClientLimits, Counted } from '../exchange/client-limits.ts';
+import type { Deadlines } from '../exchange/deadlines.ts';
+import type { TlsFacts } from '../exchange/tls-facts.ts';
+import type { HandshakeResult, Stripe } from '../shared/stripe.ts';
+import { type ListenerSecrets, TlsContexts } from '../tls/contexts.ts';
+import type { TlsConfig } from '../tls/options.ts';
+import type { AcceptedClient } from './connection-services.ts';
+import { Handshake, type HandshakeOwner, type HandshakePeer } from './tls-handshake.ts';
+
+/** How many of the oldest are looked at for one that is silent. */
+const LOOKED_AT_MAX = 16;
+
+/** The listener as its handshakes see it. */
+export interface HandshakeHome {
+  readonly index: number;
+  readonly config: ListenConfig;
+  /** The client may speak HTTP. */
+  onAccepted(client: AcceptedClient): unknown;
+  /** It has gone, and is to be counted no more. */
+  onGone(peer: Counted): void;
+}
+
+interface HandshakeServices {
+  readonly clock: TurnClock;
+  readonly own: Stripe;
+  readonly deadlines: Deadlines;
+  readonly limits: ClientLimits;
+}
+
+export class Handshakes implements HandshakeOwner {
+  readonly #home: HandshakeHome;
+  readonly #thread: HandshakeServices;
+  readonly #all = new Set<Handshake>();
+  #contexts: TlsContexts;
+  #config: TlsConfig;
+
+  constructor(home: HandshakeHome, thread: HandshakeServices, config: TlsConfig, secrets: ListenerSecrets) {
+    this.#home = home;
+    this.#thread = thread;
+    this.#config = config;
+    this.#contexts = new TlsContexts(config, secrets);
+  }
+
+  /** For handshakes from now on. */
+  configure(config: TlsConfig, secrets: ListenerSecrets): void {
+    const { version, ticketKeys } = this.#contexts.secrets;
+    this.#config = config;
+    const isSame = version === secrets.version && Buffer.from(ticketKeys).equals(secrets.ticketKeys);
+    if (!isSame) this.#contexts = new TlsContexts(config, secrets);
+  }
+
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
+  /** The connection is counted already. `rest`: what came behind a PROXY header. */
+  begin(raw: Socket, peer: HandshakePeer, rest: Buffer | null, nowMs: number): void {
+    if (rest !== null) {
+      raw.pause();
+      if (rest.length > 0) raw.unshift(rest);
+    }
+    const handshake = new Handshake(raw, peer, this.#config, this.#contexts, nowMs, this);
+    this.#all.add(handshake);
+    this.#thread.deadlines.add(handshake);
+    if (!this.#thread.limits.mayShakeHands(this.#home.config.address, peer, nowMs)) handshake.end('refused');
+    else if (this.#all.size > this.#config.handshakesMax) (this.#silent() ?? handshake).end('refused');
+  }
+
+  #silent(): Handshake | null {
+    let looked = 0;
+    for (const handshake of this.#all) {
+      if (handshake.isSilent) return handshake;
+      looked += 1;
+      if (looked === LOOKED_AT_MAX) break;
+    }
+    return null;
+  }
+
+  onSecure(handshake: Handshake, socket: TLSSocket, facts: TlsFacts): void {
+    this.#over(handshake, facts.isResumed ? 'resumed' : 'full');
+    const { raw, peerAddress, isTrusted, addressCells, ends } = handshake;
+    this.#home.onAccepted({
+      raw,
+      secured: socket,
+      tls: facts,
+      peerAddress,
+      isTrusted,
+      addressCells,
+      ends,
+    });
+  }
+
+  onFailed(handshake: Handshake, result: HandshakeResult): void {
+    this.#over(handshake, result);
+    this.#home.onGone(handshake);
+  }
+
+  #over(handshake: Handshake, result: HandshakeResult): void {
+    this.#all.delete(handshake);
+    this.#thread.own.beat();
+    this.#thread.clock.turn();
+    this.#thread.deadlines.remove(handshake);
+    this.#thread.own.countHandshake(this.#home.index, result);
+  }
+
+  /** All end at once. */
+  end(): void {
+    for (const handshake of [...this.#all]) handshake.end('refused');
+  }
+}

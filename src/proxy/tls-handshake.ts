@@ -1,0 +1,148 @@
+// One handshake with a client: from the accepted connection to a socket that carries HTTP, within its time, or to nothing.
+//
+//   accepted ── handshake ──┬── full, resumed   -> the listener's onSecure
+//                           └── failed, timed_out, refused -> closed, and onFailed
+//
+// Nothing of this is logged: whoever can connect could fill the log. It is counted.
+
+import type { Socket } from 'node:net';
+import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { Ends } from '../base/proxy-protocol.ts';
+import type { Counted } from '../exchange/client-limits.ts';
+import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
+import type { ClientCertificate, TlsFacts } from '../exchange/tls-facts.ts';
+import type { HandshakeResult } from '../shared/stripe.ts';
+import type { TlsConfig } from '../tls/options.ts';
+import type { AcceptedClient } from './connection-services.ts';
+
+/** Less, and a large body would stop its server at each read: what is written waits until it is encrypted and sent. */
+const WRITE_BYTES = 256 * 1024;
+
+/** Chooses the certificate. */
+interface Contexts {
+  readonly default: SecureContext;
+  find(name: string): SecureContext | null;
+}
+
+/** Whoever has begun a handshake. Exactly one of the two is called, once. */
+export interface HandshakeOwner {
+  onSecure(handshake: Handshake, socket: TLSSocket, facts: TlsFacts): void;
+  onFailed(handshake: Handshake, result: HandshakeResult): void;
+}
+
+/** Whose connection it is. */
+export interface HandshakePeer extends Counted, Pick<AcceptedClient, 'ends'> {}
+
+export class Handshake implements DeadlineOwner, Counted {
+  readonly raw: Socket;
+  readonly peerAddress: string;
+  readonly isTrusted: boolean;
+  readonly ends: Ends | null;
+  addressCells: number;
+  deadlineMs: number;
+  deadlineIndex = -1;
+  readonly #socket: TLSSocket;
+  readonly #owner: HandshakeOwner;
+  readonly #config: TlsConfig;
+  #isOver = false;
+
+  constructor(
+    raw: Socket,
+    peer: HandshakePeer,
+    config: TlsConfig,
+    contexts: Contexts,
+    nowMs: number,
+    owner: HandshakeOwner,
+  ) {
+    this.raw = raw;
+    this.peerAddress = peer.peerAddress;
+    this.isTrusted = peer.isTrusted;
+    this.ends = peer.ends;
+    this.addressCells = peer.addressCells;
+    this.#owner = owner;
+    this.#config = config;
+    this.deadlineMs = nowMs + config.handshakeTimeoutMs;
+    raw.on('error', () => {
+      // the TLS socket above it closes too
+    });
+    const options: TLSSocketOptions & { readonly highWaterMark: number } = {
+      isServer: true,
+      secureContext: contexts.default,
+      SNICallback: (name, answer) => answer(null, contexts.find(name) ?? undefined),
+      ALPNProtocols: [...config.alpn],
+      requestCert: config.clientAuth !== 'none',
+      rejectUnauthorized: config.clientAuth === 'require',
+      highWaterMark: WRITE_BYTES,
+    };
+    const socket = new TLSSocket(raw, options);
+    this.#socket = socket;
+    // as long as nobody takes the socket over as a tls.Server would, its errors come by this name and leave it open
+    socket.on('_tlsError', () => socket.destroy());
+    socket.on('error', () => {
+      // 'close' follows and does the work
+    });
+    socket.once('secure', () => this.#onSecure());
+    socket.once('close', () => this.#fail('failed'));
+  }
+
+  /** It has not sent a byte: who comes in numbers to be silent goes first. */
+  get isSilent(): boolean {
+    return this.raw.bytesRead === 0;
+  }
+
+  onDeadline(): void {
+    this.deadlineMs = NEVER;
+    this.end('timed_out');
+  }
+
+  /** At once. */
+  end(result: HandshakeResult): void {
+    this.#fail(result);
+    this.raw.destroy();
+  }
+
+  #fail(result: HandshakeResult): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.deadlineMs = NEVER;
+    this.#owner.onFailed(this, result);
+  }
+
+  #onSecure(): void {
+    if (this.#isOver) return;
+    const client = this.#config.clientAuth === 'none' ? null : certificateOf(this.#socket);
+    if (this.#config.clientAuth === 'require' && client?.verify !== 'good') {
+      this.end('failed');
+      return;
+    }
+    this.#isOver = true;
+    this.deadlineMs = NEVER;
+    this.#owner.onSecure(this, this.#socket, factsOf(this.#socket, client));
+  }
+}
+
+function factsOf(socket: TLSSocket, client: ClientCertificate | null): TlsFacts {
+  const { servername } = socket as TLSSocket & { readonly servername?: string | false | null };
+  return {
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher()?.name ?? '',
+    serverName: typeof servername === 'string' ? servername : '',
+    isResumed: socket.isSessionReused(),
+    client,
+  };
+}
+
+/** What OpenSSL found, which Node hands out only to its own server: hence the handle. */
+function certificateOf(socket: TLSSocket): ClientCertificate {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return { verify: 'none', subject: '', fingerprint: '' };
+  const { _handle: handle } = socket as unknown as {
+    readonly _handle: { verifyError(): { readonly code: string } | null | undefined } | null;
+  };
+  const verified = handle === null ? { code: 'CLOSED' } : handle.verifyError();
+  return {
+    verify: verified?.code ?? 'good',
+    subject: certificate.subject.replaceAll('\n', ', '),
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
+}

@@ -1,0 +1,55 @@
+// Which certificate a client gets: by the name that it asks for (SNI, RFC 6066 section 3), exact before wildcard, else the
+// first. Certificates of one name with different kinds of keys are offered together, and OpenSSL takes what the client knows.
+
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Certificate, TlsMaterial } from './certificate.ts';
+import { contextOptions } from './context-options.ts';
+import type { TlsConfig } from './options.ts';
+
+/** Material and the keys of its tickets, as main hands it to the threads. Structured-cloneable. */
+export interface ListenerSecrets extends TlsMaterial {
+  /** 48 bytes: who has them can resume a session that another thread or process has begun. */
+  readonly ticketKeys: Uint8Array;
+  /** Sessions of another listener, or under other authorities, are not resumed. At most 32 characters. */
+  readonly sessionContext: string;
+}
+
+export class TlsContexts {
+  readonly secrets: ListenerSecrets;
+  readonly default: SecureContext;
+  readonly #byName = new Map<string, SecureContext>();
+
+  constructor(config: TlsConfig, secrets: ListenerSecrets) {
+    this.secrets = secrets;
+    const byName = new Map<string, Certificate[]>();
+    for (const certificate of secrets.certificates)
+      for (const name of certificate.names) byName.set(name, [...(byName.get(name) ?? []), certificate]);
+    const made = new Map<string, SecureContext>();
+    const make = (certificates: readonly Certificate[]): SecureContext => {
+      const key = certificates.map(({ cert }) => cert).join('');
+      const known = made.get(key);
+      if (known !== undefined) return known;
+      const { ticketKeys, sessionContext } = secrets;
+      const context = createSecureContext({
+        ...contextOptions(config, secrets, certificates),
+        ticketKeys: Buffer.from(ticketKeys),
+        sessionIdContext: sessionContext,
+      });
+      made.set(key, context);
+      return context;
+    };
+    for (const [name, certificates] of byName) this.#byName.set(name, make(certificates));
+    const [first] = secrets.certificates;
+    if (first === undefined) throw new Error('a listener with TLS has no certificate');
+    this.default = make(byName.get(first.names[0] ?? '') ?? [first]);
+  }
+
+  /** Null: none is for that name. */
+  find(name: string): SecureContext | null {
+    const lower = name.toLowerCase();
+    const exact = this.#byName.get(lower);
+    if (exact !== undefined) return exact;
+    const dot = lower.indexOf('.');
+    return dot < 0 ? null : (this.#byName.get(`*${lower.slice(dot)}`) ?? null);
+  }
+}

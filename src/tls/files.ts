@@ -1,0 +1,71 @@
+// The files that certificates are in, as those who check them see the disk.
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+
+/** More than any certificate or revocation list that is meant. */
+const FILE_BYTES_MAX = 16 * 1024 * 1024;
+const OTHERS = 0o007;
+
+export type FileRead =
+  | { readonly bytes: Buffer; readonly isOpenToAll: boolean }
+  | { readonly refused: string };
+
+/** The disk. Nothing here throws. */
+export interface Files {
+  /** Wall time: certificates are good from then to then. */
+  readonly nowMs: number;
+  read(path: string): FileRead;
+  /** Names in a folder, sorted; or why they cannot be had. */
+  list(path: string): readonly string[] | { readonly refused: string };
+  isFile(path: string): boolean;
+  /** Changes whenever the file does, links followed; '' when there is none. */
+  stamp(path: string): string;
+}
+
+export function realFiles(nowMs: number): Files {
+  return { nowMs, read, list, isFile, stamp };
+}
+
+function read(path: string): FileRead {
+  try {
+    const { mode, size } = statSync(path);
+    if (size > FILE_BYTES_MAX) return { refused: `has ${size} bytes, at most ${FILE_BYTES_MAX} are read` };
+    const bytes = readFileSync(path);
+    return { bytes, isOpenToAll: process.platform !== 'win32' && (mode & OTHERS) !== 0 };
+  } catch (error) {
+    return { refused: reasonOf(error) };
+  }
+}
+
+function list(path: string): readonly string[] | { readonly refused: string } {
+  try {
+    return readdirSync(path)
+      .filter((name) => !name.startsWith('.'))
+      .sort();
+  } catch (error) {
+    return { refused: reasonOf(error) };
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function stamp(path: string): string {
+  try {
+    const { ino, size, mtimeMs, mode } = statSync(path);
+    return `${ino} ${size} ${mtimeMs} ${mode}`;
+  } catch {
+    // gone for the moment: that is a change as well
+    return '';
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'does not exist';
+  if (code === 'EACCES') return 'may not be read by this user; give it the right, or run as another';
+  if (code === 'EISDIR') return 'is a folder, expected a file';
+  if (code === 'ENOTDIR') return 'is a file, expected a folder';
+  return `cannot be read: ${message}`;
+}

@@ -1,0 +1,52 @@
+// How a listener speaks TLS, as the checked configuration says it (config/schema-tls.ts has what each means).
+
+/** One certificate with its key; paths are relative to the working directory. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** Intermediate certificates, where they are not in `cert`; null: they are. */
+  readonly chain: string | null;
+  /** Of the key; null: it is not encrypted. */
+  readonly passphrase: string | null;
+}
+
+/** All pairs in it. */
+interface CertificateFolder {
+  readonly folder: string;
+}
+
+/** Protocols that a client may choose by ALPN (RFC 7301). */
+export const ALPN_PROTOCOLS = ['http/1.1'] as const;
+export type AlpnProtocol = (typeof ALPN_PROTOCOLS)[number];
+
+export interface TlsConfig {
+  /** null exactly when the listener signs its own. */
+  readonly certificates: readonly (CertificateFiles | CertificateFolder)[] | null;
+  readonly selfSigned: boolean;
+  /** null: as the ciphers have it. */
+  readonly minVersion: '1.2' | '1.3' | null;
+  readonly ciphers: 'intermediate' | 'modern';
+  readonly alpn: readonly AlpnProtocol[];
+  readonly clientAuth: 'none' | 'request' | 'require';
+  /** null when there is no client authentication. */
+  readonly ca: string | null;
+  readonly crl: string | null;
+  readonly handshakeTimeoutMs: number;
+  readonly handshakesMax: number;
+  /** A second; null: no limit. */
+  readonly handshakeRate: number | null;
+  readonly hsts: HstsConfig | null;
+}
+
+export interface HstsConfig {
+  readonly maxAgeMs: number;
+  readonly includeSubDomains: boolean;
+  readonly preload: boolean;
+}
+
+/** The value of Strict-Transport-Security (RFC 6797); null: none is sent. */
+export function hstsValue(hsts: HstsConfig | null): string | null {
+  if (hsts === null) return null;
+  const { maxAgeMs, includeSubDomains, preload } = hsts;
+  return `max-age=${Math.floor(maxAgeMs / 1000)}${includeSubDomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`;
+}

@@ -1,0 +1,188 @@
+// What is wrong with the files of a certificate: each is said with its place, what is there and what should be instead.
+
+import { chmodSync, mkdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+import { realFiles } from '../../src/tls/files.ts';
+import { CertificateFiles } from '../support/certificates.ts';
+import { forFile } from '../support/lifetime.ts';
+import { needs } from '../support/needs.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const AIA = 'authorityInfoAccess=caIssuers;URI:http://authority.test/intermediate.der';
+let files: CertificateFiles;
+
+forFile(async () => {
+  const openssl = needs('openssl', (reason) => {
+    throw new Error(reason);
+  });
+  files = new CertificateFiles(openssl);
+  files.issue('root', { names: ['Root'], isAuthority: true, days: 400 });
+  files.issue('middle', { names: ['Middle'], by: 'root', isAuthority: true, days: 400 });
+  files.issue('leaf', { names: ['a.test', '*.b.test'], by: 'middle', more: [AIA] });
+  files.issue('private', { names: ['a.test'], by: 'root' });
+  files.issue('rsa', { names: ['a.test'], by: 'root', key: 'rsa' });
+  files.issue('other');
+  files.issue('plain');
+  files.bundle('full.pem', 'leaf', 'middle');
+  files.bundle('reversed.pem', 'middle', 'leaf');
+  files.bundle('gap.pem', 'leaf', 'root');
+  files.write('garbage.pem', 'nothing of the kind\n');
+  files.write('empty.pem', '');
+  files.write('der.pem', files.run('x509', '-in', 'leaf.pem', '-outform', 'der'));
+  files.write('damaged.pem', files.text('plain.pem').replace(/\n.{20}/, `\n${'A'.repeat(20)}`));
+  files.run('pkcs8', '-topk8', '-in', 'leaf.key', '-out', 'sealed.key', '-passout', 'pass:open');
+  files.copy('leaf.key', 'open.key');
+  chmodSync(files.file('open.key'), 0o644);
+  files.copy('leaf.key', 'shut.key');
+});
+
+function remarks(tls: string, laterDays = 0): readonly string[] {
+  const text = `listen:\n  - address: 127.0.0.1:443\n    tls:\n${tls.replaceAll(/^/gm, '      ')}\npools:\n  web: { servers: [http://127.0.0.1:1] }\n`;
+  const at = (written: string): string => written.replaceAll('DIR', files.path);
+  const nowMs = Date.now() + laterDays * DAY_MS;
+  const { problems, warnings } = loadConfig(at(text), { file: 'f.yaml', env: {}, files: realFiles(nowMs) });
+  const all = [...problems.map(formatProblem), ...warnings.map((one) => `${formatProblem(one)} (warning)`)];
+  return all.map((one) => one.replaceAll(files.path, 'DIR'));
+}
+
+const pair = (cert: string, key: string, more = ''): string =>
+  `certificates:\n  - cert: DIR/${cert}\n    key: DIR/${key}${more === '' ? '' : `\n    ${more}`}`;
+
+test.each([
+  [
+    'a key of another certificate',
+    pair('plain.pem', 'other.key'),
+    'f.yaml:6:16: key "DIR/other.key" does not fit certificate "DIR/plain.pem" (plain.test), expected the key that the certificate was made for',
+  ],
+  [
+    'the chain before the certificate',
+    pair('reversed.pem', 'leaf.key'),
+    'f.yaml:6:16: key "DIR/leaf.key" belongs to the 2nd certificate in "DIR/reversed.pem", which must stand first, before its chain',
+  ],
+  [
+    'an encrypted key',
+    pair('full.pem', 'sealed.key'),
+    'f.yaml:6:16: "DIR/sealed.key" is encrypted and there is no "passphrase"; add one (it may come from the environment), or decrypt it with "openssl pkey"',
+  ],
+  [
+    'the wrong passphrase',
+    pair('full.pem', 'sealed.key', 'passphrase: shut'),
+    'f.yaml:7:23: "passphrase" does not open "DIR/sealed.key", expected the one that the key was encrypted with',
+  ],
+  [
+    'a key that all may read',
+    pair('full.pem', 'open.key'),
+    'f.yaml:6:16: "DIR/open.key" can be read by everybody on this machine, a key must not: chmod o= DIR/open.key',
+  ],
+  [
+    'no chain, of an intermediate authority',
+    pair('leaf.pem', 'leaf.key'),
+    'f.yaml:5:17: "DIR/leaf.pem" has no chain: its issuer "CN=Middle" is not in it, and clients do not know that; append the intermediate certificates, or name their file with "chain"',
+  ],
+  [
+    "no chain, of an authority of one's own",
+    pair('private.pem', 'private.key'),
+    'f.yaml:5:17: "DIR/private.pem" has no chain: its issuer "CN=Root" is not in it, and clients do not know that; append the intermediate certificates, or name their file with "chain". An authority of your own that all clients have needs none (warning)',
+  ],
+  [
+    'a gap in the chain',
+    pair('gap.pem', 'leaf.key'),
+    'f.yaml:5:17: the 2nd certificate (CN=Root) has not issued the one before it, which "CN=Middle" has; the order is leaf, its issuer, the issuer of that',
+  ],
+  [
+    'DER',
+    pair('der.pem', 'leaf.key'),
+    'f.yaml:5:17: "DIR/der.pem" is DER, expected a certificate in PEM form; convert it with "openssl x509 -inform der" or "openssl pkey -inform der"',
+  ],
+  [
+    'garbage',
+    pair('garbage.pem', 'leaf.key'),
+    'f.yaml:5:17: "DIR/garbage.pem" is not PEM, expected a certificate ("-----BEGIN …-----")',
+  ],
+  [
+    'an empty file',
+    pair('empty.pem', 'leaf.key'),
+    'f.yaml:5:17: "DIR/empty.pem" is empty, expected a certificate in PEM form',
+  ],
+  [
+    'a damaged certificate',
+    pair('damaged.pem', 'plain.key'),
+    'f.yaml:5:17: "DIR/damaged.pem": the 1st certificate is damaged, copy the file anew',
+  ],
+  [
+    'a key for a certificate',
+    pair('leaf.key', 'leaf.key'),
+    'f.yaml:5:17: "DIR/leaf.key" holds a PRIVATE KEY, expected a certificate ("-----BEGIN CERTIFICATE-----")',
+  ],
+  ['a file that is not there', pair('none.pem', 'leaf.key'), 'f.yaml:5:17: "DIR/none.pem" does not exist'],
+  ['a folder without certificates', 'certificates: DIR/nowhere', 'f.yaml:4:21: "DIR/nowhere" does not exist'],
+  [
+    'an authority that is none',
+    'selfSigned: true\nclientAuth: require\nca: DIR/garbage.pem',
+    'f.yaml:6:11: "DIR/garbage.pem" is not PEM, expected a certificate ("-----BEGIN …-----")',
+  ],
+  [
+    'a revocation list that is none',
+    'selfSigned: true\nclientAuth: require\nca: DIR/root.pem\ncrl: DIR/root.pem',
+    'f.yaml:7:12: "DIR/root.pem" holds a CERTIFICATE, expected a X509 CRL ("-----BEGIN X509 CRL-----")',
+  ],
+])('%s', (_, tls, problem) => {
+  expect(remarks(tls)).toEqual([problem]);
+});
+
+test('what may not be read by this user', ({ skip }) => {
+  if (process.getuid?.() === 0) skip('root may read everything');
+  chmodSync(files.file('shut.key'), 0);
+  expect(remarks(pair('full.pem', 'shut.key'))).toEqual([
+    'f.yaml:6:16: "DIR/shut.key" may not be read by this user; give it the right, or run as another',
+  ]);
+});
+
+test('good ones: a bundle, a chain beside, an encrypted key with its passphrase', () => {
+  expect(remarks(pair('full.pem', 'leaf.key'))).toEqual([]);
+  expect(remarks(pair('leaf.pem', 'leaf.key', 'chain: DIR/middle.pem'))).toEqual([]);
+  expect(remarks(pair('full.pem', 'sealed.key', 'passphrase: open'))).toEqual([]);
+});
+
+test('dates: soon over is a warning, over and not begun are errors', () => {
+  const tls = pair('plain.pem', 'plain.key');
+  expect(remarks(tls, 80)).toEqual([
+    expect.stringMatching(
+      /^f\.yaml:5:17: certificate "DIR\/plain\.pem" \(plain\.test\) expires on \d{4}-\d\d-\d\d, in \d days: renew it \(warning\)$/,
+    ),
+  ]);
+  expect(remarks(tls, 91)).toEqual([
+    expect.stringMatching(/^f\.yaml:5:17: certificate .* has expired on \d{4}-\d\d-\d\d, renew it$/),
+  ]);
+  expect(remarks(tls, -1)).toEqual([
+    expect.stringMatching(
+      /^f\.yaml:5:17: certificate .* is not valid before \d{4}-\d\d-\d\d; look at the clock/,
+    ),
+  ]);
+});
+
+test('a name twice with the same kind of key, and with two kinds', () => {
+  const twice = (second: string): string =>
+    `${pair('full.pem', 'leaf.key')}\n  - cert: DIR/${second}.pem\n    key: DIR/${second}.key`;
+  expect(remarks(twice('private')).filter((one) => !one.includes('warning'))).toEqual([
+    'f.yaml:7:17: certificate "DIR/private.pem" is for "a.test", which "DIR/full.pem" is for as well, both with a key of type ec; leave one of them out (RSA and ECDSA may stand side by side)',
+  ]);
+  expect(remarks(twice('rsa')).filter((one) => !one.includes('warning'))).toEqual([]);
+});
+
+test('a folder: pairs, keys within, and folders as certbot has them', () => {
+  const folder = files.file('folder');
+  mkdirSync(`${folder}/example`, { recursive: true });
+  files.copy('full.pem', 'folder/example/fullchain.pem');
+  files.copy('leaf.key', 'folder/example/privkey.pem');
+  files.copy('plain.pem', 'folder/plain.crt');
+  files.copy('plain.key', 'folder/plain.key');
+  files.write('folder/other.pem', files.text('other.pem') + files.text('other.key'));
+  expect(remarks('certificates: DIR/folder')).toEqual([]);
+  files.copy('plain.key', 'folder/other.key');
+  expect(remarks('certificates: { folder: DIR/folder }')).toEqual([
+    'f.yaml:4:31: key "DIR/folder/other.key" does not fit certificate "DIR/folder/other.pem" (other.test), expected the key that the certificate was made for',
+  ]);
+});

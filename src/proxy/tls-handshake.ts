@@ -83,6 +83,10 @@ export class Handshake implements DeadlineOwner, Counted {
     });
     socket.once('secure', () => this.#onSecure());
     socket.once('close', () => this.#fail('failed'));
+    // who sends no more cannot end it
+    socket.once('end', () => {
+      if (!this.#isOver) this.end('failed');
+    });
   }
 
   /** It has not sent a byte: who comes in numbers to be silent goes first. */

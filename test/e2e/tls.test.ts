@@ -1,0 +1,116 @@
+// TLS in the whole program: sessions on all threads and in the next process, certificates that change, what a bad one does.
+
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { httpBackend } from '../support/backend.ts';
+import { CertificateFiles } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { needs } from '../support/needs.ts';
+import { TlsLoad, visit } from '../support/tls-load.ts';
+
+const VISITS = 24;
+
+interface Setting {
+  readonly files: CertificateFiles;
+  readonly yaml: string;
+}
+
+async function setting(skip: (reason: string) => never, more = ''): Promise<Setting> {
+  const files = new CertificateFiles(needs('openssl', skip));
+  files.issue('now');
+  const backend = await httpBackend('a');
+  const yaml = `
+threads: 2
+listen: { address: 127.0.0.1:0, tls: { certificates: [{ cert: ${files.file('now.pem')}, key: ${files.file('now.key')} }] } }
+admin: { address: 127.0.0.1:0 }
+shutdown: { grace: 5s }
+${more}
+pools:
+  web: { servers: ["${backend.url}"] }
+`;
+  return { files, yaml };
+}
+
+/** Another certificate in the place of the one in use, as renewal tools do it. */
+function renew(files: CertificateFiles, number: number): void {
+  files.issue('next', { names: [`now-${number}.test`] });
+  for (const end of ['key', 'pem']) renameSync(files.file(`next.${end}`), files.file(`now.${end}`));
+}
+
+async function resumed(
+  port: number,
+  session: Buffer | null,
+  times: number,
+): Promise<readonly [number, Buffer]> {
+  let count = 0;
+  let last = session;
+  for (let visits = 0; visits < times; visits += 1) {
+    const { isResumed, session: next } = await visit(port, last);
+    if (isResumed) count += 1;
+    last = next;
+  }
+  if (last === null) throw new Error('no visits');
+  return [count, last];
+}
+
+const handshakes = (running: RunningHoldfast, result: string): Promise<number> =>
+  running.metric('holdfast_tls_handshakes_total', { result });
+
+test('a session is resumed on all threads, after a takeover and after a restart', async ({ skip }) => {
+  const { files, yaml } = await setting(skip, `sessions: { file: PLACE }`);
+  const text = yaml.replace('PLACE', join(files.path, 'sessions'));
+  const first = await runHoldfast(text);
+  expect(first.output()).toContain('listening on https://127.0.0.1:');
+  const [before, session] = await resumed(first.port, null, VISITS);
+  expect(before).toBe(VISITS - 1);
+  const second = await runHoldfast(text, { args: ['--takeover', first.adminUrl] });
+  await first.exited();
+  const [after, next] = await resumed(second.port, session, VISITS);
+  expect(after).toBe(VISITS);
+  await second.stop();
+  const third = await runHoldfast(text);
+  const [again] = await resumed(third.port, next, 2);
+  expect(again).toBe(2);
+});
+
+test('renewed files are used by themselves; what does not fit changes nothing and is said', async ({
+  skip,
+}) => {
+  const { files, yaml } = await setting(skip);
+  const running = await runHoldfast(yaml);
+  const load = new TlsLoad(running.port, 8);
+  await eventually(() => load.serials.size === 1);
+  renew(files, 1);
+  await eventually(() => load.serials.size === 2);
+  expect(running.log()).toContain('certificates have changed: used from now on');
+  expect(await running.metric('holdfast_certificate_expiry_seconds', { name: 'now-1.test' })).toBeGreaterThan(
+    1,
+  );
+
+  files.issue('other');
+  files.copy('other.key', 'now.key');
+  await eventually(() => running.log().includes('changed certificates are not used, the former ones stay'));
+  expect(running.log()).toContain('does not fit certificate');
+  running.child.kill('SIGHUP');
+  await eventually(() => running.log().includes('reload refused, nothing has changed'));
+  const answers = load.answers;
+  await eventually(() => load.answers > answers + 50);
+  expect(load.serials.size).toBe(2);
+
+  renew(files, 2);
+  await eventually(() => load.serials.size === 3);
+  await load.end();
+  expect(load.failures).toEqual([]);
+  expect(await handshakes(running, 'failed')).toBe(0);
+});
+
+test('a start with a certificate that is wrong says where', async ({ skip }) => {
+  const { files, yaml } = await setting(skip);
+  files.issue('other');
+  files.copy('other.key', 'now.key');
+  await expect(runHoldfast(yaml)).rejects.toThrow(
+    /holdfast\.yaml:3:\d+: key ".*now\.key" does not fit certificate/,
+  );
+});

@@ -1,0 +1,70 @@
+// Users who ask over TLS as fast as they are answered, every other over a new connection each time.
+
+import { connect, type TLSSocket } from 'node:tls';
+import { ByteReader } from './byte-reader.ts';
+import { whenDone } from './lifetime.ts';
+
+export class TlsLoad {
+  answers = 0;
+  readonly failures: string[] = [];
+  /** Serial numbers of the certificates that were shown. */
+  readonly serials = new Set<string>();
+  readonly #users: readonly Promise<void>[];
+  #isOver = false;
+
+  constructor(port: number, users: number) {
+    this.#users = Array.from({ length: users }, (_, index) => this.#run(port, index % 2 === 1));
+    whenDone(() => this.end());
+  }
+
+  async #run(port: number, isAlwaysNew: boolean): Promise<void> {
+    let reader: ByteReader | null = null;
+    const close = isAlwaysNew ? 'connection: close\r\n' : '';
+    while (!this.#isOver) {
+      try {
+        if (reader === null) {
+          reader = await ByteReader.open(port, true);
+          this.serials.add((reader.socket as TLSSocket).getPeerX509Certificate()?.serialNumber ?? '');
+        }
+        reader.socket.write(`GET / HTTP/1.1\r\nhost: a\r\n${close}\r\n`);
+        const { status, isKept } = await reader.response('GET');
+        if (status === 200) this.answers += 1;
+        else this.failures.push(`status ${status}`);
+        if (isKept) continue;
+      } catch (error) {
+        this.failures.push(String(error));
+      }
+      reader?.socket.destroy();
+      reader = null;
+    }
+    reader?.socket.destroy();
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#users);
+  }
+}
+
+/** One connection and one answer: whether it was resumed, and the session for the next. */
+export async function visit(
+  port: number,
+  session: Buffer | null,
+): Promise<{ isResumed: boolean; session: Buffer }> {
+  const options = { port, host: '127.0.0.1', rejectUnauthorized: false };
+  const socket = connect(session === null ? options : { ...options, session });
+  // tickets come before the answer; who resumes may go on with the one that it has
+  let given = session;
+  socket.on('session', (next) => {
+    given = next;
+  });
+  socket.once('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'));
+  await new Promise((resolve, reject) => {
+    socket.once('data', resolve).on('error', reject);
+    socket.on('close', () => reject(new Error('closed without an answer')));
+  });
+  const isResumed = socket.isSessionReused();
+  socket.destroy();
+  if (given === null) throw new Error('an answer without a session');
+  return { isResumed, session: given };
+}

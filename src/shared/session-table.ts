@@ -229,7 +229,7 @@ export class SessionTable {
   /**
    * Gives the key a home. Returns the entry; an existing one of the same key is kept, its home is set and its
    * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`. One in use never
-   * goes: -1 when all sixteen are, and the key stays unknown. With a key to be alias of, a new entry is an alias of
+   * goes: -1 when all sixteen are, or a bucket's lock cannot be had, and the key stays unknown. With a key to be alias of, a new entry is an alias of
    * that session, and an existing one is left as it is.
    */
   insert(
@@ -247,7 +247,7 @@ export class SessionTable {
     const second = this.#secondBucket(low, keyHigh);
     this.evictedHome = NONE;
     this.replacedHome = NONE;
-    this.#locks.takePair(first, second);
+    if (!this.#locks.takePair(first, second)) return NONE;
     let entry = this.#findIn(first, low, keyHigh);
     if (entry === NONE) entry = this.#findIn(second, low, keyHigh);
     const isNew = entry === NONE;
@@ -311,10 +311,10 @@ export class SessionTable {
     Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~MOVED);
   }
 
-  /** Ends the session. False when the entry is no longer the key's. */
+  /** Ends the session. False when the entry is no longer the key's, or its bucket's lock cannot be had. */
   remove(entry: number, keyLow: number, keyHigh: number): boolean {
     const bucket = Math.floor(entry / BUCKET_ENTRIES);
-    this.#locks.take(bucket);
+    if (!this.#locks.take(bucket)) return false;
     const isMine = this.isOf(entry, keyLow, keyHigh);
     if (isMine) Atomics.store(this.#words, entry * ENTRY_WORDS, 0);
     this.#locks.give(bucket);

@@ -117,6 +117,38 @@ describe('a full table', () => {
   });
 });
 
+describe('a thread that is put aside in the middle of a change', () => {
+  test('finds its entry its own, however long it was away: others go without, and nothing is mixed', () => {
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const others: number[] = [];
+    let entry = -1;
+    // one has claimed its entry and written the first half of the key
+    interleave(
+      'store',
+      (array, index) => array.length === main.capacity * 8 && index % 8 === 7,
+      () => {
+        expect([...locks].filter((holder) => holder === 1).length).toBeGreaterThan(0);
+        others.push(two.insert(2, 6, OTHER, NOW, 0, false), main.insert(2, 6, OTHER, NOW, 0, false));
+      },
+      () => {
+        entry = one.insert(2, 6, HOME, NOW, 0, false);
+      },
+    );
+    expect(others).toEqual([-1, -1]);
+    expect([main.find(2, 6), main.home(entry), [...locks]]).toEqual([entry, HOME, [0, 0]]);
+    expect(two.remove(entry, 2, 6)).toBe(true);
+  });
+
+  test('nobody ends a session in its bucket meanwhile, and everybody can after it', () => {
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const entry = one.insert(2, 6, HOME, NOW, 0, false);
+    locks.fill(1);
+    expect([two.remove(entry, 2, 6), main.find(2, 6)]).toEqual([false, entry]);
+    main.forget(0);
+    expect([two.remove(entry, 2, 6), main.find(2, 6)]).toEqual([true, -1]);
+  });
+});
+
 describe('an entry that is given to another key', () => {
   /** Key 1, 2 goes and 3, 4 gets its place. */
   function giveToAnother(entry: number): void {

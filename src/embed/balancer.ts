@@ -3,6 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { type ControlSource, controlSource, statusOf } from '../admin/control-source.ts';
 import type { AdminServer } from '../admin/server.ts';
 import type { AdminSource } from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
@@ -10,6 +11,8 @@ import { systemClock } from '../base/clock.ts';
 import type { FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { ExplainQuestion } from '../choose/explain.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import { ControlPlane } from '../control/control-plane.ts';
 import type {
   ChangeResult,
   ExplainResult,
@@ -17,6 +20,7 @@ import type {
   ReloadResult,
   ServerChange,
 } from '../control/results.ts';
+import type { ReadConfig } from '../control/revising.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
 import { asksForWebSocket } from '../exchange/request-lines.ts';
@@ -27,14 +31,13 @@ import type { PlanAction } from '../sessions/plan.ts';
 import { openAdmin } from './admin.ts';
 import { type Client, peerAddress } from './clients.ts';
 import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
-import { ControlPlane } from './control-plane.ts';
 import { DataPath } from './data-path.ts';
 import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
 import { FaultWarnings } from './fault-warnings.ts';
 import { clientFacts } from './forwarding.ts';
 import { errorOf, ignoreErrors } from './guard.ts';
 import type { HttpProxy } from './http-proxy.ts';
-import type { BalancerOptions } from './options.ts';
+import { type BalancerOptions, logOf } from './options.ts';
 import type { ParsedRequest } from './parsed.ts';
 import { replyOn, replyTo } from './replies.ts';
 import { UpgradeExchange } from './upgrade-exchange.ts';
@@ -71,11 +74,11 @@ export class EmbeddedBalancer {
    */
   readonly proxy: HttpProxy;
   readonly #control: ControlPlane;
+  readonly #source: ControlSource;
   readonly #path: DataPath;
   readonly #options: BalancerOptions;
   #file: string | null;
   #admin: AdminServer | null = null;
-  #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
   /** @internal made by createBalancer */
@@ -83,6 +86,7 @@ export class EmbeddedBalancer {
     this.#options = options;
     this.#file = file;
     this.#control = control;
+    this.#source = controlSource(control);
     const onAccessLines = (lines: string): void => control.accessLog.add(lines);
     const warnings = new FaultWarnings((text) => process.emitWarning(text, 'HoldfastWarning'));
     const onThrown = (error: Error): void => {
@@ -92,8 +96,10 @@ export class EmbeddedBalancer {
     };
     this.#path = new DataPath(control.shared, control.revision, onAccessLines, onThrown);
     this.proxy = this.#path.proxy;
-    control.onRevision = () => this.#path.apply(control.revision);
-    control.start();
+    control.onRevision = (revision) => this.#path.apply(revision);
+    control.watch();
+    control.sweep();
+    void control.keep();
   }
 
   /**
@@ -120,7 +126,7 @@ export class EmbeddedBalancer {
 
   /** The document of `GET /api/status`. */
   status(): StatusDocument {
-    return this.#control.status();
+    return statusOf(this.#control);
   }
 
   /** Whether every pool has an eligible server; the reasons when not. */
@@ -148,15 +154,12 @@ export class EmbeddedBalancer {
         message: `mode must be one of ${MODES.join(', ')}, not ${mode}`,
       };
     }
-    if (!this.#control.setServer(pool, server, change)) {
-      return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
-    }
-    return { ok: true };
+    return this.#source.setServer(pool, server, change);
   }
 
   /** What draining, adding or removing the server would do to the pool's sessions. `weight`: of one to be added. */
   plan(pool: string, action: PlanAction, server: string, weight = 1): PlanResult {
-    return this.#control.sessionControl.plan(pool, action, server, weight);
+    return this.#source.plan(pool, action, server, weight);
   }
 
   /** Where such a request would go, and why. Changes nothing. */
@@ -164,7 +167,7 @@ export class EmbeddedBalancer {
     pool: string,
     { cookie = '', headers = [], address = '' }: Partial<ExplainQuestion> = {},
   ): ExplainResult {
-    return this.#control.sessionControl.explain(pool, { cookie, headers, address });
+    return this.#source.explain(pool, { cookie, headers, address });
   }
 
   /** Where the admin server listens: `http://127.0.0.1:9090`; null when the configuration has no `admin`. */
@@ -175,14 +178,11 @@ export class EmbeddedBalancer {
   /** @internal called by createBalancer. Rejects when the address is taken. */
   async openAdmin(): Promise<void> {
     const source: AdminSource = {
-      status: () => this.status(),
+      ...this.#source,
       metrics: (accept) => this.metrics(accept),
       ready: () => this.ready(),
       setServer: (pool, server, change) => this.setServer(pool, server, change),
       reload: () => this.reload(),
-      plan: (pool, action, server, weight) => this.plan(pool, action, server, weight),
-      explain: (pool, question) => this.explain(pool, question),
-      subscribe: (listener) => this.#control.subscribe(listener),
     };
     const { log, revision } = this.#control;
     this.#admin = await openAdmin(revision.config.admin, source, (error) =>
@@ -195,33 +195,19 @@ export class EmbeddedBalancer {
    * servers keep health, counters and sessions. When it is not valid nothing has changed and the result says why.
    */
   reload(input?: ConfigInput): Promise<ReloadResult> {
-    // one after the other: the last that was asked for is in force at the end
-    const reloading = this.#reloading.then(() => this.#reload(input));
-    this.#reloading = reloading.catch(() => undefined);
-    return reloading;
+    return this.#control.revising.reload(() => this.#read(input ?? this.#file));
   }
 
-  async #reload(input?: ConfigInput): Promise<ReloadResult> {
-    const { log, reloads } = this.#control;
-    const source = input ?? this.#file;
-    const result =
-      source === null ? refused('there is no configuration file to read again') : await this.#swap(source);
-    reloads[result.ok ? 'success' : 'failure'] += 1;
-    if (result.ok) log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
-    else log.warn({}, `reload refused, nothing has changed: ${result.message}`);
-    this.#control.publish({ type: 'reload', ...result });
-    return result;
-  }
-
-  async #swap(source: ConfigInput): Promise<ReloadResult> {
+  async #read(source: ConfigInput | null): ReturnType<ReadConfig> {
+    if (source === null) return 'there is no configuration file to read again';
     try {
       const { config, file } = await readConfigInput(source, this.#options.env);
-      const changes = await this.#control.revise(config);
-      if (typeof changes === 'string') return refused(changes);
-      this.#file = file ?? this.#file;
-      return { ok: true, revision: this.#control.revision.number, changes };
+      const onAccepted = (): void => {
+        this.#file = file ?? this.#file;
+      };
+      return { config, onAccepted };
     } catch (error) {
-      if (error instanceof ConfigError) return refused(error.message);
+      if (error instanceof ConfigError) return error.message;
       throw error;
     }
   }
@@ -238,6 +224,7 @@ export class EmbeddedBalancer {
 
   async #close(graceMs: number): Promise<void> {
     this.#path.isStopping = true;
+    this.#control.isStopping = true;
     // at once: who waits for the process may not wait until the last tunnel has ended
     void this.#control.save();
     const grace = Promise.withResolvers<void>();
@@ -245,7 +232,7 @@ export class EmbeddedBalancer {
     await Promise.race([this.#path.empty(), grace.promise]);
     timer.cancel();
     this.#path.destroy();
-    await this.#control.stop();
+    await this.#control.end();
     await this.#admin?.close();
   }
 
@@ -359,8 +346,16 @@ function beginSafely(exchange: WebExchange | UpgradeExchange): void {
   exchange.guard.run(() => exchange.begin());
 }
 
-function refused(message: string): ReloadResult {
-  return { ok: false, code: 'conflict', message };
+/** There is one thread. */
+function createControl(config: HoldfastConfig, options: BalancerOptions): Promise<ControlPlane> {
+  const { onTransition } = options;
+  const log = logOf(options);
+  return ControlPlane.create({
+    config,
+    log,
+    threads: 1,
+    ...(onTransition === undefined ? {} : { onTransition }),
+  });
 }
 
 /**
@@ -376,7 +371,7 @@ export async function createBalancer(
 ): Promise<EmbeddedBalancer> {
   const { config, file, warnings } = await readConfigInput(input, options.env);
   for (const warning of warnings) options.log?.warn({}, warning);
-  const balancer = new EmbeddedBalancer(await ControlPlane.create(config, options), file, options);
+  const balancer = new EmbeddedBalancer(await createControl(config, options), file, options);
   try {
     await balancer.openAdmin();
   } catch (error) {

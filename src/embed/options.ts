@@ -1,5 +1,6 @@
 // What createBalancer may be told beside the configuration.
 
+import type { Log } from '../base/log.ts';
 import type { HealthTransition } from '../health/monitor.ts';
 import type { Environment } from './config-input.ts';
 
@@ -19,3 +20,9 @@ export interface BalancerOptions {
 }
 
 export const SILENT: EmbedLog = { info: () => undefined, warn: () => undefined };
+
+/** Errors are told as warnings: the application goes on. */
+export function logOf({ log = SILENT }: BalancerOptions): Log {
+  const [info, warn] = [log.info.bind(log), log.warn.bind(log)];
+  return { debug: () => undefined, info, warn, error: warn };
+}

@@ -1,10 +1,9 @@
 // What the admin server sees of the running balancer.
 
+import { controlSource, statusOf } from '../admin/control-source.ts';
 import { startAdmin } from '../admin/server.ts';
-import type { AdminSource, TakeoverResult } from '../admin/source.ts';
-import { buildStatus, type StatusDocument, unreadyReasons } from '../admin/status.ts';
-import { systemClock } from '../base/clock.ts';
-import type { ChangeEvent } from '../control/results.ts';
+import type { AdminSource } from '../admin/source.ts';
+import { unreadyReasons } from '../admin/status.ts';
 import { StartError } from '../control/start-error.ts';
 import type { Balancer } from './balancer.ts';
 import type { Predecessor } from './takeover/predecessor.ts';
@@ -21,8 +20,12 @@ export async function startAdminServer(
   predecessor: Predecessor,
 ): Promise<AdminHandle> {
   let url = '';
-  const takeOver = (): Promise<TakeoverResult> => predecessor.answer(url);
-  const source = { ...adminSource(balancer), takeOver };
+  const source: AdminSource = {
+    ...controlSource(balancer.control),
+    ready: () => readiness(balancer),
+    reload: () => balancer.reload(),
+    takeOver: () => predecessor.answer(url),
+  };
   const connectionsMax = balancer.descriptors?.adminConnections;
   const server = await startAdmin({
     ...admin,
@@ -34,36 +37,11 @@ export async function startAdminServer(
   return server;
 }
 
-function adminSource(balancer: Balancer): AdminSource {
-  const { options, shared, health, sweeper } = balancer;
-  const status = (): StatusDocument =>
-    buildStatus(balancer.revision, shared, {
-      version: options.version,
-      threads: balancer.threads,
-      uptimeSeconds: (systemClock.nowMs() - balancer.startedMs) / 1000,
-      health,
-      sweep: sweeper,
-      rebalance: balancer.sessionControl.rebalancer,
-      operatorWeight: (slot) => balancer.slots.operatorWeight(slot),
-    });
-  return {
-    status,
-    metrics: (accept) => balancer.metrics.render(accept),
-    ready: () => {
-      if (balancer.isStopping) return { ok: false, reasons: ['stopping'] };
-      const reasons = [
-        ...(balancer.fleet.isServing ? [] : ['no thread accepts connections and answers them']),
-        ...unreadyReasons(status()),
-      ];
-      return { ok: reasons.length === 0, reasons };
-    },
-    setServer: (pool, server, change) => {
-      if (balancer.changeServer(pool, server, change)) return { ok: true };
-      return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
-    },
-    reload: () => balancer.reload(),
-    plan: (pool, action, server, weight) => balancer.sessionControl.plan(pool, action, server, weight),
-    explain: (pool, question) => balancer.sessionControl.explain(pool, question),
-    subscribe: (listener: (event: ChangeEvent) => void) => balancer.subscribe(listener),
-  };
+function readiness({ control, fleet }: Balancer): ReturnType<AdminSource['ready']> {
+  if (control.isStopping) return { ok: false, reasons: ['stopping'] };
+  const reasons = [
+    ...(fleet.isServing ? [] : ['no thread accepts connections and answers them']),
+    ...unreadyReasons(statusOf(control)),
+  ];
+  return { ok: reasons.length === 0, reasons };
 }

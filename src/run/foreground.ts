@@ -1,7 +1,6 @@
 // The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
 
 import { standardError, standardOutput } from '../base/standard-stream.ts';
-import { packageVersion } from '../base/version.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
@@ -12,7 +11,7 @@ import { createLogger, type Logger } from './logger.ts';
 import { Owner } from './owner.ts';
 import { assertPortFree } from './ports.ts';
 import { Predecessor } from './takeover/predecessor.ts';
-import { Takeover } from './takeover/successor.ts';
+import { Successor } from './takeover/successor.ts';
 
 /** How long a process that takes over waits for the admin port. */
 const ADMIN_WAIT_MS = 5000;
@@ -46,11 +45,10 @@ export async function startBalancer(
   threads: number | null,
   announce: (line: string) => unknown,
   configFile: string | null = null,
-  takeover: Takeover | null = null,
+  takeover: Successor | null = null,
 ): Promise<RunningBalancer> {
-  const version = packageVersion();
   if (takeover !== null) await assertAdminFree(config, takeover);
-  const balancer = await Balancer.start({ config, log, threads, configFile, version, takeover });
+  const balancer = await Balancer.start({ config, log, threads, configFile, takeover });
   const predecessor = new Predecessor(balancer);
   let admin: AdminHandle | null = null;
   try {
@@ -84,8 +82,8 @@ export async function startBalancer(
 }
 
 /** While the old process still has everything: an admin port that is neither its own nor free stops the takeover. */
-async function assertAdminFree({ admin }: HoldfastConfig, { handover }: Takeover): Promise<void> {
-  if (admin === null || admin.port === 0 || Number(new URL(handover.adminUrl).port) === admin.port) return;
+async function assertAdminFree({ admin }: HoldfastConfig, { offer }: Successor): Promise<void> {
+  if (admin === null || admin.port === 0 || Number(new URL(offer.adminUrl).port) === admin.port) return;
   await assertPortFree(`${admin.host}:${admin.port}`, admin.host, admin.port);
 }
 
@@ -94,10 +92,10 @@ async function openAdmin(
   balancer: Balancer,
   admin: NonNullable<HoldfastConfig['admin']>,
   predecessor: Predecessor,
-  takeover: Takeover | null,
+  takeover: Successor | null,
 ): Promise<AdminHandle> {
   if (takeover === null) return startAdminServer(balancer, admin, predecessor);
-  const port = admin.port === 0 ? Number(new URL(takeover.handover.adminUrl).port) : admin.port;
+  const port = admin.port === 0 ? Number(new URL(takeover.offer.adminUrl).port) : admin.port;
   const endMs = performance.now() + ADMIN_WAIT_MS;
   for (;;) {
     try {
@@ -116,7 +114,7 @@ function announceNewListeners(
   announce: (line: string) => unknown,
 ): void {
   let known = announced;
-  balancer.subscribe(({ type, ok }) => {
+  balancer.control.subscribe(({ type, ok }) => {
     if (type !== 'reload' || ok !== true) return;
     const urls = urlsOf(balancer);
     for (const url of urls) if (!known.includes(url)) announce(`listening on ${url}`);
@@ -143,7 +141,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   try {
     const announce = (line: string): void => standardOutput().write(`${line}\n`);
     const { takeover: from = null, threads, configFile } = options;
-    const takeover = from === null ? null : await Takeover.ask(config, from);
+    const takeover = from === null ? null : await Successor.ask(config, from, log);
     const running = await startBalancer(config, log, threads, announce, configFile, takeover);
     owner.begin(() => running.balancer.reload());
     const status = await Promise.race([owner.stop, running.replaced.then(() => 0)]);

@@ -22,13 +22,12 @@ const balancer = await Balancer.start({
   config,
   log: createLogger('silent'),
   threads: 1,
-  version: 'bench',
 });
 const [pool] = balancer.revision.pools;
 if (pool === undefined) throw new Error('no pool');
 const { hash } = compilePool(pool, new SeededRandom(1)).keys;
 const homes = pool.slots.map((slot, index) => packHome(slot, pool.generations[index] ?? 0));
-const { table } = balancer.shared;
+const { table } = balancer.control.shared;
 fill();
 console.log(JSON.stringify({ right: countRight(), nanosPerLookUp: timeLookUps() }));
 console.log(`listening on http://127.0.0.1:${balancer.ports[0]}`);

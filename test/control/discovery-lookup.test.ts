@@ -47,6 +47,8 @@ test('A and AAAA: a server for each address, at the configured port, of the type
     url: 'http://[2001:db8::7]:8080',
     host: '2001:db8::7',
     port: 8080,
+    basePath: '',
+    socketPath: null,
     weight: 1,
     backup: false,
     target: null,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
+import type { Log } from '../../src/base/log.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
 import { serverAt } from '../../src/config/address.ts';
@@ -13,6 +14,7 @@ import type { HoldfastConfig } from '../../src/config/model.ts';
 import { readConfigFile } from '../../src/config/read-config-file.ts';
 import { Discovery } from '../../src/control/discovery.ts';
 import type { FoundServer } from '../../src/control/membership.ts';
+import type { ReloadResult } from '../../src/control/results.ts';
 import { type Revisable, Revising } from '../../src/control/revising.ts';
 import { SlotRegistry } from '../../src/control/slots.ts';
 import { createLogger } from '../../src/run/logger.ts';
@@ -36,32 +38,41 @@ function yaml(...names: readonly string[]): string {
 class Quiet implements Revisable {
   readonly shared = SharedState.create(1, 1000, 0);
   readonly slots = new SlotRegistry(this.shared);
-  readonly options: Revisable['options'];
+  readonly log: Log;
   readonly discovery: Discovery;
   readonly isStopping = false;
   readonly events: string[] = [];
+  readonly swaps: string[] = [];
   revision: Revision;
   failure: Error | null = null;
 
-  constructor(options: Revisable['options'], discovery: Discovery, config: HoldfastConfig) {
-    this.options = options;
+  constructor(log: Log, discovery: Discovery, config: HoldfastConfig) {
+    this.log = log;
     this.discovery = discovery;
     this.revision = this.slots.revise(discovery.expand(config, this.slots), 'secret');
   }
   publish({ type, ok }: { readonly type: string; readonly ok?: unknown }): void {
     this.events.push(`${type} ${ok}`);
   }
-  assertListenable(): Promise<void> {
-    return Promise.resolve();
+  assertListenable(): void {
+    // There are no listeners.
   }
-  swap(config: HoldfastConfig): Promise<readonly string[]> {
-    if (this.failure !== null) return Promise.reject(this.failure);
+  async swap(config: HoldfastConfig): Promise<readonly string[]> {
+    if (this.failure !== null) throw this.failure;
+    this.swaps.push('begins');
+    await new Promise(setImmediate);
     this.revision = this.slots.revise(config, 'secret');
-    return Promise.resolve([]);
+    this.swaps.push('ends');
+    return [];
   }
 }
 
-async function start(): Promise<{ balancer: Quiet; revising: Revising; write: (text: string) => void }> {
+async function start(): Promise<{
+  balancer: Quiet;
+  reload: () => Promise<ReloadResult>;
+  revising: Revising;
+  write: (text: string) => void;
+}> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-revising-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const configFile = join(directory, 'holdfast.yaml');
@@ -92,10 +103,16 @@ async function start(): Promise<{ balancer: Quiet; revising: Revising; write: (t
   if (config === null) throw new Error('the configuration of this test is wrong');
   await discovery.prepare(config);
   discovery.apply(config);
-  const balancer = new Quiet({ log, configFile }, discovery, config);
+  const balancer = new Quiet(log, discovery, config);
+  const revising = new Revising(balancer, config);
   return {
     balancer,
-    revising: new Revising(balancer, config),
+    revising,
+    reload: () =>
+      revising.reload(async () => {
+        const { config: next } = await readConfigFile(configFile);
+        return next === null ? 'not valid' : { config: next };
+      }),
     write: (text) => writeFileSync(configFile, text),
   };
 }
@@ -104,54 +121,63 @@ const serversOf = ({ revision }: Quiet): number =>
   revision.pools.reduce((sum, { slots }) => sum + slots.length, 0);
 
 test('a reload for whose servers there is no room is refused, and nothing is forgotten', async () => {
-  const { balancer, revising, write } = await start();
+  const { balancer, revising, reload, write } = await start();
   const writeMany = (net: number): void => {
     const urls = Array.from({ length: 1000 }, (_, index) => `"http://10.9.${net}.1:${index + 1}"`);
     write(`listen: [{ address: 127.0.0.1:0 }]\npools: { p0: { servers: [${urls.join(', ')}] } }\n`);
   };
   for (let net = 0; net < 4; net += 1) {
     writeMany(net);
-    expect(await revising.reload()).toMatchObject({ ok: true });
+    expect(await reload()).toMatchObject({ ok: true });
     for (const { slots } of balancer.revision.pools)
       for (const slot of slots) balancer.shared.own.addGauge(slot, Gauge.inFlight, 1);
   }
   write(yaml(SMALL));
-  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(await reload()).toMatchObject({ ok: true });
   writeMany(4);
-  const refused = await revising.reload();
+  const refused = await reload();
   expect(refused).toMatchObject({ ok: false, code: 'conflict' });
   expect([balancer.revision.number, serversOf(balancer)]).toEqual([6, 2]);
   // what was found before is known still
   await revising.rediscover();
   expect(serversOf(balancer)).toBe(2);
   write(yaml(SMALL, SMALL));
-  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(await reload()).toMatchObject({ ok: true });
   expect(serversOf(balancer)).toBe(4);
   expect(revising.results).toEqual({ success: 6, failure: 1 });
   expect(balancer.events.slice(5)).toEqual(['reload false', 'discovery true', 'reload true']);
 });
 
 test('names with more servers than there may be are cut, and a later good answer is used whole', async () => {
-  const { balancer, revising, write } = await start();
+  const { balancer, reload, write } = await start();
   write(yaml(HUGE));
-  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(await reload()).toMatchObject({ ok: true });
   expect(serversOf(balancer)).toBe(SERVERS_MAX);
   write(yaml(SMALL, HUGE));
-  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(await reload()).toMatchObject({ ok: true });
   expect(serversOf(balancer)).toBe(SERVERS_MAX);
   write(yaml(SMALL));
-  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(await reload()).toMatchObject({ ok: true });
   expect(serversOf(balancer)).toBe(2);
 });
 
 test('whatever is thrown in a change is its refusal, also for those who wait for it', async () => {
-  const { balancer, revising } = await start();
+  const { balancer, revising, reload } = await start();
   balancer.failure = new Error('the disk is on fire');
-  const both = await Promise.all([revising.reload(), revising.reload(), revising.rediscover()]);
+  const both = await Promise.all([reload(), reload(), revising.rediscover()]);
   expect(both.slice(0, 2)).toEqual([
     { ok: false, code: 'conflict', message: 'the disk is on fire' },
     { ok: false, code: 'conflict', message: 'the disk is on fire' },
   ]);
   balancer.failure = null;
-  expect(await revising.reload()).toMatchObject({ ok: true });
+  expect(await reload()).toMatchObject({ ok: true });
+});
+
+test('reloads and what discovery finds follow each other; each is judged by what the one before has left', async () => {
+  const { balancer, revising, reload, write } = await start();
+  const changes = [reload(), revising.rediscover(), reload(), revising.rediscover()];
+  write(yaml(SMALL, SMALL));
+  await Promise.all(changes);
+  expect(balancer.swaps).toEqual(Array.from({ length: 4 }, () => ['begins', 'ends']).flat());
+  expect([balancer.revision.number, serversOf(balancer)]).toEqual([5, 4]);
 });

@@ -34,30 +34,30 @@ ${serversYaml(servers)}
 `;
   const { config } = loadConfig(text, { file: 'test.yaml', env: {} });
   const log = createLogger('silent');
-  const balancer = await Balancer.start({ config: config!, log, threads: 2, version: 'test' });
+  const balancer = await Balancer.start({ config: config!, log, threads: 2 });
   onTestFinished(async () => void (await balancer.stop(0)));
   const slots = balancer.revision.pools[0]!.slots;
-  const sessions = (): number[] => slots.map((slot) => balancer.shared.control.sessions(slot));
+  const sessions = (): number[] => slots.map((slot) => balancer.control.shared.control.sessions(slot));
   const held = (): number[] => servers.map((server) => server.sessions.size);
-  await eventually(() => slots.every((slot) => balancer.shared.control.verdict(slot) === 1));
+  await eventually(() => slots.every((slot) => balancer.control.shared.control.verdict(slot) === 1));
   const users = Array.from({ length: USERS }, (_, number) => new User(balancer.ports[0]!, number));
   for (const user of users) await user.login();
   await eventually(() => JSON.stringify(sessions()) === JSON.stringify(held()));
 
   // one server's sessions are lost: those figures have to outlive the threads that counted them
   const count = (counter: number): number =>
-    slots.reduce((sum, slot) => sum + balancer.shared.sumCounter(slot, counter), 0);
+    slots.reduce((sum, slot) => sum + balancer.control.shared.sumCounter(slot, counter), 0);
   const reason = LOST_REASONS.indexOf('operator');
   const figures = (): unknown => ({
     created: count(Counter.created),
     lost: count(Counter.lost + reason),
-    moved: balancer.shared.sumPoolCounter(0, PoolCounter.moves + MOVE_REASONS.indexOf('operator')),
-    lostInPool: balancer.shared.sumPoolCounter(0, PoolCounter.lost + reason),
+    moved: balancer.control.shared.sumPoolCounter(0, PoolCounter.moves + MOVE_REASONS.indexOf('operator')),
+    lostInPool: balancer.control.shared.sumPoolCounter(0, PoolCounter.lost + reason),
   });
-  balancer.shared.control.setMode(slots[2]!, Mode.maintenance);
+  balancer.control.shared.control.setMode(slots[2]!, Mode.maintenance);
   const victims = users.filter(({ home }) => home === 'c');
   for (const user of victims) expect((await user.get()).status).toBe(401);
-  balancer.shared.control.setMode(slots[2]!, Mode.ready);
+  balancer.control.shared.control.setMode(slots[2]!, Mode.ready);
   for (const user of victims) await user.login();
   servers[2]!.sessions.clear();
   const lost = victims.length;

@@ -189,7 +189,7 @@ test('a process that has been replaced and finishes does not listen again becaus
   await second.exited();
   expect(await visit(first.port, '127.0.0.1')).toBe('ECONNREFUSED');
   expect(first.child.exitCode).toBeNull();
-  expect(first.log()).toContain('reload refused, nothing has changed: this process is ending');
+  expect(first.log()).toContain('reload refused, nothing has changed: this balancer is stopping');
 }, 60_000);
 
 test('a process that has taken over ends when it is told to, though the one before it still finishes', async () => {

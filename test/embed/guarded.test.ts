@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const ROOM = join(import.meta.dirname, '../../src/embed');
 const CALLBACK =
-  /\.(?:on|once|addListener|prependListener)\(['"a-z]|setImmediate\(|nextTick\(|systemScheduler\.after\(/;
+  /\.(?:on|once|addListener|prependListener)\(['"a-z]|setImmediate\(|nextTick\(|(?:system|running)Scheduler\.after\(/;
 
 /** By file: how many listeners and timers of their own, and why nothing that a peer sends can make them throw. */
 const OWN: Readonly<Record<string, readonly [count: number, why: string]>> = {

@@ -195,6 +195,20 @@ test('a server says in the reply to its check that it is draining', async () => 
     expect(await (await fetch(url)).json()).toMatchObject({ server: 'b' });
 });
 
+test('a reload of what was given last reads that, also when it is asked for at once', async () => {
+  const backend = await httpBackend('a');
+  const text = (pool: string): string => `pools: { ${pool}: { servers: ["${backend.url}"] } }\n`;
+  const file = join(directory(), 'holdfast.yaml');
+  writeFileSync(file, text('web'));
+  const { balancer } = await embed({ pools: { first: { servers: [backend.url] } } });
+  const both = await Promise.all([balancer.reload(file), balancer.reload()]);
+  expect(both).toMatchObject([
+    { ok: true, revision: 2 },
+    { ok: true, revision: 3, changes: [] },
+  ]);
+  expect(balancer.status().pools.map(({ name }) => name)).toEqual(['web']);
+});
+
 test('a balancer that is closed, or closes meanwhile, is not reloaded: its health checks stay ended', async () => {
   let checks = 0;
   const backend = await httpBackend('a', (_request, response) => {
@@ -211,7 +225,7 @@ test('a balancer that is closed, or closes meanwhile, is not reloaded: its healt
   const known = checks;
   const late = await balancer.reload(config);
   for (const result of [await reloading, late])
-    expect(result).toMatchObject({ ok: false, message: 'the balancer has been closed' });
+    expect(result).toMatchObject({ ok: false, message: 'this balancer is stopping' });
   await balancer.close();
   expect(balancer.status().revision).toBe(1);
   expect(checks).toBe(known);

@@ -40,7 +40,7 @@ import { makePrivateDirectory } from './private-directory.ts';
 export const STEP_MS = 3000;
 
 /** What the next process needs to know beside the sessions. */
-export interface Handover {
+export interface TakeoverOffer {
   readonly version: 3;
   readonly pid: number;
   /** Keys cookies and session hashes of pools that configure no secret. */
@@ -55,16 +55,16 @@ export interface Handover {
   readonly directory: string;
 }
 
-/** A process's private directory: the door that a successor comes in by. */
-export class HandoverDirectory {
+/** A process's private directory, where a successor asks. */
+export class TakeoverDirectory {
   readonly path: string;
 
   constructor(path: string) {
     this.path = path;
   }
 
-  static make(): HandoverDirectory {
-    return new HandoverDirectory(makePrivateDirectory());
+  static make(): TakeoverDirectory {
+    return new TakeoverDirectory(makePrivateDirectory());
   }
 
   /** Unix socket: who connects asks to take over. */

@@ -4,9 +4,9 @@ import type { Clock } from '../../base/clock.ts';
 import type { SessionTable } from '../../shared/session-table.ts';
 
 /** How often a process that is finishing says what it still has in use. */
-export const TELL_AGAIN_MS = 5_000;
+export const SEND_AGAIN_MS = 5_000;
 /** One that has not said anything for so long hangs, or is of a version that does not say it again. */
-const SILENCE_MS = 6 * TELL_AGAIN_MS;
+const SILENCE_MS = 6 * SEND_AGAIN_MS;
 
 export class Inherited {
   readonly #table: SessionTable;
@@ -19,7 +19,7 @@ export class Inherited {
   }
 
   /** The other process has told what it has in use. */
-  heard(): void {
+  renew(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.end(), SILENCE_MS);
     this.#timer.unref();

@@ -1,15 +1,15 @@
-// The line between the two processes of a takeover. What is said when: directory.ts.
+// The channel between the two processes of a takeover. What is sent when: directory.ts.
 //
 //   old -> new   length u32 | kind u8 | content    (length counts kind and content)
 //   new -> old   DONE for each OFFER and CHANGES; SERVES
 //
-// Who has stood still reads what has come meanwhile before a limit counts: what has been said holds.
+// A process that has stood still reads what has come meanwhile before a limit counts: what was sent in time holds.
 
 import { connect, type Socket } from 'node:net';
 
-/** `offer` a Handover as JSON, `changes` as SessionRecords encode them, `refused` why; the others are empty. */
-export const Told = { offer: 1, changes: 2, listen: 3, left: 4, refused: 5 } as const;
-export type Told = (typeof Told)[keyof typeof Told];
+/** `offer` a TakeoverOffer as JSON, `changes` as SessionRecords encode them, `refused` why; the others are empty. */
+export const Message = { offer: 1, changes: 2, listen: 3, left: 4, refused: 5 } as const;
+export type Message = (typeof Message)[keyof typeof Message];
 
 const LENGTH_BYTES = 4;
 const DONE = 1;
@@ -17,7 +17,7 @@ const SERVES = 2;
 /** A successor that lives but does not answer for so long hangs, and is not waited for: clients are waiting too. */
 const ANSWER_MS = 10_000;
 
-/** `gone`: the line has closed. `silent`: nothing was said in time. */
+/** `gone`: the channel has closed. `silent`: nothing came in time. */
 export type Answer = 'done' | 'gone' | 'silent';
 
 interface Waiting {
@@ -26,10 +26,10 @@ interface Waiting {
 }
 
 /** The old process's end. */
-export class ChangesTeller {
+export class ChangeSender {
   readonly #socket: Socket;
-  #told = 0;
-  #done = 0;
+  #sent = 0;
+  #acknowledged = 0;
   #serves = false;
   #waiting: Waiting[] = [];
   #isOver = false;
@@ -38,29 +38,29 @@ export class ChangesTeller {
     this.#socket = socket;
     const end = (): void => {
       this.#isOver = true;
-      this.#look();
+      this.#settleMet();
     };
     socket.on('error', end);
     socket.on('close', end);
     socket.on('data', (bytes) => {
       for (const byte of bytes) {
         if (byte === SERVES) this.#serves = true;
-        else this.#done += 1;
+        else this.#acknowledged += 1;
       }
-      this.#look();
+      this.#settleMet();
     });
   }
 
   /** An offer or changes. Resolves when that is done, or when nobody is there to do it. */
-  tell(kind: Told, content: Buffer, limitMs: number = ANSWER_MS): Promise<Answer> {
-    this.say(kind, content);
-    this.#told += 1;
-    const count = this.#told;
-    return this.#until(() => count <= this.#done, limitMs);
+  send(kind: Message, content: Buffer, limitMs: number = ANSWER_MS): Promise<Answer> {
+    this.post(kind, content);
+    this.#sent += 1;
+    const count = this.#sent;
+    return this.#until(() => count <= this.#acknowledged, limitMs);
   }
 
   /** Without an answer. */
-  say(kind: Told, content: Buffer = Buffer.alloc(0)): void {
+  post(kind: Message, content: Buffer = Buffer.alloc(0)): void {
     if (this.#isOver) return;
     const head = Buffer.alloc(LENGTH_BYTES + 1);
     head.writeUInt32LE(1 + content.length);
@@ -75,7 +75,7 @@ export class ChangesTeller {
 
   /** It shall not take over (any more). */
   refuse(why: string): void {
-    this.say(Told.refused, Buffer.from(why));
+    this.post(Message.refused, Buffer.from(why));
     this.end();
   }
 
@@ -85,7 +85,7 @@ export class ChangesTeller {
     this.#socket.end();
     // one that hangs does not keep us
     this.#socket.unref();
-    this.#look();
+    this.#settleMet();
   }
 
   #until(isMet: () => boolean, limitMs: number): Promise<Answer> {
@@ -96,11 +96,11 @@ export class ChangesTeller {
         resolve(answer);
       };
       this.#waiting.push({ isMet, settle });
-      this.#look();
+      this.#settleMet();
     });
   }
 
-  #look(): void {
+  #settleMet(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const one of waiting) {
@@ -126,7 +126,7 @@ function afterReading(limitMs: number, call: () => void): () => void {
 }
 
 /** The new process's end. */
-export class ChangesHearer {
+export class ChangeReceiver {
   /** Resolves when the old process has ended, or `end` was called. */
   readonly over: Promise<void>;
   /** Why the old process refuses; null while it does not. */
@@ -134,12 +134,12 @@ export class ChangesHearer {
   /** Null until the offer has come. */
   offer: Buffer | null = null;
   /** Before `ready`: what to do with changes. */
-  takeIn: (bytes: Buffer) => Promise<void> = () => Promise.resolve();
+  applyChanges: (bytes: Buffer) => Promise<void> = () => Promise.resolve();
   readonly #socket: Socket;
   readonly #frames = new Frames();
-  readonly #heard = new Set<Told>();
+  readonly #received = new Set<Message>();
   #isOver = false;
-  #onHeard: () => void = () => undefined;
+  #onReceived: () => void = () => undefined;
 
   /** Connects, and so asks for an offer. */
   constructor(path: string) {
@@ -150,28 +150,28 @@ export class ChangesHearer {
     });
     socket.on('data', (bytes: Buffer) => {
       this.#frames.add(bytes);
-      for (let frame = this.#frames.next(); frame !== null; frame = this.#frames.next()) this.#hear(frame);
+      for (let frame = this.#frames.next(); frame !== null; frame = this.#frames.next()) this.#onFrame(frame);
     });
     this.over = new Promise((resolve) => {
       socket.on('close', () => {
         this.#isOver = true;
-        this.#onHeard();
+        this.#onReceived();
         resolve();
       });
     });
   }
 
-  #hear(frame: Buffer): void {
-    const kind = frame.readUInt8(0) as Told;
+  #onFrame(frame: Buffer): void {
+    const kind = frame.readUInt8(0) as Message;
     const content = frame.subarray(1);
-    if (kind === Told.offer) this.offer = content;
-    else if (kind === Told.refused) this.refusal = content.toString();
-    else if (kind === Told.changes) {
-      void this.takeIn(content).then(() => this.#say(DONE));
+    if (kind === Message.offer) this.offer = content;
+    else if (kind === Message.refused) this.refusal = content.toString();
+    else if (kind === Message.changes) {
+      void this.applyChanges(content).then(() => this.#say(DONE));
       return;
     }
-    this.#heard.add(kind);
-    this.#onHeard();
+    this.#received.add(kind);
+    this.#onReceived();
   }
 
   #say(byte: number): void {
@@ -179,43 +179,43 @@ export class ChangesHearer {
   }
 
   /** Resolves with the offer. */
-  asked(limitMs: number): Promise<Answer> {
-    return this.#until(Told.offer, limitMs);
+  awaitOffer(limitMs: number): Promise<Answer> {
+    return this.#until(Message.offer, limitMs);
   }
 
   /** The old process may step back. Resolves when its changes have been taken in and we are to listen. */
   ready(limitMs: number): Promise<Answer> {
     this.#say(DONE);
-    return this.#until(Told.listen, limitMs);
+    return this.#until(Message.listen, limitMs);
   }
 
   /** Resolves when the old process has let go of all. */
   serves(limitMs: number): Promise<Answer> {
     this.#say(SERVES);
-    return this.#until(Told.left, limitMs);
+    return this.#until(Message.left, limitMs);
   }
 
   /** A refusal is `gone`, with `refusal`. */
-  #until(kind: Told, limitMs: number): Promise<Answer> {
+  #until(kind: Message, limitMs: number): Promise<Answer> {
     return new Promise((resolve) => {
       const answer = (): Answer => {
         if (this.refusal !== null) return 'gone';
-        if (this.#heard.has(kind)) return 'done';
+        if (this.#received.has(kind)) return 'done';
         return this.#isOver ? 'gone' : 'silent';
       };
       const cancel = afterReading(limitMs, () => resolve(answer()));
-      const look = (): void => {
+      const settle = (): void => {
         if (answer() === 'silent') return;
         cancel();
         resolve(answer());
       };
       // a refusal that was read in the same breath counts
-      this.#onHeard = () => void setImmediate(look);
-      this.#onHeard();
+      this.#onReceived = () => void setImmediate(settle);
+      this.#onReceived();
     });
   }
 
-  /** Hears no more. */
+  /** Receives no more. */
   end(): void {
     this.#socket.destroy();
   }

@@ -1,14 +1,14 @@
 // The new process's side of a takeover: asks the running one, fetches its listening sockets, and takes in what it still
 // learns while it finishes.
 
+import type { Log } from '../../base/log.ts';
 import { fetchSockets, type ListeningSocket, type PassedSocket } from '../../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../../config/model.ts';
 import { StartError } from '../../control/start-error.ts';
 import { readSessions, type StoredSessions } from '../../sessions/store.ts';
-import type { Logger } from '../logger.ts';
-import { type Handover, HandoverDirectory, OfferDirectory } from './directory.ts';
+import { OfferDirectory, TakeoverDirectory, type TakeoverOffer } from './directory.ts';
 import { strangerProblem } from './private-directory.ts';
-import { ChangesHearer } from './session-channel.ts';
+import { ChangeReceiver } from './session-channel.ts';
 
 const ASK_MS = 10_000;
 /** How long an old process may take to make its offer: it keeps its sessions for it. */
@@ -17,70 +17,69 @@ const OFFER_MS = 30_000;
 const STEP_BACK_MS = 10_000;
 const IS_SERVED_MS = 1000;
 
-/** The part of the new balancer that is needed here. */
-export interface Heir {
-  /** Takes in how it stands with sessions, but for those that this process has seen since it listens. */
-  takeIn(changes: Buffer): Promise<void>;
-}
-
-export class Takeover {
-  readonly handover: Handover;
-  readonly #directory: HandoverDirectory;
+export class Successor {
+  readonly offer: TakeoverOffer;
+  readonly #directory: TakeoverDirectory;
   readonly #sockets: readonly PassedSocket[];
   readonly #url: string;
-  readonly #line: ChangesHearer;
+  readonly #channel: ChangeReceiver;
+  readonly #log: Log;
 
   private constructor(
-    handover: Handover,
-    directory: HandoverDirectory,
+    offer: TakeoverOffer,
+    directory: TakeoverDirectory,
     sockets: readonly PassedSocket[],
     url: string,
-    line: ChangesHearer,
+    channel: ChangeReceiver,
+    log: Log,
   ) {
-    this.handover = handover;
+    this.offer = offer;
     this.#directory = directory;
     this.#sockets = sockets;
     this.#url = url;
-    this.#line = line;
+    this.#channel = channel;
+    this.#log = log;
   }
 
   /** Asks the process whose admin server is at `url`; '' is the configured address. Rejects with StartError. */
-  static async ask(config: HoldfastConfig, url: string): Promise<Takeover> {
+  static async ask(config: HoldfastConfig, url: string, log: Log): Promise<Successor> {
     const { admin } = config;
     if (admin === null)
       throw new StartError('cannot take over: "admin" is off, and it is what the processes talk by');
     const base = url === '' ? adminUrlOf(admin) : url.replace(/\/$/, '');
-    const directory = new HandoverDirectory(await post(base, admin.token));
+    const directory = new TakeoverDirectory(await post(base, admin.token));
     const problem = strangerProblem(directory.path);
     if (problem !== null) throw new StartError(`cannot take over from ${base}: ${problem}`);
     // connecting there would make it step back at once
     if (directory.isOfOldVersion)
       throw new StartError(`cannot take over from ${base}: it is of another version; stop it instead`);
-    const line = new ChangesHearer(directory.changesSocket);
+    const channel = new ChangeReceiver(directory.changesSocket);
     try {
-      const handover = await offerOf(line, base);
-      const sockets = await fetchSockets(
-        new OfferDirectory(handover.directory).listenersSocket,
-        handover.sockets,
-      );
-      return new Takeover(handover, directory, sockets, base, line);
+      const offer = await offerOf(channel, base);
+      const sockets = await fetchSockets(new OfferDirectory(offer.directory).listenersSocket, offer.sockets);
+      return new Successor(offer, directory, sockets, base, channel, log);
     } catch (error) {
-      line.end();
+      channel.end();
       if (error instanceof StartError) throw error;
       throw new StartError(`cannot take over the listening sockets: ${(error as Error).message}`);
     }
   }
 
+  /** Keys cookies and session hashes of pools that configure no secret. */
+  get secret(): string {
+    return this.offer.secret;
+  }
+
   /** Port that the old process has for the listener with this address, null when it has none. */
   portOf(address: string): number | null {
-    return this.handover.listeners.find((listener) => listener.address === address)?.port ?? null;
+    return this.offer.listeners.find((listener) => listener.address === address)?.port ?? null;
   }
 
   /** The sessions of the old process, as of the beginning. */
-  readSessions(sessionsMax: number, log: Logger): StoredSessions {
-    const stored = readSessions(new OfferDirectory(this.handover.directory).sessionsFile, sessionsMax);
+  readSessions(sessionsMax: number): StoredSessions {
+    const stored = readSessions(new OfferDirectory(this.offer.directory).sessionsFile, sessionsMax);
     if (stored.kind === 'damaged')
-      log.error(`the sessions of the old process are not understood: ${stored.message}`);
+      this.#log.error({}, `the sessions of the old process are not understood: ${stored.message}`);
     return stored;
   }
 
@@ -89,14 +88,17 @@ export class Takeover {
    * taken in; `serves` is to follow. If the old process has died meanwhile or hangs, we have its sockets all the same.
    * Rejects with StartError when it lives and expects us no more.
    */
-  async stepIn(config: HoldfastConfig, balancer: Heir, log: Logger): Promise<readonly ListeningSocket[]> {
-    const line = this.#line;
-    line.takeIn = (bytes) => balancer.takeIn(bytes);
-    log.info({ pid: this.handover.pid }, 'ready to take over: the old process is to step back');
-    const how = await line.ready(STEP_BACK_MS);
+  async activate(
+    config: HoldfastConfig,
+    applyChanges: (changes: Buffer) => Promise<void>,
+  ): Promise<readonly ListeningSocket[]> {
+    const channel = this.#channel;
+    channel.applyChanges = applyChanges;
+    this.#log.info({ pid: this.offer.pid }, 'ready to take over: the old process is to step back');
+    const how = await channel.ready(STEP_BACK_MS);
     // an old process that answers others has not died and does not hang
-    if (how !== 'done' && (line.refusal !== null || (await isServed(this.#url)))) throw this.#refused();
-    if (how !== 'done') this.#warn(log);
+    if (how !== 'done' && (channel.refusal !== null || (await isServed(this.#url)))) throw this.#refused();
+    if (how !== 'done') this.#warn();
     const isWanted = (socket: PassedSocket): boolean =>
       config.listen.some(({ address }) => address === socket.address);
     for (const socket of this.#sockets) if (!isWanted(socket)) socket.close();
@@ -104,47 +106,50 @@ export class Takeover {
   }
 
   /** We listen. Resolves when the old process has let go; rejects with StartError when it has taken everything back. */
-  async serves(log: Logger): Promise<void> {
-    const line = this.#line;
-    const how = await line.serves(STEP_BACK_MS);
-    if (line.refusal !== null) throw this.#refused();
+  async serves(): Promise<void> {
+    const channel = this.#channel;
+    const how = await channel.serves(STEP_BACK_MS);
+    if (channel.refusal !== null) throw this.#refused();
     if (how === 'done')
-      log.info({ pid: this.handover.pid }, 'took over: the old process finishes what is in flight');
-    else this.#warn(log);
-    void line.over.then(() => this.#directory.remove());
+      this.#log.info({ pid: this.offer.pid }, 'took over: the old process finishes what is in flight');
+    else this.#warn();
+    void channel.over.then(() => this.#directory.remove());
   }
 
   #refused(): StartError {
-    const why = this.#line.refusal ?? 'it lives, but does not step back for this process';
+    const why = this.#channel.refusal ?? 'it lives, but does not step back for this process';
     return new StartError(`cannot take over from ${this.#url}: ${why}`);
   }
 
-  #warn(log: Logger): void {
-    const { pid } = this.handover;
-    log.warn({ pid }, 'the old process has gone without a word: its sessions are those of a moment ago');
+  #warn(): void {
+    const { pid } = this.offer;
+    this.#log.warn(
+      { pid },
+      'the old process has gone without a word: its sessions are those of a moment ago',
+    );
   }
 
   /** Resolves when the old process has ended. */
   get over(): Promise<void> {
-    return this.#line.over;
+    return this.#channel.over;
   }
 
   /** We end: what the old process still learns is told to nobody. */
   end(): void {
-    this.#line.end();
+    this.#channel.end();
   }
 }
 
 /** Rejects with StartError when it does not come. */
-async function offerOf(line: ChangesHearer, base: string): Promise<Handover> {
-  const how = await line.asked(OFFER_MS);
-  if (how === 'done' && line.offer !== null) {
-    const handover = JSON.parse(line.offer.toString()) as Handover;
-    if (handover.version === 3) return handover;
+async function offerOf(channel: ChangeReceiver, base: string): Promise<TakeoverOffer> {
+  const how = await channel.awaitOffer(OFFER_MS);
+  if (how === 'done' && channel.offer !== null) {
+    const offer = JSON.parse(channel.offer.toString()) as TakeoverOffer;
+    if (offer.version === 3) return offer;
     throw new StartError(`cannot take over from ${base}: it is of another version`);
   }
   const why = how === 'silent' ? 'it does not answer' : 'it has ended meanwhile';
-  throw new StartError(`cannot take over from ${base}: ${line.refusal ?? why}`);
+  throw new StartError(`cannot take over from ${base}: ${channel.refusal ?? why}`);
 }
 
 function adminUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {

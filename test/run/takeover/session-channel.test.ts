@@ -4,12 +4,12 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { ChangesHearer, ChangesTeller, Told } from '../../../src/run/takeover/session-channel.ts';
+import { ChangeReceiver, ChangeSender, Message } from '../../../src/run/takeover/session-channel.ts';
 
 const LIMIT_MS = 5_000;
 
 /** Both ends of a line. */
-async function line(): Promise<{ readonly hearer: ChangesHearer; readonly accepted: Socket }> {
+async function line(): Promise<{ readonly receiver: ChangeReceiver; readonly accepted: Socket }> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-line-'));
   const server = createServer();
   onTestFinished(() => {
@@ -19,90 +19,90 @@ async function line(): Promise<{ readonly hearer: ChangesHearer; readonly accept
   const path = join(directory, 'changes');
   server.listen(path);
   await once(server, 'listening');
-  const hearer = new ChangesHearer(path);
-  onTestFinished(() => hearer.end());
+  const receiver = new ChangeReceiver(path);
+  onTestFinished(() => receiver.end());
   const [accepted] = (await once(server, 'connection')) as [Socket];
   onTestFinished(() => void accepted.destroy());
-  return { hearer, accepted };
+  return { receiver, accepted };
 }
 
 test('an offer, changes, and both words of the second step arrive in their order', async () => {
-  const { hearer, accepted } = await line();
-  const teller = new ChangesTeller(accepted);
-  const offered = teller.tell(Told.offer, Buffer.from('offer'));
-  expect([await hearer.asked(LIMIT_MS), hearer.offer?.toString()]).toEqual(['done', 'offer']);
-  const listen = hearer.ready(LIMIT_MS);
+  const { receiver, accepted } = await line();
+  const sender = new ChangeSender(accepted);
+  const offered = sender.send(Message.offer, Buffer.from('offer'));
+  expect([await receiver.awaitOffer(LIMIT_MS), receiver.offer?.toString()]).toEqual(['done', 'offer']);
+  const listen = receiver.ready(LIMIT_MS);
   expect(await offered).toBe('done');
-  expect(await teller.tell(Told.changes, Buffer.from('changes'))).toBe('done');
-  teller.say(Told.listen);
+  expect(await sender.send(Message.changes, Buffer.from('changes'))).toBe('done');
+  sender.post(Message.listen);
   expect(await listen).toBe('done');
-  const left = hearer.serves(LIMIT_MS);
-  expect(await teller.serves(LIMIT_MS)).toBe('done');
-  teller.say(Told.left);
+  const left = receiver.serves(LIMIT_MS);
+  expect(await sender.serves(LIMIT_MS)).toBe('done');
+  sender.post(Message.left);
   expect(await left).toBe('done');
-  teller.end();
-  await hearer.over;
+  sender.end();
+  await receiver.over;
 });
 
 test('what is told is taken in whole and in order, however it is cut, before telling is over', async () => {
-  const { hearer, accepted } = await line();
-  const heard: Buffer[] = [];
-  hearer.takeIn = async (bytes) => void heard.push(Buffer.from(bytes));
-  const teller = new ChangesTeller(accepted);
+  const { receiver, accepted } = await line();
+  const received: Buffer[] = [];
+  receiver.applyChanges = async (bytes) => void received.push(Buffer.from(bytes));
+  const sender = new ChangeSender(accepted);
   const parts = [Buffer.from('one'), Buffer.alloc(3_000_000, 'two'), Buffer.alloc(0), Buffer.from('four')];
-  const told = parts.map((part) => teller.tell(Told.changes, part));
+  const told = parts.map((part) => sender.send(Message.changes, part));
   await told[1];
-  expect(heard.length).toBeGreaterThanOrEqual(2);
+  expect(received.length).toBeGreaterThanOrEqual(2);
   await Promise.all(told);
-  expect(heard.map((part, index) => part.equals(parts[index] ?? part))).toEqual([true, true, true, true]);
+  expect(received.map((part, index) => part.equals(parts[index] ?? part))).toEqual([true, true, true, true]);
 });
 
 test('the changes of a million sessions and a half are taken in at once, not part by part anew', async () => {
-  const { hearer, accepted } = await line();
+  const { receiver, accepted } = await line();
   const lengths: number[] = [];
-  hearer.takeIn = async (bytes) => void lengths.push(bytes.length);
+  receiver.applyChanges = async (bytes) => void lengths.push(bytes.length);
   const before = process.threadCpuUsage();
-  await new ChangesTeller(accepted).tell(Told.changes, Buffer.alloc(48_000_000));
+  await new ChangeSender(accepted).send(Message.changes, Buffer.alloc(48_000_000));
   expect(lengths).toEqual([48_000_000]);
   const { user, system } = process.threadCpuUsage(before);
   expect(user + system).toBeLessThan(1_500_000);
 });
 
 test('nobody waits for who has gone; who is silent is waited for so long', async () => {
-  const { hearer, accepted } = await line();
-  const teller = new ChangesTeller(accepted);
-  expect(await hearer.asked(1)).toBe('silent');
-  expect(await teller.tell(Told.changes, Buffer.from('x'), 0)).not.toBe('gone');
-  const listen = hearer.ready(LIMIT_MS);
+  const { receiver, accepted } = await line();
+  const sender = new ChangeSender(accepted);
+  expect(await receiver.awaitOffer(1)).toBe('silent');
+  expect(await sender.send(Message.changes, Buffer.from('x'), 0)).not.toBe('gone');
+  const listen = receiver.ready(LIMIT_MS);
   accepted.destroy();
-  expect(await teller.tell(Told.changes, Buffer.from('lost'))).toBe('gone');
-  expect(await teller.serves(LIMIT_MS)).toBe('gone');
-  expect([await listen, hearer.refusal]).toEqual(['gone', null]);
-  await hearer.over;
+  expect(await sender.send(Message.changes, Buffer.from('lost'))).toBe('gone');
+  expect(await sender.serves(LIMIT_MS)).toBe('gone');
+  expect([await listen, receiver.refusal]).toEqual(['gone', null]);
+  await receiver.over;
 });
 
 test('a refusal says why, and counts also where it comes in one breath with the word to listen', async () => {
-  const { hearer, accepted } = await line();
-  const teller = new ChangesTeller(accepted);
-  const listen = hearer.ready(LIMIT_MS);
-  teller.say(Told.listen);
-  teller.refuse('too late');
-  expect([await listen, hearer.refusal]).toEqual(['gone', 'too late']);
+  const { receiver, accepted } = await line();
+  const sender = new ChangeSender(accepted);
+  const listen = receiver.ready(LIMIT_MS);
+  sender.post(Message.listen);
+  sender.refuse('too late');
+  expect([await listen, receiver.refusal]).toEqual(['gone', 'too late']);
 });
 
 test('what was said in time counts, though whoever waits for it stood still until the time was over', async () => {
-  const { hearer, accepted } = await line();
-  const teller = new ChangesTeller(accepted);
-  const serves = teller.serves(20);
+  const { receiver, accepted } = await line();
+  const sender = new ChangeSender(accepted);
+  const serves = sender.serves(20);
   // written before, read after this thread has stood still for longer than the limit
-  void hearer.serves(LIMIT_MS);
+  void receiver.serves(LIMIT_MS);
   standStill();
   expect(await serves).toBe('done');
-  const listen = hearer.ready(20);
-  teller.say(Told.listen);
-  teller.refuse('too late');
+  const listen = receiver.ready(20);
+  sender.post(Message.listen);
+  sender.refuse('too late');
   standStill();
-  expect([await listen, hearer.refusal]).toEqual(['gone', 'too late']);
+  expect([await listen, receiver.refusal]).toEqual(['gone', 'too late']);
 });
 
 function standStill(): void {

@@ -1,0 +1,287 @@
+// What runs a balancer beside its requests, the same in main of the program and inside an application: slots, discovery,
+// health, sweeps, moves of sessions, saved state, reloads, events. It knows neither threads nor listeners: what handles
+// requests is told of each revision by `onRevision`.
+//
+//   create: file owned, servers looked for once, state restored, first revision
+//   watch ── servers are checked ── sweep ── sessions are counted ── keep ── and saved ── end
+
+import { systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { SeededRandom, unpredictableSeed } from '../base/random.ts';
+import { systemScheduler } from '../base/scheduler.ts';
+import { packageVersion } from '../base/version.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import { HealthMonitor, type HealthTransition } from '../health/monitor.ts';
+import type { SelfReport } from '../health/self-report.ts';
+import { createMetrics, type Metrics } from '../metrics/registry.ts';
+import type { MetricsSource } from '../metrics/source.ts';
+import { endUnreadable } from '../sessions/dropped-secrets.ts';
+import { restoreStored, type StoredSessions } from '../sessions/store.ts';
+import { Sweeper } from '../sessions/sweep.ts';
+import { Report } from '../shared/control.ts';
+import type { Revision } from '../shared/revision.ts';
+import { SharedState } from '../shared/shared-state.ts';
+import { AccessLogWriter } from './access-log-writer.ts';
+import { Discovery } from './discovery.ts';
+import { createLookup } from './lookup.ts';
+import { passiveTotals } from './passive-totals.ts';
+import type { ChangeEvent } from './results.ts';
+import { type Revisable, Revising } from './revising.ts';
+import { operatorSettings, secretFor, settingsByServer } from './saved-state.ts';
+import { SessionControl } from './session-control.ts';
+import { SessionKeeper } from './session-keeper.ts';
+import { type OperatorChange, SlotRegistry } from './slots.ts';
+
+export interface ControlOptions {
+  readonly config: HoldfastConfig;
+  readonly log: Log;
+  /** How many handle requests: each writes its own stripe. */
+  readonly threads: number;
+  /** A process that is being replaced: its secret and sessions count, not those of the files. */
+  readonly predecessor?: { readonly secret: string; readSessions(max: number): StoredSessions } | null;
+  /** What only a program with threads can tell. */
+  readonly meters?: Partial<Pick<MetricsSource, 'workerRestarts' | 'descriptors' | 'certificates'>>;
+  /** What listeners need that is no configuration: certificates. */
+  readonly secretsOf?: (config: HoldfastConfig) => NonNullable<Revision['secrets']>;
+  readonly onTransition?: (transition: HealthTransition) => void;
+}
+
+export class ControlPlane implements Revisable {
+  readonly log: Log;
+  readonly threads: number;
+  readonly shared: SharedState;
+  readonly slots: SlotRegistry;
+  readonly discovery: Discovery;
+  readonly health: HealthMonitor;
+  readonly sweeper: Sweeper;
+  readonly sessionControl: SessionControl;
+  readonly metrics: Metrics;
+  readonly accessLog: AccessLogWriter;
+  readonly revising: Revising;
+  /** Keys cookies and hashes of pools that configure no secret. */
+  readonly secret: string;
+  readonly startedMs: number = systemClock.nowMs();
+  revision: Revision;
+  isStopping = false;
+  /** What handles requests swaps to the revision; the swap is over when this resolves. */
+  onRevision: (revision: Revision) => Promise<void> | void = () => undefined;
+  /** Rejects with StartError when a listener that is new cannot be opened. */
+  assertListenable: (old: HoldfastConfig, next: HoldfastConfig) => Promise<void> | void = () => undefined;
+  /** Null without `sessions.file`. */
+  readonly #keeper: SessionKeeper | null;
+  readonly #secretsOf: ControlOptions['secretsOf'];
+  readonly #listeners = new Set<(event: ChangeEvent) => void>();
+  readonly #unwatchClock: () => void = systemClock.watch();
+
+  private constructor(options: ControlOptions, discovery: Discovery, keeper: SessionKeeper | null) {
+    const { config, log, threads, predecessor = null } = options;
+    this.#secretsOf = options.secretsOf;
+    this.log = log;
+    this.threads = threads;
+    this.discovery = discovery;
+    this.#keeper = keeper;
+    this.revising = new Revising(this, config);
+    const shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
+    this.shared = shared;
+    this.slots = new SlotRegistry(shared);
+    this.secret = predecessor?.secret ?? secretFor(config, log);
+    this.revision = this.#firstRevision(config, predecessor);
+    this.accessLog = new AccessLogWriter(log);
+    if (config.accessLog !== null) this.accessLog.open(config.accessLog);
+    this.health = new HealthMonitor({
+      shared,
+      clock: systemClock,
+      log,
+      onTransition: (transition) => {
+        options.onTransition?.(transition);
+        this.publish({ type: 'verdict', ...transition });
+      },
+      passiveTotals: (slot) => passiveTotals(shared, slot),
+      onReport: (slot, report) => this.#onReport(slot, report),
+    });
+    this.sessionControl = new SessionControl({
+      shared,
+      operatorWeight: (slot) => this.slots.overridingWeight(slot),
+      onPhase: (change) => {
+        log.info(change, `rebalancing of pool ${change.pool} is ${change.to}: ${change.why}`);
+        this.publish({ type: 'rebalance', ...change });
+      },
+    });
+    this.sweeper = new Sweeper({
+      shared,
+      clock: systemClock,
+      onPass: () => this.sessionControl.afterSweep(),
+    });
+    this.metrics = this.#createMetrics(options.meters);
+  }
+
+  /**
+   * The first look for servers to be discovered is over when this resolves. Rejects with StartError when there is no room
+   * for so many servers, or the sessions cannot be kept where they shall be.
+   */
+  static async create(options: ControlOptions): Promise<ControlPlane> {
+    const keeper = await openKeeper(options);
+    try {
+      return await ControlPlane.#create(options, keeper);
+    } catch (error) {
+      await keeper?.handOver();
+      throw error;
+    }
+  }
+
+  static async #create(options: ControlOptions, keeper: SessionKeeper | null): Promise<ControlPlane> {
+    const { config, log } = options;
+    let control: ControlPlane | null = null;
+    const discovery = new Discovery({
+      clock: systemClock,
+      scheduler: systemScheduler,
+      random: new SeededRandom(unpredictableSeed()),
+      createLookup,
+      log,
+      onChange: () => void control?.revising.rediscover(),
+      isEmpty: (pool, server) => control?.isEmpty(pool, server) ?? false,
+    });
+    await discovery.prepare(config);
+    discovery.apply(config);
+    control = discovery.stopUnless(() => new ControlPlane(options, discovery, keeper));
+    return control;
+  }
+
+  /** With what a former process had saved put back. */
+  #firstRevision(config: HoldfastConfig, predecessor: ControlOptions['predecessor']): Revision {
+    const { max } = config.sessions;
+    const stored = predecessor?.readSessions(max) ?? this.#keeper?.read(max);
+    if (stored?.kind === 'read') this.slots.restoreChanges(settingsByServer(stored.operator));
+    const revision = this.#revise(this.discovery.expand(config, this.slots));
+    if (stored?.kind === 'read') {
+      const report = restoreStored(stored, this.shared.table, revision, systemClock);
+      this.log.info({ ...report, file: config.sessions.file }, 'sessions restored');
+    }
+    return revision;
+  }
+
+  #createMetrics(meters: ControlOptions['meters'] = {}): Metrics {
+    return createMetrics({
+      version: packageVersion(),
+      shared: this.shared,
+      revision: () => this.revision,
+      threads: () => this.threads,
+      reloads: () => this.revising.results,
+      workerRestarts: () => 0,
+      ...meters,
+      accessLogDropped: () => this.accessLog.dropped,
+      discovery: () => this.discovery.reports(),
+      health: this.health,
+      sweep: this.sweeper,
+      rebalance: this.sessionControl.rebalancer,
+    });
+  }
+
+  /** Servers are checked from now on. */
+  watch(): void {
+    this.sessionControl.apply(this.revision);
+    this.health.apply(this.revision);
+  }
+
+  /** Sessions are counted, expired and moved from now on. */
+  sweep(): void {
+    this.sweeper.apply(this.revision);
+    this.sweeper.start();
+  }
+
+  /** Sessions are saved from now on, where a file is configured. */
+  async keep(): Promise<void> {
+    await this.#keeper?.begin({
+      table: this.shared.table,
+      revision: () => this.revision,
+      operator: () => operatorSettings(this.slots),
+    });
+  }
+
+  /** What has changed in the sessions until now is on the disk when this resolves. */
+  async save(): Promise<void> {
+    await this.#keeper?.save();
+  }
+
+  /** Another process keeps the sessions file: it is written no more once this has resolved. */
+  async handOver(): Promise<void> {
+    await this.#keeper?.handOver();
+  }
+
+  #revise(config: HoldfastConfig): Revision {
+    const revision = this.slots.revise(config, this.secret);
+    const secrets = this.#secretsOf?.(config);
+    return secrets === undefined ? revision : { ...revision, secrets };
+  }
+
+  /** For Revising, which says whether there is room: the next revision, swapped to everywhere. */
+  async swap(config: HoldfastConfig): Promise<readonly string[]> {
+    const [old, beginMs] = [this.revision, systemClock.nowMs()];
+    const next = this.#revise(config);
+    this.revision = next;
+    this.sessionControl.apply(next);
+    this.accessLog.open(config.accessLog);
+    await this.onRevision(next);
+    this.slots.settle();
+    this.health.apply(next);
+    this.sweeper.apply(next);
+    return endUnreadable(this.shared, old, next, beginMs);
+  }
+
+  /** Slot of a server, null when there is no such pool or server. */
+  slotOf(pool: string, server: string): number | null {
+    const found = this.revision.pools.find(({ config }) => config.name === pool);
+    const index = found?.config.servers.findIndex(({ name }) => name === server) ?? -1;
+    return found?.slots[index] ?? null;
+  }
+
+  /** No sessions as of the last sweep, and nothing in flight. */
+  isEmpty(pool: string, server: string): boolean {
+    const slot = this.slotOf(pool, server);
+    return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
+  }
+
+  /** The operator's change, at once. False when there is no such server. */
+  changeServer(pool: string, server: string, change: OperatorChange): boolean {
+    const slot = this.slotOf(pool, server);
+    if (slot === null) return false;
+    this.slots.change(pool, server, slot, change);
+    this.log.info({ pool, server, ...change }, 'server changed by the operator');
+    this.publish({ type: 'server', pool, server, ...change });
+    return true;
+  }
+
+  #onReport(slot: number, report: SelfReport): void {
+    if (!this.slots.report(slot, Report[report.mode], report.weight)) return;
+    const { pool, server } = this.slots.nameOf(slot);
+    this.log.info({ pool, server, ...report }, `server ${pool}/${server} reports itself ${report.mode}`);
+    this.publish({ type: 'report', pool, server, ...report });
+  }
+
+  /** Hears of every change while it runs; returns how to stop hearing. */
+  subscribe(listener: (event: ChangeEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  publish(event: ChangeEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Ends all timers and checks. The sessions are saved a last time, unless they were handed over. */
+  async end(): Promise<void> {
+    this.isStopping = true;
+    this.discovery.stop();
+    this.sweeper.stop();
+    this.sessionControl.stop();
+    await Promise.all([this.#keeper?.end(), this.health.stop()]);
+    await this.accessLog.close();
+    this.#unwatchClock();
+  }
+}
+
+function openKeeper({ config, log, predecessor }: ControlOptions): Promise<SessionKeeper | null> {
+  const { file, saveEveryMs: everyMs } = config.sessions;
+  if (file === null) return Promise.resolve(null);
+  return SessionKeeper.open({ file, everyMs, log }, predecessor != null);
+}

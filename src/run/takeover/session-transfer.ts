@@ -1,0 +1,69 @@
+// What goes over of sessions from one process to the next, on either side: the whole table at first, then what has changed.
+
+import { systemClock } from '../../base/clock.ts';
+import type { ControlPlane } from '../../control/control-plane.ts';
+import { newSettings, operatorSettings } from '../../control/saved-state.ts';
+import { SessionChanges } from '../../sessions/changes.ts';
+import type { SessionRecords } from '../../sessions/records.ts';
+import { decodeSessions, keysOf, restoreSessions, saveSessions } from '../../sessions/store.ts';
+import { Inherited } from './inherited.ts';
+
+export class SessionTransfer {
+  readonly #control: ControlPlane;
+  readonly #inherited: Inherited;
+  /** From when on this process serves: sessions seen since are its own. */
+  #servesFromMs = Number.POSITIVE_INFINITY;
+  /** Passes changes on to a successor; null until there is one. */
+  onApplied: ((keys: readonly number[]) => Promise<void>) | null = null;
+
+  constructor(control: ControlPlane) {
+    this.#control = control;
+    this.#inherited = new Inherited(control.shared.table, systemClock);
+  }
+
+  /** This process serves from now on. */
+  beginToServe(): void {
+    this.#servesFromMs = systemClock.nowMs();
+  }
+
+  /** What the predecessor has in use is in use no more: it has ended, or we have. */
+  end(): void {
+    this.#inherited.end();
+  }
+
+  /** Notes how the sessions are now, for what `encode` says later. */
+  watch(): SessionChanges {
+    return new SessionChanges(this.#control.shared.table, systemClock);
+  }
+
+  /** For another process's `apply`, with what the operator has set. */
+  encode(records: SessionRecords): Buffer {
+    return records.encode(operatorSettings(this.#control.slots));
+  }
+
+  /** Throws when they cannot be saved. */
+  saveTo(file: string): void {
+    const { shared, revision, slots, log } = this.#control;
+    const result = saveSessions(file, shared.table, revision, operatorSettings(slots), systemClock);
+    if (result.kind === 'failed') throw new Error(`saving the sessions: ${result.message}`);
+    log.debug({ file, sessions: result.sessions }, 'sessions saved');
+  }
+
+  /** Changes that the predecessor has told. Sessions that this process has served already are left alone. */
+  async apply(bytes: Buffer): Promise<void> {
+    const control = this.#control;
+    const stored = decodeSessions(bytes);
+    if (stored.kind === 'damaged') {
+      control.log.error({}, `what the old process tells is not understood: ${stored.message}`);
+      return;
+    }
+    if (this.#servesFromMs === Number.POSITIVE_INFINITY) {
+      for (const { pool, server, ...change } of newSettings(stored.operator, control.slots))
+        control.changeServer(pool, server, change);
+    }
+    this.#inherited.renew();
+    const { shared, revision } = control;
+    restoreSessions(stored.contents, shared.table, revision, systemClock, this.#servesFromMs);
+    await this.onApplied?.(keysOf(stored.contents));
+  }
+}

@@ -8,7 +8,9 @@ import type {
   Written,
   WrittenDns,
   WrittenFile,
+  WrittenHealth,
   WrittenListener,
+  WrittenPassive,
   WrittenPool,
   WrittenRateLimit,
   WrittenRoute,
@@ -49,9 +51,9 @@ export interface StickyConfig extends Omit<WrittenSticky, 'owner'> {
 }
 
 /** Names of headers in lower case. */
-export interface HealthConfig extends NonNullable<WrittenPool['health']> {}
+export interface HealthConfig extends WrittenHealth {}
 
-export interface PassiveConfig extends NonNullable<WrittenPool['passive']> {}
+export interface PassiveConfig extends WrittenPassive {}
 
 export interface ServerConfig extends ServerAddress, Omit<WrittenServer, 'url' | 'name'> {
   readonly name: string;

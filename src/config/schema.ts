@@ -7,7 +7,16 @@ import { choice, duration, flag, integer, integerOrAuto, onOrOff, text } from '.
 import { cidr, listenAddress, listenerAddress, nameServer } from './leaf-address.ts';
 import { LISTENERS_MAX } from './limits.ts';
 import { listener } from './schema-listen.ts';
-import { accessLog, type dnsServers, type fileServers, orOff, rateLimit, viaName } from './schema-parts.ts';
+import {
+  accessLog,
+  type dnsServers,
+  type fileServers,
+  type health,
+  orOff,
+  type passive,
+  rateLimit,
+  viaName,
+} from './schema-parts.ts';
 import { pool, type server } from './schema-pool.ts';
 import type { sticky } from './schema-sticky.ts';
 import {
@@ -170,4 +179,6 @@ export type WrittenRoute = ValueOf<typeof route>;
 export type WrittenServer = ValueOf<typeof server>;
 export type WrittenDns = ValueOf<typeof dnsServers>;
 export type WrittenFile = ValueOf<typeof fileServers>;
+export type WrittenHealth = ValueOf<typeof health>;
+export type WrittenPassive = ValueOf<typeof passive>;
 export type WrittenRateLimit = ValueOf<typeof rateLimit>;

@@ -7,10 +7,15 @@ import type { Refused } from './address.ts';
 /** A value out of the environment, which may stand wherever a single value may. */
 export type Substitution = `${string}\${${string}`;
 
-/** What is written, and what it becomes. Both are there for the compiler only. */
+/** What is written, and what it becomes. For the compiler only: no such property is ever there. */
 interface Typed<In, Out> {
-  readonly in?: In;
-  readonly out?: Out;
+  readonly in?: Boxed<In>;
+  readonly out?: Boxed<Out>;
+}
+
+/** Tells an absent property from one that may be undefined, whatever the compiler is told of optional ones. */
+interface Boxed<T> {
+  readonly of: T;
 }
 
 /** What the JSON Schema and the manual show; `kind` is the manual's word for the type. */
@@ -100,10 +105,10 @@ export interface Key<T extends Type = Type, P extends Presence = Presence, Name 
 export type Keys = Readonly<Record<string, Key>>;
 
 /** What may be written for the type. */
-export type InputOf<T extends { readonly in?: unknown }> = Exclude<T['in'], undefined>;
+export type InputOf<T> = T extends { readonly in?: Boxed<infer In> } ? In : never;
 
 /** What it is once it is read: defaults filled in, units resolved, null where nothing is configured. */
-export type ValueOf<T extends { readonly out?: unknown }> = Exclude<T['out'], undefined>;
+export type ValueOf<T> = T extends { readonly out?: Boxed<infer Out> } ? Out : never;
 
 type ModelName<K extends string, F extends Key> = F['name'] extends ''
   ? `${K}${F['type']['unit']}`

@@ -23,11 +23,12 @@ function home(skip: (reason: string) => void): string {
   return installed?.directory ?? '';
 }
 
-/** Starts the program and waits for the addresses that it prints. */
+/** Starts the program and waits until it has printed so many addresses. */
 async function start(
   directory: string,
   args: readonly string[],
   env: Record<string, string> = {},
+  count = 1,
 ): Promise<{ child: ChildProcess; urls: string[] }> {
   const child = spawn(process.execPath, args, {
     cwd: directory,
@@ -49,9 +50,9 @@ async function start(
       const found = [...output.matchAll(/^(?:listening|admin) on (http:\S+)$/gm)].map(
         (match) => match[1] ?? '',
       );
-      return found.length > 0 ? found : null;
+      return found.length >= count ? found : null;
     },
-    { what: () => `an address; it printed ${output}${log}` },
+    { what: () => `${count} addresses; it printed ${output}${log}` },
   );
   return { child, urls };
 }
@@ -140,7 +141,7 @@ describe('the installed package', () => {
     const listen = 'listen: [{ address: 127.0.0.1:0 }]\nadmin: { address: 127.0.0.1:0 }\nthreads: 2\n';
     writeFileSync(join(directory, 'h.yaml'), `${listen}pools: { web: { servers: ["${backend.url}"] } }\n`);
     const launcher = 'node_modules/holdfast/src/holdfast.mjs';
-    const { child, urls } = await start(directory, [launcher, 'run', '--config', 'h.yaml']);
+    const { child, urls } = await start(directory, [launcher, 'run', '--config', 'h.yaml'], {}, 2);
     await eventually(async () => (await fetch(`${urls.at(-1)}/readyz`)).ok);
     expect(await (await fetch(urls[0] ?? '')).json()).toMatchObject({ server: 'a' });
     const page = await fetch(`${urls.at(-1)}/`);

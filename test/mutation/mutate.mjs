@@ -1,0 +1,66 @@
+// `npm run mutate -- ROOM [FILE…]`: how many small faults planted in a room (or in some of its files) the room's own tests find.
+// What has been found out is kept in .mutation/ROOM.json, so that a second run tries only what has changed.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+
+/** The tests of each room, as files and folders. Only such as need no processes: each fault runs those that reach it. */
+const TESTS = {
+  shared: ['test/shared'],
+  choose: ['test/choose'],
+  sessions: ['test/sessions'],
+  http1: ['test/http1', 'test/proxy/head-lines.test.ts'],
+  exchange: ['test/exchange'],
+  config: ['test/config'],
+};
+/** Per cent of the faults that must be found, by issue and by what a reader may rely on. */
+const SCORE_MIN = 85;
+
+const [room = '', ...files] = process.argv.slice(2);
+const tests = TESTS[room];
+if (tests === undefined) {
+  process.stderr.write(
+    `usage: npm run mutate -- ROOM [FILE…], ROOM one of ${Object.keys(TESTS).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+const folder = '.mutation';
+mkdirSync(folder, { recursive: true });
+const configFile = `${folder}/${room}.config.json`;
+writeFileSync(
+  configFile,
+  JSON.stringify({
+    testRunner: 'vitest',
+    plugins: ['@stryker-mutator/vitest-runner'],
+    // what reaches a file is told by what its tests hit, not by imports
+    vitest: { configFile: 'test/mutation/vitest.config.ts', related: false },
+    mutate: files.length > 0 ? files : [`src/${room}/**/*.ts`],
+    coverageAnalysis: 'perTest',
+    // the sandbox has the sources as they are; there is nothing to compile
+    tsconfigFile: 'none',
+    // faults in what is made once, when a module is loaded, need a new process and all tests each
+    ignoreStatic: true,
+    concurrency: Number(process.env.CONCURRENCY ?? 2),
+    ignorePatterns: [
+      '/dist',
+      '/docs',
+      '/grafana',
+      '/lab',
+      '/demo',
+      `/${folder}`,
+      '/test/config/goldens/good',
+    ],
+    tempDirName: `${folder}/sandbox`,
+    incremental: true,
+    incrementalFile: `${folder}/${room}.json`,
+    reporters: ['clear-text', 'progress-append-only', 'json'],
+    jsonReporter: { fileName: `${folder}/${room}.report.json` },
+    clearTextReporter: { logTests: false, allowColor: false },
+    thresholds: { high: 95, low: SCORE_MIN, break: SCORE_MIN },
+  }),
+);
+const { status } = spawnSync('stryker', ['run', configFile], {
+  stdio: 'inherit',
+  env: { ...process.env, MUTATION_TESTS: tests.join(',') },
+});
+process.exit(status ?? 1);

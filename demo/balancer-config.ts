@@ -16,6 +16,8 @@ export interface DemoBalancerOptions {
   readonly sticky?: string;
   /** host:port of the balancer. */
   readonly listen: string;
+  /** https, with a certificate that signs itself. */
+  readonly tls?: boolean;
   /** host:port of the admin server. */
   readonly admin: string;
   /** Number of data-plane threads; default auto. */
@@ -45,7 +47,7 @@ export function demoBalancerConfig(
   const sticky = { mode, ...stickyKey(mode, options), ...secret };
   return stringify({
     threads: options.threads ?? 'auto',
-    listen: [{ address: options.listen }],
+    listen: [{ address: options.listen, ...(options.tls === true ? { tls: { selfSigned: true } } : {}) }],
     admin: { address: options.admin },
     pools: {
       demo: {

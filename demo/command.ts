@@ -28,6 +28,7 @@ export function register(program: Command): void {
     .option('--port <n>', "the balancer's port, 0 = any", parsePort, 8080)
     .option('--admin-port <n>', "the admin server's port, 0 = any", parsePort, 9090)
     .option('--backend-port <n>', "the first server's port, 0 = any", parsePort, 3001)
+    .option('--tls', 'https, with a certificate that signs itself')
     .option('--threads <n>', 'data-plane threads; one per core when absent', parseCount(THREADS_MAX))
     .addOption(
       new Option('--redis <kind>', 'kind of Redis').choices(['single', 'aof', 'sentinel']).default('single'),

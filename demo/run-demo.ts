@@ -25,6 +25,7 @@ export interface DemoRunOptions {
   readonly backendPort: number;
   readonly threads?: number;
   readonly redis: RedisKind;
+  readonly tls?: boolean;
   readonly synchronous?: boolean;
   readonly denyList?: boolean;
 }
@@ -66,6 +67,7 @@ async function startInFront(demo: Demo, options: DemoRunOptions): Promise<Runnin
   const yaml = demoBalancerConfig(demo.backends, {
     architecture: demo.architecture,
     listen: `${LOOPBACK}:${options.port}`,
+    tls: options.tls === true,
     admin: `${LOOPBACK}:${options.adminPort}`,
     ...(options.sticky === undefined ? {} : { sticky: options.sticky }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),

@@ -20,6 +20,8 @@ export function welcomeText(facts: WelcomeFacts): string {
   const { balancerUrl, adminUrl, backends } = facts;
   const command = facts.command ?? 'npx holdfast';
   const admin = adminUrl === 'http://127.0.0.1:9090' ? '' : ` --admin ${adminUrl}`;
+  // its certificate signs itself
+  const curl = balancerUrl.startsWith('https:') ? 'curl -sk' : 'curl -s';
   const [first] = backends;
   const lines = [
     `Holdfast demo: ${backends.length} servers, sessions: ${facts.architecture}`,
@@ -32,9 +34,9 @@ export function welcomeText(facts: WelcomeFacts): string {
     'Try, in another terminal:',
     '',
     '  jar=$(mktemp)',
-    `  curl -s -c $jar -b $jar -d 'user=alice&password=${DEMO_PASSWORD}' ${balancerUrl}/login`,
-    `  curl -s -c $jar -b $jar -X POST ${balancerUrl}/inc`,
-    `  for i in 1 2 3 4; do curl -s -c $jar -b $jar ${balancerUrl}/whoami; echo; done`,
+    `  ${curl} -c $jar -b $jar -d 'user=alice&password=${DEMO_PASSWORD}' ${balancerUrl}/login`,
+    `  ${curl} -c $jar -b $jar -X POST ${balancerUrl}/inc`,
+    `  for i in 1 2 3 4; do ${curl} -c $jar -b $jar ${balancerUrl}/whoami; echo; done`,
     '',
     ...(first === undefined
       ? []

@@ -24,7 +24,7 @@ const order = JSON.parse(process.argv[2] ?? '{}') as Target & { readonly seconds
 
 let visitor = 0;
 const result = await autocannon({
-  url: `http://127.0.0.1:${order.port}${order.scenario.path}`,
+  url: `${order.scenario.isSecure ? 'https' : 'http'}://127.0.0.1:${order.port}${order.scenario.path}`,
   connections: order.connections,
   duration: order.seconds,
   setupClient(connection) {

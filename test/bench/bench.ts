@@ -128,16 +128,18 @@ async function runScenario(
   const { connections, rounds, seconds, warmSeconds } = options;
   const targets = new Map<Racer, Target>();
   const samples = new Map<Racer, Sample[]>();
+  const portOf = ({ running }: Racer): number | null =>
+    scenario.isSecure ? running.securePort : running.port;
   const eachOf = async (step: (racer: Racer) => Promise<void>): Promise<void> => {
-    for (const racer of all.filter(({ fault }) => fault === null)) {
+    for (const racer of all.filter((each) => each.fault === null && portOf(each) !== null)) {
       await step(racer).catch((error: unknown) => {
         racer.fault = sentence(error);
       });
     }
   };
   await eachOf(async (racer) => {
-    const { port } = racer.running;
-    const visitors = await visitorCookies(port, connections);
+    const port = portOf(racer) ?? 0;
+    const visitors = await visitorCookies(racer.running.port, connections);
     const target = { generator, port, scenario, visitors, connections, core: cores.load };
     await drive(target, warmSeconds);
     targets.set(racer, target);

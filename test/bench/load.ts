@@ -80,7 +80,11 @@ async function wrk(target: Target, seconds: number): Promise<string> {
   const script = join(folder, 'load.lua');
   writeFileSync(script, luaText(target.visitors.map((cookie) => requestBytes(target.scenario, cookie))));
   const options = ['-t1', `-c${target.connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script];
-  const command = [findProgram('wrk') ?? 'wrk', ...options, `http://127.0.0.1:${target.port}/`];
+  const command = [
+    findProgram('wrk') ?? 'wrk',
+    ...options,
+    `${target.scenario.isSecure ? 'https' : 'http'}://127.0.0.1:${target.port}/`,
+  ];
   try {
     return await runChild(command, target.core, seconds * 1000 + GRACE_MS);
   } finally {

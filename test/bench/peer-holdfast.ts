@@ -5,6 +5,7 @@ import { type Launch, type Peer, packageVersion, ROOT, type Site } from './peer.
 
 export const HOLDFAST: Peer = {
   name: 'holdfast',
+  speaksTls: true,
   sticky: 'cookie-hash, session table',
   version: () => packageVersion('holdfast') ?? 'checkout',
   launch,
@@ -26,6 +27,7 @@ function launch(site: Site): Launch {
 }
 
 function configText(site: Site): string {
+  const { port, cert, key } = site.secure;
   const servers = site.backends.map(
     ({ name, port }) => `      - { name: ${name}, url: "http://127.0.0.1:${port}" }`,
   );
@@ -34,6 +36,10 @@ listen:
   - address: 127.0.0.1:0
     limits: { connections: ${site.connectionsMax} }
     timeouts: { keepAlive: 10m }
+  - address: 127.0.0.1:${port}
+    limits: { connections: ${site.connectionsMax} }
+    timeouts: { keepAlive: 10m }
+    tls: { certificates: [{ cert: ${cert}, key: ${key} }] }
 admin: { address: 127.0.0.1:0 }
 pools:
   bench:

@@ -11,6 +11,13 @@ export type Site = {
   readonly folder: string;
   readonly port: number;
   readonly backends: readonly Backend[];
+  /** Where those that speak TLS do so, and with what: PEM files, one of them with both. */
+  readonly secure: {
+    readonly port: number;
+    readonly cert: string;
+    readonly key: string;
+    readonly both: string;
+  };
   /** Client connections it must be able to hold. */
   readonly connectionsMax: number;
 };
@@ -26,6 +33,8 @@ export type Peer = {
   readonly name: string;
   /** How a client stays with a server; null when the proxy has no stickiness and turns round its targets. */
   readonly sticky: string | null;
+  /** Listens at `secure` too. */
+  readonly speaksTls: boolean;
   /** The version found on this machine, null when the proxy is not installed. */
   readonly version: () => string | null;
   /** Writes its configuration into the site's folder and says what to run. */

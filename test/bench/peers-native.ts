@@ -8,6 +8,7 @@ import { type Launch, type Peer, programVersion, type Site } from './peer.ts';
 /** HAProxy, which writes the name of the home into its own cookie. */
 export const HAPROXY: Peer = {
   name: 'haproxy',
+  speaksTls: true,
   sticky: 'cookie insert indirect',
   version: () => programVersion('haproxy', ['-v']),
   launch(site: Site): Launch {
@@ -26,6 +27,7 @@ defaults
   timeout http-keep-alive 600s
 frontend bench
   bind 127.0.0.1:${site.port} backlog 4096
+  bind 127.0.0.1:${site.secure.port} ssl crt ${site.secure.both} ssl-min-ver TLSv1.2 backlog 4096
   http-request set-header X-Forwarded-Proto http
   default_backend shop
 backend shop
@@ -40,6 +42,7 @@ ${servers.join('\n')}
 /** nginx: consistent hash on a cookie that it mints itself where the client has none. */
 export const NGINX: Peer = {
   name: 'nginx',
+  speaksTls: true,
   sticky: 'consistent hash on a cookie',
   version: () => programVersion('nginx', ['-v']),
   launch(site: Site): Launch {
@@ -60,6 +63,8 @@ http {
   }
   server {
     listen 127.0.0.1:${site.port} backlog=4096;
+    listen 127.0.0.1:${site.secure.port} ssl backlog=4096;
+    ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate ${site.secure.cert}; ssl_certificate_key ${site.secure.key};
     location / {
       proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $http_host;
@@ -78,6 +83,7 @@ http {
 /** Caddy with its own affinity cookie, on one processor of the Go runtime. */
 export const CADDY: Peer = {
   name: 'caddy',
+  speaksTls: false,
   sticky: 'lb_policy cookie',
   version: () => programVersion('caddy', ['version']),
   launch(site: Site): Launch {

@@ -10,6 +10,7 @@ export type NpmName = (typeof NAMES)[number];
 export const NPM_PEERS: readonly Peer[] = NAMES.map((name) => ({
   name,
   sticky: null,
+  speaksTls: false,
   version: () => packageVersion(name),
   launch: (site) => ({
     command: [

@@ -1,19 +1,38 @@
 /** A proxy that is running and answers: started from its adapter, stopped by its pid. */
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { selfSigned } from '../../src/tls/self-signed.ts';
 import { type Backend, portOf } from './backends.ts';
 import { freePorts, isAccepting, startChild, until } from './children.ts';
 import { createClient } from './client.ts';
 import { makeFolder, removeFolder } from './folders.ts';
 import type { Peer } from './peer.ts';
+import { HOST } from './scenarios.ts';
 
 export type Running = {
   readonly peer: Peer;
   readonly pid: number;
   readonly port: number;
+  /** null: it does not speak TLS. */
+  readonly securePort: number | null;
   readonly stop: () => Promise<void>;
 };
 
 const START_MS = 15_000;
+
+function certificateIn(folder: string): { cert: string; key: string; both: string } {
+  const { cert, key } = selfSigned([HOST], Date.now());
+  const write = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  return {
+    cert: write('cert.pem', cert),
+    key: write('key.pem', key),
+    both: write('both.pem', cert + key),
+  };
+}
 
 /** Starts the proxy and waits until a request through it is answered with 200; an error says what it printed. */
 export async function startPeer(
@@ -23,8 +42,9 @@ export async function startPeer(
   connectionsMax: number,
 ): Promise<Running> {
   const folder = makeFolder(peer.name);
-  const [freePort = 0] = await freePorts(1);
-  const { command, printsPort } = peer.launch({ folder, port: freePort, backends, connectionsMax });
+  const [freePort = 0, securePort = 0] = await freePorts(2);
+  const secure = { port: securePort, ...certificateIn(folder) };
+  const { command, printsPort } = peer.launch({ folder, port: freePort, backends, secure, connectionsMax });
   const child = startChild(command, core);
   const stop = async (): Promise<void> => {
     await child.stop();
@@ -41,7 +61,7 @@ export async function startPeer(
       return reply?.status === 200 ? true : null;
     });
     client.close();
-    return { peer, pid: child.pid, port, stop };
+    return { peer, pid: child.pid, port, securePort: peer.speaksTls ? securePort : null, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -7,13 +7,15 @@ export const LARGE_BODY_BYTES = 100 * 1024;
 /** The Host every client names; it resolves nowhere, since connections go to the loopback address. */
 export const HOST = 'shop.example.test';
 
-export type ScenarioName = 'browser' | 'small' | 'body100k';
+export type ScenarioName = 'browser' | 'small' | 'body100k' | 'browser-tls' | 'small-tls' | 'body100k-tls';
 
 export type Scenario = {
   readonly name: ScenarioName;
   readonly title: string;
   readonly path: string;
   readonly headers: readonly (readonly [string, string])[];
+  /** Over TLS 1.3 with an ECDSA key; proxies that are not set up for it do not take part. */
+  readonly isSecure: boolean;
   /** Application cookies that are sent before the affinity cookie. */
   readonly cookies: string;
 };
@@ -28,12 +30,12 @@ const BROWSER_COOKIES = [
   'cart=8f14e45f-ceea-467f-a830-5b3f1d2c9e77',
 ].join('; ');
 
-/** Each scenario, in the order of the report. */
-export const SCENARIOS: readonly Scenario[] = [
+const IN_THE_CLEAR: readonly Scenario[] = [
   {
     name: 'browser',
     title: 'Browser: 1.1 KB GET with 16 headers and cookies, small reply',
     path: '/small?category=lamps&page=2',
+    isSecure: false,
     headers: [
       ['Connection', 'keep-alive'],
       ['Cache-Control', 'max-age=0'],
@@ -53,14 +55,39 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     cookies: BROWSER_COOKIES,
   },
-  { name: 'small', title: 'Small: minimal request, small reply', path: '/small', headers: [], cookies: '' },
+  {
+    name: 'small',
+    title: 'Small: minimal request, small reply',
+    path: '/small',
+    isSecure: false,
+    headers: [],
+    cookies: '',
+  },
   {
     name: 'body100k',
     title: 'Body: minimal request, 100 KB reply',
     path: '/large',
+    isSecure: false,
     headers: [],
     cookies: '',
   },
+];
+
+const SECURE_NAMES = {
+  browser: 'browser-tls',
+  small: 'small-tls',
+  body100k: 'body100k-tls',
+} as const satisfies Partial<Record<ScenarioName, ScenarioName>>;
+
+/** Each scenario, in the order of the report. */
+export const SCENARIOS: readonly Scenario[] = [
+  ...IN_THE_CLEAR,
+  ...IN_THE_CLEAR.map((scenario) => ({
+    ...scenario,
+    name: SECURE_NAMES[scenario.name as keyof typeof SECURE_NAMES],
+    title: `${scenario.title}, over TLS`,
+    isSecure: true,
+  })),
 ];
 
 /** The Cookie value of one client: the application's cookies, then the balancer's. Empty when there are none. */

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Visitor } from '../demo/visitor.ts';
+import { ByteReader } from '../support/byte-reader.ts';
 import { command, type RunningCommand, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -59,6 +60,17 @@ function descendants(pid: number): number[] {
 }
 
 describe('holdfast demo', () => {
+  test('speaks https where that is wanted', async () => {
+    const demo = await startDemo('--tls');
+    const { port } = new URL(demo.url);
+    expect(demo.url).toBe(`https://127.0.0.1:${port}`);
+    const reader = await ByteReader.open(Number(port), true);
+    onTestFinished(() => void reader.socket.destroy());
+    reader.socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    expect((await reader.response('GET')).status).toBe(200);
+    expect(demo.command.out()).toContain('curl -sk');
+  });
+
   test('brings up servers, balancer and admin; the page, a log-in and the dashboard answer', async () => {
     const demo = await startDemo();
     expect(demo.pids.length).toBe(4);

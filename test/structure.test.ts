@@ -187,7 +187,9 @@ describe('sizes', () => {
   const linesOf = ({ text }: SourceFile): number => text.replace(/\n$/, '').split('\n').length;
 
   test(`no file has more than ${FILE_LINES_MAX} lines`, () => {
-    const long = [...sources, ...tests].filter((file) => linesOf(file) > FILE_LINES_MAX);
+    // what is generated is read in its source
+    const written = [...sources, ...tests].filter(({ text }) => !/^\/\/ Generated from /m.test(text));
+    const long = written.filter((file) => linesOf(file) > FILE_LINES_MAX);
     expect(long.map((file) => file.path)).toEqual([]);
   });
 

@@ -78,6 +78,12 @@ export const FAILURES = {
     mayRetry: true,
     text: 'the server did not accept the connection in time',
   },
+  'tls-failed': {
+    side: 'server',
+    status: 502,
+    mayRetry: true,
+    text: 'there is no TLS connection to the server',
+  },
   'server-closed': {
     side: 'server',
     status: 502,
@@ -156,6 +162,7 @@ export const FAILURE_KINDS = Object.keys(FAILURES) as readonly FailureKind[];
 export const RETRY_REASONS = [
   'connect-failed',
   'connect-timeout',
+  'tls-failed',
   'server-closed',
   'response-timeout',
   'status',

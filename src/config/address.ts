@@ -52,7 +52,7 @@ export function isLoopback(host: string): boolean {
 
 /** Where a server is and how it is spoken to. */
 export interface ServerAddress {
-  /** Normalised, all of the below: http://host:port/path, or unix:/path. */
+  /** Normalised, all of the below: http://host:port/path, https: alike, or unix:/path. */
   readonly url: string;
   /** '' where `socketPath` leads there. */
   readonly host: string;
@@ -62,6 +62,7 @@ export interface ServerAddress {
   readonly socketPath: string | null;
   /** Put before the path of each request, without a slash at its end; '': nothing. */
   readonly basePath: string;
+  readonly isTls: boolean;
 }
 
 /** Unix sockets have shorter addresses than files have paths; the rest is for the name it has while it is made. */
@@ -81,36 +82,44 @@ export function parseSocketPath(text: string): { readonly socketPath: string } |
   return path.includes('\0') ? { refused: 'the path of a socket has no NUL' } : { socketPath: path };
 }
 
-/** `http://host[:port][/path]`, the port is 80 when absent; or `unix:/path/of/socket`. */
+/** `http://host[:port][/path]` or `https:` alike, the port is 80 or 443 when absent; or `unix:/path/of/socket`. */
 export function parseServerUrl(text: string): ServerAddress | Refused {
   const unix = parseSocketPath(text);
   if (unix !== null)
     return 'refused' in unix
       ? unix
-      : { url: `unix:${unix.socketPath}`, host: '', port: 0, socketPath: unix.socketPath, basePath: '' };
+      : { ...serverAt('', 0), url: `unix:${unix.socketPath}`, socketPath: unix.socketPath };
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/.exec(text);
   if (match === null)
     return { refused: `"${text}" is not a URL, expected http://host or http://host:port${hint(text)}` };
-  const [, scheme = '', authority = '', rest = ''] = match;
-  const refused = refuseScheme(scheme.toLowerCase()) ?? refuseRest(authority, rest);
+  const [, written = '', authority = '', rest = ''] = match;
+  const scheme = written.toLowerCase();
+  const isTls = scheme === 'https';
+  const refused = refuseScheme(scheme) ?? refuseRest(authority, rest);
   if (refused !== null) return { refused };
   const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(authority);
   if (parts === null) return { refused: `"${authority}" is not host:port` };
-  const port = parts[3] === undefined ? 80 : Number(parts[3]);
+  const port = parts[3] === undefined ? defaultPort(isTls) : Number(parts[3]);
   if (port < 1 || port > 65_535) return { refused: `port ${port} is not from 1 to 65535` };
   const isHostValid = parts[1] === undefined ? isHost(parts[2] ?? '') : isIPv6(parts[1]);
   if (!isHostValid) return { refused: `"${parts[1] ?? parts[2]}" is not a host name or IP address` };
-  return serverAt((parts[1] ?? parts[2] ?? '').toLowerCase(), port, rest.replace(/\/$/, ''));
+  return serverAt((parts[1] ?? parts[2] ?? '').toLowerCase(), port, rest.replace(/\/$/, ''), isTls);
 }
 
-/** An address in the clear over host and port. */
-export function serverAt(host: string, port: number, basePath = ''): ServerAddress {
+/** The port of a URL without one. */
+export function defaultPort(isTls: boolean): number {
+  return isTls ? 443 : 80;
+}
+
+/** A server over host and port. */
+export function serverAt(host: string, port: number, basePath = '', isTls = false): ServerAddress {
   return {
-    url: `http://${formatHostPort({ host, port })}${basePath}`,
+    url: `${isTls ? 'https' : 'http'}://${formatHostPort({ host, port })}${basePath}`,
     host,
     port,
     socketPath: null,
     basePath,
+    isTls,
   };
 }
 
@@ -126,7 +135,11 @@ export function serverNameOf({ host, port, socketPath }: ServerAddress): string 
 /** Where to connect, as node:net takes it. */
 export type Place = { readonly path: string } | { readonly host: string; readonly port: number };
 
-export function placeOf({ host, port, socketPath }: Omit<ServerAddress, 'url' | 'basePath'>): Place {
+export function placeOf({
+  host,
+  port,
+  socketPath,
+}: Pick<ServerAddress, 'host' | 'port' | 'socketPath'>): Place {
   return socketPath === null ? { host, port } : { path: socketPath };
 }
 
@@ -152,9 +165,8 @@ function hasBitsBeyond(address: string, bits: number): boolean {
 }
 
 function refuseScheme(scheme: string): string | null {
-  if (scheme === 'http') return null;
-  if (scheme === 'https') return 'TLS to servers is not supported yet, use http:// on a private network';
-  return `scheme "${scheme}://" is not supported, only http:// and unix:`;
+  if (scheme === 'http' || scheme === 'https') return null;
+  return `scheme "${scheme}://" is not supported, only http://, https:// and unix:`;
 }
 
 function refuseRest(authority: string, rest: string): string | null {

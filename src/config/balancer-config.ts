@@ -312,6 +312,19 @@ export interface BalancerPool {
     /** how long an idle connection is kept. Default: `60s`. */
     readonly idle?: string | number | undefined;
   } | undefined;
+  /** how servers with an `https://` URL are spoken to, checks included. */
+  readonly tls?: {
+    /** whether the certificate must be for the name of the server, current, and of a known authority. `off`: whoever is on the way can be the server, and read and change everything. Default: `on`. */
+    readonly verify?: 'on' | 'off' | Substitution | undefined;
+    /** file in PEM form with the authorities that are known, instead of those that Node.js comes with. */
+    readonly ca?: string | undefined;
+    /** name to ask for and to find in the certificate; absent: the host of the URL. */
+    readonly serverName?: string | undefined;
+    /** file in PEM form: certificate to show to servers, and its chain. */
+    readonly cert?: string | undefined;
+    /** file in PEM form: the key of `cert`. */
+    readonly key?: string | undefined;
+  } | undefined;
   /** PROXY header that connections to the servers begin with, checks included. Each is then used for requests of one client connection only. Default: `off`. */
   readonly sendProxyProtocol?: 'off' | 'v1' | 'v2' | Substitution | undefined;
   /** Host field sent to the servers: `keep` the client's, `server` the one in the server's URL (`localhost` for a unix socket), or the name that is written here; health checks send that too. The client's is in X-Forwarded-Host. Default: `keep`. */
@@ -346,7 +359,7 @@ export interface BalancerPool {
 
 /** One server. */
 export interface BalancerServer {
-  /** `http://host` or `http://host:port`, port 80 when absent; with a path, which is put before that of each request. Or a unix socket, `unix:/run/app.sock`. */
+  /** `http://host` or `http://host:port`, port 80 when absent, or `https:` alike, port 443; with a path, which is put before that of each request. Or a unix socket, `unix:/run/app.sock`. */
   readonly url: string;
   /** for metrics, commands and pages; default host:port, or the file name of a unix socket. */
   readonly name?: string | undefined;

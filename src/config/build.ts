@@ -57,6 +57,13 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
     queue: { ...pool.queue, whenDownMs: pool.queue.whenDownMs ?? pool.queue.timeoutMs },
     discovery: discoveries(pool.servers),
     servers: servers(pool.servers),
+    secure: {
+      isVerified: pool.tls.verify === 'on',
+      serverName: pool.tls.serverName,
+      ca: null,
+      cert: null,
+      key: null,
+    },
   };
 }
 
@@ -85,7 +92,7 @@ function lowerCaseNames(headers: Readonly<Record<string, string>>): Readonly<Rec
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-function deepFreeze<T>(value: T): T {
+export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const inner of Object.values(value)) deepFreeze(inner);
   return Object.freeze(value);

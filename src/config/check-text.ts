@@ -64,6 +64,10 @@ export function checkHealthHost(value: string): string | null {
     : `must be a host such as shop.example.com or shop.example.com:8080, not ${quote(value)}`;
 }
 
+export function checkPath(value: string): string | null {
+  return value === '' || value.includes('\0') ? 'must be the path of a file' : null;
+}
+
 /** Permissions as chmod takes them. */
 export function checkFileMode(value: string): string | null {
   return /^0?[0-7]{3}$/.test(value) ? null : `must be permissions such as "0660", not ${quote(value)}`;

@@ -9,6 +9,7 @@ import { checkLoops } from './loop-checks.ts';
 import { RATE_LIMITS_MAX } from './rate.ts';
 import { type Remark, Remarks } from './remarks.ts';
 import type { Written, WrittenPool } from './schema.ts';
+import { checkServerTls } from './server-tls-checks.ts';
 import { isServer, named } from './servers.ts';
 import { sharedCookieProblems, stickyProblems } from './sticky-checks.ts';
 import { didYouMean } from './suggest.ts';
@@ -160,6 +161,7 @@ function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Re
   checkRebalance([...at, 'rebalance'], pool, remarks);
   checkFailBack([...at, 'sticky', 'failBack'], pool, remarks);
   checkHealth([...at, 'health'], pool, remarks);
+  checkServerTls(at, pool, remarks);
 }
 
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {

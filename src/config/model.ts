@@ -2,6 +2,7 @@
 // config/load.ts; nothing here is optional, null says "not configured". Most of it follows from the table of keys, where
 // the meaning of each stands (schema.ts); what is written out here is what building adds to it.
 
+import type { TlsSettings } from '../base/tls-client.ts';
 import type { ServerAddress } from './address.ts';
 import type { WrittenAddress } from './leaf-address.ts';
 import type {
@@ -73,6 +74,8 @@ export interface PoolConfig extends Omit<WrittenPool, 'sticky' | 'queue' | 'serv
   /** In a running revision with those that were found. */
   readonly servers: readonly ServerConfig[];
   readonly discovery: readonly DiscoveryConfig[];
+  /** How its https servers are spoken to: `tls`, with what its files hold (server-tls-files.ts). */
+  readonly secure: TlsSettings;
 }
 
 export interface RateLimitConfig extends WrittenRateLimit {}

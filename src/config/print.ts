@@ -36,7 +36,7 @@ function listenerAsRead({ address, host, port, socket, ...rest }: ListenConfig):
   return { ...rest, address: { address }, mode };
 }
 
-function poolAsRead({ name, discovery, ...pool }: PoolConfig): object {
+function poolAsRead({ name, discovery, secure, ...pool }: PoolConfig): object {
   return {
     ...pool,
     sticky: stickyAsRead(pool.sticky),
@@ -66,7 +66,7 @@ function healthAsRead(health: HealthConfig): object {
   };
 }
 
-function serverAsRead({ url, host, port, socketPath, basePath, ...rest }: ServerConfig): object {
+function serverAsRead({ url, host, port, socketPath, basePath, isTls, ...rest }: ServerConfig): object {
   return { ...rest, url: { url } };
 }
 

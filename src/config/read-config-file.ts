@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { systemClock } from '../base/clock.ts';
 import { realFiles } from '../tls/files.ts';
 import { type Loaded, loadConfig } from './load.ts';
+import { withServerTlsFiles } from './server-tls-files.ts';
 import { TEXT_LENGTH_MAX } from './source.ts';
 
 /** Reads and checks the file. A file that cannot be read is a problem like any other, without a line. Never throws. */
@@ -15,11 +16,12 @@ export async function readConfigFile(
     const { size } = await stat(path);
     if (size > TEXT_LENGTH_MAX)
       return unreadable(path, `the file has ${size} bytes, at most ${TEXT_LENGTH_MAX} are read`);
-    return loadConfig(await readFile(path, 'utf8'), {
+    const loaded = loadConfig(await readFile(path, 'utf8'), {
       file: path,
       env,
       files: realFiles(systemClock.wallMs()),
     });
+    return await withServerTlsFiles(loaded, path);
   } catch (error) {
     return unreadable(path, reasonOf(error));
   }

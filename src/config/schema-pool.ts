@@ -1,6 +1,6 @@
 // The keys of a pool and of a server. What they mean together is in cross-checks.ts.
 
-import { checkHealthHost, checkName } from './check-text.ts';
+import { checkDomain, checkHealthHost, checkName, checkPath } from './check-text.ts';
 import { choice, decimal, duration, flag, integer, percent, size, text } from './leaf.ts';
 import { serverUrl } from './leaf-address.ts';
 import { SERVERS_MAX } from './limits.ts';
@@ -41,7 +41,7 @@ export const server = mapping(
   {
     url: required(
       serverUrl(),
-      '`http://host` or `http://host:port`, port 80 when absent; with a path, which is put before that of each request. Or a unix socket, `unix:/run/app.sock`',
+      '`http://host` or `http://host:port`, port 80 when absent, or `https:` alike, port 443; with a path, which is put before that of each request. Or a unix socket, `unix:/run/app.sock`',
     ),
     name: optional(
       text('name', checkName),
@@ -58,6 +58,24 @@ export const server = mapping(
   },
   'server',
 );
+
+const tls = mapping({
+  verify: key(
+    choice(['on', 'off']),
+    'on',
+    'whether the certificate must be for the name of the server, current, and of a known authority. `off`: whoever is on the way can be the server, and read and change everything',
+  ),
+  ca: optional(
+    text('path', checkPath),
+    'file in PEM form with the authorities that are known, instead of those that Node.js comes with',
+  ),
+  serverName: optional(
+    text('host', checkDomain),
+    'name to ask for and to find in the certificate; absent: the host of the URL',
+  ),
+  cert: optional(text('path', checkPath), 'file in PEM form: certificate to show to servers, and its chain'),
+  key: optional(text('path', checkPath), 'file in PEM form: the key of `cert`'),
+});
 
 export const pool = mapping(
   {
@@ -114,6 +132,7 @@ export const pool = mapping(
       {},
       'idle connections to servers',
     ),
+    tls: key(tls, {}, 'how servers with an `https://` URL are spoken to, checks included'),
     sendProxyProtocol: key(
       choice(['off', 'v1', 'v2']),
       'off',

@@ -69,7 +69,7 @@ function serverChanges(
 ): readonly string[] {
   const set = (['weight', 'mode'] as const).filter((key) => setting[key] !== undefined);
   return [
-    ...fieldChanges(what, old, next, ['host', 'port', 'socketPath', 'basePath', ...set]),
+    ...fieldChanges(what, old, next, ['host', 'port', 'socketPath', 'basePath', 'isTls', ...set]),
     ...set
       .filter((key) => old[key] !== next[key])
       .map(

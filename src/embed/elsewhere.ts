@@ -43,7 +43,8 @@ export function refuseElsewhere(written: readonly WrittenValue[], file: string):
 function onlyProgram({ host, sendProxyProtocol, servers }: PoolConfig): string | null {
   if (sendProxyProtocol !== 'off') return `"sendProxyProtocol: ${sendProxyProtocol}"`;
   if (host !== 'keep') return '"host", the Host field is passed on as it is';
-  for (const { url, socketPath, basePath } of servers) {
+  for (const { url, socketPath, basePath, isTls } of servers) {
+    if (isTls) return `"${url}", a server over TLS`;
     if (socketPath !== null) return `"${url}", a server on a unix socket`;
     if (basePath !== '') return `"${url}", a server URL with a path`;
   }

@@ -10,6 +10,7 @@ const CONNECT = Counter.passive + PASSIVE_KINDS.indexOf('connect');
 const RESPONSE = Counter.passive + PASSIVE_KINDS.indexOf('response');
 const STATUS = Counter.passive + PASSIVE_KINDS.indexOf('status');
 const SERVER_ERROR = 500;
+const CONNECT_KINDS: ReadonlySet<FailureKind> = new Set(['connect-failed', 'connect-timeout', 'tls-failed']);
 
 /** A request is over. `codeClass`: index into CODE_CLASSES. */
 export function countRequest(
@@ -43,7 +44,7 @@ export function countFailure(
   if (FAILURES[kind].side === 'self') return;
   own.count(slot, Counter.failures);
   if (FAILURES[kind].side !== 'server') return;
-  const isConnect = kind === 'connect-failed' || kind === 'connect-timeout';
+  const isConnect = CONNECT_KINDS.has(kind);
   own.count(slot, isConnect ? CONNECT : RESPONSE);
   own.noteOutcome(slot, true, nowMs);
   control.noteFailingClient(slot, clientBit(address));

@@ -153,7 +153,7 @@ export class Attempts {
       return;
     }
     this.#leaveSlot();
-    this.#exchange.record?.failed(kind);
+    this.#exchange.record?.failed(kind === 'tls-failed' ? `${kind}: ${detail}` : kind);
     this.#wait.lastFailure = kind;
     countFailure(services.shared, slot, kind, affinity.clientAddress, nowMs);
     const request = {

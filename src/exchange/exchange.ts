@@ -152,9 +152,10 @@ export class Exchange implements ServerStreamUser {
     return this.plan.responseLimits;
   }
 
-  onUnreachable(kind: Unreachable): void {
+  onUnreachable(kind: Unreachable, detail = ''): void {
     if (kind !== 'out-of-resources') this.services.notReached(this.slot);
-    this.#attempts.failed(kind, '');
+    if (detail !== '') this.#noteBad(detail);
+    this.#attempts.failed(kind, detail);
   }
 
   onInterim(answer: Answer): void {

@@ -1,7 +1,7 @@
 // What one server has differently in the heads it is sent. Made from the head that is the same for all servers, when it is
 // sent: an attempt may go to another server than the one before.
 
-import { formatHostPort } from '../config/address.ts';
+import { defaultPort, formatHostPort } from '../config/address.ts';
 import type { ServerAddress } from '../config/model.ts';
 
 export interface HeadChange {
@@ -11,7 +11,6 @@ export interface HeadChange {
   readonly host: string | null;
 }
 
-const DEFAULT_PORT = 80;
 /** A head that we make has exactly one. */
 const HOST_LINE = /\r\nhost:[^\r]*/i;
 
@@ -23,9 +22,9 @@ export function headChangeFor(server: ServerAddress, host: string): HeadChange |
 }
 
 /** As an HTTP client writes it: without the port that is usual. */
-export function authorityOf({ host, port, socketPath }: ServerAddress): string {
+export function authorityOf({ host, port, socketPath, isTls }: ServerAddress): string {
   if (socketPath !== null) return 'localhost';
-  return port === DEFAULT_PORT
+  return port === defaultPort(isTls)
     ? formatHostPort({ host, port }).slice(0, -`:${port}`.length)
     : formatHostPort({ host, port });
 }

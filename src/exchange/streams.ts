@@ -134,7 +134,7 @@ export interface ServerStream extends PartOwner {
 }
 
 /** Why there is no connection. `out-of-resources` is our own trouble: nothing is known of the server. */
-export type Unreachable = 'connect-failed' | 'connect-timeout' | 'out-of-resources';
+export type Unreachable = 'connect-failed' | 'connect-timeout' | 'tls-failed' | 'out-of-resources';
 
 /** What a server's stream tells its exchange. */
 export interface ServerStreamUser {
@@ -145,8 +145,8 @@ export interface ServerStreamUser {
   readonly responseLimits: HeadLimits;
   readonly client: Pick<ClientStream, 'ends'> | null;
   onConnected(): void;
-  /** The connection could not be made. */
-  onUnreachable(kind: Unreachable): void;
+  /** The connection could not be made; `detail` says why where it is not plain. */
+  onUnreachable(kind: Unreachable, detail?: string): void;
   onInterim(answer: Answer): void;
   /** A final head, or 101 as an answer to an upgrade. */
   onAnswer(answer: Answer): void;

@@ -151,8 +151,8 @@ export class HealthMonitor {
     const watched =
       isKept && old !== undefined ? old : this.#begin(pool.config.name, slot, generation, server);
     watched.watch.setPaused(this.#shared.control.mode(slot) === Mode.maintenance);
-    const { health, sendProxyProtocol } = pool.config;
-    watched.watch.configure(server, health, { sendProxyProtocol });
+    const { health, sendProxyProtocol, secure } = pool.config;
+    watched.watch.configure(server, health, { sendProxyProtocol, secure });
     if (!isKept) this.#tell(watched, watched.watch.verdict.verdict);
   }
 

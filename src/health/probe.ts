@@ -6,6 +6,8 @@ import { Client } from 'undici';
 import { isOwnTrouble } from '../base/own-trouble.ts';
 import { formatProxyHeader } from '../base/proxy-protocol.ts';
 import { runningScheduler } from '../base/scheduler.ts';
+import { TlsClient } from '../base/tls-client.ts';
+import { tlsFailure } from '../base/tls-failure.ts';
 import { placeOf } from '../config/address.ts';
 import type { HealthConfig, PoolConfig, ServerConfig } from '../config/model.ts';
 import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
@@ -32,7 +34,7 @@ export interface Probe {
 }
 
 /** How a pool's servers are connected to. */
-export type Road = Pick<PoolConfig, 'sendProxyProtocol'>;
+export type Road = Pick<PoolConfig, 'sendProxyProtocol' | 'secure'>;
 
 export type ProbeFactory = (server: ServerConfig, health: HealthConfig, road: Road) => Probe;
 
@@ -120,7 +122,7 @@ class HttpProbe implements Probe {
         this.#socket = socket;
         const onError = (error: Error): void => callback(error, null);
         socket.once('error', onError);
-        socket.once('connect', () => {
+        socket.once(this.#server.isTls ? 'secureConnect' : 'connect', () => {
           socket.off('error', onError);
           callback(null, socket);
         });
@@ -148,7 +150,11 @@ class TcpProbe implements Probe {
     return new Promise((resolve) => {
       const socket = open(this.#server, this.#health, this.#road);
       socket.once('error', (error) => finish(failed(error)));
-      socket.once('connect', () => finish({ result: 'success', isRefused: false, detail: 'connected' }));
+      const { isTls } = this.#server;
+      const detail = isTls ? 'connected over TLS' : 'connected';
+      socket.once(isTls ? 'secureConnect' : 'connect', () =>
+        finish({ result: 'success', isRefused: false, detail }),
+      );
       const timer = runningScheduler.after(timeoutMs, () => finish(timedOut(timeoutMs)));
       const finish = (outcome: ProbeOutcome): void => {
         timer.cancel();
@@ -167,9 +173,13 @@ class TcpProbe implements Probe {
 }
 
 /** A connection like those of requests, but for our own. Header first: it is written before anything else can be. */
-function open(server: ServerConfig, { port }: HealthConfig, { sendProxyProtocol }: Road): Socket {
-  const socket = connect(placeOf(port === null ? server : { ...server, port }));
-  if (sendProxyProtocol !== 'off') socket.write(formatProxyHeader(sendProxyProtocol, null), 'latin1');
+function open(server: ServerConfig, { port }: HealthConfig, { sendProxyProtocol, secure }: Road): Socket {
+  const place = placeOf(port === null ? server : { ...server, port });
+  const before = sendProxyProtocol === 'off' ? null : formatProxyHeader(sendProxyProtocol, null);
+  // a whole handshake each time: a session that is resumed says nothing of the certificate
+  if (server.isTls) return new TlsClient(secure, server.host, false).connect(place, before, null);
+  const socket = connect(place);
+  if (before !== null) socket.write(before, 'latin1');
   return socket;
 }
 
@@ -209,7 +219,8 @@ function timedOut(timeoutMs: number): ProbeOutcome {
 
 function failed(error: unknown): ProbeOutcome {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const detail = error instanceof Error && error.message !== '' ? error.message : code || String(error);
+  const said = error instanceof Error && error.message !== '' ? error.message : code || String(error);
+  const detail = tlsFailure(error) ?? said;
   return {
     result: 'failure',
     isRefused: code === 'ECONNREFUSED',

@@ -1,14 +1,17 @@
 // One connection to a server: idle in the pool, or busy with one exchange. Events go to the exchange as they come.
 
+import type { Socket } from 'node:net';
 import type { TurnClock } from '../base/clock.ts';
 import { isOwnTrouble } from '../base/own-trouble.ts';
+import type { TlsClient } from '../base/tls-client.ts';
+import { tlsFailure } from '../base/tls-failure.ts';
 import type { Place } from '../config/address.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import { changedHead, type HeadChange } from '../exchange/server-head.ts';
 import type { Answer, PartOwner, ServerStream, ServerStreamUser, Sink } from '../exchange/streams.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
 import { type ReadConnection, ResponseReader } from './response-reader.ts';
-import { UpstreamSocket } from './upstream-socket.ts';
+import { connectTo, takeLastWords } from './upstream-socket.ts';
 
 /** How long a connection may take to send what was written before it is given up. */
 const FLUSH_MS = 30_000;
@@ -17,6 +20,8 @@ const FLUSH_MS = 30_000;
 export interface UpstreamHome {
   readonly slot: number;
   readonly place: Place;
+  /** Null: it is in the clear. */
+  readonly tls: TlsClient | null;
   readonly headChange: HeadChange | null;
   headerFor(user: ServerStreamUser): string | null;
   readonly connectTimeoutMs: number;
@@ -33,7 +38,7 @@ export interface UpstreamHome {
 export class UpstreamConnection implements ServerStream, ReadConnection, DeadlineOwner {
   readonly pool: UpstreamHome;
   user: ServerStreamUser | null;
-  readonly #socket: UpstreamSocket;
+  readonly #socket: Socket;
   readonly #reader: Reader;
   readonly #response: ResponseReader;
   deadlineMs = NEVER;
@@ -41,6 +46,9 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   isConnected = false;
   /** It could not be opened for want of something of ours: nothing is known of the server. */
   #isOwnTrouble = false;
+  /** Why there is no TLS with it, in words; null: there is, or that is not it. */
+  #tlsFailure: string | null = null;
+  #hasRead = false;
   /** Has carried an exchange before: the server may have closed it without our knowing. */
   isReused = false;
   readonly startedMs: number;
@@ -56,22 +64,15 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.startedMs = nowMs;
     this.proxyHeader = pool.headerFor(user);
     this.deadlineMs = nowMs + pool.connectTimeoutMs;
-    this.#reader = new Reader(pool.buffers, (chunk) => this.#onRead(chunk));
+    const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
+    this.#reader = new Reader(pool.buffers, onChunk);
     this.#response = new ResponseReader(this);
-    this.#socket = new UpstreamSocket({
-      allowHalfOpen: true,
-      noDelay: true,
-      onread: this.#reader.options(),
-    });
-    this.#socket.on('error', (error) => {
-      // 'close' follows and does the work
-      this.#isOwnTrouble = !this.isConnected && isOwnTrouble(error);
-    });
-    this.#socket.on('connect', () => this.#onConnect());
+    this.#socket = connectTo(pool, this.proxyHeader, this.#reader, onChunk);
+    this.#socket.on('error', (error) => this.#onError(error));
+    this.#socket.on(pool.tls === null ? 'connect' : 'secureConnect', () => this.#onConnect());
     this.#socket.on('end', () => this.#onEnd());
     this.#socket.on('drain', () => this.#onDrain());
     this.#socket.on('close', () => this.#onClose());
-    this.#socket.connect(pool.place);
   }
 
   /** An idle connection gets its next exchange. */
@@ -188,17 +189,27 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.user?.onServerDrain();
   }
 
+  /** 'close' follows and does the work. */
+  #onError(error: Error): void {
+    this.#isOwnTrouble = !this.isConnected && isOwnTrouble(error);
+    // a server that does not like our certificate says so after the handshake, instead of a response
+    const mayBeTls = !this.isConnected || !(this.isReused || this.#hasRead);
+    this.#tlsFailure = this.pool.tls !== null && mayBeTls ? tlsFailure(error) : null;
+    // an error of TLS alone does not close it
+    if (this.pool.tls !== null) this.#socket.destroy();
+  }
+
   #onConnect(): void {
     this.pool.clock.turn();
     this.isConnected = true;
     this.deadlineMs = NEVER;
     this.pool.connected(this);
-    if (this.proxyHeader !== null) this.#socket.write(this.proxyHeader, 'latin1');
     this.user?.onConnected();
   }
 
   #onRead(chunk: Buffer): void {
     this.pool.clock.turn();
+    this.#hasRead = true;
     const { user } = this;
     // Bytes nobody asked for: an answer to nothing must never become the answer to the next request.
     if (user !== null) this.#response.read(chunk, user);
@@ -206,6 +217,8 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   }
 
   #onEnd(): void {
+    // in the middle of a handshake: 'error' follows
+    if (!this.isConnected) return;
     this.pool.clock.turn();
     const { user } = this;
     if (user !== null) this.#response.end(user);
@@ -213,8 +226,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   }
 
   #onClose(): void {
-    const { lastWords } = this.#socket;
-    this.#socket.lastWords = null;
+    const lastWords = takeLastWords(this.#socket);
     if (lastWords !== null && this.user !== null) this.#onRead(lastWords);
     this.#gone(false);
   }
@@ -228,7 +240,8 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     const user = this.user;
     this.user = null;
     this.#socket.destroy();
-    if (this.isConnected) user?.onServerClosed();
+    if (this.#tlsFailure !== null) user?.onUnreachable('tls-failed', this.#tlsFailure);
+    else if (this.isConnected) user?.onServerClosed();
     else if (this.#isOwnTrouble) user?.onUnreachable('out-of-resources');
     else user?.onUnreachable(isTimeout ? 'connect-timeout' : 'connect-failed');
   }

@@ -1,7 +1,9 @@
 // Connections of one thread to one server. Idle ones are taken newest first, so that surplus ones grow old and go.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { TurnClock } from '../base/clock.ts';
 import { formatProxyHeader } from '../base/proxy-protocol.ts';
+import { TlsClient } from '../base/tls-client.ts';
 import { type Place, placeOf } from '../config/address.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
@@ -30,6 +32,7 @@ export class UpstreamPool implements ServerStreams {
   readonly slot: number;
   readonly generation: number;
   readonly place: Place;
+  readonly tls: TlsClient | null;
   headChange: HeadChange | null = null;
   connectTimeoutMs = 0;
   #keepAliveMax = 0;
@@ -37,6 +40,7 @@ export class UpstreamPool implements ServerStreams {
   #isRetired = false;
   readonly #idle: UpstreamConnection[] = [];
   readonly #server: ServerConfig;
+  readonly #secure: PoolConfig['secure'];
   readonly #sendsHeader: PoolConfig['sendProxyProtocol'];
   readonly #all = new Set<UpstreamConnection>();
   readonly #stripe: Stripe;
@@ -57,6 +61,8 @@ export class UpstreamPool implements ServerStreams {
     this.#server = server;
     this.place = placeOf(server);
     this.#sendsHeader = config.sendProxyProtocol;
+    this.#secure = config.secure;
+    this.tls = server.isTls ? new TlsClient(config.secure, server.host, true) : null;
     this.#stripe = services.own;
     this.#deadlines = services.deadlines;
     this.#services = services;
@@ -69,8 +75,9 @@ export class UpstreamPool implements ServerStreams {
   }
 
   /** Leads to this server, this way, and is not retired: a server that was removed may come back. */
-  isOf({ url }: ServerConfig, generation: number, { sendProxyProtocol }: PoolConfig): boolean {
-    const isSame = this.#server.url === url && this.#sendsHeader === sendProxyProtocol;
+  isOf({ url }: ServerConfig, generation: number, { sendProxyProtocol, secure }: PoolConfig): boolean {
+    const isThere = this.#server.url === url && this.#sendsHeader === sendProxyProtocol;
+    const isSame = isThere && (this.tls === null || isDeepStrictEqual(this.#secure, secure));
     return isSame && this.generation === generation && !this.#isRetired;
   }
 

@@ -7,6 +7,9 @@
 import { readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fdOf } from '../base/pass-sockets.ts';
+import type { TlsClient } from '../base/tls-client.ts';
+import type { Place } from '../config/address.ts';
+import type { Reader } from './read-buffers.ts';
 
 /** More than a head and a short body is not worth the effort. */
 const LAST_WORDS_BYTES_MAX = 64 * 1024;
@@ -19,6 +22,33 @@ export class UpstreamSocket extends Socket {
     if (error !== null && 'syscall' in error && error.syscall === 'write') this.lastWords = rest(this);
     super._destroy(error, callback);
   }
+}
+
+/** Opens a connection to a server, read by `reader`. `before`: text in the clear that it begins with. */
+export function connectTo(
+  { place, tls }: { readonly place: Place; readonly tls: TlsClient | null },
+  before: string | null,
+  reader: Reader,
+  onChunk: (chunk: Buffer) => void,
+): Socket {
+  const onread = reader.options();
+  if (tls !== null) {
+    const secure = tls.connect(place, before, onread);
+    if (before !== null) secure.on('data', onChunk);
+    return secure;
+  }
+  const socket = new UpstreamSocket({ allowHalfOpen: true, noDelay: true, onread });
+  socket.connect(place);
+  if (before !== null) socket.write(before, 'latin1');
+  return socket;
+}
+
+/** In the clear only: what lies beneath TLS is no text. Gives it once. */
+export function takeLastWords(socket: Socket): Buffer | null {
+  if (!(socket instanceof UpstreamSocket)) return null;
+  const { lastWords } = socket;
+  socket.lastWords = null;
+  return lastWords;
 }
 
 /** Reads past Node, which takes nothing more from a socket that is being destroyed. Its descriptor is open still. */

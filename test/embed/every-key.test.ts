@@ -121,6 +121,7 @@ test('a refused key in YAML has its place', async () => {
 test.each([
   ['"unix:/run/app.sock", a server on a unix socket', { servers: ['unix:/run/app.sock'] }],
   ['"http://127.0.0.1:1/base", a server URL with a path', { servers: ['http://127.0.0.1:1/base'] }],
+  ['"https://127.0.0.1:1", a server over TLS', { servers: ['https://127.0.0.1:1'] }],
   ['"sendProxyProtocol: v2"', { sendProxyProtocol: 'v2' as const, servers: ['http://127.0.0.1:1'] }],
   ['"host", the Host field is passed on as it is', { host: 'server', servers: ['http://127.0.0.1:1'] }],
 ])('a pool with %s, is refused', async (what, web) => {

@@ -5,6 +5,7 @@ import { serverAt } from '../../src/config/address.ts';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
 import { createProbe, type Probe, type Road } from '../../src/health/probe.ts';
 
+const SECURE = { isVerified: true, serverName: null, ca: null, cert: null, key: null };
 const SAYS_NOTHING = { mode: 'ready', weight: null };
 const open: (Server | TcpServer)[] = [];
 const probes: Probe[] = [];
@@ -47,7 +48,7 @@ function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<R
       status: [[200, 399]],
       ...health,
     },
-    { sendProxyProtocol: 'off', ...road },
+    { sendProxyProtocol: 'off', secure: SECURE, ...road },
   );
   probes.push(made);
   return made;

@@ -1,0 +1,267 @@
+// Servers over TLS, on real sockets: whom we believe, what is said where we do not, and that connections are used again.
+
+import { createServer } from 'node:https';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { withServerTlsFiles } from '../../src/config/server-tls-files.ts';
+import { createProbe } from '../../src/health/probe.ts';
+import { type Authority, authority, type Certificate } from '../support/authority.ts';
+import { echo, tcpBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { whenDone } from '../support/lifetime.ts';
+import { type RunningThread, runThread } from '../support/proxy-thread.ts';
+import { rawClient } from '../support/raw-client.ts';
+
+let own: Authority;
+let other: Authority;
+let good: Certificate;
+
+beforeEach(({ skip }) => {
+  own = authority(skip);
+  other = authority(skip);
+  good = own.issue('IP:127.0.0.1,DNS:localhost,DNS:app.test');
+});
+
+interface TlsBackend {
+  readonly url: string;
+  readonly port: number;
+  readonly sockets: Set<TLSSocket>;
+  readonly accepted: { count: number; resumed: number };
+}
+
+async function tlsBackend(options: TlsOptions, handler = echo('tls')): Promise<TlsBackend> {
+  const server = createServer({ keepAliveTimeout: 60_000, ...options }, handler);
+  const accepted = { count: 0, resumed: 0 };
+  const sockets = new Set<TLSSocket>();
+  server.on('secureConnection', (socket: TLSSocket) => {
+    accepted.count += 1;
+    if (socket.isSessionReused()) accepted.resumed += 1;
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  whenDone(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `https://127.0.0.1:${port}`, port, sockets, accepted };
+}
+
+const poolOf = (url: string, tls: string, more = ''): string =>
+  `pools: { shop: { retry: { attempts: 0 }, queue: { timeout: 0, whenDown: 0 }, tls: { ${tls} }, ${more} servers: ["${url}"] } }`;
+
+async function ask({ port }: RunningThread, body = ''): Promise<string> {
+  const client = await rawClient(port);
+  client.send(
+    `POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  return (await client.closed()).text;
+}
+
+/** What a check of the pool's first server says. */
+async function checked(yaml: string): Promise<string> {
+  const { config } = await withServerTlsFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f');
+  const pool = config?.pools[0];
+  const [server] = pool?.servers ?? [];
+  if (pool?.health == null || server === undefined) throw new Error('no server to be checked');
+  const probe = createProbe(server, pool.health, pool);
+  const { detail } = await probe.check();
+  probe.close();
+  return detail;
+}
+
+test('requests go over TLS, again and again over one connection, and sessions are resumed', async () => {
+  const server = await tlsBackend({ cert: good.cert, key: good.key });
+  const running = await runThread(poolOf(server.url, `ca: ${own.caFile}`));
+  for (let count = 0; count < 3; count += 1) expect(await ask(running, 'body')).toContain('"body":"body"');
+  expect(server.accepted).toEqual({ count: 1, resumed: 0 });
+  for (const socket of server.sockets) socket.destroy();
+  await running.isQuiet();
+  expect(await ask(running)).toContain('200 OK');
+  expect(server.accepted).toEqual({ count: 2, resumed: 1 });
+  await running.isQuiet();
+});
+
+test('a large body in both directions is the same at the other end', async () => {
+  const server = await tlsBackend({ cert: good.cert, key: good.key }, (request, response) => {
+    response.setHeader('content-length', request.headers['content-length'] ?? '0');
+    request.pipe(response);
+  });
+  const running = await runThread(poolOf(server.url, `ca: ${own.caFile}`));
+  const body = Array.from({ length: 200_000 }, (_, index) => String(index)).join(' ');
+  const reply = await ask(running, body);
+  expect(reply.slice(reply.indexOf('\r\n\r\n') + 4) === body).toBe(true);
+  await running.isQuiet();
+});
+
+test('a name is asked for, and an own certificate is shown', async () => {
+  const mine = own.issue('DNS:balancer.test');
+  let seen: unknown[] = [];
+  const server = await tlsBackend(
+    { cert: good.cert, key: good.key, ca: own.ca, requestCert: true, rejectUnauthorized: true },
+    (request, response) => {
+      const socket = request.socket as TLSSocket & { servername?: string };
+      seen = [socket.servername, socket.getPeerCertificate().subjectaltname, socket.alpnProtocol];
+      response.end('ok');
+    },
+  );
+  const tls = `ca: ${own.caFile}, serverName: app.test, cert: ${mine.certFile}, key: ${mine.keyFile}`;
+  expect(await ask(await runThread(poolOf(server.url, tls)))).toContain('200 OK');
+  expect(seen).toEqual(['app.test', 'DNS:balancer.test', 'http/1.1']);
+  // without, the server says so after our side of the handshake
+  const running = await runThread(`errorDetails: on\n${poolOf(server.url, `ca: ${own.caFile}`)}`);
+  expect(await ask(running)).toMatch(
+    /x-holdfast-error: tls-failed[\s\S]*the handshake failed: .*certificate/,
+  );
+  await running.isQuiet();
+});
+
+describe('a server is not believed, which is said in words to client, access log and check', () => {
+  test.each([
+    ['another name', () => own.issue('DNS:other.test'), () => own.caFile, /for another name: .*127\.0\.0\.1/],
+    [
+      'an expired certificate',
+      () => own.issue('IP:127.0.0.1', -1),
+      () => own.caFile,
+      /certificate has expired/,
+    ],
+    ['an unknown authority', () => good, () => other.caFile, /unknown authority/],
+  ])('%s', async (_, certificate, caFile, words) => {
+    const { cert, key } = certificate();
+    const server = await tlsBackend({ cert, key });
+    const yaml = poolOf(server.url, `ca: ${caFile()}`, 'health: { path: / },');
+    const running = await runThread(`errorDetails: on\naccessLog: json\n${yaml}`);
+    const reply = await ask(running);
+    expect(reply).toMatch(/^HTTP\/1\.1 502 [\s\S]*x-holdfast-error: tls-failed\r\n/);
+    expect(reply).toMatch(words);
+    expect(await checked(yaml)).toMatch(words);
+    expect(await checked(yaml.replace('path: /', ''))).toMatch(words);
+    expect(running.failures(0)).toBe(1);
+    await running.isQuiet();
+    // whoever does not care is served
+    expect(await ask(await runThread(poolOf(server.url, 'verify: off')))).toContain('200 OK');
+    expect(await checked(poolOf(server.url, 'verify: off', 'health: { path: / },'))).toBe('status 200');
+  });
+
+  test.each([
+    ['speaks no TLS', (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n')],
+    ['hangs up', (socket: Socket) => socket.destroy()],
+    ['ends at once', (socket: Socket) => socket.end()],
+  ])('one that %s', async (_, serve) => {
+    const server = await tcpBackend((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => serve(socket));
+    });
+    const yaml = poolOf(server.url.replace('http:', 'https:'), `ca: ${own.caFile}`, 'health: { path: / },');
+    const running = await runThread(`errorDetails: on\n${yaml}`);
+    expect(await ask(running)).toMatch(/x-holdfast-error: tls-failed[\s\S]*the handshake failed/);
+    expect(await checked(yaml)).toMatch(/^the handshake failed/);
+    await running.isQuiet();
+  });
+
+  test('one that says nothing in the handshake', async () => {
+    const server = await tcpBackend((socket) => socket.on('error', () => undefined).resume());
+    const url = server.url.replace('http:', 'https:');
+    const running = await runThread(poolOf(url, `ca: ${own.caFile}`, 'timeouts: { connect: 1s },'));
+    const reply = ask(running);
+    await eventually(() => server.connections() === 1);
+    running.pass(1500);
+    expect(await reply).toMatch(/^HTTP\/1\.1 504 [\s\S]*x-holdfast-error: connect-timeout/);
+    await running.isQuiet();
+  });
+
+  test('one that is not there is refused as ever', async () => {
+    const server = await tlsBackend({ cert: good.cert, key: good.key });
+    const running = await runThread(poolOf('https://127.0.0.1:1', `ca: ${own.caFile}`));
+    expect(server.accepted.count).toBe(0);
+    expect(await ask(running)).toMatch(/x-holdfast-error: connect-failed/);
+  });
+});
+
+test('a PROXY header comes before the handshake, with checks too', async () => {
+  const begun: string[] = [];
+  const inner = await tlsBackend({ cert: good.cert, key: good.key });
+  const server = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (chunk: Buffer) => {
+      const end = chunk.indexOf('\r\n') + 2;
+      begun.push(chunk.toString('latin1', 0, end));
+      const onward = connect({ port: inner.port, host: '127.0.0.1' });
+      onward.on('error', () => socket.destroy());
+      onward.write(chunk.subarray(end));
+      socket.pipe(onward).pipe(socket);
+    });
+  });
+  const url = server.url.replace('http:', 'https:');
+  const yaml = poolOf(url, `ca: ${own.caFile}`, 'sendProxyProtocol: v1, health: { path: / },');
+  const running = await runThread(yaml);
+  expect(await ask(running)).toMatch(/^HTTP\/1\.1 200 OK/);
+  expect(begun[0]).toMatch(/^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\n$/);
+  expect(await checked(yaml)).toBe('status 200');
+  expect(begun[1]).toBe('PROXY UNKNOWN\r\n');
+});
+
+test('WebSocket bytes pass, both ways', async () => {
+  const server = createTlsServer({ cert: good.cert, key: good.key }, (socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+      socket.pipe(socket);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  whenDone(() => {
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const running = await runThread(poolOf(`https://127.0.0.1:${port}`, `ca: ${own.caFile}`));
+  const client = await rawClient(running.port);
+  client.send(
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n',
+  );
+  await client.until('101 Switching');
+  const bytes = 'tunnel '.repeat(40_000);
+  client.send(bytes);
+  await client.until(bytes);
+  client.socket.end();
+  await client.closed();
+  await running.isQuiet();
+});
+
+describe('files', () => {
+  const problems = async (tls: string): Promise<readonly string[]> => {
+    const yaml = `pools:\n  shop:\n    tls: { ${tls} }\n    servers: ["https://a"]\n`;
+    const { problems: found } = await withServerTlsFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f');
+    return found.map(({ line, column, message }) => `${line}:${column} ${message}`);
+  };
+
+  test('each wrong one is a problem with its place', async () => {
+    const mine = own.issue('DNS:a.test');
+    const old = own.issue('DNS:a.test', -1);
+    expect(await problems('ca: /nowhere')).toEqual([
+      expect.stringMatching(/^3:16 "tls\.ca": \/nowhere cannot be used: ENOENT/),
+    ]);
+    expect(await problems(`ca: ${mine.keyFile}`)).toEqual([
+      expect.stringMatching(/^3:16 .* holds no certificate/),
+    ]);
+    expect(await problems(`cert: ${mine.certFile}, key: ${good.keyFile}`)).toEqual([
+      expect.stringMatching(/"tls\.key": the key in .* is not that of the certificate in /),
+    ]);
+    expect(await problems(`cert: ${mine.certFile}, key: ${mine.certFile}`)).toEqual([
+      expect.stringMatching(/"tls\.key": .* holds no key that can be used/),
+    ]);
+    expect(await problems(`cert: ${old.certFile}, key: ${old.keyFile}`)).toEqual([
+      expect.stringMatching(/"tls\.cert": certificate 1 in .*: has expired, on /),
+    ]);
+    expect(await problems(`ca: ${process.execPath}`)).toEqual([
+      expect.stringMatching(/larger than|not in PEM form/),
+    ]);
+    expect(await problems(`ca: ${own.caFile}, cert: ${mine.certFile}, key: ${mine.keyFile}`)).toEqual([]);
+  });
+});

@@ -8,7 +8,7 @@ import type { AdminServer } from '../admin/server.ts';
 import type { AdminSource } from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
-import type { FailureKind } from '../base/failure.ts';
+import type { LogLevel } from '../base/log.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import type { ExplainQuestion } from '../choose/explain.ts';
 import type { HoldfastConfig } from '../config/model.ts';
@@ -21,42 +21,18 @@ import type {
   ServerChange,
 } from '../control/results.ts';
 import type { ReadConfig } from '../control/revising.ts';
-import { countRejection } from '../exchange/accounts.ts';
-import { requestRefusal } from '../exchange/refusals.ts';
-import { asksForWebSocket } from '../exchange/request-lines.ts';
-import { Body, RequestHead } from '../http1/message.ts';
-import { goesRound } from '../http1/via.ts';
 import type { MetricsPage } from '../metrics/registry.ts';
 import type { PlanAction } from '../sessions/plan.ts';
 import { openAdmin } from './admin.ts';
-import { type Client, peerAddress } from './clients.ts';
 import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
 import { DataPath } from './data-path.ts';
-import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
 import { FaultWarnings } from './fault-warnings.ts';
-import { clientFacts } from './forwarding.ts';
-import { errorOf, ignoreErrors } from './guard.ts';
 import type { HttpProxy } from './http-proxy.ts';
+import { Intake } from './intake.ts';
 import { type BalancerOptions, logOf } from './options.ts';
-import type { ParsedRequest } from './parsed.ts';
-import { replyOn, replyTo } from './replies.ts';
-import { UpgradeExchange } from './upgrade-exchange.ts';
-import { WebExchange } from './web-exchange.ts';
 
 const WEIGHT_MAX = 1000;
-/** Requests of one connection that are under way at once; more than that nobody pipelines. */
-const PIPELINED_MAX = 16;
 const MODES: readonly string[] = ['ready', 'drain', 'maintenance'];
-
-/** Stands for a head that could not be read. */
-const NO_HEAD = new RequestHead();
-
-/** Why a request goes nowhere. */
-interface Refused {
-  readonly kind: FailureKind;
-  readonly isParsed: boolean;
-  readonly retryAfterSeconds?: number;
-}
 
 /** Handler for node:http, Express and Connect. A request that no route matches goes to `next`, or gets a 404 without. */
 export type Middleware = (
@@ -76,6 +52,7 @@ export class EmbeddedBalancer {
   readonly #control: ControlPlane;
   readonly #source: ControlSource;
   readonly #path: DataPath;
+  readonly #intake: Intake;
   readonly #options: BalancerOptions;
   #file: string | null;
   #admin: AdminServer | null = null;
@@ -94,7 +71,10 @@ export class EmbeddedBalancer {
       if (options.log === undefined) warnings.note(error.stack ?? message, systemClock.nowMs());
       else options.log.warn({ stack: error.stack }, message);
     };
-    this.#path = new DataPath(control.shared, control.revision, onAccessLines, onThrown);
+    const log = (_level: LogLevel, message: string): void => control.log.warn({}, message);
+    const { shared } = control;
+    this.#path = new DataPath({ shared, onAccessLines, onThrown, log }, control.revision);
+    this.#intake = new Intake(this.#path);
     this.proxy = this.#path.proxy;
     control.onRevision = (revision) => this.#path.apply(revision);
     control.watch();
@@ -107,22 +87,15 @@ export class EmbeddedBalancer {
    * parsers: a body that was read already cannot be forwarded. Routes see `request.url`, which is what is forwarded.
    */
   middleware(): Middleware {
-    return (request, response, next) => this.#handle(request, response, next);
+    return (request, response, next) => this.#intake.handle(request, response, next);
   }
 
   /**
    * For `server.on('upgrade', balancer.upgrade)`. Takes WebSockets; to other upgrades the servers answer as to requests
    * without. What no route matches is left to the server's other listeners, where it has any.
    */
-  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    ignoreErrors(socket);
-    try {
-      this.#upgrade(request, socket, head);
-    } catch (error) {
-      this.#path.onThrown(errorOf(error));
-      socket.destroy();
-    }
-  };
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+    this.#intake.upgrade(request, socket, head);
 
   /** The document of `GET /api/status`. */
   status(): StatusDocument {
@@ -137,7 +110,6 @@ export class EmbeddedBalancer {
 
   /** The page of `GET /metrics`. `accept`: the scraper's Accept header; Prometheus text without. */
   metrics(accept = ''): Promise<MetricsPage> {
-    this.#path.publish();
     return this.#control.metrics.render(accept);
   }
 
@@ -235,115 +207,6 @@ export class EmbeddedBalancer {
     await this.#control.end();
     await this.#admin?.close();
   }
-
-  #handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void {
-    // node:http has queued its 100 (Continue) and would put our head before it: not before it is its turn
-    if (response.socket === null && 'expect' in request.headers) {
-      response.once('socket', () => process.nextTick(() => this.#handle(request, response, next)));
-      return;
-    }
-    const isNext = this.#begin(request, response, next !== undefined);
-    if (isNext === true) next?.();
-    else if (isNext !== false) next?.(isNext);
-  }
-
-  /** True, or an error: it goes to the application's next handler. Throws nothing, whatever the request. */
-  #begin(request: IncomingMessage, response: ServerResponse, hasNext: boolean): boolean | Error {
-    ignoreErrors(request);
-    ignoreErrors(response);
-    try {
-      const found = this.#find(request);
-      if ('kind' in found) {
-        if (found.kind === 'no-route' && hasNext) return true;
-        this.#refuse(found, request, response);
-        return false;
-      }
-      if (!request.readableEnded || this.#path.heads.request.body === Body.none) {
-        beginSafely(new WebExchange(found, response));
-        return false;
-      }
-      const error = new Error('the request body was read already: mount the balancer before body parsers');
-      if (hasNext) return error;
-      this.#path.onThrown(error);
-      replyTo(response, 'not-implemented');
-    } catch (error) {
-      this.#path.onThrown(errorOf(error));
-      response.destroy();
-    }
-    return false;
-  }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
-    const path = this.#path;
-    const found = this.#find(request);
-    if ('kind' in found && found.kind === 'no-route') {
-      const isLeft = isLeftToOthers(request, socket, () => replyOn(socket, 'no-route'));
-      if (isLeft) return;
-    }
-    const { heads } = path;
-    const isTaken =
-      !('kind' in found) &&
-      heads.request.method === 'GET' &&
-      heads.request.body === Body.none &&
-      asksForWebSocket(heads.buffer, heads.request);
-    // an answer of an earlier request is on its way there: ours would come first
-    if (path.isBusy(request)) socket.destroy();
-    else if (isTaken) beginSafely(new UpgradeExchange(found, socket, early));
-    else if ('kind' in found) this.#refuse(found, request, responseTo(request));
-    else beginSafely(new WebExchange(found, responseTo(request)));
-  }
-
-  #refuse(refused: Refused, request: IncomingMessage, response: ServerResponse): void {
-    this.#reject(refused, request);
-    request.resume();
-    replyTo(response, refused.kind, refused.retryAfterSeconds);
-  }
-
-  /** Parses and routes the request: where it goes, or why nowhere. */
-  #find(request: IncomingMessage): ParsedRequest | Refused {
-    const path = this.#path;
-    const { heads, router } = path;
-    const headBytes = heads.parseRequest(request);
-    if (headBytes < 0) return { kind: requestRefusal(headBytes).kind, isParsed: false };
-    const plan = router.route(heads.buffer, heads.request);
-    if (plan === null) return { kind: 'no-route', isParsed: true };
-    if (heads.request.maxForwards === 0) return { kind: 'max-forwards', isParsed: true };
-    if (goesRound(heads.buffer, heads.request, path.via)) return { kind: 'loop-detected', isParsed: true };
-    const client = path.client(request);
-    if (client.isSurplus) return { kind: 'too-many-connections', isParsed: true };
-    const waitMs = this.#rateWaitMs(client);
-    if (waitMs > 0)
-      return { kind: 'too-many-requests', isParsed: true, retryAfterSeconds: Math.ceil(waitMs / 1000) };
-    if (client.exchanges.size >= PIPELINED_MAX) return { kind: 'too-many-requests', isParsed: true };
-    if (path.isStopping) return { kind: 'no-server', isParsed: true };
-    return { path, plan, request, client, headBytes };
-  }
-
-  /** 0: neither route nor listener has a rate limit, or the client is within it. */
-  #rateWaitMs(client: Client): number {
-    const { limits, router, listen, heads } = this.#path;
-    if (!limits.hasRates) return 0;
-    const address = (): string => clientFacts(this.#path, client).address;
-    const limit = limits.rateOf(router.matched, listen.address);
-    return limit?.take(heads.buffer, heads.request, address, systemClock.nowMs()) ?? 0;
-  }
-
-  /** Counts and logs a request that does not become an exchange. */
-  #reject({ kind, isParsed }: Refused, request: IncomingMessage): void {
-    const { own, accessLog, heads } = this.#path;
-    countRejection(own, kind);
-    if (!accessLog.draws()) return;
-    const head = isParsed ? heads.request : NO_HEAD;
-    const address = isParsed
-      ? clientFacts(this.#path, this.#path.client(request)).address
-      : peerAddress(request.socket);
-    accessLog.refused(heads.buffer, head, address, kind, systemClock.nowMs(), systemClock.wallMs());
-    this.#path.wake();
-  }
-}
-
-function beginSafely(exchange: WebExchange | UpgradeExchange): void {
-  exchange.guard.run(() => exchange.begin());
 }
 
 /** There is one thread. */

@@ -14,7 +14,7 @@ import type { Stripe } from '../shared/stripe.ts';
 /** The one listener there is in the metrics. */
 const LISTENER = 0;
 
-/** The exchange that a connection is busy with. */
+/** A request or upgrade that a connection is busy with. */
 export interface PacedExchange {
   /** Request bytes are expected now. */
   readonly isReceiving: boolean;
@@ -43,7 +43,7 @@ export class Client implements LimitedClient, Forwarding {
 
   constructor(socket: Socket, isTrusted: (address: string) => boolean) {
     this.#socket = socket;
-    this.peerAddress = peerAddress(socket);
+    this.peerAddress = plainAddress(socket.remoteAddress ?? '');
     this.isTrusted = isTrusted(this.peerAddress);
     this.scheme = 'encrypted' in socket ? 'https' : 'http';
     this.localPort = socket.localPort ?? 0;
@@ -86,11 +86,6 @@ export class Clients {
     return this.#all.size;
   }
 
-  /** Whether something of an earlier request is under way. */
-  isBusy(socket: Socket): boolean {
-    return (this.#all.get(socket)?.exchanges.size ?? 0) > 0;
-  }
-
   /** The client of a request, counted when it is new. */
   of(socket: Socket, { limits }: ListenConfig, isTrusted: (address: string) => boolean): Client {
     const known = this.#all.get(socket);
@@ -115,11 +110,6 @@ export class Clients {
   look(listen: ListenConfig, nowMs: number): void {
     this.#limits.look([{ config: listen, connections: this.#all.values() }], nowMs, systemClock.stoodStillMs);
   }
-}
-
-/** '' where the socket has none. */
-export function peerAddress(socket: Socket): string {
-  return plainAddress(socket.remoteAddress ?? '');
 }
 
 /** Stands in for the Host that an HTTP/1.0 client did not send. */

@@ -2,266 +2,249 @@
 // connections to the servers, queues, limits and the access log. The counterpart of proxy/thread.ts, in the user's own
 // thread.
 
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { systemClock } from '../base/clock.ts';
+import { systemClock, TurnClock } from '../base/clock.ts';
+import type { FailureSide } from '../base/failure.ts';
+import type { LogLevel } from '../base/log.ts';
 import { SeededRandom, unpredictableSeed } from '../base/random.ts';
-import { type Scheduled, systemScheduler } from '../base/scheduler.ts';
 import { compileTrusted } from '../base/trusted.ts';
 import { Chooser } from '../choose/chooser.ts';
 import { compilePool, type PoolPlan, watchedHeaders } from '../choose/plan.ts';
-import { RetryBudget } from '../choose/retry.ts';
+import type { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
 import type { ListenConfig } from '../config/model.ts';
 import { AccessLog } from '../exchange/access-log.ts';
+import type { Gate } from '../exchange/admission.ts';
+import { BadResponses } from '../exchange/bad-responses.ts';
 import { ClientLimits } from '../exchange/client-limits.ts';
-import { ANY_SLOT, WaitQueue } from '../exchange/wait-queue.ts';
+import { Deadlines } from '../exchange/deadlines.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { PoolRuntimes } from '../exchange/pool-runtimes.ts';
+import type { ExchangeServices } from '../exchange/services.ts';
+import type { WaitQueue } from '../exchange/wait-queue.ts';
+import type { RequestHead } from '../http1/message.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import { PoolCounter, type Stripe } from '../shared/stripe.ts';
+import type { Stripe } from '../shared/stripe.ts';
 import { type Client, Clients } from './clients.ts';
-import type { Guard } from './guard.ts';
+import { EmbeddedExchange } from './exchange.ts';
+import { Guard } from './guard.ts';
 import { Heads } from './heads.ts';
-import { createHttpProxy, type HttpProxy } from './http-proxy.ts';
+import { createHttpProxy, type HttpProxy, type HttpProxyEvents } from './http-proxy.ts';
+import type { ClientServices, NodeClient } from './node-client.ts';
+import type { NodeServer, ServerServices } from './node-server.ts';
 import { ServerAgent } from './server-agent.ts';
+import { NodeServers } from './servers.ts';
 
-/** How often queues, slow clients and the access log are looked after, while there is anything to look after. */
-const TICK_MS = 100;
+/** Exchanges kept for reuse. */
+const SPARE_EXCHANGES_MAX = 4096;
 
-/** What http-proxy's events are passed on to. */
-export interface ProxiedExchange {
-  readonly request: IncomingMessage;
-  readonly guard: Guard;
-  /** http-proxy is about to make the request to the server. */
-  onStart(): void;
-  /** The attempt has a connection, perhaps not open yet; header fields can still be set. */
-  onProxyReq(outgoing: ClientRequest): void;
-  /** The response head is here: ours is the first listener, the application's come after it. */
-  onProxyRes(incoming: IncomingMessage): void;
-  onProxyReqWs(outgoing: ClientRequest): void;
-  /** Ends it now: the balancer closes. */
-  cut(): void;
+export interface DataPathOptions {
+  readonly shared: SharedState;
+  /** Takes whole lines of the access log. */
+  readonly onAccessLines: (lines: string) => void;
+  /** Hears of what was thrown where a peer's bytes were handled: a fault of ours, and no reason to end. */
+  readonly onThrown: (error: Error) => void;
+  readonly log: (level: LogLevel, message: string) => void;
 }
 
-/** Per pool: what outlives a revision. */
-interface PoolRuntime {
-  readonly budget: RetryBudget;
-  readonly budgetShare: number;
-  readonly queue: WaitQueue;
-}
-
-export class DataPath {
+export class DataPath implements ExchangeServices, Gate, ClientServices, ServerServices {
   readonly shared: SharedState;
   readonly own: Stripe;
+  readonly clock: TurnClock = new TurnClock(systemClock);
+  readonly deadlines: Deadlines;
   readonly proxy: HttpProxy;
   readonly chooser: Chooser;
   readonly heads: Heads = new Heads();
-  /** Exchanges under way, by the request that http-proxy's events name. */
-  readonly exchanges: Map<IncomingMessage, ProxiedExchange> = new Map();
   readonly accessLog: AccessLog;
   readonly limits: ClientLimits;
-  /** Hears of what was thrown where a peer's bytes were handled: a fault of ours, and no reason to end. */
+  readonly badResponses: BadResponses;
   readonly onThrown: (error: Error) => void;
-  /** Also those that have ended: http-proxy may still speak of them. */
-  readonly #known = new WeakMap<IncomingMessage, ProxiedExchange>();
-  readonly #clients: Clients;
+  /** No other process takes over. */
+  readonly barrier = null;
   router: Router;
-  /** Times and limits of the application's server as far as they are the balancer's. */
   listen: ListenConfig;
   startsTraces = false;
   via: string | null = null;
   isStopping = false;
-  isTrusted: (address: string) => boolean = () => false;
+  isTrustedAddress: (address: string) => boolean = () => false;
   readonly #random = new SeededRandom(unpredictableSeed());
-  readonly #agents = new Map<number, ServerAgent>();
-  readonly #pools = new Map<number, PoolRuntime>();
+  readonly #servers: (NodeServers | undefined)[] = [];
+  readonly #pools: PoolRuntimes;
+  readonly #clients: Clients;
+  /** Requests and upgrades whose responses are not all written. */
+  readonly #underWay = new Set<NodeClient>();
+  /** Where http-proxy's events go, by the request that they name; also after the exchange, for it may still speak of it. */
+  readonly #attempts = new WeakMap<IncomingMessage, NodeServer>();
+  readonly #spare: Exchange[] = [];
+  readonly #onOver = (exchange: Exchange): void => {
+    if (this.#spare.length < SPARE_EXCHANGES_MAX) this.#spare.push(exchange);
+  };
   #onEmpty: () => void = () => undefined;
-  #tick: Scheduled | null = null;
-  #isDestroyed = false;
+  #showsDetails = false;
 
-  /** `onAccessLines` takes whole lines of the access log. */
-  constructor(
-    shared: SharedState,
-    revision: Revision,
-    onAccessLines: (lines: string) => void,
-    onThrown: (error: Error) => void,
-  ) {
+  constructor({ shared, onAccessLines, onThrown, log }: DataPathOptions, revision: Revision) {
     this.onThrown = onThrown;
     // stripe 0, as the first worker thread of the standalone program would
     this.shared = SharedState.attach(shared.handles(), 0);
     this.own = this.shared.own;
+    const guard = this.guard(onThrown);
+    this.deadlines = new Deadlines(
+      this.clock,
+      guard.safe((nowMs: number) => this.#onTick(nowMs)),
+    );
+    this.#pools = new PoolRuntimes(this.shared, this.clock, this.deadlines);
     this.proxy = this.#createProxy();
     this.chooser = new Chooser(this.shared, this.#random);
+    this.badResponses = new BadResponses(log);
     this.accessLog = new AccessLog(this.#random, onAccessLines);
     this.limits = new ClientLimits(this.shared.rateCells, this.shared.addresses);
     this.#clients = new Clients(this.own, this.limits);
     this.router = new Router(revision, []);
     this.listen = listenerOf(revision);
     this.apply(revision);
+    this.deadlines.start();
   }
 
   /** One swap to a new revision. Exchanges keep the plan they began with, but those that wait for a server. */
   apply(revision: Revision): void {
-    const plans = revision.pools.map((pool) => compilePool(pool, this.#random));
-    const present = new Set(revision.pools.flatMap((pool) => this.#applyAgents(pool)));
-    for (const [slot, agent] of this.#agents) {
-      if (present.has(slot)) continue;
-      agent.retire();
-      this.#agents.delete(slot);
-    }
-    for (const pool of revision.pools) this.#applyPool(pool);
-    for (const plan of plans) this.queue(plan).adopt(plan, this.chooser);
     const { config } = revision;
+    const watched = watchedHeaders(config);
+    const plans = revision.pools.map((pool) => compilePool(pool, this.#random, watched));
+    const present = new Set(revision.pools.flatMap((pool) => this.#applyServers(pool)));
+    this.#servers.forEach((servers, slot) => {
+      if (!present.has(slot)) servers?.agent.retire();
+    });
+    for (const plan of plans) this.#pools.configure(plan, this.chooser);
     this.listen = listenerOf(revision);
-    this.heads.configure(this.listen.limits, watchedHeaders(config));
+    this.heads.configure(this.listen.limits, watched);
     this.limits.configure(revision);
     this.chooser.addressLimit.most = config.sessions.perAddress;
-    this.isTrusted = compileTrusted(config.trusted);
+    this.isTrustedAddress = compileTrusted(config.trusted);
     this.startsTraces = config.startsTraces;
     this.via = config.via?.toLowerCase() ?? null;
+    this.#showsDetails = config.showsDetails;
     this.accessLog.configure(config.accessLog);
     this.router = new Router(revision, plans);
-    this.wake();
   }
 
-  #applyAgents(pool: PoolRevision): readonly number[] {
-    return pool.slots.map((slot, index) => {
-      const generation = pool.generations[index] ?? 0;
-      const old = this.#agents.get(slot);
-      const url = pool.config.servers[index]?.url ?? '';
-      if (old?.generation === generation && old.url === url) old.configure(pool.config);
+  #applyServers(pool: PoolRevision): readonly number[] {
+    pool.config.servers.forEach((server, index) => {
+      const slot = pool.slots[index] as number;
+      const generation = pool.generations[index] as number;
+      const old = this.#servers[slot]?.agent;
+      if (old?.isOf(server, generation) === true) old.configure(pool.config);
       else {
         old?.retire();
         this.chooser.refusals.reached(slot);
-        this.#agents.set(slot, new ServerAgent(slot, generation, url, this.own, pool.config));
+        const agent = new ServerAgent(slot, generation, server, this.own, pool.config);
+        this.#servers[slot] = new NodeServers(agent, this, (client, attempt) =>
+          this.#attempts.set(client.request, attempt),
+        );
       }
-      return slot;
     });
+    return pool.slots;
   }
 
-  #applyPool(pool: PoolRevision): void {
-    const { retry, queue } = pool.config;
-    const old = this.#pools.get(pool.id);
-    if (old !== undefined) old.queue.sizeMax = queue.size;
-    const isKept = old !== undefined && old.budgetShare === retry.budget;
-    this.#pools.set(pool.id, {
-      budget: isKept ? old.budget : new RetryBudget(retry.budget),
-      budgetShare: retry.budget,
-      queue: old?.queue ?? new WaitQueue(queue.size),
-    });
+  /** The last head parsed. */
+  get requestHead(): RequestHead {
+    return this.heads.request;
   }
 
-  agent(slot: number): ServerAgent {
-    const agent = this.#agents.get(slot);
-    if (agent === undefined) throw new Error(`no connections for slot ${slot}`);
-    return agent;
+  servers(slot: number): NodeServers {
+    const servers = this.#servers[slot];
+    if (servers === undefined) throw new Error(`no connections for slot ${slot}`);
+    return servers;
   }
 
-  /** False: the slot's server has left the configuration since the exchange began. */
-  hasAgent(slot: number): boolean {
-    return this.#agents.has(slot);
+  closeIdle(): void {
+    for (const servers of this.#servers) servers?.agent.closeIdle();
+  }
+
+  /** A connection to the server could not be made: it is left alone for a moment, and main is to look at it. */
+  notReached(slot: number): void {
+    this.chooser.refusals.refused(slot, this.clock.nowMs());
+    this.shared.control.reportConnectFailure(slot);
+  }
+
+  takeRetry(plan: PoolPlan, nowMs: number): boolean {
+    return this.#pools.takeRetry(plan, nowMs);
   }
 
   retryBudget(plan: PoolPlan): RetryBudget {
-    return this.#pool(plan).budget;
-  }
-
-  /** Whether the pool's budget has a retry left; takes it if so. */
-  takeRetry(plan: PoolPlan, nowMs: number): boolean {
-    const { budget, budgetShare } = this.#pool(plan);
-    if (budget.take(nowMs)) return true;
-    if (budgetShare > 0) this.own.countPool(plan.id, PoolCounter.retriesRefused);
-    return false;
+    return this.#pools.of(plan).budget;
   }
 
   queue(plan: PoolPlan): WaitQueue {
-    return this.#pool(plan).queue;
+    return this.#pools.of(plan).queue;
   }
 
-  #pool(plan: PoolPlan): PoolRuntime {
-    const pool = this.#pools.get(plan.id);
-    if (pool === undefined) throw new Error(`no runtime for pool ${plan.config.name}`);
-    return pool;
+  slotFreed(plan: PoolPlan, slot: number): void {
+    this.#pools.slotFreed(plan, slot);
   }
 
-  began(exchange: ProxiedExchange): void {
-    this.exchanges.set(exchange.request, exchange);
-    this.#known.set(exchange.request, exchange);
-    if (this.listen.limits.minRate > 0) this.wake();
+  tells({ side }: { readonly side: FailureSide }): boolean {
+    return this.#showsDetails || side !== 'server';
   }
 
-  /** `slot`: the server that the exchange has left, negative for none. */
-  ended(exchange: ProxiedExchange, plan: PoolPlan, slot: number): void {
-    this.exchanges.delete(exchange.request);
-    const { queue } = this.#pool(plan);
-    if (slot >= 0 && queue.length > 0) queue.serve(slot, systemClock.nowMs());
-    if (this.exchanges.size === 0) this.#onEmpty();
+  takeExchange(): Exchange {
+    return this.#spare.pop() ?? new EmbeddedExchange(this, this.#onOver);
+  }
+
+  guard(onThrown: (error: Error) => void): Guard {
+    return new Guard(this.clock, onThrown);
+  }
+
+  began(client: NodeClient): void {
+    this.#underWay.add(client);
+  }
+
+  ended(client: NodeClient): void {
+    if (this.#underWay.delete(client) && this.#underWay.size === 0) this.#onEmpty();
   }
 
   /** The client that has sent this request. */
   client(request: IncomingMessage): Client {
-    return this.#clients.of(request.socket, this.listen, this.isTrusted);
+    return this.#clients.of(request.socket, this.listen, this.isTrustedAddress);
   }
 
-  /** Whether an earlier request of the same connection is under way. */
-  isBusy(request: IncomingMessage): boolean {
-    return this.#clients.isBusy(request.socket);
-  }
-
-  /** Something waits for the next tick. */
-  wake(): void {
-    if (this.#isDestroyed) return;
-    this.#tick ??= systemScheduler.after(TICK_MS, () => {
-      this.#tick = null;
-      if (this.#onTick(systemClock.nowMs())) this.wake();
-    });
-  }
-
-  /** True when there will be something to look after at the next one. */
-  #onTick(nowMs: number): boolean {
-    let isNeeded = this.listen.limits.minRate > 0 && this.#clients.size > 0;
+  #onTick(nowMs: number): void {
+    this.#pools.onTick(nowMs);
     this.#clients.look(this.listen, nowMs);
     this.accessLog.flush();
-    for (const { queue } of this.#pools.values()) {
-      // a server may have become free by other means than an exchange that ends: it came back, or was allowed more
-      if (queue.length > 0) queue.serve(ANY_SLOT, nowMs);
-      isNeeded ||= queue.length > 0;
-    }
-    return isNeeded;
-  }
-
-  /** What a scrape reads that changes by time alone. */
-  publish(): void {
-    const nowMs = systemClock.nowMs();
-    for (const [pool, { budget }] of this.#pools)
-      this.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
   }
 
   #createProxy(): HttpProxy {
     const proxy = createHttpProxy();
-    const heard = (request: IncomingMessage, hear: (exchange: ProxiedExchange) => void): void => {
-      const exchange = this.#known.get(request);
-      exchange?.guard.run(() => hear(exchange));
+    const attempts = this.#attempts;
+    // http-proxy gives a DELETE without a length a length of 0, whatever the body
+    proxy.on('start', (request) => {
+      if (attempts.has(request)) delete request.headers['content-length'];
+    });
+    const hears = (request: IncomingMessage, hear: (attempt: NodeServer) => void): void => {
+      const attempt = attempts.get(request);
+      attempt?.guard.run(() => hear(attempt));
     };
-    proxy.on('start', (request) => heard(request, (exchange) => exchange.onStart()));
-    proxy.on('proxyReq', (outgoing, request) => heard(request, (exchange) => exchange.onProxyReq(outgoing)));
-    proxy.on('proxyRes', (incoming, request) => heard(request, (exchange) => exchange.onProxyRes(incoming)));
-    proxy.on('proxyReqWs', (outgoing, request) =>
-      heard(request, (exchange) => exchange.onProxyReqWs(outgoing)),
-    );
+    proxy.on('proxyReq', (outgoing, request) => hears(request, (attempt) => attempt.onProxyReq(outgoing)));
+    proxy.on('proxyRes', (incoming, request) => hears(request, (attempt) => attempt.onProxyRes(incoming)));
+    // within the call that begins the attempt, which hears of what is thrown
+    proxy.on('proxyReqWs', (outgoing, request) => attempts.get(request)?.onProxyReq(outgoing));
     return proxy;
   }
 
-  /** Tells the application's 'error' listeners, if there are any: they may answer in their own way. */
-  report(error: Error, request: IncomingMessage, target: ServerResponse | Duplex): void {
-    // http-proxy itself has one listener, which throws when it is the only one
-    if (this.proxy.listeners('error').length < 2) return;
-    this.proxy.emit('error', error, request, target);
+  isHeard(event: keyof HttpProxyEvents): boolean {
+    return this.proxy.listeners(event).length > 1;
   }
 
-  /** Resolves when no exchange is under way. */
+  report(error: Error, request: IncomingMessage, target: ServerResponse | Duplex): void {
+    // http-proxy itself has one listener, which throws when it is the only one
+    if (this.isHeard('error')) this.proxy.emit('error', error, request, target);
+  }
+
+  /** Resolves when nothing is under way. */
   empty(): Promise<void> {
-    if (this.exchanges.size === 0) return Promise.resolve();
+    if (this.#underWay.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
     });
@@ -269,14 +252,12 @@ export class DataPath {
 
   /** Ends every connection. */
   destroy(): void {
-    for (const exchange of [...this.exchanges.values()]) exchange.cut();
-    for (const agent of this.#agents.values()) {
-      agent.retire();
-      agent.destroy();
+    for (const client of [...this.#underWay]) client.stop();
+    for (const servers of this.#servers) {
+      servers?.agent.retire();
+      servers?.agent.destroy();
     }
-    this.#isDestroyed = true;
-    this.#tick?.cancel();
-    this.#tick = null;
+    this.deadlines.stop();
     this.accessLog.flush();
   }
 }

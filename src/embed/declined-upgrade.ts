@@ -7,9 +7,8 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemScheduler } from '../base/scheduler.ts';
 import { ignoreErrors } from './guard.ts';
+import { endPolitely } from './replies.ts';
 
-/** How long the client may take to close after the response, as in the standalone program. */
-const LINGER_MS = 2000;
 /** How long the application's other listeners may take to answer an upgrade. */
 const LEFT_MS = 30_000;
 
@@ -25,10 +24,7 @@ export function responseTo(request: IncomingMessage): ServerResponse {
   response.once('finish', () => {
     response.detachSocket(socket);
     response.emit('close');
-    socket.end();
-    socket.resume();
-    const timer = systemScheduler.after(LINGER_MS, () => socket.destroy());
-    socket.once('close', () => timer.cancel());
+    endPolitely(socket);
   });
   return response;
 }

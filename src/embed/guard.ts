@@ -1,8 +1,8 @@
 // The one place through which node:http, http-proxy and timers call an exchange back. Whatever is thrown there, by
 // node:http that refuses a value or by a fault of ours, ends that one exchange: nothing that a peer sends may end the
-// application that we are a part of.
+// application that we are a part of. Each call also reads the time, which stands still while it is handled.
 
-import { runningScheduler, type Scheduled } from '../base/scheduler.ts';
+import type { TurnClock } from '../base/clock.ts';
 
 /** What events come from. */
 interface Emitter {
@@ -13,10 +13,12 @@ interface Emitter {
 }
 
 export class Guard {
+  readonly #clock: TurnClock;
   readonly #onThrown: (error: Error) => void;
 
   /** `onThrown` must not throw itself. */
-  constructor(onThrown: (error: Error) => void) {
+  constructor(clock: TurnClock, onThrown: (error: Error) => void) {
+    this.#clock = clock;
     this.#onThrown = onThrown;
   }
 
@@ -24,6 +26,7 @@ export class Guard {
   safe<Values extends unknown[]>(handler: (...values: Values) => void): (...values: Values) => void {
     return (...values) => {
       try {
+        this.#clock.turn();
         handler(...values);
       } catch (error) {
         this.#onThrown(errorOf(error));
@@ -32,7 +35,12 @@ export class Guard {
   }
 
   run(task: () => void): void {
-    this.safe(task)();
+    try {
+      this.#clock.turn();
+      task();
+    } catch (error) {
+      this.#onThrown(errorOf(error));
+    }
   }
 
   on<Values extends unknown[]>(emitter: Emitter, event: string, handler: (...values: Values) => void): void {
@@ -51,16 +59,14 @@ export class Guard {
   later(task: () => void): void {
     process.nextTick(this.safe(task));
   }
-
-  after(delayMs: number, task: () => void): Scheduled {
-    return runningScheduler.after(delayMs, this.safe(task));
-  }
 }
 
 /** 'close' follows an error and does the work; without a listener the error would end the process. */
 export function ignoreErrors(emitter: Emitter): void {
-  emitter.on('error', () => undefined);
+  emitter.on('error', ignore);
 }
+
+function ignore(): void {}
 
 export function errorOf(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));

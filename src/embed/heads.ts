@@ -6,63 +6,86 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { ListenConfig } from '../config/model.ts';
+import { Answer } from '../exchange/streams.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { parseResponseHead } from '../http1/response.ts';
 
 const CAPACITY_FIRST_BYTES = 16 * 1024;
-/** Of a response: more than node:http lets through. */
-const HEAD_BYTES_MAX = 1024 * 1024;
-const HEADER_COUNT_MAX = 1000;
 
-const RESPONSE_LIMITS: HeadLimits = {
-  headBytesMax: HEAD_BYTES_MAX,
-  headerCountMax: HEADER_COUNT_MAX,
-  watched: [],
-};
+/** A response head, and the message of node:http that it came in. */
+export class NodeAnswer extends Answer {
+  message: IncomingMessage | null = null;
+}
+
+/** How a request head is to be read. */
+export interface RequestReading {
+  /** An upgrade that it offers is left in. */
+  readonly upgrade: boolean;
+  /** Length of the body that goes in place of the one that came; -1: that one goes. */
+  readonly bodyBytes: number;
+}
+
+const BODY_FIELDS: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'content-encoding',
+  'trailer',
+]);
 
 /** One per balancer: what was parsed last is valid until the next parse. */
 export class Heads {
   buffer: Buffer = Buffer.allocUnsafe(CAPACITY_FIRST_BYTES);
   readonly request: RequestHead = new RequestHead();
-  readonly response: ResponseHead = new ResponseHead();
-  #requestLimits = RESPONSE_LIMITS;
-  #responseLimits = RESPONSE_LIMITS;
+  readonly answer: NodeAnswer = new NodeAnswer(new ResponseHead());
+  #limits: HeadLimits = { headBytesMax: 0, headerCountMax: 0, watched: [] };
 
   /** From now on; what node:http itself refuses (heads over 16 KiB, unless raised) does not come here. */
   configure(limits: ListenConfig['limits'], watched: readonly string[]): void {
-    this.#requestLimits = { headBytesMax: limits.headerBytes, headerCountMax: limits.headerCount, watched };
-    this.#responseLimits = { ...RESPONSE_LIMITS, watched };
+    this.#limits = { headBytesMax: limits.headerBytes, headerCountMax: limits.headerCount, watched };
   }
 
   /** Fills `request`: the length of the head, or a negative Refusal. */
-  parseRequest(message: IncomingMessage): number {
-    const line = `${message.method ?? ''} ${message.url ?? ''} HTTP/${message.httpVersion}\r\n`;
-    const length = this.#write(line, message.rawHeaders);
-    const end = parseRequestHead(this.buffer, 0, length, this.#requestLimits, this.request);
+  parseRequest(message: IncomingMessage, reading: RequestReading): number {
+    const length = this.#write(requestText(message, reading));
+    const end = parseRequestHead(this.buffer, 0, length, this.#limits, this.request);
     return end === length ? length : Math.min(end, -1);
   }
 
-  /** Fills `response`: the length of the head, or a negative Refusal. */
-  parseResponse(message: IncomingMessage, requestWasHead: boolean): number {
+  /** Fills `answer`: the length of the head, or a negative Refusal. */
+  parseResponse(message: IncomingMessage, limits: HeadLimits, requestWasHead: boolean): number {
+    const { answer } = this;
     const line = `HTTP/1.1 ${message.statusCode ?? 0} ${message.statusMessage ?? ''}\r\n`;
-    const length = this.#write(line, message.rawHeaders);
-    const end = parseResponseHead(
-      this.buffer,
-      0,
-      length,
-      this.#responseLimits,
-      requestWasHead,
-      this.response,
-    );
+    const length = this.#write(`${line}${linesText(message.rawHeaders)}\r\n`);
+    const end = parseResponseHead(this.buffer, 0, length, limits, requestWasHead, answer.head);
+    answer.message = message;
+    answer.buffer = this.buffer;
+    answer.bodyBegin = length;
+    answer.bodyEnd = length;
+    answer.isLast = false;
     return end === length ? length : Math.min(end, -1);
   }
 
-  #write(firstLine: string, raw: readonly string[]): number {
-    let text = firstLine;
-    for (let at = 0; at + 1 < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
-    text += '\r\n';
+  #write(text: string): number {
     if (text.length > this.buffer.length) this.buffer = Buffer.allocUnsafe(text.length * 2);
     return this.buffer.write(text, 'latin1');
   }
+}
+
+function linesText(raw: readonly string[]): string {
+  let text = '';
+  for (let at = 0; at + 1 < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
+  return text;
+}
+
+function requestText(message: IncomingMessage, { upgrade, bodyBytes }: RequestReading): string {
+  const raw = message.rawHeaders;
+  let text = `${message.method ?? ''} ${message.url ?? ''} HTTP/${message.httpVersion}\r\n`;
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = raw[at] ?? '';
+    if (!upgrade && name.length === 7 && name.toLowerCase() === 'upgrade') continue;
+    if (bodyBytes >= 0 && BODY_FIELDS.has(name.toLowerCase())) continue;
+    text += `${name}: ${raw[at + 1]}\r\n`;
+  }
+  return bodyBytes < 0 ? `${text}\r\n` : `${text}content-length: ${bodyBytes}\r\n\r\n`;
 }

@@ -5,6 +5,7 @@
 // Objects with header names as keys are avoided on the way: `constructor` and `__proto__` are names like others.
 
 import type { OutgoingMessage } from 'node:http';
+import type { Trailers } from '../exchange/streams.ts';
 import { CHUNKED_LIMITS } from '../http1/chunked.ts';
 import { isTrailerAllowed } from '../http1/trailer.ts';
 
@@ -13,16 +14,14 @@ export type RawLine = readonly [name: string, value: string];
 
 /** The lines between the first and the empty one. */
 export function linesOf(headText: string): readonly RawLine[] {
-  const lines = headText.split('\r\n');
-  return lines.slice(1, lines.indexOf('')).map((line) => {
-    const colon = line.indexOf(':');
-    return [line.slice(0, colon), line.slice(colon + 1).trim()];
-  });
-}
-
-/** node:http's rawHeaders and rawTrailers. */
-export function pairsOf(raw: readonly string[]): readonly RawLine[] {
-  return raw.flatMap((name, at) => (at % 2 === 0 ? [[name, raw[at + 1] ?? ''] as const] : []));
+  const lines: RawLine[] = [];
+  let begin = headText.indexOf('\r\n') + 2;
+  for (let end = headText.indexOf('\r\n', begin); end > begin; end = headText.indexOf('\r\n', begin)) {
+    const colon = headText.indexOf(':', begin);
+    lines.push([headText.slice(begin, colon), headText.slice(colon + 1, end).trim()]);
+    begin = end + 2;
+  }
+  return lines;
 }
 
 export function withoutNames(
@@ -43,15 +42,16 @@ export function setLines(message: OutgoingMessage, lines: readonly RawLine[]): v
   }
 }
 
-/** null: the trailer section must not pass, by the rules that the standalone program has for it. */
-export function trailersOf(raw: readonly string[]): [string, string][] | null {
+/** node:http's rawHeaders and rawTrailers. */
+export function pairsOf(raw: readonly string[]): [string, string][] {
+  return raw.flatMap((name, at) => (at % 2 === 0 ? [[name, raw[at + 1] ?? '']] : []));
+}
+
+/** Whether a trailer section may pass, by the rules that chunked bodies have for it. */
+export function mayTrailersPass(trailers: Trailers): boolean {
   const { trailerCountMax, trailerBytesMax } = CHUNKED_LIMITS;
   let bytes = 0;
-  const trailers: [string, string][] = [];
-  for (const [name, value] of pairsOf(raw)) {
-    bytes += name.length + value.length;
-    if (!isTrailerAllowed(name)) return null;
-    trailers.push([name, value]);
-  }
-  return trailers.length > trailerCountMax || bytes > trailerBytesMax ? null : trailers;
+  for (const text of trailers) bytes += text.length;
+  if (trailers.length > 2 * trailerCountMax || bytes > trailerBytesMax) return false;
+  return trailers.every((name, at) => at % 2 === 1 || isTrailerAllowed(name));
 }

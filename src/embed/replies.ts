@@ -1,60 +1,60 @@
 // The balancer's own replies, on a node:http response or on the bare socket of an upgrade: as the standalone program's.
 
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
+import { formatReply } from '../proxy/replies.ts';
+import { linesOf, setLines } from './lines.ts';
 
 /** After these nothing more is read of the connection. */
 const CLOSING: readonly FailureKind[] = ['request-timeout', 'too-many-connections'];
+/** What the application had set for its own answer does not belong to this one. */
+const OTHERS: readonly string[] = ['transfer-encoding', 'trailer', 'content-encoding', 'etag'];
 
-/** How long a client may take to read the reply on a connection that ends with it. */
+/** After our last byte we read on for so long, as in the program. */
 const LINGER_MS = 2000;
+/** How long a slow reader may take for what was written last. */
+const FLUSH_MS = 60_000;
 
 /** Answers, unless somebody has already; the connection stays usable where node:http allows it. */
-export function replyTo(response: ServerResponse, kind: FailureKind, retryAfterSeconds = 1): void {
+export function replyTo(
+  response: ServerResponse,
+  kind: FailureKind,
+  detail = '',
+  retryAfterSeconds = 1,
+): void {
   if (response.headersSent || response.writableEnded) return;
   const { status } = FAILURES[kind];
-  // what the application had set for its own answer does not belong to this one
-  for (const name of ['transfer-encoding', 'trailer', 'content-encoding', 'etag'])
-    if (response.hasHeader(name)) response.removeHeader(name);
-  const body = textOf(kind);
-  for (const [name, value] of fieldsOf(kind, retryAfterSeconds)) response.setHeader(name, value);
-  response.setHeader('content-length', body.length);
-  if (CLOSING.includes(kind)) response.setHeader('connection', 'close');
+  const text = formatReply(kind, detail, false, CLOSING.includes(kind), { retryAfterSeconds });
+  for (const name of OTHERS) if (response.hasHeader(name)) response.removeHeader(name);
+  setLines(response, linesOf(text));
   response.writeHead(status, STATUS_CODES[status] ?? '');
-  response.end(body);
+  response.end(text.slice(text.indexOf('\r\n\r\n') + 4));
 }
 
 /** Answers on the bare connection and closes it, in bounded time. */
-export function replyOn(socket: Duplex, kind: FailureKind, retryAfterSeconds = 1): void {
+export function replyOn(socket: Duplex, kind: FailureKind, detail = '', retryAfterSeconds = 1): void {
   if (socket.writableEnded || socket.destroyed) return;
-  const { status } = FAILURES[kind];
-  const body = textOf(kind);
-  const fields = [
-    ...fieldsOf(kind, retryAfterSeconds),
-    ['content-length', String(body.length)],
-    ['connection', 'close'],
-  ];
-  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  const timer = systemScheduler.after(LINGER_MS, () => socket.destroy());
+  socket.write(formatReply(kind, detail, false, true, { retryAfterSeconds }), 'latin1');
+  endPolitely(socket);
+}
+
+/** What was written is still sent, what comes is dropped; the connection goes in bounded time, whatever the client does. */
+export function endPolitely(socket: Duplex): void {
+  let timer = systemScheduler.after(FLUSH_MS, () => socket.destroy());
   socket.once('close', () => timer.cancel());
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines}\r\n${body}`, () =>
-    socket.destroy(),
-  );
+  socket.end(() => {
+    timer.cancel();
+    if (!socket.destroyed) timer = systemScheduler.after(LINGER_MS, () => socket.destroy());
+  });
+  socket.resume();
 }
 
-function fieldsOf(kind: FailureKind, retryAfterSeconds: number): readonly (readonly [string, string])[] {
-  const { status } = FAILURES[kind];
-  return [
-    ['x-holdfast-error', kind],
-    ['content-type', 'text/plain; charset=utf-8'],
-    ['cache-control', 'no-store'],
-    ...(status === 503 || status === 429 ? [['retry-after', String(retryAfterSeconds)] as const] : []),
-  ];
-}
-
-function textOf(kind: FailureKind): string {
-  const { status, text } = FAILURES[kind];
-  return `${status} ${STATUS_CODES[status] ?? ''}: ${text}\n`;
+/** The client of a body that is refused may read our reply before it has to stop. */
+export function stopUpload(request: IncomingMessage): void {
+  const timer = systemScheduler.after(LINGER_MS, () => {
+    if (!request.complete) request.socket.destroy();
+  });
+  request.once('close', () => timer.cancel());
 }

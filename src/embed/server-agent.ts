@@ -3,10 +3,10 @@
 import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
-import type { FailureKind } from '../base/failure.ts';
 import { isOwnTrouble } from '../base/own-trouble.ts';
 import { runningScheduler } from '../base/scheduler.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
+import type { Unreachable } from '../exchange/streams.ts';
 import { UpstreamSocket } from '../proxy/upstream-socket.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 
@@ -33,20 +33,29 @@ export class ServerAgent extends Agent {
   declare readonly options: { timeout?: number };
   readonly slot: number;
   readonly generation: number;
-  readonly url: string;
+  readonly target: Target;
+  readonly #url: string;
   readonly #stripe: Stripe;
   readonly #idle = new WeakSet<Duplex>();
   #connectMs = 0;
   #idleMs = 0;
   #headBytesMax = 0;
 
-  constructor(slot: number, generation: number, url: string, stripe: Stripe, pool: PoolConfig) {
+  #isRetired = false;
+
+  constructor(slot: number, generation: number, server: ServerConfig, stripe: Stripe, pool: PoolConfig) {
     super({ keepAlive: true, scheduling: 'lifo', timeout: pool.keepAlive.idleMs });
     this.slot = slot;
     this.generation = generation;
-    this.url = url;
+    this.target = targetOf(server);
+    this.#url = server.url;
     this.#stripe = stripe;
     this.configure(pool);
+  }
+
+  /** Leads to this server, at this address, and is not retired: a server that was removed may come back. */
+  isOf({ url }: ServerConfig, generation: number): boolean {
+    return this.generation === generation && this.#url === url && !this.#isRetired;
   }
 
   /** New times and limits; those of connections that are idle already stay. */
@@ -61,6 +70,7 @@ export class ServerAgent extends Agent {
 
   /** Idle connections end now, busy ones after their exchange. */
   retire(): void {
+    this.#isRetired = true;
     this.maxFreeSockets = 0;
     this.closeIdle();
   }
@@ -122,16 +132,13 @@ export class ServerAgent extends Agent {
   }
 }
 
-export function targetOf({ url, host, port }: ServerConfig): Target {
+function targetOf({ url, host, port }: ServerConfig): Target {
   const hostname = host.replace(/^\[|\]$/g, '');
   return { host: hostname, hostname, port, protocol: new URL(url).protocol };
 }
 
-/** What an error of an attempt means. `isSent`: its connection stood. */
-export function failureOf(error: Error, isSent: boolean): FailureKind {
-  const code = 'code' in error ? String(error.code) : '';
-  if (code.startsWith('HPE_')) return 'bad-response';
-  if (isSent) return 'server-closed';
+/** Why there is no connection. */
+export function unreachableKind(error: Error): Unreachable {
   if (isOwnTrouble(error)) return 'out-of-resources';
   return error instanceof ConnectTimeoutError ? 'connect-timeout' : 'connect-failed';
 }

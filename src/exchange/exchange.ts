@@ -234,7 +234,7 @@ export class Exchange implements ServerStreamUser {
     const isBroken = response.isHeadSent || facts.status === 0;
     this.record?.end(kind, detail);
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
-    if (!isBroken) countRejection(this.services.own, kind);
+    countRejection(this.services.own, kind);
     this.#close();
     if (isBroken) client.reset();
     else client.reply(kind, this.services.tells(facts) ? detail : '');

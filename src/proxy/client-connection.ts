@@ -172,9 +172,12 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
       exchange.fail('request-timeout', 'the request body arrives too slowly');
       return;
     }
+    if (exchange !== null) {
+      exchange.fail('client-too-slow', '');
+      return;
+    }
     countRejection(this.thread.own, 'client-too-slow');
-    if (exchange === null) this.destroy();
-    else exchange.fail('client-too-slow', '');
+    this.destroy();
   }
 
   /** From now on nothing is sent, until `release`. */

@@ -15,11 +15,11 @@ import { ResponseBuffer } from '../exchange/response-buffer.ts';
 import type { Answer, ClientStream, PartOwner, Sink } from '../exchange/streams.ts';
 import { clientCertificateLines, type TlsFacts } from '../exchange/tls-facts.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
-import { Body, Field, type RequestHead } from '../http1/message.ts';
+import { Body, type RequestHead } from '../http1/message.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ConnectionListener } from './connection-services.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
-import { Reframe, responseLines } from './response-lines.ts';
+import { Reframe, responseLines, tunnelLines } from './response-lines.ts';
 
 /** The connection as its stream sees it. */
 export interface ClientTransport extends Omit<Peer, 'scheme'> {
@@ -214,11 +214,7 @@ export class Http1ClientStream implements ClientStream {
   }
 
   openTunnel({ buffer, head }: Answer, setCookie: string): Buffer | null {
-    const { lines } = head;
-    const index = lines.indexOf(Field.upgrade);
-    const protocol = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
-    const connection = `upgrade\r\nupgrade: ${protocol}`;
-    this.#writeText(responseLines(buffer, head, Reframe.none, setCookie, connection));
+    this.#writeText(tunnelLines(buffer, head, setCookie));
     const early = this.#transport.takePending();
     if (early !== null) this.requestBody.bytes += early.length;
     return early;

@@ -53,6 +53,14 @@ export function responseLines(
   return text + latin1(buffer, copiedTo, bodyEnd);
 }
 
+/** The head of a 101 that agrees to the upgrade that was asked for. */
+export function tunnelLines(buffer: Buffer, head: ResponseHead, setCookie: string): string {
+  const { lines } = head;
+  const index = lines.indexOf(Field.upgrade);
+  const protocol = latin1(buffer, lines.valueBegin[index] as number, lines.valueEnd[index] as number);
+  return responseLines(buffer, head, Reframe.none, setCookie, `upgrade\r\nupgrade: ${protocol}`);
+}
+
 /** Our cookie is one client's: a shared cache that kept it would give one home to everybody. */
 function withoutSharing(head: string): string {
   const firstEnd = head.indexOf('\r\n') + 2;

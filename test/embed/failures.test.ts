@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import express from 'express';
 import { expect, test } from 'vitest';
 import { createBalancer } from '../../src/embed/balancer.ts';
-import { failureOf } from '../../src/embed/server-agent.ts';
+import { unreachableKind } from '../../src/embed/server-agent.ts';
 import { cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawClient } from '../support/raw-client.ts';
@@ -253,7 +253,7 @@ test('cookies that the application set before are kept beside those of the serve
 });
 
 test('what this machine has run out of says nothing about a server', () => {
-  const failed = (code: string): string => failureOf(Object.assign(new Error(code), { code }), false);
+  const failed = (code: string): string => unreachableKind(Object.assign(new Error(code), { code }));
   for (const code of ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'])
     expect(failed(code)).toBe('out-of-resources');
   expect([failed('ECONNREFUSED'), failed('EHOSTUNREACH')]).toEqual(['connect-failed', 'connect-failed']);

@@ -10,12 +10,13 @@ const CALLBACK =
 
 /** By file: how many listeners and timers of their own, and why nothing that a peer sends can make them throw. */
 const OWN: Readonly<Record<string, readonly [count: number, why: string]>> = {
-  'balancer.ts': [2, 'the grace of close; a request that waits for its turn, whose handler catches all'],
+  'balancer.ts': [1, 'the grace of close'],
   'clients.ts': [1, 'counts the connection that closed; exchanges hear of it through their guards'],
-  'data-path.ts': [5, 'the tick, which reads no bytes; the events of http-proxy, which go to guards'],
-  'declined-upgrade.ts': [6, 'ends the connection of an answer'],
-  'guard.ts': [5, 'is the guard'],
-  'replies.ts': [2, 'ends the connection of a reply'],
+  'data-path.ts': [4, 'the events of http-proxy, which go to guards'],
+  'declined-upgrade.ts': [4, 'ends the connection of an answer'],
+  'guard.ts': [4, 'is the guard'],
+  'intake.ts': [1, 'a request that waits for its turn, whose handler catches all'],
+  'replies.ts': [5, 'ends the connection of a reply'],
   'server-agent.ts': [4, 'counts connections, and hands their last words to node:http'],
 };
 

@@ -1,0 +1,229 @@
+// The server's side of one attempt through http-proxy: what a request and an upgrade have in common.
+//
+//   opened ── proxyReq ── connected ── answered ── the response ends ── released
+//      \───────────────────────────────────── fails: the exchange is told, once
+
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { badResponseDetail } from '../exchange/bad-responses.ts';
+import type { PartOwner, ServerStream, ServerStreamUser, Trailers } from '../exchange/streams.ts';
+import { type Guard, ignoreErrors } from './guard.ts';
+import type { Heads, NodeAnswer } from './heads.ts';
+import type { HttpProxy } from './http-proxy.ts';
+import { linesOf, mayTrailersPass, setLines } from './lines.ts';
+import type { NodeClient } from './node-client.ts';
+import { NodeParts } from './node-parts.ts';
+import { brokenRule } from './response-errors.ts';
+import { type ServerAgent, unreachableKind } from './server-agent.ts';
+
+/** In the words of the program (proxy/response-reader.ts). */
+const UNWANTED_SWITCH = '101 to a request without an upgrade, or without Connection and Upgrade';
+
+/** What the balancer lends to attempts on its servers. */
+export interface ServerServices {
+  readonly proxy: HttpProxy;
+  readonly heads: Heads;
+  /** Idle connections, to whatever server, are to be closed: they hold what new ones need. */
+  closeIdle(): void;
+}
+
+export abstract class NodeServer extends NodeParts implements ServerStream {
+  readonly slot: number;
+  protected readonly services: ServerServices;
+  protected readonly agent: ServerAgent;
+  protected readonly client: NodeClient;
+  /** Null once it has let go of the exchange. */
+  protected user: ServerStreamUser | null;
+  protected outgoing: ClientRequest | null = null;
+  /** What is read of the server: a response's body, or a tunnel. Null before it has answered. */
+  protected source: IncomingMessage | Duplex | null = null;
+  #isConnected = false;
+  /** Of its connection, before this exchange. */
+  #readBefore = 0;
+
+  constructor(services: ServerServices, agent: ServerAgent, client: NodeClient, user: ServerStreamUser) {
+    super();
+    this.services = services;
+    this.agent = agent;
+    this.slot = agent.slot;
+    this.client = client;
+    this.user = user;
+    client.isConnected = false;
+    client.lastError = null;
+  }
+
+  /** Through which http-proxy's events come. */
+  get guard(): Guard {
+    return this.client.guard;
+  }
+
+  get isReused(): boolean {
+    return this.outgoing?.reusedSocket === true;
+  }
+
+  /** Has http-proxy make the request. Throws where node:http refuses what it is asked for. */
+  abstract open(headText: string): void;
+  /** http-proxy is about to send the request: ours is the first listener, the application's come after it. */
+  abstract onProxyReq(outgoing: ClientRequest): void;
+  /** The response head is here: ours is the first listener, the application's come after it. */
+  abstract onProxyRes(incoming: IncomingMessage): void;
+  abstract writeBody(part: Buffer, from: PartOwner): boolean;
+  abstract send(headText: string, body: Buffer | null, from: PartOwner): boolean;
+  abstract endRequest(trailers: Trailers): void;
+  abstract release(isRequestDone: boolean): void;
+  abstract endTunnelHalf(): void;
+  abstract finish(): void;
+
+  /** In place of what http-proxy has made of the request. */
+  protected setHead(outgoing: ClientRequest, headText: string): void {
+    // http-proxy collapses slashes; the target goes on as it came
+    outgoing.path = headText.slice(
+      headText.indexOf(' ') + 1,
+      headText.lastIndexOf(' ', headText.indexOf('\r\n')),
+    );
+    const lines = linesOf(headText);
+    const isChunked = lines.some(([name]) => name.toLowerCase() === 'transfer-encoding');
+    // node:http has answered Expect: 100-continue already; it takes Trailer along with a chunked body only
+    setLines(
+      outgoing,
+      lines.filter(([name]) => {
+        const lower = name.toLowerCase();
+        return lower !== 'expect' && (lower !== 'trailer' || isChunked);
+      }),
+    );
+  }
+
+  /** Hears of what the request meets until it is answered. */
+  protected listen(outgoing: ClientRequest): void {
+    const { guard } = this.client;
+    guard.on(outgoing, 'information', () => {
+      if (this.isOn(outgoing)) this.user?.onInterim(this.services.heads.answer);
+    });
+    // a switch of protocols that nobody asked for: node:http closes the connection without an error
+    guard.on(outgoing, 'close', () => {
+      if (this.isOn(outgoing) && this.source === null) this.refuse(UNWANTED_SWITCH);
+    });
+  }
+
+  protected isOn(outgoing: ClientRequest): boolean {
+    return this.user !== null && outgoing === this.outgoing;
+  }
+
+  protected connected(): void {
+    this.#isConnected = true;
+    this.#readBefore = this.outgoing?.socket?.bytesRead ?? 0;
+    this.client.isConnected = true;
+  }
+
+  /** The answer that this head makes, or null: it broke a rule, and the exchange has been told. */
+  protected answerOf(message: IncomingMessage, user: ServerStreamUser): NodeAnswer | null {
+    const { heads } = this.services;
+    const end = heads.parseResponse(message, user.responseLimits, user.isHead);
+    if (end > 0) return heads.answer;
+    this.refuse(badResponseDetail(end, heads.answer.buffer, 0, user.responseLimits.headBytesMax));
+    return null;
+  }
+
+  /** The response has come, and its head is none that switches protocols. */
+  protected answered(incoming: IncomingMessage): void {
+    ignoreErrors(incoming);
+    const { user, client } = this;
+    if (user === null || !('req' in incoming) || incoming.req !== this.outgoing) {
+      incoming.destroy();
+      return;
+    }
+    // node:http takes a 101 for an answer where it names no protocol
+    if (incoming.statusCode === 101) {
+      this.refuse(UNWANTED_SWITCH);
+      return;
+    }
+    const answer = this.answerOf(incoming, user);
+    if (answer === null) return;
+    this.source = incoming;
+    user.onAnswer(answer);
+    // after the listeners of 'proxyRes', which may change the head
+    if (this.user !== null) client.guard.later(() => this.#read(incoming));
+  }
+
+  #read(incoming: IncomingMessage): void {
+    const { guard } = this.client;
+    guard.on(incoming, 'data', (chunk: Buffer) => this.user?.onResponsePart(chunk));
+    guard.on(incoming, 'end', () => this.#onEnd(incoming));
+    guard.on(incoming, 'close', () => {
+      if (!incoming.complete) this.closed();
+    });
+  }
+
+  #onEnd({ complete, rawTrailers }: IncomingMessage): void {
+    if (!complete) return;
+    if (mayTrailersPass(rawTrailers)) this.user?.onResponseEnd(rawTrailers);
+    else this.refuse('malformed or forbidden trailer field');
+  }
+
+  pause(): void {
+    this.source?.pause();
+  }
+
+  resume(): void {
+    this.source?.resume();
+  }
+
+  /** What node:http reports of the attempt. */
+  protected failed(error: Error): void {
+    const { user, source } = this;
+    // a response that is whole reaches its end by itself
+    if (user === null || (source !== null && 'complete' in source && source.complete)) return;
+    this.client.lastError = error;
+    const rule = brokenRule(error, (this.outgoing?.socket?.bytesRead ?? 0) - this.#readBefore, user);
+    if (rule !== null) this.refuse(rule);
+    else if (this.#isConnected) this.closed();
+    else this.#unreachable(error, user);
+  }
+
+  #unreachable(error: Error, user: ServerStreamUser): void {
+    const kind = unreachableKind(error);
+    if (kind === 'out-of-resources') this.services.closeIdle();
+    this.destroy();
+    user.onUnreachable(kind);
+  }
+
+  protected closed(): void {
+    const { user } = this;
+    // the server closed a connection that we thought idle: its other idle ones are suspect too
+    if (this.isReused && this.source === null) this.agent.closeIdle();
+    this.destroy();
+    user?.onServerClosed();
+  }
+
+  protected refuse(detail: string): void {
+    const { user } = this;
+    this.destroy();
+    user?.onBadResponse(detail);
+  }
+
+  destroy(): void {
+    this.user = null;
+    const { outgoing } = this;
+    if (outgoing === null) return;
+    ignoreErrors(outgoing);
+    outgoing.destroy();
+  }
+
+  /** The connection is there, or will be. `onConnected` comes after all listeners of the event that is running. */
+  protected awaitConnection(outgoing: ClientRequest, socket: Duplex | null): void {
+    const { guard } = this.client;
+    const tell = (): void => {
+      if (this.isOn(outgoing)) this.user?.onConnected();
+    };
+    if (socket !== null && 'connecting' in socket && socket.connecting === true) {
+      guard.once(socket, 'connect', () => {
+        if (!this.isOn(outgoing)) return;
+        this.connected();
+        tell();
+      });
+      return;
+    }
+    this.connected();
+    guard.later(tell);
+  }
+}

@@ -1,0 +1,221 @@
+// The client's side of an ordinary request: node:http's message and response. The head is written only after all
+// listeners of 'proxyRes' have run, with what they have changed; until then, and while a response is held, the client
+// can still be told otherwise.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FailureKind } from '../base/failure.ts';
+import type { PoolPlan } from '../choose/plan.ts';
+import { ResponseBuffer } from '../exchange/response-buffer.ts';
+import type { Answer, PartOwner, Trailers } from '../exchange/streams.ts';
+import { forOneClient } from '../http1/caching.ts';
+import { Body } from '../http1/message.ts';
+import { Reframe, responseLines } from '../proxy/response-lines.ts';
+import type { Client } from './clients.ts';
+import { linesOf, pairsOf, type RawLine, setLines } from './lines.ts';
+import { changedLines, type Fields, fieldsOf } from './listened-fields.ts';
+import type { NodeBody } from './node-body.ts';
+import { type ClientServices, NodeClient } from './node-client.ts';
+import { replyTo, stopUpload } from './replies.ts';
+
+const NOTHING = Buffer.alloc(0);
+/** What the application may have set for a body of its own. */
+const FRAMING: readonly string[] = ['content-length', 'transfer-encoding', 'trailer'];
+
+/** A response head that is to be written. */
+interface WaitingHead {
+  readonly message: IncomingMessage;
+  readonly text: string;
+  /** Our cookie is among the lines: the response is one client's. */
+  readonly isOnes: boolean;
+  /** As the listeners of 'proxyRes' found them; null when there are none. */
+  readonly before: Fields | null;
+}
+
+export class WebClient extends NodeClient {
+  readonly response: ServerResponse;
+  readonly #hold = new ResponseBuffer();
+  #head: WaitingHead | null = null;
+  #isHeadWritten = false;
+  /** node:http does not take the head that the listeners of 'proxyRes' have made. */
+  #isHeadRefused = false;
+
+  constructor(
+    services: ClientServices,
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Client,
+    body: NodeBody,
+  ) {
+    super(services, request, connection, body);
+    this.response = response;
+    this.guard.on(response, 'close', () => this.closed(response.writableFinished));
+  }
+
+  /** `read`: the body, where somebody has read it already. */
+  override begin(plan: PoolPlan, read: Buffer | null = null): void {
+    super.begin(plan);
+    const { request, requestBody, guard } = this;
+    if (requestBody.isDone) {
+      // reading to the end is what lets node:http see the client go
+      request.resume();
+    } else if (read !== null) this.#onData(read);
+    else {
+      guard.on(request, 'data', (chunk: Buffer) => this.#onData(chunk));
+      guard.on(request, 'end', () => this.#onEnd());
+      // whoever begins with a full server has been paused already
+      if (!this.isPaused) request.resume();
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.exchange === null || this.requestBody.isDone) return;
+    this.requestBody.add(chunk.length);
+    this.exchange.onRequestPart(chunk, this);
+  }
+
+  #onEnd(): void {
+    if (this.exchange === null || this.requestBody.isDone) return;
+    this.requestBody.end(this.request.rawTrailers);
+    this.exchange.onRequestPart(NOTHING, this);
+  }
+
+  pauseRequest(): void {
+    this.isPaused = true;
+    this.request.pause();
+  }
+
+  resumeRequest(): void {
+    this.isPaused = false;
+    this.request.resume();
+  }
+
+  protected get target(): ServerResponse {
+    return this.response;
+  }
+
+  get isFull(): boolean {
+    return this.response.writableNeedDrain;
+  }
+
+  get isHolding(): boolean {
+    return this.#hold.isHolding || this.#isHeadRefused;
+  }
+
+  holdResponse(): void {
+    this.#hold.begin();
+  }
+
+  writeHead({ buffer, head }: Answer, setCookie: string): boolean {
+    const { message } = this.services.heads.answer;
+    if (message === null) return true;
+    // without chunks there are no trailers, and node:http refuses a Trailer field then
+    const isChunked = head.body === Body.chunked && this.request.httpVersion === '1.1';
+    const text = responseLines(buffer, head, isChunked ? Reframe.none : Reframe.toClose, setCookie, '');
+    const isOnes = setCookie !== '';
+    const isHeard = this.services.isHeard('proxyRes');
+    if (isHeard && isOnes)
+      message.headers['set-cookie'] = [...(message.headers['set-cookie'] ?? []), setCookie];
+    this.#head = { message, text, isOnes, before: isHeard ? fieldsOf(message) : null };
+    this.guard.later(() => {
+      if (this.exchange !== null && !this.#hold.isHolding) this.#sendHead();
+    });
+    return true;
+  }
+
+  /** A listener of 'proxyRes' has answered in its own way: what the server sends is read away. */
+  get #isAnsweredElsewhere(): boolean {
+    return !this.#isHeadWritten && (this.response.headersSent || this.response.writableEnded);
+  }
+
+  /** Replaces what the application had set. Its framing goes in any case: the body is the server's. */
+  #sendHead(): void {
+    const { response } = this;
+    const head = this.#head;
+    this.#head = null;
+    if (head === null || this.#isAnsweredElsewhere) return;
+    const { message, before } = head;
+    const received = linesOf(head.text);
+    const lines = before === null ? received : changedLines(received, before, fieldsOf(message));
+    const names = new Set(lines.map(([name]) => name.toLowerCase()));
+    for (const name of FRAMING) if (!names.has(name) && response.hasHeader(name)) response.removeHeader(name);
+    try {
+      setLines(response, lines);
+    } catch (error) {
+      this.#isHeadRefused = true;
+      for (const name of names) response.removeHeader(name);
+      throw error;
+    }
+    if (head.isOnes) keepFromCaches(response);
+    response.statusCode = message.statusCode ?? 502;
+    response.statusMessage = message.statusMessage ?? '';
+    this.#isHeadWritten = true;
+    this.bytes += head.text.length;
+    if (message.readableLength === 0 && !message.readableEnded) response.flushHeaders();
+  }
+
+  writeBody(part: Buffer, from: PartOwner): boolean {
+    if (this.#hold.isHolding) {
+      if (this.#hold.add(part.toString('latin1'))) return true;
+      this.#sendHeld();
+    }
+    if (this.#isAnsweredElsewhere) return true;
+    this.bytes += part.length;
+    if (from.writeTo(this.response, part)) return true;
+    this.guard.once(this.response, 'drain', () => this.exchange?.onClientDrain());
+    return false;
+  }
+
+  #sendHeld(): void {
+    const text = this.#hold.release();
+    this.#sendHead();
+    if (text === '' || this.#isAnsweredElsewhere) return;
+    this.bytes += text.length;
+    this.response.write(text, 'latin1');
+  }
+
+  endResponse(trailers: Trailers): void {
+    if (this.#hold.isHolding) this.#sendHeld();
+    if (this.#isAnsweredElsewhere) return;
+    if (trailers.length > 0) this.response.addTrailers(pairsOf(trailers));
+    this.response.end();
+  }
+
+  /** The server may have answered before it had the whole request: the rest is read away. */
+  protected left(): void {
+    this.request.resume();
+  }
+
+  protected cut(): void {
+    this.#head = null;
+    this.response.destroy();
+  }
+
+  protected writeReply(kind: FailureKind, detail: string): void {
+    this.#head = null;
+    this.request.resume();
+    replyTo(this.response, kind, detail);
+    if (kind === 'body-too-large') stopUpload(this.request);
+  }
+
+  /** Requests without an upgrade lead to no tunnel. */
+  openTunnel(): null {
+    return null;
+  }
+
+  writeTunnel(): boolean {
+    return true;
+  }
+
+  endTunnelHalf(): void {}
+}
+
+/** Also what the application and its listeners have set does not let a shared cache keep our cookie. */
+function keepFromCaches(response: ServerResponse): void {
+  const lines = Object.entries(response.getHeaders()).map(
+    ([name, value]): RawLine => [name, Array.isArray(value) ? value.join(', ') : String(value)],
+  );
+  const kept = forOneClient(lines);
+  const names = new Set(kept.map(([name]) => name));
+  for (const [name] of lines) if (!names.has(name)) response.removeHeader(name);
+  for (const [name, value] of kept) if (name === 'cache-control') response.setHeader(name, value);
+}

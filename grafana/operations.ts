@@ -33,7 +33,7 @@ const HEALTH: readonly PanelText[] = [
     title: 'Ejected servers',
     description: 'Servers put aside for what real traffic met there.',
     unit: 'short',
-    queries: [{ expr: `holdfast_circuit_open{${POOL}}`, legend: '{{pool}}' }],
+    queries: [{ expr: `holdfast_servers_ejected{${POOL}}`, legend: '{{pool}}' }],
   },
   {
     title: 'Active checks',

@@ -66,7 +66,7 @@ export class Chooser {
    * What `identify` would find, without leaving a trace: for explanations. Returns the session's entry, -1 when the
    * table has none; an expired one is returned too, with the arrival `expired`.
    */
-  look(
+  peek(
     plan: PoolPlan,
     buffer: Buffer,
     head: RequestHead,

@@ -74,7 +74,7 @@ export function explain(
   if (parseRequestHead(text, 0, text.length, limits, head) !== text.length)
     return 'no valid request has such a header';
   const affinity = new Affinity();
-  const entry = chooser.look(plan, text, head, question.address, nowMs, wallMs, affinity);
+  const entry = chooser.peek(plan, text, head, question.address, nowMs, wallMs, affinity);
   const session = entry === -1 ? null : describeSession(plan, shared, entry, nowMs);
   const known = describeArrival(plan, affinity, session);
   const slot = chooser.choose(plan, affinity, [], nowMs);

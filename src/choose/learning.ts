@@ -24,7 +24,7 @@ const NO_SCOPE = 0;
 const NOT_FOUND = 404;
 
 /** What one field says of the cookie of one scope. */
-interface Said {
+interface SessionSignal {
   scope: number;
   isDeletion: boolean;
   low: number;
@@ -32,7 +32,7 @@ interface Said {
 }
 
 const parsed = new SetCookie();
-const said: readonly Said[] = Array.from({ length: SAID_MAX }, () => ({
+const said: readonly SessionSignal[] = Array.from({ length: SAID_MAX }, () => ({
   scope: NO_SCOPE,
   isDeletion: false,
   low: 0,
@@ -67,7 +67,7 @@ export class Learning {
     const hasEntry = this.#ledger.holdsEntry(affinity);
     if (count === 0 && hasEntry && this.#isAccepted(plan, affinity, head)) this.#confirm(affinity);
     for (let at = 0; at < count; at += 1) {
-      const one = said[at] as Said;
+      const one = said[at] as SessionSignal;
       if (one.isDeletion) {
         this.#end(affinity, one.scope);
         continue;
@@ -117,7 +117,7 @@ export class Learning {
     limit: AddressLimit,
     affinity: Affinity,
     index: number,
-    { scope, low, high }: Said,
+    { scope, low, high }: SessionSignal,
     nowMs: number,
   ): void {
     const { table } = this.#shared;

@@ -81,7 +81,7 @@ export class Discovery {
     for (const [key, pool, discovery] of sourcesOf(config)) {
       const watched = this.#watched.get(key) ?? watch(pool, discovery, lookup);
       this.#watched.set(key, watched);
-      watched.first ??= this.#look(watched, false);
+      watched.first ??= this.#resolve(watched, false);
       looks.push(watched.first);
     }
     await Promise.all(looks);
@@ -101,7 +101,7 @@ export class Discovery {
     if (this.#watched.size > 0) this.#release ??= this.#scheduleRelease();
   }
 
-  async #look(watched: Watched, tells: boolean): Promise<void> {
+  async #resolve(watched: Watched, tells: boolean): Promise<void> {
     const { log, clock } = this.#options;
     const { pool, config, lookup } = watched;
     try {
@@ -129,7 +129,10 @@ export class Discovery {
     if (watched.isEnded || this.#isStopped) return;
     const { scheduler, random } = this.#options;
     const jitter = 1 + JITTER_SHARE * (2 * random.next() - 1);
-    watched.timer = scheduler.after(watched.config.refreshMs * jitter, () => void this.#look(watched, true));
+    watched.timer = scheduler.after(
+      watched.config.refreshMs * jitter,
+      () => void this.#resolve(watched, true),
+    );
   }
 
   #scheduleRelease(): Scheduled {

@@ -32,13 +32,13 @@ export type Lookup = (discovery: DiscoveryConfig) => Promise<Found>;
 /** Looks through these name servers; none: as the system does, with its hosts file and search list. */
 export function createLookup(nameServers: readonly string[]): Lookup {
   return async (discovery) => {
-    const { servers, unknownTargets } = await within(LOOK_MS_MAX, look(discovery, nameServers));
+    const { servers, unknownTargets } = await within(LOOK_MS_MAX, resolve(discovery, nameServers));
     if (servers.length === 0) throw new Error('no servers found');
     return { servers: bounded(distinct(servers)), unknownTargets };
   };
 }
 
-function look(discovery: DiscoveryConfig, nameServers: readonly string[]): Promise<Found> {
+function resolve(discovery: DiscoveryConfig, nameServers: readonly string[]): Promise<Found> {
   if (discovery.kind === 'file') return inFile(discovery.path);
   return inDns(discovery, nameServers.length > 0 ? new NameServers(nameServers) : new System());
 }

@@ -225,7 +225,7 @@ function createControl(config: HoldfastConfig, options: BalancerOptions): Promis
  * Makes a balancer for this process. Resolves as soon as the configuration is checked; the first health checks are
  * under way then. Rejects with ConfigError when the configuration is not valid.
  *
- * Keys that are settings of the application's own server are refused, see elsewhere.ts. There is an admin server only when
+ * Keys that are settings of the application's own server are refused, see unsupported-keys.ts. There is an admin server only when
  * the configuration has `admin`; rejects when its address is taken.
  */
 export async function createBalancer(

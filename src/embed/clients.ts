@@ -108,7 +108,7 @@ export class Clients {
 
   /** Cuts clients that are slower than the listener allows. */
   look(listen: ListenConfig, nowMs: number): void {
-    this.#limits.look([{ config: listen, connections: this.#all.values() }], nowMs, systemClock.stoodStillMs);
+    this.#limits.scan([{ config: listen, connections: this.#all.values() }], nowMs, systemClock.stoodStillMs);
   }
 }
 

@@ -7,7 +7,7 @@ import { type Loaded, loadConfig } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
-import { embeddedConfig, refuseElsewhere, refusePools } from './elsewhere.ts';
+import { embeddedConfig, refusePools, refuseUnsupported } from './unsupported-keys.ts';
 
 /** Name in messages of a configuration that is no file. */
 const UNNAMED = 'config';
@@ -69,7 +69,7 @@ function checked(loaded: Loaded, file: string | null, format: (problem: Problem)
   const problems =
     config === null
       ? loaded.problems
-      : [...refuseElsewhere(written, name), ...refusePools(config, written, name)];
+      : [...refuseUnsupported(written, name), ...refusePools(config, written, name)];
   if (config === null || problems.length > 0)
     throw new ConfigError(problems, problems.map(format).join('\n'));
   return { config: embeddedConfig(config, written), warnings: warnings.map(format), file };

@@ -90,7 +90,7 @@ export class ServerAgent extends Agent {
     const socket = new UpstreamSocket({ noDelay: true });
     // before node:http hears of the error, and gives the response up
     socket.on('error', () => {
-      if (socket.lastWords !== null) socket.emit('data', socket.lastWords);
+      if (socket.unreadResponse !== null) socket.emit('data', socket.unreadResponse);
     });
     socket.connect({ host: options.host ?? '', port: Number(options.port) });
     const startedMs = systemClock.nowMs();

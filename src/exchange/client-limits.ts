@@ -114,7 +114,7 @@ export class ClientLimits {
    * Cuts clients that are slower than their listener allows. Call at every tick; looks once a second. `stoodStillMs`: of
    * this thread so far.
    */
-  look(listeners: readonly LimitedListener[], nowMs: number, stoodStillMs: number): void {
+  scan(listeners: readonly LimitedListener[], nowMs: number, stoodStillMs: number): void {
     if (stoodStillMs !== this.#stoodStillMs) this.#pace.beginAnew();
     this.#stoodStillMs = stoodStillMs;
     if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return;

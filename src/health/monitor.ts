@@ -77,7 +77,7 @@ export class HealthMonitor {
   /** By slot, of servers that were removed as well. */
   readonly #tallies = new Map<number, Tally>();
   readonly #closing = new Set<Promise<void>>();
-  #poll: Scheduled | null = null;
+  #timer: Scheduled | null = null;
 
   constructor(options: HealthMonitorOptions) {
     this.#shared = options.shared;
@@ -106,7 +106,7 @@ export class HealthMonitor {
     }
     for (const slot of [...this.#watched.keys()]) if (!present.has(slot)) this.#forget(slot);
     this.#passive?.keepPools(new Set(revision.pools.map((pool) => pool.config.name)));
-    this.#poll ??= this.#scheduler.after(POLL_MS, () => this.#look());
+    this.#timer ??= this.#scheduler.after(POLL_MS, () => this.#poll());
   }
 
   /** Runs a check of the server at once, unless it is in maintenance or its pool has no checks. */
@@ -134,8 +134,8 @@ export class HealthMonitor {
 
   /** Ends all checks; settles when none is under way. */
   async stop(): Promise<void> {
-    this.#poll?.cancel();
-    this.#poll = null;
+    this.#timer?.cancel();
+    this.#timer = null;
     for (const slot of [...this.#watched.keys()]) this.#forget(slot);
     await Promise.all(this.#closing);
   }
@@ -184,8 +184,8 @@ export class HealthMonitor {
   }
 
   /** The regular look at what others have written. */
-  #look(): void {
-    this.#poll = this.#scheduler.after(POLL_MS, () => this.#look());
+  #poll(): void {
+    this.#timer = this.#scheduler.after(POLL_MS, () => this.#poll());
     const { control } = this.#shared;
     for (const [slot, { watch }] of this.#watched) {
       watch.setPaused(control.mode(slot) === Mode.maintenance);
@@ -198,7 +198,7 @@ export class HealthMonitor {
   #applyPassive(): void {
     if (this.#passive === null) return;
     const nowMs = this.#clock.nowMs();
-    const changes = this.#passive.look(nowMs, (slot) => this.#isInService(slot));
+    const changes = this.#passive.poll(nowMs, (slot) => this.#isInService(slot));
     for (const change of changes) {
       const watched = this.#watched.get(change.slot);
       if (watched?.watch.verdict.setEjected(change.isEjected, nowMs))
@@ -215,7 +215,7 @@ export class HealthMonitor {
   #afterVerdict(watch: ServerWatch, reason: string): void {
     const watched = this.#watched.get(watch.slot);
     if (watched === undefined || watched.watch !== watch) return;
-    this.#pardon(watched);
+    this.#clearPassive(watched);
     const from = verdictName(watched.told);
     const to = verdictName(watch.verdict.verdict);
     if (from === to) return;
@@ -232,7 +232,7 @@ export class HealthMonitor {
   }
 
   /** A server that was down and answers its checks again is not held to what failed while it went down. */
-  #pardon({ watch, told }: Watched): void {
+  #clearPassive({ watch, told }: Watched): void {
     const { verdict } = watch;
     if (told === Verdict.down && verdict.verdict !== Verdict.down) this.#acquit({ watch });
   }

@@ -68,7 +68,7 @@ export class PassiveHealth {
   }
 
   /** Reads what has happened since the last look and says who goes and who comes back. */
-  look(nowMs: number, isInService: (slot: number) => boolean): readonly EjectionChange[] {
+  poll(nowMs: number, isInService: (slot: number) => boolean): readonly EjectionChange[] {
     const changes: EjectionChange[] = this.#released.map((slot) => ({
       slot,
       isEjected: false,

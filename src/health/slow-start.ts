@@ -73,7 +73,7 @@ export class SlowStart {
       }),
     );
     this.#isFirst = false;
-    this.#look();
+    this.#poll();
     this.#timer ??= this.#scheduler.after(TICK_MS, () => this.#tick());
   }
 
@@ -84,10 +84,10 @@ export class SlowStart {
 
   #tick(): void {
     this.#timer = this.#scheduler.after(TICK_MS, () => this.#tick());
-    this.#look();
+    this.#poll();
   }
 
-  #look(): void {
+  #poll(): void {
     const nowMs = this.#options.clock.nowMs();
     for (const ramp of this.#ramps) this.#follow(ramp, nowMs);
   }

@@ -105,7 +105,7 @@ export const CATALOGUE = {
     labels: ['pool'],
     help: 'Servers of the pool that are up and ready and have a weight, backups included.',
   },
-  holdfast_circuit_open: {
+  holdfast_servers_ejected: {
     type: 'gauge',
     labels: ['pool'],
     help: 'Servers of the pool that passive health has put aside (verdict ejected).',

@@ -26,7 +26,7 @@ export const POOL_COLLECTORS = {
   holdfast_pool_requests_total: single(({ shared }, { id }) =>
     shared.sumPoolCounter(id, PoolCounter.requests),
   ),
-  holdfast_circuit_open: single(
+  holdfast_servers_ejected: single(
     ({ shared }, { slots }) =>
       slots.filter((slot) => shared.control.verdict(slot) === Verdict.ejected).length,
   ),

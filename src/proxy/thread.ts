@@ -196,7 +196,7 @@ export class ProxyThread {
     this.own.beat();
     if (this.isStopping) this.connectionClosed();
     this.#pools.onTick(nowMs);
-    this.limits.look(this.#listeners.all, nowMs, this.clock.stoodStillMs);
+    this.limits.scan(this.#listeners.all, nowMs, this.clock.stoodStillMs);
     this.accessLog.flush();
   }
 

@@ -11,7 +11,7 @@ import { changedHead, type HeadChange } from '../exchange/server-head.ts';
 import type { Answer, PartOwner, ServerStream, ServerStreamUser, Sink } from '../exchange/streams.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
 import { type ReadConnection, ResponseReader } from './response-reader.ts';
-import { connectTo, takeLastWords } from './upstream-socket.ts';
+import { connectTo, takeUnreadResponse } from './upstream-socket.ts';
 
 /** How long a connection may take to send what was written before it is given up. */
 const FLUSH_MS = 30_000;
@@ -226,8 +226,8 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   }
 
   #onClose(): void {
-    const lastWords = takeLastWords(this.#socket);
-    if (lastWords !== null && this.user !== null) this.#onRead(lastWords);
+    const unreadResponse = takeUnreadResponse(this.#socket);
+    if (unreadResponse !== null && this.user !== null) this.#onRead(unreadResponse);
     this.#gone(false);
   }
 

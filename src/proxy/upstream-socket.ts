@@ -16,10 +16,10 @@ const LAST_WORDS_BYTES_MAX = 64 * 1024;
 
 export class UpstreamSocket extends Socket {
   /** What had arrived and not been read when a write failed; null: nothing. Complete before 'close'. */
-  lastWords: Buffer | null = null;
+  unreadResponse: Buffer | null = null;
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    if (error !== null && 'syscall' in error && error.syscall === 'write') this.lastWords = rest(this);
+    if (error !== null && 'syscall' in error && error.syscall === 'write') this.unreadResponse = rest(this);
     super._destroy(error, callback);
   }
 }
@@ -44,11 +44,11 @@ export function connectTo(
 }
 
 /** In the clear only: what lies beneath TLS is no text. Gives it once. */
-export function takeLastWords(socket: Socket): Buffer | null {
+export function takeUnreadResponse(socket: Socket): Buffer | null {
   if (!(socket instanceof UpstreamSocket)) return null;
-  const { lastWords } = socket;
-  socket.lastWords = null;
-  return lastWords;
+  const { unreadResponse } = socket;
+  socket.unreadResponse = null;
+  return unreadResponse;
 }
 
 /** Reads past Node, which takes nothing more from a socket that is being destroyed. Its descriptor is open still. */

@@ -17,7 +17,7 @@ import { filesOf, readMaterial } from '../tls/material.ts';
 import { selfSigned } from '../tls/self-signed.ts';
 import { type TicketKey, TicketKeys } from './ticket-keys.ts';
 
-const LOOK_EVERY_MS = 1000;
+const POLL_EVERY_MS = 1000;
 const DEVELOPMENT_NAMES = ['localhost', '127.0.0.1', '::1'];
 
 interface Loaded {
@@ -100,11 +100,11 @@ export class Certificates {
 
   /** Brings other certificates or another ticket key to the threads when it is time. */
   watch(revising: Pick<Revising, 'refresh'>): void {
-    this.#timer = setInterval(() => this.#look((what) => void revising.refresh(what)), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#poll((what) => void revising.refresh(what)), POLL_EVERY_MS);
     this.#timer.unref();
   }
 
-  #look(onChange: (what: string) => void): void {
+  #poll(onChange: (what: string) => void): void {
     const config = this.#config;
     if (config === null || config.listen.every(({ tls }) => tls === null)) return;
     if (this.#tickets.rotate()) onChange('another key for TLS session tickets');

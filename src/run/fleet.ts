@@ -89,7 +89,7 @@ export class Fleet {
       const { worker, isStarted, isDrained, pulse, threadId } = member;
       if (worker === null || !isStarted || isDrained) continue;
       const beats = this.#options.shared.stripes[index]?.beats ?? 0;
-      const state = pulse.look(beats, elapsedMs, () => cpuMsOf(threadId));
+      const state = pulse.poll(beats, elapsedMs, () => cpuMsOf(threadId));
       member.isSilent = state !== 'beats';
       if (state === 'hangs') this.#giveUp(index, 'hangs');
     }

@@ -23,7 +23,7 @@ export class Pulse {
   #cpuMs: number | null = null;
 
   /** `elapsedMs`: since the last look. `cpuMs`: processor time the thread has used in all, null where it is not known. */
-  look(beats: number, elapsedMs: number, cpuMs: () => number | null): 'beats' | 'silent' | 'hangs' {
+  poll(beats: number, elapsedMs: number, cpuMs: () => number | null): 'beats' | 'silent' | 'hangs' {
     if (beats !== this.#beats) {
       this.#beats = beats;
       this.#silentMs = 0;

@@ -25,9 +25,9 @@ export interface RoundOrder {
   readonly pool: PoolRevision;
   /** Most sessions to move in all. */
   readonly grant: number;
-  readonly emptying: readonly Transfer[];
-  readonly evening: readonly Transfer[];
-  /** Only sessions idle for IDLE_MS are moved for evening. */
+  readonly draining: readonly Transfer[];
+  readonly levelling: readonly Transfer[];
+  /** Only sessions idle for IDLE_MS are moved for levelling. */
   readonly isIdleOnly: boolean;
   /** Servers that take back the sessions a failure drove from them. */
   readonly returnsTo: readonly number[];
@@ -67,10 +67,10 @@ export class MoveRound {
     const { pool, grant } = order;
     const homes = pool.slots.map((slot, index) => packHome(slot, pool.generations[index] ?? 0));
     const givers = new Map<number, Giver>();
-    for (const transfers of [order.emptying, order.evening]) {
+    for (const transfers of [order.draining, order.levelling]) {
       for (const { from } of transfers) {
         const wanted = transfers.reduce((sum, other) => sum + (other.from === from ? other.sessions : 0), 0);
-        const isDrain = transfers === order.emptying;
+        const isDrain = transfers === order.draining;
         givers.set(homes[from] ?? -1, { isDrain, idlest: new Idlest(withSpares(wanted)) });
       }
     }
@@ -81,7 +81,7 @@ export class MoveRound {
   }
 
   /** Looks at the next `entries` entries; true when the walk is over. */
-  look(entries: number): boolean {
+  scan(entries: number): boolean {
     const { table } = this.#shared;
     const end = Math.min(table.capacity, this.#next + entries);
     for (let entry = this.#next; entry < end; entry += 1) {
@@ -104,11 +104,11 @@ export class MoveRound {
   }
 
   #actFor(round: PoolRound): number {
-    const { emptying, evening, grant } = round.order;
-    const drained = this.#transfer(round, emptying, 'drain');
+    const { draining, levelling, grant } = round.order;
+    const drained = this.#transfer(round, draining, 'drain');
     const returned = this.#sendHome(round, grant - drained);
-    // what went home has changed the holdings that evening was planned for: the next cycle plans anew
-    const evened = returned > 0 ? 0 : this.#transfer(round, evening, 'rebalance');
+    // what went home has changed the holdings that levelling was planned for: the next cycle plans anew
+    const evened = returned > 0 ? 0 : this.#transfer(round, levelling, 'rebalance');
     return drained + returned + evened;
   }
 

@@ -203,9 +203,9 @@ function addRebalanced({ config }: PlanQuestion, all: readonly PlanServer[]): Ou
     }));
     const nowMs = cycles * rebalance.everyMs;
     const plan = planCycle(state, rebalance, { nowMs, servers: facts, requests: 0, failures: 0 });
-    const after = afterTransfers(facts, plan.evening);
+    const after = afterTransfers(facts, plan.levelling);
     servers = servers.map((server, index) => ({ ...server, sessions: after[index]?.sessions ?? 0 }));
-    const moved = plan.evening.reduce((sum, { sessions }) => sum + sessions, 0);
+    const moved = plan.levelling.reduce((sum, { sessions }) => sum + sessions, 0);
     moves += moved;
     state = spend(plan.state, moved);
     if (state.phase === 'running') hasStarted = true;

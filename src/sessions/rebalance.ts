@@ -84,8 +84,8 @@ export interface CyclePlan {
   readonly state: RebalanceState;
   /** Most sessions that may move in this cycle, for whatever reason. */
   readonly grant: number;
-  readonly emptying: readonly Transfer[];
-  readonly evening: readonly Transfer[];
+  readonly draining: readonly Transfer[];
+  readonly levelling: readonly Transfer[];
 }
 
 /** The next cycle: what to move now. Report what was really moved with `spend`. */
@@ -100,19 +100,19 @@ export function planCycle(before: RebalanceState, rules: RebalanceRules, facts: 
   const members = facts.servers.flatMap((server, index) =>
     server.role === 'member' ? [{ ...server, index }] : [],
   );
-  const emptying = planDrains(facts.servers, grant);
+  const draining = planDrains(facts.servers, grant);
   const skew = measureSkew(members.map((member) => ({ count: member.sessions, weight: member.weight })));
   const state = { ...nextPhase(before, rules, facts, skew), allowance };
-  // one thing at a time: a drain changes the holdings that evening would start from
-  const isFree = state.phase === 'running' && emptying.length === 0;
+  // one thing at a time: a drain changes the holdings that levelling would start from
+  const isFree = state.phase === 'running' && draining.length === 0;
   const inMembers = isFree ? planEvening(members, grant) : [];
-  const evening = inMembers.map(({ from, to, sessions: moved }) => ({
+  const levelling = inMembers.map(({ from, to, sessions: moved }) => ({
     from: members[from]?.index ?? 0,
     to: members[to]?.index ?? 0,
     sessions: moved,
   }));
   const planned = ratioOf(afterTransfers(members, inMembers));
-  return { state: { ...state, last: { ratio: skew.ratio, planned } }, grant, emptying, evening };
+  return { state: { ...state, last: { ratio: skew.ratio, planned } }, grant, draining, levelling };
 }
 
 /** `moved` sessions really moved in the cycle. */

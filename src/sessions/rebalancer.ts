@@ -21,7 +21,7 @@ import {
   type RebalanceState,
   spend,
 } from './rebalance.ts';
-import { Settled, settleMs } from './settled.ts';
+import { Stability, settleMs } from './stability.ts';
 
 /** Entries looked at between two looks at the clock. */
 const SLICE_ENTRIES = 8_192;
@@ -73,7 +73,7 @@ export class Rebalancer {
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #onPhase: (change: PhaseChange) => void;
-  readonly #settled: Settled;
+  readonly #stability: Stability;
   #pools: readonly Watched[] = [];
   #round: MoveRound | null = null;
   #timer: Scheduled | null = null;
@@ -81,7 +81,7 @@ export class Rebalancer {
   constructor(options: RebalancerOptions) {
     this.#shared = options.shared;
     this.#clock = options.clock;
-    this.#settled = new Settled(options.shared);
+    this.#stability = new Stability(options.shared);
     this.#scheduler = options.scheduler ?? systemScheduler;
     this.#onPhase = options.onPhase ?? (() => undefined);
   }
@@ -101,7 +101,7 @@ export class Rebalancer {
   /** A sweep has published: begins the cycles that are due. */
   afterSweep(): void {
     const nowMs = this.#clock.nowMs();
-    for (const { revision } of this.#pools) this.#settled.look(revision, nowMs);
+    for (const { revision } of this.#pools) this.#stability.poll(revision, nowMs);
     if (this.#round !== null) return;
     const due = this.#pools.filter((pool) => nowMs + EARLY_MS >= pool.dueMs);
     const orders = due.flatMap((pool) => this.#cycle(pool, nowMs) ?? []);
@@ -129,7 +129,7 @@ export class Rebalancer {
     if (round === null) return;
     const endMs = this.#clock.nowMs() + SLICE_MS;
     let isOver = false;
-    while (!isOver && this.#clock.nowMs() < endMs) isOver = round.look(SLICE_ENTRIES);
+    while (!isOver && this.#clock.nowMs() < endMs) isOver = round.scan(SLICE_ENTRIES);
     if (!isOver) {
       this.#timer = this.#scheduler.after(0, () => this.#walk());
       return;
@@ -157,19 +157,19 @@ export class Rebalancer {
     const { phase: to, why } = plan.state;
     if (from !== to) this.#onPhase({ pool: pool.revision.config.name, from, to, why });
     const returnsTo = sticky.failBack === 'stay' ? [] : this.#settledMembers(pool.revision, nowMs);
-    const isIdle = plan.emptying.length === 0 && plan.evening.length === 0 && returnsTo.length === 0;
+    const isIdle = plan.draining.length === 0 && plan.levelling.length === 0 && returnsTo.length === 0;
     if (isIdle || plan.grant < 1) return null;
-    const { grant, emptying, evening } = plan;
+    const { grant, draining, levelling } = plan;
     const isIdleOnly = rebalance.mode === 'idle';
     const isReturnIdleOnly = sticky.failBack === 'home-when-idle';
-    return { pool: pool.revision, grant, emptying, evening, isIdleOnly, returnsTo, isReturnIdleOnly };
+    return { pool: pool.revision, grant, draining, levelling, isIdleOnly, returnsTo, isReturnIdleOnly };
   }
 
   /** Servers that may take their own sessions back. */
   #settledMembers(pool: PoolRevision, nowMs: number): readonly number[] {
     const forMs = settleMs(pool.config.health);
     return comparedSlots(pool, this.#shared)
-      .filter((slot) => this.#settled.isSettled(slot, forMs, nowMs))
+      .filter((slot) => this.#stability.isSettled(slot, forMs, nowMs))
       .map((slot) => pool.slots.indexOf(slot));
   }
 

@@ -1,7 +1,7 @@
 // A server that answers before it has the whole request, and then resets the connection: its answer reaches the client.
 
 import { expect, test } from 'vitest';
-import { hastyBackend, uploadUntilAnswered } from '../support/early-answer.ts';
+import { earlyResponder, uploadUntilAnswered } from '../support/early-answer.ts';
 import { runHoldfast } from '../support/holdfast.ts';
 import { isQuiet, socketsOf } from '../support/quiet.ts';
 
@@ -10,7 +10,7 @@ const WHOLE = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo la
 const HALF = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo';
 
 async function scene(reply: string) {
-  const backend = await hastyBackend(reply);
+  const backend = await earlyResponder(reply);
   const holdfast = await runHoldfast(`
 threads: 1
 listen: 127.0.0.1:0

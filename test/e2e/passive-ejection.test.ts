@@ -40,7 +40,7 @@ test('503 in one of two replies: ejected soon, back later, ejected again for lon
   const { holdfast } = await outlierPool({ a: flaky, b: broken }, PASSIVE);
   const first = await loadUntil(holdfast, (servers) => stateOf(servers, 'a') === 'ejected', 3000);
   expect(first.statuses.get(503)).toBeLessThanOrEqual(20);
-  expect(await holdfast.metric('holdfast_circuit_open', { pool: 'shop' })).toBe(1);
+  expect(await holdfast.metric('holdfast_servers_ejected', { pool: 'shop' })).toBe(1);
   await loadUntil(holdfast, (servers) => stateOf(servers, 'a') === 'up', 3000);
   const ejectedAgainMs = performance.now();
   await loadUntil(holdfast, (servers) => stateOf(servers, 'a') === 'ejected', 3000);
@@ -99,5 +99,5 @@ test('where ejections would leave too few, all are tried: the panic threshold', 
       servers.every(({ state }) => state === 'up') && (await failed('a')) >= 50 && (await failed('b')) >= 50,
     8000,
   );
-  expect(await holdfast.metric('holdfast_circuit_open', { pool: 'shop' })).toBe(0);
+  expect(await holdfast.metric('holdfast_servers_ejected', { pool: 'shop' })).toBe(0);
 });

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
-import { ELSEWHERE } from '../../src/embed/elsewhere.ts';
+import { UNSUPPORTED_KEYS } from '../../src/embed/unsupported-keys.ts';
 import { ConfigError, createBalancer } from '../../src/index.ts';
 import { keyPaths } from '../support/key-paths.ts';
 
@@ -62,12 +62,12 @@ function isUnder(key: string, section: string): boolean {
 
 test('each key of the schema is refused, or works by a test, or is read by the code of the program', () => {
   expect(KEYS.length).toBeGreaterThan(80);
-  const known = [...Object.keys(ELSEWHERE), ...Object.keys(HONOURED), ...SAME_CODE];
+  const known = [...Object.keys(UNSUPPORTED_KEYS), ...Object.keys(HONOURED), ...SAME_CODE];
   const unknown = KEYS.filter(
     (key) => !known.some((section) => section !== 'listen' && isUnder(key, section)),
   );
   expect(unknown).toEqual([]);
-  const stale = [...Object.keys(ELSEWHERE), ...Object.keys(HONOURED)].filter(
+  const stale = [...Object.keys(UNSUPPORTED_KEYS), ...Object.keys(HONOURED)].filter(
     (section) => !KEYS.some((key) => isUnder(key, section)),
   );
   expect(stale).toEqual([]);
@@ -102,12 +102,12 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.timeouts.keepAlive': '1s',
 };
 
-test.each(Object.keys(ELSEWHERE))('%s is refused, with what to do instead', async (path) => {
+test.each(Object.keys(UNSUPPORTED_KEYS))('%s is refused, with what to do instead', async (path) => {
   const config = { ...written(path, VALUES[path] ?? 10), pools: POOLS };
   const error = await createBalancer(config).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(ConfigError);
   expect((error as ConfigError).problems.map(({ message }) => message)).toEqual([
-    `"${path}" has no effect when embedded, leave it out: ${ELSEWHERE[path]}`,
+    `"${path}" has no effect when embedded, leave it out: ${UNSUPPORTED_KEYS[path]}`,
   ]);
 });
 

@@ -249,7 +249,7 @@ function expected(): readonly string[] {
     );
     const own = control.filter((_, index) => servers[index]?.pool === pool);
     const has = (verdict: string) => own.filter((cells) => VERDICT_NAMES[cells.verdict] === verdict);
-    say('circuit_open', of, has('ejected').length);
+    say('servers_ejected', of, has('ejected').length);
     const isReady = (cells: (typeof own)[number]): boolean =>
       MODE_NAMES[cells.mode] === 'ready' && REPORT_NAMES[cells.report] === 'ready';
     say('pool_servers_eligible', of, has('up').filter(isReady).length);

@@ -4,9 +4,9 @@ import { BEAT_MS, Pulse } from '../../src/run/pulse.ts';
 /** Looks at a thread every `everyMs` that beats `beats` times in all and uses `share` of the processor; ms until it hangs. */
 function hangsAfterMs(share: number | null, everyMs: number = BEAT_MS, limitMs = 60_000): number | null {
   const pulse = new Pulse();
-  expect(pulse.look(1, everyMs, () => 0)).toBe('beats');
+  expect(pulse.poll(1, everyMs, () => 0)).toBe('beats');
   for (let ms = everyMs; ms <= limitMs; ms += everyMs) {
-    const state = pulse.look(1, everyMs, () => (share === null ? null : ms * share));
+    const state = pulse.poll(1, everyMs, () => (share === null ? null : ms * share));
     if (state === 'hangs') return ms;
   }
   return null;
@@ -26,8 +26,8 @@ test('time in which main did not run itself does not count', () => {
 
 test('silence is said before it is given up, and a beat ends it', () => {
   const pulse = new Pulse();
-  const looks = Array.from({ length: 8 }, () => pulse.look(7, BEAT_MS, () => 0));
+  const looks = Array.from({ length: 8 }, () => pulse.poll(7, BEAT_MS, () => 0));
   expect(looks).toEqual(['beats', 'beats', 'beats', 'beats', 'beats', 'silent', 'silent', 'silent']);
-  expect(pulse.look(8, BEAT_MS, () => 0)).toBe('beats');
-  expect(pulse.look(8, BEAT_MS, () => 0)).toBe('beats');
+  expect(pulse.poll(8, BEAT_MS, () => 0)).toBe('beats');
+  expect(pulse.poll(8, BEAT_MS, () => 0)).toBe('beats');
 });

@@ -101,7 +101,7 @@ const FOUR_OF_FIVE = (rebalance: string, sticky?: string): Scene => {
   return scene;
 };
 
-describe('evening', () => {
+describe('levelling', () => {
   test('a newcomer is filled within the budget, and the books stay right', () => {
     const scene = FOUR_OF_FIVE('mode: on, start: 1.2, stop: 1.02, budget: 5%');
     scene.run(3.9);
@@ -149,11 +149,15 @@ describe('evening', () => {
       touched(table, scene.entryOf(key), scene.clock.nowMs());
       table.release(scene.entryOf(key), key, ~key, scene.clock.nowMs());
     }
-    const evening = [{ from: 0, to: 4, sessions: 20 }];
+    const levelling = [{ from: 0, to: 4, sessions: 20 }];
     const pool = scene.revision.pools[0]!;
-    const rules = { emptying: [], isIdleOnly: false, returnsTo: [], isReturnIdleOnly: false };
-    const round = new MoveRound(scene.shared, [{ pool, grant: 20, evening, ...rules }], scene.clock.nowMs());
-    expect(round.look(table.capacity)).toBe(true);
+    const rules = { draining: [], isIdleOnly: false, returnsTo: [], isReturnIdleOnly: false };
+    const round = new MoveRound(
+      scene.shared,
+      [{ pool, grant: 20, levelling, ...rules }],
+      scene.clock.nowMs(),
+    );
+    expect(round.scan(table.capacity)).toBe(true);
     for (const key of scene.keys.slice(0, 15)) touched(table, scene.entryOf(key), scene.clock.nowMs());
     expect(round.act().get('shop')).toBe(20);
     expect(scene.homes()).toEqual({ a: 80, b: 100, c: 100, d: 100, e: 20 });

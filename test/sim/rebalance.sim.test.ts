@@ -84,7 +84,7 @@ class Pool {
     let moved = 0;
     const givers = new Set<number>();
     const takers = new Set<number>();
-    for (const { from, to, sessions } of [...plan.emptying, ...plan.evening]) {
+    for (const { from, to, sessions } of [...plan.draining, ...plan.levelling]) {
       let done = 0;
       for (let index = 0; index < sessions; index += 1) if (this.random.next() < this.movable) done += 1;
       this.#move(from, to, done);
@@ -142,7 +142,7 @@ function forEachSeed(scenario: (pool: Pool, seed: number) => void): void {
   }
 }
 
-/** Sessions above the fair shares, rounded up: what evening can need at most. */
+/** Sessions above the fair shares, rounded up: what levelling can need at most. */
 function surplusOf(pool: Pool): number {
   const { members } = pool;
   const sessions = members.reduce((sum, server) => sum + server.sessions, 0);

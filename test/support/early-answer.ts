@@ -8,7 +8,7 @@ const CHUNK = Buffer.alloc(64 * 1024, 'x');
 const ENOUGH_BYTES = 200_000;
 
 /** Answers after some bytes, with more of them unread, and closes at once: the system resets the connection. */
-export function hastyBackend(reply: string): Promise<Backend> {
+export function earlyResponder(reply: string): Promise<Backend> {
   return tcpBackend((socket) => {
     let received = 0;
     socket.on('error', () => undefined);

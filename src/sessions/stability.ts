@@ -22,7 +22,7 @@ export function settleMs(health: HealthConfig | null): number {
   return Math.max(SETTLE_MIN_MS, health.intervalMs * (health.fall + 1) + health.timeoutMs);
 }
 
-export class Settled {
+export class Stability {
   readonly #shared: SharedState;
   readonly #quiet = new Map<number, Quiet>();
 
@@ -31,7 +31,7 @@ export class Settled {
   }
 
   /** Looks at the pool's servers: about once a second. */
-  look(pool: PoolRevision, nowMs: number): void {
+  poll(pool: PoolRevision, nowMs: number): void {
     const { control } = this.#shared;
     pool.slots.forEach((slot, index) => {
       const generation = pool.generations[index] ?? 0;

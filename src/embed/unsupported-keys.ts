@@ -11,7 +11,7 @@ const LISTENER_NAME = 'embedded';
 const HAS_ONE_SERVER = 'the balancer is behind one server, your own: listen with it';
 
 /** By path of the key: what to do instead. */
-export const ELSEWHERE: Readonly<Record<string, string>> = {
+export const UNSUPPORTED_KEYS: Readonly<Record<string, string>> = {
   threads: 'requests are served in the thread of your server; for more, run several processes (node:cluster)',
   // the short form, a plain address
   listen: HAS_ONE_SERVER,
@@ -29,11 +29,13 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
 };
 
 /** One problem for each value that was written under such a key. So there is one listener, whose address is not given. */
-export function refuseElsewhere(written: readonly WrittenValue[], file: string): readonly Problem[] {
+export function refuseUnsupported(written: readonly WrittenValue[], file: string): readonly Problem[] {
   return written.flatMap(({ keys, place }) => {
     // all below a key is refused with it, but a listener as a whole is not: it has keys that count
-    const path = [keys.join('.'), keys.slice(0, 2).join('.')].find((key) => Object.hasOwn(ELSEWHERE, key));
-    const instead = path === undefined ? undefined : ELSEWHERE[path];
+    const path = [keys.join('.'), keys.slice(0, 2).join('.')].find((key) =>
+      Object.hasOwn(UNSUPPORTED_KEYS, key),
+    );
+    const instead = path === undefined ? undefined : UNSUPPORTED_KEYS[path];
     if (instead === undefined) return [];
     return [{ file, ...place, message: `"${path}" has no effect when embedded, leave it out: ${instead}` }];
   });

@@ -84,7 +84,8 @@ test('renewed files are used by themselves; what does not fit changes nothing an
   await eventually(() => load.serials.size === 1);
   renew(files, 1);
   await eventually(() => load.serials.size === 2);
-  expect(running.log()).toContain('certificates have changed: used from now on');
+  // it is said once all threads use them
+  await eventually(() => running.log().includes('certificates have changed: used from now on'));
   expect(await running.metric('holdfast_certificate_expiry_seconds', { name: 'now-1.test' })).toBeGreaterThan(
     1,
   );

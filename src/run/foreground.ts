@@ -1,5 +1,6 @@
 // The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
 
+import { unsafeNode } from '../base/safe-node.ts';
 import { standardError, standardOutput } from '../base/standard-stream.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -138,6 +139,8 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
   if (config === null) return 1;
   const log = createLogger(options.logLevel);
+  const unsafe = unsafeNode(process.versions.node);
+  if (unsafe !== null) log.warn(unsafe);
   try {
     const announce = (line: string): void => standardOutput().write(`${line}\n`);
     const { takeover: from = null, threads, configFile } = options;

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
+import { authority } from '../support/authority.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { bytesOf, integrityServer } from '../support/integrity-server.ts';
 import { askAround, Findings, IntegrityUser, integrityPools } from '../support/integrity-user.ts';
@@ -10,16 +11,20 @@ import { runThread } from '../support/proxy-thread.ts';
 const USERS = 24;
 const RESPONSES = 1500;
 
-test.each([
-  ['in the clear', ''],
-  ['over TLS', 'tls: { selfSigned: true }'],
-])(
+test.for([
+  ['in the clear', '', false],
+  ['over TLS', 'tls: { selfSigned: true }', false],
+  ['from servers over TLS', '', true],
+  ['over TLS on both sides', 'tls: { selfSigned: true }', true],
+] as const)(
   'every framing, held and not, pipelined, slowly taken, uploaded, tunnelled, %s',
   {
     timeout: 120_000,
   },
-  async (_, listener) => {
-    const running = await runThread(integrityPools(await integrityServer()), listener);
+  async ([, listener, isSecure], { skip }) => {
+    const own = isSecure ? authority(skip) : null;
+    const url = await integrityServer(own?.issue('IP:127.0.0.1') ?? null);
+    const running = await runThread(integrityPools(url, own?.caFile ?? null), listener);
     const findings = new Findings();
     const users = Array.from(
       { length: USERS },

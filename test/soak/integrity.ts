@@ -2,10 +2,13 @@
 // taken slowly, through tunnels, while one process replaces another again and again. In the second half one process
 // stays, and its memory may not grow.
 //
-//   node test/soak/integrity.ts [--seconds 60] [--every 4] [--users 40]         exit 1 when one byte was wrong
+//   node test/soak/integrity.ts [--seconds 60] [--every 4] [--users 40] [--tls]         exit 1 when one byte was wrong
+//
+// --tls: the server speaks TLS too
 
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../src/base/random.ts';
+import { authority } from '../support/authority.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { integrityServer } from '../support/integrity-server.ts';
 import { askAround, Findings, IntegrityUser, integrityPools } from '../support/integrity-user.ts';
@@ -17,13 +20,21 @@ const QUIET_MS = 15_000;
 const SHOWN = 10;
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, every: { type: 'string' }, users: { type: 'string' } },
+  options: {
+    tls: { type: 'boolean' },
+    seconds: { type: 'string' },
+    every: { type: 'string' },
+    users: { type: 'string' },
+  },
 });
 const seconds = Number(values.seconds ?? 60);
 const everyMs = Number(values.every ?? 4) * 1000;
 const userCount = Number(values.users ?? 40);
 const seed = Number(process.env['SEED'] ?? (performance.timeOrigin % 1_000_000) | 0);
 
+const missing = (reason: string): never => {
+  throw new Error(reason);
+};
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What is in flight or open yet, once nobody asks any more; '' when nothing is. */
@@ -44,11 +55,13 @@ async function leftOver(running: RunningHoldfast): Promise<string> {
 
 const problems = await forProgram(async () => {
   const findings = new Findings();
+  const own = values.tls === true ? authority(missing) : null;
+  const url = await integrityServer(own?.issue('IP:127.0.0.1') ?? null);
   const yaml = `
 listen: [127.0.0.1:0, { address: "localhost:0", tls: { selfSigned: true } }]
 admin: { address: 127.0.0.1:0 }
 shutdown: { grace: 10s }
-${integrityPools(await integrityServer())}`;
+${integrityPools(url, own?.caFile ?? null)}`;
   let running = await runHoldfast(yaml, { threads: 2 });
   const random = new SeededRandom(seed);
   const users = Array.from({ length: userCount }, (_, index) => {

@@ -3,7 +3,9 @@
 //   /POOL/FRAMING/NUMBER/LENGTH     FRAMING: length, chunked, close, empty (204), unchanged (304), found (302)
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Certificate } from './authority.ts';
 import { whenDone } from './lifetime.ts';
 
 /** Written at once; the parts of a body come in turns of the event loop, as from an application. */
@@ -80,9 +82,13 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   await send(response, body);
 }
 
-/** Resolves with its URL. */
-export async function integrityServer(): Promise<string> {
-  const server: Server = createServer({ keepAliveTimeout: 60_000 });
+/** Resolves with its URL. `certificate`: it speaks TLS. */
+export async function integrityServer(certificate: Certificate | null = null): Promise<string> {
+  const options = { keepAliveTimeout: 60_000 };
+  const server: Server =
+    certificate === null
+      ? createServer(options)
+      : createSecureServer({ ...options, cert: certificate.cert, key: certificate.key });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     response.on('error', () => undefined);
     answer(request, response).catch(() => response.destroy());
@@ -99,5 +105,5 @@ export async function integrityServer(): Promise<string> {
     server.closeAllConnections();
     server.close();
   });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${certificate === null ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

@@ -185,12 +185,13 @@ export async function askAround(users: readonly IntegrityUser[], isOver: () => b
   await Promise.all(users.map((user) => user.run(isOver)));
 }
 
-/** The two pools that users ask. */
-export function integrityPools(url: string): string {
+/** The two pools that users ask. `caFile`: authority of a server over TLS. */
+export function integrityPools(url: string, caFile: string | null = null): string {
+  const tls = caFile === null ? '' : `tls: { ca: ${caFile} }, `;
   return `
 routes: [{ path: /held, pool: held }, { pool: plain }]
 pools:
-  plain: { health: off, sticky: { mode: cookie-hash, cookie: plain, owner: balancer }, servers: ["${url}"] }
-  held: { health: off, holdUntilComplete: small, sticky: { mode: cookie-hash, cookie: held, owner: balancer }, servers: ["${url}"] }
+  plain: { ${tls}health: off, sticky: { mode: cookie-hash, cookie: plain, owner: balancer }, servers: ["${url}"] }
+  held: { ${tls}health: off, holdUntilComplete: small, sticky: { mode: cookie-hash, cookie: held, owner: balancer }, servers: ["${url}"] }
 `;
 }

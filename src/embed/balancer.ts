@@ -84,7 +84,7 @@ export class EmbeddedBalancer {
 
   /**
    * The handler to mount: `createServer(balancer.middleware())`, `app.use(balancer.middleware())`. Put it before body
-   * parsers: a body that was read already cannot be forwarded. Routes see `request.url`, which is what is forwarded.
+   * parsers: a body that was read already is made again from `request.body`, or is an error. Routes see `request.url`, which is what is forwarded.
    */
   middleware(): Middleware {
     return (request, response, next) => this.#intake.handle(request, response, next);

@@ -21,6 +21,7 @@ import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
 import { errorOf, ignoreErrors } from './guard.ts';
 import type { RequestReading } from './heads.ts';
 import { NodeBody } from './node-body.ts';
+import { bodyReadBefore } from './read-body.ts';
 import { replyOn, replyTo } from './replies.ts';
 import { UpgradeClient } from './upgrade-client.ts';
 import { WebClient } from './web-client.ts';
@@ -77,7 +78,13 @@ export class Intake {
         return false;
       }
       if (!request.readableEnded || path.heads.request.body === Body.none) {
-        this.#beginWeb(request, response, client, found);
+        this.#beginWeb(request, response, client, found, null);
+        return false;
+      }
+      const read = bodyReadBefore(request);
+      if (read !== null) {
+        path.heads.parseRequest(request, { upgrade: false, bodyBytes: read.length });
+        this.#beginWeb(request, response, client, found, read);
         return false;
       }
       const error = new Error('the request body was read already: mount the balancer before body parsers');
@@ -91,10 +98,17 @@ export class Intake {
     return false;
   }
 
-  #beginWeb(request: IncomingMessage, response: ServerResponse, client: Client, plan: PoolPlan): void {
+  /** `read`: the body, where a parser has read it already. */
+  #beginWeb(
+    request: IncomingMessage,
+    response: ServerResponse,
+    client: Client,
+    plan: PoolPlan,
+    read: Buffer | null,
+  ): void {
     const body = new NodeBody(this.#path.heads.request);
     const web = new WebClient(this.#path, request, response, client, body);
-    web.guard.run(() => web.begin(plan));
+    web.guard.run(() => web.begin(plan, read));
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
@@ -127,7 +141,7 @@ export class Intake {
     } else {
       // the same request without the offer, which nobody has looked at yet
       path.heads.parseRequest(request, AS_REQUEST);
-      this.#beginWeb(request, responseTo(request), client, found);
+      this.#beginWeb(request, responseTo(request), client, found, null);
     }
   }
 

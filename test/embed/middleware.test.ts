@@ -194,11 +194,32 @@ test('routes choose the pool by host and path; what matches none goes on to the 
   await balancer.close(0);
 });
 
-test('a body that a parser has read is an error to the application, not a request that hangs', async () => {
+test.each([
+  ['application/json; charset=utf-8', '{ "a": [1, "ä"] }', '{"a":[1,"ä"]}'],
+  ['application/x-www-form-urlencoded', 'a=1&b=2&b=3%204', 'a=1&b=2&b=3%204'],
+  ['text/plain', 'as it came', 'as it came'],
+  ['application/octet-stream', 'bytes', 'bytes'],
+])('a body that a parser has read is sent again: %s', async (type, body, expected) => {
   const backend = await httpBackend('a', echo('a'));
   const balancer = await createBalancer({ ...SMALL, pools: { web: { servers: [backend.url] } } });
   const app = express();
-  app.use(express.json());
+  app.use(express.json(), express.urlencoded({ extended: false }), express.text(), express.raw());
+  app.use(balancer.middleware());
+  const url = await listen(createServer(app));
+  const response = await fetch(url, { method: 'PUT', body, headers: { 'content-type': type } });
+  const { body: received, headers } = await echoed(response);
+  const text = Buffer.from(received, 'latin1').toString();
+  expect([text, headers['content-length']]).toEqual([expected, String(Buffer.byteLength(expected))]);
+  await balancer.close(0);
+});
+
+test('a body that a parser has read and that cannot be made again is an error to the application, not a request that hangs', async () => {
+  const backend = await httpBackend('a', echo('a'));
+  const balancer = await createBalancer({ ...SMALL, pools: { web: { servers: [backend.url] } } });
+  const app = express();
+  app.use((request, _response, next) => {
+    request.resume().on('end', () => next());
+  });
   app.use(balancer.middleware());
   app.use(((error, _request, response, _next) => {
     response.status(500).send(error.message);

@@ -39,7 +39,7 @@ takes the balancer's cookie away. Fields that begin with \`x-holdfast-\` are nev
   'pools.NAME.rebalance': `\`start\` must be above \`stop\`. Moving sessions away from servers that keep them in memory would lose them, so any mode
 but \`off\` needs \`state: shared\`.`,
   'pools.NAME.servers[]': `The URL is scheme, host and port only. The path and query of the client are passed on as they are; to choose by path, write
-[routes](#routes). TLS to servers is not supported yet.
+[routes](#routes).
 
 An entry \`{ dns: … }\` or \`{ file: … }\` stands for all servers that are found there, named host:port. One that appears is new like one of a
 reload; one that is not found any more drains: no new sessions, those it has stay until they end, at most an hour. A look that fails or

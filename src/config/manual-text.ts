@@ -38,7 +38,7 @@ it is ready. What the operator has set stands above it. In any response \`x-hold
 takes the balancer's cookie away. Fields that begin with \`x-holdfast-\` are never passed on.`,
   'pools.NAME.rebalance': `\`start\` must be above \`stop\`. Moving sessions away from servers that keep them in memory would lose them, so any mode
 but \`off\` needs \`state: shared\`.`,
-  'pools.NAME.servers[]': `The URL is scheme, host and port only. The path and query of the client are passed on as they are; to choose by path, write
+  'pools.NAME.servers[]': `The URL is scheme, host, port and a path, which is put before the client's, or a unix socket. To choose by path, write
 [routes](#routes).
 
 An entry \`{ dns: … }\` or \`{ file: … }\` stands for all servers that are found there, named host:port. One that appears is new like one of a

@@ -48,7 +48,7 @@ export class Ledger {
    */
   hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): boolean {
     if (!this.#shared.table.touch(entry, affinity.keyLow, affinity.keyHigh, nowMs)) return false;
-    if (affinity.foundBy !== -1) this.#shared.table.see(affinity.foundBy, nowMs);
+    this.#seeAlias(affinity, nowMs);
     affinity.entry = entry;
     this.takeHome(plan, affinity);
     if (!plan.learns) this.confirm(affinity);
@@ -225,11 +225,17 @@ export class Ledger {
     const { table } = this.#shared;
     this.#endTunnel(affinity);
     table.release(entry, keyLow, keyHigh, nowMs);
+    this.#seeAlias(affinity, nowMs);
     affinity.entry = -1;
     const isUnanswered = affinity.isBorn && !affinity.isAnswered;
     if (isUnanswered && table.isTentative(entry) && table.busy(entry) === 0) {
       this.end(entry, keyLow, keyHigh, null);
     }
+  }
+
+  #seeAlias({ foundBy, keyLow, keyHigh }: Affinity, nowMs: number): void {
+    const { table } = this.#shared;
+    if (foundBy !== -1 && table.marks.isAliasOf(foundBy, keyLow, keyHigh)) table.see(foundBy, nowMs);
   }
 
   /** Nobody has shown the key but the tunnel that is over: nobody knows whether its client still has it. */

@@ -19,6 +19,7 @@ import type { Revision } from '../shared/revision.ts';
 import { homeGeneration, homeSlot } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { Counter, END_REASONS, type EndReason, Gauge } from '../shared/stripe.ts';
+import { ALIAS_LOOKS } from '../shared/sweep-slice.ts';
 import { createTally, NEVER, RATE_SMOOTHING_SECONDS, type SweepTally } from '../shared/sweep-tally.ts';
 import { type HotSession, Hottest } from './hottest.ts';
 import { RequestWindow } from './load.ts';
@@ -29,6 +30,8 @@ const SLICE_ENTRIES = 8_192;
 const SLICE_MS = 5;
 /** A client that has not shown our cookie again for so long is not coming back. Other keys are as good as any. */
 export const TENTATIVE_IDLE_MS_MAX = 60_000;
+/** A session seen so much later than a value of it has been shown a newer one. */
+const NEWER_MS = 10_000;
 const HOTTEST_MAX = 16;
 const EPOCH_MAX = 255;
 
@@ -219,7 +222,7 @@ export class Sweeper {
   #expire(entry: number): void {
     const { own, table } = this.#shared;
     if (table.marks.isAlias(entry)) {
-      table.remove(entry, table.keyLow(entry), table.keyHigh(entry));
+      this.#expireAlias(entry);
       return;
     }
     const home = table.home(entry);
@@ -231,6 +234,25 @@ export class Sweeper {
     if (isTentative || this.#tally.generation[slot] !== homeGeneration(home)) return;
     own.count(slot, Counter.ended + END_REASONS.indexOf(reason));
     this.#expired += 1;
+  }
+
+  #expireAlias(entry: number): void {
+    const { table } = this.#shared;
+    const { nowMs, idleTenths } = this.#tally;
+    const idleMs = (idleTenths[homeSlot(table.home(entry))] ?? NEVER) * 100;
+    const lookMs = idleMs / ALIAS_LOOKS;
+    if (this.#isNewestInUse(entry, Math.min(NEWER_MS, lookMs / 4))) table.see(entry, nowMs);
+    // what was seen last between two looks may have been in use until the second
+    else if (nowMs - table.seenMs(entry) > idleMs + lookMs)
+      table.remove(entry, table.keyLow(entry), table.keyHigh(entry));
+  }
+
+  /** The session has something open, and no newer value has been seen: its client will show this one after it. */
+  #isNewestInUse(alias: number, withinMs: number): boolean {
+    const { table } = this.#shared;
+    const session = table.find(table.marks.aliasLow(alias), table.marks.aliasHigh(alias));
+    if (session === -1 || table.busy(session) === 0) return false;
+    return table.seenMs(session) - table.seenMs(alias) <= withinMs;
   }
 
   #endReason(entry: number, slot: number, generation: number, isTentative: boolean): EndReason | null {

@@ -61,6 +61,11 @@ export class EntryMarks {
     return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.mark) === ALIAS;
   }
 
+  isAliasOf(entry: number, sessionLow: number, sessionHigh: number): boolean {
+    const isItsLow = this.isAlias(entry) && this.aliasLow(entry) === sessionLow;
+    return isItsLow && this.aliasHigh(entry) === sessionHigh;
+  }
+
   setAlias(entry: number): void {
     Atomics.store(this.#words, entry * ENTRY_WORDS + Word.mark, ALIAS);
   }

@@ -137,9 +137,7 @@ export class SessionTable {
   /** An alias that only a late request still shows: its session has been seen since. The newest of a pause is none. */
   isStale(entry: number): boolean {
     if (!this.marks.isAlias(entry)) return false;
-    const base = entry * ENTRY_WORDS;
-    const words = this.#words;
-    const session = this.find(words[base + Word.created] as number, words[base + Word.requests] as number);
+    const session = this.find(this.marks.aliasLow(entry), this.marks.aliasHigh(entry));
     return session === NONE || this.seenMs(session) - this.seenMs(entry) > STALE_MS;
   }
 
@@ -324,11 +322,6 @@ export class SessionTable {
   /** Birth epoch of a new entry, 0 once a sweep has counted it. */
   birthEpoch(entry: number): number {
     return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & BIRTH_MASK;
-  }
-
-  /** The sweep has counted the entry: it is no longer "born during this sweep". */
-  settle(entry: number): void {
-    Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~BIRTH_MASK);
   }
 
   /** Main's sweep over entries [begin, end): see sweep-slice.ts. */

@@ -13,6 +13,9 @@ import {
 } from './entry-words.ts';
 import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
 
+/** An alias is looked at more closely this often in the idle time: is its session in use? */
+export const ALIAS_LOOKS = 8;
+
 /**
  * Main's sweep over entries [begin, end): counts each under its home, settles it, and lists the expired and the
  * hot ones in the tally, whose lists must have room for the whole slice. About 10 ns per entry.
@@ -33,7 +36,7 @@ export function sweepSlice(
     tally.entries += 1;
     if (words[base + Word.mark] === ALIAS) {
       const limit = tally.idleTenths[(words[base + Word.home] as number) & SLOT_MASK] as number;
-      if (now - (words[base + Word.seen] as number) > limit) {
+      if (now - (words[base + Word.seen] as number) > limit / ALIAS_LOOKS) {
         tally.expired[tally.expiredCount] = entry;
         tally.expiredCount += 1;
       }

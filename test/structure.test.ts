@@ -46,6 +46,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   run: ['base', 'tls', 'config', 'shared', 'sessions', 'proxy', 'control', 'admin'],
   cli: ['base', 'config', 'control', 'run', 'admin'],
+  'session-store': ['base'],
   demo: ['base', 'config', 'control', 'run', 'cli'],
   lab: ['base', 'demo', 'sessions', 'cli'],
 };

@@ -1,0 +1,196 @@
+// Claims sessions of the store for this server, and answers those who wait to read a session.
+import type { Clock } from '../base/clock.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import type { Backing } from './backing.ts';
+import type { Copies } from './copies.ts';
+import { Copy, type Found } from './copy.ts';
+import type { Outcome } from './operations.ts';
+import type { StoreLine } from './store-line.ts';
+
+/** What Claims works with. */
+export interface ClaimsParts {
+  readonly copies: Copies;
+  readonly line: StoreLine;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly backing: Backing;
+  /** How long a session that is not here is waited for. */
+  readonly loadTimeoutMs: number;
+  /** What the store's clock will say so long from now. */
+  readonly storeMs: (afterMs: number) => number;
+  /** A version that another server made. */
+  readonly onVersion: (version: number) => void;
+  /** There is one copy more. */
+  readonly onClaimed: () => void;
+  /** The copy that was waited for is gone: from the beginning. */
+  readonly readAgain: (key: string, done: (found: Found) => void) => void;
+}
+
+/** How often a store that is being refilled is asked again for a session. */
+const AGAIN_MS = 50;
+/** An id that the store does not know is not asked for again so long. */
+const UNKNOWN_MS = 500;
+const UNKNOWN_MAX = 10_000;
+
+type Claimed = Outcome & { readonly kind: 'claimed' };
+
+export class Claims {
+  loads = 0;
+  takeovers = 0;
+  /** Ids the store did not know, and until when that is believed. */
+  readonly #unknown = new Map<string, number>();
+  readonly #parts: ClaimsParts;
+
+  constructor(parts: ClaimsParts) {
+    this.#parts = parts;
+  }
+
+  /** Somebody makes a session of this id. */
+  noteKnown(key: string): void {
+    this.#unknown.delete(key);
+  }
+
+  /** Asks the store for a session that is not here. */
+  load(key: string, done: (found: Found) => void): void {
+    const until = this.#unknown.get(key);
+    if (until !== undefined) {
+      if (until > this.#parts.clock.nowMs()) {
+        done({ kind: 'unknown' });
+        return;
+      }
+      this.#unknown.delete(key);
+    }
+    const { loadTimeoutMs } = this.#parts;
+    if (!this.#parts.line.answersWithin(loadTimeoutMs)) {
+      this.#parts.line.noteAway();
+      done({ kind: 'away' });
+      return;
+    }
+    const copy = new Copy(key, 'loading');
+    this.#parts.copies.add(copy);
+    this.wait(copy, done, loadTimeoutMs);
+    this.loads += 1;
+    this.claim(copy);
+  }
+
+  /** Tells `done` when the copy can be read, after `limitMs` at the latest. */
+  wait(copy: Copy, done: (found: Found) => void, limitMs: number): void {
+    const timer = this.#parts.scheduler.after(limitMs, () => {
+      copy.readers = copy.readers.filter((reader) => reader.timer !== timer);
+      this.#parts.line.noteAway();
+      // What is here is better than nothing while the store does not answer.
+      if (copy.state === 'owned' && !copy.isDoubted) done({ kind: 'found', data: copy.data });
+      else done({ kind: copy.state === 'ended' ? 'unknown' : 'away' });
+    });
+    copy.readers.push({ done, timer });
+  }
+
+  /** Whoever waits for this copy can be answered now. */
+  settled(copy: Copy): void {
+    if (copy.readers.length === 0) return;
+    if (this.#parts.copies.get(copy.key) !== copy) {
+      for (const { done, timer } of copy.readers.splice(0)) {
+        timer.cancel();
+        this.#parts.readAgain(copy.key, done);
+      }
+    } else if (copy.state === 'owned') {
+      if (!copy.isDoubted) this.answer(copy, { kind: 'found', data: copy.data });
+      else if (!copy.isSending) this.claim(copy);
+    } else if (copy.state === 'ended') this.answer(copy, { kind: 'unknown' });
+  }
+
+  /** Tells all who wait. */
+  answer(copy: Copy, found: Found): void {
+    for (const { done, timer } of copy.readers.splice(0)) {
+      timer.cancel();
+      done(found);
+    }
+  }
+
+  /** The copy goes, and whoever waits for it hears `found`. */
+  forget(copy: Copy, found: Found): void {
+    this.#parts.copies.remove(copy);
+    this.answer(copy, found);
+  }
+
+  /** For a moment the store need not be asked for this. */
+  noteUnknown(key: string): void {
+    this.#unknown.set(key, this.#parts.clock.nowMs() + UNKNOWN_MS);
+    if (this.#unknown.size <= UNKNOWN_MAX) return;
+    const oldest = this.#unknown.keys().next().value;
+    if (oldest !== undefined) this.#unknown.delete(oldest);
+  }
+
+  /** Makes this server the owner of the session. */
+  claim(copy: Copy): void {
+    copy.isSending = true;
+    const { epoch } = this.#parts.backing;
+    const untilMs = this.#parts.storeMs(this.#parts.loadTimeoutMs);
+    this.#parts.line.send({ kind: 'claim', key: copy.key, untilMs }, (outcome) => {
+      copy.isSending = false;
+      if (this.#parts.copies.get(copy.key) !== copy) return;
+      if (copy.state === 'ended') this.#parts.backing.push(copy);
+      else if (outcome.kind === 'again' || outcome.kind === 'late') this.#claimAgain(copy);
+      else if (outcome.kind === 'claimed') this.#claimed(copy, outcome, epoch);
+      else if (copy.state === 'owned') this.#notClaimed(copy, outcome);
+      else {
+        const isAway = outcome.kind === 'failed';
+        if (!isAway) this.noteUnknown(copy.key);
+        this.forget(copy, { kind: isAway ? 'away' : 'unknown' });
+      }
+    });
+  }
+
+  #claimAgain(copy: Copy): void {
+    copy.isSending = true;
+    this.#parts.scheduler.after(AGAIN_MS, () => {
+      copy.isSending = false;
+      if (this.#parts.copies.get(copy.key) !== copy) return;
+      if (copy.state === 'ended') this.#parts.backing.push(copy);
+      else if (copy.readers.length > 0 && this.#parts.line.answersWithin(this.#parts.loadTimeoutMs))
+        this.claim(copy);
+      else if (copy.state === 'loading') this.forget(copy, { kind: 'away' });
+      else this.answer(copy, { kind: 'away' });
+    });
+  }
+
+  #claimed(copy: Copy, outcome: Claimed, epoch: number): void {
+    if (outcome.tenure < copy.noticed) {
+      this.answer(copy, { kind: 'found', data: outcome.data });
+      this.#parts.backing.drop(copy, 'conflict');
+      return;
+    }
+    const nowMs = this.#parts.clock.nowMs();
+    // Still ours, and newer here than in the store: only then is what was here before kept.
+    const isNewer = copy.state === 'owned' && outcome.from === null && copy.version > outcome.version;
+    copy.state = 'owned';
+    copy.isDoubted = false;
+    copy.tenure = outcome.tenure;
+    copy.backed = outcome.version;
+    copy.checkedIn = epoch;
+    this.#parts.onVersion(outcome.version);
+    if (!isNewer) {
+      copy.version = outcome.version;
+      copy.data = outcome.data;
+      copy.ttlMs = outcome.lifeMs;
+      copy.expiresAtMs = nowMs + outcome.lifeMs;
+      copy.toldAtMs = nowMs;
+      this.#parts.backing.isSquare(copy);
+    }
+    if (outcome.from !== null) this.takeovers += 1;
+    this.#parts.copies.recount(copy);
+    this.#parts.backing.push(copy);
+    this.settled(copy);
+    this.#parts.onClaimed();
+  }
+
+  /** What is here was to be claimed anew: the store does not have it, or does not answer. */
+  #notClaimed(copy: Copy, outcome: Outcome): void {
+    if (outcome.kind === 'destroyed') this.#parts.backing.ended(copy);
+    else if (outcome.kind === 'unknown') {
+      copy.isDoubted = false;
+      this.#parts.backing.isBehind(copy);
+      this.settled(copy);
+    } else this.answer(copy, { kind: 'away' });
+  }
+}

@@ -1,0 +1,85 @@
+// What a server asks of the store and what the store answers. Pure vocabulary: the scripts, the link to a real store and
+// the model in the tests all speak it.
+//
+// The record of one session in the store, under a keyed hash of its id:
+//
+//   tenure    whole number, raised each time another server takes the session: a fencing token
+//   owner     the server process that has it
+//   claimed   when the claim of its owner was to arrive at the latest; an older claim comes too late
+//   version   raised by each write
+//   writer    the server process that made that version; differs from the owner until the owner writes
+//   data      the session
+//   life      of the record; the store's clock alone decides it
+//
+// After a destroy a tombstone stands in its place and refuses every write.
+
+/** An operation on the store. Life is in milliseconds from now; 0 ends the record at once. */
+export type Operation =
+  /**
+   * Take the session, with its next tenure, before the store's clock says `untilMs` (0: whenever). Claims carry it so
+   * that one which was under way for long does not take the session from whoever claimed it meanwhile.
+   */
+  | { readonly kind: 'claim'; readonly key: string; readonly untilMs: number }
+  /** Put a version. `tenure` 0: made here without knowing whether there is a record. */
+  | {
+      readonly kind: 'write';
+      readonly key: string;
+      readonly tenure: number;
+      readonly version: number;
+      readonly data: string;
+      readonly lifeMs: number;
+    }
+  /** Renew the life; also asks whether the record is still what this server believes. */
+  | {
+      readonly kind: 'touch';
+      readonly key: string;
+      readonly tenure: number;
+      readonly version: number;
+      readonly lifeMs: number;
+    }
+  /** Put a tombstone for `lifeMs`. */
+  | { readonly kind: 'destroy'; readonly key: string; readonly lifeMs: number }
+  /** Which set of data is this? `isRefilling`: this server still writes back what an emptied store has lost. */
+  | { readonly kind: 'hello'; readonly isRefilling: boolean };
+
+/** What became of an operation. */
+export type Outcome =
+  /** away: no answer, whether or not it was carried out. full, error: the store refused. */
+  | { readonly kind: 'failed'; readonly why: 'away' | 'full' | 'error' }
+  | {
+      readonly kind: 'claimed';
+      readonly tenure: number;
+      readonly version: number;
+      readonly data: string;
+      readonly lifeMs: number;
+      /** The owner before, null when that was this server or nobody. */
+      readonly from: string | null;
+    }
+  /** To a claim: no such session. */
+  | { readonly kind: 'unknown' }
+  /** To a claim: not there, but the store has lost its data and others may still write it back. */
+  | { readonly kind: 'again' }
+  /** The store has it; tenure and version as they are now. */
+  | { readonly kind: 'accepted'; readonly tenure: number; readonly version: number }
+  /** To a touch: the record is missing or older than it should be. */
+  | { readonly kind: 'behind' }
+  /** Another server has the session, with this tenure. */
+  | { readonly kind: 'stale'; readonly tenure: number }
+  /** A tombstone stands there. */
+  | { readonly kind: 'destroyed' }
+  /** To a claim: it came after its time, or after a claim that was made later. */
+  | { readonly kind: 'late' }
+  /** `dataSet` changes when the store loses its data; `run` when it is another process, null where it does not say. */
+  | {
+      readonly kind: 'hello';
+      readonly dataSet: string;
+      readonly run: string | null;
+      /** The store's clock. */
+      readonly storeMs: number;
+    };
+
+/** The way to the store. `reply` is called exactly once for each operation, later or at once. */
+export interface StoreLink {
+  readonly isUp: boolean;
+  send(operation: Operation, reply: (outcome: Outcome) => void): void;
+}

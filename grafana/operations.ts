@@ -105,7 +105,7 @@ const CONNECTIONS: readonly PanelText[] = [
     unit: 'ops',
     queries: [
       {
-        expr: `sum by (listener, result) (rate(holdfast_tls_handshakes_total${RATE})) > 0`,
+        expr: `sum by (listener, result) (rate(holdfast_tls_handshakes_total${RATE}))`,
         legend: '{{listener}} {{result}}',
       },
     ],

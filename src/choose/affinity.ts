@@ -1,6 +1,6 @@
 // What is known about one exchange's session while it runs. One per exchange, reused: plain fields of one shape.
 //
-// Written by the choose room only; the proxy reads verdict, moveReason and failure (for the access log and its reply).
+// Written by the choose room only; the exchange reads verdict, moveReason and failure (for the access log and its reply).
 
 import type { FailureKind } from '../base/failure.ts';
 import { AFFINITY_VERDICTS, type AffinityVerdict, MOVE_REASONS, type MoveReason } from '../shared/stripe.ts';

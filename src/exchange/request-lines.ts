@@ -100,6 +100,18 @@ function firstLine(buffer: Buffer, head: RequestHead): string {
   return `${head.method} ${slash}${path} HTTP/1.1\r\n`;
 }
 
+/** By the minor version that the request came with, for the name that was asked for last: it changes with a reload only. */
+const viaLines = { name: '', minor0: '', minor1: '' };
+
+function viaLine(minor: number, name: string): string {
+  if (name !== viaLines.name) {
+    viaLines.name = name;
+    viaLines.minor0 = `via: 1.0 ${name}\r\n`;
+    viaLines.minor1 = `via: 1.1 ${name}\r\n`;
+  }
+  return minor === 0 ? viaLines.minor0 : viaLines.minor1;
+}
+
 /** What we add to say where the request came from and which way. A trusted peer's own fields have been left in. */
 function addedLines(
   buffer: Buffer,
@@ -108,7 +120,7 @@ function addedLines(
   host: string,
   { isTrustedAddress, via }: Gateway,
 ): string {
-  const way = via === null ? '' : `via: 1.${head.versionMinor} ${via}\r\n`;
+  const way = via === null ? '' : viaLine(head.versionMinor, via);
   let forwards = head.maxForwards > 0 ? `max-forwards: ${head.maxForwards - 1}\r\n` : '';
   if (head.strippedBytes > 0)
     forwards += `x-forwarded-prefix: ${latin1(buffer, head.pathBegin, head.pathBegin + head.strippedBytes)}\r\n`;

@@ -48,6 +48,7 @@ test('A and AAAA: a server for each address, at the configured port, of the type
     host: '2001:db8::7',
     port: 8080,
     basePath: '',
+    isTls: false,
     socketPath: null,
     weight: 1,
     backup: false,

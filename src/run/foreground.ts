@@ -141,10 +141,11 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const log = createLogger(options.logLevel);
   const unsafe = unsafeNode(process.versions.node);
   if (unsafe !== null) log.warn(unsafe);
+  let takeover: Successor | null = null;
   try {
     const announce = (line: string): void => standardOutput().write(`${line}\n`);
     const { takeover: from = null, threads, configFile } = options;
-    const takeover = from === null ? null : await Successor.ask(config, from, log);
+    takeover = from === null ? null : await Successor.ask(config, from, log);
     const running = await startBalancer(config, log, threads, announce, configFile, takeover);
     owner.begin(() => running.balancer.reload());
     const status = await Promise.race([owner.stop, running.replaced.then(() => 0)]);
@@ -156,6 +157,8 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     log.info({ clean: isClean }, 'stopped');
     return status;
   } catch (error) {
+    // or the line to the old process would keep this one
+    takeover?.end();
     if (!(error instanceof StartError)) throw error;
     say(error.message);
     return 1;

@@ -99,8 +99,8 @@ export class Fleet {
     const member = this.#members[index];
     if (member === undefined) return;
     this.#options.log.error({ worker: index }, `a worker thread ${why} and is ended`);
-    member.isStarted = false;
-    member.isListening = false;
+    // its descriptors are closed before we hear that it has ended, and may be somebody's connection by then
+    Object.assign(member, { isStarted: false, isListening: false, sockets: [] });
     void member.worker?.terminate();
   }
 

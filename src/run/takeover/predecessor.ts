@@ -120,10 +120,12 @@ export class Predecessor {
 
   async #offer(place: TakeoverDirectory): Promise<Offered> {
     const directory = place.makeOffer();
-    const listening = this.#balancer.fleet.sockets;
     let sockets: Offer | null = null;
+    let own: readonly PassedSocket[] = [];
     try {
-      sockets = await offerSockets(directory.listenersSocket, listening);
+      // Descriptors of our own: a thread that dies meanwhile closes its, and the number is somebody's connection next.
+      own = await duplicateSockets(directory.ownSocket, this.#balancer.fleet.sockets);
+      sockets = closingAll(await offerSockets(directory.listenersSocket, own), own);
       const { control, ports, transfer } = this.#balancer;
       const { revision, secret } = control;
       const listeners = revision.config.listen.map(({ address }, index) => ({
@@ -138,12 +140,13 @@ export class Predecessor {
         secret,
         ticketKey: this.#balancer.certificates.ticketKey,
         listeners,
-        sockets: listening.length,
+        sockets: own.length,
         adminUrl: this.#adminUrl,
         directory: directory.path,
       };
       return { directory, sockets, changes, offer };
     } catch (error) {
+      if (sockets === null) for (const socket of own) socket.close();
       sockets?.close();
       directory.remove();
       throw error;
@@ -261,4 +264,14 @@ function close({ directory, server }: Entrance): void {
 
 function refuse(message: string): TakeoverResult {
   return { ok: false, code: 'conflict', message };
+}
+
+/** The offer, with which the sockets are closed that were made for it. */
+function closingAll(offer: Offer, sockets: readonly PassedSocket[]): Offer {
+  return {
+    close: () => {
+      offer.close();
+      for (const socket of sockets) socket.close();
+    },
+  };
 }

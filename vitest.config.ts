@@ -13,6 +13,7 @@ const LONG = [
   'test/e2e/operate.test.ts',
   'test/e2e/overload.test.ts',
   'test/e2e/owner.test.ts',
+  'test/e2e/proxy-protocol-haproxy.test.ts',
   'test/e2e/rebalance-drain.test.ts',
   'test/e2e/rebalance-fail-over.test.ts',
   'test/e2e/rebalance-scale-out.test.ts',

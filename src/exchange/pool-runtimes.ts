@@ -44,6 +44,7 @@ export class PoolRuntimes {
       queue: old?.queue ?? new WaitQueue(queue.size, (isWaiting) => this.#setWaiting(plan.id, isWaiting)),
       isOthersTurn: false,
     });
+    this.#publishBudget(plan.id, this.#of(plan).budget, this.#clock.nowMs());
     old?.queue.adopt(plan, chooser);
   }
 
@@ -108,7 +109,11 @@ export class PoolRuntimes {
   onTick(nowMs: number): void {
     for (const [pool, { queue, budget }] of this.#runtimes) {
       if (queue.length > 0) queue.serve(ANY_SLOT, nowMs);
-      this.#shared.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
+      this.#publishBudget(pool, budget, nowMs);
     }
+  }
+
+  #publishBudget(pool: number, budget: RetryBudget, nowMs: number): void {
+    this.#shared.own.setPool(pool, PoolCounter.retryTokens, budget.remaining(nowMs));
   }
 }

@@ -4,7 +4,7 @@
 // carry out the attack; the test looks at the bytes it got and at every request line in them.
 
 import type { Socket } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
@@ -14,6 +14,9 @@ import { talkTo } from '../support/talker.ts';
 let holdfast: RunningHoldfast;
 /** All bytes each connection has brought. */
 const connections: { text: string }[] = [];
+
+/** Whether the backend answers at all: where only the fault may be answered, its answer would come first on a busy machine. */
+let answers = true;
 
 /** How long the backend waits for more before it answers: it has no idea where requests end. */
 const SILENCE_MS = 40;
@@ -28,6 +31,7 @@ function lenient(socket: Socket): void {
   socket.on('data', (part: Buffer) => {
     connection.text += part.toString('latin1');
     clearTimeout(timer);
+    if (!answers) return;
     timer = setTimeout(
       () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok'),
       SILENCE_MS,
@@ -177,6 +181,13 @@ describe('smuggling by the head is refused before any server hears of it:', () =
 });
 
 describe('smuggling by the body ends with the fault:', () => {
+  beforeAll(() => {
+    answers = false;
+  });
+  afterAll(() => {
+    answers = true;
+  });
+
   test.each(BROKEN)('%s', async (_, bytes) => {
     const bodyBegin = bytes.indexOf('\r\n\r\n') + 4;
     // At once, and with the body after the server has heard the head.

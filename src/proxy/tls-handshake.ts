@@ -44,6 +44,8 @@ export class Handshake implements DeadlineOwner, Counted {
   readonly #socket: TLSSocket;
   readonly #owner: HandshakeOwner;
   readonly #config: TlsConfig;
+  /** What came before TLS: a PROXY header. */
+  readonly #bytesBefore: number;
   #isOver = false;
 
   constructor(
@@ -61,6 +63,7 @@ export class Handshake implements DeadlineOwner, Counted {
     this.addressCells = peer.addressCells;
     this.#owner = owner;
     this.#config = config;
+    this.#bytesBefore = raw.bytesRead - raw.readableLength;
     this.deadlineMs = nowMs + config.handshakeTimeoutMs;
     raw.on('error', () => {
       // the TLS socket above it closes too
@@ -89,9 +92,9 @@ export class Handshake implements DeadlineOwner, Counted {
     });
   }
 
-  /** It has not sent a byte: who comes in numbers to be silent goes first. */
+  /** It has not sent a byte of TLS: who comes in numbers to be silent goes first. */
   get isSilent(): boolean {
-    return this.raw.bytesRead === 0;
+    return this.raw.bytesRead === this.#bytesBefore;
   }
 
   onDeadline(): void {

@@ -82,10 +82,14 @@ export async function takeoverRelay(
       request.socket.destroy();
       return;
     }
-    const body = (await answer.json()) as { directory?: string };
-    if (body.directory !== undefined) place = body.directory;
-    response.writeHead(answer.status, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(body.directory === undefined ? body : { directory }));
+    const type = answer.headers.get('content-type') ?? '';
+    const text = await answer.text();
+    const offered = type.includes('json')
+      ? (JSON.parse(text) as { directory?: string }).directory
+      : undefined;
+    if (offered !== undefined) place = offered;
+    response.writeHead(answer.status, { 'content-type': type });
+    response.end(offered === undefined ? text : JSON.stringify({ directory }));
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => admin.once('listening', resolve));
   whenDone(() => {

@@ -2,13 +2,7 @@
 // servers' own counts are evidence for other checks, never input here. Pure.
 import { judgeSessions, type SessionFindings } from './judge-sessions.ts';
 import { mean, quantile } from './statistics.ts';
-import {
-  type Exchange,
-  FAILURE_CLASSES,
-  type FailureClass,
-  isAcknowledged,
-  type Kind,
-} from './transcript.ts';
+import { type Exchange, type FailureClass, isAcknowledged, type Kind } from './transcript.ts';
 import type { Windows } from './windows.ts';
 
 export interface Latency {
@@ -134,9 +128,6 @@ function countStatuses(transcript: readonly Exchange[]): Readonly<Record<string,
   }
   return statuses;
 }
-
-/** The names of the classes of `errors`, for tables. */
-export const ERROR_CLASSES: readonly ErrorClass[] = ['5xx', ...FAILURE_CLASSES];
 
 /** Answered by the application: a 401 is the loss of a session, not unavailability. */
 function isAvailable({ outcome }: Exchange): boolean {

@@ -21,7 +21,7 @@ export interface BackingParts {
 }
 
 /** Operations of the backlog under way at once; what requests wait for comes on top. */
-export const WINDOW = 64;
+const WINDOW = 64;
 /** How long an emptied store is waited for until what it does not have counts as unknown. */
 export const REFILL_MS = 5000;
 /** Pause after the store refused something. */

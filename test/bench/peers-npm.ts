@@ -4,8 +4,6 @@ import { type Peer, packageVersion } from './peer.ts';
 
 const NAMES = ['http-proxy', 'http-proxy-3', 'httpxy', 'fast-proxy'] as const;
 
-export type NpmName = (typeof NAMES)[number];
-
 /** One adapter for each package; all run npm-proxy.ts, each in its own process. */
 export const NPM_PEERS: readonly Peer[] = NAMES.map((name) => ({
   name,

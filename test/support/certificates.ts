@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { whenDone } from './lifetime.ts';
 
 interface Wanted {
+  /** DNS names, or with their kind: `IP:127.0.0.1`. */
   readonly names?: readonly string[];
   readonly key?: 'ec' | 'rsa';
   /** Who signs it: a name that was issued before; absent: itself. */
@@ -48,7 +49,7 @@ export class CertificateFiles {
   issue(name: string, wanted: Wanted = {}): void {
     const { names = [`${name}.test`], key = 'ec', by, days = 90, isAuthority = false, more = [] } = wanted;
     const kind = key === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : ['rsa:2048'];
-    const subject = `/CN=${names[0] ?? name}`;
+    const subject = `/CN=${names[0]?.replace(/^.*:/, '') ?? name}`;
     this.run(
       'req',
       '-new',
@@ -62,7 +63,7 @@ export class CertificateFiles {
       '-subj',
       subject,
     );
-    const alternatives = names.map((each) => `DNS:${each}`).join(',');
+    const alternatives = names.map((each) => (each.includes(':') ? each : `DNS:${each}`)).join(',');
     const lines = isAuthority ? ['basicConstraints=critical,CA:true'] : [`subjectAltName=${alternatives}`];
     this.write(`${name}.ext`, [...lines, ...more].join('\n'));
     const signer =

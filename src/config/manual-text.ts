@@ -29,8 +29,8 @@ bits count. A request over the limit gets 429 with Retry-After; a connection is 
 
 \`learn\` needs either \`cookie\` or \`header\`; \`header-hash\` needs \`header\`. A key that the mode does not read is a warning.`,
   'pools.NAME.sticky.attributes': `Browsers drop a cookie that breaks their rules without a word, and the affinity with it. So these are errors, for cookies
-the balancer sets: \`__Host-\` and \`__Secure-\` names without \`secure: true\` (listeners speak plain HTTP; say it when TLS ends in front of the
-balancer); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: None\` or \`partitioned\` with \`secure: false\`. With
+the balancer sets: \`__Host-\` and \`__Secure-\` names without \`secure: true\` (with \`auto\` who comes in the clear gets none; say it when all come over
+TLS); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: None\` or \`partitioned\` with \`secure: false\`. With
 \`secure: auto\` the last two are warnings.`,
   'pools.NAME.health': `A server may say of itself in the reply to a check with \`path\`: \`x-holdfast-server: drain\` (no new sessions, those it has
 as with the mode drain), \`full\` (no new sessions), \`weight=N\` (instead of the configured weight), or several with commas. Without the field

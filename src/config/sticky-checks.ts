@@ -168,7 +168,7 @@ function checkCookie(at: Path, sticky: WrittenSticky, cookie: string, remarks: R
   const prefix = PREFIXES.find((candidate) => cookie.toLowerCase().startsWith(candidate.toLowerCase()));
   const cookiePath = [...at, 'cookie'];
   if (prefix !== undefined && attributes.secure !== true) {
-    const message = `browsers drop a ${prefix} cookie without Secure and listeners speak plain HTTP, set "attributes.secure: true" if TLS ends in front of the balancer, else leave the prefix out`;
+    const message = `browsers drop a ${prefix} cookie without Secure, and "secure" is not true: set it if all clients come over TLS, else leave the prefix out`;
     remarks.error(cookiePath, message, [securePath]);
   }
   if (prefix === '__Host-' && attributes.domain !== null) {

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { FAILURES } from '../src/base/failure.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { CATALOGUE } from '../src/metrics/catalogue.ts';
@@ -96,6 +97,23 @@ describe('the documents', () => {
       [...new Set(text.match(/\bholdfast_[a-z0-9_]+/g) ?? [])].filter((name) => !names.has(name)),
     );
     expect(unknown).toEqual([]);
+  });
+
+  test('say of every failure what it means and where to look', () => {
+    const { text = '' } = PAGES.find(({ path }) => path === 'docs/operations.md') ?? {};
+    const rows = text.split('\n').filter((line) => line.startsWith('| `'));
+    const missing = Object.keys(FAILURES).filter(
+      (kind) => !rows.some((row) => row.split('|')[1]?.includes(`\`${kind}\``)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test('say of every room what it does', () => {
+    const { text = '' } = PAGES.find(({ path }) => path === 'docs/architecture.md') ?? {};
+    const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
+    expect(rooms.map(({ name }) => name).filter((name) => !text.includes(`| \`${name}\` |`))).toEqual([]);
   });
 
   test('show configurations that load without a problem', () => {

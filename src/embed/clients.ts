@@ -96,7 +96,7 @@ export class Clients {
     this.#all.set(socket, client);
     this.#own.addClientConnections(LISTENER, 1);
     const most = limits.connectionsPerAddress;
-    client.isSurplus = most > 0 && !this.#limits.admit(client, most);
+    client.isSurplus = !this.#limits.admit(client, most);
     socket.once('close', () => {
       for (const exchange of [...client.exchanges]) exchange.clientGone();
       this.#all.delete(socket);

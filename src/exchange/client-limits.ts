@@ -88,9 +88,9 @@ export class ClientLimits {
     return limit === null || limit.takeFor(peer.peerAddress, nowMs) === 0;
   }
 
-  /** Counts a new connection under its address; false when there are more than `max`. Trusted peers have no limit. */
+  /** Counts a new connection under its address; false when there are more than `max`. Trusted peers have no limit, nor has 0. */
   admit(connection: Counted, max: number): boolean {
-    if (connection.isTrusted) return true;
+    if (connection.isTrusted || max === 0) return true;
     hashClientAddress(this.#key, connection.peerAddress);
     const cells = this.#addresses.cellsOf(hashed.low, hashed.high);
     connection.addressCells = cells;

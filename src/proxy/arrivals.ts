@@ -12,6 +12,7 @@ import type { LogLevel } from '../base/log.ts';
 import { type Ends, parseProxyHeader } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import { countRejection } from '../exchange/accounts.ts';
+import type { Counted } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, type Deadlines, NEVER } from '../exchange/deadlines.ts';
 import { RequestHead } from '../http1/message.ts';
 import type { ConnectionServices } from './connection-services.ts';
@@ -21,9 +22,16 @@ const NO_HEAD = new RequestHead();
 /** Refusals are told once in a while: who sends one wrong header sends many. */
 const QUIET_MS = 10_000;
 
-interface ArrivalHome {
-  refuse(arrival: Arrival, why: string): void;
+/** The listener as its arrivals see it. One of the two is called, once for each. */
+export interface ArrivalHome {
   /** The connection begins, with what was read beyond the header. `ends` null: it is the peer's own. */
+  begin(socket: Socket, ends: Ends | null, rest: Buffer): void;
+  /** It has gone before it began, and is to be counted no more. */
+  onGone(peer: Counted): void;
+}
+
+interface ArrivalOwner {
+  refuse(arrival: Arrival, why: string): void;
   begin(arrival: Arrival, ends: Ends | null, rest: Buffer): void;
   /** It is closed before it began. */
   gone(arrival: Arrival): void;
@@ -31,28 +39,19 @@ interface ArrivalHome {
 
 class Arrival implements DeadlineOwner {
   readonly socket: Socket;
-  readonly peerAddress: string;
+  readonly peer: Counted;
   deadlineMs: number;
   deadlineIndex = -1;
-  readonly #home: ArrivalHome;
-  readonly #isTrusted: boolean;
+  readonly #owner: ArrivalOwner;
   readonly #isRequired: boolean;
   #received: Buffer = EMPTY;
   #isOver = false;
 
-  constructor(
-    socket: Socket,
-    peerAddress: string,
-    isTrusted: boolean,
-    isRequired: boolean,
-    deadlineMs: number,
-    home: ArrivalHome,
-  ) {
+  constructor(socket: Socket, peer: Counted, isRequired: boolean, deadlineMs: number, owner: ArrivalOwner) {
     this.socket = socket;
-    this.peerAddress = peerAddress;
+    this.peer = peer;
     this.deadlineMs = deadlineMs;
-    this.#home = home;
-    this.#isTrusted = isTrusted;
+    this.#owner = owner;
     this.#isRequired = isRequired;
     socket.on('error', () => {
       // 'close' follows and does the work
@@ -69,7 +68,7 @@ class Arrival implements DeadlineOwner {
     if (header.kind === 'refused') this.#refuse(header.why);
     else if (header.kind === 'absent' && this.#isRequired) this.#refuse('there is none');
     else if (header.kind === 'absent') this.#begin(null, 0);
-    else if (!this.#isTrusted) this.#refuse('the peer is not in "trusted"');
+    else if (!this.peer.isTrusted) this.#refuse('the peer is not in "trusted"');
     else this.#begin(header.ends, header.bytes);
   };
 
@@ -81,7 +80,7 @@ class Arrival implements DeadlineOwner {
   readonly #onClose = (): void => {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#home.gone(this);
+    this.#owner.gone(this);
   };
 
   #begin(ends: Ends | null, headerBytes: number): void {
@@ -91,11 +90,11 @@ class Arrival implements DeadlineOwner {
     socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
     socket.off('close', this.#onClose);
-    this.#home.begin(this, ends, this.#received.subarray(headerBytes));
+    this.#owner.begin(this, ends, this.#received.subarray(headerBytes));
   }
 
   #refuse(why: string): void {
-    this.#home.refuse(this, why);
+    this.#owner.refuse(this, why);
     this.socket.destroy();
   }
 
@@ -116,54 +115,43 @@ interface ArrivalServices extends ConnectionServices {
 }
 
 /** The arrivals of one listener. */
-export class Arrivals implements ArrivalHome {
+export class Arrivals implements ArrivalOwner {
   readonly #thread: ArrivalServices;
   readonly #address: string;
-  readonly #onBegin: (socket: Socket, ends: Ends | null, rest: Buffer) => void;
-  readonly #onGone: () => void;
+  readonly #home: ArrivalHome;
   readonly #open = new Set<Arrival>();
   #toldMs = Number.NEGATIVE_INFINITY;
 
-  /** One of the two is called once for each. `address`: of the listener, for messages. */
-  constructor(
-    thread: ArrivalServices,
-    address: string,
-    onBegin: (socket: Socket, ends: Ends | null, rest: Buffer) => void,
-    onGone: () => void,
-  ) {
+  /** `address`: of the listener, for messages. */
+  constructor(thread: ArrivalServices, address: string, home: ArrivalHome) {
     this.#thread = thread;
     this.#address = address;
-    this.#onBegin = onBegin;
-    this.#onGone = onGone;
+    this.#home = home;
   }
 
   get isEmpty(): boolean {
     return this.#open.size === 0;
   }
 
-  /** `peerAddress`: whose the socket itself is. */
-  await(socket: Socket, peerAddress: string, { proxyProtocol, timeouts }: ListenConfig): void {
-    const { clock, deadlines, isTrustedAddress } = this.#thread;
-    const arrival = new Arrival(
-      socket,
-      peerAddress,
-      isTrustedAddress(peerAddress),
-      proxyProtocol === 'required',
-      clock.turn() + timeouts.headerMs,
-      this,
-    );
+  /** `peer`: whose the socket itself is, which is counted already. */
+  await(socket: Socket, peer: Counted, { proxyProtocol, timeouts }: ListenConfig): void {
+    const { clock, deadlines } = this.#thread;
+    const deadlineMs = clock.turn() + timeouts.headerMs;
+    const arrival = new Arrival(socket, peer, proxyProtocol === 'required', deadlineMs, this);
     this.#open.add(arrival);
     deadlines.add(arrival);
   }
 
   begin(arrival: Arrival, ends: Ends | null, rest: Buffer): void {
     this.#remove(arrival);
-    this.#onBegin(arrival.socket, ends, rest);
+    // from now on under the client's address
+    this.#thread.limits.uncount(arrival.peer);
+    this.#home.begin(arrival.socket, ends, rest);
   }
 
   gone(arrival: Arrival): void {
     this.#remove(arrival);
-    this.#onGone();
+    this.#home.onGone(arrival.peer);
   }
 
   #remove(arrival: Arrival): void {
@@ -171,7 +159,7 @@ export class Arrivals implements ArrivalHome {
     this.#thread.deadlines.remove(arrival);
   }
 
-  refuse({ peerAddress }: Arrival, why: string): void {
+  refuse({ peer: { peerAddress } }: Arrival, why: string): void {
     const { own, clock, accessLog, log } = this.#thread;
     const nowMs = clock.turn();
     countRejection(own, 'bad-proxy-header');

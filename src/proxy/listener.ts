@@ -13,11 +13,12 @@ import type { HeadLimits } from '../http1/message.ts';
 import { UNCOUNTED } from '../shared/address-counts.ts';
 import type { ListenerSecrets } from '../tls/contexts.ts';
 import { hstsValue } from '../tls/options.ts';
-import { Arrivals } from './arrivals.ts';
+import { type ArrivalHome, Arrivals } from './arrivals.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
 import { type HandshakeHome, Handshakes } from './handshakes.ts';
 import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
+import type { HandshakePeer } from './tls-handshake.ts';
 
 const BACKLOG = 4096;
 /** Connections that are refused may wait for the client to read why, if there are not more than this. */
@@ -35,7 +36,7 @@ export interface ListenerHome extends ConnectionServices {
   connectionClosed(): void;
 }
 
-export class ListenerState implements ConnectionListener, HandshakeHome {
+export class ListenerState implements ConnectionListener, ArrivalHome, HandshakeHome {
   readonly index: number;
   config: ListenConfig;
   headLimits: HeadLimits;
@@ -83,8 +84,7 @@ export class ListenerState implements ConnectionListener, HandshakeHome {
     this.config = config;
     this.headLimits = headLimits;
     this.#thread = thread;
-    const begin = (socket: Socket, ends: Ends | null, rest: Buffer): void => this.#begin(socket, ends, rest);
-    this.#arrivals = new Arrivals(thread, config.address, begin, this.#onGone);
+    this.#arrivals = new Arrivals(thread, config.address, this);
     this.configure(config, headLimits, secrets);
   }
 
@@ -169,33 +169,39 @@ export class ListenerState implements ConnectionListener, HandshakeHome {
     const thread = this.#thread;
     thread.own.beat();
     thread.own.addClientConnections(this.index, 1);
-    if (this.config.proxyProtocol === 'off') {
-      this.#begin(socket, null, null);
+    const { proxyProtocol, limits } = this.config;
+    if (proxyProtocol === 'off') {
+      this.begin(socket, null, null);
       return;
     }
-    const peer = this.#peerOf(socket);
+    const peer = this.#peerOf(socket, null);
     // it has no address when it has been reset already, as HAProxy ends its checks
-    if (peer !== '' && this.#tooMany() === null) this.#arrivals.await(socket, peer, this.config);
-    else {
+    const isOut = peer.peerAddress === '' || this.#tooMany() !== null;
+    const isCrowd = !isOut && !thread.limits.admit(peer, limits.connectionsPerAddress);
+    if (!isOut && !isCrowd) this.#arrivals.await(socket, peer, this.config);
+    else if (isCrowd && proxyProtocol === 'optional') {
+      thread.limits.uncount(peer);
+      this.begin(socket, null, null);
+    } else {
       // a reply is for who speaks HTTP
       socket.destroy();
-      this.#onGone();
+      this.onGone(peer);
     }
   }
 
-  #peerOf(socket: Socket): string {
-    return this.config.socket === null ? plainAddress(socket.remoteAddress ?? '') : UNIX_PEER;
+  #peerOf(socket: Socket, ends: Ends | null): HandshakePeer {
+    const isUnix = this.config.socket !== null;
+    const peerAddress = ends?.address ?? (isUnix ? UNIX_PEER : plainAddress(socket.remoteAddress ?? ''));
+    const isTrusted = this.#thread.isTrustedAddress(peerAddress);
+    return { peerAddress, isTrusted, ends, addressCells: UNCOUNTED };
   }
 
-  /** The connection is counted already. `ends`: as a PROXY header has them; null: they are those of the socket. */
-  #begin(raw: Socket, ends: Ends | null, rest: Buffer | null): void {
+  /** The listener counts the connection already. `ends`: as a PROXY header has them; null: they are those of the socket. */
+  begin(raw: Socket, ends: Ends | null, rest: Buffer | null): void {
     const thread = this.#thread;
     const nowMs = thread.clock.turn();
-    const peerAddress = ends?.address ?? this.#peerOf(raw);
-    const isTrusted = thread.isTrustedAddress(peerAddress);
-    const peer = { peerAddress, isTrusted, ends, addressCells: UNCOUNTED };
-    const { connectionsPerAddress } = this.config.limits;
-    const isCrowd = connectionsPerAddress > 0 && !thread.limits.admit(peer, connectionsPerAddress);
+    const peer = this.#peerOf(raw, ends);
+    const isCrowd = !thread.limits.admit(peer, this.config.limits.connectionsPerAddress);
     const refusal = isCrowd ? 'too many connections from this address' : this.#tooMany();
     if (this.config.tls === null || this.#handshakes === null) {
       const connection = this.onAccepted({ raw, secured: null, tls: null, ...peer });

@@ -134,6 +134,28 @@ describe.each(['optional', 'required'])('%s', (mode) => {
     expect(await answered(running.port, Buffer.concat([another, Buffer.from(GET)]))).not.toBeNull();
   });
 
+  test('who is not trusted is limited by its own address before it has said anything', async () => {
+    const running = await scene(mode, '192.0.2.1', 'limits: { connectionsPerAddress: 2 }');
+    const waiting = [await rawClient(running.port), await rawClient(running.port)];
+    await eventually(() => running.thread.own.clientConnections(0) === 2);
+    const told = mode === 'optional' ? /^HTTP\/1.1 503 [\s\S]*from this address/ : /^$/;
+    expect((await (await rawClient(running.port)).closed()).text).toMatch(told);
+    for (const { socket } of waiting) socket.destroy();
+    await running.isQuiet();
+    // nobody is counted twice, or longer than it is there
+    const first = await rawClient(running.port);
+    if (mode === 'optional') {
+      first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await first.until('200 OK');
+    }
+    const second = await rawClient(running.port);
+    await eventually(() => running.thread.own.clientConnections(0) === 2);
+    expect([first.socket.readyState, second.socket.readyState]).toEqual(['open', 'open']);
+    second.socket.destroy();
+    first.socket.destroy();
+    await running.isQuiet();
+  });
+
   test('beyond the limit of connections nobody is awaited', async () => {
     const running = await scene(mode, '127.0.0.1', 'limits: { connections: 2 }');
     await rawClient(running.port);

@@ -216,15 +216,20 @@ export class DataPath implements ExchangeServices, Gate, ClientServices, ServerS
   }
 
   #createProxy(): HttpProxy {
-    const proxy = createHttpProxy();
     const attempts = this.#attempts;
+    const proxy = createHttpProxy((cause, request) => {
+      const attempt = attempts.get(request);
+      // one that the application itself has given to http-proxy
+      if (attempt === undefined) throw cause;
+      attempt.client.listenerThrew(cause);
+    });
     // http-proxy gives a DELETE without a length a length of 0, whatever the body
     proxy.on('start', (request) => {
       if (attempts.has(request)) delete request.headers['content-length'];
     });
     const hears = (request: IncomingMessage, hear: (attempt: NodeServer) => void): void => {
       const attempt = attempts.get(request);
-      attempt?.guard.run(() => hear(attempt));
+      attempt?.client.guard.run(() => hear(attempt));
     };
     proxy.on('proxyReq', (outgoing, request) => hears(request, (attempt) => attempt.onProxyReq(outgoing)));
     proxy.on('proxyRes', (incoming, request) => hears(request, (attempt) => attempt.onProxyRes(incoming)));

@@ -61,6 +61,27 @@ export class Guard {
   }
 }
 
+/** What has an `emit` of its own, and whatever listens to it. */
+interface Emitting {
+  emit(event: string | symbol, ...values: unknown[]): boolean;
+}
+
+/** From now on what a listener of the emitter throws comes to `onThrown`, which may throw it on, and not to who emits. */
+export function catchListeners(
+  emitter: Emitting,
+  onThrown: (cause: unknown, event: string | symbol, values: readonly unknown[]) => void,
+): void {
+  const emit = emitter.emit.bind(emitter);
+  emitter.emit = (event, ...values) => {
+    try {
+      return emit(event, ...values);
+    } catch (cause) {
+      onThrown(cause, event, values);
+      return true;
+    }
+  };
+}
+
 /** 'close' follows an error and does the work; without a listener the error would end the process. */
 export function ignoreErrors(emitter: Emitter): void {
   emitter.on('error', ignore);

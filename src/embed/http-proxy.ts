@@ -1,10 +1,11 @@
 // http-proxy, by what is used of it here and by what an embedding program hears from it. The package has no types of its own;
 // those of DefinitelyTyped would bring two packages and 3 MB into every installation.
 
-import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { type Agent, type ClientRequest, IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Duplex, Stream } from 'node:stream';
+import { catchListeners } from './guard.ts';
 
 /** Options of one `web` or `ws`; the events name them. */
 export interface HttpProxyOptions {
@@ -56,7 +57,22 @@ interface Module {
   createProxyServer(options: HttpProxyOptions): HttpProxy;
 }
 
-export function createHttpProxy(): HttpProxy {
+/** Events that http-proxy emits where nobody catches what a listener throws: which argument is the request. */
+const REQUEST_AT: ReadonlyMap<string | symbol, 0 | 1> = new Map([
+  ['proxyReq', 1],
+  ['proxyRes', 1],
+  ['end', 0],
+  ['econnreset', 1],
+]);
+
+/** `onThrown` hears of what the listeners of these events throw, and may throw it on. */
+export function createHttpProxy(onThrown: (cause: unknown, request: IncomingMessage) => void): HttpProxy {
   const { createProxyServer }: Module = createRequire(import.meta.url)('http-proxy');
-  return createProxyServer({});
+  const proxy = createProxyServer({});
+  catchListeners(proxy, (cause, event, told) => {
+    const request = told[REQUEST_AT.get(event) ?? -1];
+    if (!(request instanceof IncomingMessage)) throw cause;
+    onThrown(cause, request);
+  });
+  return proxy;
 }

@@ -214,14 +214,30 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
     });
   }
 
+  /**
+   * A listener of the application has thrown: this exchange ends, and the 'error' listeners hear why, also where the
+   * response can only be broken off.
+   */
+  listenerThrew(cause: unknown): void {
+    const error = errorOf(cause);
+    const exchange = this.#exchange;
+    const isBroken = exchange?.response.isHeadSent === true;
+    this.lastError = error;
+    this.isConnected = true;
+    this.#onThrown(error);
+    if (isBroken) this.guard.run(() => this.#services.report(error, this.request, this.target));
+  }
+
   /** Something that called back has thrown: this exchange ends, and nothing else does. */
   #onThrown(error: Error): void {
     const exchange = this.#exchange;
     this.#services.onThrown(error);
     try {
       this.lastError ??= error;
-      if (exchange === null) this.cut();
-      else if (this.isConnected) exchange.fail('bad-response', error.message);
+      if (exchange === null) {
+        // an answer that is whole stays
+        if (!this.target.writableEnded) this.cut();
+      } else if (this.isConnected) exchange.fail('bad-response', error.message);
       else exchange.fail('bad-request', '');
     } catch (again) {
       this.#services.onThrown(errorOf(again));

@@ -7,9 +7,9 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { badResponseDetail } from '../exchange/bad-responses.ts';
 import type { PartOwner, ServerStream, ServerStreamUser, Trailers } from '../exchange/streams.ts';
-import { type Guard, ignoreErrors } from './guard.ts';
+import { catchListeners, ignoreErrors } from './guard.ts';
 import type { Heads, NodeAnswer } from './heads.ts';
-import type { HttpProxy } from './http-proxy.ts';
+import type { HttpProxy, HttpProxyEvents } from './http-proxy.ts';
 import { linesOf, mayTrailersPass, setLines } from './lines.ts';
 import type { NodeClient } from './node-client.ts';
 import { NodeParts } from './node-parts.ts';
@@ -25,13 +25,16 @@ export interface ServerServices {
   readonly heads: Heads;
   /** Idle connections, to whatever server, are to be closed: they hold what new ones need. */
   closeIdle(): void;
+  /** Whether http-proxy's event has listeners of the application. */
+  isHeard(event: keyof HttpProxyEvents): boolean;
 }
 
 export abstract class NodeServer extends NodeParts implements ServerStream {
   readonly slot: number;
   protected readonly services: ServerServices;
   protected readonly agent: ServerAgent;
-  protected readonly client: NodeClient;
+  /** Through whose guard http-proxy's events come. */
+  readonly client: NodeClient;
   /** Null once it has let go of the exchange. */
   protected user: ServerStreamUser | null;
   protected outgoing: ClientRequest | null = null;
@@ -50,11 +53,6 @@ export abstract class NodeServer extends NodeParts implements ServerStream {
     this.user = user;
     client.isConnected = false;
     client.lastError = null;
-  }
-
-  /** Through which http-proxy's events come. */
-  get guard(): Guard {
-    return this.client.guard;
   }
 
   get isReused(): boolean {
@@ -126,8 +124,10 @@ export abstract class NodeServer extends NodeParts implements ServerStream {
 
   /** The response has come, and its head is none that switches protocols. */
   protected answered(incoming: IncomingMessage): void {
-    ignoreErrors(incoming);
     const { user, client } = this;
+    ignoreErrors(incoming);
+    // who reads the response in a listener of 'proxyRes', to answer with what was made of it, is too late
+    if (this.services.isHeard('proxyRes')) catchListeners(incoming, (cause) => client.listenerThrew(cause));
     if (user === null || !('req' in incoming) || incoming.req !== this.outgoing) {
       incoming.destroy();
       return;

@@ -36,7 +36,7 @@ export class WebClient extends NodeClient {
   readonly #hold = new ResponseBuffer();
   #head: WaitingHead | null = null;
   #isHeadWritten = false;
-  /** node:http does not take the head that the listeners of 'proxyRes' have made. */
+  /** A listener of 'proxyRes' has thrown, or node:http does not take the head that they have made. */
   #isHeadRefused = false;
 
   constructor(
@@ -125,6 +125,11 @@ export class WebClient extends NodeClient {
   /** A listener of 'proxyRes' has answered in its own way: what the server sends is read away. */
   get #isAnsweredElsewhere(): boolean {
     return !this.#isHeadWritten && (this.response.headersSent || this.response.writableEnded);
+  }
+
+  override listenerThrew(cause: unknown): void {
+    if (this.#head !== null && !this.#isAnsweredElsewhere) this.#isHeadRefused = true;
+    super.listenerThrew(cause);
   }
 
   /** Replaces what the application had set. Its framing goes in any case: the body is the server's. */

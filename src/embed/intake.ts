@@ -7,7 +7,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { FailureKind } from '../base/failure.ts';
+import { FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
@@ -188,6 +188,7 @@ export class Intake {
       accessLog.refused(heads.buffer, head, address, kind, clock.nowMs(), clock.wallMs());
     }
     request.resume();
-    replyTo(response, kind, detail, retryAfterSeconds);
+    if (FAILURES[kind].status === 0) response.destroy();
+    else replyTo(response, kind, detail, retryAfterSeconds);
   }
 }

@@ -230,7 +230,11 @@ export class Predecessor {
   ): Promise<void> {
     this.#successor = null;
     sender.refuse('it took too long, and the old process has taken everything back');
-    if (this.#balancer.isStopping) return;
+    if (this.#balancer.isStopping) {
+      // clients would go on connecting to what nobody accepts from
+      for (const socket of own) socket.close();
+      return;
+    }
     await this.#balancer.resume(own);
     this.#balancer.options.log.warn(
       `the process that was to take over ${GIVEN_UP[how]} before it served: this one goes on`,

@@ -186,13 +186,13 @@ export class Fleet {
         else if (message.type === 'listen-failed') reject(new StartError(listenMessage(message)));
         else return;
         clearTimeout(timer);
-        worker.off('message', onMessage);
+        worker.off('message', onMessage).off('exit', onExit);
       };
-      worker.on('message', onMessage);
-      worker.once('exit', () => {
+      const onExit = (): void => {
         clearTimeout(timer);
         reject(new Error(`worker ${index} died before it listened`));
-      });
+      };
+      worker.on('message', onMessage).once('exit', onExit);
       this.#say(worker, { type, ports: this.#ports, fds });
     });
   }

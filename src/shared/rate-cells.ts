@@ -17,6 +17,9 @@ const BUCKET_BITS = 12;
 const BUCKETS = 1 << BUCKET_BITS;
 const WAYS = 8;
 const BUCKET_CELLS = 2 * WAYS;
+const NO_WAY = -1;
+/** Tag of a way that is being given to a new client; clients' are odd. */
+const SETTLING = 2;
 /** Other threads' writes in between before we give up and let the request pass. */
 const SPINS_MAX = 16;
 /** A limit's whole burst in ticks, at most: a value so old that it wrapped is taken for a new one once in 250 times. */
@@ -57,7 +60,7 @@ export class RateCells {
     const tag = keyHigh | 1; // 0 is nobody's
     const now = Math.floor(nowMs / pace.tickMs) | 0;
     for (let spin = 0; spin < SPINS_MAX; spin += 1) {
-      const way = this.#wayOf(bucket, tag);
+      const way = this.#wayOf(bucket, tag, NO_WAY);
       const time = bucket + WAYS + way;
       if (way >= 0) {
         const value = Atomics.load(this.#cells, time);
@@ -69,25 +72,35 @@ export class RateCells {
     return 0;
   }
 
-  /** The client's way, -1 when it is not there. */
-  #wayOf(bucket: number, tag: number): number {
-    for (let way = 0; way < WAYS; way += 1) if (Atomics.load(this.#cells, bucket + way) === tag) return way;
-    return -1;
+  /** The client's way, or one beside `but`; NO_WAY when there is none. */
+  #wayOf(bucket: number, tag: number, but: number): number {
+    for (let way = 0; way < WAYS; way += 1)
+      if (way !== but && Atomics.load(this.#cells, bucket + way) === tag) return way;
+    return NO_WAY;
   }
 
-  /** Gives a new client the way whose client has used least, and counts its request; false when others were faster. */
+  /**
+   * Gives a new client the way whose client has used least, and counts its request; false when others were faster. The way
+   * is nobody's until its time is the new client's. Who finds after that the client with a second way, from a thread that
+   * met it at the same time, gives its own back: each looks after it has written, so that one of them sees the other.
+   */
   #settle(bucket: number, tag: number, now: number, pace: RatePace): boolean {
     let chosen = 0;
     let least = Number.POSITIVE_INFINITY;
     for (let way = 0; way < WAYS && least > 0; way += 1) {
-      const isFree = Atomics.load(this.#cells, bucket + way) === 0;
-      const ahead = isFree ? 0 : aheadOf(Atomics.load(this.#cells, bucket + WAYS + way), now, pace);
+      const held = Atomics.load(this.#cells, bucket + way);
+      if (held === SETTLING) continue;
+      const ahead = held === 0 ? 0 : aheadOf(Atomics.load(this.#cells, bucket + WAYS + way), now, pace);
       if (ahead < least) [chosen, least] = [way, ahead];
     }
-    const other = Atomics.load(this.#cells, bucket + chosen);
-    const value = Atomics.load(this.#cells, bucket + WAYS + chosen);
-    if (other === tag || !this.#set(bucket + chosen, other, tag)) return false;
-    return this.#set(bucket + WAYS + chosen, value, now + pace.requestTicks);
+    const own = bucket + chosen;
+    const other = Atomics.load(this.#cells, own);
+    if (other === tag || other === SETTLING || !this.#set(own, other, SETTLING)) return false;
+    Atomics.store(this.#cells, own + WAYS, (now + pace.requestTicks) | 0);
+    Atomics.store(this.#cells, own, tag);
+    if (this.#wayOf(bucket, tag, chosen) === NO_WAY) return true;
+    this.#set(own, tag, 0);
+    return false;
   }
 
   #set(cell: number, from: number, to: number): boolean {

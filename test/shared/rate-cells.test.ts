@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AddressCounts } from '../../src/shared/address-counts.ts';
 import { paceOf, RateCells } from '../../src/shared/rate-cells.ts';
+import { interleave } from '../support/interleave.ts';
 
 const START = 1_700_000_000_000;
 
@@ -130,4 +131,44 @@ test('connections by address: summed over workers, given back, cleared with a de
   expect(main.count(cells)).toBe(2);
   main.clear(0);
   expect(second?.count(cells)).toBe(1);
+});
+
+describe('a new client that two threads meet at once has one allowance', () => {
+  const BURST = 4;
+  const pace = paceOf(1 / 3600, BURST);
+
+  /** What passes of many requests when another thread asks right after that step of the first one. */
+  function passedWith(
+    step: 'load' | 'store' | 'compareExchange',
+    at: number,
+    neighbours: number,
+  ): number | null {
+    const cells = new RateCells();
+    for (let other = 1; other <= neighbours; other += 1) cells.take(0, 7, other * 2, pace, START);
+    let count = 0;
+    let steps = 0;
+    const ask = (): void => {
+      if (cells.take(0, 7, 217, pace, START) === 0) count += 1;
+    };
+    try {
+      interleave(step, () => ++steps === at, ask, ask);
+    } catch {
+      return null; // there are no more steps
+    }
+    for (let more = 0; more < 2 * BURST; more += 1) ask();
+    return count;
+  }
+
+  test.each([0, 1, 3, 7, 8])('beside %i other clients', (neighbours) => {
+    let moments = 0;
+    for (const step of ['load', 'store', 'compareExchange'] as const) {
+      for (let at = 1; ; at += 1) {
+        const passed = passedWith(step, at, neighbours);
+        if (passed === null) break;
+        moments += 1;
+        expect([step, at, passed]).toEqual([step, at, BURST]);
+      }
+    }
+    expect(moments).toBeGreaterThan(10);
+  });
 });

@@ -5,8 +5,8 @@ import { byId, element, setAttribute, setText } from './page/dom.js';
 import { EventLog } from './page/event-log.js';
 import { isEligible, judgeSkew } from './page/fair-share.js';
 import { age, counted, timeOfDay } from './page/format.js';
-import { describeChange, describeGrowth } from './page/happenings.js';
 import { History } from './page/history.js';
+import { describeChange, describeGrowth } from './page/page-events.js';
 import { PoolSection } from './page/pool-section.js';
 import { followEvents } from './page/stream.js';
 
@@ -34,8 +34,7 @@ let latestMs = 0;
 function show(status) {
   const arrivedMs = performance.now();
   const elapsedSeconds = (arrivedMs - latestMs) / 1000;
-  if (latest !== null)
-    for (const happening of describeGrowth(latest, status, elapsedSeconds)) log.add(happening);
+  if (latest !== null) for (const event of describeGrowth(latest, status, elapsedSeconds)) log.add(event);
   latestMs = arrivedMs;
   latest = status;
   history.add(status, Date.now() / 1000);

@@ -3,10 +3,10 @@
 import { element, setText } from './dom.js';
 import { timeOfDay } from './format.js';
 
-/** @typedef {import('./happenings.js').Happening} Happening */
+/** @typedef {import('./page-events.js').PageEvent} PageEvent */
 
 const ENTRIES_MAX = 200;
-/** Happenings of the same key so close together are one. */
+/** Events of the same key so close together are one. */
 const MERGE_MS = 12_000;
 
 /**
@@ -33,22 +33,22 @@ export class EventLog {
     this.#empty = empty;
   }
 
-  /** @param {Happening} happening */
-  add(happening) {
+  /** @param {PageEvent} event */
+  add(event) {
     const nowMs = Date.now();
-    const same = this.#entries.find((entry) => entry.key === happening.key && nowMs - entry.atMs < MERGE_MS);
+    const same = this.#entries.find((entry) => entry.key === event.key && nowMs - entry.atMs < MERGE_MS);
     if (same !== undefined) {
-      same.amount += happening.amount;
+      same.amount += event.amount;
       same.atMs = nowMs;
-      setText(same.text, happening.text(same.amount));
+      setText(same.text, event.text(same.amount));
       setText(same.time, timeOfDay(new Date()));
       return;
     }
     const time = element('time', { text: timeOfDay(new Date()) });
-    const text = element('span', { class: 'what', text: happening.text(happening.amount) });
-    const where = happening.where === '' ? [] : [element('b', { text: happening.where }), ' '];
-    this.#list.prepend(element('li', { class: happening.tone }, time, element('p', {}, ...where, text)));
-    this.#entries.unshift({ key: happening.key, amount: happening.amount, atMs: nowMs, text, time });
+    const text = element('span', { class: 'what', text: event.text(event.amount) });
+    const where = event.where === '' ? [] : [element('b', { text: event.where }), ' '];
+    this.#list.prepend(element('li', { class: event.tone }, time, element('p', {}, ...where, text)));
+    this.#entries.unshift({ key: event.key, amount: event.amount, atMs: nowMs, text, time });
     if (this.#entries.length > ENTRIES_MAX) {
       this.#entries.pop();
       this.#list.lastElementChild?.remove();

@@ -7,8 +7,8 @@ import { counted } from './format.js';
  * @typedef {import('../../../status.ts').PoolStatus} PoolStatus
  * @typedef {import('../../../../control/results.ts').ChangeEvent} ChangeEvent
  *
- * @typedef {object} Happening
- * @property {string} key Happenings of one key that follow each other closely are one, with their numbers added.
+ * @typedef {object} PageEvent
+ * @property {string} key Events of one key that follow each other closely are one, with their numbers added.
  * @property {'bad' | 'warn' | 'good' | 'plain'} tone
  * @property {string} where `pool/server`, a pool, or nothing.
  * @property {number} amount Sessions, where there is a number; 0 else.
@@ -25,12 +25,12 @@ const MOVE_WORDS = {
   removed: 'moved: their home was removed',
 };
 
-/** @type {Readonly<Record<string, Happening['tone']>>} */
+/** @type {Readonly<Record<string, PageEvent['tone']>>} */
 const VERDICT_TONES = { up: 'good', down: 'bad', ejected: 'bad', starting: 'plain' };
 
 /**
  * @param {ChangeEvent} event
- * @returns {Happening}
+ * @returns {PageEvent}
  */
 export function describeChange(event) {
   const where = [event.pool, event.server].filter((part) => typeof part === 'string').join('/');
@@ -38,7 +38,7 @@ export function describeChange(event) {
   if (event.type === 'verdict') {
     const reason = text(event.reason);
     const tone = VERDICT_TONES[text(event.to)] ?? 'plain';
-    return happening(
+    return pageEvent(
       `${key} ${text(event.to)}`,
       tone,
       where,
@@ -46,17 +46,17 @@ export function describeChange(event) {
     );
   }
   if (event.type === 'server')
-    return happening(key, 'plain', where, `set by the operator: ${settings(event)}`);
+    return pageEvent(key, 'plain', where, `set by the operator: ${settings(event)}`);
   if (event.type === 'rebalance' && typeof event.to === 'string') {
     const tone = event.to === 'running' ? 'warn' : 'plain';
-    return happening(`${key} ${event.to}`, tone, where, `rebalancing ${event.to}: ${text(event.why)}`);
+    return pageEvent(`${key} ${event.to}`, tone, where, `rebalancing ${event.to}: ${text(event.why)}`);
   }
   if (event.type === 'reload') {
     if (event.ok === true)
-      return happening(key, 'plain', '', `Configuration reloaded, revision ${text(event.revision)}`);
-    return happening(key, 'bad', '', `Reload refused: ${text(event.message)}`);
+      return pageEvent(key, 'plain', '', `Configuration reloaded, revision ${text(event.revision)}`);
+    return pageEvent(key, 'bad', '', `Reload refused: ${text(event.message)}`);
   }
-  return happening(key, 'plain', where, `${event.type} ${settings(event)}`.trim());
+  return pageEvent(key, 'plain', where, `${event.type} ${settings(event)}`.trim());
 }
 
 /**
@@ -64,11 +64,11 @@ export function describeChange(event) {
  * @param {StatusDocument} before
  * @param {StatusDocument} now
  * @param {number} elapsedSeconds between the arrivals of the two: a process younger than that was started meanwhile
- * @returns {Happening[]}
+ * @returns {PageEvent[]}
  */
 export function describeGrowth(before, now, elapsedSeconds = 0) {
   if (now.uptimeSeconds < Math.max(before.uptimeSeconds, elapsedSeconds)) {
-    return [happening('restart', 'warn', '', 'The balancer was started anew')];
+    return [pageEvent('restart', 'warn', '', 'The balancer was started anew')];
   }
   return now.pools.flatMap((pool) => {
     const old = before.pools.find(({ name }) => name === pool.name);
@@ -79,7 +79,7 @@ export function describeGrowth(before, now, elapsedSeconds = 0) {
 /**
  * @param {PoolStatus} old
  * @param {PoolStatus} pool
- * @returns {Happening[]}
+ * @returns {PageEvent[]}
  */
 function movesOf(old, pool) {
   return Object.entries(pool.moves).flatMap(([reason, total]) => {
@@ -94,7 +94,7 @@ function movesOf(old, pool) {
 /**
  * @param {PoolStatus} old
  * @param {PoolStatus} pool
- * @returns {Happening[]}
+ * @returns {PageEvent[]}
  */
 function lossesOf(old, pool) {
   const removed = (pool.lost.removed ?? 0) - (old.lost.removed ?? 0);
@@ -126,12 +126,12 @@ function sessions(words) {
 
 /**
  * @param {string} key
- * @param {Happening['tone']} tone
+ * @param {PageEvent['tone']} tone
  * @param {string} where
  * @param {string} words
- * @returns {Happening}
+ * @returns {PageEvent}
  */
-function happening(key, tone, where, words) {
+function pageEvent(key, tone, where, words) {
   return { key, tone, where, amount: 0, text: () => words };
 }
 

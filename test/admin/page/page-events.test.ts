@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { describeChange, describeGrowth } from '../../../src/admin/page/assets/page/happenings.js';
+import { describeChange, describeGrowth } from '../../../src/admin/page/assets/page/page-events.js';
 import { describeEffect, describePlan } from '../../../src/admin/page/assets/page/prediction.js';
 import type { ChangeEvent } from '../../../src/control/results.ts';
 import { pool, server, status } from './documents.ts';
 
-describe('change events in words', () => {
+describe('change events as sentences', () => {
   const said = (event: ChangeEvent): string => {
     const { where, tone, text } = describeChange(event);
     return `${tone}: ${where}: ${text(0)}`;

@@ -42,6 +42,6 @@ export class AddressLimit {
 export function mayBegin(limit: AddressLimit, affinity: Affinity, nowMs: number): boolean {
   if (affinity.isLimited) return false;
   affinity.isLimited = !limit.take(affinity.clientAddress, nowMs);
-  if (affinity.isLimited) affinity.verdict = Finding.limited;
+  if (affinity.isLimited) affinity.outcome = Finding.limited;
   return !affinity.isLimited;
 }

@@ -1,23 +1,23 @@
 // What is known about one exchange's session while it runs. One per exchange, reused: plain fields of one shape.
 //
-// Written by the choose room only; the exchange reads verdict, moveReason and failure (for the access log and its reply).
+// Written by the choose room only; the exchange reads outcome, moveReason and failure (for the access log and its reply).
 
 import type { FailureKind } from '../base/failure.ts';
-import { AFFINITY_VERDICTS, type AffinityVerdict, MOVE_REASONS, type MoveReason } from '../shared/stripe.ts';
+import { AFFINITY_OUTCOMES, type AffinityOutcome, MOVE_REASONS, type MoveReason } from '../shared/stripe.ts';
 import { COOKIE_TEXT_MAX } from './own-cookie.ts';
 import { OwnCookie } from './own-cookie-parts.ts';
 
-/** Indices into AFFINITY_VERDICTS. */
+/** Indices into AFFINITY_OUTCOMES. */
 export const Finding = {
-  none: verdictIndex('none'),
-  new: verdictIndex('new'),
-  home: verdictIndex('home'),
-  moved: verdictIndex('moved'),
-  refused: verdictIndex('refused'),
-  invalid: verdictIndex('invalid'),
-  expired: verdictIndex('expired'),
-  overflow: verdictIndex('overflow'),
-  limited: verdictIndex('limited'),
+  none: outcomeIndex('none'),
+  new: outcomeIndex('new'),
+  home: outcomeIndex('home'),
+  moved: outcomeIndex('moved'),
+  refused: outcomeIndex('refused'),
+  invalid: outcomeIndex('invalid'),
+  expired: outcomeIndex('expired'),
+  overflow: outcomeIndex('overflow'),
+  limited: outcomeIndex('limited'),
 } as const;
 
 /** Indices into MOVE_REASONS. */
@@ -76,8 +76,8 @@ export class Affinity {
   reservedSlot = -1;
   /** What identify found when it is not a home: Finding.new, invalid, expired or none. */
   arrival: number = Finding.none;
-  /** Index into AFFINITY_VERDICTS. */
-  verdict: number = Finding.none;
+  /** Index into AFFINITY_OUTCOMES. */
+  outcome: number = Finding.none;
   /** Why the latest choice is not the home: counted by commit. */
   pendingReason: number = Reason.none;
   /** Index into MOVE_REASONS, -1 when the session did not move with this exchange. */
@@ -86,7 +86,7 @@ export class Affinity {
   cookieToSet = '';
   /** Why choose returned -1; null otherwise. */
   failure: ChoiceFailure | null = null;
-  /** The exchange has begun and is not finished: the verdict is still to be counted. */
+  /** The exchange has begun and is not finished: the outcome is still to be counted. */
   isOpen = false;
   /** The client's cookie, or the new one, says something else than the table: it is due a new one. */
   isCookieDue = false;
@@ -132,7 +132,7 @@ export class Affinity {
     this.isOverflow = false;
     this.reservedSlot = -1;
     this.arrival = Finding.none;
-    this.verdict = Finding.none;
+    this.outcome = Finding.none;
     this.pendingReason = Reason.none;
     this.moveReason = Reason.none;
     this.cookieToSet = '';
@@ -143,8 +143,8 @@ export class Affinity {
   }
 }
 
-function verdictIndex(name: AffinityVerdict): number {
-  return AFFINITY_VERDICTS.indexOf(name);
+function outcomeIndex(name: AffinityOutcome): number {
+  return AFFINITY_OUTCOMES.indexOf(name);
 }
 
 function reasonIndex(name: MoveReason): number {

@@ -170,7 +170,7 @@ export class Chooser {
     affinity.isOpen = false;
     this.#ledger.release(affinity, nowMs);
     this.#ledger.unreserve(affinity);
-    this.#shared.own.countPool(plan.id, PoolCounter.affinity + affinity.verdict);
+    this.#shared.own.countPool(plan.id, PoolCounter.affinity + affinity.outcome);
   }
 
   /**

@@ -105,7 +105,7 @@ export class Elector {
       if (other !== NO_SLOT) return other;
     }
     if (isOver) return this.#fail(affinity, isHeld ? 'home-down' : 'busy', Finding.none);
-    affinity.verdict = Finding.home;
+    affinity.outcome = Finding.home;
     return slot;
   }
 
@@ -113,7 +113,7 @@ export class Elector {
     if (this.#placement.gather(plan, tried, nowMs) !== Gathered.some) return NO_SLOT;
     const slot = plan.slots[this.#placement.byPolicy(plan)] as number;
     affinity.isOverflow = slot !== affinity.homeSlot;
-    affinity.verdict = affinity.isOverflow ? Finding.overflow : Finding.home;
+    affinity.outcome = affinity.isOverflow ? Finding.overflow : Finding.home;
     return slot;
   }
 
@@ -134,7 +134,7 @@ export class Elector {
     const slot = plan.slots[this.#placement.byRank(plan, keyLow, keyHigh, turn, bound)] as number;
     const isMove = slot !== affinity.homeSlot;
     affinity.pendingReason = isMove ? reason : Reason.none;
-    affinity.verdict = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
+    affinity.outcome = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
     return slot;
   }
 
@@ -142,13 +142,13 @@ export class Elector {
   #place(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     const gathered = this.#placement.gather(plan, tried, nowMs);
     if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
-    affinity.verdict = affinity.arrival;
+    affinity.outcome = affinity.arrival;
     if (!affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie) {
       return plan.slots[this.#placement.byPolicy(plan)] as number;
     }
     const { keyLow, keyHigh } = affinity;
     const index = this.#placement.byRank(plan, keyLow, keyHigh, 0, plan.config.sticky.bound);
-    if (this.#placement.wasBounded && affinity.arrival === Finding.new) affinity.verdict = Finding.overflow;
+    if (this.#placement.wasBounded && affinity.arrival === Finding.new) affinity.outcome = Finding.overflow;
     return plan.slots[index] as number;
   }
 
@@ -157,10 +157,10 @@ export class Elector {
   }
 
   /** A forged or expired cookie is counted as such even when nobody serves it. */
-  #fail(affinity: Affinity, failure: ChoiceFailure, verdict: number): number {
+  #fail(affinity: Affinity, failure: ChoiceFailure, outcome: number): number {
     affinity.failure = failure;
     const { arrival } = affinity;
-    affinity.verdict = arrival === Finding.invalid || arrival === Finding.expired ? arrival : verdict;
+    affinity.outcome = arrival === Finding.invalid || arrival === Finding.expired ? arrival : outcome;
     return NO_SLOT;
   }
 }

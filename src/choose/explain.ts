@@ -7,7 +7,7 @@ import { parseRequestHead } from '../http1/request.ts';
 import { EFFECTIVE_MODE_NAMES, Mode, VERDICT_NAMES, Verdict } from '../shared/control.ts';
 import { homeGeneration, homeSlot } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { AFFINITY_VERDICTS, MOVE_REASONS } from '../shared/stripe.ts';
+import { AFFINITY_OUTCOMES, MOVE_REASONS } from '../shared/stripe.ts';
 import { Affinity, Finding } from './affinity.ts';
 import { isFull } from './candidates.ts';
 import type { Chooser } from './chooser.ts';
@@ -43,7 +43,7 @@ export interface Explanation {
   /** null: none. */
   readonly server: string | null;
   /** As counted by holdfast_affinity_decisions_total. */
-  readonly verdict: string;
+  readonly outcome: string;
   /** Why it would leave its home; null: it would not. */
   readonly move: string | null;
   /** The session's entry in the table, null for none. */
@@ -81,7 +81,7 @@ export function explain(
   const server = slot === -1 ? null : nameOf(plan, slot);
   return {
     server,
-    verdict: AFFINITY_VERDICTS[affinity.verdict] ?? 'none',
+    outcome: AFFINITY_OUTCOMES[affinity.outcome] ?? 'none',
     move: affinity.pendingReason === -1 ? null : (MOVE_REASONS[affinity.pendingReason] ?? null),
     session,
     reasons: [...known, describeChoice(plan, affinity, server)],
@@ -176,8 +176,8 @@ function describeChoice(plan: PoolPlan, affinity: Affinity, server: string | nul
   if (affinity.failure === 'busy')
     return 'all that may serve it are at maxConnections: it waits in the queue';
   const name = server ?? '';
-  if (affinity.verdict === Finding.home) return `${name} is its home and can be asked`;
-  if (affinity.verdict === Finding.moved)
+  if (affinity.outcome === Finding.home) return `${name} is its home and can be asked`;
+  if (affinity.outcome === Finding.moved)
     return `its home cannot serve it: ${name} ranks best for its key among the others`;
   if (affinity.isOverflow) return `its home cannot take it now: ${name} serves this request only`;
   const isRanked = affinity.hasKey && plan.isHashed && plan.source !== Source.ownCookie;
@@ -196,7 +196,7 @@ function whyNot(plan: PoolPlan, shared: SharedState, index: number, affinity: Af
   if (verdict === Verdict.starting) return 'it has not been checked yet';
   if (isFull(plan, shared, index)) return 'it is at maxConnections';
   if (plan.config.servers[index]?.backup === true) return 'it is a backup';
-  return affinity.verdict === Finding.home ? "it is not the session's home" : 'it was not picked';
+  return affinity.outcome === Finding.home ? "it is not the session's home" : 'it was not picked';
 }
 
 function nameOf(plan: PoolPlan, slot: number): string {

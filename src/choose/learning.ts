@@ -146,7 +146,7 @@ export class Learning {
   #begin(plan: PoolPlan, affinity: Affinity, index: number, low: number, high: number, nowMs: number): void {
     const ledger = this.#ledger;
     ledger.unreserve(affinity);
-    if (affinity.verdict === Finding.none) affinity.verdict = Finding.new;
+    if (affinity.outcome === Finding.none) affinity.outcome = Finding.new;
     if (ledger.holdsEntry(affinity)) {
       if (ledger.isReal(affinity)) {
         ledger.add(plan, low, high, index, nowMs);

@@ -34,9 +34,9 @@ export function register(program: Command): void {
 
 /** The explanation as lines of text. */
 export function describeExplanation(explanation: ExplainDocument): readonly string[] {
-  const { server, verdict, move } = explanation;
+  const { server, outcome, move } = explanation;
   return [
-    `${server ?? 'no server'} (verdict ${verdict}${move === null ? '' : `, move by ${move}`})`,
+    `${server ?? 'no server'} (outcome ${outcome}${move === null ? '' : `, move by ${move}`})`,
     ...explanation.reasons.map((reason) => `- ${reason}`),
     ...explanation.others.map((other) => `  not ${other.server}: ${other.why}`),
   ];

@@ -10,7 +10,7 @@ import type { PoolPlan } from '../choose/plan.ts';
 import { indexOfSlot } from '../choose/plan.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
-import { AFFINITY_VERDICTS } from '../shared/stripe.ts';
+import { AFFINITY_OUTCOMES } from '../shared/stripe.ts';
 import { loggedTls, type TlsFacts } from './tls-facts.ts';
 
 /** Longer targets and hosts are cut, so that a line has a limit. */
@@ -31,7 +31,7 @@ interface Attempt {
 interface LoggedExchange {
   readonly requestBody: { readonly bytes: number };
   readonly relay: { readonly isHeadSent: boolean; readonly status: number; readonly bytes: number };
-  readonly affinity: { readonly verdict: number };
+  readonly affinity: { readonly outcome: number };
 }
 
 /** Who ended an exchange. */
@@ -140,7 +140,7 @@ export class AccessRecord {
       `,"method":${quote(this.method)},"target":${quote(this.target)},"host":${quote(this.host)}` +
       `,"status":${this.status},"pool":${quote(plan?.config.name ?? null)},"server":${quote(server)}` +
       `${attempts.length > 1 ? `,"attempts":${JSON.stringify(servers)}` : ''}` +
-      `,"affinity":"${AFFINITY_VERDICTS[this.affinity] ?? 'none'}"` +
+      `,"affinity":"${AFFINITY_OUTCOMES[this.affinity] ?? 'none'}"` +
       `,"ms":{"queue":${ms(this.#queueMs)},"connect":${ms(this.#connectMs)}` +
       `,"firstByte":${this.#firstByteMs < 0 ? 'null' : ms(this.#firstByteMs)},"total":${ms(nowMs - this.startedMs)}}` +
       `,"bytesIn":${this.bytesIn},"bytesOut":${this.bytesOut},"endedBy":"${this.endedBy}"` +
@@ -183,7 +183,7 @@ export class AccessLog {
     if (relay.isHeadSent) record.status = relay.status;
     record.bytesIn += requestBody.bytes;
     record.bytesOut = relay.bytes;
-    record.affinity = affinity.verdict;
+    record.affinity = affinity.outcome;
     this.#write(record, plan, nowMs, wallMs);
   }
 

@@ -6,7 +6,7 @@ import type { Skew } from '../sessions/skew.ts';
 import { Mode, Verdict } from '../shared/control.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { AFFINITY_VERDICTS, HANDSHAKE_RESULTS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
+import { AFFINITY_OUTCOMES, HANDSHAKE_RESULTS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
 import type { MetricsSource, Sample } from './source.ts';
 
 export type PoolCollector = (source: MetricsSource, pools: readonly PoolRevision[]) => Sample[];
@@ -34,7 +34,7 @@ export const POOL_COLLECTORS = {
   holdfast_session_moves_total: byList(MOVE_REASONS, 'reason', PoolCounter.moves),
   holdfast_rebalance_active: rebalance(({ phase }) => (phase === 'running' ? 1 : 0)),
   holdfast_rebalance_cycles_total: rebalance(({ cycles }) => cycles),
-  holdfast_affinity_decisions_total: byList(AFFINITY_VERDICTS, 'verdict', PoolCounter.affinity),
+  holdfast_affinity_decisions_total: byList(AFFINITY_OUTCOMES, 'verdict', PoolCounter.affinity),
   holdfast_session_skew_ratio: skew((found) => found.ratio),
   holdfast_session_skew_trough: skew((found) => found.trough),
   holdfast_session_skew_cv: skew((found) => found.cv),

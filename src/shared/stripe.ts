@@ -17,7 +17,7 @@ export const DURATION_BUCKETS_SECONDS = [
 export const BUCKETS = DURATION_BUCKETS_SECONDS.length + 1;
 
 /** Why a request went where it went: the `verdict` label of holdfast_affinity_decisions_total. */
-export const AFFINITY_VERDICTS = [
+export const AFFINITY_OUTCOMES = [
   'none',
   'new',
   'home',
@@ -28,7 +28,7 @@ export const AFFINITY_VERDICTS = [
   'overflow',
   'limited',
 ] as const;
-export type AffinityVerdict = (typeof AFFINITY_VERDICTS)[number];
+export type AffinityOutcome = (typeof AFFINITY_OUTCOMES)[number];
 /** The `reason` label of holdfast_session_moves_total. */
 export const MOVE_REASONS = ['failure', 'drain', 'rebalance', 'overload', 'operator', 'removed'] as const;
 export type MoveReason = (typeof MOVE_REASONS)[number];
@@ -82,16 +82,16 @@ const FAILING_MIN = 0.02;
 /** Offsets inside one pool's block. */
 export const PoolCounter = {
   affinity: 0,
-  moves: AFFINITY_VERDICTS.length,
-  retries: AFFINITY_VERDICTS.length + MOVE_REASONS.length,
-  queued: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length,
-  requests: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 1,
+  moves: AFFINITY_OUTCOMES.length,
+  retries: AFFINITY_OUTCOMES.length + MOVE_REASONS.length,
+  queued: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length,
+  requests: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 1,
   /** Retries that the budget did not allow. */
-  retriesRefused: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 2,
+  retriesRefused: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 2,
   /** Not a count: retries that the thread's budget would allow now. */
-  retryTokens: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 3,
+  retryTokens: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 3,
   /** One for each of LOST_REASONS, of all servers that the pool has or had. */
-  lost: AFFINITY_VERDICTS.length + MOVE_REASONS.length + RETRY_REASONS.length + 4,
+  lost: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 4,
 } as const;
 const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
 

@@ -74,7 +74,7 @@ describe.each(MODES)('$sticky', (options) => {
       if (outcome.setCookie !== '') cookies += 1;
     }
     expect(world.entries().used).toBe(5);
-    expect(world.verdicts('limited')).toBe(7);
+    expect(world.outcomes('limited')).toBe(7);
     expect(cookies).toBe(isOwn ? 5 : 0);
     expect(world.total((name) => world.placed(name))).toBe(5);
     world.exchange({ address: '198.51.100.9', responseHeaders: isOwn ? [] : ['Set-Cookie: sid=other'] });
@@ -87,7 +87,7 @@ describe.each(MODES)('$sticky', (options) => {
     const { setCookie, server } = world.exchange({ responseHeaders: isOwn ? [] : ['Set-Cookie: sid=mine'] });
     const cookie = isOwn ? cookiePair(setCookie) : 'sid=mine';
     for (let request = 0; request < 10; request += 1) {
-      expect(world.exchange({ cookie })).toMatchObject({ server, verdict: 'home' });
+      expect(world.exchange({ cookie })).toMatchObject({ server, outcome: 'home' });
     }
   });
 });

@@ -32,11 +32,11 @@ describe.each(MODES)('$title', (mode) => {
       const home = visit(world, client, number % 2).server;
       for (let request = 0; request < 6; request += 1) {
         const outcome = visit(world, client, request % 2);
-        expect(outcome).toMatchObject({ server: home, verdict: 'home', setCookie: '', moveReason: null });
+        expect(outcome).toMatchObject({ server: home, outcome: 'home', setCookie: '', moveReason: null });
       }
     }
-    expect(world.verdicts('home')).toBe(300);
-    expect(world.verdicts('new')).toBe(50);
+    expect(world.outcomes('home')).toBe(300);
+    expect(world.outcomes('new')).toBe(50);
     expect(world.entries()).toMatchObject({ used: 50, busy: 0, tentative: 0 });
     expect(world.total((name) => world.created(name))).toBe(50);
     expect(world.total((name) => world.placed(name))).toBe(50);
@@ -52,12 +52,12 @@ describe.each(MODES)('$title', (mode) => {
     clients.forEach((client, number) => {
       const first = visit(world, client, 1);
       expect(first.server).not.toBe('b');
-      expect(first.verdict).toBe(others[number] === 'b' ? 'moved' : 'home');
+      expect(first.outcome).toBe(others[number] === 'b' ? 'moved' : 'home');
       expect(first.moveReason).toBe(others[number] === 'b' ? 'failure' : null);
       expect(first.setCookie !== '').toBe(mode.isOwn && others[number] === 'b');
-      expect(visit(world, client, 0)).toMatchObject({ server: first.server, verdict: 'home', setCookie: '' });
+      expect(visit(world, client, 0)).toMatchObject({ server: first.server, outcome: 'home', setCookie: '' });
       world.setVerdict('b', Verdict.up);
-      expect(visit(world, client, 0)).toMatchObject({ server: first.server, verdict: 'home', setCookie: '' });
+      expect(visit(world, client, 0)).toMatchObject({ server: first.server, outcome: 'home', setCookie: '' });
       world.setVerdict('b', Verdict.down);
     });
     expect(held).toBeGreaterThan(0);
@@ -95,10 +95,10 @@ describe.each(MODES)('$title', (mode) => {
     visit(world, client);
     const home = visit(world, client).server!;
     world.setVerdict(home, Verdict.down);
-    expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down', verdict: 'refused' });
+    expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down', outcome: 'refused' });
     world.setVerdict(home, Verdict.up);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
-    expect(world.verdicts('refused')).toBe(1);
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
+    expect(world.outcomes('refused')).toBe(1);
     expect(world.moves('failure')).toBe(0);
     expect(world.entries().busy).toBe(0);
   });
@@ -124,9 +124,9 @@ describe.each(MODES)('$title', (mode) => {
       expect(exchange.attempt()).toBe(home);
       exchange.tried.push(exchange.slot);
     }
-    expect(exchange.finish()).toMatchObject({ verdict: 'home', moveReason: null });
+    expect(exchange.finish()).toMatchObject({ outcome: 'home', moveReason: null });
     expect([world.total((name) => world.lost(name, 'failure')), world.moves('failure')]).toEqual([0, 0]);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home', setCookie: '' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home', setCookie: '' });
   });
 
   test('an ejected home keeps its sessions and gets no new ones', () => {
@@ -136,7 +136,7 @@ describe.each(MODES)('$title', (mode) => {
     const home = visit(world, client).server!;
     world.setVerdict(home, Verdict.ejected);
     for (let request = 0; request < 3; request += 1)
-      expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home', setCookie: '' });
+      expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home', setCookie: '' });
     for (let number = 2; number < 30; number += 1)
       expect(visit(world, mode.client(number)).server).not.toBe(home);
     expect([world.lost(home, 'failure'), world.moves('failure')]).toEqual([0, 0]);
@@ -156,14 +156,14 @@ describe.each(MODES)('$title', (mode) => {
     }
     expect([served[0], served.slice(1).toSorted()]).toEqual([home, others]);
     failed.answer();
-    expect(failed.finish()).toMatchObject({ verdict: 'overflow', moveReason: null, setCookie: '' });
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(failed.finish()).toMatchObject({ outcome: 'overflow', moveReason: null, setCookie: '' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     world.setVerdict(home, Verdict.ejected);
-    expect(visit(world, client)).toMatchObject({ verdict: 'overflow', moveReason: null, setCookie: '' });
+    expect(visit(world, client)).toMatchObject({ outcome: 'overflow', moveReason: null, setCookie: '' });
     for (const other of others) world.setVerdict(other, Verdict.down);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     for (const name of ['a', 'b', 'c', 'd']) world.setVerdict(name, Verdict.up);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     expect([world.placed(home), world.moves('failure')]).toEqual([1, 0]);
   });
 
@@ -178,13 +178,13 @@ describe.each(MODES)('$title', (mode) => {
       world.clock.advance(REFUSED_MS - 1);
       const outcome = visit(world, client);
       if (state === 'local') expect(outcome).toMatchObject({ server: null, failure: 'home-down' });
-      else expect(outcome).toMatchObject({ verdict: 'overflow', moveReason: null });
+      else expect(outcome).toMatchObject({ outcome: 'overflow', moveReason: null });
       world.clock.advance(1);
       const probe = world.begin(client.request(), 0);
       expect(probe.attempt()).toBe(home);
       expect(visit(world, client).server).not.toBe(home);
       refusals.reached(world.slotOf(home));
-      expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+      expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
       probe.finish();
       // without a word of the checks no number of refusals moves it
       for (let time = 0; time < 20; time += 1) {
@@ -207,7 +207,7 @@ describe.each(MODES)('$title', (mode) => {
     expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down' });
     world.clock.advance(REFUSED_MS);
     refusals.refused(slot, world.clock.nowMs());
-    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'failure' });
+    expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'failure' });
     expect([world.lost(home, 'failure'), world.moves('failure')]).toEqual([1, 1]);
     // what was so an hour ago is asked anew
     world.clock.advance(3_600_000);
@@ -222,7 +222,7 @@ describe.each(MODES)('$title', (mode) => {
     visit(world, client);
     const home = visit(world, client).server!;
     world.setVerdict(home, Verdict.down);
-    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'failure' });
+    expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'failure' });
     expect(world.lost(home, 'failure')).toBe(0);
     expect(world.moves('failure')).toBe(1);
   });

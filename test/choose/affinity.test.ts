@@ -16,9 +16,9 @@ describe.each(MODES)('$title', (mode) => {
     visit(world, client);
     const home = visit(world, client).server!;
     world.setMode(home, Mode.drain);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     world.shared.control.setWeight(world.slotOf(home), 0);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     for (let number = 2; number < 30; number += 1) {
       const other = mode.client(number);
       expect(visit(world, other).server).not.toBe(home);
@@ -32,7 +32,7 @@ describe.each(MODES)('$title', (mode) => {
     visit(world, client);
     const home = visit(world, client).server!;
     world.setMode(home, Mode.maintenance);
-    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'operator' });
+    expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'operator' });
     expect(world.lost(home, 'operator')).toBe(1);
     expect(world.moves('operator')).toBe(1);
   });
@@ -44,11 +44,11 @@ describe.each(MODES)('$title', (mode) => {
     const home = visit(world, client).server!;
     world.reload(['a', 'b', 'c', 'd'].filter((name) => name !== home));
     const moved = visit(world, client);
-    expect(moved).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
+    expect(moved).toMatchObject({ outcome: 'moved', moveReason: 'removed' });
     expect(world.lost(home, 'removed')).toBe(1);
     expect(world.lostInPool('removed')).toBe(1);
     expect(world.moves('removed')).toBe(1);
-    expect(visit(world, client)).toMatchObject({ server: moved.server, verdict: 'home', setCookie: '' });
+    expect(visit(world, client)).toMatchObject({ server: moved.server, outcome: 'home', setCookie: '' });
   });
 
   test('a server that is removed while this thread has the plan of before: removed, not failed', () => {
@@ -60,7 +60,7 @@ describe.each(MODES)('$title', (mode) => {
     const slot = world.slotOf(home);
     control.setGeneration(slot, control.generation(slot) + 1);
     control.setVerdict(slot, Verdict.down);
-    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
+    expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'removed' });
     expect(world.moves('removed')).toBe(1);
     expect(world.moves('failure')).toBe(0);
   });
@@ -76,7 +76,7 @@ describe.each(MODES)('$title', (mode) => {
       const old = packHome(world.slotOf(home), control.generation(world.slotOf(home)) - 2);
       table.move(entry, table.keyLow(entry), table.keyHigh(entry), table.home(entry), old);
     }
-    expect(visit(world, client)).toMatchObject({ verdict: 'moved', moveReason: 'removed' });
+    expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'removed' });
     expect(world.total((name) => world.lost(name, 'removed'))).toBe(0);
     expect(world.lostInPool('removed')).toBe(1);
   });
@@ -95,7 +95,7 @@ describe.each(MODES)('$title', (mode) => {
     world.addInFlight(home, -1, 1);
     expect(waiting.attempt()).toBe(home);
     waiting.answer();
-    expect(waiting.finish()).toMatchObject({ server: home, verdict: 'home', failure: null });
+    expect(waiting.finish()).toMatchObject({ server: home, outcome: 'home', failure: null });
     expect(world.entries().busy).toBe(0);
   });
 
@@ -109,10 +109,10 @@ describe.each(MODES)('$title', (mode) => {
     const home = visit(world, client).server!;
     world.addInFlight(home, 2, 1);
     const outcome = visit(world, client);
-    expect(outcome).toMatchObject({ verdict: 'overflow', moveReason: null, setCookie: '', failure: null });
+    expect(outcome).toMatchObject({ outcome: 'overflow', moveReason: null, setCookie: '', failure: null });
     expect(outcome.server).not.toBe(home);
     world.addInFlight(home, -2, 1);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     expect(world.total((name) => world.placed(name))).toBe(1);
   });
 
@@ -124,7 +124,7 @@ describe.each(MODES)('$title', (mode) => {
     for (const name of ['a', 'b']) world.setVerdict(name, Verdict.down);
     expect(visit(world, mode.client(1))).toMatchObject({ server: null, failure: 'no-server' });
     expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
-    expect(world.verdicts('none')).toBe(2);
+    expect(world.outcomes('none')).toBe(2);
   });
 
   test('a first request that fails leaves nothing behind', () => {
@@ -143,7 +143,7 @@ describe.each(MODES)('$title', (mode) => {
     const client = mode.client(1);
     const first = visit(world, client, 0, { failing: ['a', 'c', 'd'] });
     expect(first.server).toBe('b');
-    expect(visit(world, client)).toMatchObject({ server: 'b', verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: 'b', outcome: 'home' });
     expect(world.entries()).toMatchObject({ used: 1, busy: 0, tentative: 0 });
     expect(world.created('b')).toBe(1);
     expect(world.total((name) => world.placed(name))).toBe(1);
@@ -156,9 +156,9 @@ describe.each(MODES)('$title', (mode) => {
     visit(world, client);
     const home = visit(world, client).server!;
     world.clock.advance(30 * 60_000 + 200);
-    expect(visit(world, client).verdict).toBe('expired');
+    expect(visit(world, client).outcome).toBe('expired');
     expect(world.ended(home, 'idle')).toBe(1);
-    expect(visit(world, client).verdict).toBe('home');
+    expect(visit(world, client).outcome).toBe('home');
     expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
     expect(world.total((name) => world.placed(name))).toBe(1);
   });
@@ -171,7 +171,7 @@ describe.each(MODES)('$title', (mode) => {
     const home = tunnel.attempt();
     tunnel.answer();
     world.clock.advance(3_600_000);
-    expect(visit(world, client)).toMatchObject({ server: home, verdict: 'home' });
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     tunnel.finish();
   });
 
@@ -182,11 +182,11 @@ describe.each(MODES)('$title', (mode) => {
       visit(world, client);
       world.clock.advance(600_100);
     }
-    expect(world.verdicts('expired')).toBe(1);
+    expect(world.outcomes('expired')).toBe(1);
     expect(world.total((name) => world.ended(name, 'life'))).toBe(1);
   });
 
-  test('exactly one verdict is counted per exchange', () => {
+  test('exactly one outcome is counted per exchange', () => {
     const world = make();
     const clients = Array.from({ length: 10 }, (_, number) => mode.client(number));
     let exchanges = 0;
@@ -197,8 +197,8 @@ describe.each(MODES)('$title', (mode) => {
         exchanges += 1;
       }
     }
-    const verdicts = ['none', 'new', 'home', 'moved', 'refused', 'invalid', 'expired', 'overflow'] as const;
-    expect(verdicts.reduce((sum, verdict) => sum + world.verdicts(verdict), 0)).toBe(exchanges);
+    const outcomes = ['none', 'new', 'home', 'moved', 'refused', 'invalid', 'expired', 'overflow'] as const;
+    expect(outcomes.reduce((sum, outcome) => sum + world.outcomes(outcome), 0)).toBe(exchanges);
   });
 
   test('a request without a key is nobody’s session, unless we hand out the key', () => {
@@ -211,7 +211,7 @@ describe.each(MODES)('$title', (mode) => {
       tentative: mode.isOwn ? 20 : 0,
       busy: 0,
     });
-    expect(world.verdicts(mode.isOwn ? 'new' : 'none')).toBe(20);
+    expect(world.outcomes(mode.isOwn ? 'new' : 'none')).toBe(20);
     expect(world.total((name) => world.placed(name))).toBe(mode.isOwn ? 20 : 0);
   });
 });
@@ -221,7 +221,7 @@ describe('none', () => {
     const world = new World();
     const servers = Array.from({ length: 8 }, () => world.exchange({ cookie: 'holdfast=x' }).server);
     expect([...servers].sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c', 'd', 'd']);
-    expect(world.verdicts('none')).toBe(8);
+    expect(world.outcomes('none')).toBe(8);
     expect(world.entries().used).toBe(0);
   });
 });

@@ -25,7 +25,7 @@ describe.each([
       const creator = login(world, `s%3A${user}.sig`);
       expect(world.exchange({ cookie: `theme=dark; connect.sid=s%3A${user}.sig` }, user % 2)).toMatchObject({
         server: creator,
-        verdict: 'home',
+        outcome: 'home',
       });
     }
   });
@@ -35,15 +35,15 @@ describe.each([
     for (let visit = 0; visit < 50; visit += 1) world.exchange({ responseHeaders: ['Set-Cookie: other=1'] });
     expect(world.entries().used).toBe(0);
     expect(world.total((name) => world.placed(name))).toBe(0);
-    expect(world.verdicts('none')).toBe(50);
+    expect(world.outcomes('none')).toBe(50);
   });
 
   test('an id regenerated at log-in is the same session', () => {
     const world = new World(options);
     const home = login(world, 'before');
     const outcome = world.exchange({ cookie: 'connect.sid=before', responseHeaders: [set('after')] });
-    expect(outcome).toMatchObject({ server: home, verdict: 'home' });
-    expect(world.exchange({ cookie: 'connect.sid=after' })).toMatchObject({ server: home, verdict: 'home' });
+    expect(outcome).toMatchObject({ server: home, outcome: 'home' });
+    expect(world.exchange({ cookie: 'connect.sid=after' })).toMatchObject({ server: home, outcome: 'home' });
     expect(world.created(home)).toBe(1);
     expect(world.placed(home)).toBe(1);
     expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
@@ -76,7 +76,7 @@ describe.each([
         'Set-Cookie: connect=0',
       ],
     });
-    expect(world.exchange({ cookie: 'connect.sid=two' })).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: 'connect.sid=two' })).toMatchObject({ server: home, outcome: 'home' });
     expect(world.ended(home, 'logout')).toBe(0);
     expect(world.entries().used).toBe(1);
   });
@@ -122,11 +122,11 @@ describe.each([
   test('with shared state an unknown id is a session when it is seen again', () => {
     const world = new World({ ...options, pool: { state: 'shared' } });
     const first = world.exchange({ cookie: 'connect.sid=from-before-the-restart' });
-    expect(first.verdict).toBe('new');
+    expect(first.outcome).toBe('new');
     expect(world.entries()).toMatchObject({ used: 1, tentative: 1 });
     expect(world.created(first.server!)).toBe(0);
     const second = world.exchange({ cookie: 'connect.sid=from-before-the-restart' }, 1);
-    expect(second).toMatchObject({ server: first.server, verdict: 'home' });
+    expect(second).toMatchObject({ server: first.server, outcome: 'home' });
     expect(world.created(first.server!)).toBe(1);
     expect(world.entries()).toMatchObject({ used: 1, tentative: 0 });
   });
@@ -164,9 +164,9 @@ describe.each([
     const home = login(world, '"s%3Aabc"');
     expect(world.exchange({ cookie: 'connect.sid=s%3Aabc' })).toMatchObject({
       server: home,
-      verdict: 'home',
+      outcome: 'home',
     });
-    expect(world.exchange({ cookie: 'connect.sid=s:abc' }).verdict).toBe('new');
+    expect(world.exchange({ cookie: 'connect.sid=s:abc' }).outcome).toBe('new');
   });
 });
 
@@ -197,6 +197,6 @@ test('crawlers without cookies push out each other, not the sessions', () => {
   const cookie = first.setCookie.split(';')[0]!;
   world.exchange({ cookie });
   for (let visit = 0; visit < 2000; visit += 1) world.exchange();
-  expect(world.exchange({ cookie })).toMatchObject({ server: first.server, verdict: 'home' });
+  expect(world.exchange({ cookie })).toMatchObject({ server: first.server, outcome: 'home' });
   expect(world.total((name) => world.created(name))).toBe(1);
 });

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { StickyConfig } from '../../src/config/model.ts';
 import type { Mode, Verdict } from '../../src/shared/control.ts';
-import { AFFINITY_VERDICTS, END_REASONS, LOST_REASONS, MOVE_REASONS } from '../../src/shared/stripe.ts';
+import { AFFINITY_OUTCOMES, END_REASONS, LOST_REASONS, MOVE_REASONS } from '../../src/shared/stripe.ts';
 import { seeds } from '../support/seeds.ts';
 import { type Exchange, type ExchangeOptions, World } from './fixture.ts';
 import { cookiePair } from './messages.ts';
@@ -167,8 +167,8 @@ class Simulation {
     // a lost session of an application is over; one of our own goes on as a route
     const over = world.plans[0]?.learns === true ? ended + lost : ended;
     expect(created - over, 'created - ended').toBe(entries.used - entries.tentative);
-    const verdicts = AFFINITY_VERDICTS.reduce((sum, verdict) => sum + world.verdicts(verdict), 0);
-    expect(verdicts, 'verdicts').toBe(this.exchanges);
+    const outcomes = AFFINITY_OUTCOMES.reduce((sum, outcome) => sum + world.outcomes(outcome), 0);
+    expect(outcomes, 'outcomes').toBe(this.exchanges);
     const moves = MOVE_REASONS.reduce((sum, reason) => sum + world.moves(reason), 0);
     const lostInPool = LOST_REASONS.reduce((sum, reason) => sum + world.lostInPool(reason), 0);
     expect(lostInPool).toBeLessThanOrEqual(moves);

@@ -11,8 +11,8 @@ import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/mo
 import { Mode, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import {
-  AFFINITY_VERDICTS,
-  type AffinityVerdict,
+  AFFINITY_OUTCOMES,
+  type AffinityOutcome,
   Counter,
   END_REASONS,
   type EndReason,
@@ -115,7 +115,7 @@ export interface Outcome {
   /** Name of the server, null when there was none. */
   readonly server: string | null;
   readonly failure: string | null;
-  readonly verdict: AffinityVerdict;
+  readonly outcome: AffinityOutcome;
   readonly moveReason: MoveReason | null;
   /** Set-Cookie value added by the balancer, '' for none. */
   readonly setCookie: string;
@@ -285,8 +285,8 @@ export class World {
     return this.shared.sumPoolCounter(POOL_ID, PoolCounter.moves + MOVE_REASONS.indexOf(reason));
   }
 
-  verdicts(verdict: AffinityVerdict): number {
-    return this.shared.sumPoolCounter(POOL_ID, PoolCounter.affinity + AFFINITY_VERDICTS.indexOf(verdict));
+  outcomes(outcome: AffinityOutcome): number {
+    return this.shared.sumPoolCounter(POOL_ID, PoolCounter.affinity + AFFINITY_OUTCOMES.indexOf(outcome));
   }
 
   /** Of a counter over all servers. */
@@ -390,7 +390,7 @@ export class Exchange {
     return {
       server: this.slot === -1 ? null : this.#world.nameOf(this.slot),
       failure: affinity.failure,
-      verdict: AFFINITY_VERDICTS[affinity.verdict] as AffinityVerdict,
+      outcome: AFFINITY_OUTCOMES[affinity.outcome] as AffinityOutcome,
       moveReason: affinity.moveReason === -1 ? null : (MOVE_REASONS[affinity.moveReason] as MoveReason),
       setCookie: this.setCookie,
     };

@@ -45,7 +45,7 @@ describe.each([1, 2, 4])('on %i threads', (workers) => {
     const left: number[] = [];
     for (let second = 0; second <= 4; second += 1) {
       const outcomes = crowd.ask();
-      expect(refused(outcomes).every(({ verdict, server }) => verdict === 'refused' && server === null)).toBe(
+      expect(refused(outcomes).every(({ outcome, server }) => outcome === 'refused' && server === null)).toBe(
         true,
       );
       left.push(refused(outcomes).length);
@@ -63,8 +63,8 @@ test('those that are at home or have no home yet do not wait for it', () => {
   crowd.world.setVerdict('a', Verdict.down);
   const outcomes = crowd.ask();
   expect(refused(outcomes).length).toBe(USERS - 1);
-  expect(outcomes.filter(({ verdict }) => verdict === 'home').length).toBe(2 * USERS);
-  expect(crowd.world.exchange()).toMatchObject({ failure: null, verdict: 'new' });
+  expect(outcomes.filter(({ outcome }) => outcome === 'home').length).toBe(2 * USERS);
+  expect(crowd.world.exchange()).toMatchObject({ failure: null, outcome: 'new' });
 });
 
 test('maintenance and removal are paced as well, and a request that is tried again moves but once', () => {

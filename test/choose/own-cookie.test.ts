@@ -78,11 +78,11 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     for (let at = 0; at < value.length; at += 1) {
       const changed = value[at] === 'A' ? 'B' : 'A';
       const forged = value.slice(0, at) + changed + value.slice(at + 1);
-      const outcome = other.exchange({ cookie: `holdfast=${forged}` });
-      expect(outcome.verdict, `character ${at}`).toBe('invalid');
-      expect(outcome.setCookie).not.toBe('');
+      const spoilt = other.exchange({ cookie: `holdfast=${forged}` });
+      expect(spoilt.outcome, `character ${at}`).toBe('invalid');
+      expect(spoilt.setCookie).not.toBe('');
     }
-    expect(other.exchange({ cookie: `holdfast=${value}` }).verdict).toBe('home');
+    expect(other.exchange({ cookie: `holdfast=${value}` }).outcome).toBe('home');
   });
 
   test.each([
@@ -96,11 +96,11 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     '*'.repeat(76),
   ])('garbage %j gets a fresh cookie, never an error', (garbage) => {
     const world = new World({ sticky: { mode } });
-    const outcome = world.exchange({ cookie: `holdfast=${garbage}` });
-    expect(outcome.verdict).toBe('invalid');
-    expect(world.exchange({ cookie: cookiePair(outcome.setCookie) })).toMatchObject({
-      server: outcome.server,
-      verdict: 'home',
+    const spoilt = world.exchange({ cookie: `holdfast=${garbage}` });
+    expect(spoilt.outcome).toBe('invalid');
+    expect(world.exchange({ cookie: cookiePair(spoilt.setCookie) })).toMatchObject({
+      server: spoilt.server,
+      outcome: 'home',
     });
   });
 
@@ -111,14 +111,14 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
       new World({ sticky: { mode }, secret: SECRET.map((byte) => byte ^ 1) }),
       new World({ sticky: { mode }, pool: { name: 'api' } }),
     ];
-    for (const stranger of strangers) expect(stranger.exchange({ cookie: value }).verdict).toBe('invalid');
+    for (const stranger of strangers) expect(stranger.exchange({ cookie: value }).outcome).toBe('invalid');
     const other = new World({ sticky: { mode: mode === 'cookie-hash' ? 'cookie-pin' : 'cookie-hash' } });
-    expect(other.exchange({ cookie: value })).toMatchObject({ server: first.server, verdict: 'home' });
+    expect(other.exchange({ cookie: value })).toMatchObject({ server: first.server, outcome: 'home' });
     const renamed = new World({ sticky: { mode, cookie: 'other' } });
-    expect(renamed.exchange({ cookie: value }).verdict).toBe('new');
+    expect(renamed.exchange({ cookie: value }).outcome).toBe('new');
     expect(renamed.exchange({ cookie: value.replace('holdfast=', 'other=') })).toMatchObject({
       server: first.server,
-      verdict: 'home',
+      outcome: 'home',
     });
   });
 
@@ -129,17 +129,17 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     world.clock.advance(3_000_000);
     world.setVerdict(first.server!, Verdict.down);
     const moved = world.exchange({ cookie: cookiePair(first.setCookie) });
-    expect(moved.verdict).toBe('moved');
+    expect(moved.outcome).toBe('moved');
     const other = new World({ sticky: { mode, ...life }, seed: 3 });
     other.clock.advance(3_500_000);
     expect(other.exchange({ cookie: cookiePair(moved.setCookie) })).toMatchObject({
       server: moved.server,
-      verdict: 'home',
+      outcome: 'home',
     });
     const third = new World({ sticky: { mode, ...life }, seed: 4 });
     third.clock.advance(3_700_000);
     const expired = third.exchange({ cookie: cookiePair(moved.setCookie) });
-    expect(expired.verdict).toBe('expired');
+    expect(expired.outcome).toBe('expired');
     expect(expired.setCookie).not.toBe('');
   });
 
@@ -155,7 +155,7 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     for (let session = 0; session < 10_000; session += 1) {
       const outcome = minting.exchange();
       const seen = reading.exchange({ cookie: cookiePair(outcome.setCookie) });
-      if (seen.server === outcome.server && seen.verdict === 'home' && seen.setCookie === '') agreed += 1;
+      if (seen.server === outcome.server && seen.outcome === 'home' && seen.setCookie === '') agreed += 1;
     }
     expect(agreed).toBe(10_000);
   });
@@ -172,7 +172,7 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
       const old = cookiePair(session.setCookie);
       const [first, second] = [one.exchange({ cookie: old }), two.exchange({ cookie: old })];
       expect(second.server).toBe(first.server);
-      expect(first.verdict).toBe(session.server === 'b' ? 'moved' : 'home');
+      expect(first.outcome).toBe(session.server === 'b' ? 'moved' : 'home');
       if (first.setCookie !== '')
         renewed.push({ old, fresh: cookiePair(first.setCookie), home: first.server! });
     }
@@ -180,10 +180,10 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     const three = new World({ ...options, seed: 6, firstSlot: 300 });
     for (const { old, fresh, home } of renewed) {
       // old cookies still in flight find the new home where the session is known; fresh ones everywhere
-      expect(one.exchange({ cookie: old })).toMatchObject({ server: home, verdict: 'home' });
+      expect(one.exchange({ cookie: old })).toMatchObject({ server: home, outcome: 'home' });
       expect(three.exchange({ cookie: fresh })).toMatchObject({
         server: home,
-        verdict: 'home',
+        outcome: 'home',
         setCookie: '',
       });
     }
@@ -210,7 +210,7 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
       const { server, setCookie } = world.exchange();
       expect(['c', 'd']).toContain(server);
       const fresh = new World({ sticky: { mode }, servers, sessionsMax: 16 });
-      expect(fresh.exchange({ cookie: cookiePair(setCookie) })).toMatchObject({ server, verdict: 'home' });
+      expect(fresh.exchange({ cookie: cookiePair(setCookie) })).toMatchObject({ server, outcome: 'home' });
     }
   });
 
@@ -222,7 +222,7 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     world.setVerdict(first.server!, Verdict.down);
     const lostReply: Outcome = world.exchange({ cookie: old });
     const again = world.exchange({ cookie: old });
-    expect(again).toMatchObject({ server: lostReply.server, verdict: 'home' });
+    expect(again).toMatchObject({ server: lostReply.server, outcome: 'home' });
     expect(again.setCookie).not.toBe('');
     const fresh = cookiePair(again.setCookie);
     expect(fresh.slice(0, 30)).toBe(old.slice(0, 30));

@@ -146,11 +146,11 @@ describe('bounded load', () => {
       const placed = NAMES.map((name) => world.placed(name));
       expect(Math.max(...placed)).toBeLessThanOrEqual(Math.ceil((1.1 * (key + 1)) / 4));
     }
-    const overflow = world.verdicts('overflow');
+    const overflow = world.outcomes('overflow');
     expect(overflow).toBeGreaterThan(0);
-    expect(overflow + world.verdicts('new')).toBe(2000);
+    expect(overflow + world.outcomes('new')).toBe(2000);
     for (let key = 0; key < 2000; key += 1) {
-      expect(world.exchange({ headers: [`x-session-id: ${key}`] }).verdict).toBe('home');
+      expect(world.exchange({ headers: [`x-session-id: ${key}`] }).outcome).toBe('home');
     }
   });
 

@@ -38,7 +38,7 @@ test('former values go before sessions and before the newest value of a session'
   expect(world.entries()).toMatchObject({ used: USERS, tentative: 0, busy: 0 });
   expect(world.total((name) => world.ended(name, 'evicted'))).toBe(0);
   const found = latest.filter(
-    (answer, user) => world.exchange({ cookie: value(user, answer) }).verdict === 'home',
+    (answer, user) => world.exchange({ cookie: value(user, answer) }).outcome === 'home',
   );
   expect(found).toHaveLength(USERS);
   expect(world.total((name) => world.created(name))).toBe(USERS);

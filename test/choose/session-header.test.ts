@@ -19,7 +19,7 @@ function begun(): { world: World; home: string; ask: (options: ExchangeOptions) 
   const ask = (options: ExchangeOptions): void => {
     expect(world.exchange({ headers: [HEADER], ...options }, 1)).toMatchObject({
       server: home,
-      verdict: 'home',
+      outcome: 'home',
     });
   };
   ask({ method: 'POST' });

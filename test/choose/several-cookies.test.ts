@@ -44,7 +44,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
       world.exchange({ target: '/app/page', cookie, responseHeaders }, 1);
       expect(world.entries().used, title).toBe(SCOPES.length - at - 1);
       for (const value of values.slice(at + 1))
-        expect(world.exchange({ cookie: shown(value) }), value).toMatchObject({ server, verdict: 'home' });
+        expect(world.exchange({ cookie: shown(value) }), value).toMatchObject({ server, outcome: 'home' });
     });
     expect(world.ended(server!, 'logout')).toBe(SCOPES.length);
   });
@@ -54,7 +54,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     const home = world.exchange({ responseHeaders: [set('mine', 'Path=/')] }).server;
     const responseHeaders = [set('', `${scope}; Expires=Thu, 01 Jan 1970 00:00:00 GMT`)];
     world.exchange({ target: '/app/page', cookie: shown('mine'), responseHeaders });
-    expect(world.exchange({ cookie: shown('mine') }, 1)).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: shown('mine') }, 1)).toMatchObject({ server: home, outcome: 'home' });
     expect(world.total((name) => world.ended(name, 'logout'))).toBe(0);
     expect(world.entries()).toMatchObject({ used: 1, tentative: 0, busy: 0 });
   });
@@ -89,7 +89,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     world.exchange({ cookie: shown('app', 'root'), responseHeaders });
     expect(world.ended(home, 'logout')).toBe(1);
     expect(world.entries()).toMatchObject({ used: 1, aliases: 1 });
-    expect(world.exchange({ cookie: shown('root2') })).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: shown('root2') })).toMatchObject({ server: home, outcome: 'home' });
     expect(world.created(home)).toBe(2);
   });
 
@@ -105,7 +105,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     for (const value of ['r', 'r0', 'r1', 'r2', 'r3']) {
       for (const worker of [0, 1]) {
         const outcome = world.exchange({ cookie: shown(value) }, worker);
-        expect(outcome, value).toMatchObject({ server: home, verdict: 'home', moveReason: null });
+        expect(outcome, value).toMatchObject({ server: home, outcome: 'home', moveReason: null });
       }
     }
     expect(world.created(home)).toBe(1);
@@ -122,7 +122,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     expect(world.ended(home, 'logout')).toBe(1);
     expect(world.entries().used).toBe(0);
     for (const value of ['r2', 'r1', 'r'])
-      expect(world.exchange({ cookie: shown(value) }).verdict).not.toBe('home');
+      expect(world.exchange({ cookie: shown(value) }).outcome).not.toBe('home');
   });
 
   test('a former value lives uncounted until it is idle, and no longer; the session goes on', () => {
@@ -144,7 +144,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     // nobody shows `mid` any more
     for (let time = 0; time < 6; time += 1) quarter(['new']);
     expect(world.entries()).toMatchObject({ used: 1, aliases: 1 });
-    expect(world.exchange({ cookie: shown('new') })).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: shown('new') })).toMatchObject({ server: home, outcome: 'home' });
     expect(world.created(home)).toBe(1);
   });
 
@@ -154,12 +154,12 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     for (let before = 0; before < SHOWN_MAX; before += 1) {
       const strangers = Array.from({ length: before }, (_, at) => `stranger-${at}`);
       const cookie = shown(...strangers, 'mine', 'after');
-      expect(world.exchange({ cookie }), `${before}`).toMatchObject({ server: home, verdict: 'home' });
+      expect(world.exchange({ cookie }), `${before}`).toMatchObject({ server: home, outcome: 'home' });
       const headers = [...strangers, 'mine'].map((value) => `Cookie: ${shown(value)}`);
-      expect(world.exchange({ headers }, 1)).toMatchObject({ server: home, verdict: 'home' });
+      expect(world.exchange({ headers }, 1)).toMatchObject({ server: home, outcome: 'home' });
     }
     const strangers = Array.from({ length: SHOWN_MAX }, (_, at) => `stranger-${at}`);
-    expect(world.exchange({ cookie: shown(...strangers, 'mine') }).verdict).toBe('new');
+    expect(world.exchange({ cookie: shown(...strangers, 'mine') }).outcome).toBe('new');
   });
 
   test('a value that is only a route does not hide a session behind it', () => {
@@ -170,7 +170,7 @@ describe.each(['learn', 'cookie-hash'] as const)('%s', (mode) => {
     expect(world.exchange({ cookie: shown('stale'), failing }).server).toBe(route);
     expect(world.exchange({ cookie: shown('stale', 'mine') })).toMatchObject({
       server: home,
-      verdict: 'home',
+      outcome: 'home',
     });
   });
 });

@@ -102,7 +102,7 @@ describe.each(rows)('%s', (title, ...cells) => {
         return;
       case 'placed anew':
         for (const of of outcomes)
-          expect(new Set(of.map(({ verdict }) => verdict))).toEqual(new Set(['new']));
+          expect(new Set(of.map(({ outcome }) => outcome))).toEqual(new Set(['new']));
         return;
       default:
         expect.unreachable(`nobody tries "${promise}"`);

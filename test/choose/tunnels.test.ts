@@ -29,7 +29,7 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)(
     test('goes on counting when its cookie has come back meanwhile', () => {
       const world = new World({ sticky: { mode } });
       const { tunnel, home, cookie } = open(world);
-      expect(world.exchange({ cookie })).toMatchObject({ server: home, verdict: 'home' });
+      expect(world.exchange({ cookie })).toMatchObject({ server: home, outcome: 'home' });
       tunnel.finish();
       expect([world.entries().tentative, world.ended(home, 'idle'), world.created(home)]).toEqual([0, 0, 1]);
     });
@@ -77,7 +77,7 @@ describe('an application cookie whose value rolls, under a long WebSocket', () =
     pass(TUNNEL_MS);
     tunnel.finish();
     pass(IDLE_MS - 2_000);
-    expect(world.exchange({ cookie: `sid=${shown}` })).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: `sid=${shown}` })).toMatchObject({ server: home, outcome: 'home' });
     expect([world.entries().used, world.created(home)]).toEqual([1, 1]);
   });
 
@@ -92,7 +92,7 @@ describe('an application cookie whose value rolls, under a long WebSocket', () =
     pass(30_000);
     long.finish();
     pass(TUNNEL_MS);
-    expect(world.exchange({ cookie: 'sid=two' })).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: 'sid=two' })).toMatchObject({ server: home, outcome: 'home' });
     tunnel.finish();
   });
 
@@ -109,7 +109,7 @@ describe('an application cookie whose value rolls, under a long WebSocket', () =
     pass(2 * IDLE_MS);
     // the one shown last, and the one that its answer set
     expect(world.entries()).toMatchObject({ used: 1, aliases: 2 });
-    expect(world.exchange({ cookie: 'sid=roll20' })).toMatchObject({ server: home, verdict: 'home' });
+    expect(world.exchange({ cookie: 'sid=roll20' })).toMatchObject({ server: home, outcome: 'home' });
     tunnel.finish();
     pass(2 * IDLE_MS);
     expect(world.entries()).toMatchObject({ used: 0, aliases: 0 });

@@ -23,7 +23,7 @@ interface Plan {
 
 interface Explained {
   readonly server: string | null;
-  readonly verdict: string;
+  readonly outcome: string;
   readonly session: { readonly home: string; readonly requests: number } | null;
   readonly reasons: readonly string[];
 }
@@ -120,7 +120,7 @@ test('explain says where a request goes and why, and changes nothing', async () 
   const home = await ask<Explained>(holdfast, 'explain', '--pool', 'shop', '--cookie', cookie);
   expect(home).toMatchObject({
     server: user.home,
-    verdict: 'home',
+    outcome: 'home',
     session: { home: user.home, requests: 2 },
   });
   expect(await ask<Explained>(holdfast, 'explain', '--pool', 'shop', '--cookie', cookie)).toMatchObject({
@@ -128,16 +128,16 @@ test('explain says where a request goes and why, and changes nothing', async () 
   });
   const forged = `${cookie.slice(0, -4)}AAAA`.replace(/^.{6}/, 'AgAAAA');
   expect(await ask<Explained>(holdfast, 'explain', '--pool', 'shop', '--cookie', forged)).toMatchObject({
-    verdict: 'invalid',
+    outcome: 'invalid',
     session: null,
   });
   const nobody = await ask<Explained>(holdfast, 'explain', '--pool', 'shop');
-  expect(nobody.verdict).toBe('new');
+  expect(nobody.outcome).toBe('new');
   expect(nobody.reasons.join()).toContain('the policy least-sessions picks');
   await servers.find(({ name }) => name === user.home)!.close();
   await eventually(async () => (await counts(holdfast)) && (await stateOf(holdfast, user.home)) === 'down');
   const gone = await ask<Explained>(holdfast, 'explain', '--pool', 'shop', '--cookie', cookie);
-  expect(gone.verdict).toBe('moved');
+  expect(gone.outcome).toBe('moved');
   expect((await user.get()).header('x-served-by')).toBe(gone.server);
   expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'invalid' })).toBe(0);
 });

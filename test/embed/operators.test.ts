@@ -50,7 +50,7 @@ test('admin: the API, the page, metrics and events of the program, on an address
   const session = cookieOf(await fetch(url));
   const cookie = encodeURIComponent(session.slice('holdfast='.length));
   const explained = await api(`/api/pools/web/explain?cookie=${cookie}`);
-  expect(await explained.json()).toMatchObject({ server: 'b', verdict: 'home' });
+  expect(await explained.json()).toMatchObject({ server: 'b', outcome: 'home' });
   const plan = await api('/api/pools/web/plan?action=remove&server=b');
   expect(await plan.json()).toEqual((balancer.plan('web', 'remove', 'b') as { plan: unknown }).plan);
   await balancer.close(0);
@@ -89,7 +89,7 @@ test('plan and explain answer without an admin server; what does not exist is sa
   const { balancer } = await embed({ pools: { web: pool } });
   expect(balancer.explain('web', { headers: [['x-user', 'ann']] })).toMatchObject({
     ok: true,
-    explanation: { server: 'a', verdict: 'new' },
+    explanation: { server: 'a', outcome: 'new' },
   });
   expect(balancer.plan('web', 'add', 'b', 2)).toMatchObject({ ok: true });
   expect(balancer.explain('nowhere')).toMatchObject({ ok: false, code: 'not-found' });

@@ -13,7 +13,7 @@ import { MODE_NAMES, Mode, REPORT_NAMES, Report, VERDICT_NAMES, Verdict } from '
 import type { PoolRevision } from '../../src/shared/revision.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import {
-  AFFINITY_VERDICTS,
+  AFFINITY_OUTCOMES,
   CODE_CLASSES,
   Counter,
   DURATION_BUCKETS_SECONDS,
@@ -241,7 +241,7 @@ function expected(): readonly string[] {
     say('queued_requests_total', of, cell(PoolCounter.queued));
     say('pool_requests_total', of, cell(PoolCounter.requests));
     each('session_moves_total', 'reason', MOVE_REASONS, PoolCounter.moves);
-    each('affinity_decisions_total', 'verdict', AFFINITY_VERDICTS, PoolCounter.affinity);
+    each('affinity_decisions_total', 'verdict', AFFINITY_OUTCOMES, PoolCounter.affinity);
     say(
       'sessions_lost_total',
       { ...of, server: '(removed)', reason: 'removed' },

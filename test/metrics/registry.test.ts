@@ -5,7 +5,7 @@ import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { CATALOGUE, METRIC_NAMES, metricsManual } from '../../src/metrics/catalogue.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
 import { Verdict } from '../../src/shared/control.ts';
-import { AFFINITY_VERDICTS, Counter, Gauge, PoolCounter } from '../../src/shared/stripe.ts';
+import { AFFINITY_OUTCOMES, Counter, Gauge, PoolCounter } from '../../src/shared/stripe.ts';
 import { Balancer, POOL } from './fixture.ts';
 
 /** What CONTRACT.md promises: name, type, labels. */
@@ -206,7 +206,7 @@ describe('values', () => {
 
   test('pool and global counters', async () => {
     const id = balancer.current?.pools[0]?.id ?? -1;
-    balancer.workers[0]?.own.countPool(id, PoolCounter.affinity + AFFINITY_VERDICTS.indexOf('home'), 9);
+    balancer.workers[0]?.own.countPool(id, PoolCounter.affinity + AFFINITY_OUTCOMES.indexOf('home'), 9);
     balancer.workers[1]?.own.countRejected(FAILURE_KINDS.indexOf('no-server'));
     balancer.workers[1]?.own.addClientConnections(0, 5);
     expect(await lines('holdfast_affinity_decisions_total')).toContain(

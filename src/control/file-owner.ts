@@ -33,11 +33,11 @@ export class FileOwner {
     this.#inode = inode;
   }
 
-  /** `isHeir`: whoever owns the file has said that it is ours now. */
-  static async own(file: string, isHeir: boolean): Promise<Ownership> {
+  /** `isSuccessor`: whoever owns the file has said that it is ours now. */
+  static async own(file: string, isSuccessor: boolean): Promise<Ownership> {
     const path = signOf(file);
     const own = `${path}.${process.pid}`;
-    if (!isHeir && (await isListenedOn(path))) return { kind: 'taken' };
+    if (!isSuccessor && (await isListenedOn(path))) return { kind: 'taken' };
     try {
       rmSync(own, { force: true });
       const server = await listen(own);

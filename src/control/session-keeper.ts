@@ -40,20 +40,20 @@ export class SessionKeeper {
   }
 
   /**
-   * Rejects with StartError when nothing can be kept there, or another process keeps its sessions there. `isHeir`: that
+   * Rejects with StartError when nothing can be kept there, or another process keeps its sessions there. `isSuccessor`: that
    * one is being replaced, and the file is its own until `begin`.
    */
-  static async open(options: KeeperOptions, isHeir: boolean): Promise<SessionKeeper> {
+  static async open(options: KeeperOptions, isSuccessor: boolean): Promise<SessionKeeper> {
     const problem = keepingProblem(options.file);
     if (problem !== null) throw new StartError(`cannot keep the sessions: ${problem}`);
     const keeper = new SessionKeeper(options);
-    if (!isHeir) await keeper.#own(false);
+    if (!isSuccessor) await keeper.#own(false);
     return keeper;
   }
 
-  async #own(isHeir: boolean): Promise<void> {
+  async #own(isSuccessor: boolean): Promise<void> {
     const { file, log } = this.#options;
-    const ownership = await FileOwner.own(file, isHeir);
+    const ownership = await FileOwner.own(file, isSuccessor);
     if (ownership.kind === 'taken')
       throw new StartError(
         `cannot keep the sessions in ${file}: another process does; give each its own file`,

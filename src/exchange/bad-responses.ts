@@ -13,29 +13,29 @@ const SHOWN_CHARS_MAX = 60;
 const COLON = 0x3a;
 const CR = 0x0d;
 
-interface Told {
+interface Report {
   atMs: number;
   since: number;
 }
 
 export class BadResponses {
   readonly #log: (level: LogLevel, message: string) => void;
-  readonly #told = new Map<number, Told>();
+  readonly #reports = new Map<number, Report>();
 
   constructor(log: (level: LogLevel, message: string) => void) {
     this.#log = log;
   }
 
   note(plan: PoolPlan, slot: number, detail: string, nowMs: number): void {
-    const told = this.#told.get(slot);
-    if (told !== undefined && nowMs - told.atMs < QUIET_MS) {
-      told.since += 1;
+    const last = this.#reports.get(slot);
+    if (last !== undefined && nowMs - last.atMs < QUIET_MS) {
+      last.since += 1;
       return;
     }
     const server = `${plan.config.name}/${plan.config.servers[indexOfSlot(plan, slot)]?.name ?? slot}`;
     const more =
-      told === undefined || told.since === 0 ? '' : `, and ${told.since} more since the last such line`;
-    this.#told.set(slot, { atMs: nowMs, since: 0 });
+      last === undefined || last.since === 0 ? '' : `, and ${last.since} more since the last such line`;
+    this.#reports.set(slot, { atMs: nowMs, since: 0 });
     this.#log('warn', `bad response from server ${server}: ${detail}${more}`);
   }
 }

@@ -18,7 +18,7 @@ export class TakeoverBarrier {
   /** Wait for the next. */
   #waiting: Withholdable[] = [];
 
-  /** `tell` is called again only after `told`. */
+  /** `tell` is called again only after `successorKnows`. */
   constructor(tell: (keys: readonly number[]) => void) {
     this.#tell = tell;
   }
@@ -46,7 +46,7 @@ export class TakeoverBarrier {
     this.#tell(keys);
   }
 
-  told(): void {
+  successorKnows(): void {
     const known = this.#asked;
     this.#asked = [];
     for (const client of known) client.release();
@@ -55,10 +55,10 @@ export class TakeoverBarrier {
 
   /** Nobody takes over after all. */
   lift(): void {
-    const held = [...this.#asked, ...this.#waiting];
+    const withheld = [...this.#asked, ...this.#waiting];
     this.#asked = [];
     this.#waiting = [];
     this.#keys = [];
-    for (const client of held) client.release();
+    for (const client of withheld) client.release();
   }
 }

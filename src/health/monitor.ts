@@ -59,7 +59,7 @@ interface Tally {
 interface Watched {
   readonly watch: ServerWatch;
   /** What the control cell was last set to. */
-  told: Verdict;
+  reported: Verdict;
   readonly tally: Tally;
 }
 
@@ -168,7 +168,7 @@ export class HealthMonitor {
       onVerdict: (changed, reason) => this.#afterVerdict(changed, reason),
       onReport: (reporting, report) => this.#onReport?.(reporting.slot, report),
     });
-    const watched: Watched = { watch, told: Verdict.starting, tally };
+    const watched: Watched = { watch, reported: Verdict.starting, tally };
     this.#shared.control.takeConnectFailure(slot);
     this.#watched.set(slot, watched);
     return watched;
@@ -216,7 +216,7 @@ export class HealthMonitor {
     const watched = this.#watched.get(watch.slot);
     if (watched === undefined || watched.watch !== watch) return;
     this.#clearPassive(watched);
-    const from = verdictName(watched.told);
+    const from = verdictName(watched.reported);
     const to = verdictName(watch.verdict.verdict);
     if (from === to) return;
     this.#tell(watched, watch.verdict.verdict);
@@ -232,9 +232,9 @@ export class HealthMonitor {
   }
 
   /** A server that was down and answers its checks again is not held to what failed while it went down. */
-  #clearPassive({ watch, told }: Watched): void {
+  #clearPassive({ watch, reported }: Watched): void {
     const { verdict } = watch;
-    if (told === Verdict.down && verdict.verdict !== Verdict.down) this.#acquit({ watch });
+    if (reported === Verdict.down && verdict.verdict !== Verdict.down) this.#acquit({ watch });
   }
 
   #acquit({ watch }: Pick<Watched, 'watch'>): void {
@@ -246,7 +246,7 @@ export class HealthMonitor {
   #tell(watched: Watched, verdict: Verdict): void {
     const { control } = this.#shared;
     const { slot } = watched.watch;
-    watched.told = verdict;
+    watched.reported = verdict;
     if (verdict === Verdict.down) control.setDownSince(slot, this.#clock.nowMs());
     control.setVerdict(slot, verdict);
   }

@@ -40,7 +40,7 @@ export interface ProxyThreadOptions {
   /** Called when a stopping thread has closed its last connection. */
   readonly onDrained: () => void;
   /** Responses of a retiring thread wait for the successor to know these keys; `told` lets them go. */
-  readonly onHeld: (keys: readonly number[]) => void;
+  readonly onWithheld: (keys: readonly number[]) => void;
   /** Takes whole lines of the access log. */
   readonly onAccessLines: (lines: string) => void;
 }
@@ -67,7 +67,7 @@ export class ProxyThread {
   readonly limits: ClientLimits;
   readonly #random: Random;
   readonly #onDrained: () => void;
-  readonly #onHeld: (keys: readonly number[]) => void;
+  readonly #onWithheld: (keys: readonly number[]) => void;
   readonly #upstreams: (UpstreamPool | undefined)[] = [];
   readonly #listeners: Listeners = new Listeners(this);
   readonly #pools: PoolRuntimes;
@@ -86,7 +86,7 @@ export class ProxyThread {
     this.badResponses = new BadResponses(options.log);
     this.#random = options.random;
     this.#onDrained = options.onDrained;
-    this.#onHeld = options.onHeld;
+    this.#onWithheld = options.onWithheld;
     this.chooser = new Chooser(options.shared, options.random);
     this.limits = new ClientLimits(options.shared.rateCells, options.shared.addresses);
     this.accessLog = new AccessLog(options.random, options.onAccessLines);
@@ -227,7 +227,7 @@ export class ProxyThread {
 
   /** Another process is about to take over: accepts nothing, and responses wait for it. `resume` or `retire` is next. */
   pause(): void {
-    this.barrier = new TakeoverBarrier(this.#onHeld);
+    this.barrier = new TakeoverBarrier(this.#onWithheld);
     this.#listeners.pause();
   }
 
@@ -246,8 +246,8 @@ export class ProxyThread {
     this.connectionClosed();
   }
 
-  told(): void {
-    this.barrier?.told();
+  successorKnows(): void {
+    this.barrier?.successorKnows();
   }
 
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */

@@ -208,9 +208,9 @@ export class Fleet {
       this.#applied.set(index, message.revision);
       if (message.revision === this.#revision?.number) this.#ports = message.ports;
       this.#onApplied?.();
-    } else if (message.type === 'held') {
+    } else if (message.type === 'withheld') {
       void this.#tell(message.keys).then(() => {
-        if (member?.worker != null) this.#say(member.worker, { type: 'told' });
+        if (member?.worker != null) this.#say(member.worker, { type: 'known' });
       });
     } else if (message.type === 'paused' && member !== undefined) {
       member.isPaused = true;

@@ -43,8 +43,8 @@ export type ToWorker =
     }
   /** After `pause`: connections that are open may still ask once. Then exit. */
   | { readonly type: 'retire' }
-  /** The successor knows what the last `held` was about. */
-  | { readonly type: 'told' }
+  /** The successor knows what the last `withheld` was about. */
+  | { readonly type: 'known' }
   /** The grace is over: idle connections and tunnels end politely, the rest is cut. */
   | { readonly type: 'finish' }
   /** Finish what is in flight, then exit. */
@@ -76,6 +76,6 @@ export type FromWorker =
   | { readonly type: 'access'; readonly lines: string }
   | { readonly type: 'paused' }
   /** Responses wait until the successor knows how it stands with these sessions: low and high words of their keys. */
-  | { readonly type: 'held'; readonly keys: readonly number[] }
+  | { readonly type: 'withheld'; readonly keys: readonly number[] }
   | { readonly type: 'drained' }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

@@ -27,7 +27,7 @@ const thread = new ProxyThread(
     random: new SeededRandom(unpredictableSeed()),
     log: (level: LogLevel, message: string) => say({ type: 'log', level, message }),
     onAccessLines: (lines) => say({ type: 'access', lines }),
-    onHeld: (keys) => say({ type: 'held', keys }),
+    onWithheld: (keys) => say({ type: 'withheld', keys }),
     ...(data.clientsMax === null ? {} : { clientsMax: data.clientsMax }),
     onDrained: () => {
       say({ type: 'drained' });
@@ -75,7 +75,7 @@ port.on('message', (message: ToWorker) => {
   if (message.type === 'listen') void begin(message.ports, message.fds);
   else if (message.type === 'revision') void swap(message.revision, message.ports, message.fds);
   else if (message.type === 'stop') thread.stop();
-  else if (message.type === 'told') thread.told();
+  else if (message.type === 'known') thread.successorKnows();
   else if (message.type === 'retire') thread.retire();
   else if (message.type === 'pause') {
     thread.pause();

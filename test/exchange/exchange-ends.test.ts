@@ -126,7 +126,7 @@ test('during a takeover the client waits until the successor knows its session',
   world.last.user.onConnected();
   world.sendHead(world.last, OK, 'hello');
   expect([client.isWithheld, client.setCookie !== '', world.asked.length]).toEqual([true, true, 1]);
-  world.barrier?.told();
+  world.barrier?.successorKnows();
   expect(client.isWithheld).toBe(false);
 });
 

@@ -53,7 +53,7 @@ test.each(['length', 'chunked', 'close'])(
       }
       running.thread.retire();
       // the successor answers late: responses wait meanwhile, and others are read
-      const telling = setInterval(() => running.thread.told(), 20);
+      const telling = setInterval(() => running.thread.successorKnows(), 20);
       const bodies = await Promise.all(
         readers.map(async (reader, number) => {
           await new Promise((resolve) => setTimeout(resolve, number * 3));

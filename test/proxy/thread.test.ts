@@ -26,7 +26,7 @@ test.each(['stop', 'retire'] as const)('after %s no listener is opened, nor stay
       random: new SeededRandom(1),
       log: () => undefined,
       onDrained: () => undefined,
-      onHeld: () => undefined,
+      onWithheld: () => undefined,
       onAccessLines: () => undefined,
     },
     revision,

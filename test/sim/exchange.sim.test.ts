@@ -130,7 +130,8 @@ class Simulation extends ExchangeScene {
     if (browser !== undefined && this.live.length < AT_ONCE_MAX)
       for (let weight = 0; weight < 3; weight += 1)
         steps.push({ what: 'begin', act: () => this.#begin(browser) });
-    if (this.barrier !== null) steps.push({ what: 'told', act: () => this.barrier?.told() });
+    if (this.barrier !== null)
+      steps.push({ what: 'successor knows', act: () => this.barrier?.successorKnows() });
     const rare: readonly Step[] = [
       { what: 'reload', act: () => this.#reload() },
       { what: 'verdict', act: () => this.#judge() },
@@ -207,7 +208,7 @@ class Simulation extends ExchangeScene {
     }
     while (this.plays.some(({ client }) => client.isWithheld)) {
       const { length } = this.asked;
-      this.barrier?.told();
+      this.barrier?.successorKnows();
       if (this.asked.length === length) break;
     }
     for (const play of this.plays) play.check();

@@ -67,7 +67,7 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
       random: new SeededRandom(1),
       log: () => undefined,
       onDrained: () => undefined,
-      onHeld: (keys) => held.push([...keys]),
+      onWithheld: (keys) => held.push([...keys]),
       onAccessLines: () => undefined,
     },
     revision,

@@ -1,14 +1,15 @@
 # Holdfast in a container: docker build -t holdfast . && docker run -p 8080:8080 -v ./holdfast.yaml:/etc/holdfast/holdfast.yaml:ro holdfast
-FROM node:26-slim AS build
+FROM node:26.13.1-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
-# --ignore-scripts: nothing of ours needs one, and the pinned Node of a checkout is not wanted here
+COPY pinned-node ./pinned-node
+# --ignore-scripts: nothing of ours needs one
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM node:26-slim
+FROM node:26.13.1-slim
 ENV NODE_ENV=production
 WORKDIR /opt/holdfast
 COPY --from=build /build/package.json ./

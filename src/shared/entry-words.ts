@@ -12,6 +12,8 @@
 //
 // An entry may also be an alias, another key of a session: then 3 and 5 are the session's key (entry-marks.ts).
 
+/** Entries of a bucket. */
+export const BUCKET_ENTRIES = 8;
 export const ENTRY_WORDS = 8;
 export const Word = {
   keyLow: 0,

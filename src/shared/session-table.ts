@@ -16,6 +16,7 @@ import { EntryHolds } from './entry-holds.ts';
 import { EntryMarks } from './entry-marks.ts';
 import {
   BIRTH_MASK,
+  BUCKET_ENTRIES,
   ENTRY_WORDS,
   GENERATION_MASK,
   MOVED,
@@ -29,7 +30,6 @@ import { sweepSlice } from './sweep-slice.ts';
 import type { SweepTally } from './sweep-tally.ts';
 import { TableCopy } from './table-copy.ts';
 
-const BUCKET_ENTRIES = 8;
 /** Filled to at most 1/1.25 = 80 % when `max` sessions are held. */
 const HEADROOM = 1.25;
 
@@ -68,6 +68,8 @@ export class SessionTable {
   resolvedBy = NONE;
   readonly #words: Int32Array;
   readonly #locks: BucketLocks;
+  /** 1 for each bucket in which there has ever been an entry: a sweep passes over the others. */
+  readonly #everUsed: Uint8Array;
   /** Who has what in use. */
   readonly holds: EntryHolds;
   readonly #choice: BucketChoice;
@@ -89,6 +91,7 @@ export class SessionTable {
     this.marks = new EntryMarks(this.#words);
     this.notes = new MoveNotes(this.#words, ENTRY_WORDS, Word.flags, handle.epochMs);
     this.#locks = new BucketLocks(new Int32Array(handle.buffer, entryWords * 4, handle.buckets), thread);
+    this.#everUsed = new Uint8Array(handle.buffer, (entryWords + handle.buckets) * 4, handle.buckets);
     this.holds = new EntryHolds(handle.holds, handle.buckets * BUCKET_ENTRIES, thread);
     this.#choice = new BucketChoice(BUCKET_ENTRIES, this);
   }
@@ -99,7 +102,7 @@ export class SessionTable {
    */
   static create(max: number, epochMs: number, thread: number): SessionTable {
     const buckets = Math.max(2, Math.ceil((max * HEADROOM) / BUCKET_ENTRIES));
-    const bytes = buckets * (BUCKET_ENTRIES * ENTRY_WORDS + 1) * 4;
+    const bytes = buckets * ((BUCKET_ENTRIES * ENTRY_WORDS + 1) * 4 + 1);
     const holds = EntryHolds.buffer(buckets * BUCKET_ENTRIES, thread + 1);
     return new SessionTable({ buffer: new SharedArrayBuffer(bytes), holds, buckets, epochMs }, thread);
   }
@@ -268,6 +271,7 @@ export class SessionTable {
     else this.marks.setScope(entry, 0);
     this.#words[base + Word.flags] = birthEpoch | (tentative ? TENTATIVE : 0);
     this.#words[base + Word.home] = home;
+    if (isNew) this.#everUsed[Math.floor(entry / BUCKET_ENTRIES)] = 1;
     Atomics.store(this.#words, base, low);
     this.#locks.givePair(first, second);
     return entry;
@@ -324,9 +328,9 @@ export class SessionTable {
     return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & BIRTH_MASK;
   }
 
-  /** Main's sweep over entries [begin, end): see sweep-slice.ts. */
+  /** Main's sweep over entries [begin, end), both of whole buckets: see sweep-slice.ts. */
   sweepSlice(begin: number, end: number, tally: SweepTally): void {
-    sweepSlice(this.#words, this.holds, begin, end, this.tenths(tally.nowMs), tally);
+    sweepSlice(this.#words, this.#everUsed, this.holds, begin, end, this.tenths(tally.nowMs), tally);
   }
 
   /** Of an empty table: `eachChange` finds what is here now. */

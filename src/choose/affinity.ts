@@ -51,6 +51,8 @@ export class Affinity {
   foundBy = -1;
   /** Scope of a cookie that the application sets without a path. */
   defaultScope = 0;
+  /** The answer has ended the session: what the request has shown is none any more, whatever the answer sets. */
+  isEnded = false;
   /** The request asks to delete what it names. */
   isDelete = false;
   /** The session counts only because of this exchange's tunnel: its client has not shown the key again. */
@@ -118,6 +120,7 @@ export class Affinity {
     this.hasOldKey = false;
     this.foundBy = -1;
     this.defaultScope = 0;
+    this.isEnded = false;
     this.isDelete = false;
     this.isByTunnel = false;
     this.cookieLength = 0;

@@ -100,25 +100,32 @@ export class Chooser {
 
   /**
    * Called right after choose: reserves the session at `slot` or moves it there. May be called again after a retry
-   * elected another slot: nothing is counted twice, the cookie names the last.
+   * elected another slot: nothing is counted twice, the cookie names the last. False: another request has just given the
+   * session a home, nothing is done, and the choice is to be made anew.
    */
-  commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): void {
+  commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
+    if (!this.#settle(plan, affinity, slot, nowMs, wallMs)) return false;
     this.refusals.asked(slot, nowMs);
-    if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return;
+    return true;
+  }
+
+  #settle(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
+    if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return true;
     const index = indexOfSlot(plan, slot);
     const isMove = affinity.pendingReason !== Reason.none && affinity.moveReason === Reason.none;
-    if (isMove) this.#movePace.take(plan, nowMs);
     if (this.#ledger.holdsEntry(affinity)) {
-      if (affinity.home === plan.homes[index]) return;
-      this.#ledger.move(plan, affinity, index);
+      if (affinity.home === plan.homes[index]) return true;
+      if (!this.#ledger.move(plan, affinity, index)) return false;
       affinity.isCookieDue = plan.source === Source.ownCookie;
     } else if (affinity.hasKey) {
-      this.#beginKnown(plan, affinity, index, nowMs);
+      if (!this.#beginKnown(plan, affinity, index, nowMs)) return false;
     } else if (plan.source === Source.ownCookie) {
       if (mayBegin(this.addressLimit, affinity, nowMs)) this.#beginOwn(plan, affinity, index, nowMs, wallMs);
     } else if (plan.learns) {
       this.#ledger.reserve(affinity, slot);
     }
+    if (isMove) this.#movePace.take(plan, nowMs);
+    return true;
   }
 
   /**
@@ -138,7 +145,10 @@ export class Chooser {
     affinity.isAnswered = true;
     this.refusals.reached(slot);
     if (plan.source === Source.none) return '';
-    if (saysSessionEnds(buffer, head)) return this.#endSession(plan, affinity, isSecure);
+    if (saysSessionEnds(buffer, head)) {
+      const removal = this.#endSession(plan, affinity, isSecure);
+      if (!plan.learns) return removal;
+    }
     // who is connected is there, though a tunnel shows no cookie again
     if (head.status === SWITCHING && this.#ledger.holdsEntry(affinity))
       affinity.isByTunnel = this.#ledger.confirm(affinity);
@@ -160,6 +170,7 @@ export class Chooser {
     const { entry, keyLow, keyHigh, isBorn } = affinity;
     if (this.#ledger.holdsEntry(affinity)) this.#ledger.end(entry, keyLow, keyHigh, 'logout');
     affinity.entry = -1;
+    affinity.isEnded = true;
     if (plan.source !== Source.ownCookie || isBorn || !affinity.hasKey) return '';
     return cookieRemoval(plan, affinity, isSecure);
   }
@@ -204,16 +215,21 @@ export class Chooser {
     affinity.hasKey = plan.source !== Source.ownCookie;
   }
 
-  /** The key is known, the table has no entry (any more). */
-  #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): void {
-    const found = this.#shared.table.resolve(affinity.keyLow, affinity.keyHigh);
-    if (found !== -1 && this.#ledger.hold(plan, affinity, found, nowMs)) {
-      // another request of the session was first; this one keeps its choice, the session that home
-      affinity.isCookieDue ||= plan.source === Source.ownCookie && affinity.home !== plan.homes[index];
-      return;
+  /** The key is known, the table has no entry (any more). False: another request was first, and has chosen another home. */
+  #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): boolean {
+    const { table } = this.#shared;
+    const found = table.resolve(affinity.keyLow, affinity.keyHigh);
+    if (found !== -1) {
+      affinity.keyLow = table.resolvedLow;
+      affinity.keyHigh = table.resolvedHigh;
+      if (this.#ledger.hold(plan, affinity, found, nowMs)) {
+        const isThere = affinity.home === plan.homes[index];
+        affinity.isCookieDue ||= plan.source === Source.ownCookie && !isThere;
+        return isThere;
+      }
     }
     const isVerified = plan.source === Source.ownCookie && !affinity.isBorn;
-    if (!isVerified && !affinity.isBorn && !mayBegin(this.addressLimit, affinity, nowMs)) return;
+    if (!isVerified && !affinity.isBorn && !mayBegin(this.addressLimit, affinity, nowMs)) return true;
     const from = affinity.home;
     const isMove = isVerified && from !== plan.homes[index];
     this.#ledger.begin(plan, affinity, index, nowMs, !isVerified);
@@ -222,6 +238,7 @@ export class Chooser {
       affinity.isCookieDue = true;
     }
     affinity.isBorn ||= !isVerified;
+    return true;
   }
 
   /** A new session by our own cookie: tentative until the cookie comes back. */

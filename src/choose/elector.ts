@@ -55,7 +55,11 @@ export class Elector {
     affinity.failure = null;
     affinity.isOverflow = false;
     affinity.pendingReason = Reason.none;
-    if (this.#ledger.holdsEntry(affinity)) this.#ledger.followHome(plan, affinity);
+    if (this.#ledger.holdsEntry(affinity)) {
+      this.#ledger.followHome(plan, affinity);
+      // where other requests of it have gone meanwhile is its home as any
+      if (affinity.isBorn && !this.#ledger.isAlone(affinity)) affinity.isBorn = false;
+    }
     if (affinity.isBorn || (affinity.homeSlot === -1 && !affinity.isHomeRemoved)) {
       return this.#place(plan, affinity, tried, nowMs);
     }

@@ -79,20 +79,14 @@ export class Learning {
 
   /**
    * Protocols that name the session in a header (MCP) end it with DELETE, and answer 404 to one that is over. Other
-   * applications answer 404 for other reasons: so after a 404 the session does not count, but its key still leads home,
-   * and it counts again when it is accepted.
+   * applications delete something else and have not found something else: so the session does not count any more, but its
+   * key still leads home, and it counts again when it is accepted.
    */
   #isOver(affinity: Affinity, head: ResponseHead): boolean {
     const isNotFound = head.status === NOT_FOUND;
     const isDeleted = affinity.isDelete && head.status >= 200 && head.status < 300;
     if ((!isNotFound && !isDeleted) || !this.#ledger.holdsEntry(affinity)) return false;
-    const { entry, keyLow, keyHigh } = affinity;
-    if (affinity.isDelete) {
-      this.#ledger.end(entry, keyLow, keyHigh, 'logout');
-      affinity.entry = NONE;
-    } else if (this.#ledger.suspend(affinity, 'logout')) {
-      this.#shared.table.marks.deny(entry);
-    }
+    if (this.#ledger.suspend(affinity, 'logout')) this.#shared.table.marks.deny(affinity.entry);
     return true;
   }
 
@@ -122,6 +116,7 @@ export class Learning {
   ): void {
     const { table } = this.#shared;
     const known = table.resolve(low, high);
+    if (affinity.isEnded && isShown(affinity, table.resolvedLow, table.resolvedHigh)) return;
     if (known !== NONE) {
       const isHeld = known === affinity.entry;
       this.#ledger.confirmEntry(known);
@@ -130,7 +125,7 @@ export class Learning {
       return;
     }
     const replaced = this.#sessionOf(affinity, scope, affinity.shownCount === 1);
-    if (replaced !== NONE && !table.isTentative(replaced)) {
+    if (replaced !== NONE && !table.isTentative(replaced) && this.#isSetAtHome(plan, replaced, index)) {
       if (scope !== NO_SCOPE) table.marks.setScope(replaced, scope);
       this.#ledger.addAlias(low, high, replaced, nowMs);
       return;
@@ -140,6 +135,11 @@ export class Learning {
     this.#begin(plan, affinity, index, low, high, nowMs);
     const begun = table.find(low, high);
     if (begun !== NONE) table.marks.setScope(begun, scope);
+  }
+
+  /** A server that is not the home has begun a session of its own, unless any server can serve any session. */
+  #isSetAtHome(plan: PoolPlan, entry: number, index: number): boolean {
+    return plan.config.state === 'shared' || this.#shared.table.home(entry) === plan.homes[index];
   }
 
   /** A session of its own. A key that was only a route gives way to it, unless other requests are still on that route. */
@@ -187,6 +187,12 @@ export class Learning {
     }
     return scope === WHOLE_HOST || isAny ? unknown : NONE;
   }
+}
+
+function isShown({ shown, shownCount }: Affinity, low: number, high: number): boolean {
+  for (let at = 0; at < shownCount; at += 1)
+    if (shown[2 * at] === low && shown[2 * at + 1] === high) return true;
+  return false;
 }
 
 /** `x-holdfast-session: end`. The field itself never reaches the client, like all x-holdfast-*. */

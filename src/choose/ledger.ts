@@ -69,6 +69,11 @@ export class Ledger {
     return true;
   }
 
+  /** No other request has used the held session, ever. */
+  isAlone({ entry }: Affinity): boolean {
+    return this.#shared.table.requests(entry) <= 1;
+  }
+
   /** The held session counts already: its entry is not tentative. */
   isReal(affinity: Affinity): boolean {
     return !this.#shared.table.isTentative(affinity.entry);
@@ -157,7 +162,7 @@ export class Ledger {
     const from = affinity.home;
     const to = plan.homes[index] as number;
     if (!table.move(affinity.entry, affinity.keyLow, affinity.keyHigh, from, to)) {
-      this.takeHome(plan, affinity);
+      if (this.holdsEntry(affinity)) this.takeHome(plan, affinity);
       return false;
     }
     this.#addDelta(from, -1);
@@ -224,13 +229,12 @@ export class Ledger {
     if (entry === -1) return;
     const { table } = this.#shared;
     this.#endTunnel(affinity);
+    const isUnanswered = affinity.isBorn && !affinity.isAnswered;
+    const isTakenBack = isUnanswered && table.isTentative(entry) && this.isAlone(affinity);
     table.release(entry, keyLow, keyHigh, nowMs);
     this.#seeAlias(affinity, nowMs);
     affinity.entry = -1;
-    const isUnanswered = affinity.isBorn && !affinity.isAnswered;
-    if (isUnanswered && table.isTentative(entry) && table.busy(entry) === 0) {
-      this.end(entry, keyLow, keyHigh, null);
-    }
+    if (isTakenBack) this.end(entry, keyLow, keyHigh, null);
   }
 
   #seeAlias({ foundBy, keyLow, keyHigh }: Affinity, nowMs: number): void {

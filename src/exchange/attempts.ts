@@ -76,7 +76,11 @@ export class Attempts {
       this.#waitForServer(plan, nowMs);
       return;
     }
-    services.chooser.commit(plan, affinity, slot, nowMs, services.clock.wallMs());
+    if (!services.chooser.commit(plan, affinity, slot, nowMs, services.clock.wallMs())) {
+      releaseCapacity(services, slot);
+      this.next(nowMs);
+      return;
+    }
     this.slot = slot;
     this.#tried.push(slot);
     this.#exchange.record?.attempt(slot, nowMs);

@@ -353,8 +353,7 @@ export class Exchange {
     const { clock } = this.#world;
     this.slot = this.#chooser.choose(this.plan, this.affinity, this.tried, clock.nowMs());
     if (this.slot === -1) return null;
-    this.commit();
-    return this.#world.nameOf(this.slot);
+    return this.commit() ? this.#world.nameOf(this.slot) : this.attempt();
   }
 
   choose(): number {
@@ -362,9 +361,10 @@ export class Exchange {
     return this.slot;
   }
 
-  commit(): void {
+  /** False: another request has been quicker, choose again. */
+  commit(): boolean {
     const { clock } = this.#world;
-    this.#chooser.commit(this.plan, this.affinity, this.slot, clock.nowMs(), clock.wallMs());
+    return this.#chooser.commit(this.plan, this.affinity, this.slot, clock.nowMs(), clock.wallMs());
   }
 
   answer(headers: readonly string[] = [], isSecure = false, status = 200): string {

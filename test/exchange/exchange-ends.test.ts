@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { Verdict } from '../../src/shared/control.ts';
-import { PoolCounter } from '../../src/shared/stripe.ts';
+import { Gauge, PoolCounter } from '../../src/shared/stripe.ts';
 import { ExchangeScene } from '../support/exchange-scene.ts';
 
 const GET = 'GET /x HTTP/1.1\r\nhost: shop\r\n\r\n';
@@ -51,6 +51,20 @@ describe('waiting for a server', () => {
     expect(second.outcomes).toEqual(['queue-full']);
     expect(world.own.poolCounter(world.plan.id, PoolCounter.requests)).toBe(2);
   });
+});
+
+test('requests of one new session that wait together go to one server, and hold one place each', () => {
+  const world = scene('sticky: { mode: learn, cookie: sid }\nqueue: { whenDown: 5s }');
+  const { slots } = world.plan;
+  for (const slot of slots) world.main.control.setVerdict(slot, Verdict.down);
+  const shown = 'GET /x HTTP/1.1\r\nhost: shop\r\ncookie: sid=mine\r\n\r\n';
+  for (let number = 0; number < 4; number += 1) world.begin(world.client(), shown);
+  expect(world.left()['queued']).toBe(4);
+  for (const slot of slots) world.main.control.setVerdict(slot, Verdict.up);
+  world.pass(100);
+  const [home] = world.streams.map(({ slot }) => slot);
+  expect(world.streams.map(({ slot }) => slot)).toEqual([home, home, home, home]);
+  expect(Array.from(slots, (slot) => world.own.gauge(slot, Gauge.inFlight)).toSorted()).toEqual([0, 4]);
 });
 
 describe('a tunnel', () => {

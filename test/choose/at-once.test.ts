@@ -1,0 +1,122 @@
+// Several requests of one session at once: whichever is first, and whatever becomes of the others, a home that lives
+// keeps the session.
+
+import { describe, expect, test } from 'vitest';
+import { Verdict } from '../../src/shared/control.ts';
+import { type Exchange, type ExchangeOptions, World, type WorldOptions } from './fixture.ts';
+
+const HEADER: WorldOptions = {
+  workers: 2,
+  sticky: { mode: 'learn', cookieOwner: 'application', header: 'x-session-id' },
+};
+const COOKIE: WorldOptions = {
+  workers: 2,
+  sticky: { mode: 'learn', cookie: 'sid', cookieOwner: 'application' },
+};
+const MINE = { headers: ['X-Session-Id: mine'] };
+const shown = (value: string): { cookie: string } => ({ cookie: `sid=${value}` });
+const set = (value: string): string => `Set-Cookie: sid=${value}; Path=/`;
+
+/** Two requests on two threads that have chosen different servers and not gone there yet. */
+function apart(
+  options: WorldOptions,
+  request: ExchangeOptions,
+): Record<'first' | 'second', Exchange> & { world: World } {
+  for (let seed = 1; seed < 100; seed += 1) {
+    const world = new World({ ...options, seed });
+    const [first, second] = [world.begin(request, 0), world.begin(request, 1)];
+    if (first.choose() !== second.choose()) return { world, first, second };
+  }
+  throw new Error('both threads always choose the same');
+}
+
+describe('requests of one new session that wait for a server together', () => {
+  test.each([0, 1])('all go to one server, the second one on thread %i', (thread) => {
+    const world = new World(HEADER);
+    for (const name of ['a', 'b', 'c', 'd']) world.setVerdict(name, Verdict.down);
+    const first = world.begin(MINE, 0);
+    const second = world.begin(MINE, thread);
+    expect([first.attempt(), second.attempt()]).toEqual([null, null]);
+    for (const name of ['a', 'b', 'c', 'd']) world.setVerdict(name, Verdict.up);
+    const home = first.attempt();
+    expect(second.attempt()).toBe(home);
+    for (const one of [first, second]) {
+      one.answer();
+      expect(one.finish().server).toBe(home);
+    }
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+  });
+
+  test('two threads that choose in the same moment go to one server', () => {
+    const { world, first, second } = apart(HEADER, MINE);
+    expect(first.commit()).toBe(true);
+    expect(second.commit()).toBe(false);
+    const home = first.finish().server;
+    expect(second.attempt()).toBe(home);
+    second.finish();
+    expect(world.entries()).toMatchObject({ busy: 0 });
+  });
+});
+
+describe('the request that began a session is tried again', () => {
+  test('the server that has answered another request of it meanwhile is its home', () => {
+    const world = new World(HEADER);
+    const first = world.begin(MINE, 0);
+    const home = first.attempt()!;
+    expect(world.exchange(MINE, 1).server).toBe(home);
+    first.tried.push(first.slot);
+    expect(first.attempt()).toBe(home);
+    first.answer();
+    first.finish();
+    expect(world.exchange(MINE).server).toBe(home);
+  });
+
+  test('it fails altogether, and the session that others have used stays', () => {
+    const world = new World(HEADER);
+    const first = world.begin(MINE, 0);
+    const home = first.attempt()!;
+    expect(world.exchange(MINE, 1).server).toBe(home);
+    first.finish();
+    expect(world.exchange(MINE)).toMatchObject({ server: home, outcome: 'home' });
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+  });
+});
+
+test('what a home that was given up for a moment sets is at home there', () => {
+  const world = new World(COOKIE);
+  const home = world.exchange({ responseHeaders: [set('old')] }).server!;
+  const slow = world.begin(shown('old'));
+  slow.attempt();
+  world.setVerdict(home, Verdict.down);
+  const other = world.exchange({ ...shown('old'), responseHeaders: [set('old')] }, 1).server!;
+  world.setVerdict(home, Verdict.up);
+  slow.answer([set('new')]);
+  slow.finish();
+  expect(world.exchange(shown('new'), 1)).toMatchObject({ server: home, outcome: 'home' });
+  expect(world.exchange(shown('old'), 1)).toMatchObject({ server: other, outcome: 'home' });
+  expect(world.entries()).toMatchObject({ used: 2, tentative: 0, busy: 0 });
+});
+
+test('what the answer that ends a session sets is the next one', () => {
+  const world = new World(COOKIE);
+  const home = world.exchange({ responseHeaders: [set('one')] }).server!;
+  world.exchange({ ...shown('one'), responseHeaders: ['X-Holdfast-Session: end', set('two')] });
+  expect(world.ended(home, 'logout')).toBe(1);
+  expect(world.exchange(shown('two'), 1)).toMatchObject({ server: home, outcome: 'home' });
+  expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+});
+
+test('what the answer that ends a session sets again is over all the same', () => {
+  for (const options of [COOKIE, HEADER]) {
+    const world = new World(options);
+    const home = world.exchange({ responseHeaders: [set('one'), 'X-Session-Id: one'] }).server!;
+    const showing = { ...shown('one'), headers: ['X-Session-Id: one'] };
+    world.exchange({ ...showing, responseHeaders: [set('two'), 'X-Session-Id: two'] });
+    for (const value of ['one', 'two']) {
+      const again = [set(value), `X-Session-Id: ${value}`];
+      world.exchange({ ...showing, responseHeaders: ['X-Holdfast-Session: end', ...again] });
+    }
+    expect(world.ended(home, 'logout')).toBe(1);
+    expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
+  }
+});

@@ -139,12 +139,14 @@ test('a restart with sessions.file, a reload and a server’s death leave the co
   const held = await expectEqualAtRest(demo, holdfast);
   expect(held[added.name]).toBe(15);
 
+  // a third each, or one more where the machine was too busy for a sweep meanwhile
+  const dying = held[demo.backends[0]!.name]!;
   await demo.backends[0]!.kill('SIGKILL');
   await eventually(async () => (await holdfast.status()).pools[0]?.servers[0]?.state === 'down');
   await statuses(holdfast, [...visitors, ...late]);
   await demo.backends[0]!.restart();
-  expect(total(await expectEqualAtRest(demo, holdfast))).toBe(55);
-  expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(20);
+  expect(total(await expectEqualAtRest(demo, holdfast))).toBe(75 - dying);
+  expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(dying);
 });
 
 test('with the balancer’s own cookie visitors who keep no cookies do not count', async () => {

@@ -64,18 +64,27 @@ export class Revising {
     if (result.ok) this.#balancer.publish({ type: 'discovery', ...result });
   }
 
-  /** What stands beside the configuration has changed, such as certificates: the same once more, on all threads. */
-  async refresh(what: string): Promise<void> {
+  /**
+   * What stands beside the configuration has changed, such as certificates: the same once more, on all threads. `refused`:
+   * why what was found is not used; null: it is.
+   */
+  async refresh(what: string, refused: string | null): Promise<void> {
     const { log } = this.#balancer;
-    const result = await this.#inTurn(async () => {
-      const { config } = this.#balancer.revision;
-      await this.#balancer.swap(config);
-      return this.#swapped(config, config);
-    });
+    const result = refused === null ? await this.#inTurn(() => this.#again()) : refuse(refused);
     if (this.#balancer.isStopping) return;
     if (result.ok) log.info({ revision: result.revision }, `${what}: used from now on`);
-    else log.error({}, `${what}, but it is not used: ${result.message}`);
-    if (result.ok) this.#balancer.publish({ type: 'certificates', ...result, changes: [what] });
+    else {
+      // nobody has asked for it, so nobody has an answer: it is found by the alert for reloads
+      this.results.failure += 1;
+      log.error({}, `${what}, but the former stay in use: ${result.message}`);
+    }
+    this.#balancer.publish({ type: 'certificates', ...result, changes: [what] });
+  }
+
+  async #again(): Promise<ReloadResult> {
+    const { config } = this.#balancer.revision;
+    await this.#balancer.swap(config);
+    return this.#swapped(config, config);
   }
 
   /** Waits for the change under way. What a change throws is its refusal. */

@@ -296,7 +296,11 @@ export const CATALOGUE = {
     labels: [],
     help: 'Number of the running configuration; grows with each reload.',
   },
-  holdfast_reloads_total: { type: 'counter', labels: ['result'], help: 'Reloads: success or failure.' },
+  holdfast_reloads_total: {
+    type: 'counter',
+    labels: ['result'],
+    help: 'Reloads: success or failure. Changed certificates that are refused are failures too.',
+  },
   holdfast_worker_restarts_total: {
     type: 'counter',
     labels: [],

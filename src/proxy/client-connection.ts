@@ -149,7 +149,8 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   }
 
   sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void {
-    this.socket.write(formatReply(kind, detail, isHead, !isKept, more), 'latin1');
+    const reply = formatReply(kind, detail, isHead, !isKept, { ...more, hsts: this.listener.hsts });
+    this.socket.write(reply, 'latin1');
     this.exchangeDone(isKept);
   }
 

@@ -27,7 +27,6 @@ interface Loaded {
 
 export class Certificates {
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #tickets: TicketKeys;
   /** Those in use, and those that were read for a change that is under way. */
   readonly #loaded = new Map<string, Loaded>();
@@ -38,16 +37,15 @@ export class Certificates {
   #readStamp = '';
   #lookedStamp = '';
 
-  constructor(tickets: TicketKeys, clock: Clock, log: Log) {
+  constructor(tickets: TicketKeys, clock: Clock) {
     this.#tickets = tickets;
     this.#clock = clock;
-    this.#log = log;
   }
 
   /** Throws StartError when they are wrong. */
   static open(config: HoldfastConfig, inherited: TicketKey | null, log: Log): Certificates {
     const tickets = new TicketKeys(config.sessions.file, inherited, systemClock, log);
-    const certificates = new Certificates(tickets, systemClock, log);
+    const certificates = new Certificates(tickets, systemClock);
     certificates.assertRight(config);
     return certificates;
   }
@@ -100,22 +98,20 @@ export class Certificates {
 
   /** Brings other certificates or another ticket key to the threads when it is time. */
   watch(revising: Pick<Revising, 'refresh'>): void {
-    this.#timer = setInterval(() => this.#poll((what) => void revising.refresh(what)), POLL_EVERY_MS);
+    this.#timer = setInterval(() => this.#poll(revising), POLL_EVERY_MS);
     this.#timer.unref();
   }
 
-  #poll(onChange: (what: string) => void): void {
+  #poll(revising: Pick<Revising, 'refresh'>): void {
     const config = this.#config;
     if (config === null || config.listen.every(({ tls }) => tls === null)) return;
-    if (this.#tickets.rotate()) onChange('another key for TLS session tickets');
+    if (this.#tickets.rotate()) void revising.refresh('another key for TLS session tickets', null);
     const stamp = this.#stampOf(config);
     const isSettled = stamp === this.#lookedStamp;
     this.#lookedStamp = stamp;
     // who writes certificate and key writes one after the other
     if (stamp === this.#readStamp || !isSettled) return;
-    const refused = this.#read(config);
-    if (refused === null) onChange('certificates have changed');
-    else this.#log.error({}, `changed certificates are not used, the former ones stay: ${refused}`);
+    void revising.refresh('certificates have changed', this.#read(config));
   }
 
   #stampOf({ listen }: HoldfastConfig): string {

@@ -11,7 +11,7 @@ import type { CertificateFiles } from './options.ts';
 import { pemBlocks, withoutBlock } from './pem.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** With less time left than this, `check` warns. */
+/** With less time left than this, `check` warns, and so does the alert in grafana/prometheus/rules.yml. */
 const EXPIRES_SOON_MS = 14 * DAY_MS;
 const ORDINALS = ['1st', '2nd', '3rd'];
 

@@ -92,8 +92,9 @@ test('renewed files are used by themselves; what does not fit changes nothing an
 
   files.issue('other');
   files.copy('other.key', 'now.key');
-  await eventually(() => running.log().includes('changed certificates are not used, the former ones stay'));
+  await eventually(() => running.log().includes('certificates have changed, but the former stay in use'));
   expect(running.log()).toContain('does not fit certificate');
+  expect(await running.metric('holdfast_reloads_total', { result: 'failure' })).toBe(1);
   running.child.kill('SIGHUP');
   await eventually(() => running.log().includes('reload refused, nothing has changed'));
   const answers = load.answers;

@@ -1,5 +1,6 @@
 // TLS to clients, on one thread: which certificate, which version, who is turned away, and what servers are told.
 
+import { once } from 'node:events';
 import { connect as connectPlainly } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
@@ -121,6 +122,21 @@ test('servers hear of https, the cookie is Secure, and Strict-Transport-Security
   expect(answer.match(/strict-transport-security: [^\r]*/gi)).toEqual([
     'strict-transport-security: max-age=86400; includeSubDomains',
   ]);
+});
+
+test('our own replies have Strict-Transport-Security too, where the connection goes on and where it ends', async () => {
+  const { port } = await runThread(
+    'routes: [{ host: known.test, pool: web }]\npools:\n  web: { health: off, servers: ["http://127.0.0.1:1"] }',
+    'tls: { selfSigned: true, hsts: { maxAge: 1d } }',
+  );
+  const socket = await open(port);
+  const noRoute = await ask(socket);
+  expect(noRoute).toMatch(/^HTTP\/1\.1 404 [\s\S]*\r\nstrict-transport-security: max-age=86400\r\n/);
+  socket.write('GET / HTTP/1.1\r\n\r\n');
+  const [refused] = (await once(socket, 'data')) as [Buffer];
+  expect(refused.toString()).toMatch(
+    /^HTTP\/1\.1 400 [\s\S]*\r\nstrict-transport-security: max-age=86400\r\n/,
+  );
 });
 
 test('a certificate of the client: what became of it is told, what the client says of it is not', async () => {

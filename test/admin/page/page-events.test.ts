@@ -17,6 +17,7 @@ describe('change events as sentences', () => {
       said({ type: 'server', ...place, mode: 'drain', weight: 2 }),
       said({ type: 'reload', ok: true, revision: 2, changes: [] }),
       said({ type: 'reload', ok: false, code: 'conflict', message: 'line 3: no' }),
+      said({ type: 'certificates', ok: false, code: 'conflict', message: 'no key' }),
       said({ type: 'rebalance', pool: 'shop', from: 'idle', to: 'running', why: 'ratio 1.4' }),
       said({ type: 'reminder', pool: 'shop', moved: 12 }),
     ]).toEqual([
@@ -25,6 +26,7 @@ describe('change events as sentences', () => {
       'plain: shop/a: set by the operator: mode drain, weight 2',
       'plain: : Configuration reloaded, revision 2',
       'bad: : Reload refused: line 3: no',
+      'bad: : Changed certificates refused: no key',
       'warn: shop: rebalancing running: ratio 1.4',
       'plain: shop: reminder moved 12',
     ]);

@@ -56,6 +56,8 @@ export function describeChange(event) {
       return pageEvent(key, 'plain', '', `Configuration reloaded, revision ${text(event.revision)}`);
     return pageEvent(key, 'bad', '', `Reload refused: ${text(event.message)}`);
   }
+  if (event.type === 'certificates' && event.ok !== true)
+    return pageEvent(key, 'bad', '', `Changed certificates refused: ${text(event.message)}`);
   return pageEvent(key, 'plain', where, `${event.type} ${settings(event)}`.trim());
 }
 

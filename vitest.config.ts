@@ -48,6 +48,7 @@ export default defineConfig({
   test: {
     include: isSteps ? [STEPS] : isLong ? LONG : ['test/**/*.test.ts'],
     exclude: isSteps || isLong ? [] : [...LONG, STEPS],
+    globalSetup: ['test/support/launcher.ts'],
     pool: 'forks',
     // A worker runs one file after the other: a process and all modules for each of them would cost more than most tests.
     isolate: false,

@@ -4,10 +4,9 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { launcherFor } from '../support/launcher.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-check-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -21,8 +20,8 @@ function holdfast(...args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [LAUNCHER, ...args],
-      { cwd: folder, timeout: 15_000 },
+      [launcherFor(args[0]), ...args],
+      { cwd: folder, timeout: 60_000 },
       (_, out, err) => {
         resolve({ status: child.exitCode ?? -1, out, err });
       },

@@ -3,15 +3,13 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { LAUNCHER } from '../support/launcher.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { answer, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { talkTo } from '../support/talker.ts';
-
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 
 async function start(): Promise<{ holdfast: RunningHoldfast; backend: ScriptedBackend }> {
   const backend = await scriptedBackend({

@@ -5,18 +5,17 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { LAUNCHER } from '../support/launcher.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
 import { scriptedBackend } from '../support/scripted-backend.ts';
 import { get } from '../support/talker.ts';
 
 const HANG_UPS = new URL('../support/hang-ups-at-start.mjs', import.meta.url).href;
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 /** More than any pipe or socket holds. */
 const FLOOD_BYTES = 1024 * 1024;
 

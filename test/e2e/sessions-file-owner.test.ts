@@ -4,17 +4,15 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { keysOf, readSessions } from '../../src/sessions/store.ts';
 import { tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { LAUNCHER } from '../support/launcher.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
-
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 
 test('a second process with the same file does not start; after SIGKILL the next has the sessions', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-owner-'));

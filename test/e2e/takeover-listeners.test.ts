@@ -7,16 +7,15 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { cannedBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { LAUNCHER } from '../support/launcher.ts';
 import { needsAddress } from '../support/needs.ts';
 import { newcomers } from '../support/newcomers.ts';
 import { rawClient } from '../support/raw-client.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 const FAULT = new URL('../support/worker-fault.mjs', import.meta.url).href;
 const AT_ONCE = 12;
 

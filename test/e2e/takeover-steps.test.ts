@@ -4,16 +4,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { cannedBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { LAUNCHER } from '../support/launcher.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { newcomers } from '../support/newcomers.ts';
 import { MESSAGES, type Message, type Relay, takeoverRelay } from '../support/takeover-relay.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 const AT_ONCE = 4;
 /** A successor that has said that it serves is the one that dies with its clients. */
 const BEFORE_IT_SERVES = MESSAGES.slice(0, MESSAGES.indexOf('serves'));

@@ -1,10 +1,8 @@
 // Runs `holdfast COMMAND` as a real process and keeps what it says.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
+import { launcherFor } from './launcher.ts';
 
 export interface Outcome {
   /** null: ended by a signal. */
@@ -26,7 +24,7 @@ export function startCommand(
   env: Readonly<Record<string, string>> = {},
 ): RunningCommand {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'));
-  const child = spawn(process.execPath, [LAUNCHER, ...args], {
+  const child = spawn(process.execPath, [launcherFor(args[0]), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...Object.fromEntries(inherited), ...env },
   });

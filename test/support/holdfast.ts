@@ -4,11 +4,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
+import { LAUNCHER } from './launcher.ts';
 import { whenDone } from './lifetime.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
 const START_MS = 60_000;
 
 export interface RunningHoldfast {

@@ -158,6 +158,13 @@ export type FailureKind = keyof typeof FAILURES;
 /** Stable index of each kind, for counters in shared memory. */
 export const FAILURE_KINDS = Object.keys(FAILURES) as readonly FailureKind[];
 
+/** What a client does not see as an error: it has gone itself, or has got what it should. */
+const NO_ERRORS: ReadonlySet<FailureKind> = new Set(['client-aborted', 'redirected', 'max-forwards']);
+/** Indices of the kinds that are errors as clients see them. */
+export const ERROR_KINDS: readonly number[] = FAILURE_KINDS.flatMap((kind, index) =>
+  NO_ERRORS.has(kind) ? [] : [index],
+);
+
 /** Retry reasons, the `reason` label of holdfast_retries_total. */
 export const RETRY_REASONS = [
   'connect-failed',

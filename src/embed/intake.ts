@@ -9,12 +9,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
-import { countRejection } from '../exchange/accounts.ts';
+import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
 import { asksForWebSocket } from '../exchange/request-lines.ts';
 import { Body, RequestHead } from '../http1/message.ts';
+import { NO_POOL } from '../shared/stripe.ts';
 import type { Client } from './clients.ts';
 import type { DataPath } from './data-path.ts';
 import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
@@ -39,6 +40,7 @@ const AS_UPGRADE: RequestReading = { upgrade: true, bodyBytes: -1 };
 interface Refused {
   readonly kind: FailureKind;
   readonly detail: string;
+  readonly pool: number;
   readonly isParsed: boolean;
   readonly retryAfterSeconds: number;
 }
@@ -150,7 +152,8 @@ export class Intake {
     const path = this.#path;
     const { heads, listen } = path;
     const headBytes = heads.parseRequest(request, reading);
-    if (headBytes < 0) return { ...requestRefusal(headBytes), isParsed: false, retryAfterSeconds: 1 };
+    if (headBytes < 0)
+      return { ...requestRefusal(headBytes), pool: NO_POOL, isParsed: false, retryAfterSeconds: 1 };
     const nowMs = path.clock.turn();
     const plan = admit(path, heads.buffer, heads.request, client, listen.address, nowMs);
     const kind = plan === null ? refused.kind : this.#refusal(request, client);
@@ -159,6 +162,7 @@ export class Intake {
     return {
       kind: kind ?? 'no-route',
       detail: '',
+      pool: plan === null ? refused.pool : plan.id,
       isParsed: true,
       retryAfterSeconds: plan === null ? retryAfterSeconds : 1,
     };
@@ -175,13 +179,13 @@ export class Intake {
 
   /** Answers, counts and logs a request that does not become an exchange. */
   #refuse(
-    { kind, detail, isParsed, retryAfterSeconds }: Refused,
+    { kind, detail, pool, isParsed, retryAfterSeconds }: Refused,
     request: IncomingMessage,
     client: Client,
     response: ServerResponse,
   ): void {
     const { own, accessLog, heads, clock, isTrustedAddress } = this.#path;
-    countRejection(own, kind);
+    countRefusal(own, kind, pool);
     if (accessLog.draws()) {
       const head = isParsed ? heads.request : NO_HEAD;
       const address = clientAddressOf(heads.buffer, head, client, isTrustedAddress);

@@ -4,12 +4,13 @@ import { ONE_CLIENT } from '../base/client-address.ts';
 import { FAILURE_KINDS, FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { Counter, PASSIVE_KINDS, type Stripe } from '../shared/stripe.ts';
+import { Counter, NO_POOL, PASSIVE_KINDS, PoolCounter, type Stripe } from '../shared/stripe.ts';
 
 const CONNECT = Counter.passive + PASSIVE_KINDS.indexOf('connect');
 const RESPONSE = Counter.passive + PASSIVE_KINDS.indexOf('response');
 const STATUS = Counter.passive + PASSIVE_KINDS.indexOf('status');
-const SERVER_ERROR = 500;
+/** A status from here on is the server's fault. */
+export const SERVER_ERROR = 500;
 const CONNECT_KINDS: ReadonlySet<FailureKind> = new Set(['connect-failed', 'connect-timeout', 'tls-failed']);
 
 /** A request is over. `codeClass`: index into CODE_CLASSES. */
@@ -27,9 +28,15 @@ export function countRequest(
   own.observe(slot, Counter.durationSum, seconds);
 }
 
-/** A request was not answered by a server, or not wholly. */
-export function countRejection(own: Stripe, kind: FailureKind): void {
-  own.countRejected(FAILURE_KINDS.indexOf(kind));
+/** A request was not answered by a server, or not wholly. `pool`: number of the one it was for, or NO_POOL. */
+export function countRejection(own: Stripe, kind: FailureKind, pool: number): void {
+  own.countRejected(FAILURE_KINDS.indexOf(kind), pool);
+}
+
+/** A request was routed to the pool, and then refused before it could become an exchange. NO_POOL: not even routed. */
+export function countRefusal(own: Stripe, kind: FailureKind, pool: number): void {
+  if (pool !== NO_POOL) own.countPool(pool, PoolCounter.requests);
+  countRejection(own, kind, pool);
 }
 
 /** An attempt on the server failed. What is the server's fault is a signal for passive health. */

@@ -5,6 +5,7 @@ import type { PoolPlan } from '../choose/plan.ts';
 import type { Router } from '../choose/route.ts';
 import type { RequestHead } from '../http1/message.ts';
 import { goesRound } from '../http1/via.ts';
+import { NO_POOL } from '../shared/stripe.ts';
 import { clientAddressOf, type Peer } from './believed.ts';
 import type { ClientLimits } from './client-limits.ts';
 
@@ -17,14 +18,16 @@ export interface Gate {
   readonly isTrustedAddress: (address: string) => boolean;
 }
 
-/** Why a request was refused; of the last one, valid until the next is asked about. */
-export const refused: { kind: FailureKind; retryAfterSeconds: number } = {
+/** Why a request was refused, and to which pool it would have gone; of the last one, valid until the next is asked about. */
+export const refused: { kind: FailureKind; pool: number; retryAfterSeconds: number } = {
   kind: 'no-route',
+  pool: NO_POOL,
   retryAfterSeconds: 1,
 };
 
-function refuse(kind: FailureKind, retryAfterSeconds = 1): null {
+function refuse(kind: FailureKind, pool: number, retryAfterSeconds = 1): null {
   refused.kind = kind;
+  refused.pool = pool;
   refused.retryAfterSeconds = retryAfterSeconds;
   return null;
 }
@@ -40,11 +43,11 @@ export function admit(
 ): PoolPlan | null {
   const { router, limits, isTrustedAddress } = gate;
   const plan = router.route(buffer, head);
-  if (plan === null) return refuse('no-route');
-  if (head.maxForwards === 0) return refuse('max-forwards');
-  if (goesRound(buffer, head, gate.via)) return refuse('loop-detected');
+  if (plan === null) return refuse('no-route', NO_POOL);
+  if (head.maxForwards === 0) return refuse('max-forwards', plan.id);
+  if (goesRound(buffer, head, gate.via)) return refuse('loop-detected', plan.id);
   if (!limits.hasRates) return plan;
   const address = (): string => clientAddressOf(buffer, head, peer, isTrustedAddress);
   const waitMs = limits.rateOf(router.matched, listener)?.take(buffer, head, address, nowMs) ?? 0;
-  return waitMs > 0 ? refuse('too-many-requests', Math.ceil(waitMs / 1000)) : plan;
+  return waitMs > 0 ? refuse('too-many-requests', plan.id, Math.ceil(waitMs / 1000)) : plan;
 }

@@ -12,7 +12,7 @@ import type { PoolPlan } from '../choose/plan.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import { AccessRecord } from './access-log.ts';
-import { countRejection, countRequest } from './accounts.ts';
+import { countRejection, countRequest, SERVER_ERROR } from './accounts.ts';
 import { Attempts, NO_SLOT } from './attempts.ts';
 import { clientAddressOf, isSecureClient } from './believed.ts';
 import { NEVER } from './deadlines.ts';
@@ -228,13 +228,13 @@ export class Exchange implements ServerStreamUser {
 
   /** Ends the exchange with our own reply, or by breaking the response off when it has begun. */
   fail(kind: FailureKind, detail: string, failedSlot: number = this.slot): void {
-    const { client, response } = this;
-    if (client === null) return;
+    const { client, plan, response } = this;
+    if (client === null || plan === null) return;
     const facts = FAILURES[kind];
     const isBroken = response.isHeadSent || facts.status === 0;
     this.record?.end(kind, detail);
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
-    countRejection(this.services.own, kind);
+    countRejection(this.services.own, kind, plan.id);
     this.#close();
     if (isBroken) client.reset();
     else client.reply(kind, this.services.tells(facts) ? detail : '');
@@ -242,12 +242,13 @@ export class Exchange implements ServerStreamUser {
 
   /** The response went out whole. */
   complete(trailers: Trailers): void {
-    const { client, server } = this;
-    if (client === null) return;
+    const { client, plan, server, response } = this;
+    if (client === null || plan === null) return;
     client.endResponse(trailers);
-    this.#count(this.slot, Math.floor(this.response.status / 100));
+    if (response.status >= SERVER_ERROR) this.services.own.countPool(plan.id, PoolCounter.serverErrors);
+    this.#count(this.slot, Math.floor(response.status / 100));
     this.#attempts.server = null;
-    if (this.response.tunnel.isOpen) server?.finish();
+    if (response.tunnel.isOpen) server?.finish();
     else server?.release(client.requestBody.isDone);
     this.#close();
     client.leave();
@@ -255,11 +256,11 @@ export class Exchange implements ServerStreamUser {
 
   /** The client is gone: everything stops at once. */
   abort(): void {
-    if (this.client === null) return;
+    if (this.client === null || this.plan === null) return;
     this.record?.end('client-aborted');
     if (this.slot !== NO_SLOT)
       this.#count(this.slot, this.response.isHeadSent ? Math.floor(this.response.status / 100) : 0);
-    countRejection(this.services.own, 'client-aborted');
+    countRejection(this.services.own, 'client-aborted', this.plan.id);
     this.#close();
   }
 

@@ -72,8 +72,13 @@ export const CATALOGUE = {
   },
   holdfast_rejected_requests_total: {
     type: 'counter',
-    labels: ['reason'],
-    help: 'Requests that the balancer answered or ended itself, by the kind also named in x-holdfast-error.',
+    labels: ['reason', 'pool'],
+    help: 'Requests that the balancer answered or ended itself, by the kind also named in x-holdfast-error; pool: empty where none was known yet.',
+  },
+  holdfast_client_errors_total: {
+    type: 'counter',
+    labels: ['pool'],
+    help: 'Requests that went wrong for the client: answered with 5xx by a server, answered by the balancer itself, or broken off; those that the client gave up are none. Of holdfast_pool_requests_total.',
   },
   holdfast_retries_total: {
     type: 'counter',

@@ -1,12 +1,18 @@
 // Collectors of the metrics that have a pool label but no server, and of those that have neither.
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
-import { LOAD_KINDS, loadSkew, sessionSkew } from '../sessions/load.ts';
+import { clientErrors, LOAD_KINDS, loadSkew, sessionSkew } from '../sessions/load.ts';
 import type { Skew } from '../sessions/skew.ts';
 import { Mode, Verdict } from '../shared/control.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { AFFINITY_OUTCOMES, HANDSHAKE_RESULTS, MOVE_REASONS, PoolCounter } from '../shared/stripe.ts';
+import {
+  AFFINITY_OUTCOMES,
+  HANDSHAKE_RESULTS,
+  MOVE_REASONS,
+  NO_POOL,
+  PoolCounter,
+} from '../shared/stripe.ts';
 import type { MetricsSource, Sample } from './source.ts';
 
 export type PoolCollector = (source: MetricsSource, pools: readonly PoolRevision[]) => Sample[];
@@ -26,6 +32,7 @@ export const POOL_COLLECTORS = {
   holdfast_pool_requests_total: single(({ shared }, { id }) =>
     shared.sumPoolCounter(id, PoolCounter.requests),
   ),
+  holdfast_client_errors_total: single(({ shared }, { id }) => clientErrors(shared, id)),
   holdfast_servers_ejected: single(
     ({ shared }, { slots }) =>
       slots.filter((slot) => shared.control.verdict(slot) === Verdict.ejected).length,
@@ -65,11 +72,16 @@ export const GLOBAL_COLLECTORS = {
       return { labels: { listener: address }, value: open };
     });
   },
-  holdfast_rejected_requests_total: ({ shared }) =>
-    FAILURE_KINDS.map((reason, index) => {
-      const value = shared.stripes.reduce((sum, stripe) => sum + stripe.rejected(index), 0);
-      return { labels: { reason }, value };
-    }),
+  holdfast_rejected_requests_total: (source) => {
+    const { pools = [] } = source.revision() ?? {};
+    const numbers = [['', NO_POOL] as const, ...pools.map(({ config, id }) => [config.name, id] as const)];
+    return numbers.flatMap(([pool, id]) =>
+      FAILURE_KINDS.map((reason, index) => ({
+        labels: { reason, pool },
+        value: source.shared.sumRejected(index, id),
+      })),
+    );
+  },
   holdfast_session_table_entries: ({ sweep }) => [{ labels: {}, value: sweep.report.entries }],
   holdfast_session_table_capacity: ({ shared }) => [{ labels: {}, value: shared.table.capacity }],
   holdfast_session_sweep_seconds: ({ sweep }) => [{ labels: {}, value: sweep.report.busyMs / 1_000 }],

@@ -15,6 +15,7 @@ import { countRejection } from '../exchange/accounts.ts';
 import type { Counted } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, type Deadlines, NEVER } from '../exchange/deadlines.ts';
 import { RequestHead } from '../http1/message.ts';
+import { NO_POOL } from '../shared/stripe.ts';
 import type { ConnectionServices } from './connection-services.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -162,7 +163,7 @@ export class Arrivals implements ArrivalOwner {
   refuse({ peer: { peerAddress } }: Arrival, why: string): void {
     const { own, clock, accessLog, log } = this.#thread;
     const nowMs = clock.turn();
-    countRejection(own, 'bad-proxy-header');
+    countRejection(own, 'bad-proxy-header', NO_POOL);
     if (accessLog.draws())
       accessLog.refused(EMPTY, NO_HEAD, peerAddress, 'bad-proxy-header', nowMs, clock.wallMs());
     if (nowMs - this.#toldMs < QUIET_MS) return;

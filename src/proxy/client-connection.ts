@@ -12,6 +12,7 @@ import type { LimitedClient } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
+import { NO_POOL } from '../shared/stripe.ts';
 import { ClientRequests, type RequestSource } from './client-requests.ts';
 import { type ClientTransport, Http1ClientStream } from './client-stream.ts';
 import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
@@ -144,7 +145,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
 
   /** Our own reply where there is no exchange, after which the connection ends. */
   refuse(kind: FailureKind, detail: string): void {
-    countRejection(this.thread.own, kind);
+    countRejection(this.thread.own, kind, NO_POOL);
     this.sendReply(kind, detail, false, false);
   }
 
@@ -177,7 +178,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
       exchange.fail('client-too-slow', '');
       return;
     }
-    countRejection(this.thread.own, 'client-too-slow');
+    countRejection(this.thread.own, 'client-too-slow', NO_POOL);
     this.destroy();
   }
 

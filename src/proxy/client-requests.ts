@@ -2,7 +2,7 @@
 
 import type { FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
-import { countRejection } from '../exchange/accounts.ts';
+import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -10,6 +10,7 @@ import { requestRefusal } from '../exchange/refusals.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
+import { NO_POOL } from '../shared/stripe.ts';
 import type { Http1ClientStream } from './client-stream.ts';
 import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 import type { Reader } from './read-buffers.ts';
@@ -147,10 +148,10 @@ export class ClientRequests {
     const { address, redirectToHttps } = listener.config;
     if (redirectToHttps) {
       const location = secureUrl(buffer, head, listener.authority, thread.httpsPort);
-      return this.#refuse(buffer, headEnd, 'redirected', location);
+      return this.#refuse(buffer, headEnd, 'redirected', NO_POOL, location);
     }
     const plan = admit(thread, buffer, head, this.#source.stream, address, nowMs);
-    if (plan === null) return this.#refuse(buffer, headEnd, refused.kind);
+    if (plan === null) return this.#refuse(buffer, headEnd, refused.kind, refused.pool);
     const exchange = thread.takeExchange();
     this.exchange = exchange;
     this.#source.onExchangeBegun();
@@ -164,7 +165,7 @@ export class ClientRequests {
   }
 
   /** A whole head, but the request goes nowhere. True when the connection goes on. */
-  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, location = ''): boolean {
+  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, pool: number, location = ''): boolean {
     const { retryAfterSeconds } = refused;
     const { thread, listener } = this.#source;
     const head = thread.requestHead;
@@ -172,7 +173,7 @@ export class ClientRequests {
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
     this.#log(buffer, head, kind);
-    countRejection(thread.own, kind);
+    countRefusal(thread.own, kind, pool);
     this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, { retryAfterSeconds, location });
     return isKept;
   }
@@ -180,7 +181,7 @@ export class ClientRequests {
   /** What came does not make a head, or not in time. The connection ends. */
   refuseUnread(kind: FailureKind, detail: string): void {
     this.#log(EMPTY, NO_HEAD, kind);
-    countRejection(this.#source.thread.own, kind);
+    countRefusal(this.#source.thread.own, kind, NO_POOL);
     this.#source.sendReply(kind, detail, false, false);
   }
 

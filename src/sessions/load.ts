@@ -1,10 +1,11 @@
 // Load and skew of a pool as read from shared memory, and requests over the last minute.
 
+import { ERROR_KINDS } from '../base/failure.ts';
 import { Mode, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { CODE_CLASSES, Counter } from '../shared/stripe.ts';
+import { CODE_CLASSES, Counter, PoolCounter } from '../shared/stripe.ts';
 import { measureSkew, type Skew } from './skew.ts';
 
 /** What load is measured in for holdfast_load_skew_ratio. */
@@ -19,6 +20,12 @@ export function totalRequests(shared: SharedState, slot: number): number {
   for (let code = 0; code < CODE_CLASSES.length; code += 1)
     total += shared.sumCounter(slot, Counter.code + code);
   return total;
+}
+
+/** Requests of the pool that went wrong for the client: what a server answered with 5xx, and what we answered or broke off. */
+export function clientErrors(shared: SharedState, pool: number): number {
+  const rejected = ERROR_KINDS.reduce((sum, kind) => sum + shared.sumRejected(kind, pool), 0);
+  return shared.sumPoolCounter(pool, PoolCounter.serverErrors) + rejected;
 }
 
 /**

@@ -130,6 +130,11 @@ export class SharedState {
     return sum;
   }
 
+  /** Requests that ended for this reason (index into FAILURE_KINDS), of the pool or of none (NO_POOL), all threads. */
+  sumRejected(kindIndex: number, pool: number): number {
+    return this.stripes.reduce((sum, stripe) => sum + stripe.rejected(kindIndex, pool), 0);
+  }
+
   /** TLS handshakes with clients of a listener, all threads. */
   sumHandshakes(listener: number, result: HandshakeResult): number {
     return this.stripes.reduce((sum, stripe) => sum + stripe.handshakes(listener, result), 0);

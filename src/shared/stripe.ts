@@ -4,7 +4,7 @@
 //   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
 //   pools     Float64  [ pool × POOL_CELLS + name ]
-//   misc      Float64  [ rejected by kind | listener × handshakes by result | listener connections | heartbeats | all connections ]
+//   misc      Float64  [ rejected by kind, of no pool | listener × handshakes by result | listener connections | heartbeats | all connections ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from './limits.ts';
@@ -92,8 +92,15 @@ export const PoolCounter = {
   retryTokens: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 3,
   /** One for each of LOST_REASONS, of all servers that the pool has or had. */
   lost: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 4,
+  /** Answers of servers with a status of 500 and above that went to clients. */
+  serverErrors:
+    AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 4 + LOST_REASONS.length,
+  /** One for each of FAILURE_KINDS. */
+  rejected: AFFINITY_OUTCOMES.length + MOVE_REASONS.length + RETRY_REASONS.length + 5 + LOST_REASONS.length,
 } as const;
-const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
+const POOL_CELLS = PoolCounter.rejected + FAILURE_KINDS.length;
+/** Of a request that was refused before it had a pool. */
+export const NO_POOL = -1;
 
 const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
@@ -191,12 +198,14 @@ export class Stripe {
     this.#pools.fill(0, pool * POOL_CELLS, (pool + 1) * POOL_CELLS);
   }
 
-  rejected(kindIndex: number): number {
-    return this.#misc[kindIndex] as number;
+  rejected(kindIndex: number, pool: number): number {
+    if (pool === NO_POOL) return this.#misc[kindIndex] as number;
+    return this.poolCounter(pool, PoolCounter.rejected + kindIndex);
   }
 
-  countRejected(kindIndex: number): void {
-    this.#misc[kindIndex] = (this.#misc[kindIndex] as number) + 1;
+  countRejected(kindIndex: number, pool: number): void {
+    if (pool === NO_POOL) this.#misc[kindIndex] = (this.#misc[kindIndex] as number) + 1;
+    else this.countPool(pool, PoolCounter.rejected + kindIndex);
   }
 
   handshakes(listener: number, result: HandshakeResult): number {

@@ -47,7 +47,9 @@ test('no server, a refused connection, a closed one, nonsense, silence: each has
   );
   await eventually(() => balancer.status().pools[0]?.servers[0]?.state === 'down');
   expect(await refusal(url)).toEqual([503, 'no-server']);
-  expect((await balancer.metrics()).body).toContain('holdfast_rejected_requests_total{reason="no-server"} 1');
+  expect((await balancer.metrics()).body).toContain(
+    'holdfast_rejected_requests_total{reason="no-server",pool="web"} 1',
+  );
 });
 
 test('a truncated response is cut, not left open and not complete', async () => {
@@ -57,7 +59,7 @@ test('a truncated response is cut, not left open and not complete', async () => 
   client.send(GET);
   expect((await client.closed()).text).toMatch(/half$/);
   expect((await balancer.metrics()).body).toContain(
-    'holdfast_rejected_requests_total{reason="response-truncated"} 1',
+    'holdfast_rejected_requests_total{reason="response-truncated",pool="web"} 1',
   );
   expect(balancer.status().pools[0]?.servers[0]?.inFlight).toBe(0);
 });

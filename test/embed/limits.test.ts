@@ -14,7 +14,8 @@ import { Revisions } from '../support/revision.ts';
 import { embed } from './embedded.ts';
 
 function rejected(body: string, reason: string): number {
-  return Number(new RegExp(`rejected_requests_total\\{reason="${reason}"\\} (\\d+)`).exec(body)?.[1] ?? 0);
+  const samples = body.matchAll(new RegExp(`rejected_requests_total\\{reason="${reason}",.*\\} (\\d+)`, 'g'));
+  return [...samples].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 test('rateLimit of a route, and of listen for the routes that have none', async () => {

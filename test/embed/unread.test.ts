@@ -54,7 +54,9 @@ test('requests that are pipelined while nothing is answered: 16 go to the server
   const client = await rawClient(port);
   client.send(GET.repeat(40));
   await eventually(async () =>
-    /rejected_requests_total\{reason="too-many-requests"\} 24/.test((await balancer.metrics()).body),
+    /rejected_requests_total\{reason="too-many-requests",pool="web"\} 24/.test(
+      (await balancer.metrics()).body,
+    ),
   );
   await eventually(() => held.length === 16);
   for (const response of held) response.end('x');

@@ -21,6 +21,7 @@ import {
   Gauge,
   LOST_REASONS,
   MOVE_REASONS,
+  NO_POOL,
   PASSIVE_KINDS,
   PoolCounter,
 } from '../../src/shared/stripe.ts';
@@ -85,7 +86,7 @@ const counters = servers.map(({ slot }) =>
 const gauges = servers.map(({ slot }) =>
   Object.values(Gauge).map((gauge) => sum(fill((stripe, value) => stripe.addGauge(slot, gauge, value)))),
 );
-const POOL_CELLS = PoolCounter.lost + LOST_REASONS.length;
+const POOL_CELLS = PoolCounter.rejected + FAILURE_KINDS.length;
 const pools = revision.pools.map(({ id }) =>
   Array.from({ length: POOL_CELLS }, (_, offset) =>
     sum(fill((stripe, value) => stripe.countPool(id, offset, value))),
@@ -95,7 +96,7 @@ const rejected = FAILURE_KINDS.map((_, kind) =>
   sum(
     shared.stripes.map((stripe, thread) => {
       const times = 1 + thread * 100 + kind;
-      for (let count = 0; count < times; count += 1) stripe.countRejected(kind);
+      for (let count = 0; count < times; count += 1) stripe.countRejected(kind, NO_POOL);
       return times;
     }),
   ),
@@ -240,6 +241,16 @@ function expected(): readonly string[] {
     say('retry_budget_remaining', of, cell(PoolCounter.retryTokens));
     say('queued_requests_total', of, cell(PoolCounter.queued));
     say('pool_requests_total', of, cell(PoolCounter.requests));
+    const kinds = FAILURE_KINDS.map((reason, kind) => ({
+      reason,
+      pool,
+      value: cell(PoolCounter.rejected + kind),
+    }));
+    for (const { value, ...labels } of kinds) say('rejected_requests_total', labels, value);
+    const seen = kinds.filter(
+      ({ reason }) => !['client-aborted', 'redirected', 'max-forwards'].includes(reason),
+    );
+    say('client_errors_total', of, sum([cell(PoolCounter.serverErrors), ...seen.map(({ value }) => value)]));
     each('session_moves_total', 'reason', MOVE_REASONS, PoolCounter.moves);
     each('affinity_decisions_total', 'verdict', AFFINITY_OUTCOMES, PoolCounter.affinity);
     say(
@@ -262,7 +273,7 @@ function expected(): readonly string[] {
   }
   say('client_connections', { listener: '127.0.0.1:0' }, clients);
   for (const [kind, reason] of FAILURE_KINDS.entries())
-    say('rejected_requests_total', { reason }, rejected[kind] ?? -1);
+    say('rejected_requests_total', { reason, pool: '' }, rejected[kind] ?? -1);
   say('session_table_entries', {}, sweep.entries);
   say('session_table_capacity', {}, shared.table.capacity);
   say('session_sweep_seconds', {}, sweep.busyMs / 1000);

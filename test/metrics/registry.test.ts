@@ -5,7 +5,7 @@ import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { CATALOGUE, METRIC_NAMES, metricsManual } from '../../src/metrics/catalogue.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
 import { Verdict } from '../../src/shared/control.ts';
-import { AFFINITY_OUTCOMES, Counter, Gauge, PoolCounter } from '../../src/shared/stripe.ts';
+import { AFFINITY_OUTCOMES, Counter, Gauge, NO_POOL, PoolCounter } from '../../src/shared/stripe.ts';
 import { Balancer, POOL } from './fixture.ts';
 
 /** What CONTRACT.md promises: name, type, labels. */
@@ -18,7 +18,7 @@ const CONTRACT = [
   ['holdfast_response_bytes_total', 'counter', 'pool server'],
   ['holdfast_client_connections', 'gauge', 'listener'],
   ['holdfast_upstream_connections', 'gauge', 'pool server state'],
-  ['holdfast_rejected_requests_total', 'counter', 'reason'],
+  ['holdfast_rejected_requests_total', 'counter', 'reason pool'],
   ['holdfast_retries_total', 'counter', 'pool reason'],
   ['holdfast_server_up', 'gauge', 'pool server'],
   ['holdfast_server_mode', 'gauge', 'pool server mode'],
@@ -207,13 +207,13 @@ describe('values', () => {
   test('pool and global counters', async () => {
     const id = balancer.current?.pools[0]?.id ?? -1;
     balancer.workers[0]?.own.countPool(id, PoolCounter.affinity + AFFINITY_OUTCOMES.indexOf('home'), 9);
-    balancer.workers[1]?.own.countRejected(FAILURE_KINDS.indexOf('no-server'));
+    balancer.workers[1]?.own.countRejected(FAILURE_KINDS.indexOf('no-server'), NO_POOL);
     balancer.workers[1]?.own.addClientConnections(0, 5);
     expect(await lines('holdfast_affinity_decisions_total')).toContain(
       'holdfast_affinity_decisions_total{pool="shop",verdict="home"} 9',
     );
     expect(await lines('holdfast_rejected_requests_total')).toContain(
-      'holdfast_rejected_requests_total{reason="no-server"} 1',
+      'holdfast_rejected_requests_total{reason="no-server",pool=""} 1',
     );
     expect(await lines('holdfast_client_connections')).toEqual([
       'holdfast_client_connections{listener="127.0.0.1:0"} 5',

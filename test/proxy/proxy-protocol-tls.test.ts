@@ -6,6 +6,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { formatProxyHeader } from '../../src/base/proxy-protocol.ts';
+import { NO_POOL } from '../../src/shared/stripe.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { whenDone } from '../support/lifetime.ts';
@@ -99,7 +100,7 @@ function answer(socket: TLSSocket, ...sent: readonly (string | Buffer)[]): Promi
 }
 
 const refusals = ({ thread }: RunningThread): number =>
-  thread.own.rejected(FAILURE_KINDS.indexOf('bad-proxy-header'));
+  thread.own.rejected(FAILURE_KINDS.indexOf('bad-proxy-header'), NO_POOL);
 
 describe.each(['optional', 'required'])('%s', (mode) => {
   test.each([

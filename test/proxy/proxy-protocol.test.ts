@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { type Ends, formatProxyHeader, type ProxyVersion } from '../../src/base/proxy-protocol.ts';
+import { NO_POOL } from '../../src/shared/stripe.ts';
 import { httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
@@ -33,7 +34,7 @@ async function answered(port: number, bytes: Buffer | string): Promise<Record<st
 }
 
 const refusals = ({ thread }: RunningThread): number =>
-  thread.own.rejected(FAILURE_KINDS.indexOf('bad-proxy-header'));
+  thread.own.rejected(FAILURE_KINDS.indexOf('bad-proxy-header'), NO_POOL);
 
 describe.each(['optional', 'required'])('%s', (mode) => {
   test.each([

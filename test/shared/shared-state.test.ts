@@ -9,6 +9,7 @@ import {
   Counter,
   DURATION_BUCKETS_SECONDS,
   Gauge,
+  NO_POOL,
   PoolCounter,
   Stripe,
 } from '../../src/shared/stripe.ts';
@@ -58,7 +59,9 @@ describe('stripes', () => {
     stripe.observe(last, Counter.connectSum, 1e9);
     stripe.count(0, Counter.code);
     stripe.countPool(POOL_IDS_MAX - 1, PoolCounter.requests, 3);
-    stripe.countRejected(0);
+    stripe.countRejected(0, NO_POOL);
+    stripe.countRejected(0, POOL_IDS_MAX - 1);
+    stripe.countRejected(0, POOL_IDS_MAX - 1);
     stripe.addClientConnections(LISTENER_IDS_MAX - 1, 2);
     const seen = new Stripe(stripe.buffer);
     expect(seen.gauge(last, Gauge.sessionDelta)).toBe(5);
@@ -66,10 +69,11 @@ describe('stripes', () => {
     expect(seen.counter(0, Counter.code)).toBe(1);
     expect(seen.poolCounter(POOL_IDS_MAX - 1, PoolCounter.requests)).toBe(3);
     expect([
-      seen.rejected(0),
+      seen.rejected(0, NO_POOL),
+      seen.rejected(0, POOL_IDS_MAX - 1),
       seen.clientConnections(LISTENER_IDS_MAX - 1),
       seen.clientConnections(0),
-    ]).toEqual([1, 2, 0]);
+    ]).toEqual([1, 2, 2, 0]);
   });
 
   test('durations fall into the bucket whose bound they do not exceed', () => {
@@ -100,13 +104,15 @@ describe('stripes', () => {
     for (const gauge of [Gauge.inFlight, Gauge.upstreamActive, Gauge.upstreamIdle, Gauge.sessionDelta])
       stripe.addGauge(6, gauge, 4);
     stripe.count(6, Counter.created, 9);
-    stripe.countRejected(2);
+    stripe.countRejected(2, NO_POOL);
     stripe.addClientConnections(1, 7);
     stripe.clearGauges();
     expect([0, 1, 2, 3].map((gauge) => stripe.gauge(6, gauge as Gauge))).toEqual([0, 0, 0, 4]);
-    expect([stripe.counter(6, Counter.created), stripe.rejected(2), stripe.clientConnections(1)]).toEqual([
-      9, 1, 0,
-    ]);
+    expect([
+      stripe.counter(6, Counter.created),
+      stripe.rejected(2, NO_POOL),
+      stripe.clientConnections(1),
+    ]).toEqual([9, 1, 0]);
   });
 
   test('a slot given away starts at zero, its neighbours do not', () => {

@@ -248,7 +248,7 @@ class Simulation extends ExchangeScene {
     // of what is broken off the client cannot say why
     let broken = ended.filter((end) => end === 'broken').length;
     for (const [index, kind] of FAILURE_KINDS.entries()) {
-      const surplus = this.own.rejected(index) - ended.filter((end) => end === kind).length;
+      const surplus = this.own.rejected(index, this.plan.id) - ended.filter((end) => end === kind).length;
       assert.ok(surplus >= 0, `rejected: ${kind}`);
       broken -= surplus;
     }

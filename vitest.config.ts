@@ -24,6 +24,7 @@ const LONG = [
   'test/e2e/takeover-listeners.test.ts',
   'test/e2e/takeover-log-in.test.ts',
   'test/e2e/takeover.test.ts',
+  'test/e2e/tls-clients.test.ts',
   'test/e2e/tls-load.test.ts',
   'test/packaging/package.test.ts',
   'test/embed/integrity.test.ts',

@@ -1,7 +1,7 @@
 // One handshake with a client: from the accepted connection to a socket that carries HTTP, within its time, or to nothing.
 //
-//   accepted ── handshake ──┬── full, resumed   -> the listener's onSecure
-//                           └── failed, timed_out, refused -> closed, and onFailed
+//   accepted ── hello: the name ── handshake ──┬── full, resumed   -> the listener's onSecure
+//                     └────────────────────────┴── failed, timed_out, refused -> closed, and onFailed
 //
 // Nothing of this is logged: whoever can connect could fill the log. It is counted.
 
@@ -12,11 +12,14 @@ import type { Counted } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import type { ClientCertificate, TlsFacts } from '../exchange/tls-facts.ts';
 import type { HandshakeResult } from '../shared/stripe.ts';
+import { serverNameIn } from '../tls/client-hello.ts';
 import type { TlsConfig } from '../tls/options.ts';
 import type { AcceptedClient } from './connection-services.ts';
 
 /** Less, and a large body would stop its server at each read: what is written waits until it is encrypted and sent. */
 const WRITE_BYTES = 256 * 1024;
+
+const EMPTY = Buffer.alloc(0);
 
 /** Chooses the certificate. */
 interface Contexts {
@@ -41,11 +44,13 @@ export class Handshake implements DeadlineOwner, Counted {
   addressCells: number;
   deadlineMs: number;
   deadlineIndex = -1;
-  readonly #socket: TLSSocket;
   readonly #owner: HandshakeOwner;
   readonly #config: TlsConfig;
+  readonly #contexts: Contexts;
   /** What came before TLS: a PROXY header. */
   readonly #bytesBefore: number;
+  /** What the client has sent until its hello was whole. */
+  #received: Buffer = EMPTY;
   #isOver = false;
 
   constructor(
@@ -63,33 +68,59 @@ export class Handshake implements DeadlineOwner, Counted {
     this.addressCells = peer.addressCells;
     this.#owner = owner;
     this.#config = config;
+    this.#contexts = contexts;
     this.#bytesBefore = raw.bytesRead - raw.readableLength;
     this.deadlineMs = nowMs + config.handshakeTimeoutMs;
     raw.on('error', () => {
-      // the TLS socket above it closes too
+      // 'close' follows and does the work
     });
+    raw.once('close', this.#onClose);
+    raw.on('end', this.#onEnd);
+    raw.on('data', this.#onHello);
+    raw.resume();
+  }
+
+  readonly #onClose = (): void => this.#fail('failed');
+
+  /** Who sends no more cannot end a handshake. */
+  readonly #onEnd = (): void => {
+    if (!this.#isOver) this.end('failed');
+  };
+
+  readonly #onHello = (chunk: Buffer): void => {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    const name = serverNameIn(this.#received);
+    if (name === null || this.#isOver) return;
+    const { raw } = this;
+    raw.off('data', this.#onHello);
+    raw.off('end', this.#onEnd);
+    raw.off('close', this.#onClose);
+    // OpenSSL reads it too
+    raw.pause();
+    raw.unshift(this.#received);
+    this.#received = EMPTY;
+    this.#shake((name === '' ? null : this.#contexts.find(name)) ?? this.#contexts.default);
+  };
+
+  #shake(secureContext: SecureContext): void {
+    const { alpn, clientAuth } = this.#config;
     const options: TLSSocketOptions & { readonly highWaterMark: number } = {
       isServer: true,
-      secureContext: contexts.default,
-      SNICallback: (name, answer) => answer(null, contexts.find(name) ?? undefined),
-      ALPNProtocols: [...config.alpn],
-      requestCert: config.clientAuth !== 'none',
-      rejectUnauthorized: config.clientAuth === 'require',
+      secureContext,
+      ALPNProtocols: [...alpn],
+      requestCert: clientAuth !== 'none',
+      rejectUnauthorized: clientAuth === 'require',
       highWaterMark: WRITE_BYTES,
     };
-    const socket = new TLSSocket(raw, options);
-    this.#socket = socket;
+    const socket = new TLSSocket(this.raw, options);
     // as long as nobody takes the socket over as a tls.Server would, its errors come by this name and leave it open
     socket.on('_tlsError', () => socket.destroy());
     socket.on('error', () => {
       // 'close' follows and does the work
     });
-    socket.once('secure', () => this.#onSecure());
-    socket.once('close', () => this.#fail('failed'));
-    // who sends no more cannot end it
-    socket.once('end', () => {
-      if (!this.#isOver) this.end('failed');
-    });
+    socket.once('secure', () => this.#onSecure(socket));
+    socket.once('close', this.#onClose);
+    socket.once('end', this.#onEnd);
   }
 
   /** It has not sent a byte of TLS: who comes in numbers to be silent goes first. */
@@ -115,16 +146,16 @@ export class Handshake implements DeadlineOwner, Counted {
     this.#owner.onFailed(this, result);
   }
 
-  #onSecure(): void {
+  #onSecure(socket: TLSSocket): void {
     if (this.#isOver) return;
-    const client = this.#config.clientAuth === 'none' ? null : certificateOf(this.#socket);
+    const client = this.#config.clientAuth === 'none' ? null : certificateOf(socket);
     if (this.#config.clientAuth === 'require' && client?.verify !== 'good') {
       this.end('failed');
       return;
     }
     this.#isOver = true;
     this.deadlineMs = NEVER;
-    this.#owner.onSecure(this, this.#socket, factsOf(this.#socket, client));
+    this.#owner.onSecure(this, socket, factsOf(socket, client));
   }
 }
 

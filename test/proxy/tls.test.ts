@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { connect as connectPlainly } from 'node:net';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, getCiphers, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { HANDSHAKE_RESULTS } from '../../src/shared/stripe.ts';
@@ -99,6 +99,8 @@ test('the name chooses the certificate, exact before wildcard, else the first; t
   expect(await shown('')).toBe('first.test ec');
   const rsaOnly = { sigalgs: 'RSA-PSS+SHA256:RSA+SHA256', maxVersion: 'TLSv1.2' } as const;
   expect(await shown('first.test', rsaOnly)).toBe('first.test rsa');
+  const ecOnly = { sigalgs: 'ECDSA+SHA256', maxVersion: 'TLSv1.2' } as const;
+  expect(await shown('first.test', ecOnly)).toBe('first.test ec');
 });
 
 test('no version below 1.2, none below 1.3 with modern, no weak cipher, no protocol that is not spoken', async () => {
@@ -111,6 +113,27 @@ test('no version below 1.2, none below 1.3 with modern, no weak cipher, no proto
   const modern = await run('selfSigned: true, ciphers: modern');
   await expect(open(modern.port, { maxVersion: 'TLSv1.2' })).rejects.toThrow();
   expect((await open(modern.port)).getProtocol()).toBe('TLSv1.3');
+});
+
+test('of all ciphers for TLS 1.2, clients get those with forward secrecy and authenticated encryption', async () => {
+  const { port } = await run(`certificates: [${['first', 'rsa'].map(pair).join(', ')}]`);
+  const all = getCiphers()
+    .map((name) => name.toUpperCase())
+    .filter((name) => !name.startsWith('TLS_'));
+  const accepted: string[] = [];
+  for (const cipher of all) {
+    const ciphers = `${cipher}:@SECLEVEL=0`;
+    await open(port, { servername: 'first.test', maxVersion: 'TLSv1.2', ciphers }).then(
+      (socket) => accepted.push(socket.getCipher().name),
+      () => undefined,
+    );
+  }
+  expect(all.length).toBeGreaterThan(40);
+  expect(accepted.toSorted()).toEqual(
+    ['ECDSA', 'RSA'].flatMap((key) =>
+      ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'].map((rest) => `ECDHE-${key}-${rest}`),
+    ),
+  );
 });
 
 test('servers hear of https, the cookie is Secure, and Strict-Transport-Security is ours', async () => {

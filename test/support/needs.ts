@@ -19,9 +19,11 @@ const PROGRAMS = {
     names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
     debianPackage: 'chromium',
   },
+  curl: { variable: 'CURL', names: ['curl'], debianPackage: 'curl' },
   haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
+  python3: { variable: 'PYTHON3', names: ['python3'], debianPackage: 'python3' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
 } as const satisfies Record<string, Program>;

@@ -79,6 +79,7 @@ export class Attempts {
     if (!services.chooser.commit(plan, affinity, slot, nowMs, services.clock.wallMs())) {
       releaseCapacity(services, slot);
       this.next(nowMs);
+      services.slotFreed(plan, slot);
       return;
     }
     this.slot = slot;
@@ -173,6 +174,7 @@ export class Attempts {
     if (mayRetry(request) && (isFree || services.takeRetry(plan, nowMs)))
       this.#again(plan, kind as RetryReason, nowMs);
     else this.#exchange.fail(kind, detail, slot);
+    services.slotFreed(plan, slot);
   }
 
   #again(plan: PoolPlan, reason: RetryReason, nowMs: number): void {
@@ -197,6 +199,7 @@ export class Attempts {
     services.own.count(slot, Counter.failures);
     this.#exchange.response.reset();
     this.#again(plan, 'status', nowMs);
+    services.slotFreed(plan, slot);
     return true;
   }
 

@@ -135,6 +135,13 @@ function saysWhence({ field, count }: FieldLines): boolean {
   return false;
 }
 
+/** The fields that are added where a trusted peer has left them out, by number: a bit of its own for each. */
+const COMPLETED: Readonly<Record<number, number>> = Object.fromEntries(
+  [Field.forwarded, Field.forwardedProto, Field.forwardedHost, Field.forwardedPort, Field.requestId].map(
+    (field, at) => [field, 1 << at],
+  ),
+);
+
 /** A trusted peer's own fields have passed through; what it left out is added, its address is appended. */
 function trustedLines(
   buffer: Buffer,
@@ -146,8 +153,9 @@ function trustedLines(
   const { lines } = head;
   const { peerAddress } = forwarding;
   let present = 0;
-  for (let index = 0; index < lines.count; index += 1) present |= 1 << (lines.field[index] as number);
-  const has = (field: Field): boolean => (present & (1 << field)) !== 0;
+  for (let index = 0; index < lines.count; index += 1)
+    present |= COMPLETED[lines.field[index] as number] ?? 0;
+  const has = (field: Field): boolean => (present & (COMPLETED[field] ?? 0)) !== 0;
   let text = `x-forwarded-for: ${chainBefore(buffer, head)}${peerAddress}\r\n`;
   if (has(Field.forwarded)) {
     const before = joinedValues(buffer, head, Field.forwarded);

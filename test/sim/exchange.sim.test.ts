@@ -108,12 +108,15 @@ class Simulation extends ExchangeScene {
   }
 
   #isFree(slot: number): boolean {
+    return this.#hasPlace(slot) && this.plan.config.sticky.mode === 'cookie-pin';
+  }
+
+  #hasPlace(slot: number): boolean {
     const index = this.plan.slots.indexOf(slot);
     const max = this.plan.connectionsMax[index] ?? 0;
     const isHeld = this.chooser.refusals.isHeld(slot, this.clock.nowMs());
     const isUp = index >= 0 && this.main.control.verdict(slot) === Verdict.up && !isHeld;
-    const hasPlace = max === 0 || this.shared.inFlight(slot) < max;
-    return isUp && hasPlace && this.plan.config.sticky.mode === 'cookie-pin';
+    return isUp && (max === 0 || this.shared.inFlight(slot) < max);
   }
 
   #forgetHomes(): void {
@@ -175,8 +178,16 @@ class Simulation extends ExchangeScene {
     const chosen = choices[dice.below(choices.length)];
     if (chosen === undefined) return;
     this.trace.push(`${chosen.id < 0 ? '' : `${chosen.id} `}${chosen.what}`);
+    const before = live.map((one) => ({ one, slot: one.exchange.slot }));
     chosen.act();
+    for (const { one, slot } of before) if (one.isOver || one.exchange.slot !== slot) this.#checkTold(slot);
     this.check();
+  }
+
+  /** A place has been left: nobody who may have it still waits. */
+  #checkTold(slot: number): void {
+    if (slot === -1 || !this.#hasPlace(slot)) return;
+    assert.ok(!this.live.some((play) => play.waitsFor(slot)), `waits for the free place at ${slot}`);
   }
 
   check(): void {

@@ -112,6 +112,14 @@ export class Play {
     return this.method !== 'POST';
   }
 
+  /** It waits for a place at any server, or at this one; it has tried none. */
+  waitsFor(slot: number): boolean {
+    const { affinity, plan, waitFailure } = this.exchange;
+    const isWaiting = !this.isOver && this.streams.length === 0 && waitFailure === 'queue-timeout';
+    const isHere = affinity.homeSlot === -1 || affinity.homeSlot === slot;
+    return isWaiting && isHere && plan === this.world.plan;
+  }
+
   /** All that may happen to it now. */
   steps(): readonly Step[] {
     if (this.isOver) return [];
@@ -146,10 +154,7 @@ export class Play {
     const hasEnded = this.#isServerEnded;
     may(!isConnected, 'unreachable', () => this.#lose(stream, UNREACHABLE[this.random.below(3)]!));
     for (let weight = 0; weight < 3; weight += 1) {
-      may(!isConnected, 'connect', () => {
-        stream.isConnected = true;
-        stream.user.onConnected();
-      });
+      may(!isConnected, 'connect', () => this.#connect(stream));
       may(isReading && !isAnswered, 'answer', () => this.#answer(stream));
       may(isReading && isAnswered && !hasEnded, 'body', () => this.#sendBody(stream));
     }
@@ -161,11 +166,19 @@ export class Play {
       this.#isServerEnded = true;
       stream.user.onTunnelHalfClosed();
     });
-    may(isConnected && !stream.isFull, 'server full', () => (stream.isFull = true));
+    // one that is not connected yet takes no more than the first write
+    may(!stream.isFull, 'server full', () => (stream.isFull = true));
     may(isConnected && stream.isFull, 'server drain', () => {
       stream.isFull = false;
       stream.user.onServerDrain();
     });
+  }
+
+  #connect(stream: FakeServer): void {
+    stream.isConnected = true;
+    stream.user.onConnected();
+    const isMoreToCome = stream.isFull && !this.client.requestBody.isDone;
+    if (isMoreToCome) assert.ok(this.client.isPaused, 'the client is read although the server is full');
   }
 
   #abort(): void {

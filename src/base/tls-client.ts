@@ -8,6 +8,7 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
+import { noteEndOfHandshake } from './tls-failure.ts';
 
 /** How servers are spoken to; texts in PEM form. */
 export interface TlsSettings {
@@ -73,6 +74,8 @@ export class TlsClient {
     };
     const socket = connect(options);
     socket.setNoDelay(true);
+    socket.once('error', noteEndOfHandshake);
+    socket.once('secureConnect', () => socket.off('error', noteEndOfHandshake));
     if (!this.#resumes) return socket;
     socket.on('session', (session: Buffer) => {
       this.#session = session;

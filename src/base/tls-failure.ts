@@ -14,6 +14,14 @@ const REASONS: Readonly<Record<string, string>> = {
   INVALID_PURPOSE: 'the certificate is not for servers',
 };
 
+/** Of connections that had not shaken hands yet: the same code means something else later. */
+const endedHandshake = new WeakSet<Error>();
+
+/** Every error of a connection to a server that has not shaken hands comes here before `tlsFailure` is asked about it. */
+export function noteEndOfHandshake(error: Error): void {
+  endedHandshake.add(error);
+}
+
 /** Null: it is no failure of TLS. */
 export function tlsFailure(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error)) return null;
@@ -25,6 +33,9 @@ export function tlsFailure(error: unknown): string | null {
   if (known !== undefined) return known;
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
     return `the handshake failed: ${String(reason) === '' ? code : reason}`;
+  const { syscall } = error as NodeJS.ErrnoException;
+  if ((code === 'ECONNRESET' || code === 'EPIPE') && syscall !== undefined && syscall !== 'connect')
+    return endedHandshake.has(error) ? 'the handshake failed: the server reset the connection' : null;
   // said by node:tls of a connection that ended before the handshake did
   if (code === 'ECONNRESET' && error.message.includes('secure TLS'))
     return 'the handshake failed: the server closed the connection';

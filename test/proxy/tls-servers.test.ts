@@ -153,6 +153,7 @@ describe('a server is not believed, which is said in words to client, access log
     ['speaks no TLS', (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n')],
     ['hangs up', (socket: Socket) => socket.destroy()],
     ['ends at once', (socket: Socket) => socket.end()],
+    ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
   ])('one that %s', async (_, serve) => {
     const server = await tcpBackend((socket) => {
       socket.on('error', () => undefined);

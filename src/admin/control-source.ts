@@ -10,14 +10,15 @@ import type { AdminSource } from './source.ts';
 import { buildStatus, type StatusDocument } from './status.ts';
 
 /** Answered at once. */
-export interface ControlSource extends Pick<AdminSource, 'status' | 'metrics' | 'subscribe'> {
-  setServer(pool: string, server: string, change: ServerChange): ChangeResult;
+export interface ControlSource
+  extends Pick<AdminSource, 'status' | 'metrics' | 'subscribe' | 'history' | 'recentEvents'> {
+  setServer(pool: string, server: string, change: ServerChange, by: string): ChangeResult;
   plan(pool: string, action: PlanAction, server: string, weight: number): PlanResult;
   explain(pool: string, question: ExplainQuestion): ExplainResult;
 }
 
 export function statusOf(control: ControlPlane): StatusDocument {
-  const { revision, shared, threads, startedMs, health, sweeper, sessionControl, slots } = control;
+  const { revision, shared, threads, startedMs, health, sweeper, sessionControl, slots, history } = control;
   return buildStatus(revision, shared, {
     version: packageVersion(),
     threads,
@@ -25,6 +26,7 @@ export function statusOf(control: ControlPlane): StatusDocument {
     health,
     sweep: sweeper,
     rebalance: sessionControl.rebalancer,
+    recent: (pool) => history.recent(pool),
     operatorWeight: (slot) => slots.operatorWeight(slot),
   });
 }
@@ -34,12 +36,14 @@ export function controlSource(control: ControlPlane): ControlSource {
   return {
     status: () => statusOf(control),
     metrics: (accept) => control.metrics.render(accept),
-    setServer: (pool, server, change) => {
-      if (control.changeServer(pool, server, change)) return { ok: true };
+    setServer: (pool, server, change, by) => {
+      if (control.changeServer(pool, server, change, by)) return { ok: true };
       return { ok: false, code: 'not-found', message: `there is no server ${server} in a pool ${pool}` };
     },
     plan: (pool, action, server, weight) => sessionControl.plan(pool, action, server, weight),
     explain: (pool, question) => sessionControl.explain(pool, question),
+    history: () => control.history.document(),
+    recentEvents: () => control.events.recent,
     subscribe: (listener) => control.subscribe(listener),
   };
 }

@@ -1,8 +1,10 @@
 // The admin server's routes: guards in front, then one function per path. No sockets here: tests call `fetch`.
 
+import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
+import { plainAddress } from '../base/client-address.ts';
 import { type EventFeed, streamEvents } from './events.ts';
 import { bearsToken, isForeignOrigin, isLoopbackHostHeader } from './guards.ts';
 import { pageRoutes } from './page/page-routes.ts';
@@ -57,6 +59,10 @@ export function createRoutes(options: RouteOptions): Hono {
     return c.body(body, 200, { 'content-type': contentType, 'cache-control': 'no-store' });
   });
   app.get('/api/status', (c) => c.json(source.status(), 200, { 'cache-control': 'no-store' }));
+  app.get('/api/history', (c) => c.json(source.history(), 200, { 'cache-control': 'no-store' }));
+  app.get('/api/events/recent', (c) =>
+    c.json({ events: source.recentEvents() }, 200, { 'cache-control': 'no-store' }),
+  );
   app.get(
     '/api/events',
     (c) => streamEvents(c, source, feed) ?? refuse(c, 'too-many-streams', 'too many event streams'),
@@ -97,10 +103,23 @@ async function changeServer(c: Context, source: AdminSource): Promise<Response> 
   if (typeof change === 'string') return refuse(c, 'bad-request', change);
   const pool = c.req.param('pool') ?? '';
   const server = c.req.param('server') ?? '';
-  const result = await source.setServer(pool, server, change);
+  const result = await source.setServer(pool, server, change, askedBy(c));
   if (!result.ok) return refuse(c, result.code, result.message);
   const inPool = source.status().pools.find(({ name }) => name === pool);
   return c.json({ pool, server: inPool?.servers.find(({ name }) => name === server) ?? null });
+}
+
+/** `the page from 10.0.0.7`: what asks, and the address it asks from, where the server knows it. */
+function askedBy(c: Context): string {
+  const agent = c.req.header('user-agent') ?? '';
+  const what =
+    c.req.header('sec-fetch-site') === 'same-origin'
+      ? 'the page'
+      : agent.startsWith('holdfast/')
+        ? 'the command'
+        : 'the API';
+  const address = (c.env as Partial<HttpBindings> | undefined)?.incoming?.socket.remoteAddress;
+  return address === undefined ? what : `${what} from ${plainAddress(address)}`;
 }
 
 async function reload(c: Context, source: AdminSource): Promise<Response> {

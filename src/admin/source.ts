@@ -1,6 +1,8 @@
 // What the admin server asks of the supervisor. It knows nothing else of the program.
 
 import type { ExplainQuestion, Explanation } from '../choose/explain.ts';
+import type { KeptEvent } from '../control/event-log.ts';
+import type { HistoryDocument } from '../control/history.ts';
 import type {
   ChangeEvent,
   ChangeResult,
@@ -36,8 +38,13 @@ export interface AdminSource {
   metrics(accept: string): Promise<MetricsPage>;
   /** Whether traffic should come here; the reasons when not. */
   ready(): { readonly ok: boolean; readonly reasons: readonly string[] };
-  /** Refuses with `not-found` for an unknown pool or server, `conflict` when it cannot be now. */
-  setServer(pool: string, server: string, change: ServerChange): ChangeResult | Promise<ChangeResult>;
+  /** Refuses with `not-found` for an unknown pool or server, `conflict` when it cannot be now. `by`: who asks. */
+  setServer(
+    pool: string,
+    server: string,
+    change: ServerChange,
+    by: string,
+  ): ChangeResult | Promise<ChangeResult>;
   /** Refuses with `conflict` when the configuration is not valid. */
   reload(): ReloadResult | Promise<ReloadResult>;
   /** Another process wants to take over. Absent: there is no process to be replaced. */
@@ -46,6 +53,10 @@ export interface AdminSource {
   plan?(pool: string, action: PlanAction, server: string, weight: number): PlanResult;
   /** Where a request would go, and why. Changes nothing. Absent: cannot be told. */
   explain?(pool: string, question: ExplainQuestion): ExplainResult;
+  /** The last hour. */
+  history(): HistoryDocument;
+  /** The last events, oldest first. */
+  recentEvents(): readonly KeptEvent[];
   /** Calls the listener for each change from now on; the returned function ends that. */
   subscribe(listener: (event: ChangeEvent) => void): () => void;
 }

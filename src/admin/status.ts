@@ -1,13 +1,15 @@
 // The document of GET /api/status: what runs, as of now. Pure; read from the revision and shared memory.
 
+import { hostname } from 'node:os';
 import type { PolicyName, SessionState, StickyMode } from '../config/model.ts';
-import { loadSkew, sessionSkew, totalRequests } from '../sessions/load.ts';
+import { clientErrors, loadSkew, sessionSkew, totalRequests } from '../sessions/load.ts';
 import type { Skew } from '../sessions/skew.ts';
 import { MODE_NAMES, VERDICT_NAMES, WEIGHT_SCALE } from '../shared/control.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import {
   BUCKETS,
+  CODE_CLASSES,
   Counter,
   DURATION_BUCKETS_SECONDS,
   END_REASONS,
@@ -17,6 +19,7 @@ import {
   PoolCounter,
   SERVER_LOST_REASONS,
 } from '../shared/stripe.ts';
+import { type Summary, summarize } from './summary.ts';
 
 export interface ServerStatus {
   readonly name: string;
@@ -35,6 +38,8 @@ export interface ServerStatus {
   readonly connections: { readonly active: number; readonly idle: number };
   readonly maxConnections: number;
   readonly requests: number;
+  /** Those of `requests` by class of the status: none, 1xx, 2xx, 3xx, 4xx, 5xx; none: ended without a response. */
+  readonly codes: Readonly<Record<string, number>>;
   readonly failures: number;
   /** Requests by duration: how many fell into each bucket of `durationBoundsSeconds`, and last the longer ones. */
   readonly durations: readonly number[];
@@ -83,6 +88,12 @@ export interface PoolStatus {
   readonly sticky: StickyMode;
   readonly state: SessionState;
   readonly sessions: number;
+  /** Requests routed to the pool since the start. */
+  readonly requests: number;
+  /** Those of them that went wrong for the client: 5xx of a server, our own replies, broken off. */
+  readonly errors: number;
+  /** Of about the last minute. */
+  readonly recent: { readonly seconds: number; readonly requests: number; readonly errors: number };
   readonly skew: SkewStatus;
   /** By requests of the last minute, and by those in flight now. */
   readonly loadSkew: { readonly requests: LoadSkewStatus; readonly inFlight: LoadSkewStatus };
@@ -103,6 +114,8 @@ export interface StatusDocument {
   readonly revision: number;
   readonly threads: number;
   readonly uptimeSeconds: number;
+  readonly host: string;
+  readonly summary: Summary;
   readonly sessionTable: { readonly entries: number; readonly capacity: number };
   /** Upper bounds of the buckets of every server's `durations`. */
   readonly durationBoundsSeconds: readonly number[];
@@ -130,20 +143,25 @@ export interface StatusFacts {
   };
   /** Rebalancer fits; absent: nothing is moved. */
   readonly rebalance?: { report(pool: string): RebalanceStatus | null };
+  /** Requests and errors of about the last minute, by number of the pool. Absent: not known. */
+  readonly recent?: (pool: number) => PoolStatus['recent'];
   /** Weight that the operator has set on the slot; null: the configured one stands. */
   readonly operatorWeight?: (slot: number) => number | null;
 }
 
 /** O(servers × threads). */
 export function buildStatus(revision: Revision, shared: SharedState, facts: StatusFacts): StatusDocument {
+  const pools = revision.pools.map((pool) => buildPool(pool, shared, facts));
   return {
     version: facts.version,
+    host: hostname(),
+    summary: summarize(pools),
     revision: revision.number,
     threads: facts.threads,
     uptimeSeconds: rounded(facts.uptimeSeconds, 1),
     sessionTable: { entries: facts.sweep.report.entries, capacity: shared.table.capacity },
     durationBoundsSeconds: DURATION_BUCKETS_SECONDS,
-    pools: revision.pools.map((pool) => buildPool(pool, shared, facts)),
+    pools,
   };
 }
 
@@ -168,6 +186,9 @@ function buildPool(pool: PoolRevision, shared: SharedState, facts: StatusFacts):
     sticky: config.sticky.mode,
     state: config.state,
     sessions: servers.reduce((sum, server) => sum + server.sessions, 0),
+    requests: shared.sumPoolCounter(pool.id, PoolCounter.requests),
+    errors: clientErrors(shared, pool.id),
+    recent: facts.recent?.(pool.id) ?? { seconds: 0, requests: 0, errors: 0 },
     skew: buildSkew(pool, shared),
     loadSkew: {
       requests: evenness(loadSkew(pool, shared, 'requests', recent)),
@@ -253,6 +274,9 @@ function buildServer(
     },
     maxConnections: server.maxConnections,
     requests: totalRequests(shared, slot),
+    codes: Object.fromEntries(
+      CODE_CLASSES.map((name, index) => [name, shared.sumCounter(slot, Counter.code + index)]),
+    ),
     failures: shared.sumCounter(slot, Counter.failures),
     durations: Array.from({ length: BUCKETS }, (_, bucket) =>
       shared.sumCounter(slot, Counter.durationSum + 1 + bucket),

@@ -94,3 +94,16 @@ export function parsePercent(text: string): number | null {
 export function formatPercent(share: number): string {
   return `${Number((share * 100).toPrecision(12))}%`;
 }
+
+/** `22:04:39`, of the machine's time zone, as the operator's watch shows it. */
+export function clockTime(timeMs: number): string {
+  return new Date(timeMs).toTimeString().slice(0, 8);
+}
+
+/** The same; with the day in front when it is another than `nowMs`: `Nov 26 22:04:39`. */
+export function dayAndTime(timeMs: number, nowMs: number): string {
+  const day = new Date(timeMs).toDateString();
+  return day === new Date(nowMs).toDateString()
+    ? clockTime(timeMs)
+    : `${day.slice(4, 10)} ${clockTime(timeMs)}`;
+}

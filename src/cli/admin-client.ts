@@ -3,7 +3,9 @@
 import { request } from 'undici';
 import type { ExplainDocument, PlanDocument } from '../admin/source.ts';
 import type { ServerStatus, StatusDocument } from '../admin/status.ts';
+import { packageVersion } from '../base/version.ts';
 import { didYouMean } from '../config/suggest.ts';
+import type { KeptEvent } from '../control/event-log.ts';
 import type { AdminAccess, ServerPath } from './admin-access.ts';
 import { EXIT_FAILED, EXIT_OK } from './exit.ts';
 
@@ -47,6 +49,40 @@ export class AdminClient {
   /** GET /api/status. */
   async status(): Promise<StatusDocument> {
     return (await this.#ask('GET', '/api/status', null)) as StatusDocument;
+  }
+
+  /** GET /api/events/recent: oldest first. */
+  async recentEvents(): Promise<readonly KeptEvent[]> {
+    const answer = await this.#ask('GET', '/api/events/recent', null);
+    return (answer as { readonly events: readonly KeptEvent[] }).events;
+  }
+
+  /** The last events, then each as it comes. Rejects with AdminFailure when the balancer ends the stream. */
+  async followEvents(onEvent: (event: KeptEvent) => void): Promise<never> {
+    const { admin } = this.#access;
+    const url = new URL('/api/events', admin);
+    const tried = `GET ${url.origin}${url.pathname}`;
+    const headers = this.#headers(null);
+    const stream = await request(url, { headers, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS }).catch(
+      (error) => {
+        throw new AdminFailure(`${tried}: ${whyUnreachable(error)}`);
+      },
+    );
+    if (stream.statusCode !== 200)
+      throw new AdminFailure(strangeAnswer(tried, stream.statusCode, await stream.body.text()));
+    // what comes while the last ones are asked for is among them, or comes after them
+    let last = 0;
+    for (const event of await this.recentEvents()) {
+      onEvent(event);
+      last = event.number;
+    }
+    try {
+      for await (const event of changesOf(stream.body.setEncoding('utf8')))
+        if (event.number > last) onEvent(event);
+    } catch {
+      // the balancer has ended in the middle of it, which is an end like another
+    }
+    throw new AdminFailure(`${tried}: the events have ended; has the balancer stopped, or been replaced?`);
   }
 
   /** PATCH of one server; what it is afterwards. */
@@ -113,21 +149,26 @@ export class AdminClient {
     throw new AdminRefusal(code, message);
   }
 
+  #headers(body: object | null): Record<string, string> {
+    const { token } = this.#access;
+    return {
+      accept: 'application/json',
+      'user-agent': `holdfast/${packageVersion()}`,
+      ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === null ? {} : { 'content-type': 'application/json' }),
+    };
+  }
+
   async #send(
     method: 'GET' | 'PATCH' | 'POST',
     url: URL,
     tried: string,
     body: object | null,
   ): Promise<{ status: number; text: string }> {
-    const { token } = this.#access;
     try {
       const response = await request(url, {
         method,
-        headers: {
-          accept: 'application/json',
-          ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
-          ...(body === null ? {} : { 'content-type': 'application/json' }),
-        },
+        headers: this.#headers(body),
         body: body === null ? null : JSON.stringify(body),
         headersTimeout: TIMEOUT_MS,
         bodyTimeout: TIMEOUT_MS,
@@ -136,6 +177,20 @@ export class AdminClient {
       return { status: response.statusCode, text };
     } catch (error) {
       throw new AdminFailure(`${tried}: ${whyUnreachable(error)}`);
+    }
+  }
+}
+
+/** The `change` events of a stream of server-sent events. */
+async function* changesOf(body: AsyncIterable<string>): AsyncGenerator<KeptEvent> {
+  let rest = '';
+  for await (const text of body) {
+    const blocks = (rest + text).split('\n\n');
+    rest = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const lines = block.split('\n');
+      const data = lines.find((line) => line.startsWith('data: '))?.slice(6);
+      if (lines.includes('event: change') && data !== undefined) yield JSON.parse(data) as KeptEvent;
     }
   }
 }

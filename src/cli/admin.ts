@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../base/units.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { addAdminOptions, parseServerPath } from './admin-options.ts';
+import { EXIT_USAGE } from './exit.ts';
 
 const WEIGHT_MAX = 1_000;
 const TOP_DEFAULT = 10;
@@ -16,6 +17,7 @@ by putting the server into maintenance: what is left gets a new home then.`;
 
 export function register(program: Command): void {
   registerStatus(program);
+  registerEvents(program);
   registerDrain(program);
   registerMode(program, 'ready', 'let a server take new sessions again');
   registerMode(program, 'maintenance', 'take a server out at once; its sessions get new homes');
@@ -28,9 +30,26 @@ function registerStatus(program: Command): void {
   const command = program.command('status').summary('show pools, servers, sessions and skew');
   command.description('Show pools, servers, sessions and skew of a running balancer.');
   command.option('--watch', 'again every second; in a terminal the screen is redrawn');
-  addAdminOptions(command).action(async (options: AdminCommandOptions & { readonly watch?: boolean }) => {
-    const { showStatus } = await import('./status.ts');
-    process.exitCode = await showStatus(options);
+  command.option('--check', 'only what is wrong; exit status 0 all well, 1 degraded, 2 clients get errors');
+  addAdminOptions(command).action(
+    async (options: AdminCommandOptions & { readonly watch?: boolean; readonly check?: boolean }) => {
+      if (options.check === true && options.watch === true)
+        command.error('error: --check and --watch exclude each other', { exitCode: EXIT_USAGE });
+      const { checkStatus, showStatus } = await import('./status.ts');
+      process.exitCode = await (options.check === true ? checkStatus(options) : showStatus(options));
+    },
+  );
+}
+
+function registerEvents(program: Command): void {
+  const command = program.command('events').summary('show what happened');
+  command.description(
+    'Show the last 500 events: changes of verdicts, servers and configuration, who made them and why.',
+  );
+  command.option('--follow', 'then each as it comes');
+  addAdminOptions(command).action(async (options: AdminCommandOptions & { readonly follow?: boolean }) => {
+    const { showEvents } = await import('./events.ts');
+    process.exitCode = await showEvents(options);
   });
 }
 

@@ -7,3 +7,5 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 /** Nobody reads standard output any more: nothing went wrong, nor did all go well. */
 export const EXIT_READER_GONE = 141;
+/** `status --check`. */
+export const EXIT_CHECK = { well: 0, degraded: 1, failing: 2 } as const;

@@ -2,10 +2,12 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolStatus, ServerStatus, StatusDocument } from '../admin/status.ts';
-import { formatDuration } from '../base/units.ts';
+import type { Summary } from '../admin/summary.ts';
+import { systemClock } from '../base/clock.ts';
+import { dayAndTime, formatDuration } from '../base/units.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { type AdminClient, AdminFailure, withAdmin } from './admin-client.ts';
-import { EXIT_OK } from './exit.ts';
+import { EXIT_CHECK, EXIT_OK } from './exit.ts';
 import { counted, print } from './output.ts';
 import { formatTable } from './table.ts';
 
@@ -21,6 +23,18 @@ export function showStatus(options: AdminCommandOptions & { readonly watch?: boo
     print(statusLines(status), status, options.json);
     return EXIT_OK;
   });
+}
+
+/** `--check`: says how it is in a few lines, and in the exit status. A balancer that cannot be asked serves nobody. */
+export async function checkStatus(options: AdminCommandOptions): Promise<number> {
+  let exit: number = EXIT_CHECK.failing;
+  await withAdmin(options, async (client) => {
+    const { summary } = await client.status();
+    print(summaryLines(summary), summary, options.json);
+    exit = EXIT_CHECK[summary.state];
+    return undefined;
+  });
+  return exit;
 }
 
 /** In a terminal a balancer that goes away is waited for: it may only be restarting. */
@@ -49,14 +63,30 @@ async function screen(client: AdminClient): Promise<string> {
 /** The screen as lines. Pure. */
 export function statusLines(status: StatusDocument): readonly string[] {
   const { entries, capacity } = status.sessionTable;
+  const head = `${status.host}: holdfast ${status.version}`;
   const facts = [
-    `holdfast ${status.version}`,
+    head,
     `revision ${status.revision}`,
     counted(status.threads, 'thread'),
     `up ${uptime(status.uptimeSeconds)}`,
     `session table ${entries} of ${capacity}`,
   ];
-  return [facts.join(', '), ...status.pools.flatMap((pool) => ['', ...poolLines(pool)])];
+  return [
+    ...summaryLines(status.summary),
+    facts.join(', '),
+    ...status.pools.flatMap((pool) => ['', ...poolLines(pool)]),
+  ];
+}
+
+const STATE_WORDS = { well: 'all well', degraded: 'degraded', failing: 'CLIENTS GET ERRORS' } as const;
+
+/** One line for each problem, the worst first; one that says so when there is none. */
+function summaryLines({ state, problems }: Summary): readonly string[] {
+  if (problems.length === 0) return [STATE_WORDS[state]];
+  return problems.map(({ state: how, pool, server, text, since }) => {
+    const at = since === null ? '' : ` since ${dayAndTime(Date.parse(since), systemClock.wallMs())}`;
+    return `${STATE_WORDS[how]}: ${server === null ? `pool ${pool}` : `${pool}/${server}`} ${text}${at}`;
+  });
 }
 
 function poolLines(pool: PoolStatus): readonly string[] {
@@ -65,6 +95,7 @@ function poolLines(pool: PoolStatus): readonly string[] {
   const facts = [
     `pool ${pool.name}: ${pool.policy}, sticky ${pool.sticky}, state ${pool.state}`,
     ...(isSticky ? [counted(pool.sessions, 'session')] : []),
+    `${counted(pool.requests, 'request')}, ${counted(pool.errors, 'error')}`,
     ...(isSticky && pool.sessions > 0
       ? [`skew ${skew.ratio.toFixed(2)} (by chance ${skew.floor.toFixed(2)})${skew.beyondChance ? ' !' : ''}`]
       : []),
@@ -77,6 +108,7 @@ function poolLines(pool: PoolStatus): readonly string[] {
     'SESSIONS',
     'IN FLIGHT',
     'REQUESTS',
+    '5XX',
     'FAILURES',
     'LOST',
   ];
@@ -84,13 +116,26 @@ function poolLines(pool: PoolStatus): readonly string[] {
 }
 
 function serverRow(server: ServerStatus): readonly (string | number)[] {
-  const { name, state, mode, weight, sessions, inFlight, requests, failures, lost, url } = server;
+  const { name, state, mode, weight, sessions, inFlight, requests, codes, failures, lost, url } = server;
   const isWell = state === 'up';
   const notes = [
     ...(server.backup ? ['backup'] : []),
     ...(isWell || server.check === null ? [] : [server.check]),
   ];
-  return [name, state, mode, weight, sessions, inFlight, requests, failures, lost, url, notes.join(', ')];
+  return [
+    name,
+    state,
+    mode,
+    weight,
+    sessions,
+    inFlight,
+    requests,
+    codes['5xx'] ?? 0,
+    failures,
+    lost,
+    url,
+    notes.join(', '),
+  ];
 }
 
 /** Two units are enough: `3d4h`, `12m5s`. */

@@ -16,6 +16,7 @@ import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import type { MetricsSource } from '../metrics/source.ts';
 import { endUnreadable } from '../sessions/dropped-secrets.ts';
+import { sessionSkew } from '../sessions/load.ts';
 import { restoreStored, type StoredSessions } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
 import { Report } from '../shared/control.ts';
@@ -23,6 +24,8 @@ import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
 import { AccessLogWriter } from './access-log-writer.ts';
 import { Discovery } from './discovery.ts';
+import { EventLog } from './event-log.ts';
+import { History } from './history.ts';
 import { createLookup } from './lookup.ts';
 import { passiveTotals } from './passive-totals.ts';
 import type { ChangeEvent } from './results.ts';
@@ -58,6 +61,8 @@ export class ControlPlane implements Revisable {
   readonly metrics: Metrics;
   readonly accessLog: AccessLogWriter;
   readonly revising: Revising;
+  readonly events: EventLog = new EventLog();
+  readonly history: History;
   /** Keys cookies and hashes of pools that configure no secret. */
   readonly secret: string;
   readonly startedMs: number = systemClock.nowMs();
@@ -84,6 +89,7 @@ export class ControlPlane implements Revisable {
     const shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
     this.shared = shared;
     this.slots = new SlotRegistry(shared);
+    this.history = new History(shared, (pool) => sessionSkew(pool, shared));
     this.secret = predecessor?.secret ?? secretFor(config, log);
     this.revision = this.#firstRevision(config, predecessor);
     this.accessLog = new AccessLogWriter(log);
@@ -110,7 +116,10 @@ export class ControlPlane implements Revisable {
     this.sweeper = new Sweeper({
       shared,
       clock: systemClock,
-      onPass: () => this.sessionControl.afterSweep(),
+      onPass: () => {
+        this.sessionControl.afterSweep();
+        this.history.sample(this.revision, systemClock.wallMs());
+      },
     });
     this.metrics = this.#createMetrics(options.meters);
   }
@@ -241,13 +250,13 @@ export class ControlPlane implements Revisable {
     return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
   }
 
-  /** The operator's change, at once. False when there is no such server. */
-  changeServer(pool: string, server: string, change: OperatorChange): boolean {
+  /** The operator's change, at once. False when there is no such server. `by`: who made it. */
+  changeServer(pool: string, server: string, change: OperatorChange, by: string): boolean {
     const slot = this.slotOf(pool, server);
     if (slot === null) return false;
     this.slots.change(pool, server, slot, change);
-    this.log.info({ pool, server, ...change }, 'server changed by the operator');
-    this.publish({ type: 'server', pool, server, ...change });
+    this.log.info({ pool, server, ...change, by }, 'server changed by the operator');
+    this.publish({ type: 'server', pool, server, ...change, by });
     return true;
   }
 
@@ -265,7 +274,8 @@ export class ControlPlane implements Revisable {
   }
 
   publish(event: ChangeEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    const kept = this.events.add(event, systemClock.wallMs());
+    for (const listener of this.#listeners) listener(kept);
   }
 
   /** Ends all timers and checks. The sessions are saved a last time, unless they were handed over. */

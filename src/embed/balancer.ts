@@ -114,7 +114,7 @@ export class EmbeddedBalancer {
   }
 
   /** Sets mode and weight of a server at once, as `PATCH /api/pools/:pool/servers/:server` does. */
-  setServer(pool: string, server: string, change: ServerChange): ChangeResult {
+  setServer(pool: string, server: string, change: ServerChange, by = 'the application'): ChangeResult {
     const { mode, weight } = change;
     if (weight !== undefined && !(Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX)) {
       return { ok: false, code: 'bad-request', message: `weight must be 0 to ${WEIGHT_MAX}, not ${weight}` };
@@ -126,7 +126,7 @@ export class EmbeddedBalancer {
         message: `mode must be one of ${MODES.join(', ')}, not ${mode}`,
       };
     }
-    return this.#source.setServer(pool, server, change);
+    return this.#source.setServer(pool, server, change, by);
   }
 
   /** What draining, adding or removing the server would do to the pool's sessions. `weight`: of one to be added. */
@@ -153,7 +153,7 @@ export class EmbeddedBalancer {
       ...this.#source,
       metrics: (accept) => this.metrics(accept),
       ready: () => this.ready(),
-      setServer: (pool, server, change) => this.setServer(pool, server, change),
+      setServer: (pool, server, change, by) => this.setServer(pool, server, change, by),
       reload: () => this.reload(),
     };
     const { log, revision } = this.#control;

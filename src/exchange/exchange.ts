@@ -41,8 +41,7 @@ export class Exchange implements ServerStreamUser {
   client: ClientStream | null = null;
   isHead = false;
   isSecure = false;
-  /** The client offered an upgrade that we pass on. */
-  wantsUpgrade = false;
+  wantsUpgrade = false; // the client offered one, and we pass it on
   takesFramed = true;
   record: AccessRecord | null = null; // null: not logged
   readonly deadline: ExchangeDeadline;
@@ -256,11 +255,11 @@ export class Exchange implements ServerStreamUser {
 
   /** The client is gone: everything stops at once. */
   abort(): void {
-    if (this.client === null || this.plan === null) return;
+    const { client, plan, response, slot } = this;
+    if (client === null || plan === null) return;
     this.record?.end('client-aborted');
-    if (this.slot !== NO_SLOT)
-      this.#count(this.slot, this.response.isHeadSent ? Math.floor(this.response.status / 100) : 0);
-    countRejection(this.services.own, 'client-aborted', this.plan.id);
+    if (slot !== NO_SLOT) this.#count(slot, response.isHeadSent ? Math.floor(response.status / 100) : 0);
+    countRejection(this.services.own, 'client-aborted', plan.id);
     this.#close();
   }
 

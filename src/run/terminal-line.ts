@@ -1,5 +1,7 @@
 // A line of the log as a terminal shows it: `22:04:39 WARN server b of pool shop is down  reason="connection refused"`.
 
+import { clockTime } from '../base/units.ts';
+
 const LEVELS: Readonly<Record<number, readonly [word: string, colour: number]>> = {
   10: ['TRACE', 90],
   20: ['DEBUG', 90],
@@ -48,14 +50,6 @@ function isError(value: unknown): value is { readonly stack: string } {
 
 function shown(value: unknown): string {
   return typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
-}
-
-/** Of the machine's time zone, as the operator's watch shows it. */
-function clockTime(timeMs: number): string {
-  const at = new Date(timeMs);
-  return [at.getHours(), at.getMinutes(), at.getSeconds()]
-    .map((part) => String(part).padStart(2, '0'))
-    .join(':');
 }
 
 function painted(text: string, colour: number): string {

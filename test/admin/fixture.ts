@@ -52,6 +52,12 @@ export class Source implements AdminSource {
     this.calls.push('reload');
     return this.reloadResult;
   }
+  history(): ReturnType<AdminSource['history']> {
+    return { pools: [] };
+  }
+  recentEvents(): ReturnType<AdminSource['recentEvents']> {
+    return [];
+  }
   subscribe(listener: (event: ChangeEvent) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -63,17 +63,18 @@ describe('status and sessions', () => {
     const { status, out, err } = await run('status');
     expect({ status, err }).toEqual({ status: 0, err: '' });
     const lines = out.split('\n');
-    expect(lines[0]).toMatch(/^holdfast \d\S*, revision 1, 1 thread, up \S+, session table 6 of \d+$/);
-    expect(lines[2]).toMatch(
-      /^pool shop: least-sessions, sticky cookie-hash, state local, 6 sessions, skew 1\.00 \(by chance \d\.\d\d\)$/,
-    );
+    expect(lines[0]).toBe('all well');
+    expect(lines[1]).toMatch(/^\S+: holdfast \d\S*, revision 1, 1 thread, up \S+, session table 6 of \d+$/);
     expect(lines[3]).toMatch(
-      /^SERVER {2}STATE {2}MODE {3}WEIGHT {2}SESSIONS {2}IN FLIGHT {2}REQUESTS {2}FAILURES {2}LOST {2}URL +NOTES$/,
+      /^pool shop: least-sessions, sticky cookie-hash, state local, 6 sessions, 12 requests, 0 errors, skew 1\.00 \(by chance \d\.\d\d\)$/,
     );
-    expect(lines[4]).toBe(
-      `a       up     ready       1         2          0         4         0     0  ${servers[0]!.url}`,
+    expect(lines[4]).toMatch(
+      /^SERVER {2}STATE {2}MODE {3}WEIGHT {2}SESSIONS {2}IN FLIGHT {2}REQUESTS {2}5XX {2}FAILURES {2}LOST {2}URL +NOTES$/,
     );
-    expect(lines.length).toBe(8);
+    expect(lines[5]).toBe(
+      `a       up     ready       1         2          0         4    0         0     0  ${servers[0]!.url}`,
+    );
+    expect(lines.length).toBe(9);
     const json = JSON.parse((await run('status', '--json')).out) as {
       pools: { name: string; sessions: number }[];
     };
@@ -135,7 +136,7 @@ test.skipIf(!hasScript)('status --watch redraws a terminal (needs script(1) for 
   });
   let out = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
-  await eventually(() => out.split('\x1b[H\x1b[Jholdfast ').length >= 3);
+  await eventually(() => out.split('\x1b[H\x1b[Jall well').length >= 3);
   expect(out).toContain('Ctrl-C ends.');
   await holdfast.stop();
   await eventually(() => out.includes('nothing listens there; is the balancer running'));

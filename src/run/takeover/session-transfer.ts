@@ -59,7 +59,7 @@ export class SessionTransfer {
     }
     if (this.#servesFromMs === Number.POSITIVE_INFINITY) {
       for (const { pool, server, ...change } of newSettings(stored.operator, control.slots))
-        control.changeServer(pool, server, change);
+        control.changeServer(pool, server, change, 'the process before');
     }
     this.#inherited.renew();
     const { shared, revision } = control;

@@ -20,6 +20,7 @@ export function server(name: string, fields: Partial<ServerStatus> = {}): Server
     connections: { active: 0, idle: 0 },
     maxConnections: 0,
     requests: 0,
+    codes: {},
     failures: 0,
     durations: [0, 0, 0, 0],
     created: 0,
@@ -42,6 +43,9 @@ export function pool(
     sticky: 'cookie-hash',
     state: 'local',
     sessions: servers.reduce((sum, { sessions }) => sum + sessions, 0),
+    requests: 0,
+    errors: 0,
+    recent: { seconds: 0, requests: 0, errors: 0 },
     skew: { ratio: 1, cv: 0, jain: 1, gini: 0, floor: 1.1, trough: 1, excess: 0, beyondChance: false },
     loadSkew: { requests: EVEN_LOAD, inFlight: EVEN_LOAD },
     sessionsEffective: 0,
@@ -57,6 +61,8 @@ export function pool(
 export function status(pools: readonly PoolStatus[], fields: Partial<StatusDocument> = {}): StatusDocument {
   return {
     version: '0.1.0',
+    host: 'here',
+    summary: { state: 'well', problems: [] },
     revision: 1,
     threads: 1,
     uptimeSeconds: 100,

@@ -1,0 +1,90 @@
+// How the balancer is, in one word and the reasons for it: the same for `status`, the page and whoever reads the API. Pure.
+//
+//   failing    clients get errors: a pool without an eligible server, or FAILING_SHARE of its requests went wrong
+//   degraded   a server is down or ejected, or some requests went wrong
+//   well       neither; what the operator has drained is as wanted
+
+/** From this share on errors are no exceptions any more. */
+const FAILING_SHARE = 0.01;
+
+/** What is looked at of a pool; the status document's fits. */
+export interface SummarizedPool {
+  readonly name: string;
+  readonly recent: { readonly seconds: number; readonly requests: number; readonly errors: number };
+  readonly servers: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly mode: string;
+    readonly weight: number;
+    readonly check: string | null;
+    readonly since: string | null;
+  }[];
+}
+
+export interface Problem {
+  readonly state: 'failing' | 'degraded';
+  readonly pool: string;
+  /** Null: the pool as a whole. */
+  readonly server: string | null;
+  /** Without the names: `down (connection refused)`, `61 of 512 requests went wrong in the last minute (12 %)`. */
+  readonly text: string;
+  /** ISO 8601; null: not known. */
+  readonly since: string | null;
+}
+
+export interface Summary {
+  readonly state: 'well' | 'degraded' | 'failing';
+  /** The worst first. */
+  readonly problems: readonly Problem[];
+}
+
+export function summarize(pools: readonly SummarizedPool[]): Summary {
+  const problems = pools.flatMap((pool) => [...problemsOf(pool), ...serverProblems(pool)]);
+  problems.sort((a, b) => Number(b.state === 'failing') - Number(a.state === 'failing'));
+  return { state: problems[0]?.state ?? 'well', problems };
+}
+
+function problemsOf(pool: SummarizedPool): Problem[] {
+  const { name, servers, recent } = pool;
+  const problems: Problem[] = [];
+  const of = { pool: name, server: null };
+  const isEligible = servers.some(
+    ({ state, mode, weight }) => state === 'up' && mode === 'ready' && weight > 0,
+  );
+  if (!isEligible) {
+    const since = servers
+      .flatMap((server) => (server.state === 'up' ? [] : (server.since ?? [])))
+      .sort()
+      .at(-1);
+    problems.push({ ...of, state: 'failing', text: 'no server can take new requests', since: since ?? null });
+  }
+  if (recent.errors > 0) {
+    const share = recent.errors / Math.max(recent.requests, recent.errors);
+    const during =
+      recent.seconds >= 55
+        ? 'the last minute'
+        : `the last ${Math.max(1, Math.round(recent.seconds))} seconds`;
+    const counts = `${recent.errors} of ${recent.requests} requests`;
+    const state = share >= FAILING_SHARE ? 'failing' : 'degraded';
+    problems.push({
+      ...of,
+      state,
+      text: `${counts} went wrong in ${during} (${percent(share)})`,
+      since: null,
+    });
+  }
+  return problems;
+}
+
+function serverProblems({ name, servers }: SummarizedPool): Problem[] {
+  return servers.flatMap(({ name: server, state, mode, check, since }) => {
+    if ((state !== 'down' && state !== 'ejected') || mode === 'maintenance') return [];
+    const why = check === null ? '' : ` (${check})`;
+    return [{ state: 'degraded' as const, pool: name, server, text: `${state}${why}`, since }];
+  });
+}
+
+function percent(share: number): string {
+  const value = share * 100;
+  return `${value >= 10 || value === 0 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toPrecision(1)} %`;
+}

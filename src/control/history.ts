@@ -1,0 +1,201 @@
+// An hour of figures of every pool, kept by main: a page that is opened in the middle of an outage shows how it began.
+//
+//   recent   a sample a second, RECENT of them
+//   older    each tenth of those that leave `recent`, OLDER of them: an hour in all
+//
+// Counters are kept as they are, so that a rate over any two samples is right, thinned or not.
+
+import { clientErrors } from '../sessions/load.ts';
+import type { PoolRevision, Revision } from '../shared/revision.ts';
+import type { SharedState } from '../shared/shared-state.ts';
+import { BUCKETS, Counter, DURATION_BUCKETS_SECONDS, PoolCounter } from '../shared/stripe.ts';
+
+const RECENT = 300;
+const THINNED = 10;
+const OLDER = 330;
+/** What is known of the last minute is told in the status document. */
+const MINUTE_MS = 60_000;
+/** Percentiles are of the requests of so many samples. */
+const PERCENTILE_SAMPLES = 10;
+
+interface Sample {
+  readonly wallMs: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly inFlight: number;
+  readonly ratio: number;
+  readonly floor: number;
+  /** Requests by duration, since the start. */
+  readonly durations: Float64Array;
+  /** Sessions of each server, in the order of `servers`. */
+  readonly sessions: Uint32Array;
+  readonly servers: readonly string[];
+}
+
+/** Lists of one length, one value for each sample; null: nothing to tell. */
+export interface PoolHistory {
+  readonly name: string;
+  /** Unix time, seconds. */
+  readonly times: readonly number[];
+  readonly requestRate: readonly (number | null)[];
+  readonly errorRate: readonly (number | null)[];
+  readonly inFlight: readonly number[];
+  /** Seconds. */
+  readonly p50: readonly (number | null)[];
+  readonly p99: readonly (number | null)[];
+  readonly ratio: readonly number[];
+  readonly floor: readonly number[];
+  /** By server. */
+  readonly sessions: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
+export interface HistoryDocument {
+  readonly pools: readonly PoolHistory[];
+}
+
+/** Requests and errors of about the last minute; fewer seconds after the start. */
+export interface Recent {
+  readonly seconds: number;
+  readonly requests: number;
+  readonly errors: number;
+}
+
+/** Takes one sample of the pool: what is in shared memory now, and how uneven the sessions are. */
+export type Skews = (pool: PoolRevision) => { readonly ratio: number; readonly floor: number };
+
+export class History {
+  readonly #shared: SharedState;
+  readonly #skewOf: Skews;
+  readonly #pools = new Map<number, { name: string; recent: Sample[]; older: Sample[]; left: number }>();
+
+  constructor(shared: SharedState, skewOf: Skews) {
+    this.#shared = shared;
+    this.#skewOf = skewOf;
+  }
+
+  /** Main, once a second. Pools that are gone are forgotten. */
+  sample(revision: Revision, wallMs: number): void {
+    for (const id of this.#pools.keys()) {
+      const isThere = revision.pools.some(
+        (pool) => pool.id === id && pool.config.name === this.#pools.get(id)?.name,
+      );
+      if (!isThere) this.#pools.delete(id);
+    }
+    for (const pool of revision.pools) {
+      let kept = this.#pools.get(pool.id);
+      if (kept === undefined) {
+        kept = { name: pool.config.name, recent: [], older: [], left: 0 };
+        this.#pools.set(pool.id, kept);
+      }
+      kept.recent.push(this.#sampleOf(pool, wallMs, kept.recent.at(-1)?.servers));
+      if (kept.recent.length <= RECENT) continue;
+      const leaving = kept.recent.shift();
+      if (leaving !== undefined && kept.left % THINNED === 0) kept.older.push(leaving);
+      kept.left += 1;
+      if (kept.older.length > OLDER) kept.older.shift();
+    }
+  }
+
+  #sampleOf(pool: PoolRevision, wallMs: number, known: readonly string[] = []): Sample {
+    const shared = this.#shared;
+    const { slots, config } = pool;
+    const names = config.servers.map(({ name }) => name);
+    const durations = new Float64Array(BUCKETS);
+    for (const slot of slots) {
+      for (let bucket = 0; bucket < BUCKETS; bucket += 1)
+        durations[bucket] =
+          (durations[bucket] ?? 0) + shared.sumCounter(slot, Counter.durationSum + 1 + bucket);
+    }
+    return {
+      wallMs,
+      requests: shared.sumPoolCounter(pool.id, PoolCounter.requests),
+      errors: clientErrors(shared, pool.id),
+      inFlight: slots.reduce((sum, slot) => sum + Math.max(0, shared.inFlight(slot)), 0),
+      ...this.#skewOf(pool),
+      durations,
+      sessions: Uint32Array.from(slots, (slot) => shared.control.sessions(slot)),
+      servers: names.length === known.length && names.every((name, at) => name === known[at]) ? known : names,
+    };
+  }
+
+  /** Of the pool of this number. */
+  recent(pool: number): Recent {
+    const { recent = [] } = this.#pools.get(pool) ?? {};
+    const newest = recent.at(-1);
+    const oldest = recent.find(({ wallMs }) => newest !== undefined && newest.wallMs - wallMs <= MINUTE_MS);
+    if (newest === undefined || oldest === undefined) return { seconds: 0, requests: 0, errors: 0 };
+    return {
+      seconds: (newest.wallMs - oldest.wallMs) / 1000,
+      requests: Math.max(0, newest.requests - oldest.requests),
+      errors: Math.max(0, newest.errors - oldest.errors),
+    };
+  }
+
+  /** All that is kept, oldest first. */
+  document(): HistoryDocument {
+    return {
+      pools: [...this.#pools.values()].map(({ name, older, recent }) =>
+        poolHistory(name, [...older, ...recent]),
+      ),
+    };
+  }
+}
+
+function poolHistory(name: string, samples: readonly Sample[]): PoolHistory {
+  const rates = (pick: (sample: Sample) => number): (number | null)[] =>
+    samples.map((sample, at) => {
+      const before = samples[at - 1];
+      const seconds = before === undefined ? 0 : (sample.wallMs - before.wallMs) / 1000;
+      return before === undefined || seconds <= 0
+        ? null
+        : round(Math.max(0, pick(sample) - pick(before)) / seconds);
+    });
+  const percentiles = (share: number): (number | null)[] =>
+    samples.map((sample, at) => {
+      const before = samples[Math.max(0, at - PERCENTILE_SAMPLES)];
+      if (before === undefined || before === sample) return null;
+      return quantile(
+        share,
+        sample.durations.map((count, bucket) => Math.max(0, count - (before.durations[bucket] ?? 0))),
+      );
+    });
+  const servers = [...new Set(samples.flatMap((sample) => sample.servers))];
+  return {
+    name,
+    times: samples.map(({ wallMs }) => wallMs / 1000),
+    requestRate: rates(({ requests }) => requests),
+    errorRate: rates(({ errors }) => errors),
+    inFlight: samples.map(({ inFlight }) => inFlight),
+    p50: percentiles(0.5),
+    p99: percentiles(0.99),
+    ratio: samples.map(({ ratio }) => ratio),
+    floor: samples.map(({ floor }) => floor),
+    sessions: Object.fromEntries(
+      servers.map((server) => [
+        server,
+        samples.map((sample) => sample.sessions[sample.servers.indexOf(server)] ?? null),
+      ]),
+    ),
+  };
+}
+
+/** Seconds below which this share of the requests stayed, even within a bucket; null: there were none. */
+function quantile(share: number, buckets: Float64Array): number | null {
+  const total = buckets.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  let below = 0;
+  for (const [bucket, count] of buckets.entries()) {
+    const upper = DURATION_BUCKETS_SECONDS[bucket];
+    if (upper === undefined) break;
+    if (count > 0 && below + count >= share * total) {
+      const lower = DURATION_BUCKETS_SECONDS[bucket - 1] ?? 0;
+      return lower + ((upper - lower) * (share * total - below)) / count;
+    }
+    below += count;
+  }
+  return DURATION_BUCKETS_SECONDS.at(-1) ?? null;
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(3));
+}

@@ -1,0 +1,64 @@
+// How the balancer is, in one word, and why.
+
+import { expect, test } from 'vitest';
+import { type SummarizedPool, summarize } from '../../src/admin/summary.ts';
+
+const SINCE = '2026-11-26T22:04:00.000Z';
+type Server = SummarizedPool['servers'][number];
+const server = (name: string, fields: Partial<Server> = {}): Server => ({
+  name,
+  state: 'up',
+  mode: 'ready',
+  weight: 1,
+  check: null,
+  since: null,
+  ...fields,
+});
+const pool = (servers: readonly Server[], requests = 0, errors = 0, seconds = 60): SummarizedPool => ({
+  name: 'shop',
+  recent: { seconds, requests, errors },
+  servers,
+});
+const DOWN = { state: 'down', check: 'connection refused', since: SINCE };
+
+test('all well: also when the operator has drained or taken out a server, or requests are few', () => {
+  const servers = [
+    server('a'),
+    server('b', { mode: 'drain' }),
+    server('c', { ...DOWN, mode: 'maintenance' }),
+  ];
+  expect(summarize([pool(servers, 3, 0)])).toEqual({ state: 'well', problems: [] });
+});
+
+test('a server down or ejected is a problem with its reason and since when', () => {
+  const { state, problems } = summarize([
+    pool([server('a'), server('b', DOWN), server('c', { state: 'ejected' })]),
+  ]);
+  expect(state).toBe('degraded');
+  expect(problems).toEqual([
+    { state: 'degraded', pool: 'shop', server: 'b', text: 'down (connection refused)', since: SINCE },
+    { state: 'degraded', pool: 'shop', server: 'c', text: 'ejected', since: null },
+  ]);
+});
+
+test('errors: a few are a flaw, one in a hundred is a failure, and that comes first', () => {
+  const few = summarize([pool([server('a')], 1000, 3)]);
+  expect([few.state, few.problems[0]?.text]).toEqual([
+    'degraded',
+    '3 of 1000 requests went wrong in the last minute (0.3 %)',
+  ]);
+  const many = summarize([pool([server('a'), server('b', DOWN)], 512, 61, 12)]);
+  expect([many.state, many.problems[0]?.text]).toEqual([
+    'failing',
+    '61 of 512 requests went wrong in the last 12 seconds (12 %)',
+  ]);
+  expect(many.problems.map(({ server: name }) => name)).toEqual([null, 'b']);
+});
+
+test('a pool that nobody can serve is failing, with or without requests', () => {
+  for (const out of [DOWN, { mode: 'drain' }, { weight: 0 }, { state: 'starting' }]) {
+    const { state, problems } = summarize([pool([server('a', out)])]);
+    expect([state, problems[0]?.text]).toEqual(['failing', 'no server can take new requests']);
+  }
+  expect(summarize([pool([server('a', DOWN)])]).problems[0]?.since).toBe(SINCE);
+});

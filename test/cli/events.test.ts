@@ -15,6 +15,7 @@ test('a line for each event: when, how bad, where, what, by whom', () => {
   const verdict = {
     type: 'verdict',
     at,
+    number: 1,
     pool: 'shop',
     server: 'b',
     to: 'down',
@@ -25,6 +26,7 @@ test('a line for each event: when, how bad, where, what, by whom', () => {
   const drained = {
     type: 'server',
     at,
+    number: 1,
     pool: 'shop',
     server: 'b',
     mode: 'drain',
@@ -36,7 +38,7 @@ test('a line for each event: when, how bad, where, what, by whom', () => {
   const reloaded = {
     type: 'reload',
     at,
-    number: 3,
+    number: 1,
     ok: true,
     revision: 2,
     changes: ['pool a is new', 'b is gone'],

@@ -167,6 +167,12 @@ const TABLE: readonly PanelText[] = [
     queries: [{ expr: `sum by (pool) (holdfast_sessions_tentative{${POOL}})`, legend: '{{pool}}' }],
   },
   {
+    title: 'Without a backup',
+    description: 'Sessions that only their server has, by its own report, since the session store does not answer.',
+    unit: 'short',
+    queries: [{ expr: `holdfast_sessions_unbacked{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  },
+  {
     title: 'Session table in use',
     description: 'Entries over room. At 80 % sessions.max is reached and the idlest sessions are evicted.',
     unit: 'percentunit',

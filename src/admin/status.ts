@@ -34,6 +34,8 @@ export interface ServerStatus {
   readonly sessions: number;
   /** Cookies given out that no client has shown yet. */
   readonly tentative: number;
+  /** Sessions that only this server has, by its own report, although the pool's are shared. */
+  readonly unbacked: number;
   readonly inFlight: number;
   readonly connections: { readonly active: number; readonly idle: number };
   readonly maxConnections: number;
@@ -267,6 +269,7 @@ function buildServer(
     backup: server.backup,
     sessions: control.sessions(slot),
     tentative: control.tentative(slot),
+    unbacked: control.unbacked(slot),
     inFlight: Math.max(0, shared.inFlight(slot)),
     connections: {
       active: Math.max(0, shared.sumGauge(slot, Gauge.upstreamActive)),

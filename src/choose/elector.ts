@@ -102,7 +102,7 @@ export class Elector {
     const slot = affinity.homeSlot;
     const isHeld = this.#refusals.isHeld(slot, nowMs);
     const isOver = isHeld || isFull(plan, this.#shared, indexOfSlot(plan, slot));
-    const isShared = plan.config.state === 'shared';
+    const isShared = plan.config.state === 'shared' && this.#shared.control.unbacked(slot) === 0;
     const isDoubtful = tried.includes(slot) || this.#shared.control.verdict(slot) === Verdict.ejected;
     if (isShared && (isOver || isDoubtful)) {
       const other = this.#elsewhere(plan, affinity, tried, nowMs);

@@ -120,6 +120,7 @@ function serverRow(server: ServerStatus): readonly (string | number)[] {
   const isWell = state === 'up';
   const notes = [
     ...(server.backup ? ['backup'] : []),
+    ...(server.unbacked > 0 ? [`${counted(server.unbacked, 'session')} without a backup`] : []),
     ...(isWell || server.check === null ? [] : [server.check]),
   ];
   return [

@@ -34,7 +34,8 @@ TLS); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: 
 \`secure: auto\` the last two are warnings.`,
   'pools.NAME.health': `A server may say of itself in the reply to a check with \`path\`: \`x-holdfast-server: drain\` (no new sessions, those it has
 as with the mode drain), \`full\` (no new sessions), \`weight=N\` (instead of the configured weight), or several with commas. Without the field
-it is ready. What the operator has set stands above it. In any response \`x-holdfast-session: end\` ends the session of the request, and
+it is ready. What the operator has set stands above it. \`x-holdfast-unbacked: N\` says how many sessions only this server has although \`state\`
+is \`shared\`: until it says 0, or nothing, none of its sessions is moved while it lives. In any response \`x-holdfast-session: end\` ends the session of the request, and
 takes the balancer's cookie away. Fields that begin with \`x-holdfast-\` are never passed on.`,
   'pools.NAME.rebalance': `\`start\` must be above \`stop\`. Moving sessions away from servers that keep them in memory would lose them, so any mode
 but \`off\` needs \`state: shared\`.`,

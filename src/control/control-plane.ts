@@ -261,9 +261,11 @@ export class ControlPlane implements Revisable {
   }
 
   #onReport(slot: number, report: SelfReport): void {
-    if (!this.slots.report(slot, Report[report.mode], report.weight)) return;
+    if (!this.slots.report(slot, Report[report.mode], report.weight, report.unbacked)) return;
     const { pool, server } = this.slots.nameOf(slot);
-    this.log.info({ pool, server, ...report }, `server ${pool}/${server} reports itself ${report.mode}`);
+    const alone = report.unbacked > 0 ? `, and ${report.unbacked} sessions without a backup` : '';
+    const said = `${report.mode}${alone}`;
+    this.log.info({ pool, server, ...report }, `server ${pool}/${server} reports itself ${said}`);
     this.publish({ type: 'report', pool, server, ...report });
   }
 

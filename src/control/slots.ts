@@ -190,6 +190,7 @@ export class SlotRegistry implements Room {
     control.publishSweep(slot, 0, 0, 0);
     control.setGeneration(slot, control.generation(slot) + 1);
     control.setReport(slot, Report.ready);
+    control.setUnbacked(slot, 0);
     control.setVerdict(slot, Verdict.starting);
     this.#slotByName.set(`${pool}/${name}`, slot);
     this.#owners[slot] = { pool, server: name, url, weight, isRemoved: false, reportedWeight: null };
@@ -241,16 +242,15 @@ export class SlotRegistry implements Room {
     if (change.mode !== undefined) control.setMode(slot, MODES[change.mode]);
   }
 
-  /** What the slot's server says of itself. True when something is new. The operator's weight and mode stand above it. */
-  report(slot: number, mode: Report, weight: number | null): boolean {
+  /** What the slot's server says of itself; true when something is new. The operator's weight and mode stand above it. */
+  report(slot: number, mode: Report, weight: number | null, unbacked: number): boolean {
     const owner = this.#owners[slot];
     const { control } = this.#shared;
-    if (
-      owner === undefined ||
-      owner.isRemoved ||
-      (control.report(slot) === mode && owner.reportedWeight === weight)
-    )
-      return false;
+    if (owner === undefined || owner.isRemoved) return false;
+    // how many sessions have no backup changes all the time: whether any is news
+    const isSame = control.unbacked(slot) > 0 === unbacked > 0 && control.report(slot) === mode;
+    control.setUnbacked(slot, unbacked);
+    if (isSame && owner.reportedWeight === weight) return false;
     control.setReport(slot, mode);
     if (owner.reportedWeight !== weight) {
       owner.reportedWeight = weight;

@@ -10,7 +10,7 @@ import { TlsClient } from '../base/tls-client.ts';
 import { tlsFailure } from '../base/tls-failure.ts';
 import { placeOf } from '../config/address.ts';
 import type { HealthConfig, PoolConfig, ServerConfig } from '../config/model.ts';
-import { readSelfReport, SELF_REPORT_HEADER, type SelfReport } from './self-report.ts';
+import { readSelfReport, type SelfReport } from './self-report.ts';
 import type { CheckResult } from './verdict.ts';
 
 export interface ProbeOutcome {
@@ -76,7 +76,7 @@ class HttpProbe implements Probe {
         headers: { ...own, ...headers },
         signal: abort.signal,
       });
-      const report = readSelfReport(response.headers[SELF_REPORT_HEADER]);
+      const report = readSelfReport(response.headers);
       const outcome = { ...judgeStatus(response.statusCode, this.#health.status), report };
       if (wanted !== null && outcome.result === 'success') {
         const hasIt = (await firstText(response.body)).includes(wanted);

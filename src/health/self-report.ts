@@ -5,9 +5,13 @@
 //   x-holdfast-server: weight=5         counts instead of the configured weight
 //   x-holdfast-server: ready, weight=5  both; without the field a server is ready, with its configured weight
 //
+//   x-holdfast-unbacked: 12             sessions that only it has, although the pool's state is shared: none of its sessions
+//                                       moves until it says 0, or nothing
+//
 // A report never overwrites what the operator has set; it counts where that is ready.
 
-export const SELF_REPORT_HEADER = 'x-holdfast-server';
+const SERVER_HEADER = 'x-holdfast-server';
+const UNBACKED_HEADER = 'x-holdfast-unbacked';
 
 const WEIGHT_MAX = 1000;
 const LENGTH_MAX = 256;
@@ -16,15 +20,28 @@ export interface SelfReport {
   readonly mode: 'ready' | 'drain' | 'full';
   /** null: none is reported. */
   readonly weight: number | null;
+  /** Sessions without a backup. */
+  readonly unbacked: number;
 }
 
-const NOTHING: SelfReport = { mode: 'ready', weight: null };
+type Field = string | readonly string[] | undefined;
+
+/** What a server says of itself in the fields of a reply; a field that cannot be read says nothing. */
+export function readSelfReport(fields: Readonly<Record<string, Field>>): SelfReport {
+  return { ...readServer(fields[SERVER_HEADER]), unbacked: readUnbacked(fields[UNBACKED_HEADER]) };
+}
+
+function readUnbacked(value: Field): number {
+  const text = typeof value === 'string' ? value.trim() : '';
+  return /^\d{1,9}$/.test(text) ? Number(text) : 0;
+}
 
 /** Words that are not known are ignored, so that a newer server can say more to an older balancer. */
-export function readSelfReport(value: string | readonly string[] | undefined): SelfReport {
-  if (value === undefined) return NOTHING;
+function readServer(value: Field): Omit<SelfReport, 'unbacked'> {
+  if (value === undefined) return { mode: 'ready', weight: null };
   const text = (typeof value === 'string' ? value : value.join(',')).slice(0, LENGTH_MAX).toLowerCase();
-  let { mode, weight } = NOTHING;
+  let mode: SelfReport['mode'] = 'ready';
+  let weight: number | null = null;
   for (const word of text.split(',').map((part) => part.trim())) {
     if (word === 'drain' || word === 'full' || word === 'ready') mode = word;
     const digits = /^weight *= *(\d{1,4})$/.exec(word)?.[1];

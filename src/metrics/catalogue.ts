@@ -135,6 +135,11 @@ export const CATALOGUE = {
     labels: [...SERVER, 'report'],
     help: 'What the server says of itself in its health reply (x-holdfast-server): ready, drain or full.',
   },
+  holdfast_sessions_unbacked: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Sessions that only this server has, by its health reply (x-holdfast-unbacked); none of its sessions moves meanwhile.',
+  },
   holdfast_server_weight: { type: 'gauge', labels: SERVER, help: 'Effective weight, slow start included.' },
   holdfast_server_max_connections: {
     type: 'gauge',

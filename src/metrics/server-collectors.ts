@@ -43,6 +43,7 @@ export const SERVER_COLLECTORS = {
   holdfast_server_verdict: oneOf(VERDICT_NAMES, 'verdict', (shared, slot) => shared.control.verdict(slot)),
   holdfast_server_mode: oneOf(MODE_NAMES, 'mode', (shared, slot) => shared.control.operatorMode(slot)),
   holdfast_server_report: oneOf(REPORT_NAMES, 'report', (shared, slot) => shared.control.report(slot)),
+  holdfast_sessions_unbacked: single((shared, { slot }) => shared.control.unbacked(slot)),
   holdfast_server_weight: single((shared, { slot }) => shared.control.weight(slot) / WEIGHT_SCALE),
   holdfast_server_max_connections: single((_shared, { maxConnections }) => maxConnections),
   holdfast_server_transitions_total: counted('to', (source, slot) => source.health.transitions(slot)),

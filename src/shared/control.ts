@@ -41,8 +41,9 @@ const Cell = {
   wanted: 10,
   failingClients: 11,
   downSince: 12,
+  unbacked: 13,
 } as const;
-const CELLS = 13;
+const CELLS = 14;
 /** Unit of `downSince`, which goes round after thirteen years: only differences count. */
 const SINCE_MS = 100;
 
@@ -101,6 +102,18 @@ export class ControlCells {
   setReport(slot: number, report: Report): void {
     Atomics.store(this.#cells, slot * CELLS + Cell.report, report);
     this.#combine(slot);
+  }
+
+  /**
+   * Sessions that only the server has, by its own report, although the pool's are shared. Above 0 its sessions are treated
+   * as those of a pool whose state is local: nothing moves them while it lives.
+   */
+  unbacked(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.unbacked);
+  }
+
+  setUnbacked(slot: number, sessions: number): void {
+    Atomics.store(this.#cells, slot * CELLS + Cell.unbacked, sessions);
   }
 
   #combine(slot: number): void {

@@ -116,6 +116,21 @@ describe.each(MODES)('$title', (mode) => {
     expect(world.total((name) => world.placed(name))).toBe(1);
   });
 
+  test('a full home with sessions of no backup: the request waits for it, as where state is local', () => {
+    const world = make({
+      pool: { state: 'shared' },
+      servers: Array.from({ length: 4 }, () => ({ maxConnections: 2 })),
+    });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.addInFlight(home, 2, 1);
+    world.shared.control.setUnbacked(world.slotOf(home), 1);
+    expect(visit(world, client)).toMatchObject({ server: null, failure: 'busy' });
+    world.shared.control.setUnbacked(world.slotOf(home), 0);
+    expect(visit(world, client)).toMatchObject({ outcome: 'overflow' });
+  });
+
   test('everybody down: no server; everybody full: busy', () => {
     const world = make({ servers: [{ maxConnections: 1 }, { maxConnections: 1 }] });
     world.addInFlight('a', 1);

@@ -63,7 +63,7 @@ test('a server that was removed and comes back is the same: slot, generation, co
   registry.change('shop', 'b', 1, { mode: 'drain', weight: 7 });
   slotsOf('a');
   expect(shared.control.generation(1)).toBe(generation + 1);
-  expect(registry.report(1, Report.full, null)).toBe(false);
+  expect(registry.report(1, Report.full, null, 0)).toBe(false);
   expect(slotsOf('b', 'a', 'c')).toEqual([1, 0, 2]);
   expect(shared.control.generation(1)).toBe(generation);
   expect(shared.control.verdict(1)).toBe(Verdict.starting);
@@ -71,6 +71,15 @@ test('a server that was removed and comes back is the same: slot, generation, co
   expect([shared.control.mode(1), shared.control.weight(1)]).toEqual([Mode.drain, 7 * WEIGHT_SCALE]);
   // its slot is not given away any more
   expect(slotsOf('b', 'a', 'c', 'd')).toEqual([1, 0, 2, 3]);
+});
+
+test('sessions without a backup are news when there are some, and when there are none any more', () => {
+  const { shared, registry, slotsOf } = fixture();
+  slotsOf('a');
+  const reports = [0, 3, 5, 0, 0].map((unbacked) => registry.report(0, Report.ready, null, unbacked));
+  expect(reports).toEqual([false, true, false, true, false]);
+  registry.report(0, Report.ready, null, 7);
+  expect(shared.control.unbacked(0)).toBe(7);
 });
 
 test('a server with a new address keeps slot, generation and counters, and is to be checked anew', () => {

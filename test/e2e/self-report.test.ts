@@ -109,3 +109,24 @@ test.each([
   );
   user.close();
 });
+
+test('sessions without a backup are in metrics, status and log', async () => {
+  const a = await httpBackend('a', (_request, response) => {
+    response.setHeader('x-holdfast-unbacked', unbacked);
+    response.end();
+  });
+  let unbacked = '12';
+  const holdfast = await runHoldfast(`
+threads: 1
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+pools:
+  shop: { state: shared, sticky: { mode: cookie-hash }, health: { path: /, interval: 100ms }, servers: ["${a.url}"] }
+`);
+  const metric = (): Promise<number> => holdfast.metric('holdfast_sessions_unbacked');
+  await eventually(async () => (await metric()) === 12);
+  expect((await holdfast.status()).pools[0]?.servers[0]?.unbacked).toBe(12);
+  expect(holdfast.log()).toContain('12 sessions without a backup');
+  unbacked = '0';
+  await eventually(async () => (await metric()) === 0);
+});

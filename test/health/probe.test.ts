@@ -6,7 +6,7 @@ import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
 import { createProbe, type Probe, type Road } from '../../src/health/probe.ts';
 
 const SECURE = { isVerified: true, serverName: null, ca: null, cert: null, key: null };
-const SAYS_NOTHING = { mode: 'ready', weight: null };
+const SAYS_NOTHING = { mode: 'ready', weight: null, unbacked: 0 };
 const open: (Server | TcpServer)[] = [];
 const probes: Probe[] = [];
 afterEach(async () => {

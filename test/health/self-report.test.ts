@@ -18,7 +18,21 @@ test.each<[string | string[] | undefined, 'ready' | 'drain' | 'full', number | n
   ['something, drain', 'drain', null],
   ['draining', 'ready', null],
 ])('%j is %s, weight %j', (value, mode, weight) => {
-  expect(readSelfReport(value)).toEqual({ mode, weight });
+  expect(readSelfReport({ 'x-holdfast-server': value })).toEqual({ mode, weight, unbacked: 0 });
+});
+
+test.each<[string | string[] | undefined, number]>([
+  ['0', 0],
+  ['12', 12],
+  [' 7 ', 7],
+  ['-1', 0],
+  ['1.5', 0],
+  ['many', 0],
+  ['9999999999', 0],
+  [['1', '2'], 0],
+  ['', 0],
+])('%j is %i sessions without a backup', (value, unbacked) => {
+  expect(readSelfReport({ 'x-holdfast-unbacked': value })).toEqual({ mode: 'ready', weight: null, unbacked });
 });
 
 test("the operator's mode stands above the report and survives it", () => {

@@ -110,11 +110,13 @@ const control = servers.map(({ slot }, index) => {
   const cells = {
     sessions: next(),
     tentative: next(),
+    unbacked: next(),
     verdict: isPlain(index) ? Verdict.up : (index + 1) % 4,
     mode: isPlain(index) ? Mode.ready : index % 3,
     weight: 100 * next(),
   };
   shared.control.publishSweep(slot, cells.sessions, cells.tentative, next());
+  shared.control.setUnbacked(slot, cells.unbacked);
   shared.control.setVerdict(slot, cells.verdict as 0);
   shared.control.setWeight(slot, cells.weight);
   shared.control.setMode(slot, cells.mode as 0);
@@ -225,6 +227,7 @@ function expected(): readonly string[] {
     say('server_weight', of, cells.weight / 1000);
     say('sessions', of, cells.sessions);
     say('sessions_tentative', of, cells.tentative);
+    say('sessions_unbacked', of, cells.unbacked);
     counted('server_transitions_total', 'to', health.get(slot)?.transitions);
     counted('health_checks_total', 'result', health.get(slot)?.checks);
   }

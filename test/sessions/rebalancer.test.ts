@@ -210,6 +210,23 @@ describe('drain', () => {
   });
 });
 
+describe('sessions without a backup', () => {
+  test('keep all of their home in place, whatever would move them, until they have one', () => {
+    const scene = new Scene('mode: on, start: 1.2, stop: 1.02, budget: 20%');
+    scene.place('a', 200);
+    scene.place('b', 100);
+    for (const name of ['a', 'b']) scene.shared.control.setUnbacked(scene.slot(name), 1);
+    scene.shared.control.setMode(scene.slot('b'), Mode.drain);
+    for (const key of scene.keys)
+      scene.worker.table.notes.rememberOrigin(scene.entryOf(key), scene.home('c'));
+    scene.run(600);
+    expect(scene.homes()).toEqual({ a: 200, b: 100 });
+    for (const name of ['a', 'b']) scene.shared.control.setUnbacked(scene.slot(name), 0);
+    scene.run(600);
+    expect(Object.keys(scene.homes()).sort()).toEqual(['a', 'c', 'd']);
+  });
+});
+
 describe('fail-back', () => {
   function fallenOver(failBack: string): Scene {
     const scene = new Scene('mode: off, budget: 5%', 4, `mode: cookie-hash, failBack: ${failBack}`);

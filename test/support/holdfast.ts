@@ -39,6 +39,7 @@ export interface StatusServer {
   mode: string;
   weight: number;
   sessions: number;
+  unbacked: number;
   inFlight: number;
   requests: number;
   failures: number;

@@ -16,6 +16,7 @@ export function server(name: string, fields: Partial<ServerStatus> = {}): Server
     backup: false,
     sessions: 0,
     tentative: 0,
+    unbacked: 0,
     inFlight: 0,
     connections: { active: 0, idle: 0 },
     maxConnections: 0,

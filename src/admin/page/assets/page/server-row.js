@@ -109,6 +109,7 @@ export class ServerRow {
     const words = [
       mode === 'ready' || state !== 'up' ? state : '',
       mode === 'ready' ? '' : modeWords(server, this.#drainedFrom),
+      server.unbacked > 0 ? `${count(server.unbacked)} without a backup` : '',
     ];
     setText(this.#state, words.filter((word) => word !== '').join(', '));
     setAttribute(this.#state, 'title', server.check ?? '');

@@ -36,6 +36,7 @@ export class Backing {
   dropped = 0;
   /** Sessions and tombstones that only this server has, for all it knows. */
   readonly #unbacked = new Set<Copy>();
+  #unbackedWalk: Iterator<Copy> = this.#unbacked.values();
   readonly #parts: BackingParts;
   /** A copy not confirmed since this epoch may be another's without our having heard. */
   #sureSince = 0;
@@ -166,10 +167,7 @@ export class Backing {
   pump(): void {
     const { line, ackTimeoutMs } = this.#parts;
     if (this.#isPaused || !line.answersWithin(ackTimeoutMs)) return;
-    for (const copy of this.#unbacked) {
-      if (this.#inBacklog >= WINDOW) return;
-      this.#inTurn(copy, () => this.push(copy));
-    }
+    this.#sendUnbacked();
     while (this.#checks !== null && this.#inBacklog < WINDOW) {
       const next = this.#checks.next();
       if (next.done === true) this.#checks = null;
@@ -182,6 +180,23 @@ export class Backing {
   beginStop(): void {
     this.#isStopping = true;
     this.compare();
+  }
+
+  /**
+   * Goes on where it was: a walk from the beginning would pass by everything that has been sent, again and again, when a
+   * hundred thousand are written back.
+   */
+  #sendUnbacked(): void {
+    for (let left = this.#unbacked.size; left > 0 && this.#inBacklog < WINDOW; left -= 1) {
+      let next = this.#unbackedWalk.next();
+      if (next.done === true) {
+        this.#unbackedWalk = this.#unbacked.values();
+        next = this.#unbackedWalk.next();
+      }
+      if (next.done === true) return;
+      const copy = next.value;
+      this.#inTurn(copy, () => this.push(copy));
+    }
   }
 
   #inTurn(copy: Copy, send: () => void): void {

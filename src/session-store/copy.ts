@@ -89,7 +89,7 @@ export class Copy {
 /** Part of the time to live that may pass until the store hears of a touch. */
 export const TOUCH_PART = 0.1;
 /** What a copy takes beside its data, about. */
-const COPY_BYTES = 400;
+export const COPY_BYTES = 400;
 
 /** Which copies may be dropped to save memory, and whether the store is asked first if it has them. */
 export interface DropRules {

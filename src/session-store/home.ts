@@ -234,6 +234,17 @@ export class Home {
       if (state === 'owned' && expiresAtMs > nowMs) yield { key, data, isLeaving };
   }
 
+  /** Whether anything is known of the session here: a copy, a claim under way, a tombstone. */
+  has(key: string): boolean {
+    return this.#copies.get(key) !== undefined;
+  }
+
+  /** Whether the store has the latest of the session; null when that is not here. */
+  isBacked(key: string): boolean | null {
+    const copy = this.#copies.get(key);
+    return copy?.state === 'owned' ? copy.isBacked && !copy.isUnbacked : null;
+  }
+
   /** Whether the session was destroyed as far as this server knows. */
   hasEnded(key: string): boolean {
     return this.#copies.get(key)?.state === 'ended';

@@ -7,8 +7,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Packages that the examples need beside holdfast; the compiler and its types for the TypeScript one. */
-const COMPANIONS = ['express', '@types/express', '@types/node', 'typescript'];
+/** Packages that the examples need beside holdfast; the compiler and the types for those in TypeScript. */
+const COMPANIONS = [
+  ...['express', '@types/express', '@types/node', 'typescript'],
+  ...['express-session', '@types/express-session', 'redis'],
+];
 const PACK_MS = 120_000;
 const INSTALL_MS = 240_000;
 

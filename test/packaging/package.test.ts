@@ -94,6 +94,17 @@ describe('the installed package', () => {
     expect(program("const { createBalancer } = require('holdfast')", 'commonjs')).toBe('function\n');
   });
 
+  test('has the session store beside it, which needs no redis to be loaded', ({ skip }) => {
+    const program = "import { HomeSessions, HomeStore } from 'holdfast/session-store'";
+    expect(
+      run(home(skip), process.execPath, [
+        '--input-type=module',
+        '-e',
+        `${program}; console.log(typeof HomeSessions, typeof HomeStore)`,
+      ]),
+    ).toBe('function function\n');
+  });
+
   test('is a command', ({ skip }) => {
     const directory = home(skip);
     expect(run(directory, 'npx', ['holdfast', '--version']).trim()).toBe(version);
@@ -194,12 +205,12 @@ describe('the installed package', () => {
     },
   );
 
-  test('is typed: the example passes the strictest compiler', ({ skip }) => {
+  test('is typed: the examples pass the strictest compiler', ({ skip }) => {
     const directory = home(skip);
     const options = { module: 'nodenext', target: 'es2024', strict: true, noEmit: true, types: ['node'] };
     writeFileSync(
       join(directory, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: options, files: ['express.ts'] }),
+      JSON.stringify({ compilerOptions: options, files: ['express.ts', 'session-store.ts'] }),
     );
     expect(run(directory, process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], 60_000)).toBe('');
   });

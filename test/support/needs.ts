@@ -24,6 +24,7 @@ const PROGRAMS = {
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
   python3: { variable: 'PYTHON3', names: ['python3'], debianPackage: 'python3' },
+  redis: { variable: 'REDIS_SERVER', names: ['redis-server'], debianPackage: 'redis-server' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
 } as const satisfies Record<string, Program>;

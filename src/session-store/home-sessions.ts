@@ -1,0 +1,228 @@
+// Sessions for any framework: Home with promises, real time, ids that are hashed and a Redis.
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { systemScheduler } from '../base/scheduler.ts';
+import { REFILL_MS } from './backing.ts';
+import { type Changed, COPY_BYTES, type Found } from './copy.ts';
+import { SessionConflictError, SessionEndedError, StoreAwayError } from './errors.ts';
+import { Home, type HomeCounts } from './home.ts';
+import { type CheckedOptions, checkOptions, type SessionsOptions } from './options.ts';
+import { RedisLink } from './redis-link.ts';
+import { Sealing } from './sealing.ts';
+
+/** How it stands; counts are since the start, but for `sessions`, `bytes`, `unbacked` and `backlog`. */
+export interface SessionsStats extends HomeCounts {
+  /** Of `bytes`, what is data. */
+  readonly dataBytes: number;
+  /** Sessions that could not be opened with the secrets in `seal`. */
+  readonly unreadable: number;
+  readonly isStoreUp: boolean;
+}
+
+/** Whether the store has a change, or this server alone until the store answers. */
+export type Backed = 'backed' | 'unbacked';
+
+/** The field of a reply to a health check that says how many sessions have no backup. */
+const UNBACKED_HEADER = 'x-holdfast-unbacked';
+const CLOSE_MS = 5000;
+
+/**
+ * Goes on while this process stands still, as `systemClock` does not where a balancer is embedded: others may have taken
+ * the sessions meanwhile.
+ */
+const CLOCK: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => systemClock.wallMs(),
+  stoodStillMs: 0,
+};
+const ENDED_AT_ONCE = 64;
+
+export class HomeSessions<T extends object = Record<string, unknown>> {
+  readonly #options: CheckedOptions;
+  readonly #home: Home;
+  readonly #link: RedisLink;
+  /** Until the first connection is there, or has been waited for long enough; null from then on. */
+  #starting: Promise<void> | null;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: SessionsOptions) {
+    this.#options = checkOptions(options);
+    const { client, prefix, server, seal, adopt, onTrouble } = this.#options;
+    let begun = (): void => {};
+    this.#link = new RedisLink({
+      source: client,
+      prefix,
+      me: `${server}~${randomBytes(9).toString('base64url')}`,
+      refillMs: REFILL_MS,
+      sealing: new Sealing(seal, adopt !== null),
+      scheduler: systemScheduler,
+      onUp: () => {
+        this.#home.connected();
+        begun();
+      },
+      onDown: () => this.#home.disconnected(),
+      onTaken: (key, tenure) => this.#home.taken(key, tenure),
+      onEnded: (key) => this.#home.ended(key),
+      // What the application throws there is not to break off what we are at.
+      onTrouble: (error) => queueMicrotask(() => onTrouble(error)),
+    });
+    this.#home = new Home({
+      link: this.#link,
+      clock: CLOCK,
+      scheduler: systemScheduler,
+      options: this.#options,
+    });
+    this.#starting = new Promise((resolve) => {
+      const timer = systemScheduler.after(this.#options.loadTimeoutMs, () => begun());
+      begun = () => {
+        timer.cancel();
+        this.#starting = null;
+        resolve();
+      };
+    });
+    this.#link.begin();
+  }
+
+  /**
+   * The session, or null when there is none. Rejects with StoreAwayError when it is not here and the store does not
+   * answer. `isMoved`: a balancer has just sent it here, so a copy from before may be old.
+   */
+  async get(id: string, isMoved = false): Promise<T | null> {
+    const key = this.#keyOf(id);
+    await this.#begun();
+    if (this.#options.adopt !== null && !this.#home.has(key)) await this.#adopt(key, id);
+    const found = await new Promise<Found>((resolve) => this.#home.get(key, resolve, isMoved));
+    if (found.kind === 'away') throw new StoreAwayError();
+    return found.kind === 'found' ? (JSON.parse(found.data) as T) : null;
+  }
+
+  /** Makes or replaces a session that lives `ttl` seconds from now. A ttl of 0 or less ends it. */
+  async set(id: string, session: T, ttl: number = this.#options.ttlMs / 1000): Promise<Backed> {
+    if (!(ttl > 0)) return this.destroy(id);
+    const data = JSON.stringify(session);
+    const key = this.#keyOf(id);
+    await this.#begun();
+    return asBacked(await new Promise((resolve) => this.#home.set(key, data, ttl * 1000, resolve)));
+  }
+
+  /** The session lives `ttl` seconds from now. */
+  async touch(id: string, ttl: number = this.#options.ttlMs / 1000): Promise<void> {
+    if (ttl > 0) this.#home.touch(this.#keyOf(id), ttl * 1000);
+    else await this.destroy(id);
+  }
+
+  /** Ends a session, wherever it lives. Its id must not be used again. */
+  async destroy(id: string): Promise<Backed> {
+    await this.#begun();
+    // It is sent before the tombstone, which stands for it from then on.
+    if (this.#options.adopt !== null) this.#link.remove([this.#options.adopt + id]).catch(() => {});
+    return this.#destroy(this.#keyOf(id));
+  }
+
+  /** All sessions, wherever they live. For administration: it reads the whole store. */
+  async all(): Promise<readonly T[]> {
+    return [...(await this.#everywhere()).values()].map((data) => JSON.parse(data) as T);
+  }
+
+  /** How many sessions there are. For administration: it reads the whole store. */
+  async length(): Promise<number> {
+    return (await this.#everywhere()).size;
+  }
+
+  /** Ends all sessions. */
+  async clear(): Promise<void> {
+    await this.endWhere(() => true);
+  }
+
+  /** Ends the sessions for which `isMeant` is true, wherever they live: those of a user who is banned. Returns how many. */
+  async endWhere(isMeant: (session: T) => boolean): Promise<number> {
+    const found = [...(await this.#everywhere())].filter(([, data]) => isMeant(JSON.parse(data) as T));
+    for (let from = 0; from < found.length; from += ENDED_AT_ONCE)
+      await Promise.all(found.slice(from, from + ENDED_AT_ONCE).map(([key]) => this.#destroy(key)));
+    return found.length;
+  }
+
+  stats(): SessionsStats {
+    const counts = this.#home.counts();
+    const dataBytes = counts.bytes - counts.sessions * COPY_BYTES;
+    return { ...counts, dataBytes, unreadable: this.#link.unreadable, isStoreUp: this.#link.isUp };
+  }
+
+  /** Whether the store has the latest of a session of this server; null when it is not here. */
+  isBacked(id: string): boolean | null {
+    return this.#home.isBacked(this.#keyOf(id));
+  }
+
+  /** For the reply to the balancer's health check, so that it moves no session that only this server has. */
+  healthHeaders(): Record<string, string> {
+    return { [UNBACKED_HEADER]: String(this.#home.counts().unbacked) };
+  }
+
+  /**
+   * Writes what the store does not have, then lets go of it: other servers can take every session. For the end of the
+   * process, after the last request. Resolves after `limitMs` at the latest.
+   */
+  close(limitMs: number = CLOSE_MS): Promise<void> {
+    this.#closing ??= new Promise<void>((resolve) => this.#home.stop(limitMs, resolve)).then(() =>
+      this.#link.end(),
+    );
+    return this.#closing;
+  }
+
+  async #begun(): Promise<void> {
+    if (this.#closing !== null) throw new StoreAwayError({ cause: new Error('the sessions are closed') });
+    if (this.#starting !== null) await this.#starting;
+  }
+
+  #keyOf(id: string): string {
+    const { secret } = this.#options;
+    const hash = secret === '' ? createHash('sha256') : createHmac('sha256', secret);
+    return hash.update(id).digest('base64url');
+  }
+
+  async #destroy(key: string): Promise<Backed> {
+    const changed = await new Promise<Changed>((resolve) => this.#home.destroy(key, resolve));
+    return changed === 'ended' ? 'backed' : asBacked(changed);
+  }
+
+  /** A store that does not answer is told by what follows. */
+  async #adopt(key: string, id: string): Promise<void> {
+    const { adopt, ttlMs, loadTimeoutMs } = this.#options;
+    await new Promise<void>((resolve) => {
+      const timer = systemScheduler.after(loadTimeoutMs, resolve);
+      const done = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      this.#link.adopt(key, `${adopt}${id}`, ttlMs).then(done, done);
+    });
+  }
+
+  /** Sessions by key: those of the store, and what is newer here. */
+  async #everywhere(): Promise<Map<string, string>> {
+    await this.#begun();
+    const found = new Map<string, string>();
+    try {
+      for await (const { key, data } of this.#link.records())
+        if (data !== null && !this.#home.hasEnded(key)) found.set(key, data);
+    } catch (error) {
+      throw new StoreAwayError({ cause: error });
+    }
+    for (const { key, data } of this.#home.here()) found.set(key, data);
+    return found;
+  }
+}
+
+function asBacked(changed: Changed): Backed {
+  switch (changed) {
+    case 'backed':
+    case 'unbacked':
+      return changed;
+    case 'conflict':
+      throw new SessionConflictError();
+    case 'ended':
+      throw new SessionEndedError();
+    case 'away':
+      throw new StoreAwayError();
+  }
+}

@@ -1,0 +1,79 @@
+// HomeSessions as a store of express-session.
+import { createRequire } from 'node:module';
+import type { SessionData, Store } from 'express-session';
+import { systemClock } from '../base/clock.ts';
+import { HomeSessions } from './home-sessions.ts';
+import type { SessionsOptions } from './options.ts';
+
+type Callback<T = void> = (error?: unknown, value?: T) => void;
+
+/** express-session is the application's; HomeSessions does without. */
+function storeOfExpressSession(): typeof Store {
+  try {
+    const require = createRequire(import.meta.url);
+    return (require('express-session') as { readonly Store: typeof Store }).Store;
+  } catch {
+    return class {
+      constructor() {
+        throw new Error('HomeStore needs the package express-session; without it HomeSessions does the same');
+      }
+    } as unknown as typeof Store;
+  }
+}
+
+const BaseStore: typeof Store = storeOfExpressSession();
+
+/** A store of express-session whose sessions live in this server's memory, with a backup in Redis or Valkey. */
+export class HomeStore extends BaseStore {
+  /** What the store is made of, for what express-session does not know: stats, health, closing. */
+  readonly sessions: HomeSessions<SessionData>;
+
+  constructor(options: SessionsOptions) {
+    super();
+    this.sessions = new HomeSessions(options);
+  }
+
+  override get(id: string, callback: Callback<SessionData | null>): void {
+    this.sessions.get(id).then((session) => callback(null, session), callback);
+  }
+
+  override set(id: string, session: SessionData, callback?: Callback): void {
+    done(this.sessions.set(id, session, ttlOf(session)), callback);
+  }
+
+  override touch(id: string, session: SessionData, callback?: Callback): void {
+    done(this.sessions.touch(id, ttlOf(session)), callback);
+  }
+
+  override destroy(id: string, callback?: Callback): void {
+    done(this.sessions.destroy(id), callback);
+  }
+
+  override all(callback: Callback<SessionData[]>): void {
+    this.sessions.all().then((sessions) => callback(null, [...sessions]), callback);
+  }
+
+  override length(callback: Callback<number>): void {
+    this.sessions.length().then((length) => callback(null, length), callback);
+  }
+
+  override clear(callback?: Callback): void {
+    done(this.sessions.clear(), callback);
+  }
+
+  close(limitMs?: number): Promise<void> {
+    return this.sessions.close(limitMs);
+  }
+}
+
+/** Without a callback nobody wants to know. */
+function done(promise: Promise<unknown>, callback: Callback = () => {}): void {
+  promise.then(() => callback(), callback);
+}
+
+/** Seconds until the cookie expires; undefined where it says nothing, as for those that end with the browser. */
+function ttlOf({ cookie }: SessionData): number | undefined {
+  const { expires } = cookie ?? {};
+  if (expires === undefined || expires === null || typeof expires === 'boolean') return undefined;
+  return (new Date(expires).getTime() - systemClock.wallMs()) / 1000;
+}

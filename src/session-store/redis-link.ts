@@ -1,0 +1,192 @@
+// The way to a Redis or Valkey: operations become calls of scripts, replies become outcomes, messages become notices.
+import type { Operation, Outcome, StoreLink } from './operations.ts';
+import { SCRIPTS, type Script } from './scripts.ts';
+import type { Sealing } from './sealing.ts';
+import { type ConnectionParts, StoreConnection } from './store-connection.ts';
+
+export interface RedisLinkParts extends Omit<ConnectionParts, 'channel' | 'onUp' | 'onNotice'> {
+  /** Of all keys in the store. */
+  readonly prefix: string;
+  /** Names this process to the store, like no other ever. */
+  readonly me: string;
+  /** How long what an emptied store does not have is not taken for unknown. */
+  readonly refillMs: number;
+  readonly sealing: Sealing;
+  readonly onUp: () => void;
+  readonly onTaken: (key: string, tenure: number) => void;
+  readonly onEnded: (key: string) => void;
+}
+
+const AWAY: Outcome = { kind: 'failed', why: 'away' };
+const FAILED: Outcome = { kind: 'failed', why: 'error' };
+/**
+ * Replies of a store that is not, or not yet, or no longer, the one that takes writes. Older ones put words before what
+ * a script has met.
+ */
+const ELSEWHERE = /(^|-)(READONLY|LOADING|MASTERDOWN|MOVED|ASK|CLUSTERDOWN|NOAUTH|UNKILLABLE)\b/;
+const SCAN_COUNT = '500';
+
+export class RedisLink implements StoreLink {
+  /** Records that could not be opened. */
+  unreadable = 0;
+  readonly #parts: RedisLinkParts;
+  readonly #connection: StoreConnection;
+  readonly #marker: string;
+  #run: string | null = null;
+
+  constructor(parts: RedisLinkParts) {
+    this.#parts = parts;
+    this.#marker = `${parts.prefix}set`;
+    this.#connection = new StoreConnection({
+      ...parts,
+      channel: `${this.#marker}:${parts.me}`,
+      onUp: (run) => {
+        this.#run = run;
+        parts.onUp();
+      },
+      onNotice: (message) => this.#noticed(message),
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#connection.isUp;
+  }
+
+  begin(): void {
+    this.#connection.begin();
+  }
+
+  end(): void {
+    this.#connection.end();
+  }
+
+  send(operation: Operation, reply: (outcome: Outcome) => void): void {
+    this.#carryOut(operation).then(
+      (outcome) => reply(outcome),
+      (error: unknown) => reply(this.#failed(error)),
+    );
+  }
+
+  /** Makes a session of connect-redis one of ours, unless there is one already. */
+  async adopt(key: string, oldKey: string, ttlMs: number): Promise<void> {
+    await this.#call(SCRIPTS.adopt, [this.#record(key), this.#marker, oldKey], [String(ttlMs)]);
+  }
+
+  async remove(keys: readonly string[]): Promise<void> {
+    await this.#connection.send(['DEL', ...keys]);
+  }
+
+  /** Sessions in the store with their data, page by page; null where it cannot be opened. One may come twice. */
+  async *records(): AsyncGenerator<{ readonly key: string; readonly data: string | null }> {
+    const begin = `${this.#parts.prefix}s:`;
+    let cursor = '0';
+    do {
+      const pattern = `${begin.replace(/[*?[\]\\]/g, '\\$&')}*`;
+      const page = await this.#connection.send(['SCAN', cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT]);
+      const [next, names] = page as [unknown, unknown[]];
+      cursor = String(next);
+      const read = names.map((name) => this.#connection.send(['HMGET', String(name), 'd', 'x']));
+      for (const [index, fields] of (await Promise.all(read)).entries()) {
+        const [data, tombstone] = fields as (string | null)[];
+        const key = String(names[index]).slice(begin.length);
+        if (typeof data === 'string' && tombstone === null) yield { key, data: this.#open(data, key) };
+      }
+    } while (cursor !== '0');
+  }
+
+  #record(key: string): string {
+    return `${this.#parts.prefix}s:${key}`;
+  }
+
+  #open(data: string, key: string): string | null {
+    const opened = this.#parts.sealing.open(data, key);
+    if (opened === null) this.unreadable += 1;
+    return opened;
+  }
+
+  async #carryOut(operation: Operation): Promise<Outcome> {
+    const { me, refillMs, sealing } = this.#parts;
+    if (operation.kind === 'hello') {
+      const [, dataSet, storeMs] = await this.#call(
+        SCRIPTS.hello,
+        [this.#marker, this.#marker],
+        [me, String(refillMs), operation.isRefilling ? '1' : '0'],
+      );
+      return { kind: 'hello', dataSet: String(dataSet), run: this.#run, storeMs: Number(storeMs) };
+    }
+    const keys = [this.#record(operation.key), this.#marker];
+    const { key } = operation;
+    switch (operation.kind) {
+      case 'claim':
+        return this.#claimed(
+          key,
+          await this.#call(SCRIPTS.claim, keys, [me, String(refillMs), key, String(operation.untilMs)]),
+        );
+      case 'write': {
+        const { tenure, version, data, lifeMs } = operation;
+        const numbers = [String(tenure), String(version), sealing.seal(data, key), String(lifeMs)];
+        return changed(await this.#call(SCRIPTS.write, keys, [me, key, ...numbers]));
+      }
+      case 'touch': {
+        const { tenure, version, lifeMs } = operation;
+        return changed(
+          await this.#call(SCRIPTS.touch, keys, [me, String(tenure), String(version), String(lifeMs)]),
+        );
+      }
+      case 'destroy':
+        return changed(await this.#call(SCRIPTS.destroy, keys, [me, key, String(operation.lifeMs)]));
+    }
+  }
+
+  #claimed(key: string, reply: readonly unknown[]): Outcome {
+    const [kind, tenure, version, sealed, lifeMs, from] = reply;
+    if (kind === 'unknown' || kind === 'again' || kind === 'destroyed' || kind === 'late') return { kind };
+    if (kind !== 'claimed') throw new Error(`a claim was answered with ${String(kind)}`);
+    const data = this.#open(String(sealed), key);
+    if (data === null) throw new Error('a session cannot be opened with the secrets that are configured');
+    const numbers = { tenure: Number(tenure), version: Number(version), lifeMs: Number(lifeMs) };
+    return { kind, data, from: from === '' ? null : String(from), ...numbers };
+  }
+
+  /** The store forgets scripts when it is told to, so their text is at hand. */
+  async #call(script: Script, keys: readonly string[], args: readonly string[]): Promise<readonly unknown[]> {
+    const rest = [String(keys.length), ...keys, ...args];
+    const reply = await this.#connection.send(['EVALSHA', script.sha, ...rest]).catch((error: unknown) => {
+      if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+      return this.#connection.send(['EVAL', script.text, ...rest]);
+    });
+    return reply as readonly unknown[];
+  }
+
+  /** An error of the store, or of the connection to it. */
+  #failed(error: unknown): Outcome {
+    if (!this.#connection.isUp) return AWAY;
+    const message = messageOf(error);
+    const told = error instanceof Error ? error : new Error(message);
+    if (ELSEWHERE.test(message)) {
+      this.#connection.replace(told);
+      return AWAY;
+    }
+    this.#parts.onTrouble(told);
+    return /^OOM\b|\bOOM command not allowed/.test(message) ? { kind: 'failed', why: 'full' } : FAILED;
+  }
+
+  #noticed(message: string): void {
+    const [kind, tenure, key] = message.split(' ', 3);
+    if (key === undefined) return;
+    if (kind === 'taken') this.#parts.onTaken(key, Number(tenure));
+    else if (kind === 'ended') this.#parts.onEnded(key);
+  }
+}
+
+function changed(reply: readonly unknown[]): Outcome {
+  const [kind, tenure, version] = reply;
+  if (kind === 'accepted') return { kind, tenure: Number(tenure), version: Number(version) };
+  if (kind === 'stale') return { kind, tenure: Number(tenure) };
+  if (kind === 'behind' || kind === 'destroyed') return { kind };
+  throw new Error(`a change was answered with ${String(kind)}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,166 @@
+// The operations of operations.ts as scripts of Redis and Valkey: each is atomic there. test/support/model-store.ts says
+// what they do in other words, and a test compares the two.
+//
+// The record of a session is a hash with short names, a tombstone one with `x`:
+//
+//   t tenure    o owner    c claimed, until when    v version    w writer    d data    x tombstone
+//
+// KEYS[1] is the record, KEYS[2] the marker of the set of data: id, since (when it began), ready (when what is not there
+// is unknown). Both stand on one server.
+import { createHash } from 'node:crypto';
+
+/** A script and the name under which the store keeps it. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+/** Whole numbers up to 2^53: Lua prints large ones as 1.7e+12 unless told otherwise. */
+const SHARED = `
+local function text(number) return string.format('%.0f', number) end
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+-- A store without memory left refuses to begin with what may need some, and lets go on what has begun with a write.
+-- For what needs next to nothing: users must be able to go elsewhere and to log out all the same.
+local function although_full() redis.call('PERSIST', KEYS[2]) end
+local function mark(me, refill_ms)
+  local found = redis.call('HMGET', KEYS[2], 'id', 'since', 'ready')
+  if found[1] then return found[1], tonumber(found[2]), tonumber(found[3]) end
+  local since = now()
+  local id = text(since) .. '-' .. me
+  redis.call('HSET', KEYS[2], 'id', id, 'since', text(since), 'ready', text(since + refill_ms))
+  return id, since, since + refill_ms
+end
+local function notice(owner, kind, key, tenure)
+  redis.call('PUBLISH', KEYS[2] .. ':' .. owner, kind .. ' ' .. text(tenure) .. ' ' .. key)
+end
+-- A claim of the server itself, whose answer it never had, has raised the tenure.
+local function is_own_claim(record, tenure, me)
+  return record.owner == me and (record.writer == me or record.tenure == tenure + 1)
+end
+local function read()
+  local found = redis.call('HMGET', KEYS[1], 't', 'o', 'v', 'w', 'x', 'c')
+  if not found[1] then return nil end
+  return {
+    tenure = tonumber(found[1]), owner = found[2], version = tonumber(found[3]), writer = found[4],
+    is_tombstone = found[5] ~= false, claimed_ms = tonumber(found[6] or '0'),
+  }
+end
+`;
+
+function script(body: string): Script {
+  const text = SHARED + body;
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
+
+export const SCRIPTS = {
+  /** me, refillMs, isRefilling (1 or 0) -> id of the set of data, the store's clock */
+  hello: script(`
+local me, refill_ms = ARGV[1], tonumber(ARGV[2])
+although_full()
+local id, since, ready = mark(me, refill_ms)
+local now_ms = now()
+if ARGV[3] == '1' and ready < now_ms + refill_ms then
+  redis.call('HSET', KEYS[2], 'ready', text(now_ms + refill_ms))
+end
+return { 'hello', id, text(now_ms) }
+`),
+
+  /** me, refillMs, name of the key in notices, untilMs */
+  claim: script(`
+local me, refill_ms, name, until_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+if until_ms > 0 and until_ms < now() then return { 'late' } end
+although_full()
+local record = read()
+if not record then
+  local id, since, ready = mark(me, refill_ms)
+  if ready > now() then return { 'again' } end
+  return { 'unknown' }
+end
+if record.is_tombstone then return { 'destroyed' } end
+if until_ms > 0 and until_ms < record.claimed_ms then return { 'late' } end
+local id, since = mark(me, refill_ms)
+local tenure = math.max(record.tenure + 1, since)
+redis.call('HSET', KEYS[1], 't', text(tenure), 'o', me, 'c', text(until_ms))
+local from = ''
+if record.owner ~= me then
+  from = record.owner
+  notice(from, 'taken', name, tenure)
+end
+return { 'claimed', text(tenure), text(record.version), redis.call('HGET', KEYS[1], 'd'),
+  redis.call('PTTL', KEYS[1]), from }
+`),
+
+  /** me, name of the key in notices, tenure, version, data, lifeMs */
+  write: script(`
+local me, name, tenure, version, life = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
+local record = read()
+if not record then
+  tenure = math.max(1, tenure)
+  redis.call('HSET', KEYS[1], 't', text(tenure), 'o', me, 'v', text(version), 'w', me, 'd', ARGV[5])
+  redis.call('PEXPIRE', KEYS[1], life)
+  return { 'accepted', text(tenure), text(version) }
+end
+if record.is_tombstone then return { 'destroyed' } end
+local is_mine = record.owner == me
+local taken = nil
+if tenure == 0 then
+  if is_mine and (record.writer == me or record.version < version) then taken = record.tenure end
+elseif record.tenure < tenure or (record.tenure == tenure and is_mine) then taken = tenure
+elseif is_own_claim(record, tenure, me) then taken = record.tenure
+end
+if not taken then return { 'stale', text(record.tenure) } end
+if record.writer == me and record.version > version then
+  redis.call('HSET', KEYS[1], 't', text(taken), 'o', me)
+  version = record.version
+else
+  redis.call('HSET', KEYS[1], 't', text(taken), 'o', me, 'v', text(version), 'w', me, 'd', ARGV[5])
+end
+redis.call('PEXPIRE', KEYS[1], life)
+if not is_mine then notice(record.owner, 'taken', name, taken) end
+return { 'accepted', text(taken), text(version) }
+`),
+
+  /** me, tenure, version, lifeMs */
+  touch: script(`
+local me, tenure, version = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local record = read()
+if not record then return { 'behind' } end
+if record.is_tombstone then return { 'destroyed' } end
+local is_higher = record.tenure > tenure or (record.tenure == tenure and record.owner ~= me)
+if is_higher and not is_own_claim(record, tenure, me) then return { 'stale', text(record.tenure) } end
+if record.tenure < tenure or record.version < version then return { 'behind' } end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return { 'accepted', text(record.tenure), text(record.version) }
+`),
+
+  /** me, name of the key in notices, lifeMs */
+  destroy: script(`
+local me, name = ARGV[1], ARGV[2]
+although_full()
+local record = read()
+local tenure = 1
+if record then
+  tenure = record.tenure + 1
+  redis.call('DEL', KEYS[1])
+end
+redis.call('HSET', KEYS[1], 't', text(tenure), 'o', me, 'v', '0', 'w', me, 'd', '', 'x', '1')
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if record and not record.is_tombstone and record.owner ~= me then notice(record.owner, 'ended', name, tenure) end
+return { 'accepted', text(tenure), '0' }
+`),
+
+  /** lifeMs where it has none. KEYS[3], a session as connect-redis keeps it, becomes a record where there is none. */
+  adopt: script(`
+if redis.call('EXISTS', KEYS[1]) == 1 then return { 'known' } end
+local data = redis.call('GET', KEYS[3])
+if not data then return { 'unknown' } end
+local life = redis.call('PTTL', KEYS[3])
+if life <= 0 then life = ARGV[1] end
+redis.call('HSET', KEYS[1], 't', '1', 'o', '', 'v', '1', 'w', '', 'd', data)
+redis.call('PEXPIRE', KEYS[1], life)
+return { 'adopted' }
+`),
+} as const satisfies Record<string, Script>;

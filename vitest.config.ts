@@ -27,6 +27,7 @@ const LONG = [
   'test/e2e/tls-clients.test.ts',
   'test/e2e/tls-load.test.ts',
   'test/packaging/package.test.ts',
+  'test/session-store/store-away.test.ts',
   'test/embed/integrity.test.ts',
 ];
 /** Kills and stops processes at each message of a takeover: minutes, a run of its own (`npm run test:takeover`). */

@@ -50,6 +50,7 @@ export function createApp(parts: AppParts): Express {
   });
   app.get('/healthz', (_request, response) => {
     const phase = parts.phase();
+    response.set(layer.healthHeaders?.() ?? {});
     response.status(phase === 'ready' ? 200 : 503).json({ status: phase, server: options.name });
   });
   app.get('/', (_request, response) => {
@@ -112,7 +113,10 @@ function sessionEndpoints(app: Express, { options, layer }: AppParts): void {
     const state = await layer.read(request, response);
     if (state === null) return refuse(response);
     const { user, counter, loginAtMs } = state;
-    response.json({ user, counter, ...facts, pid: process.pid, loginAt: new Date(loginAtMs).toISOString() });
+    const isBacked = layer.isBacked?.(request) ?? null;
+    const backup = isBacked === null ? {} : { isBacked };
+    const loginAt = new Date(loginAtMs).toISOString();
+    response.json({ user, counter, ...facts, ...backup, pid: process.pid, loginAt });
   });
   app.post('/inc', async (request, response) => {
     const state = await layer.read(request, response);

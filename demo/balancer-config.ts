@@ -6,12 +6,15 @@ import type { Architecture } from './session-layer.ts';
 /** How the demo's balancer checks its servers; a check may take as long as the interval. */
 export const DEMO_HEALTH = { intervalMs: 500, rise: 1, fall: 2 } as const;
 
+/** Sessions that have a backup are moved to where there are too few; at once, as a demo has not all day. */
+export const HOME_REBALANCE = { mode: 'on', start: 1.1, stop: 1.02, budget: '50%', every: '1s' } as const;
+
 /** Options of demoBalancerConfig. */
 export interface DemoBalancerOptions {
   readonly architecture: Architecture;
   /**
-   * Sticky mode; default: cookie-hash of the application's cookie where sessions are local, none where any server can
-   * serve them.
+   * Sticky mode; default: cookie-hash of the application's cookie where sessions have a home, none where all servers
+   * are alike to them.
    */
   readonly sticky?: string;
   /** host:port of the balancer. */
@@ -35,13 +38,18 @@ export function isShared(architecture: Architecture): boolean {
   return architecture !== 'memory';
 }
 
+/** True when a session is better served where it lives. */
+function hasHomes(architecture: Architecture): boolean {
+  return architecture === 'memory' || architecture === 'home';
+}
+
 /** YAML text of a balancer in front of `backends`, in one pool named demo. */
 export function demoBalancerConfig(
   backends: readonly { readonly name: string; readonly url: string }[],
   options: DemoBalancerOptions,
 ): string {
   const shared = isShared(options.architecture);
-  const mode = options.sticky ?? (shared ? 'none' : 'cookie-hash');
+  const mode = options.sticky ?? (hasHomes(options.architecture) ? 'cookie-hash' : 'none');
   const interval = options.healthInterval ?? `${DEMO_HEALTH.intervalMs}ms`;
   const secret = options.secret === undefined || !mode.startsWith('cookie') ? {} : { secret: options.secret };
   const sticky = { mode, ...stickyKey(mode, options), ...secret };
@@ -54,6 +62,7 @@ export function demoBalancerConfig(
         policy: options.policy ?? (mode === 'none' ? 'round-robin' : 'least-sessions'),
         sticky,
         state: shared ? 'shared' : 'local',
+        ...(options.architecture === 'home' && mode !== 'none' ? { rebalance: HOME_REBALANCE } : {}),
         health: {
           path: '/healthz',
           interval,

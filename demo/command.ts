@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-const ARCHITECTURES = ['memory', 'replicated', 'database', 'redis', 'cookie', 'jwt'];
+const ARCHITECTURES = ['memory', 'replicated', 'database', 'redis', 'home', 'cookie', 'jwt'];
 const STICKY_MODES = ['none', 'cookie-hash', 'cookie-pin', 'learn', 'header-hash', 'address-hash'];
 
 /** Their names are letters. */

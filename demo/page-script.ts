@@ -47,6 +47,7 @@ function show(status, body, server) {
     part('session').hidden = !loggedIn;
   }
   if (loggedIn) part('counter').textContent = body.counter;
+  if ('isBacked' in body) part('backup').textContent = body.isBacked ? 'backed up in Redis' : 'on this server alone: no backup';
 }
 
 // A screen reader announces changes only; writing the same text again would be one.

@@ -61,6 +61,7 @@ export function page(options: BackendOptions, sentence: string): string {
     <div>
       <p class="label">your counter</p>
       <p class="counter" id="counter">0</p>
+      <p class="label" id="backup"></p>
     </div>
     <div class="buttons">
       <button class="primary" id="increment" type="button">Count up</button>

@@ -3,7 +3,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 
 /** The session architectures a backend can run, by the names users type. */
-export const ARCHITECTURES = ['memory', 'replicated', 'database', 'redis', 'cookie', 'jwt'] as const;
+export const ARCHITECTURES = ['memory', 'replicated', 'database', 'redis', 'home', 'cookie', 'jwt'] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 /** True when `name` is one of ARCHITECTURES. */
@@ -93,6 +93,10 @@ export interface SessionLayer {
   /** Ends every session of a user; null when this architecture cannot. */
   ban(user: string): Promise<BanResult | null>;
   stats(): Promise<LayerStats>;
+  /** Whether the session of this request has a copy elsewhere; null, or absent, where that is no question. */
+  isBacked?(request: Request): boolean | null;
+  /** What a reply to a health check says beside. */
+  healthHeaders?(): Readonly<Record<string, string>>;
   /** Lets go of connections and timers. */
   end(): Promise<void>;
 }

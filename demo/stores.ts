@@ -34,7 +34,7 @@ const NO_STORE: DemoStore = {
 /** Starts the store that the architecture needs and resolves when it answers. */
 export function startStore(request: StoreRequest): Promise<DemoStore> {
   const { architecture, secret } = request;
-  if (architecture === 'redis') return startRedis(request.redis);
+  if (architecture === 'redis' || architecture === 'home') return startRedis(request.redis);
   if (architecture === 'database' || (architecture === 'jwt' && request.denyList))
     return startSessiond(secret, request.scryptCost);
   return Promise.resolve(NO_STORE);

@@ -8,6 +8,15 @@ import type { Rehoming } from './rolling.ts';
  */
 export type Placement = 'none' | 'least' | 'turn' | 'random';
 
+export interface StoreOperations {
+  readonly read: number;
+  readonly write: number;
+}
+
+const NO_OPERATIONS: StoreOperations = { read: 0, write: 0 };
+/** express-session reads the session, then writes it or renews its life. */
+const TWO_EACH: StoreOperations = { read: 2, write: 2 };
+
 export interface Architecture {
   /** SESSIONS 5.2. */
   readonly code: string;
@@ -21,10 +30,12 @@ export interface Architecture {
   readonly placement: Placement;
   /** Sessions live in one server's memory only. */
   readonly isLocal: boolean;
+  /** Sessions live in one server's memory, and the store has a copy of each. */
+  readonly isBacked: boolean;
   /** Process outside the backends that holds sessions or a deny list. */
   readonly store: 'none' | 'sessiond' | 'redis';
-  /** Operations on that store for one request. */
-  readonly storeOperations: number;
+  /** Operations on that store for one request of each kind. */
+  readonly storeOperations: StoreOperations;
   /** The client carries the session. */
   readonly isCarried: boolean;
   /** Copies of each session in the memory of the servers and of the store that stats can see. */
@@ -34,22 +45,41 @@ export interface Architecture {
 const LOCAL = {
   demo: { architecture: 'memory' },
   isLocal: true,
+  isBacked: false,
   store: 'none',
-  storeOperations: 0,
+  storeOperations: NO_OPERATIONS,
   isCarried: false,
   copies: () => 1,
 } as const;
 
-const SHARED = { sticky: null, policy: null, placement: 'none', isLocal: false } as const;
+const SHARED = { sticky: null, policy: null, placement: 'none', isLocal: false, isBacked: false } as const;
 const CARRIED = { ...SHARED, isCarried: true, copies: () => 0 } as const;
 const REPLICATED = {
   ...SHARED,
   store: 'none',
-  storeOperations: 0,
+  storeOperations: NO_OPERATIONS,
   isCarried: false,
   copies: (servers: number) => servers,
 } as const;
-const REDIS = { ...SHARED, store: 'redis', storeOperations: 2, isCarried: false, copies: () => 1 } as const;
+const REDIS = {
+  ...SHARED,
+  store: 'redis',
+  storeOperations: TWO_EACH,
+  isCarried: false,
+  copies: () => 1,
+} as const;
+
+const HOME = {
+  sticky: 'cookie-hash',
+  policy: 'least-sessions',
+  placement: 'least',
+  isLocal: false,
+  isBacked: true,
+  store: 'redis',
+  storeOperations: { read: 0, write: 1 },
+  isCarried: false,
+  copies: () => 1,
+} as const;
 
 /** Every architecture the lab knows, in the order of the report. */
 export const ARCHITECTURES: readonly Architecture[] = [
@@ -119,7 +149,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     title: 'central database',
     demo: { architecture: 'database' },
     store: 'sessiond',
-    storeOperations: 2,
+    storeOperations: TWO_EACH,
     isCarried: false,
     copies: () => 1,
   },
@@ -151,7 +181,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     title: 'sealed cookie',
     demo: { architecture: 'cookie' },
     store: 'none',
-    storeOperations: 0,
+    storeOperations: NO_OPERATIONS,
   },
   {
     ...CARRIED,
@@ -160,7 +190,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
     title: 'JWT',
     demo: { architecture: 'jwt' },
     store: 'none',
-    storeOperations: 0,
+    storeOperations: NO_OPERATIONS,
   },
   {
     ...CARRIED,
@@ -169,7 +199,21 @@ export const ARCHITECTURES: readonly Architecture[] = [
     title: 'JWT with deny list',
     demo: { architecture: 'jwt', denyList: true },
     store: 'sessiond',
-    storeOperations: 1,
+    storeOperations: { read: 1, write: 1 },
+  },
+  {
+    ...HOME,
+    code: 'A7a',
+    name: 'home',
+    title: 'at home, backup in Redis without persistence',
+    demo: { architecture: 'home', redis: 'single' },
+  },
+  {
+    ...HOME,
+    code: 'A7b',
+    name: 'home-sentinel',
+    title: 'at home, backup in Redis with replica and 3 Sentinels',
+    demo: { architecture: 'home', redis: 'sentinel' },
   },
 ];
 

@@ -110,7 +110,7 @@ export function isLight({ fault }: Cell): boolean {
 export function cellMs(cell: Cell, options: LabOptions): number {
   const { endMs } = planCell(cell, options);
   if (isLight(cell)) return endMs + OVERHEAD_LIGHT_MS;
-  return endMs + (cell.architecture.name === 'redis-sentinel' ? OVERHEAD_SENTINEL_MS : OVERHEAD_MS);
+  return endMs + (cell.architecture.demo.redis === 'sentinel' ? OVERHEAD_SENTINEL_MS : OVERHEAD_MS);
 }
 
 /** How long these cells take, about. */

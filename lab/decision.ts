@@ -86,9 +86,9 @@ function lostShare(report: LabReport, name: string, fault: 'kill-one' | 'balance
   );
 }
 
-function newcomerText(report: LabReport, { name, isLocal }: Architecture): string {
+function newcomerText(report: LabReport, { name, isLocal, isBacked }: Architecture): string {
   return ofCell(report, name, 'add-server', ({ judgement, marks }, plan) => {
-    if (!isLocal) return 'at once';
+    if (!isLocal && !isBacked) return 'at once';
     const held = judgement.homes.atEnd[marks.server] ?? 0;
     return `${held} of ${Math.round(plan.users / (plan.servers + 1))} sessions after ${valueText(plan.endMs - (marks.appliedMs ?? plan.faultMs), 'ms')}`;
   });
@@ -97,6 +97,7 @@ function newcomerText(report: LabReport, { name, isLocal }: Architecture): strin
 function storeText(report: LabReport, { name, store }: Architecture): string {
   if (store === 'none') return 'has none';
   return ofCell(report, name, 'store-killed', ({ judgement }) => {
+    if (judgement.unavailableBins + judgement.lost + judgement.errorCount === 0) return 'nobody notices';
     const awayMs = judgement.unavailableBins * 100;
     const lost = judgement.lost / Math.max(1, judgement.sessionsAtFault);
     return `all down ${valueText(awayMs, 'ms')}, ${valueText(lost, 'share')} lost`;
@@ -135,7 +136,9 @@ function adviceOf(report: LabReport, { name, isCarried, isLocal, store, copies }
     clauses.push(
       'for a few servers and small sessions: every server holds all of them, every change goes to all',
     );
-  if (outage !== undefined) {
+  if (outage !== undefined && outage.unavailableBins + outage.lost === 0)
+    clauses.push('the store may die without anybody noticing; needs a balancer with affinity');
+  else if (outage !== undefined) {
     const seconds = valueText(outage.unavailableBins * 100, 'ms');
     clauses.push(
       outage.lost > 0

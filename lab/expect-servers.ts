@@ -1,4 +1,5 @@
 // Expectations where servers restart, join or leave. SESSIONS 5.4, rows F2, F4 and F5. Pure.
+import { HOME_REBALANCE } from '../demo/balancer-config.ts';
 import { rehomingOf } from './architectures.ts';
 import { type CellPlan, CHURN_ENDS_MS } from './cells.ts';
 import { type Check, check, exactly } from './check.ts';
@@ -67,6 +68,7 @@ export function expectAddServer(plan: CellPlan, measured: Measured): readonly Ch
     check('lost sessions', '0', exactly(0), judgement.lost, 'count'),
     check('errors', '0', exactly(0), judgement.errorCount, 'count'),
   ];
+  if (architecture.isBacked) return [...checks, levelled(plan, measured)];
   if (!architecture.isLocal) {
     const { after } = judgement.requestsByServer;
     const total = Object.values(after).reduce((sum, count) => sum + count, 0);
@@ -94,6 +96,20 @@ export function expectAddServer(plan: CellPlan, measured: Measured): readonly Ch
       'ratio',
     ),
   ];
+}
+
+/** Sessions move to the newcomer until no server has more than `stop` times its fair share. */
+function levelled({ servers: n, users: m }: CellPlan, { judgement, marks }: Measured): Check {
+  const fair = m / (n + 1);
+  const { stop } = HOME_REBALANCE;
+  const low = Math.floor(m - n * stop * fair);
+  return check(
+    'sessions on the newcomer',
+    `moved there, m/(n+1) = ${fair.toFixed(0)}, at least m - n·${stop}·m/(n+1) = ${low}: levelling ends at ${stop}`,
+    { low, high: Math.ceil(stop * fair) },
+    judgement.homes.atEnd[marks.server] ?? 0,
+    'count',
+  );
 }
 
 /** Users come and go: how fast the newcomer fills. */
@@ -159,11 +175,9 @@ export function expectDrain(plan: CellPlan, { judgement, marks }: Measured): rea
   const metric = 'sessions lost when it stops';
   if (!architecture.isLocal) {
     const answered = judgement.requestsByServer.after[marks.server] ?? 0;
-    return [
-      ...checks,
-      check(metric, '0', exactly(0), after, 'count'),
-      check('requests it gets while it drains', '0', exactly(0), answered, 'count'),
-    ];
+    const none = check(metric, '0', exactly(0), after, 'count');
+    if (architecture.isBacked) return [...checks, none];
+    return [...checks, none, check('requests it gets while it drains', '0', exactly(0), answered, 'count')];
   }
   const homes = m / n;
   if (churnMeanMs === null) {

@@ -21,8 +21,9 @@ function binsOf({ low, high }: Bracket): Bracket {
 
 /** The store dies: everything fails until it is back, and without persistence nobody is logged in any more. */
 export function expectStoreFault(plan: CellPlan, measured: Measured): readonly Check[] {
-  const { name } = plan.architecture;
+  const { name, isBacked } = plan.architecture;
   const { judgement } = measured;
+  if (isBacked) return expectUnnoticed(measured);
   const m = judgement.sessionsAtFault;
   const lost =
     name === 'redis'
@@ -30,6 +31,16 @@ export function expectStoreFault(plan: CellPlan, measured: Measured): readonly C
       : check('lost sessions', '0', exactly(0), judgement.lost, 'count');
   const outage = name === 'redis-sentinel' ? takeover(measured) : outageCheck(plan, measured);
   return [outage, lost, forgotten(plan, measured)];
+}
+
+/** Homes go on with what they have, and write what the store lacks when it is back. */
+function expectUnnoticed({ judgement }: Measured): readonly Check[] {
+  return [
+    check(UNAVAILABLE, '0: every session is at home', exactly(0), judgement.unavailableBins, 'count'),
+    check('lost sessions', '0', exactly(0), judgement.lost, 'count'),
+    check('errors', '0', exactly(0), judgement.errorCount, 'count'),
+    check('answers older than what was confirmed', '0', exactly(0), judgement.regressions.count, 'count'),
+  ];
 }
 
 /** Confirmed writes that are gone. A killed process leaves with the kernel what it has written to a file. */
@@ -84,9 +95,9 @@ function outageCheck(plan: CellPlan, { judgement, marks }: Measured): Check {
 
 /** Each request waits for the store as often as it asks it. */
 export function expectSlowStore({ architecture }: CellPlan, { judgement }: Measured): readonly Check[] {
-  const operations = architecture.storeOperations;
-  const expected = operations * STORE_DELAY_MS;
   const slower = (kind: 'read' | 'write', metric: string): Check => {
+    const operations = architecture.storeOperations[kind];
+    const expected = operations * STORE_DELAY_MS;
     const { steady, after } = judgement.latency[kind];
     const spread = steady.p90Ms - steady.p50Ms + operations * TIMER_MS;
     return check(
@@ -106,9 +117,19 @@ export function expectSlowStore({ architecture }: CellPlan, { judgement }: Measu
 }
 
 /** A store that is full and evicts nothing answers reads, refuses everything that would grow it, and forgets nobody. */
-export function expectFullStore(_plan: CellPlan, { judgement }: Measured): readonly Check[] {
+export function expectFullStore({ architecture }: CellPlan, { judgement }: Measured): readonly Check[] {
   const { read, write, login } = judgement.afterChange;
   const share = ({ sent, acknowledged }: typeof read): number => (sent === 0 ? 0 : acknowledged / sent);
+  if (architecture.isBacked) {
+    const all = (metric: string, kind: typeof read): Check =>
+      check(metric, 'all, without a backup', exactly(1), share(kind), 'share');
+    return [
+      check('reads that succeed', 'all: they are at home', exactly(1), share(read), 'share'),
+      all('writes that succeed', write),
+      all('log-ins that succeed', login),
+      check('lost sessions', '0', exactly(0), judgement.lost, 'count'),
+    ];
+  }
   return [
     check('reads that succeed', 'all: GET needs no memory', exactly(1), share(read), 'share'),
     check('writes that succeed', 'none: SET is refused (noeviction)', exactly(0), share(write), 'share'),
@@ -133,7 +154,7 @@ export function expectBalancerRestart(plan: CellPlan, { judgement, marks }: Meas
       )
     : check(
         'lost sessions',
-        architecture.isLocal ? '0: the cookie leads home' : '0',
+        architecture.isLocal || architecture.isBacked ? '0: the cookie leads home' : '0',
         exactly(0),
         judgement.lost,
         'count',

@@ -1,7 +1,8 @@
 // What each cell should show, as formulas with their brackets, and what it did show. Pure.
+import type { Architecture } from './architectures.ts';
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
-import type { MemoryEvidence } from './evidence.ts';
+import type { MemoryEvidence, WireEvidence } from './evidence.ts';
 import { expectHang, expectKill } from './expect-crash.ts';
 import { expectAddServer, expectDrain, expectRolling } from './expect-servers.ts';
 import {
@@ -86,18 +87,8 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
     ),
     memoryCheck(plan, memory),
   ];
-  if (architecture.isLocal) checks.push(evennessCheck(plan, judgement.homes.atFault, servers));
-  if (architecture.storeOperations > 0) {
-    checks.push(
-      check(
-        'store operations a request',
-        `${architecture.storeOperations}, give or take those of requests under way when it is read`,
-        edges(architecture.storeOperations, judgement.requests, plan, judgement),
-        wire.storeOperationsPerRequest,
-        'ratio',
-      ),
-    );
-  }
+  if (hasHomes(architecture)) checks.push(evennessCheck(plan, judgement.homes.atFault, servers));
+  if (architecture.store !== 'none') checks.push(operationsCheck(plan, judgement, wire));
   if (architecture.demo.architecture === 'replicated') {
     const isSync = architecture.demo.replication === 'sync';
     const expected = (n - 1) * (isSync ? 2 : 1);
@@ -114,13 +105,44 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
   return checks;
 }
 
+/** Sessions live where they began. */
+function hasHomes({ isLocal, isBacked }: Architecture): boolean {
+  return isLocal || isBacked;
+}
+
+/** What each server with sessions of its own asks the store in a second: is it there, has it these three still. */
+const UPKEEP_PER_SECOND = 4;
+
+function operationsCheck(plan: CellPlan, judgement: Judgement, wire: WireEvidence): Check {
+  const { architecture, servers, perSecond } = plan;
+  const { read, write } = architecture.storeOperations;
+  const each = (1 - WRITE_SHARE) * read + WRITE_SHARE * write;
+  const upkeep = architecture.isBacked ? (servers * UPKEEP_PER_SECOND) / perSecond : 0;
+  const { low, high } = edges(each, judgement.requests, plan, judgement);
+  const more = architecture.isBacked
+    ? `, and up to ${UPKEEP_PER_SECOND} a second from each server = ${upkeep.toFixed(3)}`
+    : '';
+  // Which requests write is chance.
+  const share = shareBracket(judgement.requests, WRITE_SHARE);
+  const byChance = (share.high - share.low) * 0.5 * Math.abs(write - read);
+  return check(
+    'store operations a request',
+    `${each.toFixed(1)}${more}, give or take those of requests under way when it is read`,
+    { low: low - byChance, high: high + byChance + upkeep },
+    wire.storeOperationsPerRequest,
+    'ratio',
+  );
+}
+
 function memoryCheck({ architecture, servers }: CellPlan, memory: MemoryEvidence): Check {
   const copies = architecture.copies(servers);
   const formula =
     copies === 0
       ? '0: the client carries it'
       : copies === 1
-        ? '1'
+        ? architecture.isBacked
+          ? '1, and 1 in the store'
+          : '1'
         : `n = ${copies}: every server has every session`;
   // Everybody who is logged in has been answered, so servers and users count the same sessions.
   return check('copies of a session (memory factor)', formula, exactly(copies), memory.copies, 'ratio');
@@ -149,7 +171,7 @@ function expectHotUsers(plan: CellPlan, { judgement, servers }: Measured): reado
   const requests = sum(counts);
   const effective = zipfEffective(m).toFixed(0);
   const checks = [
-    architecture.isLocal
+    hasHomes(architecture)
       ? check(
           'PAR of requests',
           `even by count, by chance in load: m_eff = (Σ1/k)²/Σ1/k² = ${effective}; bracket by trial of ${requests} requests`,
@@ -166,7 +188,7 @@ function expectHotUsers(plan: CellPlan, { judgement, servers }: Measured): reado
         ),
     check('lost sessions', '0', exactly(0), judgement.lost, 'count'),
   ];
-  if (architecture.isLocal) checks.push(evennessCheck(plan, judgement.homes.atFault, servers));
+  if (hasHomes(architecture)) checks.push(evennessCheck(plan, judgement.homes.atFault, servers));
   return checks;
 }
 

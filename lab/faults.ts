@@ -75,29 +75,31 @@ const has =
   ({ name }: Architecture): boolean =>
     names.includes(name);
 /** One variant of each way to keep sessions, where the variants do not differ. */
-const MAIN = has('memory', 'replicated', 'replicated-sync', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny');
+const MAIN = has(
+  ...['memory', 'replicated', 'replicated-sync', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny', 'home'],
+);
 
 /** Which cells make sense. */
 export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boolean>> = {
   none: EVERYBODY,
-  'kill-one': ({ name }) => name !== 'memory-none' && name !== 'memory-learn',
-  'kill-two': has('memory', 'memory-random', 'replicated', 'redis', 'jwt'),
+  'kill-one': ({ name }) => !['memory-none', 'memory-learn', 'home-sentinel'].includes(name),
+  'kill-two': has('memory', 'memory-random', 'replicated', 'redis', 'jwt', 'home'),
   'rolling-restart': (architecture) => architecture.name === 'memory-learn' || MAIN(architecture),
-  sigstop: has('memory', 'replicated-sync', 'redis'),
+  sigstop: has('memory', 'replicated-sync', 'redis', 'home'),
   'add-server': (architecture) =>
     has('memory-learn', 'memory-turn')(architecture) ||
     (MAIN(architecture) && architecture.name !== 'replicated-sync'),
-  'drain-server': has('memory', 'memory-learn', 'replicated', 'redis', 'jwt'),
+  'drain-server': has('memory', 'memory-learn', 'replicated', 'redis', 'jwt', 'home'),
   'store-killed': ({ store }) => store !== 'none',
-  'store-emptied': has('redis', 'redis-aof'),
-  'store-slow': has('database', 'redis', 'jwt-deny'),
-  'store-full': has('redis'),
-  'balancer-restart': has('memory', 'memory-learn', 'redis'),
-  'hot-users': has('memory', 'redis'),
-  'session-growth': has('memory', 'redis', 'cookie', 'jwt'),
-  parallel: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt'),
-  replay: has('memory', 'replicated', 'redis', 'cookie', 'jwt', 'jwt-deny'),
-  ban: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny'),
+  'store-emptied': has('redis', 'redis-aof', 'home'),
+  'store-slow': has('database', 'redis', 'jwt-deny', 'home'),
+  'store-full': has('redis', 'home'),
+  'balancer-restart': has('memory', 'memory-learn', 'redis', 'home'),
+  'hot-users': has('memory', 'redis', 'home'),
+  'session-growth': has('memory', 'redis', 'cookie', 'jwt', 'home'),
+  parallel: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt', 'home'),
+  replay: has('memory', 'replicated', 'redis', 'cookie', 'jwt', 'jwt-deny', 'home'),
+  ban: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny', 'home'),
   'keys-rotated': has('cookie', 'jwt'),
   'keys-replaced': has('cookie', 'jwt'),
 };
@@ -117,8 +119,8 @@ export function churnMeanMs({ name }: Architecture, fault: Fault): number | null
 }
 
 /** How long the draining server of this architecture is waited for. */
-export function drainMs({ isLocal }: Architecture): number {
-  return isLocal ? DRAIN_MS : DRAIN_SHARED_MS;
+export function drainMs({ isLocal, isBacked }: Architecture): number {
+  return isLocal || isBacked ? DRAIN_MS : DRAIN_SHARED_MS;
 }
 
 /** A rolling restart: how long each server is down and how long the next one waits after it. */
@@ -157,7 +159,11 @@ export function timelineOf(
     case 'sigstop':
       return { beforeMs: 1000, afterMs: HANG_MS + settleMs };
     case 'add-server':
-      return { beforeMs: 500, afterMs: churnMeanMs(architecture, fault) === null ? 4000 : 8000 };
+      // Whether users come and go, or sessions are moved: that takes a while.
+      return {
+        beforeMs: 500,
+        afterMs: churnMeanMs(architecture, fault) === null && !architecture.isBacked ? 4000 : 8000,
+      };
     case 'drain-server':
       return { beforeMs: 500, afterMs: drainMs(architecture) + settleMs };
     case 'store-killed':

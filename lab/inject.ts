@@ -70,7 +70,7 @@ export async function inject(stage: Stage): Promise<Marks> {
     case 'store-killed':
       await demo.store.kill();
       // Sentinels replace the primary; nobody starts it again.
-      if (demo.store.kind === 'redis' && plan.architecture.name === 'redis-sentinel') return begun;
+      if (plan.architecture.demo.redis === 'sentinel') return begun;
       await clock.until(begun.faultMs + STORE_DOWN_MS);
       await demo.store.restart();
       return { ...begun, backMs: clock.nowMs() };

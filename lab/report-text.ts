@@ -19,6 +19,8 @@ export const ARCHITECTURE_TEXT = `## What is compared
 | A5 | in an encrypted cookie (iron-session) | none | \`cookie\` |
 | A6a | in a signed token (JWT, jose) | none | \`jwt\` |
 | A6b | same, and a central list of tokens that were logged out | none | \`jwt-deny\` |
+| A7a | in the memory of their home, with a backup in one Redis without persistence | \`cookie-hash\`, fewest, and sessions move to a new server | \`home\` |
+| A7b | same, the Redis with a replica and 3 Sentinels | same | \`home-sentinel\` |
 
 Sessions are 1 KB of JSON. All else is one Express program; passwords are checked with a cheap scrypt (N = 128), so that
 log-ins measure sessions. The store is on the same machine: a real network adds its round trip to every store operation
@@ -45,6 +47,8 @@ export const READING_TEXT = `## Reading the numbers
   they are shared, nobody where the client carries them, unless there is a list to ask (A6b).
 - **A new key, A5 and A6.** Who keeps the old one for reading logs nobody out; who does not logs everybody out.
 - **A full store, A4.** With \`noeviction\` those who are logged in can read, and nobody can write or log in.
+- **At home with a backup, A7.** A read asks nobody, a write waits for one operation on the store, or for nothing while that
+  is away. Only the death of a home whose changes the store has not had yet loses something.
 - **Parallel writes.** Every architecture here reads the whole session and writes the whole session, so of two writes at
   once one is forgotten now and then; where the client carries the session, always.
 - **Errors at a crash** are requests that were on the dead server, and writes sent in the milliseconds before the kernel

@@ -47,7 +47,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   run: ['base', 'tls', 'config', 'shared', 'sessions', 'proxy', 'control', 'admin'],
   cli: ['base', 'config', 'control', 'run', 'admin'],
   'session-store': ['base'],
-  demo: ['base', 'config', 'control', 'run', 'cli'],
+  demo: ['base', 'config', 'control', 'run', 'cli', 'session-store'],
   lab: ['base', 'demo', 'sessions', 'cli'],
 };
 

@@ -44,6 +44,15 @@ export async function chooseLayer(options: BackendOptions, host: LayerHost): Pro
       const { RedisRecords } = await import('./redis.ts');
       return inStore(new RedisRecords(options, process.env[REDIS_PASSWORD_VARIABLE] ?? ''), options, host);
     }
+    case 'home': {
+      const { HomeRecords } = await import('./home.ts');
+      const password = process.env[REDIS_PASSWORD_VARIABLE] ?? '';
+      // What is slow is the way to the store, which a read at home does not take.
+      return inStore(new HomeRecords(options, password, host.storeDelayMs), options, {
+        ...host,
+        storeDelayMs: () => 0,
+      });
+    }
     case 'cookie': {
       const { cookieLayer } = await import('./cookie.ts');
       return { layer: cookieLayer(options), directory: null };

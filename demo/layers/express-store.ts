@@ -37,6 +37,9 @@ export interface SessionRecords {
   remove(id: string): Promise<void>;
   ban(user: string): Promise<BanResult | null>;
   stats(): Promise<Partial<LayerStats>>;
+  /** Where only some sessions have a copy elsewhere: whether this one has. */
+  isBacked?(id: string): boolean | null;
+  healthHeaders?(): Readonly<Record<string, string>>;
   end(): Promise<void>;
 }
 
@@ -95,6 +98,8 @@ export function expressLayer(records: SessionRecords, options: ExpressLayerOptio
     },
     ban: (user) => records.ban(user),
     stats: async () => ({ ...NO_STATS, ...store.counts(), ...(await records.stats()) }),
+    isBacked: (request) => records.isBacked?.(request.sessionID) ?? null,
+    healthHeaders: () => records.healthHeaders?.() ?? {},
     end: () => records.end(),
   };
 }

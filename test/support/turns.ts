@@ -105,13 +105,10 @@ class Trial {
     const isServed = (): boolean => this.#users.every(({ servedSince }) => servedSince > 1);
     await eventually(isServed, { deadlineMs: READY_MS, what: () => 'everybody to be served' });
     if (this.#options.architecture === 'redis') return;
-    await eventually(
-      async () => (await this.#unbacked()) === 0 && (await this.#records()) >= this.#users.length,
-      {
-        deadlineMs: READY_MS,
-        what: () => 'all sessions to have a backup',
-      },
-    );
+    await eventually(async () => (await this.#unbacked()) === 0 && (await this.#hasAll()), {
+      deadlineMs: READY_MS,
+      what: () => 'all sessions to have a backup',
+    });
   }
 
   async #unbacked(): Promise<number> {
@@ -122,7 +119,8 @@ class Trial {
     return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
   }
 
-  async #records(): Promise<number> {
+  /** The store has a session of each user. */
+  async #hasAll(): Promise<boolean> {
     const { backendFlags, backendEnvironment } = this.demo.store;
     const client = createClient({
       url: backendFlags[1] ?? '',
@@ -131,15 +129,16 @@ class Trial {
     client.on('error', () => {});
     await client.connect();
     const keys = await client.keys('holdfast:s:*');
+    const sessions = await Promise.all(keys.map((key) => client.hGet(key, 'd')));
     client.destroy();
-    return keys.length;
+    return this.#users.every(({ name }) => sessions.some((text) => text?.includes(`"user":"${name}"`)));
   }
 }
 
 class User {
   servedSince = 0;
+  readonly name: string;
   readonly #trial: Trial;
-  readonly #name: string;
   #visitor = new Visitor();
   #home: number;
   #confirmed = 0;
@@ -148,7 +147,7 @@ class User {
   constructor(trial: Trial, index: number) {
     this.#trial = trial;
     this.#home = index % 2;
-    this.#name = `user${index + 1}`;
+    this.name = `user${index + 1}`;
   }
 
   async run(): Promise<void> {
@@ -166,7 +165,7 @@ class User {
     const { pid, url } = backend;
     report.requests += 1;
     try {
-      if (!this.#isLoggedIn) this.#loggedIn(await this.#visitor.login(url, this.#name));
+      if (!this.#isLoggedIn) this.#loggedIn(await this.#visitor.login(url, this.name));
       else this.#raised(await this.#visitor.post(`${url}/inc`));
     } catch (error) {
       // A killed server has no answer, a balancer would go to the other; one that lives has no excuse.

@@ -74,7 +74,7 @@ function firstName(data: Buffer): string {
 
 /** With its head. Null: it is not whole yet; empty: there is none, or none that is meant. */
 function firstMessage(received: Buffer): Buffer | null {
-  let message = EMPTY;
+  let message: Buffer = EMPTY;
   let begin = 0;
   for (let records = 0; records < RECORDS_MAX; records += 1) {
     if (begin < received.length && received[begin] !== HANDSHAKE_RECORD) return EMPTY;
@@ -82,7 +82,9 @@ function firstMessage(received: Buffer): Buffer | null {
     const end = begin + RECORD_HEAD_BYTES + received.readUInt16BE(begin + 3);
     if (end > HELLO_BYTES_MAX) return EMPTY;
     if (end > received.length) return null;
-    message = Buffer.concat([message, received.subarray(begin + RECORD_HEAD_BYTES, end)]);
+    const fragment = received.subarray(begin + RECORD_HEAD_BYTES, end);
+    // no copy of the usual one: it would come from the pool that small buffers share, and keep others' memory in use
+    message = message.length === 0 ? fragment : Buffer.concat([message, fragment]);
     begin = end;
     if (message.length < MESSAGE_HEAD_BYTES) continue;
     const bytes = MESSAGE_HEAD_BYTES + message.readUIntBE(1, 3);

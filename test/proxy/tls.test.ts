@@ -29,6 +29,7 @@ forFile(async () => {
   files.issue('alice', { names: ['Alice'], by: 'root' });
   files.issue('bob', { names: ['bob'], by: 'root' });
   files.issue('stranger', { names: ['stranger'] });
+  files.issue('server', { names: ['server'], by: 'root', more: ['extendedKeyUsage=serverAuth'] });
   files.write(
     'ca.cnf',
     '[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\ncertificate=root.pem\nprivate_key=root.key\n',
@@ -178,16 +179,41 @@ test('a certificate of the client: what became of it is told, what the client sa
   expect(await told(by('alice'))).toEqual(['good', 'CN=Alice']);
   expect(await told(by('bob'))).toEqual(['CERT_REVOKED', 'CN=bob']);
   expect(await told(by('stranger'))).toEqual(['UNABLE_TO_GET_CRL', 'CN=stranger']);
+  expect(await told(by('server'))).toEqual(['INVALID_PURPOSE', 'CN=server']);
   const needed = await run(`selfSigned: true, clientAuth: require, ${auth}`);
   expect(await ask(await open(needed.port, by('alice')))).toContain('"x-forwarded-client-verify":"good"');
   // with TLS 1.3 the client believes that all is well until it is told
-  for (const options of [{}, by('bob'), by('stranger')])
+  for (const options of [{}, by('bob'), by('stranger'), by('server')])
     await expect(
       open(needed.port, options).then(
         (socket) => new Promise((_, reject) => void socket.on('error', reject).on('close', reject)),
       ),
     ).rejects.toBeDefined();
-  await counted(needed, { full: 1, failed: 3 });
+  await counted(needed, { full: 1, failed: 4 });
+});
+
+test('a client of TLS 1.2 that asks for another handshake in its connection is refused it', async () => {
+  const running = await run('selfSigned: true');
+  const socket = await open(running.port, { maxVersion: 'TLSv1.2' });
+  const said = new Promise((resolve) => socket.once('error', resolve));
+  socket.renegotiate({}, () => undefined);
+  expect(String(await said)).toMatch(/no renegotiation/i);
+  socket.destroy();
+  await counted(running, { full: 1 });
+  await running.isQuiet();
+});
+
+test('a client that has sent its request and its end is answered', async () => {
+  const running = await run('selfSigned: true');
+  const socket = await open(running.port, { allowHalfOpen: true } as ConnectionOptions);
+  let text = '';
+  socket.on('data', (part: Buffer) => {
+    text += part.toString('latin1');
+  });
+  socket.end('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  await once(socket, 'close');
+  expect(text).toMatch(/^HTTP\/1\.1 200 [\s\S]*"x-forwarded-proto":"https"/);
+  await running.isQuiet();
 });
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(

@@ -1,6 +1,6 @@
 // The header section of requests and responses: one pass that checks every byte and records the lines we care about.
 
-import { COLON, CR, HTAB, LF, LOWER, SP, skipValue, TOKEN, trimBlank } from './bytes.ts';
+import { COLON, CR, HTAB, LF, LOWER, SP, TOKEN, trimBlank } from './bytes.ts';
 import { fieldOfName, LOOKALIKE, MAY_BE_RECORDED, nameSlot, UNINTERESTING } from './field-names.ts';
 import {
   Field,
@@ -10,6 +10,15 @@ import {
   NOT_WATCHED,
   Refusal,
 } from './message.ts';
+import { memoryOf, skipValueIn } from './words.ts';
+
+// Constants of the module itself are part of the machine code; imported ones are fetched at every use.
+const token = TOKEN;
+const mayBeRecorded = MAY_BE_RECORDED;
+const notRecorded = UNINTERESTING;
+const cr = CR;
+const lf = LF;
+const colon = COLON;
 
 /** The bytes ended before the header section did. */
 export const RAN_OUT = 0;
@@ -29,16 +38,16 @@ export function scanFields(
   // structure: long function because the line loop is the codec's hot path and every part moves its one cursor
   const countMax = Math.min(limits.headerCountMax, HEADER_COUNT_MAX);
   const hasWatched = limits.watched.length > 0;
-  const token = TOKEN;
-  const mayBeRecorded = MAY_BE_RECORDED;
+  const memory = memoryOf(buffer);
+  const base = buffer.byteOffset | 0;
   let position = begin | 0;
   let count = 0;
   let recorded = 0;
   for (;;) {
     if (position >= limit) return RAN_OUT;
-    if (buffer[position] === CR) {
+    if (buffer[position] === cr) {
       if (position + 1 >= limit) return RAN_OUT;
-      if (buffer[position + 1] !== LF) return Refusal.badHeader;
+      if (buffer[position + 1] !== lf) return Refusal.badHeader;
       lines.count = recorded;
       return position + 2;
     }
@@ -48,30 +57,30 @@ export function scanFields(
     const lineBegin = position;
     while (position < limit && token[buffer[position] as number] === 1) position = (position + 1) | 0;
     if (position >= limit) return RAN_OUT;
-    if (buffer[position] !== COLON || position === lineBegin) return Refusal.badHeader;
+    if (buffer[position] !== colon || position === lineBegin) return Refusal.badHeader;
     const nameEnd = position;
-    let field: number = UNINTERESTING;
+    let field: number = notRecorded;
     if (mayBeRecorded[nameSlot(nameEnd - lineBegin, buffer[lineBegin] as number)] === 1) {
       field = fieldOfName(buffer, lineBegin, nameEnd);
       if (field === LOOKALIKE) return Refusal.badHeader;
     }
 
     position += 1;
-    position = skipValue(buffer, position, limit);
+    position = (skipValueIn(memory, (base + position) | 0, (base + limit) | 0) - base) | 0;
     if (position >= limit) return RAN_OUT;
-    if (buffer[position] !== CR) return Refusal.badHeader;
+    if (buffer[position] !== cr) return Refusal.badHeader;
     const valueLimit = position;
     position += 1;
     if (position >= limit) return RAN_OUT;
-    if (buffer[position] !== LF) return Refusal.badHeader;
+    if (buffer[position] !== lf) return Refusal.badHeader;
     position += 1;
 
     let watchedIndex = NOT_WATCHED;
     if (hasWatched) {
       watchedIndex = indexOfWatched(buffer, lineBegin, nameEnd, limits.watched);
-      if (field === UNINTERESTING && watchedIndex !== NOT_WATCHED) field = Field.watched;
+      if (field === notRecorded && watchedIndex !== NOT_WATCHED) field = Field.watched;
     }
-    if (field !== UNINTERESTING) {
+    if (field !== notRecorded) {
       let valueBegin = nameEnd + 1;
       while (valueBegin < valueLimit && (buffer[valueBegin] === SP || buffer[valueBegin] === HTAB)) {
         valueBegin += 1;

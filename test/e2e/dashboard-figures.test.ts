@@ -21,7 +21,7 @@ const READ_PAGE = `({
     row.querySelector('.state').textContent,
     row.querySelector('.sessions-figure').textContent,
     row.querySelector('[data-action=weight]').textContent,
-    row.querySelector('[data-label=Failures]').textContent,
+    row.querySelector('[data-label="5xx/s"]').textContent,
     row.querySelector('[aria-pressed=true]').textContent,
   ].join(' ')),
 })`;
@@ -33,8 +33,7 @@ function expected(status: StatusDocument): Shown {
     sessions: String(pool.sessions),
     skew: `${ratio?.toFixed(2)} floor ${floor?.toFixed(2)}`,
     servers: pool.servers.map(
-      ({ name, state, sessions, weight, failures }) =>
-        `${name} ${state} ${sessions} ×\u202f${weight} ${failures} Ready`,
+      ({ name, state, sessions, weight }) => `${name} ${state} ${sessions} ×\u202f${weight} 0 Ready`,
     ),
   };
 }
@@ -69,6 +68,8 @@ test('figures equal the API, rates and latency follow the load, nothing is compl
   expect([...new Set(requests)].filter((path) => !path.startsWith('/page/')).sort()).toEqual([
     '/',
     '/api/events',
+    '/api/events/recent',
+    '/api/history',
     '/page.css',
     '/page.js',
   ]);
@@ -86,7 +87,7 @@ test('a server that dies shows as down, with its sessions as moved and lost', as
   expect(await page.locator('[data-movement=Moved]').textContent()).toBe('failure 10');
   expect(await page.locator('[data-movement=Lost]').textContent()).toBe('failure 10');
   expect(await page.locator('[data-movement=Rebalancing]').isVisible()).toBe(false);
-  expect(await page.locator('.condition').textContent()).toBe('2 of 3 servers eligible');
+  expect(await page.locator('.condition').textContent()).toBe('3 servers: 1 down');
   const log = await page.locator('#log .what').allTextContents();
   expect(log).toEqual(
     expect.arrayContaining([
@@ -96,6 +97,37 @@ test('a server that dies shows as down, with its sessions as moved and lost', as
     ]),
   );
   expect(complaints).toEqual([]);
+}, 60_000);
+
+test('who opens the page in the middle of an outage sees that there is one, since when, and why', async ({
+  skip,
+}) => {
+  const { holdfast, servers, users } = await dashboardSetup({ users: 30, more: 'queue: { whenDown: 0s }' });
+  loadWhileTesting(users, 100);
+  for (const server of servers) await server.close();
+  await eventually(async () => (await fetch(`${holdfast.adminUrl}/readyz`)).status === 503);
+  for (const [width, height] of [
+    [1280, 800],
+    [390, 844],
+  ] as const) {
+    const { page, complaints } = await openDashboard(holdfast.adminUrl, skip, { width, height });
+    await page.locator('#trouble li', { hasText: /requests went wrong in/ }).waitFor();
+    expect(await page.title()).toMatch(/^Clients get errors – Holdfast on /);
+    expect(await page.locator('#icon').getAttribute('href')).toBe('/page/icon-failing.svg');
+    const [first] = await page.locator('#trouble li').allTextContents();
+    expect(first).toMatch(/^Pool shop: no server can take new requests, since \d\d:\d\d:\d\d$/);
+    const bottoms = (await page.evaluate(
+      "[...document.querySelectorAll('#trouble li')].map((line) => line.getBoundingClientRect().bottom)",
+    )) as number[];
+    expect(bottoms).toHaveLength(5);
+    expect(Math.max(...bottoms)).toBeLessThan(height);
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    expect(await page.locator('#log .what').allTextContents()).toContainEqual(
+      expect.stringMatching(/^is down: /),
+    );
+    expect(await page.locator('.why').first().textContent()).toMatch(/^since \d\d:\d\d:\d\d: /);
+    expect(complaints).toEqual([]);
+  }
 }, 60_000);
 
 test('a server that a reload removes: its sessions show as lost, though it is gone from the table', async ({

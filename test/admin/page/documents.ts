@@ -44,7 +44,7 @@ export function pool(
     sticky: 'cookie-hash',
     state: 'local',
     sessions: servers.reduce((sum, { sessions }) => sum + sessions, 0),
-    requests: 0,
+    requests: servers.reduce((sum, { requests }) => sum + requests, 0),
     errors: 0,
     recent: { seconds: 0, requests: 0, errors: 0 },
     skew: { ratio: 1, cv: 0, jain: 1, gini: 0, floor: 1.1, trough: 1, excess: 0, beyondChance: false },

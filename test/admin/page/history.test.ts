@@ -26,9 +26,50 @@ describe('history', () => {
     }
     expect(history.live('shop').requestRate).toBe(50);
     expect(history.live('shop', 'a').requestRate).toBe(50);
-    expect(history.live('shop', 'b')).toEqual({ requestRate: 0, p50: null, p99: null });
+    expect(history.live('shop', 'b')).toEqual({ requestRate: 0, errorRate: 0, p50: null, p99: null });
     expect(history.live('shop').p50).toBeCloseTo(0.0055);
     expect(history.live('nope').requestRate).toBe(0);
+  });
+
+  test('errors of a pool are what clients saw, those of a server its 5xx', () => {
+    const history = new History();
+    for (let second = 0; second <= 10; second += 1) {
+      const a = server('a', { codes: { '5xx': 2 * second } });
+      history.add(status([pool('shop', [a], { requests: 20 * second, errors: 6 * second })]), second);
+    }
+    expect(history.live('shop')).toMatchObject({ requestRate: 20, errorRate: 6 });
+    expect(history.live('shop', 'a')).toMatchObject({ errorRate: 2 });
+  });
+
+  test('what the balancer has kept comes first, and goes on with what comes', () => {
+    const history = new History();
+    const times = Array.from({ length: SAMPLES_MAX + 20 }, (_, at) => at);
+    const line = times.map((at) => at);
+    history.fill({
+      pools: [
+        {
+          name: 'shop',
+          times,
+          requestRate: line,
+          errorRate: line,
+          inFlight: line,
+          p50: line,
+          p99: line,
+          ratio: line,
+          floor: line,
+          sessions: { a: line.map(() => 4), b: line.map((at) => (at < 100 ? null : 8)) },
+        },
+      ],
+    });
+    history.add(status([pool('shop', [server('a', { sessions: 5 }), server('c')])]), times.length);
+    const { times: shown, series, sessions } = history.pool('shop');
+    expect(shown).toHaveLength(SAMPLES_MAX);
+    expect([shown[0], series.errorRate[0], series.average[0], series.largest[100]]).toEqual([21, 21, 4, 8]);
+    expect([...sessions].map(([name, values]) => [name, values.length, values.at(-1)])).toEqual([
+      ['a', SAMPLES_MAX, 5],
+      ['b', SAMPLES_MAX, null],
+      ['c', SAMPLES_MAX, 0],
+    ]);
   });
 
   test('nothing is known after one sample, nor just after the balancer was started anew', () => {

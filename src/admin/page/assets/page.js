@@ -9,6 +9,7 @@ import { History } from './page/history.js';
 import { describeChange, describeGrowth } from './page/page-events.js';
 import { PoolSection } from './page/pool-section.js';
 import { followEvents } from './page/stream.js';
+import { showTrouble } from './page/trouble.js';
 
 /**
  * @typedef {import('../../status.ts').StatusDocument} StatusDocument
@@ -38,10 +39,11 @@ function show(status) {
   latestMs = arrivedMs;
   latest = status;
   history.add(status, Date.now() / 1000);
+  showTrouble(byId('trouble', HTMLElement), byId('icon', HTMLElement), status.summary, status.host);
   const threads = counted(status.threads, 'thread');
   setText(
     byId('facts', HTMLElement),
-    `${status.version}, revision ${status.revision}, ${threads}, up ${age(status.uptimeSeconds)}`,
+    `${status.host}: ${status.version}, revision ${status.revision}, ${threads}, up ${age(status.uptimeSeconds)}`,
   );
   for (const [name, section] of sections) {
     if (status.pools.some((pool) => pool.name === name)) continue;
@@ -107,7 +109,11 @@ function showOverview(pools) {
 /** @param {PoolStatus} pool */
 function toneOf(pool) {
   const eligible = pool.servers.filter(isEligible).length;
-  if (eligible === 0) return 'bad';
+  if (
+    eligible === 0 ||
+    latest?.summary.problems.some((problem) => problem.pool === pool.name && problem.state === 'failing')
+  )
+    return 'bad';
   return eligible < pool.servers.length || judgeSkew(pool).state === 'beyond' ? 'warn' : 'good';
 }
 
@@ -122,8 +128,39 @@ function showLink(state) {
   setAttribute(document.body, 'data-link', state);
 }
 
+/** Number of the last event that is shown; a balancer that was started anew counts from 1. */
+let lastEvent = 0;
+
+/** @param {import('../../../control/event-log.ts').KeptEvent} event */
+function showEvent(event) {
+  if (event.number <= lastEvent) return;
+  lastEvent = event.number;
+  log.add(describeChange(event), new Date(event.at));
+}
+
+/** What was before the page was opened. Without it the page shows what comes. */
+async function showPast() {
+  const [past, events] = await Promise.all([fetchJson('/api/history'), fetchJson('/api/events/recent')]);
+  if (past !== null) history.fill(past);
+  for (const event of events?.events ?? []) showEvent(event);
+}
+
+/** @param {string} path */
+async function fetchJson(path) {
+  try {
+    const answer = await fetch(path);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+await showPast();
 followEvents('/api/events', {
-  onStatus: show,
-  onChange: (event) => log.add(describeChange(event)),
+  onStatus: (status) => {
+    if (latest !== null && status.uptimeSeconds < latest.uptimeSeconds) lastEvent = 0;
+    show(status);
+  },
+  onChange: showEvent,
   onLink: showLink,
 });

@@ -17,7 +17,7 @@ import { COLOURS_MAX } from './server-table.js';
  */
 
 const HEIGHT = 168;
-const SECONDS_SHOWN = 300;
+const SECONDS_SHOWN = 600;
 /** At the start the charts show so much, and stretch as time passes. */
 const SECONDS_SHOWN_MIN = 60;
 
@@ -160,7 +160,7 @@ class Chart {
     const spoken = this.#lines
       .map(({ label, values }) => `${label} ${this.#format(values.at(-1) ?? null)}`)
       .join(', ');
-    setAttribute(this.#canvas, 'aria-label', `${this.#title} over the last five minutes; now: ${spoken}`);
+    setAttribute(this.#canvas, 'aria-label', `${this.#title} over the last ten minutes; now: ${spoken}`);
   }
 
   #resize() {
@@ -203,7 +203,10 @@ export class PoolCharts {
       values: sessions.get(name) ?? [],
     }));
     this.#sessions.draw(times, pool.servers.length > COLOURS_MAX ? bySize : byServer);
-    this.#requests.draw(times, [{ label: 'all servers', colour: 'line-0', values: series.requestRate }]);
+    this.#requests.draw(times, [
+      { label: 'requests', colour: 'line-0', values: series.requestRate },
+      { label: 'errors', colour: 'bad', values: series.errorRate },
+    ]);
     this.#latency.draw(times, [
       { label: 'p50', colour: 'line-0', values: series.p50 },
       { label: 'p99', colour: 'line-1', values: series.p99 },

@@ -1,4 +1,4 @@
-// The list "What happens": newest first, each with its time; screen readers are told of new ones.
+// The list of events: newest first, each with its time; screen readers are told of new ones.
 
 import { element, setText } from './dom.js';
 import { timeOfDay } from './format.js';
@@ -33,18 +33,21 @@ export class EventLog {
     this.#empty = empty;
   }
 
-  /** @param {PageEvent} event */
-  add(event) {
-    const nowMs = Date.now();
+  /**
+   * @param {PageEvent} event
+   * @param {Date} at When it was.
+   */
+  add(event, at = new Date()) {
+    const nowMs = at.getTime();
     const same = this.#entries.find((entry) => entry.key === event.key && nowMs - entry.atMs < MERGE_MS);
     if (same !== undefined) {
       same.amount += event.amount;
       same.atMs = nowMs;
       setText(same.text, event.text(same.amount));
-      setText(same.time, timeOfDay(new Date()));
+      setText(same.time, timeOfDay(at));
       return;
     }
-    const time = element('time', { text: timeOfDay(new Date()) });
+    const time = element('time', { text: timeOfDay(at) });
     const text = element('span', { class: 'what', text: event.text(event.amount) });
     const where = event.where === '' ? [] : [element('b', { text: event.where }), ' '];
     this.#list.prepend(element('li', { class: event.tone }, time, element('p', {}, ...where, text)));

@@ -8,6 +8,7 @@
  *
  * @typedef {object} Live Figures of a server or a pool over the last seconds; null: not known yet.
  * @property {number | null} requestRate
+ * @property {number | null} errorRate Of a pool: errors as clients see them. Of a server: its 5xx.
  * @property {number | null} p50 Seconds.
  * @property {number | null} p99 Seconds.
  */
@@ -19,11 +20,12 @@ const WINDOW_SECONDS = 10;
 const GAP_SECONDS = 3.5;
 
 /** @type {Live} */
-const UNKNOWN = { requestRate: null, p50: null, p99: null };
+const UNKNOWN = { requestRate: null, errorRate: null, p50: null, p99: null };
 
 /** Names that make a series of a pool beside the sessions of each server. */
 export const POOL_SERIES = /** @type {const} */ ([
   'requestRate',
+  'errorRate',
   'p50',
   'p99',
   'ratio',
@@ -41,6 +43,7 @@ class PoolHistory {
   /** @type {Record<PoolSeries, (number | null)[]>} */
   series = {
     requestRate: [],
+    errorRate: [],
     p50: [],
     p99: [],
     ratio: [],
@@ -77,6 +80,35 @@ export class History {
   }
 
   /**
+   * What the balancer has kept, before anything else is added.
+   * @param {import('../../../../control/history.ts').HistoryDocument} past
+   */
+  fill({ pools }) {
+    for (const { name, times, sessions, requestRate, errorRate, p50, p99, ratio, floor } of pools) {
+      const history = this.pool(name);
+      const from = Math.max(0, times.length - SAMPLES_MAX);
+      const kept = { requestRate, errorRate, p50, p99, ratio, floor };
+      history.times = times.slice(from);
+      for (const series of POOL_SERIES) {
+        const values =
+          series in kept ? kept[/** @type {keyof typeof kept} */ (series)] : times.map(() => null);
+        history.series[series] = values.slice(from);
+      }
+      const lines = Object.entries(sessions).map(
+        ([server, line]) => /** @type {const} */ ([server, line.slice(from)]),
+      );
+      history.sessions = new Map(lines);
+      history.times.forEach((_time, at) => {
+        const shares = lines.flatMap(([, line]) => line[at] ?? []);
+        if (shares.length === 0) return;
+        history.series.average[at] = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+        history.series.largest[at] = Math.max(...shares);
+        history.series.smallest[at] = Math.min(...shares);
+      });
+    }
+  }
+
+  /**
    * @param {string} name
    * @returns {PoolHistory}
    */
@@ -103,19 +135,27 @@ export class History {
     if (seconds <= 0) return UNKNOWN;
     const before = serversOf(oldest.status, poolName);
     let requests = 0;
+    let errors = 0;
     const durations = newest.status.durationBoundsSeconds.map(() => 0).concat(0);
     for (const server of serversOf(newest.status, poolName)) {
       if (serverName !== null && server.name !== serverName) continue;
       const base = before.find(({ name, url }) => name === server.name && url === server.url);
       // a server that was not there yet counts from nothing
       requests += Math.max(0, server.requests - (base?.requests ?? 0));
+      errors += Math.max(0, (server.codes['5xx'] ?? 0) - (base?.codes['5xx'] ?? 0));
       server.durations.forEach((value, bucket) => {
         durations[bucket] = (durations[bucket] ?? 0) + Math.max(0, value - (base?.durations[bucket] ?? 0));
       });
     }
     const bounds = newest.status.durationBoundsSeconds;
+    if (serverName === null) {
+      const [now, then] = [poolOf(newest.status, poolName), poolOf(oldest.status, poolName)];
+      requests = (now?.requests ?? 0) - (then?.requests ?? 0);
+      errors = (now?.errors ?? 0) - (then?.errors ?? 0);
+    }
     return {
-      requestRate: requests / seconds,
+      requestRate: Math.max(0, requests) / seconds,
+      errorRate: Math.max(0, errors) / seconds,
       p50: quantile(0.5, durations, bounds),
       p99: quantile(0.99, durations, bounds),
     };
@@ -176,7 +216,15 @@ export function quantile(share, buckets, bounds) {
  * @returns {readonly ServerStatus[]}
  */
 function serversOf(status, poolName) {
-  return status.pools.find(({ name }) => name === poolName)?.servers ?? [];
+  return poolOf(status, poolName)?.servers ?? [];
+}
+
+/**
+ * @param {StatusDocument} status
+ * @param {string} poolName
+ */
+function poolOf(status, poolName) {
+  return status.pools.find(({ name }) => name === poolName);
 }
 
 /**

@@ -14,8 +14,20 @@ import { SkewGauge } from './skew-gauge.js';
  * @typedef {import('./server-row.js').Action} Action
  */
 
-const FIGURES = /** @type {const} */ (['Sessions', 'Requests/s', 'p50', 'p99', 'In flight', 'Moved', 'Lost']);
+const FIGURES = /** @type {const} */ ([
+  'Sessions',
+  'Requests/s',
+  'Errors/s',
+  'p50',
+  'p99',
+  'In flight',
+  'Moved',
+  'Lost',
+]);
 const HOTTEST_SHOWN = 5;
+
+/** @type {Readonly<Record<string, string | undefined>>} */
+const MODE_CONDITIONS = { drain: 'draining', maintenance: 'in maintenance' };
 
 /** @type {Readonly<Record<string, string>>} */
 const STATE_WORDS = {
@@ -108,7 +120,7 @@ export class PoolSection {
     const moved = total(pool.moves);
     const eligible = pool.servers.filter(isEligible).length;
     setText(this.#about, `${pool.policy}, sticky ${pool.sticky}, ${STATE_WORDS[pool.state] ?? pool.state}`);
-    setText(this.#condition, conditionOf(eligible, pool.servers.length));
+    setText(this.#condition, conditionOf(pool.servers));
     setAttribute(
       this.#condition,
       'data-tone',
@@ -119,6 +131,7 @@ export class PoolSection {
     const shown = {
       Sessions: count(pool.sessions),
       'Requests/s': rate(live.requestRate),
+      'Errors/s': rate(live.errorRate),
       p50: duration(live.p50),
       p99: duration(live.p99),
       'In flight': count(inFlight),
@@ -126,7 +139,7 @@ export class PoolSection {
       Lost: count(lost),
     };
     for (const name of FIGURES) setText(this.#figure(name), shown[name]);
-    setAttribute(this.#figure('Lost'), 'data-some', lost > 0);
+    setAttribute(this.#figure('Errors/s'), 'data-some', (live.errorRate ?? 0) > 0);
     this.#gauge.update(pool);
     this.#movements.update(pool);
     this.#table.update(pool);
@@ -165,12 +178,16 @@ function total(counts) {
 }
 
 /**
- * @param {number} eligible
- * @param {number} all
+ * `4 servers: 1 down, 1 draining`
+ * @param {readonly import('../../../status.ts').ServerStatus[]} servers
  */
-function conditionOf(eligible, all) {
-  if (eligible === 0) return 'no eligible server';
-  return eligible === all
-    ? `${counted(all, 'server')}, all eligible`
-    : `${eligible} of ${counted(all, 'server')} eligible`;
+function conditionOf(servers) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { state, mode } of servers) {
+    const how = mode === 'maintenance' || state === 'up' ? MODE_CONDITIONS[mode] : state;
+    if (how !== undefined) counts.set(how, (counts.get(how) ?? 0) + 1);
+  }
+  const parts = [...counts].map(([how, amount]) => `${amount} ${how}`);
+  return `${counted(servers.length, 'server')}: ${parts.length === 0 ? 'all up' : parts.join(', ')}`;
 }

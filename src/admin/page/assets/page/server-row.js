@@ -1,7 +1,7 @@
 // One row of the table of servers: the bar of its sessions with the fair share marked, its figures, its buttons.
 
 import { element, setAttribute, setText } from './dom.js';
-import { count, deviation, duration, rate } from './format.js';
+import { count, deviation, duration, rate, timeOfDay } from './format.js';
 
 /**
  * @typedef {import('../../../status.ts').ServerStatus} ServerStatus
@@ -28,6 +28,7 @@ export class ServerRow {
   #key = element('span', { class: 'key', 'aria-hidden': 'true' });
   #state = element('span', { class: 'state' });
   #url = element('span', { class: 'url' });
+  #why = element('span', { class: 'why' });
   #fill = element('span', { class: 'fill' });
   #tick = element('span', { class: 'tick' });
   #sessions = element('span', { class: 'sessions-figure' });
@@ -48,10 +49,10 @@ export class ServerRow {
       requestRate: cell('Requests/s'),
       inFlight: cell('In flight'),
       p99: cell('p99'),
-      failures: cell('Failures'),
+      errors: cell('5xx/s'),
     };
     const head = element('th', { scope: 'row', role: 'rowheader', class: 'server' });
-    head.append(element('span', { class: 'name' }, this.#key, name), this.#state, this.#url);
+    head.append(element('span', { class: 'name' }, this.#key, name), this.#state, this.#url, this.#why);
     const bar = element('div', { class: 'bar', 'aria-hidden': 'true' }, this.#fill, this.#tick);
     const figures = element('div', { class: 'bar-figures' }, this.#sessions, this.#deviation);
     const sessions = element(
@@ -88,8 +89,13 @@ export class ServerRow {
     setText(this.#cells.requestRate, rate(live.requestRate));
     setText(this.#cells.inFlight, count(server.inFlight));
     setText(this.#cells.p99, duration(live.p99));
-    setText(this.#cells.failures, count(server.failures));
-    setAttribute(this.#cells.failures, 'data-some', server.failures > 0);
+    setText(this.#cells.errors, rate(live.errorRate));
+    setAttribute(this.#cells.errors, 'data-some', (live.errorRate ?? 0) > 0);
+    setAttribute(
+      this.#cells.errors,
+      'title',
+      `${count(server.failures)} attempts have failed since the start`,
+    );
     for (const [action, made] of this.#modes) {
       setAttribute(made, 'aria-pressed', String(action === server.mode));
     }
@@ -112,7 +118,8 @@ export class ServerRow {
       server.unbacked > 0 ? `${count(server.unbacked)} without a backup` : '',
     ];
     setText(this.#state, words.filter((word) => word !== '').join(', '));
-    setAttribute(this.#state, 'title', server.check ?? '');
+    setText(this.#why, whyNotUp(server));
+    this.#why.hidden = state === 'up';
     const weight =
       server.effectiveWeight < server.weight
         ? `, starting slowly at ×\u202f${server.effectiveWeight.toFixed(2)}`
@@ -134,6 +141,13 @@ export class ServerRow {
     setAttribute(this.#deviation, 'title', fair === null ? null : `fair share: ${fair.toFixed(1)}`);
     setAttribute(this.#deviation, 'data-uneven', share !== null && isUneven && Math.abs(share - 1) > 0.1);
   }
+}
+
+/** @param {ServerStatus} server */
+function whyNotUp({ state, check, since }) {
+  if (state === 'up') return '';
+  const at = since === null ? '' : `since ${timeOfDay(new Date(since))}`;
+  return [at, check ?? ''].filter((part) => part !== '').join(': ');
 }
 
 /**

@@ -31,7 +31,7 @@ const COLUMNS = [
   { label: 'Req/s', name: 'rate', by: (_server, live) => live.requestRate ?? -1 },
   { label: 'In flight', name: 'flight', by: (server) => server.inFlight },
   { label: 'p99', name: 'p99', by: (_server, live) => live.p99 ?? -1 },
-  { label: 'Failures', name: 'failures', by: (server) => server.failures },
+  { label: '5xx/s', name: 'errors', by: (_server, live) => live.errorRate ?? -1 },
 ];
 
 export class ServerTable {

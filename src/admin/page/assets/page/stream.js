@@ -6,7 +6,7 @@
  *
  * @typedef {object} StreamListener
  * @property {(status: import('../../../status.ts').StatusDocument) => void} onStatus
- * @property {(event: import('../../../../control/results.ts').ChangeEvent) => void} onChange
+ * @property {(event: import('../../../../control/event-log.ts').KeptEvent) => void} onChange
  * @property {(state: LinkState) => void} onLink
  */
 

@@ -31,7 +31,7 @@ test('flags: every problem is reported at once', () => {
   const argv = ['--architecture', 'blockchain', '--port', '99999', '--idle', 'soon'];
   expect(parseBackendFlags(argv, {})).toEqual({
     problems: [
-      '--architecture blockchain: one of memory, replicated, database, redis, cookie, jwt is allowed',
+      '--architecture blockchain: one of memory, replicated, database, redis, home, cookie, jwt is allowed',
       `${SECRET_VARIABLE} must hold the secret the backends share, at least 32 characters`,
       '--port 99999: a whole number from 0 to 65535 is allowed',
       '--idle soon: write 250ms, 5s, 30m or 12h',

@@ -37,6 +37,7 @@ export const DATABASE: Variant = {
   shared: true,
   ...kept,
 };
+export const HOME: Variant = { title: 'home', options: { architecture: 'home' }, shared: true, ...kept };
 export const REDIS: Variant = { title: 'redis', options: { architecture: 'redis' }, shared: true, ...kept };
 
 export const CLIENT_KEPT: readonly Variant[] = [

@@ -34,7 +34,7 @@ export interface AdminServer {
 export interface AdminFailure {
   readonly kind: 'failed';
   readonly code: string;
-  /** In words, for the user. */
+  /** As text, for the user. */
   readonly message: string;
 }
 

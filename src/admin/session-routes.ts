@@ -9,6 +9,7 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { ExplainQuestion } from '../choose/explain.ts';
 import { PLAN_ACTIONS } from '../sessions/plan.ts';
+import { jsonObject } from './json-body.ts';
 import type { AdminSource, ErrorCode } from './source.ts';
 
 const WEIGHT_MAX = 1_000;
@@ -37,8 +38,8 @@ function answerPlan(c: Context, source: AdminSource, refuse: Refuse): Response {
   const server = c.req.query('server') ?? '';
   if (server === '') return refuse(c, 'bad-request', 'server must be the name of a server');
   const weight = Number(c.req.query('weight') ?? 1);
-  if (!(weight >= 0 && weight <= WEIGHT_MAX)) {
-    return refuse(c, 'bad-request', `weight must be a number from 0 to ${WEIGHT_MAX}`);
+  if (!(Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX)) {
+    return refuse(c, 'bad-request', `weight must be a whole number from 0 to ${WEIGHT_MAX}`);
   }
   const result = source.plan(c.req.param('pool') ?? '', action, server, weight);
   return result.ok ? c.json(result.plan) : refuse(c, result.code, result.message);
@@ -67,15 +68,9 @@ function readQuery(c: Context): ExplainQuestion | string {
 }
 
 function readBody(text: string): ExplainQuestion | string {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return 'the body is not JSON';
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    return 'the body must be a JSON object';
-  const { cookie = '', headers = {}, ip = '' } = body as Readonly<Record<string, unknown>>;
+  const body = jsonObject(text);
+  if (typeof body === 'string') return body;
+  const { cookie = '', headers = {}, ip = '' } = body;
   if (typeof cookie !== 'string' || typeof ip !== 'string') return 'cookie and ip must be text';
   if (typeof headers !== 'object' || headers === null) return 'headers must be an object of text';
   const list = Object.entries(headers as Readonly<Record<string, unknown>>);

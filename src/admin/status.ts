@@ -48,7 +48,7 @@ export interface ServerStatus {
   readonly created: number;
   readonly ended: number;
   readonly lost: number;
-  /** What the last health check found, in words; null: none yet or none wanted. */
+  /** What the last health check found, as text; null: none yet or none wanted. */
   readonly check: string | null;
   /** Since when `state` stands; null: not watched yet. */
   readonly since: string | null;
@@ -78,7 +78,7 @@ export interface HotSessionStatus {
 
 export interface RebalanceStatus {
   readonly phase: string;
-  /** Why it is in this phase, in words. */
+  /** Why it is in this phase, as text. */
   readonly why: string;
   readonly moved: number;
   readonly lastMoved: number;

@@ -8,7 +8,7 @@ import { Verdict } from '../../src/shared/control.ts';
 import { AFFINITY_OUTCOMES, Counter, Gauge, NO_POOL, PoolCounter } from '../../src/shared/stripe.ts';
 import { Balancer, POOL } from './fixture.ts';
 
-/** What CONTRACT.md promises: name, type, labels. */
+/** What is promised to who reads our metrics: name, type, labels. */
 const CONTRACT = [
   ['holdfast_requests_total', 'counter', 'pool server code'],
   ['holdfast_request_duration_seconds', 'histogram', 'pool server'],

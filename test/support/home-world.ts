@@ -1,5 +1,5 @@
 // A few servers, a store and users who count up in their sessions, with everything that may go wrong at every step, and
-// the invariants of the session store (docs/session-store.md). One seed is one history.
+// the invariants of the session store. One seed is one history.
 
 import { strict as assert } from 'node:assert';
 import { ManualClock } from '../../src/base/clock.ts';

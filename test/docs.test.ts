@@ -61,6 +61,17 @@ function anchors(markdown: string): readonly string[] {
 }
 
 describe('the documents', () => {
+  test('name every type of the library', () => {
+    const door = readFileSync(join(ROOT, 'src/index.ts'), 'utf8');
+    const exported = [...door.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap((match) =>
+      (match[1] ?? '').split(',').map((name) => name.replace(/\btype\b/, '').trim()),
+    );
+    const text = readFileSync(join(ROOT, 'docs/embedding.md'), 'utf8');
+    expect(
+      exported.filter((name) => name !== '' && !text.includes(`\`${name}\``) && !text.includes(`${name}(`)),
+    ).toEqual([]);
+  });
+
   test('link to files and headings that exist', () => {
     const dead = wrong(({ path, text }) =>
       [...text.matchAll(/\]\(([^)\s]+)\)/g)]

@@ -28,7 +28,7 @@ const PATHS = [
 ];
 const KNOWN = new Set(PATHS.flatMap(endsOf));
 
-/** `a/b/c.ts`, `b/c.ts`, `c.ts`: a name may leave out what goes before. */
+/** A name may leave out the folders before it. */
 function endsOf(path: string): readonly string[] {
   const parts = path.split('/');
   return parts.map((_part, at) => parts.slice(at).join('/'));

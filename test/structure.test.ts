@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   sessions: ['base', 'config', 'shared'],
   metrics: ['base', 'shared', 'sessions'],
   exchange: ['base', 'config', 'http1', 'shared', 'choose'],
-  proxy: ['base', 'tls', 'config', 'http1', 'shared', 'choose', 'exchange'],
+  proxy: ['base', 'tls', 'config', 'http1', 'shared', 'exchange'],
   control: ['base', 'config', 'shared', 'choose', 'health', 'sessions', 'metrics'],
   admin: ['base', 'config', 'shared', 'choose', 'sessions', 'metrics', 'control'],
   embed: [

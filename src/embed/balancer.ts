@@ -1,16 +1,16 @@
 // A balancer inside the user's own Node process: the same configuration, choosing, affinity, health and metrics as
 // the standalone program, on the user's node:http server, without threads. http-proxy carries the bytes.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ControlSource, controlSource, statusOf } from '../admin/control-source.ts';
 import type { AdminServer } from '../admin/server.ts';
+import { checkServerChange } from '../admin/server-change.ts';
 import type { AdminSource } from '../admin/source.ts';
 import { type StatusDocument, unreadyReasons } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import type { LogLevel } from '../base/log.ts';
 import { systemScheduler } from '../base/scheduler.ts';
-import type { ExplainQuestion } from '../choose/explain.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { ControlPlane } from '../control/control-plane.ts';
 import type {
@@ -27,17 +27,17 @@ import { openAdmin } from './admin.ts';
 import { ConfigError, type ConfigInput, readConfigInput } from './config-input.ts';
 import { DataPath } from './data-path.ts';
 import { FaultWarnings } from './fault-warnings.ts';
-import type { HttpProxy } from './http-proxy.ts';
+import { type HttpProxy, httpProxyOf } from './http-proxy.ts';
 import { Intake } from './intake.ts';
-import { type BalancerOptions, logOf } from './options.ts';
+import { Mount } from './mount.ts';
+import type { NodeRequest, NodeResponse } from './node-messages.ts';
+import { type BalancerOptions, logOf, transitionListener } from './options.ts';
+import { type BalancerQuestion, questionOf } from './question.ts';
 
-const WEIGHT_MAX = 1000;
-const MODES: readonly string[] = ['ready', 'drain', 'maintenance'];
-
-/** Handler for node:http, Express and Connect. A request that no route matches goes to `next`, or gets a 404 without. */
+/** Handler for node:http, the compatibility API of node:http2, Express and Connect. A request that no route matches goes to `next`, or gets a 404 without. */
 export type Middleware = (
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: NodeRequest,
+  response: NodeResponse,
   next?: (error?: unknown) => void,
 ) => void;
 
@@ -59,7 +59,7 @@ export class EmbeddedBalancer {
   #closing: Promise<void> | null = null;
 
   /** @internal made by createBalancer */
-  constructor(control: ControlPlane, file: string | null, options: BalancerOptions) {
+  constructor(control: ControlPlane, proxy: HttpProxy, file: string | null, options: BalancerOptions) {
     this.#options = options;
     this.#file = file;
     this.#control = control;
@@ -73,9 +73,13 @@ export class EmbeddedBalancer {
     };
     const log = (_level: LogLevel, message: string): void => control.log.warn({}, message);
     const { shared } = control;
-    this.#path = new DataPath({ shared, onAccessLines, onThrown, log }, control.revision);
+    const answersItself = options.selfHandleResponse === true;
+    this.proxy = proxy;
+    this.#path = new DataPath(
+      { shared, proxy, answersItself, onAccessLines, onThrown, log },
+      control.revision,
+    );
     this.#intake = new Intake(this.#path);
-    this.proxy = this.#path.proxy;
     control.onRevision = (revision) => this.#path.apply(revision);
     control.watch();
     control.sweep();
@@ -94,8 +98,17 @@ export class EmbeddedBalancer {
    * For `server.on('upgrade', balancer.upgrade)`. Takes WebSockets; to other upgrades the servers answer as to requests
    * without. What no route matches is left to the server's other listeners, where it has any.
    */
-  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     this.#intake.upgrade(request, socket, head);
+  };
+
+  /**
+   * The handlers for what is below a path, which both take off: `const shop = balancer.mount('/shop')`, then
+   * `app.use(shop.middleware)` and `server.on('upgrade', shop.upgrade)`. Throws TypeError for a path without a leading slash.
+   */
+  mount(path: string): Mount {
+    return new Mount(path, this.#intake);
+  }
 
   /** The document of `GET /api/status`. */
   status(): StatusDocument {
@@ -115,18 +128,9 @@ export class EmbeddedBalancer {
 
   /** Sets mode and weight of a server at once, as `PATCH /api/pools/:pool/servers/:server` does. */
   setServer(pool: string, server: string, change: ServerChange, by = 'the application'): ChangeResult {
-    const { mode, weight } = change;
-    if (weight !== undefined && !(Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX)) {
-      return { ok: false, code: 'bad-request', message: `weight must be 0 to ${WEIGHT_MAX}, not ${weight}` };
-    }
-    if (mode !== undefined && !MODES.includes(mode)) {
-      return {
-        ok: false,
-        code: 'bad-request',
-        message: `mode must be one of ${MODES.join(', ')}, not ${mode}`,
-      };
-    }
-    return this.#source.setServer(pool, server, change, by);
+    const checked = checkServerChange(change);
+    if (typeof checked === 'string') return { ok: false, code: 'bad-request', message: checked };
+    return this.#source.setServer(pool, server, checked, by);
   }
 
   /** What draining, adding or removing the server would do to the pool's sessions. `weight`: of one to be added. */
@@ -135,11 +139,8 @@ export class EmbeddedBalancer {
   }
 
   /** Where such a request would go, and why. Changes nothing. */
-  explain(
-    pool: string,
-    { cookie = '', headers = [], address = '' }: Partial<ExplainQuestion> = {},
-  ): ExplainResult {
-    return this.#source.explain(pool, { cookie, headers, address });
+  explain(pool: string, question: BalancerQuestion = {}): ExplainResult {
+    return this.#source.explain(pool, questionOf(question));
   }
 
   /** Where the admin server listens: `http://127.0.0.1:9090`; null when the configuration has no `admin`. */
@@ -211,14 +212,8 @@ export class EmbeddedBalancer {
 
 /** There is one thread. */
 function createControl(config: HoldfastConfig, options: BalancerOptions): Promise<ControlPlane> {
-  const { onTransition } = options;
   const log = logOf(options);
-  return ControlPlane.create({
-    config,
-    log,
-    threads: 1,
-    ...(onTransition === undefined ? {} : { onTransition }),
-  });
+  return ControlPlane.create({ config, log, threads: 1, onTransition: transitionListener(options, log) });
 }
 
 /**
@@ -234,7 +229,8 @@ export async function createBalancer(
 ): Promise<EmbeddedBalancer> {
   const { config, file, warnings } = await readConfigInput(input, options.env);
   for (const warning of warnings) options.log?.warn({}, warning);
-  const balancer = new EmbeddedBalancer(await createControl(config, options), file, options);
+  const proxy = httpProxyOf(options.httpProxy);
+  const balancer = new EmbeddedBalancer(await createControl(config, options), proxy, file, options);
   try {
     await balancer.openAdmin();
   } catch (error) {

@@ -36,7 +36,7 @@ export class ConfigError extends Error {
 export interface CheckedInput {
   /** As an embedded balancer uses it. */
   readonly config: HoldfastConfig;
-  /** In words, one each. */
+  /** As text, one each. */
   readonly warnings: readonly string[];
   /** Absolute path, to be read again by a reload; null: the input was no file. */
   readonly file: string | null;

@@ -82,6 +82,69 @@ export function catchListeners(
   };
 }
 
+/** Those of an emitter's methods that take a listener: event first, the listener second. */
+const LISTENER_METHODS = [
+  'on',
+  'addListener',
+  'once',
+  'prependListener',
+  'prependOnceListener',
+  'off',
+  'removeListener',
+] as const;
+
+type AnyFunction = (...values: unknown[]) => unknown;
+
+/** An asynchronous listener that fails comes to whatever `subjectOf` names while it is called, instead of ending the process. */
+export function guardListeners(
+  emitter: object,
+  subjectOf: () => { listenerThrew(cause: unknown): void } | null,
+): void {
+  const known = new WeakMap<AnyFunction, AnyFunction>();
+  const made = new WeakSet<AnyFunction>();
+  const guarded = (listener: AnyFunction): AnyFunction => {
+    const before = known.get(listener);
+    if (before !== undefined) return before;
+    // an emitter that takes off what it has registered itself
+    if (made.has(listener)) return listener;
+    const one = function (this: unknown, ...values: unknown[]): void {
+      const subject = subjectOf();
+      const result = Reflect.apply(listener, this, values);
+      if (subject !== null && result instanceof Promise)
+        result.catch((cause: unknown) => subject.listenerThrew(cause));
+    };
+    // by which node:events finds one of `once` to take it off
+    if ('listener' in listener) Object.assign(one, { listener: listener.listener });
+    known.set(listener, one);
+    made.add(one);
+    return one;
+  };
+  for (const name of LISTENER_METHODS) {
+    const method: unknown = Reflect.get(emitter, name);
+    if (typeof method !== 'function') continue;
+    const guardedMethod = function (
+      this: unknown,
+      event: unknown,
+      listener: unknown,
+      ...rest: unknown[]
+    ): unknown {
+      const one = typeof listener === 'function' ? guarded(listener as AnyFunction) : listener;
+      return Reflect.apply(method, this, [event, one, ...rest]);
+    };
+    Reflect.set(emitter, name, guardedMethod);
+  }
+}
+
+/** `handler` hears of each event first, and is no listener: nothing is read for it. */
+export function overhear(emitter: Emitting, event: string, handler: (value: Buffer) => void): void {
+  const emit = emitter.emit.bind(emitter);
+  emitter.emit = (name, ...values) => {
+    const [value] = values;
+    if (name === event && Buffer.isBuffer(value)) handler(value);
+    return emit(name, ...values);
+  };
+}
+
 /** 'close' follows an error and does the work; without a listener the error would end the process. */
 export function ignoreErrors(emitter: Emitter): void {
   emitter.on('error', ignore);

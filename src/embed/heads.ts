@@ -10,6 +10,7 @@ import { Answer } from '../exchange/streams.ts';
 import { type HeadLimits, RequestHead, ResponseHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { parseResponseHead } from '../http1/response.ts';
+import { linesOfRequest, type NodeRequest, versionOf } from './node-messages.ts';
 
 const CAPACITY_FIRST_BYTES = 16 * 1024;
 
@@ -46,7 +47,7 @@ export class Heads {
   }
 
   /** Fills `request`: the length of the head, or a negative Refusal. */
-  parseRequest(message: IncomingMessage, reading: RequestReading): number {
+  parseRequest(message: NodeRequest, reading: RequestReading): number {
     const length = this.#write(requestText(message, reading));
     const end = parseRequestHead(this.buffer, 0, length, this.#limits, this.request);
     return end === length ? length : Math.min(end, -1);
@@ -78,9 +79,9 @@ function linesText(raw: readonly string[]): string {
   return text;
 }
 
-function requestText(message: IncomingMessage, { upgrade, bodyBytes }: RequestReading): string {
-  const raw = message.rawHeaders;
-  let text = `${message.method ?? ''} ${message.url ?? ''} HTTP/${message.httpVersion}\r\n`;
+function requestText(message: NodeRequest, { upgrade, bodyBytes }: RequestReading): string {
+  const raw = linesOfRequest(message);
+  let text = `${message.method ?? ''} ${message.url ?? ''} HTTP/${versionOf(message)}\r\n`;
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? '';
     if (!upgrade && name.length === 7 && name.toLowerCase() === 'upgrade') continue;

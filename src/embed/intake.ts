@@ -5,7 +5,7 @@
 //             a WebSocket      -> UpgradeClient
 //   all else  refused -> our own reply;  admitted -> WebClient
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
@@ -22,6 +22,7 @@ import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
 import { errorOf, ignoreErrors } from './guard.ts';
 import type { RequestReading } from './heads.ts';
 import { NodeBody } from './node-body.ts';
+import { breakOff, type NodeRequest, type NodeResponse } from './node-messages.ts';
 import { bodyReadBefore } from './read-body.ts';
 import { replyOn, replyTo } from './replies.ts';
 import { UpgradeClient } from './upgrade-client.ts';
@@ -29,6 +30,8 @@ import { WebClient } from './web-client.ts';
 
 /** Requests of one connection that are under way at once; more than that nobody pipelines. */
 const PIPELINED_MAX = 16;
+/** The same in HTTP/2, whose servers say themselves how many they take (maxConcurrentStreams). */
+const STREAMS_MAX = 1000;
 
 /** Stands for a head that could not be read. */
 const NO_HEAD = new RequestHead();
@@ -46,7 +49,7 @@ interface Refused {
 }
 
 /** Passes a request on to the application; with an error, to its error handlers. */
-type Next = (error?: unknown) => void;
+export type Next = (error?: unknown) => void;
 
 export class Intake {
   readonly #path: DataPath;
@@ -55,7 +58,7 @@ export class Intake {
     this.#path = path;
   }
 
-  handle(request: IncomingMessage, response: ServerResponse, next?: Next): void {
+  handle(request: NodeRequest, response: NodeResponse, next?: Next): void {
     // node:http has queued its 100 (Continue) and would put our head before it: not before it is its turn
     if (response.socket === null && 'expect' in request.headers) {
       response.once('socket', () => process.nextTick(() => this.handle(request, response, next)));
@@ -67,7 +70,7 @@ export class Intake {
   }
 
   /** True, or an error: it goes to the application's next handler. Throws nothing, whatever the request. */
-  #begin(request: IncomingMessage, response: ServerResponse, hasNext: boolean): boolean | Error {
+  #begin(request: NodeRequest, response: NodeResponse, hasNext: boolean): boolean | Error {
     const path = this.#path;
     ignoreErrors(request);
     ignoreErrors(response);
@@ -102,8 +105,8 @@ export class Intake {
 
   /** `read`: the body, where a parser has read it already. */
   #beginWeb(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: NodeRequest,
+    response: NodeResponse,
     client: Client,
     plan: PoolPlan,
     read: Buffer | null,
@@ -111,6 +114,22 @@ export class Intake {
     const body = new NodeBody(this.#path.heads.request);
     const web = new WebClient(this.#path, request, response, client, body);
     web.guard.run(() => web.begin(plan, read));
+  }
+
+  /** Answers a request that is not for the balancer, where nobody else does. */
+  noRoute(request: NodeRequest, response: NodeResponse): void {
+    ignoreErrors(request);
+    ignoreErrors(response);
+    request.resume();
+    countRefusal(this.#path.own, 'no-route', NO_POOL);
+    replyTo(response, 'no-route');
+  }
+
+  /** Leaves an upgrade to the server's other listeners; where there are none it gets a 404. */
+  leaveUpgrade(request: IncomingMessage, socket: Duplex): void {
+    ignoreErrors(socket);
+    const answer = (): void => replyOn(socket, 'no-route');
+    if (!isLeftToOthers(request, socket, answer)) answer();
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
@@ -148,7 +167,7 @@ export class Intake {
   }
 
   /** Parses and routes the request: the pool it goes to, or why it goes nowhere. */
-  #find(request: IncomingMessage, client: Client, reading: RequestReading): PoolPlan | Refused {
+  #find(request: NodeRequest, client: Client, reading: RequestReading): PoolPlan | Refused {
     const path = this.#path;
     const { heads, listen } = path;
     const headBytes = heads.parseRequest(request, reading);
@@ -169,20 +188,21 @@ export class Intake {
   }
 
   /** What stands against a request that may go somewhere; null: nothing. */
-  #refusal(request: IncomingMessage, client: Client): FailureKind | null {
+  #refusal(request: NodeRequest, client: Client): FailureKind | null {
     // a connection that has closed already says so no more
     if (request.socket.destroyed) return 'client-aborted';
     if (client.isSurplus) return 'too-many-connections';
-    if (client.exchanges.size >= PIPELINED_MAX) return 'too-many-requests';
+    if (client.exchanges.size >= (request.httpVersion === '2.0' ? STREAMS_MAX : PIPELINED_MAX))
+      return 'too-many-requests';
     return this.#path.isStopping ? 'no-server' : null;
   }
 
   /** Answers, counts and logs a request that does not become an exchange. */
   #refuse(
     { kind, detail, pool, isParsed, retryAfterSeconds }: Refused,
-    request: IncomingMessage,
+    request: NodeRequest,
     client: Client,
-    response: ServerResponse,
+    response: NodeResponse,
   ): void {
     const { own, accessLog, heads, clock, isTrustedAddress } = this.#path;
     countRefusal(own, kind, pool);
@@ -192,7 +212,7 @@ export class Intake {
       accessLog.refused(heads.buffer, head, address, kind, clock.nowMs(), clock.wallMs());
     }
     request.resume();
-    if (FAILURES[kind].status === 0) response.destroy();
+    if (FAILURES[kind].status === 0) breakOff(response);
     else replyTo(response, kind, detail, retryAfterSeconds);
   }
 }

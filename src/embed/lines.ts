@@ -4,13 +4,18 @@
 //
 // Objects with header names as keys are avoided on the way: `constructor` and `__proto__` are names like others.
 
-import type { OutgoingMessage } from 'node:http';
 import type { Trailers } from '../exchange/streams.ts';
 import { CHUNKED_LIMITS } from '../http1/chunked.ts';
 import { isTrailerAllowed } from '../http1/trailer.ts';
 
 /** Name and value of a header line that is passed on. */
 export type RawLine = readonly [name: string, value: string];
+
+/** A message of node:http or node:http2 that is to be sent. */
+interface HeaderSink {
+  setHeader(name: string, value: string): unknown;
+  appendHeader(name: string, value: string): unknown;
+}
 
 /** The lines between the first and the empty one. */
 export function linesOf(headText: string): readonly RawLine[] {
@@ -32,7 +37,7 @@ export function withoutNames(
 }
 
 /** In place of what was set under the same names; cookies that the application had set stay, ours come after them. */
-export function setLines(message: OutgoingMessage, lines: readonly RawLine[]): void {
+export function setLines(message: HeaderSink, lines: readonly RawLine[]): void {
   const seen = new Set(['set-cookie']);
   for (const [name, value] of lines) {
     const lower = name.toLowerCase();

@@ -3,7 +3,6 @@
 //   begin ── exchange runs ── leave | reset | reply ── the rest is written ── closed
 //                 \── the client goes: abort ─────────────────────────────────/
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
@@ -19,8 +18,9 @@ import {
 import type { Client, PacedExchange } from './clients.ts';
 import { errorOf, type Guard } from './guard.ts';
 import type { Heads } from './heads.ts';
-import type { HttpProxyEvents } from './http-proxy.ts';
+import type { Listened, ProxyEvents } from './http-proxy.ts';
 import type { NodeBody } from './node-body.ts';
+import type { NodeRequest, NodeResponse } from './node-messages.ts';
 import { NodeParts } from './node-parts.ts';
 
 /** What the balancer lends to its clients. */
@@ -35,14 +35,15 @@ export interface ClientServices {
   ended(client: NodeClient): void;
   /** Hears of what was thrown where a peer's bytes were handled. */
   onThrown(error: Error): void;
-  /** Whether http-proxy's event has listeners of the application. */
-  isHeard(event: keyof HttpProxyEvents): boolean;
-  /** Tells the application's 'error' listeners, if there are any: they may answer in their own way. */
-  report(error: Error, request: IncomingMessage, target: ServerResponse | Duplex): void;
+  /** Where the application's listeners are told. */
+  readonly events: ProxyEvents;
+  /** Its listeners of 'proxyRes', if there are any, answer in place of the servers. */
+  readonly answersItself: boolean;
 }
 
-export abstract class NodeClient extends NodeParts implements ClientStream, PacedExchange {
-  readonly request: IncomingMessage;
+export abstract class NodeClient extends NodeParts implements ClientStream, PacedExchange, Listened {
+  abstract readonly isUpgrade: boolean;
+  readonly request: NodeRequest;
   readonly connection: Client;
   /** Everything that calls the exchange back does it through here. */
   readonly guard: Guard;
@@ -53,6 +54,8 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   readonly tls = null;
   readonly #services: ClientServices;
   bytes = 0;
+  /** Listeners of 'proxyRes' answer, not we. */
+  isLeftToListeners = false;
   isPaused = false;
   /** The last attempt's connection stands: what is thrown from then on comes of the server's answer. */
   isConnected = false;
@@ -60,7 +63,7 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   lastError: Error | null = null;
   #exchange: Exchange | null = null;
 
-  constructor(services: ClientServices, request: IncomingMessage, connection: Client, body: NodeBody) {
+  constructor(services: ClientServices, request: NodeRequest, connection: Client, body: NodeBody) {
     super();
     this.#services = services;
     this.request = request;
@@ -139,7 +142,7 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   release(): void {}
 
   /** What is answered on. */
-  protected abstract readonly target: ServerResponse | Duplex;
+  abstract readonly target: NodeResponse | Duplex;
   abstract readonly isFull: boolean;
   abstract readonly isHolding: boolean;
   abstract pauseRequest(): void;
@@ -177,7 +180,7 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
     this.#exchange = null;
     this.guard.run(() => {
       const error = this.lastError ?? new Error(FAILURES[kind].text);
-      this.#services.report(error, this.request, this.target);
+      this.#report(error);
       this.writeReply(kind, detail);
     });
   }
@@ -221,11 +224,19 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   listenerThrew(cause: unknown): void {
     const error = errorOf(cause);
     const exchange = this.#exchange;
+    // who was reading a response hears in this way that it is over: no fault, and any client can have as many as it likes
+    if (exchange === null && 'code' in error && error.code === 'ECONNRESET') return;
     const isBroken = exchange?.response.isHeadSent === true;
     this.lastError = error;
     this.isConnected = true;
     this.#onThrown(error);
-    if (isBroken) this.guard.run(() => this.#services.report(error, this.request, this.target));
+    if (isBroken) this.#report(error);
+  }
+
+  /** The application's 'error' listeners, if there are any, may answer in their own way. */
+  #report(error: Error): void {
+    const { events } = this.#services;
+    if (events.isHeard('error')) events.tell(this, 'error', error, this.request, this.target);
   }
 
   /** Something that called back has thrown: this exchange ends, and nothing else does. */

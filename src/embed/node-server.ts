@@ -3,15 +3,17 @@
 //   opened ── proxyReq ── connected ── answered ── the response ends ── released
 //      \───────────────────────────────────── fails: the exchange is told, once
 
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { badResponseDetail } from '../exchange/bad-responses.ts';
 import type { PartOwner, ServerStream, ServerStreamUser, Trailers } from '../exchange/streams.ts';
-import { catchListeners, ignoreErrors } from './guard.ts';
+import type { Stripe } from '../shared/stripe.ts';
+import { catchListeners, errorOf, ignoreErrors, overhear } from './guard.ts';
 import type { Heads, NodeAnswer } from './heads.ts';
-import type { HttpProxy, HttpProxyEvents } from './http-proxy.ts';
+import { type ForwardedAttempt, type ProxyEvents, STAND_IN_RESPONSE, StandInRequest } from './http-proxy.ts';
 import { linesOf, mayTrailersPass, setLines } from './lines.ts';
 import type { NodeClient } from './node-client.ts';
+import type { NodeRequest, NodeResponse } from './node-messages.ts';
 import { NodeParts } from './node-parts.ts';
 import { brokenRule } from './response-errors.ts';
 import { type ServerAgent, unreachableKind } from './server-agent.ts';
@@ -21,19 +23,19 @@ const UNWANTED_SWITCH = '101 to a request without an upgrade, or without Connect
 
 /** What the balancer lends to attempts on its servers. */
 export interface ServerServices {
-  readonly proxy: HttpProxy;
+  readonly events: ProxyEvents;
   readonly heads: Heads;
+  /** What its connections are counted in. */
+  readonly own: Stripe;
   /** Idle connections, to whatever server, are to be closed: they hold what new ones need. */
   closeIdle(): void;
-  /** Whether http-proxy's event has listeners of the application. */
-  isHeard(event: keyof HttpProxyEvents): boolean;
 }
 
-export abstract class NodeServer extends NodeParts implements ServerStream {
+export abstract class NodeServer extends NodeParts implements ServerStream, ForwardedAttempt {
   readonly slot: number;
   protected readonly services: ServerServices;
   protected readonly agent: ServerAgent;
-  /** Through whose guard http-proxy's events come. */
+  /** Through whose guard all comes that calls back. */
   readonly client: NodeClient;
   /** Null once it has let go of the exchange. */
   protected user: ServerStreamUser | null;
@@ -61,16 +63,54 @@ export abstract class NodeServer extends NodeParts implements ServerStream {
 
   /** Has http-proxy make the request. Throws where node:http refuses what it is asked for. */
   abstract open(headText: string): void;
-  /** http-proxy is about to send the request: ours is the first listener, the application's come after it. */
-  abstract onProxyReq(outgoing: ClientRequest): void;
-  /** The response head is here: ours is the first listener, the application's come after it. */
-  abstract onProxyRes(incoming: IncomingMessage): void;
+  /** http-proxy has made the request, whose head is still to be set. */
+  protected abstract onRequest(outgoing: ClientRequest): void;
   abstract writeBody(part: Buffer, from: PartOwner): boolean;
   abstract send(headText: string, body: Buffer | null, from: PartOwner): boolean;
   abstract endRequest(trailers: Trailers): void;
   abstract release(isRequestDone: boolean): void;
   abstract endTunnelHalf(): void;
   abstract finish(): void;
+
+  get request(): NodeRequest {
+    return this.client.request;
+  }
+
+  get target(): NodeResponse | Duplex {
+    return this.client.target;
+  }
+
+  hear(event: string, subject: unknown): boolean {
+    const { guard } = this.client;
+    if (subject instanceof ClientRequest) {
+      guard.run(() => this.onRequest(subject));
+      return this.user !== null;
+    }
+    // nothing to be heard of a response that goes nowhere: it was refused, or the request is repeated
+    if (event === 'proxyRes' && subject instanceof IncomingMessage) {
+      guard.run(() => this.answered(subject));
+      return this.source === subject && this.user !== null;
+    }
+    if (event === 'error') {
+      guard.run(() => this.failed(errorOf(subject)));
+      return false;
+    }
+    return event !== 'end' || this.source !== null;
+  }
+
+  listenerThrew(cause: unknown): void {
+    this.client.listenerThrew(cause);
+  }
+
+  /** Has http-proxy make the request, and show it to `onRequest`. `headers`: what it insists on. */
+  protected forward(how: 'web' | 'ws', headers: Record<string, string>): void {
+    const { agent, client } = this;
+    const request = new StandInRequest(this, headers);
+    const options = { target: agent.target, agent, selfHandleResponse: true };
+    const promised = this.services.events.proxy[how](request, STAND_IN_RESPONSE, options);
+    // httpxy's way to say what the others say by an event
+    if (promised instanceof Promise) promised.catch(client.guard.safe((error: Error) => this.failed(error)));
+  }
 
   /** In place of what http-proxy has made of the request. */
   protected setHead(outgoing: ClientRequest, headText: string): void {
@@ -80,6 +120,8 @@ export abstract class NodeServer extends NodeParts implements ServerStream {
       headText.lastIndexOf(' ', headText.indexOf('\r\n')),
     );
     const lines = linesOf(headText);
+    // http-proxy gives a DELETE without a length a length of 0, whatever the body
+    outgoing.removeHeader('content-length');
     const isChunked = lines.some(([name]) => name.toLowerCase() === 'transfer-encoding');
     // node:http has answered Expect: 100-continue already; it takes Trailer along with a chunked body only
     setLines(
@@ -127,7 +169,8 @@ export abstract class NodeServer extends NodeParts implements ServerStream {
     const { user, client } = this;
     ignoreErrors(incoming);
     // who reads the response in a listener of 'proxyRes', to answer with what was made of it, is too late
-    if (this.services.isHeard('proxyRes')) catchListeners(incoming, (cause) => client.listenerThrew(cause));
+    if (this.services.events.isHeard('proxyRes'))
+      catchListeners(incoming, (cause) => client.listenerThrew(cause));
     if (user === null || !('req' in incoming) || incoming.req !== this.outgoing) {
       incoming.destroy();
       return;
@@ -141,13 +184,21 @@ export abstract class NodeServer extends NodeParts implements ServerStream {
     if (answer === null) return;
     this.source = incoming;
     user.onAnswer(answer);
+    // listeners that answer read the response themselves, and when they like
+    if (client.isLeftToListeners)
+      overhear(
+        incoming,
+        'data',
+        client.guard.safe((part: Buffer) => this.user?.onResponsePart(part)),
+      );
     // after the listeners of 'proxyRes', which may change the head
     if (this.user !== null) client.guard.later(() => this.#read(incoming));
   }
 
   #read(incoming: IncomingMessage): void {
     const { guard } = this.client;
-    guard.on(incoming, 'data', (chunk: Buffer) => this.user?.onResponsePart(chunk));
+    if (!this.client.isLeftToListeners)
+      guard.on(incoming, 'data', (chunk: Buffer) => this.user?.onResponsePart(chunk));
     guard.on(incoming, 'end', () => this.#onEnd(incoming));
     guard.on(incoming, 'close', () => {
       if (!incoming.complete) this.closed();

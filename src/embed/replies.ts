@@ -1,11 +1,12 @@
 // The balancer's own replies, on a node:http response or on the bare socket of an upgrade: as the standalone program's.
 
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import { formatReply } from '../proxy/replies.ts';
 import { linesOf, setLines } from './lines.ts';
+import { linesFor, type NodeRequest, type NodeResponse, setStatus } from './node-messages.ts';
 
 /** After these nothing more is read of the connection. */
 const CLOSING: readonly FailureKind[] = ['request-timeout', 'too-many-connections'];
@@ -18,18 +19,13 @@ const LINGER_MS = 2000;
 const FLUSH_MS = 60_000;
 
 /** Answers, unless somebody has already; the connection stays usable where node:http allows it. */
-export function replyTo(
-  response: ServerResponse,
-  kind: FailureKind,
-  detail = '',
-  retryAfterSeconds = 1,
-): void {
+export function replyTo(response: NodeResponse, kind: FailureKind, detail = '', retryAfterSeconds = 1): void {
   if (response.headersSent || response.writableEnded) return;
   const { status } = FAILURES[kind];
   const text = formatReply(kind, detail, false, CLOSING.includes(kind), { retryAfterSeconds });
   for (const name of OTHERS) if (response.hasHeader(name)) response.removeHeader(name);
-  setLines(response, linesOf(text));
-  response.writeHead(status, STATUS_CODES[status] ?? '');
+  setLines(response, linesFor(response, linesOf(text)));
+  setStatus(response, status, STATUS_CODES[status] ?? '');
   response.end(text.slice(text.indexOf('\r\n\r\n') + 4));
 }
 
@@ -52,7 +48,7 @@ export function endPolitely(socket: Duplex): void {
 }
 
 /** The client of a body that is refused may read our reply before it has to stop. */
-export function stopUpload(request: IncomingMessage): void {
+export function stopUpload(request: NodeRequest): void {
   const timer = systemScheduler.after(LINGER_MS, () => {
     if (!request.complete) request.socket.destroy();
   });

@@ -50,7 +50,6 @@ export class ServerAgent extends Agent {
     this.target = targetOf(server);
     this.#url = server.url;
     this.#stripe = stripe;
-    this.configure(pool);
   }
 
   /** Leads to this server, at this address, and is not retired: a server that was removed may come back. */

@@ -1,29 +1,26 @@
 // Attempts on one server: each a request of http-proxy's, which takes an idle connection of the agent or opens one.
 
-import type { ServerStream, ServerStreams, ServerStreamUser } from '../exchange/streams.ts';
+import type { PoolConfig, ServerConfig } from '../config/model.ts';
+import type { ServerConnections } from '../exchange/exchange-host.ts';
+import type { ServerStream, ServerStreamUser } from '../exchange/streams.ts';
 import { EmbeddedExchange } from './exchange.ts';
-import type { NodeClient } from './node-client.ts';
-import type { NodeServer, ServerServices } from './node-server.ts';
-import type { ServerAgent } from './server-agent.ts';
-import { UpgradeClient } from './upgrade-client.ts';
+import type { ServerServices } from './node-server.ts';
+import { ServerAgent } from './server-agent.ts';
 import { UpgradeServer } from './upgrade-server.ts';
-import { WebClient } from './web-client.ts';
 import { WebServer } from './web-server.ts';
 
-export class NodeServers implements ServerStreams {
-  readonly agent: ServerAgent;
+export class NodeServers extends ServerAgent implements ServerConnections {
   readonly #services: ServerServices;
-  /** Where http-proxy's events of a request go. */
-  readonly #onOpened: (client: NodeClient, server: NodeServer) => void;
 
   constructor(
-    agent: ServerAgent,
+    slot: number,
+    generation: number,
+    server: ServerConfig,
+    config: PoolConfig,
     services: ServerServices,
-    onOpened: (client: NodeClient, server: NodeServer) => void,
   ) {
-    this.agent = agent;
+    super(slot, generation, server, services.own, config);
     this.#services = services;
-    this.#onOpened = onOpened;
   }
 
   /** Which connection a request goes over is the agent's to say, after it was asked. */
@@ -36,8 +33,9 @@ export class NodeServers implements ServerStreams {
     if (!(user instanceof EmbeddedExchange)) throw new Error('not an exchange of this balancer');
     const { nodeClient } = user;
     if (nodeClient === null) throw new Error('no exchange is under way');
-    const server = this.#serverOf(nodeClient, user);
-    this.#onOpened(nodeClient, server);
+    const server = nodeClient.isUpgrade
+      ? new UpgradeServer(this.#services, this, nodeClient, user)
+      : new WebServer(this.#services, this, nodeClient, user);
     try {
       server.open(user.request.headText);
     } catch (error) {
@@ -45,13 +43,5 @@ export class NodeServers implements ServerStreams {
       throw error;
     }
     return server;
-  }
-
-  #serverOf(client: NodeClient, user: ServerStreamUser): NodeServer {
-    if (client instanceof WebClient)
-      return new WebServer(this.#services, this.agent, client, client.response, user);
-    if (client instanceof UpgradeClient)
-      return new UpgradeServer(this.#services, this.agent, client, client.socket, user);
-    throw new Error('neither a request nor an upgrade');
   }
 }

@@ -17,7 +17,6 @@ export const UNSUPPORTED_KEYS: Readonly<Record<string, string>> = {
   listen: HAS_ONE_SERVER,
   'listen.address': HAS_ONE_SERVER,
   'listen.mode': HAS_ONE_SERVER,
-  errorDetails: 'node:http reads the responses, and its errors are in the log',
   'listen.timeouts.header': 'set headersTimeout of your server',
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
   'listen.proxyProtocol': 'read the header before your server does; the address is then that of the socket',
@@ -41,7 +40,7 @@ export function refuseUnsupported(written: readonly WrittenValue[], file: string
   });
 }
 
-/** What of a pool only the program does, in words; null: nothing. */
+/** What of a pool only the program does, as text; null: nothing. */
 function onlyProgram({ host, sendProxyProtocol, servers }: PoolConfig): string | null {
   if (sendProxyProtocol !== 'off') return `"sendProxyProtocol: ${sendProxyProtocol}"`;
   if (host !== 'keep') return '"host", the Host field is passed on as it is';

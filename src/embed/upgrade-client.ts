@@ -16,6 +16,7 @@ import { type ClientServices, NodeClient } from './node-client.ts';
 import { endPolitely, replyOn } from './replies.ts';
 
 export class UpgradeClient extends NodeClient {
+  readonly isUpgrade = true;
   readonly socket: Duplex;
   readonly #early: Buffer;
   readonly #hold = new ResponseBuffer();
@@ -53,7 +54,7 @@ export class UpgradeClient extends NodeClient {
     if (this.isTunnel) this.socket.resume();
   }
 
-  protected get target(): Duplex {
+  get target(): Duplex {
     return this.socket;
   }
 

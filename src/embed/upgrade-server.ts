@@ -5,46 +5,40 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { PartOwner, ServerStreamUser } from '../exchange/streams.ts';
-import { ignoreErrors } from './guard.ts';
-import type { NodeClient } from './node-client.ts';
-import { NodeServer, type ServerServices } from './node-server.ts';
+import type { PartOwner } from '../exchange/streams.ts';
+import { errorOf, ignoreErrors } from './guard.ts';
+import { NodeServer } from './node-server.ts';
 import { endPolitely } from './replies.ts';
-import type { ServerAgent } from './server-agent.ts';
-import { withHeaders } from './web-server.ts';
-
-const NOTHING = Buffer.alloc(0);
 
 export class UpgradeServer extends NodeServer {
-  readonly #client: Duplex;
   #headText = '';
+  #isOpening = false;
+  #thrown: Error | null = null;
   #tunnel: Duplex | null = null;
 
-  constructor(
-    services: ServerServices,
-    agent: ServerAgent,
-    client: NodeClient,
-    socket: Duplex,
-    user: ServerStreamUser,
-  ) {
-    super(services, agent, client, user);
-    this.#client = socket;
-  }
-
   open(headText: string): void {
-    const { agent, client } = this;
     this.#headText = headText;
-    // http-proxy wants to see one, and has ended the request before it returns
-    withHeaders(client.request, { upgrade: 'websocket' }, () => {
-      const options = { target: agent.target, agent, toProxy: true };
-      this.services.proxy.ws(client.request, this.#client, NOTHING, options, () => undefined);
-    });
+    // http-proxy wants to see an offer, and has ended the request before it returns
+    this.#isOpening = true;
+    this.forward('ws', { upgrade: 'websocket' });
+    this.#isOpening = false;
+    if (this.#thrown !== null) throw this.#thrown;
     if (this.outgoing !== null) this.#takeOver(this.outgoing);
   }
 
-  onProxyReq(outgoing: ClientRequest): void {
+  protected onRequest(outgoing: ClientRequest): void {
     this.outgoing = outgoing;
-    this.setHead(outgoing, this.#headText);
+    try {
+      this.setHead(outgoing, this.#headText);
+    } catch (error) {
+      this.listenerThrew(error);
+    }
+  }
+
+  /** Whoever begins the attempt hears of it, and not http-proxy, which calls in the middle of that. */
+  override listenerThrew(cause: unknown): void {
+    if (this.#isOpening) this.#thrown = errorOf(cause);
+    else super.listenerThrew(cause);
   }
 
   #takeOver(outgoing: ClientRequest): void {
@@ -79,21 +73,18 @@ export class UpgradeServer extends NodeServer {
     user.onAnswer(answer);
     if (head.length > 0) this.user?.onResponsePart(head);
     this.#read(incoming, server, head);
-    this.services.proxy.emit('open', server);
+    this.services.events.tell(this.client, 'open', server);
   }
 
   #read(incoming: IncomingMessage, server: Duplex, head: Buffer): void {
     const { guard } = this.client;
     guard.on(server, 'data', (chunk: Buffer) => this.user?.onResponsePart(chunk));
     guard.on(server, 'end', () => {
-      this.services.proxy.emit('close', incoming, server, head);
+      this.services.events.tell(this.client, 'close', incoming, server, head);
       this.user?.onTunnelHalfClosed();
     });
     guard.on(server, 'close', () => this.closed());
   }
-
-  /** Answers come to `response` and `upgrade` of the request itself. */
-  onProxyRes(): void {}
 
   /** node:http sends the head by itself, and there is no body. */
   send(): boolean {

@@ -2,7 +2,7 @@
 // listeners of 'proxyRes' have run, with what they have changed; until then, and while a response is held, the client
 // can still be told otherwise.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
@@ -11,10 +11,18 @@ import { forOneClient } from '../http1/caching.ts';
 import { Body } from '../http1/message.ts';
 import { Reframe, responseLines } from '../proxy/response-lines.ts';
 import type { Client } from './clients.ts';
-import { linesOf, pairsOf, type RawLine, setLines } from './lines.ts';
+import { linesOf, type RawLine, setLines } from './lines.ts';
 import { changedLines, type Fields, fieldsOf } from './listened-fields.ts';
 import type { NodeBody } from './node-body.ts';
 import { type ClientServices, NodeClient } from './node-client.ts';
+import {
+  addTrailers,
+  breakOff,
+  linesFor,
+  type NodeRequest,
+  type NodeResponse,
+  setStatus,
+} from './node-messages.ts';
 import { replyTo, stopUpload } from './replies.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -32,7 +40,8 @@ interface WaitingHead {
 }
 
 export class WebClient extends NodeClient {
-  readonly response: ServerResponse;
+  readonly isUpgrade = false;
+  readonly response: NodeResponse;
   readonly #hold = new ResponseBuffer();
   #head: WaitingHead | null = null;
   #isHeadWritten = false;
@@ -41,8 +50,8 @@ export class WebClient extends NodeClient {
 
   constructor(
     services: ClientServices,
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: NodeRequest,
+    response: NodeResponse,
     connection: Client,
     body: NodeBody,
   ) {
@@ -75,6 +84,11 @@ export class WebClient extends NodeClient {
 
   #onEnd(): void {
     if (this.exchange === null || this.requestBody.isDone) return;
+    // node:http2 ends a body that was broken off like any other
+    if (this.request.aborted) {
+      this.closed(false);
+      return;
+    }
     this.requestBody.end(this.request.rawTrailers);
     this.exchange.onRequestPart(NOTHING, this);
   }
@@ -89,7 +103,7 @@ export class WebClient extends NodeClient {
     this.request.resume();
   }
 
-  protected get target(): ServerResponse {
+  get target(): NodeResponse {
     return this.response;
   }
 
@@ -98,6 +112,7 @@ export class WebClient extends NodeClient {
   }
 
   get isHolding(): boolean {
+    if (this.isLeftToListeners) return !this.response.headersSent;
     return this.#hold.isHolding || this.#isHeadRefused;
   }
 
@@ -108,13 +123,16 @@ export class WebClient extends NodeClient {
   writeHead({ buffer, head }: Answer, setCookie: string): boolean {
     const { message } = this.services.heads.answer;
     if (message === null) return true;
+    const isHeard = this.services.events.isHeard('proxyRes');
+    if (isHeard && this.services.answersItself) {
+      this.#leaveToListeners(message, setCookie);
+      return true;
+    }
     // without chunks there are no trailers, and node:http refuses a Trailer field then
     const isChunked = head.body === Body.chunked && this.request.httpVersion === '1.1';
     const text = responseLines(buffer, head, isChunked ? Reframe.none : Reframe.toClose, setCookie, '');
     const isOnes = setCookie !== '';
-    const isHeard = this.services.isHeard('proxyRes');
-    if (isHeard && isOnes)
-      message.headers['set-cookie'] = [...(message.headers['set-cookie'] ?? []), setCookie];
+    if (isHeard && isOnes) addCookie(message, setCookie);
     this.#head = { message, text, isOnes, before: isHeard ? fieldsOf(message) : null };
     this.guard.later(() => {
       if (this.exchange !== null && !this.#hold.isHolding) this.#sendHead();
@@ -122,8 +140,24 @@ export class WebClient extends NodeClient {
     return true;
   }
 
-  /** A listener of 'proxyRes' has answered in its own way: what the server sends is read away. */
+  /** A listener of 'proxyRes' answers. Our cookie is where it is seen, and where it does not have to be seen to be sent. */
+  #leaveToListeners(message: IncomingMessage, setCookie: string): void {
+    this.#hold.release();
+    this.isLeftToListeners = true;
+    if (setCookie === '') return;
+    this.response.appendHeader('set-cookie', setCookie);
+    keepFromCaches(this.response);
+    addCookie(message, setCookie);
+    const { headers } = message;
+    const lines = Object.entries(headers).map(lineOf);
+    const kept = new Map(forOneClient(lines).map(([name, value]) => [name, value]));
+    for (const [name] of lines) if (!kept.has(name)) delete headers[name];
+    headers['cache-control'] = kept.get('cache-control') ?? 'private';
+  }
+
+  /** A listener of 'proxyRes' answers or has answered in its own way: what the server sends is read away. */
   get #isAnsweredElsewhere(): boolean {
+    if (this.isLeftToListeners) return true;
     return !this.#isHeadWritten && (this.response.headersSent || this.response.writableEnded);
   }
 
@@ -144,18 +178,18 @@ export class WebClient extends NodeClient {
     const names = new Set(lines.map(([name]) => name.toLowerCase()));
     for (const name of FRAMING) if (!names.has(name) && response.hasHeader(name)) response.removeHeader(name);
     try {
-      setLines(response, lines);
+      setLines(response, linesFor(response, lines));
     } catch (error) {
       this.#isHeadRefused = true;
       for (const name of names) response.removeHeader(name);
       throw error;
     }
     if (head.isOnes) keepFromCaches(response);
-    response.statusCode = message.statusCode ?? 502;
-    response.statusMessage = message.statusMessage ?? '';
+    setStatus(response, message.statusCode ?? 502, message.statusMessage ?? '');
     this.#isHeadWritten = true;
     this.bytes += head.text.length;
-    if (message.readableLength === 0 && !message.readableEnded) response.flushHeaders();
+    if (message.readableLength === 0 && !message.readableEnded && 'flushHeaders' in response)
+      response.flushHeaders();
   }
 
   writeBody(part: Buffer, from: PartOwner): boolean {
@@ -175,13 +209,13 @@ export class WebClient extends NodeClient {
     this.#sendHead();
     if (text === '' || this.#isAnsweredElsewhere) return;
     this.bytes += text.length;
-    this.response.write(text, 'latin1');
+    this.writeTo(this.response, Buffer.from(text, 'latin1'));
   }
 
   endResponse(trailers: Trailers): void {
     if (this.#hold.isHolding) this.#sendHeld();
     if (this.#isAnsweredElsewhere) return;
-    if (trailers.length > 0) this.response.addTrailers(pairsOf(trailers));
+    addTrailers(this.response, trailers);
     this.response.end();
   }
 
@@ -192,7 +226,7 @@ export class WebClient extends NodeClient {
 
   protected cut(): void {
     this.#head = null;
-    this.response.destroy();
+    breakOff(this.response);
   }
 
   protected writeReply(kind: FailureKind, detail: string): void {
@@ -215,12 +249,19 @@ export class WebClient extends NodeClient {
 }
 
 /** Also what the application and its listeners have set does not let a shared cache keep our cookie. */
-function keepFromCaches(response: ServerResponse): void {
-  const lines = Object.entries(response.getHeaders()).map(
-    ([name, value]): RawLine => [name, Array.isArray(value) ? value.join(', ') : String(value)],
-  );
+function keepFromCaches(response: NodeResponse): void {
+  const lines = Object.entries(response.getHeaders()).map(lineOf);
   const kept = forOneClient(lines);
   const names = new Set(kept.map(([name]) => name));
   for (const [name] of lines) if (!names.has(name)) response.removeHeader(name);
   for (const [name, value] of kept) if (name === 'cache-control') response.setHeader(name, value);
+}
+
+function lineOf([name, value]: readonly [string, unknown]): RawLine {
+  return [name, Array.isArray(value) ? value.join(', ') : String(value)];
+}
+
+/** The listeners of 'proxyRes' see it among the server's. */
+function addCookie({ headers }: IncomingMessage, setCookie: string): void {
+  headers['set-cookie'] = [...(headers['set-cookie'] ?? []), setCookie];
 }

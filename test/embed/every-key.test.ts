@@ -26,6 +26,7 @@ const HONOURED: Readonly<Record<string, string>> = {
   admin: 'operators',
   trusted: 'middleware',
   accessLog: 'access-log',
+  errorDetails: 'failures',
   traceparent: 'access-log',
   via: 'middleware',
   resolver: 'lifecycle',
@@ -97,7 +98,6 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.proxyProtocol': 'optional',
   'listen.tls': { selfSigned: true },
   'listen.redirectToHttps': true,
-  errorDetails: 'on',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',
 };

@@ -260,3 +260,16 @@ test('what this machine has run out of says nothing about a server', () => {
     expect(failed(code)).toBe('out-of-resources');
   expect([failed('ECONNREFUSED'), failed('EHOSTUNREACH')]).toEqual(['connect-failed', 'connect-failed']);
 });
+
+test.each([
+  ['on', true],
+  ['off', false],
+] as const)(
+  'with errorDetails: %s the client is told which rule a response broke: %s',
+  async (errorDetails, isTold) => {
+    const backend = await cannedBackend('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx');
+    const { url } = await embed({ errorDetails, pools: { web: { health: 'off', servers: [backend.url] } } });
+    const response = await fetch(url);
+    expect([response.status, /content-length/i.test(await response.text())]).toEqual([502, isTold]);
+  },
+);

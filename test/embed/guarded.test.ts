@@ -12,7 +12,6 @@ const CALLBACK =
 const OWN: Readonly<Record<string, readonly [count: number, why: string]>> = {
   'balancer.ts': [1, 'the grace of close'],
   'clients.ts': [1, 'counts the connection that closed; exchanges hear of it through their guards'],
-  'data-path.ts': [4, 'the events of http-proxy, which go to guards'],
   'declined-upgrade.ts': [4, 'ends the connection of an answer'],
   'guard.ts': [4, 'is the guard'],
   'intake.ts': [1, 'a request that waits for its turn, whose handler catches all'],

@@ -92,6 +92,17 @@ test('plan and explain answer without an admin server; what does not exist is sa
     explanation: { server: 'a', outcome: 'new' },
   });
   expect(balancer.plan('web', 'add', 'b', 2)).toMatchObject({ ok: true });
+  // as an application has it of a request, the fields of its message and connection included
+  const fields = {
+    host: 'shop.test',
+    connection: 'keep-alive',
+    'content-length': '3',
+    'x-user': 'ann',
+    via: undefined,
+  };
+  expect(balancer.explain('web', { headers: fields })).toEqual(
+    balancer.explain('web', { headers: [['x-user', 'ann']] }),
+  );
   expect(balancer.explain('nowhere')).toMatchObject({ ok: false, code: 'not-found' });
   expect(balancer.plan('web', 'drain', 'z')).toMatchObject({ ok: false, code: 'not-found' });
 });

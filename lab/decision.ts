@@ -6,7 +6,7 @@ export interface DecisionRow {
   readonly architecture: Architecture;
   /** In the order of DECISION_TITLES; a dash where nothing was measured. */
   readonly entries: readonly string[];
-  /** What follows from the numbers, in words. */
+  /** What follows from the numbers, as text. */
   readonly advice: string;
 }
 

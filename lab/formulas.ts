@@ -37,7 +37,7 @@ export function zipfEffective(users: number): number {
 
 /**
  * PAR of `requests` requests drawn by Zipf(1) over users who are dealt out evenly by count, whoever is hot: by trial,
- * in which users and requests are drawn anew each time.
+ * in which users and requests are drawn again each time.
  */
 export function parZipfBracket(servers: number, users: number, requests: number, seed: number): Bracket {
   const upTo: number[] = [];
@@ -72,7 +72,7 @@ function indexAbove(ascending: readonly number[], wanted: number): number {
 }
 
 /**
- * PAR on the servers left after `killed` of them died with their sessions, each of which began anew on one of those
+ * PAR on the servers left after `killed` of them died with their sessions, each of which began again on one of those
  * left, by chance: by trial. `isEven`: sessions lay evenly before; otherwise by chance.
  */
 export function parAfterCrashBracket(

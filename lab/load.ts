@@ -40,7 +40,7 @@ export interface LoadSummary {
   readonly loginsAgain: number;
 }
 
-/** One request of a user as autocannon builds it, each time anew. */
+/** One request of a user as autocannon builds it, each time again. */
 interface Turn {
   readonly method: 'GET' | 'POST';
   readonly path: string;

@@ -9,7 +9,7 @@ export interface Carried {
   readonly seenAtMs: number;
 }
 
-/** Part of the idle timeout after which a read issues the value anew; a write always does. */
+/** Part of the idle timeout after which a read issues the value again; a write always does. */
 const RENEW_AFTER = 0.25;
 
 /** The session in `value`, whose authenticity was checked before; null when it is none or its time is over. */

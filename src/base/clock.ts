@@ -123,7 +123,7 @@ export class TurnClock implements Clock {
     this.stoodStillMs = clock.stoodStillMs;
   }
 
-  /** Reads the time anew. */
+  /** Reads the time again. */
   turn(): number {
     this.#nowMs = this.#clock.nowMs();
     const { stoodStillMs } = this.#clock;

@@ -11,7 +11,7 @@ const SAFE_FROM: Readonly<Record<number, readonly [minor: number, patch: number]
   26: [13, 1],
 };
 
-/** In words; null: nothing is known against it. Lines that are newer than the list are not judged, others are over. */
+/** As text; null: nothing is known against it. Lines that are newer than the list are not judged, others are over. */
 export function unsafeNode(version: string): string | null {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   const safe = SAFE_FROM[major];

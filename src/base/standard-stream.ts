@@ -26,7 +26,7 @@ export class StandardStream {
     // what others write there must not end the process either
     stream.on('error', () => undefined);
     this.isTerminal = isatty(stream.fd);
-    // Node has made a pipe or a socket non-blocking when it made the stream; a terminal is opened anew for that
+    // Node has made a pipe or a socket non-blocking when it made the stream; a terminal is opened again for that
     this.fd = this.isTerminal ? reopened(stream.fd) : stream.fd;
   }
 

@@ -47,7 +47,7 @@ export class TlsClient {
   readonly #resumes: boolean;
   #session: Buffer | null = null;
 
-  /** `resumes`: a resumed session is not verified anew; a check should not. */
+  /** `resumes`: a resumed session is not verified again; a check should not. */
   constructor(settings: TlsSettings, host: string, resumes: boolean) {
     this.#settings = settings;
     this.#serverName = settings.serverName ?? host;

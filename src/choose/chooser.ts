@@ -101,7 +101,7 @@ export class Chooser {
   /**
    * Called right after choose: reserves the session at `slot` or moves it there. May be called again after a retry
    * elected another slot: nothing is counted twice, the cookie names the last. False: another request has just given the
-   * session a home, nothing is done, and the choice is to be made anew.
+   * session a home, nothing is done, and the choice is to be made again.
    */
   commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
     if (!this.#settle(plan, affinity, slot, nowMs, wallMs)) return false;
@@ -209,7 +209,7 @@ export class Chooser {
     return nowMs - table.seenMs(entry) > idleMs && table.busy(entry) === 0 ? 'idle' : null;
   }
 
-  /** Our own cookie is minted anew; a key that is not ours goes on as a new session's. */
+  /** Our own cookie is minted again; a key that is not ours goes on as a new session's. */
   #expire(plan: PoolPlan, affinity: Affinity): void {
     affinity.arrival = Finding.expired;
     affinity.hasKey = plan.source !== Source.ownCookie;

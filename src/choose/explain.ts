@@ -1,4 +1,4 @@
-// Which server a request would go to, and why, in words: asked with the data path's own code, leaving no trace.
+// Which server a request would go to, and why, as text: asked with the data path's own code, leaving no trace.
 
 import { unreachable } from '../base/assert.ts';
 import { formatDuration } from '../base/units.ts';
@@ -54,7 +54,7 @@ export interface Explanation {
   readonly others: readonly { readonly server: string; readonly why: string }[];
 }
 
-/** The explanation, or in words why the question cannot be one. */
+/** The explanation, or a sentence that says why the question cannot be one. */
 export function explain(
   chooser: Chooser,
   plan: PoolPlan,

@@ -62,7 +62,7 @@ export class Ledger {
     affinity.entry = -1;
   }
 
-  /** Reads the home anew; another request or the rebalancer may have moved the session. True when it had. */
+  /** Reads the home again; another request or the rebalancer may have moved the session. True when it had. */
   followHome(plan: PoolPlan, affinity: Affinity): boolean {
     if (this.#shared.table.home(affinity.entry) === affinity.home) return false;
     this.takeHome(plan, affinity);
@@ -92,7 +92,7 @@ export class Ledger {
     return true;
   }
 
-  /** The held session counts no more, until it is confirmed anew; its key still leads home. False when it did not count. */
+  /** The held session counts no more, until it is confirmed again; its key still leads home. False when it did not count. */
   suspend(affinity: Affinity, reason: EndReason): boolean {
     const { table, own } = this.#shared;
     if (!table.doubt(affinity.entry)) return false;
@@ -192,7 +192,7 @@ export class Ledger {
       table.notes.rememberOrigin(entry, from);
     }
     if (plan.config.state !== 'local' || lost === -1) return;
-    // the application at the new home has never heard of it: only the route is left, until it sets a session anew
+    // the application at the new home has never heard of it: only the route is left, until it sets a session again
     if (plan.learns && entry !== -1 && !table.doubt(entry)) return;
     const index = this.#isCurrent(from) ? lost : LOST_REMOVED;
     own.countPool(plan.id, PoolCounter.lost + index);

@@ -1,5 +1,5 @@
 // The balancer's own cookie, base64url, one layout for every mode that sets one. It is found in the session table by
-// the routing id alone, so that a cookie issued anew for the same session (after a move) still finds its entry:
+// the routing id alone, so that a cookie issued again for the same session (after a move) still finds its entry:
 //
 //   60 bytes, 80 characters
 //   0 kind (1) | 1 rid (16 random) | 17 renewed, seconds (4) | 21 nonce (12)

@@ -58,7 +58,7 @@ export interface PoolPlan extends RankedServers {
   readonly learns: boolean;
   /** The first is what is set, all are read: see `cookieAliases`. */
   readonly cookieNames: readonly Uint8Array[];
-  /** The balancer's cookie is written anew when it is older. */
+  /** The balancer's cookie is written again when it is older. */
   readonly renewMs: number;
   readonly cookieAttributes: SetCookieAttributes;
   /** Lower case; empty when the mode reads no header. */

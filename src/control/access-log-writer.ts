@@ -34,7 +34,7 @@ export class AccessLogWriter {
     this.#log = log;
   }
 
-  /** Where to write from now on; a file is opened anew, so that a rotated one is let go of. */
+  /** Where to write from now on; a file is opened again, so that a rotated one is let go of. */
   open(accessLog: HoldfastConfig['accessLog']): void {
     const old = this.#file === null ? -1 : this.#fd;
     this.#file = accessLog?.file ?? null;

@@ -1,4 +1,4 @@
-// What a reload changes, in words for the log, the API and the command line.
+// What a reload changes, as text for the log, the API and the command line.
 
 import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
 import type { OperatorChange } from './slots.ts';

@@ -1,4 +1,4 @@
-// What was wrong with responses that are no valid HTTP, in words, and in the log: once in a while per server, since a
+// What was wrong with responses that are no valid HTTP, as text, and in the log: once in a while per server, since a
 // server that does it once does it with every request.
 
 import type { LogLevel } from '../base/log.ts';

@@ -25,7 +25,7 @@ export interface PassiveSignals {
 export interface EjectionChange {
   readonly slot: number;
   readonly isEjected: boolean;
-  /** In words, for log and event. */
+  /** As text, for log and event. */
   readonly reason: string;
 }
 

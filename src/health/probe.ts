@@ -21,7 +21,7 @@ export interface ProbeOutcome {
   readonly isOwnTrouble?: boolean;
   /** The server has answered, if only to say that it is not well. */
   readonly isReached?: boolean;
-  /** What came, in words: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
+  /** What came, as text: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
   readonly detail: string;
   /** What the server says of itself; absent when no HTTP reply came. */
   readonly report?: SelfReport;

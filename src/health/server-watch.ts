@@ -38,7 +38,7 @@ export class ServerWatch {
   /** Finished checks by result; the monitor's business to keep and export. */
   readonly checks: Record<CheckResult, number>;
   server: ServerConfig;
-  /** What the last finished check found, in words; empty before the first. */
+  /** What the last finished check found, as text; empty before the first. */
   lastDetail = '';
   readonly #tools: WatchTools;
   #health: HealthConfig | null = null;

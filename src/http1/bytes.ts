@@ -72,7 +72,7 @@ export function trimBlank(buffer: Buffer, begin: number, end: number): number {
 
 /** First offset from `begin` on that holds no token byte; `end` when there is none. */
 export function skipToken(buffer: Buffer, begin: number, end: number): number {
-  const table = TOKEN; // imported and module-level tables are looked up anew in each turn: half the speed
+  const table = TOKEN; // imported and module-level tables are looked up again in each turn: half the speed
   let position = begin | 0;
   while (position < end && table[buffer[position] as number] === 1) position = (position + 1) | 0;
   return position;

@@ -17,7 +17,7 @@ const ALWAYS: readonly Field[] = [
   Field.dropped,
 ];
 
-/** 1 at each Field that is never forwarded to a server. An upgrade that is let through is written anew. */
+/** 1 at each Field that is never forwarded to a server. An upgrade that is let through is written again. */
 export const REQUEST_CUT: Uint8Array = tableOf([...ALWAYS, Field.proxyAuthorization]);
 
 /** 1 at each Field that is never forwarded to a client. */

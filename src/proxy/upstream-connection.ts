@@ -46,7 +46,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   isConnected = false;
   /** It could not be opened for want of something of ours: nothing is known of the server. */
   #isOwnTrouble = false;
-  /** Why there is no TLS with it, in words; null: there is, or that is not it. */
+  /** Why there is no TLS with it, as text; null: there is, or that is not it. */
   #tlsFailure: string | null = null;
   #hasRead = false;
   /** Has carried an exchange before: the server may have closed it without our knowing. */

@@ -55,7 +55,7 @@ export class Certificates {
     return this.#tickets.current;
   }
 
-  /** Reads all anew; they are used from the next revision on. Throws StartError when they are wrong, and nothing has changed. */
+  /** Reads all again; they are used from the next revision on. Throws StartError when they are wrong, and nothing has changed. */
   assertRight(config: HoldfastConfig): void {
     const refused = this.#read(config);
     if (refused !== null) throw new StartError(refused);

@@ -15,7 +15,7 @@ import { cpuMsOf } from './thread-time.ts';
 
 export const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
-/** A worker that lived so long starts its back-off anew. */
+/** A worker that lived so long starts its back-off again. */
 const HEALTHY_MS = 30_000;
 /** A worker that takes so long to do what it is told is given up: to start, to open its listeners, to swap. */
 export const ANSWER_MS = 10_000;

@@ -23,7 +23,7 @@ export interface ForegroundOptions {
   /** null: as configured. */
   readonly threads: number | null;
   readonly logLevel: string;
-  /** Admin address of the process to take over from, '' for the configured one; null: start anew. */
+  /** Admin address of the process to take over from, '' for the configured one; null: start again. */
   readonly takeover?: string | null;
 }
 

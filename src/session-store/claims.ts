@@ -184,7 +184,7 @@ export class Claims {
     this.#parts.onClaimed();
   }
 
-  /** What is here was to be claimed anew: the store does not have it, or does not answer. */
+  /** What is here was to be claimed again: the store does not have it, or does not answer. */
   #notClaimed(copy: Copy, outcome: Outcome): void {
     if (outcome.kind === 'destroyed') this.#parts.backing.ended(copy);
     else if (outcome.kind === 'unknown') {

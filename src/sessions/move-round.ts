@@ -107,7 +107,7 @@ export class MoveRound {
     const { draining, levelling, grant } = round.order;
     const drained = this.#transfer(round, draining, 'drain');
     const returned = this.#sendHome(round, grant - drained);
-    // what went home has changed the holdings that levelling was planned for: the next cycle plans anew
+    // what went home has changed the holdings that levelling was planned for: the next cycle plans again
     const evened = returned > 0 ? 0 : this.#transfer(round, levelling, 'rebalance');
     return drained + returned + evened;
   }

@@ -65,7 +65,7 @@ type Outcome = Pick<SessionPlan, 'moves' | 'lost' | 'seconds' | 'notes'> & {
   readonly after: readonly PlanServer[];
 };
 
-/** The plan, or in words why there is none. */
+/** The plan, or a sentence that says why there is none. */
 export function planChange(question: PlanQuestion): SessionPlan | string {
   const { action, server, servers } = question;
   const target = servers.find(({ name }) => name === server);

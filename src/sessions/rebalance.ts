@@ -56,7 +56,7 @@ export interface CycleFacts {
 
 export interface RebalanceState {
   readonly phase: RebalancePhase;
-  /** Why it is in this phase, in words. */
+  /** Why it is in this phase, as text. */
   readonly why: string;
   /** Moves there is budget for; grows each cycle, shrinks with each move. */
   readonly allowance: number;

@@ -9,7 +9,7 @@
 //
 // An alias has the key of its session at 16 (i32, i32) instead of an age. Version 1 had no marks, no aliases and no tentative
 // sessions in files; it is read as it is. Numbers are little-endian. Homes go by pool and server name, because slots are
-// dealt out anew.
+// dealt out again.
 
 import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';

@@ -6,7 +6,7 @@
 //      walk the table in slices ─ append what has changed since the last time ─ sync
 //
 // A crash at any moment leaves the file as it was after the last sync, with at most the beginning of one more part at its
-// end, which the reader leaves out. After an error the file is written anew: nothing is appended behind half a part.
+// end, which the reader leaves out. After an error the file is written again: nothing is appended behind half a part.
 
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import type { SaveResult } from './store.ts';
 
 /** Entries looked at before main's other work has its turn: about 1 ms. */
 const SLICE_ENTRIES = 65_536;
-/** Changes below this never cause the file to be written anew. */
+/** Changes below this never cause the file to be written again. */
 const CHANGES_BYTES_MIN = 1024 * 1024;
 /** A session in use all the time is written again after this part of the shortest idle time, at most every minute. */
 const IN_USE_PART = 1 / 8;

@@ -29,7 +29,7 @@ import {
 
 const DIGEST_BYTES = 32;
 const HEADER_BYTES_MAX = 4 * 1024 * 1024;
-/** The whole table may have been written once and its changes as often again before the file is written anew. */
+/** The whole table may have been written once and its changes as often again before it is rewritten. */
 const TIMES_MAX = 4;
 
 export type SaveResult =

@@ -111,7 +111,7 @@ export class Sweeper {
     return this.#requests.recent(slot);
   }
 
-  /** Servers and limits are now these. A pass under way begins anew. */
+  /** Servers and limits are now these. A pass under way begins again. */
   apply(revision: Revision): void {
     const tally = this.#tally;
     tally.generation.fill(-1);

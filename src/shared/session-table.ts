@@ -303,7 +303,7 @@ export class SessionTable {
     return true;
   }
 
-  /** The session's state is lost: it does not count until it is confirmed anew. True for the one caller that did it. */
+  /** The session's state is lost: it does not count until it is confirmed again. True for the one caller that did it. */
   doubt(entry: number): boolean {
     return (Atomics.or(this.#words, entry * ENTRY_WORDS + Word.flags, TENTATIVE) & TENTATIVE) === 0;
   }

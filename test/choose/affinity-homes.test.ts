@@ -209,7 +209,7 @@ describe.each(MODES)('$title', (mode) => {
     refusals.refused(slot, world.clock.nowMs());
     expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'failure' });
     expect([world.lost(home, 'failure'), world.moves('failure')]).toEqual([1, 1]);
-    // what was so an hour ago is asked anew
+    // what was so an hour ago is asked again
     world.clock.advance(3_600_000);
     expect(refusals.isHeld(slot, world.clock.nowMs())).toBe(false);
     refusals.asked(slot, world.clock.nowMs());

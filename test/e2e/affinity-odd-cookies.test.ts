@@ -8,7 +8,7 @@ import { plainClient } from '../support/plain-client.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
-/** Of our cookie, that tell its session, however often it is written anew. */
+/** Of our cookie, that tell its session, however often it is written again. */
 const KEY_CHARACTERS = 22;
 
 async function run(mode: string, sticky: string): Promise<RunningHoldfast> {

@@ -134,7 +134,7 @@ test('a restart with sessions.file, a reload and a server’s death leave the co
     const { pools } = await holdfast.status();
     return pools[0]?.servers.find(({ name }) => name === added.name)?.state === 'up';
   });
-  // fewer than the others have: until a sweep counts anew, one that was just placed may count twice
+  // fewer than the others have: until a sweep counts again, one that was just placed may count twice
   const late = await logIn(holdfast, 15);
   const held = await expectEqualAtRest(demo, holdfast);
   expect(held[added.name]).toBe(15);

@@ -44,7 +44,7 @@ async function visit(user: User, turn: number, strayed: string[]): Promise<void>
   if (turn % 3 === 2) await user.ask('POST', '/logout');
 }
 
-/** On their connections to a process that finishes: a third log out, the others log in anew and come back. How many stay. */
+/** On their connections to a process that finishes: a third log out, the others log in again and come back. How many stay. */
 async function lastReplies(users: readonly User[]): Promise<number> {
   const [leaving, staying] = [users.slice(0, USERS / 3), users.slice(USERS / 3)];
   await Promise.all(leaving.map((user) => user.ask('POST', '/logout')));

@@ -1,7 +1,7 @@
 // Differential fuzz of the request codec against Node's own HTTP parser: mutated requests go through both.
 // Holdfast may refuse more than Node; it must never accept what Node refuses (but for `EXCUSES`), and where both
 // accept, method, target, version, header pairs, body and the beginning of the next message must be the same.
-// Node reads what Holdfast would pass on: the first line and a framing field may have been written anew.
+// Node reads what Holdfast would pass on: the first line and a framing field may have been written again.
 
 import http from 'node:http';
 import { Body, INCOMPLETE, RequestHead } from '../../src/http1/message.ts';

@@ -70,7 +70,7 @@ function renderBody(body: number, contentLength: number): string {
   return `body ${nameOf(Body, body)}${body === Body.length ? ` ${contentLength}` : ''}`;
 }
 
-/** What has to be written anew when the head is passed on. */
+/** What has to be written again when the head is passed on. */
 function renderAnew(head: RequestHead | ResponseHead): string[] {
   const line =
     head.framingLine === '' ? [] : [`written anew "${escapeBytes(Buffer.from(head.framingLine))}"`];

@@ -21,7 +21,7 @@ export class Crowd {
   readonly #random: SeededRandom;
   readonly #running: Promise<void>[] = [];
   #isStopped = false;
-  /** Answers other than what the user had a right to expect, in words. */
+  /** Answers other than what the user had a right to expect, as text. */
   readonly surprises: string[] = [];
   requests = 0;
   logins = 0;

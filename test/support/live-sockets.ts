@@ -1,4 +1,4 @@
-// WebSockets that stay open and are used all the while; one that is closed in order is opened anew.
+// WebSockets that stay open and are used all the while; one that is closed in order is opened again.
 
 import { connect } from 'node:net';
 import { whenDone } from './lifetime.ts';

@@ -19,7 +19,7 @@ import { User } from './user.ts';
 export const PER_SECOND = 500;
 const RELOADS = 30;
 const GRACE_SECONDS = 3;
-/** Two of ten log in anew all the time, four of ten come over a new connection for each request. */
+/** Two of ten log in again all the time, four of ten come over a new connection for each request. */
 const USERS = 300;
 const SOCKETS = 20;
 const POLICIES = ['least-sessions', 'least-connections', 'random-two', 'least-time'] as const;

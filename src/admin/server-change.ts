@@ -22,13 +22,12 @@ export function checkServerChange(change: object): ServerChange | string {
     else if (key === 'weight') weight = isWeight(value) ? value : undefined;
     else return `unknown key ${JSON.stringify(key.slice(0, 64))}: mode and weight are allowed`;
     if (key === 'mode' && mode === undefined) return 'mode must be ready, drain or maintenance';
-    if (key === 'weight' && weight === undefined)
-      return `weight must be a whole number from 0 to ${WEIGHT_MAX}`;
+    if (key === 'weight' && weight === undefined) return `weight must be a number from 0 to ${WEIGHT_MAX}`;
   }
   if (mode === undefined && weight === undefined) return 'nothing to change: give mode, weight or both';
   return { ...(mode === undefined ? {} : { mode }), ...(weight === undefined ? {} : { weight }) };
 }
 
 function isWeight(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= WEIGHT_MAX;
+  return typeof value === 'number' && value >= 0 && value <= WEIGHT_MAX;
 }

@@ -38,8 +38,8 @@ function answerPlan(c: Context, source: AdminSource, refuse: Refuse): Response {
   const server = c.req.query('server') ?? '';
   if (server === '') return refuse(c, 'bad-request', 'server must be the name of a server');
   const weight = Number(c.req.query('weight') ?? 1);
-  if (!(Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX)) {
-    return refuse(c, 'bad-request', `weight must be a whole number from 0 to ${WEIGHT_MAX}`);
+  if (!(weight >= 0 && weight <= WEIGHT_MAX)) {
+    return refuse(c, 'bad-request', `weight must be a number from 0 to ${WEIGHT_MAX}`);
   }
   const result = source.plan(c.req.param('pool') ?? '', action, server, weight);
   return result.ok ? c.json(result.plan) : refuse(c, result.code, result.message);

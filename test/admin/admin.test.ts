@@ -149,9 +149,9 @@ describe('changing a server', () => {
     ['null', 'the body must be a JSON object'],
     ['{}', 'nothing to change: give mode, weight or both'],
     ['{"mode":"off"}', 'mode must be ready, drain or maintenance'],
-    ['{"mode":"drain","weight":-1}', 'weight must be a whole number from 0 to 1000'],
-    ['{"weight":1001}', 'weight must be a whole number from 0 to 1000'],
-    ['{"weight":"3"}', 'weight must be a whole number from 0 to 1000'],
+    ['{"mode":"drain","weight":-1}', 'weight must be a number from 0 to 1000'],
+    ['{"weight":1001}', 'weight must be a number from 0 to 1000'],
+    ['{"weight":"3"}', 'weight must be a number from 0 to 1000'],
     ['{"wieght":3}', 'unknown key "wieght": mode and weight are allowed'],
     ['{"__proto__":{"mode":"drain"}}', 'unknown key "__proto__": mode and weight are allowed'],
   ])('%s is refused: %s', async (body, message) => {

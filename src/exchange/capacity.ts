@@ -18,9 +18,13 @@ export function reserveCapacity(
 ): number {
   const slot = services.chooser.choose(plan, affinity, tried, nowMs);
   if (slot < 0) return slot;
-  services.own.addGauge(slot, Gauge.inFlight, 1);
   const connectionsMax = plan.connectionsMax[indexOfSlot(plan, slot)] as number;
-  if (connectionsMax === 0 || services.shared.inFlight(slot) <= connectionsMax) return slot;
+  if (connectionsMax === 0) {
+    services.own.addGauge(slot, Gauge.inFlight, 1);
+    return slot;
+  }
+  services.own.addGaugeInOrder(slot, Gauge.inFlight, 1);
+  if (services.shared.inFlightInOrder(slot) <= connectionsMax) return slot;
   releaseCapacity(services, slot);
   affinity.failure = 'busy';
   return -1;

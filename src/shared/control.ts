@@ -4,6 +4,9 @@
 //
 // Verdict and mode are separate on purpose: health never overwrites what the operator asked for. What a server says
 // of itself is a third thing; `mode` is what follows from both, so that workers read one cell.
+//
+// What is asked of every candidate of every request is read plainly: a cell is never torn, no answer depends on the order of two
+// of them, and Atomics.load is a call of its own (60 instructions).
 
 import { SLOTS_MAX } from './limits.ts';
 
@@ -47,7 +50,7 @@ const CELLS = 14;
 /** Unit of `downSince`, which goes round after thirteen years: only differences count. */
 const SINCE_MS = 100;
 
-const Global = { revision: 0, sweepEpoch: 1 } as const;
+const Global = { revision: 0, sweepEpoch: 1, eligibility: 2 } as const;
 const GLOBALS = 16;
 
 export class ControlCells {
@@ -62,11 +65,11 @@ export class ControlCells {
   }
 
   verdict(slot: number): Verdict {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.verdict) as Verdict;
+    return this.#cells[slot * CELLS + Cell.verdict] as Verdict;
   }
 
   setVerdict(slot: number, verdict: Verdict): void {
-    Atomics.store(this.#cells, slot * CELLS + Cell.verdict, verdict);
+    this.#change(slot, Cell.verdict, verdict);
   }
 
   /** To be called before the verdict becomes down. */
@@ -82,7 +85,7 @@ export class ControlCells {
 
   /** What counts: the operator's mode, or what the server reports where the operator's is ready. */
   mode(slot: number): Mode {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.mode) as Mode;
+    return this.#cells[slot * CELLS + Cell.mode] as Mode;
   }
 
   /** The operator's own. */
@@ -120,21 +123,37 @@ export class ControlCells {
     const operator = this.operatorMode(slot);
     const report = this.report(slot);
     const reported = report === Report.drain ? Mode.drain : report === Report.full ? Mode.full : Mode.ready;
-    Atomics.store(this.#cells, slot * CELLS + Cell.mode, operator === Mode.ready ? reported : operator);
+    this.#change(slot, Cell.mode, operator === Mode.ready ? reported : operator);
   }
 
   /** Effective weight in thousandths of a configured unit (slow start included); 0 takes no new sessions. */
   weight(slot: number): number {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.weight);
+    return this.#cells[slot * CELLS + Cell.weight] as number;
   }
 
   setWeight(slot: number, thousandths: number): void {
-    Atomics.store(this.#cells, slot * CELLS + Cell.weight, thousandths);
+    this.#change(slot, Cell.weight, thousandths);
+  }
+
+  /** Writes what decides whether and how much a server is chosen; says so after it. */
+  #change(slot: number, cell: number, value: number): void {
+    if (Atomics.exchange(this.#cells, slot * CELLS + cell, value) !== value)
+      Atomics.add(this.#globals, Global.eligibility, 1);
+  }
+
+  /** Another number whenever a verdict, mode or weight has changed. It may be an old one: ask `eligibilityInOrder` before reading those. */
+  eligibility(): number {
+    return this.#globals[Global.eligibility] as number;
+  }
+
+  /** What is read of verdicts, modes and weights from here on is at least as new. */
+  eligibilityInOrder(): number {
+    return Atomics.load(this.#globals, Global.eligibility);
   }
 
   /** Grows by one whenever a slot is given to another server; 1 .. 2^19 - 1, then starts over. */
   generation(slot: number): number {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.generation);
+    return this.#cells[slot * CELLS + Cell.generation] as number;
   }
 
   setGeneration(slot: number, generation: number): void {
@@ -143,17 +162,17 @@ export class ControlCells {
 
   /** Sessions homed on the slot as of the last sweep, tentative ones not counted. */
   sessions(slot: number): number {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.sessions);
+    return this.#cells[slot * CELLS + Cell.sessions] as number;
   }
 
   /** Sessions as of the last sweep whose client has not shown yet that it keeps cookies. */
   tentative(slot: number): number {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.tentative);
+    return this.#cells[slot * CELLS + Cell.tentative] as number;
   }
 
   /** Sum of the workers' session deltas when the last sweep began. */
   deltaAtSweep(slot: number): number {
-    return Atomics.load(this.#cells, slot * CELLS + Cell.deltaAtSweep);
+    return this.#cells[slot * CELLS + Cell.deltaAtSweep] as number;
   }
 
   /** Publishes what a finished sweep found for one slot. */

@@ -58,7 +58,7 @@ export class EntryMarks {
   }
 
   isAlias(entry: number): boolean {
-    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.mark) === ALIAS;
+    return this.#words[entry * ENTRY_WORDS + Word.mark] === ALIAS;
   }
 
   isAliasOf(entry: number, sessionLow: number, sessionHigh: number): boolean {

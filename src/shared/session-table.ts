@@ -152,22 +152,25 @@ export class SessionTable {
   /** True while the entry still belongs to the key: check before trusting an entry kept over an await or event. */
   isOf(entry: number, keyLow: number, keyHigh: number): boolean {
     const base = entry * ENTRY_WORDS;
-    return (
-      Atomics.load(this.#words, base) === (keyLow === 0 ? 1 : keyLow) &&
-      this.#words[base + Word.keyHigh] === keyHigh
-    );
+    return this.#words[base] === (keyLow === 0 ? 1 : keyLow) && this.#words[base + Word.keyHigh] === keyHigh;
+  }
+
+  /** Before whatever is read, after whatever was written: whoever closes an entry writes its key, then looks who has it. */
+  #isOfInOrder(entry: number, keyLow: number, keyHigh: number): boolean {
+    const isLow = Atomics.load(this.#words, entry * ENTRY_WORDS) === (keyLow === 0 ? 1 : keyLow);
+    return isLow && this.#words[entry * ENTRY_WORDS + Word.keyHigh] === keyHigh;
   }
 
   home(entry: number): number {
-    return Atomics.load(this.#words, entry * ENTRY_WORDS + Word.home);
+    return this.#words[entry * ENTRY_WORDS + Word.home] as number;
   }
 
   isTentative(entry: number): boolean {
-    return (Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & TENTATIVE) !== 0;
+    return ((this.#words[entry * ENTRY_WORDS + Word.flags] as number) & TENTATIVE) !== 0;
   }
 
   hasMoved(entry: number): boolean {
-    return (Atomics.load(this.#words, entry * ENTRY_WORDS + Word.flags) & MOVED) !== 0;
+    return ((this.#words[entry * ENTRY_WORDS + Word.flags] as number) & MOVED) !== 0;
   }
 
   createdMs(entry: number): number {
@@ -205,7 +208,7 @@ export class SessionTable {
    */
   touch(entry: number, keyLow: number, keyHigh: number, nowMs: number): boolean {
     this.holds.add(entry);
-    if (!this.isOf(entry, keyLow, keyHigh)) {
+    if (!this.#isOfInOrder(entry, keyLow, keyHigh)) {
       this.holds.drop(entry);
       return false;
     }
@@ -224,6 +227,7 @@ export class SessionTable {
 
   /** The client has shown its cookie: from now on the session counts. True for the one caller that settled it. */
   confirm(entry: number): boolean {
+    if (!this.isTentative(entry)) return false;
     return (Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~TENTATIVE) & TENTATIVE) !== 0;
   }
 
@@ -317,7 +321,7 @@ export class SessionTable {
   remove(entry: number, keyLow: number, keyHigh: number): boolean {
     const bucket = Math.floor(entry / BUCKET_ENTRIES);
     if (!this.#locks.take(bucket)) return false;
-    const isMine = this.isOf(entry, keyLow, keyHigh);
+    const isMine = this.#isOfInOrder(entry, keyLow, keyHigh);
     if (isMine) Atomics.store(this.#words, entry * ENTRY_WORDS, 0);
     this.#locks.give(bucket);
     return isMine;
@@ -369,8 +373,8 @@ export class SessionTable {
     const words = this.#words;
     let entry = bucket * BUCKET_ENTRIES;
     for (let index = 0; index < BUCKET_ENTRIES; index += 1, entry += 1) {
-      const base = entry * ENTRY_WORDS;
-      if (Atomics.load(words, base) === keyLow && words[base + Word.keyHigh] === keyHigh) return entry;
+      // in order: what is read of the entry from here on was written before its key
+      if (words[entry * ENTRY_WORDS] === keyLow && this.#isOfInOrder(entry, keyLow, keyHigh)) return entry;
     }
     return NONE;
   }

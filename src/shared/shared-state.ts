@@ -98,6 +98,13 @@ export class SharedState {
     return this.sumGauge(slot, Gauge.inFlight);
   }
 
+  /** The same for a thread that has just counted itself in with `addGaugeInOrder`: of two that do so at once, one sees both. */
+  inFlightInOrder(slot: number): number {
+    let sum = 0;
+    for (const stripe of this.stripes) sum += stripe.gaugeInOrder(slot, Gauge.inFlight);
+    return sum;
+  }
+
   sumGauge(slot: number, gauge: Gauge): number {
     let sum = 0;
     for (const stripe of this.stripes) sum += stripe.gauge(slot, gauge);

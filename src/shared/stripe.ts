@@ -1,5 +1,5 @@
-// One worker's counters. The worker writes, everybody reads; readers sum over workers. Float64 cells are
-// written with plain stores: one writer, and 64-bit aligned stores are not torn on the platforms Node runs on.
+// One worker's counters. The worker writes, everybody reads; readers sum over workers. Cells are
+// written with plain stores: one writer, and aligned stores of 32 and 64 bits are not torn on the platforms Node runs on.
 //
 //   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
@@ -127,10 +127,20 @@ export class Stripe {
   }
 
   gauge(slot: number, gauge: Gauge): number {
-    return Atomics.load(this.#gauges, slot * GAUGES + gauge);
+    return this.#gauges[slot * GAUGES + gauge] as number;
   }
 
   addGauge(slot: number, gauge: Gauge, amount: number): void {
+    const index = slot * GAUGES + gauge;
+    this.#gauges[index] = (this.#gauges[index] as number) + amount;
+  }
+
+  /** For two threads that each count first and then look whether the other has: one of them sees both. */
+  gaugeInOrder(slot: number, gauge: Gauge): number {
+    return Atomics.load(this.#gauges, slot * GAUGES + gauge);
+  }
+
+  addGaugeInOrder(slot: number, gauge: Gauge, amount: number): void {
     Atomics.add(this.#gauges, slot * GAUGES + gauge, amount);
   }
 

@@ -4,9 +4,12 @@
 // and a weight above 0 are always asked for. Servers already tried by the exchange count only when nobody else is
 // left; those that refused a connection a moment ago do not count at all. Members at their connection limit are left out of the candidates but keep their group the chosen one: a
 // backup is for servers that are down, not for servers that are busy.
+//
+// Who may be chosen changes rarely. What was gathered stands until a verdict, mode or weight changes (main counts the
+// changes), so that a request costs the same with two servers and with a thousand. It does not stand for a request that has tried servers, while a
+// server that has just refused is held, nor in pools with connection limits, where it depends on what is in flight.
 
 import { type ControlCells, Mode, Verdict } from '../shared/control.ts';
-import { SLOTS_MAX } from '../shared/limits.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { Refusals } from './refusals.ts';
 
@@ -26,15 +29,35 @@ export type Gathered = (typeof Gathered)[keyof typeof Gathered];
 
 export class Candidates {
   /** Places in the pool's configuration, valid up to `count`. */
-  readonly indices: Int32Array = new Int32Array(SLOTS_MAX);
+  readonly indices: Int32Array;
   count = 0;
+  /** Effective weight of each candidate, and the sum of it and of those before it. */
+  readonly weights: Float64Array;
+  readonly weightsEnd: Float64Array;
   /** Scratch of the policies: a load per candidate, lower is better. */
-  readonly loads: Float64Array = new Float64Array(SLOTS_MAX);
+  readonly loads: Float64Array;
   /** When they were gathered. */
   nowMs = 0;
+  readonly #hasLimits: boolean;
   #refusals = NO_REFUSALS;
+  /** `ControlCells.eligibility` of what was gathered; NONE_STANDS: it was for one request only. */
+  #standsFor = NONE_STANDS;
 
-  /** Fills `indices`. O(servers). */
+  constructor(connectionsMax: Int32Array) {
+    const { length } = connectionsMax;
+    this.indices = new Int32Array(length);
+    this.weights = new Float64Array(length);
+    this.weightsEnd = new Float64Array(length);
+    this.loads = new Float64Array(length);
+    this.#hasLimits = connectionsMax.some((most) => most > 0);
+  }
+
+  /** Of all candidates. */
+  get weightSum(): number {
+    return this.count === 0 ? 0 : (this.weightsEnd[this.count - 1] as number);
+  }
+
+  /** Fills `indices`. O(servers) when something has changed, else O(1). */
   gather(
     plan: CandidatePool,
     shared: SharedState,
@@ -43,7 +66,27 @@ export class Candidates {
     nowMs: number,
   ): Gathered {
     this.nowMs = nowMs;
+    const mayStand = tried.length === 0 && !this.#hasLimits && refusals.isQuiet(nowMs);
+    if (mayStand && this.#standsFor === shared.control.eligibility()) return Gathered.some;
+    const eligibility = shared.control.eligibilityInOrder();
     this.#refusals = refusals;
+    const gathered = this.#gatherAny(plan, shared, tried);
+    this.#weigh(plan, shared);
+    this.#standsFor = mayStand && gathered === Gathered.some ? eligibility : NONE_STANDS;
+    return gathered;
+  }
+
+  #weigh(plan: CandidatePool, shared: SharedState): void {
+    let sum = 0;
+    for (let at = 0; at < this.count; at += 1) {
+      const weight = shared.control.weight(plan.slots[this.indices[at] as number] as number);
+      sum += weight;
+      this.weights[at] = weight;
+      this.weightsEnd[at] = sum;
+    }
+  }
+
+  #gatherAny(plan: CandidatePool, shared: SharedState, tried: readonly number[]): Gathered {
     const fresh = this.#gatherGroups(plan, shared, tried);
     if (fresh !== Gathered.none || tried.length === 0) return fresh;
     return this.#gatherGroups(plan, shared, NOBODY);
@@ -97,4 +140,5 @@ function takesNewSessions(control: ControlCells, slot: number, verdict: Verdict)
 }
 
 const NOBODY: readonly number[] = [];
+const NONE_STANDS = -1;
 const NO_REFUSALS = new Refusals();

@@ -3,7 +3,7 @@
 
 import type { Random } from '../base/random.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { Candidates, type Gathered } from './candidates.ts';
+import type { Gathered } from './candidates.ts';
 import type { PoolPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import { rankWord, scoreOf, winnerOf } from './rendezvous.ts';
@@ -12,7 +12,6 @@ export class Placement {
   readonly #shared: SharedState;
   readonly #refusals: Refusals;
   readonly #random: Random;
-  readonly #candidates: Candidates = new Candidates();
   /** The latest ranked choice passed over a server that had more than its share. */
   wasBounded = false;
 
@@ -24,13 +23,13 @@ export class Placement {
 
   /** Finds who may be chosen now; call before the two below, which need Gathered.some. */
   gather(plan: PoolPlan, tried: readonly number[], nowMs: number): Gathered {
-    return this.#candidates.gather(plan, this.#shared, tried, this.#refusals, nowMs);
+    return plan.candidates.gather(plan, this.#shared, tried, this.#refusals, nowMs);
   }
 
   /** Index of the server the policy picks. */
   byPolicy(plan: PoolPlan): number {
     this.wasBounded = false;
-    return plan.policy.choose(plan, this.#candidates, this.#shared, this.#random);
+    return plan.policy.choose(plan, plan.candidates, this.#shared, this.#random);
   }
 
   /**
@@ -38,7 +37,7 @@ export class Placement {
    * exceed that multiple of their fair share of sessions (Mirrokni, Thorup, Zadimoghaddam 2018).
    */
   byRank(plan: PoolPlan, keyLow: number, keyHigh: number, turn: number, bound: number): number {
-    const candidates = this.#candidates;
+    const { candidates } = plan;
     this.wasBounded = false;
     const word = rankWord(keyLow, keyHigh, turn);
     const first = winnerOf(plan, candidates.indices, candidates.count, word);
@@ -49,7 +48,7 @@ export class Placement {
   /** O(servers × threads): only sessions that are new to the table, or lose their home, come here. */
   #withinBound(plan: PoolPlan, word: number, bound: number, first: number): number {
     const { control } = this.#shared;
-    const { indices, loads, count } = this.#candidates;
+    const { indices, loads, count } = plan.candidates;
     let sessions = 1;
     let weights = 0;
     for (let at = 0; at < count; at += 1) {

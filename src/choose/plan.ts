@@ -14,6 +14,7 @@ import { WEIGHT_SCALE } from '../shared/control.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import { packHome } from '../shared/session-table.ts';
+import { Candidates } from './candidates.ts';
 import { derivePoolKeys, type OpeningKeys, type PoolKeys } from './keys.ts';
 import { REFERENCE_BYTES } from './own-cookie-parts.ts';
 import type { Policy } from './policies/policy.ts';
@@ -45,6 +46,8 @@ export interface PoolPlan extends RankedServers {
   readonly seedLow: Int32Array;
   readonly seedHigh: Int32Array;
   readonly policy: Policy;
+  /** Who may be chosen: this thread's own. */
+  readonly candidates: Candidates;
   /** Of the first secret: what is written now. */
   readonly keys: OpeningKeys;
   /** Of every secret, the first one first: what is read. */
@@ -82,6 +85,7 @@ export function compilePool(
   assert(keys !== undefined, 'a pool has at least one secret');
   const isRanged = (server: ServerConfig): boolean => !server.backup && server.weight > 0;
   const weights = Float64Array.from(servers, (server) => server.weight * WEIGHT_SCALE);
+  const connectionsMax = Int32Array.from(servers, (server) => server.maxConnections);
   return {
     id: revision.id,
     config,
@@ -90,7 +94,8 @@ export function compilePool(
     indexBySlot: indexSlots(revision.slots),
     primaries: placesOf(servers, (server) => !server.backup),
     backups: placesOf(servers, (server) => server.backup),
-    connectionsMax: Int32Array.from(servers, (server) => server.maxConnections),
+    connectionsMax,
+    candidates: new Candidates(connectionsMax),
     hashRange: placesOf(servers, isRanged),
     hashRest: placesOf(servers, (server) => !isRanged(server)),
     seedLow: keys.seedLow,

@@ -20,12 +20,13 @@ export class Refusals {
   readonly #times = new Uint8Array(SLOTS_MAX);
   readonly #refusedMs = new Float64Array(SLOTS_MAX);
   readonly #heldFromMs = new Float64Array(SLOTS_MAX);
+  #latestMs = Number.NEGATIVE_INFINITY;
 
   /** A connection to the slot's server was refused, or it could not be reached. */
   refused(slot: number, nowMs: number): void {
     const times = this.#times[slot] as number;
     const isAnother = times === 0 || nowMs - (this.#refusedMs[slot] as number) >= REFUSED_MS;
-    this.#heldFromMs[slot] = nowMs;
+    this.#hold(slot, nowMs);
     if (!isAnother) return;
     this.#times[slot] = Math.min(CONFIRMED, times + 1);
     this.#refusedMs[slot] = nowMs;
@@ -40,7 +41,17 @@ export class Refusals {
   asked(slot: number, nowMs: number): void {
     if (this.#times[slot] === 0) return;
     if (nowMs - (this.#refusedMs[slot] as number) > STALE_MS) this.#times[slot] = 1;
+    this.#hold(slot, nowMs);
+  }
+
+  #hold(slot: number, nowMs: number): void {
     this.#heldFromMs[slot] = nowMs;
+    this.#latestMs = nowMs;
+  }
+
+  /** No server is held. */
+  isQuiet(nowMs: number): boolean {
+    return nowMs - this.#latestMs >= REFUSED_MS;
   }
 
   /** Nobody is to be sent there now. */

@@ -2,37 +2,48 @@
 //
 // A server with nothing measured, nothing in flight and nothing failed goes first, to be measured. Until its first
 // answer is here it is taken to be as fast as the others are on average, so that a newcomer is probed and not flooded.
-// Only good answers are measured: an error is no proof of speed.
+// Only good answers are measured: an error is no proof of speed. Exact among up to COMPARED_MAX candidates.
 
 import type { Random } from '../../base/random.ts';
 import type { SharedState } from '../../shared/shared-state.ts';
 import { Counter } from '../../shared/stripe.ts';
 import type { Candidates } from '../candidates.ts';
-import { leastOf, loadAfter, type Policy, type PolicyPool, strained } from './policy.ts';
+import {
+  COMPARED_MAX,
+  comparedSlot,
+  firstCompared,
+  leastOf,
+  loadAfter,
+  type Policy,
+  type PolicyPool,
+  strained,
+} from './policy.ts';
 
 const UNMEASURED = 0;
 
 export class LeastTime implements Policy {
   choose(pool: PolicyPool, candidates: Candidates, shared: SharedState, random: Random): number {
+    const compared = Math.min(candidates.count, COMPARED_MAX);
+    const first = firstCompared(candidates, random);
     let sumMs = 0;
     let measured = 0;
-    for (let at = 0; at < candidates.count; at += 1) {
-      const firstByteMs = firstByteOf(shared, pool.slots[candidates.indices[at] as number] as number);
-      candidates.loads[at] = firstByteMs;
+    for (let step = 0; step < compared; step += 1) {
+      const firstByteMs = firstByteOf(shared, comparedSlot(pool, candidates, first, step));
+      candidates.loads[step] = firstByteMs;
       if (firstByteMs === UNMEASURED) continue;
       sumMs += firstByteMs;
       measured += 1;
     }
     const usualMs = measured === 0 ? 1 : sumMs / measured;
-    for (let at = 0; at < candidates.count; at += 1) {
-      const slot = pool.slots[candidates.indices[at] as number] as number;
-      const firstByteMs = candidates.loads[at] as number;
+    for (let step = 0; step < compared; step += 1) {
+      const slot = comparedSlot(pool, candidates, first, step);
+      const firstByteMs = candidates.loads[step] as number;
       const failing = shared.failing(slot, candidates.nowMs);
       const isProbe = firstByteMs === UNMEASURED && shared.inFlight(slot) === 0 && failing === 0;
       const expectedMs = firstByteMs === UNMEASURED ? usualMs : firstByteMs;
-      candidates.loads[at] = isProbe ? 0 : strained(expectedMs * loadAfter(shared, slot), failing);
+      candidates.loads[step] = isProbe ? 0 : strained(expectedMs * loadAfter(shared, slot), failing);
     }
-    return leastOf(candidates, random);
+    return leastOf(candidates, random, first, compared);
   }
 }
 

@@ -6,20 +6,14 @@ import type { SharedState } from '../../shared/shared-state.ts';
 import type { Candidates } from '../candidates.ts';
 import { loadAfter, type Policy, type PolicyPool, strained } from './policy.ts';
 
-const NOBODY = -1;
-
 export class RandomTwo implements Policy {
   choose(pool: PolicyPool, candidates: Candidates, shared: SharedState, random: Random): number {
-    let total = 0;
-    for (let at = 0; at < candidates.count; at += 1) {
-      const weight = shared.control.weight(pool.slots[candidates.indices[at] as number] as number);
-      candidates.loads[at] = weight;
-      total += weight;
-    }
-    const first = draw(candidates, total, NOBODY, random);
+    const { weightSum, weights } = candidates;
+    const first = candidateAt(candidates, random.next() * weightSum);
     const firstIndex = candidates.indices[first] as number;
     if (candidates.count === 1) return firstIndex;
-    const second = draw(candidates, total - (candidates.loads[first] as number), first, random);
+    const rest = random.next() * (weightSum - (weights[first] as number));
+    const second = otherAt(candidates, first, rest);
     const secondIndex = candidates.indices[second] as number;
     const firstLoad = loadOf(pool.slots[firstIndex] as number, candidates, shared);
     const secondLoad = loadOf(pool.slots[secondIndex] as number, candidates, shared);
@@ -31,15 +25,24 @@ function loadOf(slot: number, candidates: Candidates, shared: SharedState): numb
   return strained(loadAfter(shared, slot), shared.failing(slot, candidates.nowMs));
 }
 
-/** A candidate other than `without`, by weight: the second draw is from the n - 1 others, so that it is never the first again. */
-function draw(candidates: Candidates, total: number, without: number, random: Random): number {
-  let point = random.next() * total;
-  let last = 0;
-  for (let at = 0; at < candidates.count; at += 1) {
-    if (at === without) continue;
-    last = at;
-    point -= candidates.loads[at] as number;
-    if (point < 0) break;
+/** The candidate in whose part of the sum of weights the point lies. O(log candidates). */
+function candidateAt({ weightsEnd, count }: Candidates, point: number): number {
+  let low = 0;
+  let high = count - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((weightsEnd[middle] as number) > point) high = middle;
+    else low = middle + 1;
   }
-  return last;
+  return low;
+}
+
+/** The same among the n - 1 others, so that the second is never the first again. */
+function otherAt(candidates: Candidates, first: number, point: number): number {
+  const { weightsEnd, weights } = candidates;
+  const isBefore = point < (weightsEnd[first] as number) - (weights[first] as number);
+  const other = candidateAt(candidates, isBefore ? point : point + (weights[first] as number));
+  if (other !== first) return other;
+  // a point that was rounded up to the end of all
+  return first === 0 ? 1 : first - 1;
 }

@@ -4,7 +4,6 @@
 // One instance per thread and pool. It starts at a random place of its cycle, so that threads do not march in step.
 
 import type { Random } from '../../base/random.ts';
-import type { SharedState } from '../../shared/shared-state.ts';
 import type { Candidates } from '../candidates.ts';
 import type { Policy, PolicyPool } from './policy.ts';
 
@@ -20,18 +19,16 @@ export class RoundRobin implements Policy {
     for (let step = random.below(START_STEPS_MAX); step > 0; step -= 1) this.#skip(weights);
   }
 
-  choose(pool: PolicyPool, candidates: Candidates, shared: SharedState): number {
-    let best = candidates.indices[0] as number;
-    let total = 0;
-    for (let at = 0; at < candidates.count; at += 1) {
-      const index = candidates.indices[at] as number;
-      const weight = shared.control.weight(pool.slots[index] as number);
-      const credit = (this.#credits[index] as number) + weight;
-      this.#credits[index] = credit;
-      total += weight;
-      if (credit > (this.#credits[best] as number)) best = index;
+  choose(_pool: PolicyPool, { indices, weights, weightSum, count }: Candidates): number {
+    const credits = this.#credits;
+    let best = indices[0] as number;
+    for (let at = 0; at < count; at += 1) {
+      const index = indices[at] as number;
+      const credit = (credits[index] as number) + (weights[at] as number);
+      credits[index] = credit;
+      if (credit > (credits[best] as number)) best = index;
     }
-    this.#credits[best] = (this.#credits[best] as number) - total;
+    credits[best] = (credits[best] as number) - weightSum;
     return best;
   }
 

@@ -307,9 +307,9 @@ export interface BalancerPool {
   } | undefined;
   /** idle connections to servers. */
   readonly keepAlive?: {
-    /** idle connections kept per server and thread; 0 = none. Default: `256`. */
-    readonly max?: number | Substitution | undefined;
-    /** how long an idle connection is kept. Default: `60s`. */
+    /** idle connections kept per server and thread; 0 = none, `auto` = as many as were in use at once within `idle`. Default: `auto`. */
+    readonly max?: number | 'auto' | Substitution | undefined;
+    /** how long an idle connection is kept: the newest is taken first, so that those too many grow old. Default: `60s`. */
     readonly idle?: string | number | undefined;
   } | undefined;
   /** how servers with an `https://` URL are spoken to, checks included. */

@@ -1,7 +1,7 @@
 // The keys of a pool and of a server. What they mean together is in cross-checks.ts.
 
 import { checkDomain, checkHealthHost, checkName, checkPath } from './check-text.ts';
-import { choice, decimal, duration, flag, integer, percent, size, text } from './leaf.ts';
+import { choice, decimal, duration, flag, integer, integerOrAuto, percent, size, text } from './leaf.ts';
 import { serverUrl } from './leaf-address.ts';
 import { SERVERS_MAX } from './limits.ts';
 import { dnsServers, fileServers, health, orOff, passive } from './schema-parts.ts';
@@ -126,8 +126,16 @@ export const pool = mapping(
     ),
     keepAlive: key(
       mapping({
-        max: key(integer(0, 65_536), 256, 'idle connections kept per server and thread; 0 = none'),
-        idle: key(duration(0, HOUR), '60s', 'how long an idle connection is kept'),
+        max: key(
+          integerOrAuto(0, 65_536),
+          'auto',
+          'idle connections kept per server and thread; 0 = none, `auto` = as many as were in use at once within `idle`',
+        ),
+        idle: key(
+          duration(0, HOUR),
+          '60s',
+          'how long an idle connection is kept: the newest is taken first, so that those too many grow old',
+        ),
       }),
       {},
       'idle connections to servers',

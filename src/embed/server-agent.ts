@@ -64,7 +64,7 @@ export class ServerAgent extends Agent {
     this.#headBytesMax = pool.limits.responseHeadBytes;
     // read by Node when a connection becomes idle
     this.options.timeout = pool.keepAlive.idleMs;
-    this.maxFreeSockets = pool.keepAlive.max;
+    this.maxFreeSockets = pool.keepAlive.max ?? Number.POSITIVE_INFINITY;
   }
 
   /** Idle connections end now, busy ones after their exchange. */

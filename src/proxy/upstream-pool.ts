@@ -85,7 +85,7 @@ export class UpstreamPool implements ServerStreams {
   configure(config: PoolConfig): void {
     this.headChange = headChangeFor(this.#server, config.host);
     this.connectTimeoutMs = config.timeouts.connectMs;
-    this.#keepAliveMax = config.keepAlive.max;
+    this.#keepAliveMax = config.keepAlive.max ?? Number.POSITIVE_INFINITY;
     this.#keepAliveIdleMs = config.keepAlive.idleMs;
   }
 

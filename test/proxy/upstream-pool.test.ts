@@ -152,6 +152,27 @@ test('more than max are not kept, and with 0 none is', async () => {
   expect(none.counts()).toEqual([0, 0]);
 });
 
+test('by default as many are kept as were in use at once', async () => {
+  const { pool, open, counts } = await scene('{ idle: 60s }');
+  const busy = await Promise.all(Array.from({ length: 300 }, () => open()));
+  for (const { upstream } of busy) pool.giveBack(upstream, 0, 0);
+  expect(counts()).toEqual([0, 300]);
+});
+
+test('what is no longer needed at once grows old, while the newest is used again and again', async () => {
+  const { pool, open, counts, pass, turns } = await scene('{ idle: 60s }');
+  const [first, second] = [await open(), await open()];
+  pool.giveBack(first.upstream, 0, turns.turn());
+  pool.giveBack(second.upstream, 0, turns.turn());
+  for (let round = 0; round < 3; round += 1) {
+    expect(pool.takeIdle(new User())).toBe(second.upstream);
+    pool.giveBack(second.upstream, 0, turns.turn());
+    pass(20_001);
+  }
+  expect(counts()).toEqual([0, 1]);
+  expect(pool.takeIdle(new User())).toBe(second.upstream);
+});
+
 test.each([
   ['the configured time', 0, 60_000],
   ["a second less than the server's hint", 5000, 4000],

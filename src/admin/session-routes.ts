@@ -1,8 +1,8 @@
 // The routes about sessions: what a change would do to them, and where a request would go. Both read only.
 //
 //   GET   /api/pools/:pool/plan?action=drain|add|remove&server=NAME[&weight=N]
-//   GET   /api/pools/:pool/explain?cookie=V&header=N:V&ip=A       header may come several times
-//   POST  /api/pools/:pool/explain   {"cookie": "...", "headers": {"name": "value"}, "ip": "..."}
+//   GET   /api/pools/:pool/explain?cookie=V&header=N:V&ip=A&target=/P   header may come several times
+//   POST  /api/pools/:pool/explain   {"cookie": "...", "headers": {"name": "value"}, "ip": "...", "target": "/..."}
 //
 // A cookie in a URL ends up in logs and histories: programs use POST.
 
@@ -64,16 +64,18 @@ function readQuery(c: Context): ExplainQuestion | string {
     if (colon < 1) return 'header must be NAME:VALUE';
     headers.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()]);
   }
-  return { cookie: c.req.query('cookie') ?? '', headers, address: c.req.query('ip') ?? '' };
+  const { cookie = '', ip: address = '', target = '/' } = c.req.query();
+  return { cookie, headers, address, target };
 }
 
 function readBody(text: string): ExplainQuestion | string {
   const body = jsonObject(text);
   if (typeof body === 'string') return body;
-  const { cookie = '', headers = {}, ip = '' } = body;
-  if (typeof cookie !== 'string' || typeof ip !== 'string') return 'cookie and ip must be text';
+  const { cookie = '', headers = {}, ip = '', target = '/' } = body;
+  if (typeof cookie !== 'string' || typeof ip !== 'string' || typeof target !== 'string')
+    return 'cookie, ip and target must be text';
   if (typeof headers !== 'object' || headers === null) return 'headers must be an object of text';
   const list = Object.entries(headers as Readonly<Record<string, unknown>>);
   if (list.some(([, value]) => typeof value !== 'string')) return 'headers must be an object of text';
-  return { cookie, headers: list.map(([name, value]) => [name, String(value)]), address: ip };
+  return { cookie, headers: list.map(([name, value]) => [name, String(value)]), address: ip, target };
 }

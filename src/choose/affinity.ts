@@ -49,6 +49,8 @@ export class Affinity {
   hasOldKey = false;
   /** Entry of the alias by which the session was found, -1 for none. */
   foundBy = -1;
+  /** Which of the plan's sources has named the session, -1 for none. */
+  source = -1;
   /** Scope of a cookie that the application sets without a path. */
   defaultScope = 0;
   /** The answer has ended the session: what the request has shown is none any more, whatever the answer sets. */
@@ -119,6 +121,7 @@ export class Affinity {
     this.saidCount = 0;
     this.hasOldKey = false;
     this.foundBy = -1;
+    this.source = -1;
     this.defaultScope = 0;
     this.isEnded = false;
     this.isDelete = false;

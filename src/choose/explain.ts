@@ -11,7 +11,8 @@ import { AFFINITY_OUTCOMES, MOVE_REASONS } from '../shared/stripe.ts';
 import { Affinity, Finding } from './affinity.ts';
 import { isFull } from './candidates.ts';
 import type { Chooser } from './chooser.ts';
-import { type PoolPlan, Source } from './plan.ts';
+import { describeSources } from './key-sources.ts';
+import { headersOf, type PoolPlan, Source } from './plan.ts';
 
 const HEAD_BYTES_MAX = 64 * 1024;
 const HEADERS_MAX = 100;
@@ -22,6 +23,8 @@ export interface ExplainQuestion {
   readonly cookie: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly address: string;
+  /** Path and query, for keys that are read from there; `/` when it is left out. */
+  readonly target?: string;
 }
 
 export interface ExplainedSession {
@@ -69,7 +72,7 @@ export function explain(
   const limits: HeadLimits = {
     headBytesMax: HEAD_BYTES_MAX,
     headerCountMax: HEADERS_MAX,
-    watched: plan.headerName === '' ? [] : [plan.headerName],
+    watched: headersOf(plan.sources),
   };
   if (parseRequestHead(text, 0, text.length, limits, head) !== text.length)
     return 'no valid request has such a header';
@@ -93,15 +96,21 @@ export function explain(
 
 function requestText(plan: PoolPlan, question: ExplainQuestion): Buffer | string {
   const lines = question.headers.map(([name, value]) => `${name}: ${value}`);
-  const { cookie } = question;
+  const { cookie, target = '/' } = question;
   if (cookie !== '') {
-    lines.push(`cookie: ${cookie.includes('=') ? cookie : `${plan.config.sticky.cookie}=${cookie}`}`);
+    lines.push(`cookie: ${cookie.includes('=') ? cookie : `${cookieNameOf(plan)}=${cookie}`}`);
   }
   if (lines.some((line) => /[\r\n]/.test(line))) return 'a header must not have a line break';
+  if (!/^\/[\x21-\x7e]*$/.test(target)) return 'a target must be a path, with or without a query';
   return Buffer.from(
-    `GET / HTTP/1.1\r\nhost: explain\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`,
+    `GET ${target} HTTP/1.1\r\nhost: explain\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`,
     'latin1',
   );
+}
+
+/** The cookie that a bare value is taken for. */
+function cookieNameOf({ sources, config }: PoolPlan): string {
+  return sources.find(({ kind }) => kind === 'cookie')?.name ?? config.sticky.cookie;
 }
 
 function describeSession(
@@ -157,10 +166,8 @@ function describeSource(plan: PoolPlan): string {
       return 'nothing';
     case Source.ownCookie:
       return `the balancer's cookie ${plan.config.sticky.cookie}`;
-    case Source.applicationCookie:
-      return `the application's cookie ${plan.config.sticky.cookie}`;
-    case Source.header:
-      return `the header ${plan.headerName}`;
+    case Source.named:
+      return describeSources(plan.sources);
     case Source.address:
       return "the client's address";
     default:

@@ -8,36 +8,17 @@
 // Which session of the request does a cookie replace or delete? The one with its scope, its domain and path: another
 // application of the same servers may use the same name for another path (Tomcat's contexts).
 
-import { hashBytes, hashed } from '../base/hash.ts';
-import { parseSetCookie, SetCookie } from '../http1/cookies.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { type AddressLimit, mayBegin } from './address-limit.ts';
-import { type Affinity, Finding, SAID_MAX } from './affinity.ts';
-import { setCookieScope, WHOLE_HOST } from './cookie-scope.ts';
+import { type Affinity, Finding } from './affinity.ts';
+import { WHOLE_HOST } from './cookie-scope.ts';
 import type { Ledger } from './ledger.ts';
-import { type PoolPlan, Source } from './plan.ts';
-import { findSessionHeader } from './session-key.ts';
+import type { PoolPlan } from './plan.ts';
+import { NO_SCOPE, readSignals, type SessionSignal, said } from './session-signals.ts';
 
 const NONE = -1;
-const NO_SCOPE = 0;
 const NOT_FOUND = 404;
-
-/** What one field says of the cookie of one scope. */
-interface SessionSignal {
-  scope: number;
-  isDeletion: boolean;
-  low: number;
-  high: number;
-}
-
-const parsed = new SetCookie();
-const said: readonly SessionSignal[] = Array.from({ length: SAID_MAX }, () => ({
-  scope: NO_SCOPE,
-  isDeletion: false,
-  low: 0,
-  high: 0,
-}));
 
 export class Learning {
   readonly #shared: SharedState;
@@ -59,17 +40,15 @@ export class Learning {
     nowMs: number,
     wallMs: number,
   ): void {
-    const isHeader = plan.source === Source.header;
+    const isHeader = plan.sources[affinity.source]?.kind === 'header';
     if (isHeader && this.#isOver(affinity, head)) return;
-    const count = isHeader
-      ? readHeader(plan, buffer, head)
-      : readSetCookies(plan, affinity, buffer, head, wallMs);
+    const count = readSignals(plan, affinity, buffer, head, wallMs);
     const hasEntry = this.#ledger.holdsEntry(affinity);
     if (count === 0 && hasEntry && this.#isAccepted(plan, affinity, head)) this.#confirm(affinity);
     for (let at = 0; at < count; at += 1) {
       const one = said[at] as SessionSignal;
       if (one.isDeletion) {
-        this.#end(affinity, one.scope);
+        if (one.source === affinity.source) this.#end(affinity, one.scope);
         continue;
       }
       affinity.say(one.low, one.high);
@@ -111,7 +90,7 @@ export class Learning {
     limit: AddressLimit,
     affinity: Affinity,
     index: number,
-    { scope, low, high }: SessionSignal,
+    { source, scope, low, high }: SessionSignal,
     nowMs: number,
   ): void {
     const { table } = this.#shared;
@@ -124,6 +103,7 @@ export class Learning {
       if (!isHeld && affinity.entry === NONE) this.#ledger.hold(plan, affinity, known, nowMs);
       return;
     }
+    if (source !== affinity.source && this.#addName(plan, affinity, index, low, high, nowMs)) return;
     const replaced = this.#sessionOf(affinity, scope, affinity.shownCount === 1);
     if (replaced !== NONE && !table.isTentative(replaced) && this.#isSetAtHome(plan, replaced, index)) {
       if (scope !== NO_SCOPE) table.marks.setScope(replaced, scope);
@@ -135,6 +115,23 @@ export class Learning {
     this.#begin(plan, affinity, index, low, high, nowMs);
     const begun = table.find(low, high);
     if (begun !== NONE) table.marks.setScope(begun, scope);
+    affinity.source = source;
+  }
+
+  /** The session that the request is of gets one more name, in another place than it was known by. False: it is of none. */
+  #addName(
+    plan: PoolPlan,
+    affinity: Affinity,
+    index: number,
+    low: number,
+    high: number,
+    nowMs: number,
+  ): boolean {
+    const ledger = this.#ledger;
+    if (!ledger.holdsEntry(affinity) || !this.#isSetAtHome(plan, affinity.entry, index)) return false;
+    ledger.confirm(affinity);
+    ledger.addAlias(low, high, affinity.entry, nowMs);
+    return true;
   }
 
   /** A server that is not the home has begun a session of its own, unless any server can serve any session. */
@@ -205,55 +202,4 @@ export function saysSessionEnds(buffer: Buffer, head: ResponseHead): boolean {
     if (/^x-holdfast-session: *end$/i.test(buffer.toString('latin1', begin, end))) return true;
   }
   return false;
-}
-
-/** Into `said`; returns how many. Of several fields for the same cookie the last counts, as in a browser. */
-function readSetCookies(
-  plan: PoolPlan,
-  affinity: Affinity,
-  buffer: Buffer,
-  head: ResponseHead,
-  wallMs: number,
-): number {
-  const { lines } = head;
-  const name = plan.cookieNames[0] as Uint8Array;
-  let count = 0;
-  for (let line = 0; line < lines.count; line += 1) {
-    if (lines.field[line] !== Field.setCookie) continue;
-    const begin = lines.valueBegin[line] as number;
-    const end = lines.valueEnd[line] as number;
-    if (!startsWithName(name, buffer, begin, end)) continue;
-    if (!parseSetCookie(buffer, begin, end, wallMs, parsed)) continue;
-    if (parsed.nameEnd - parsed.nameBegin !== name.length) continue;
-    const scope = setCookieScope(buffer, parsed, affinity.defaultScope);
-    let at = 0;
-    while (at < count && said[at]?.scope !== scope) at += 1;
-    const one = said[at];
-    if (one === undefined) continue;
-    one.scope = scope;
-    one.isDeletion = parsed.isDeletion;
-    hashBytes(plan.keys.hash, buffer, parsed.valueBegin, parsed.valueEnd);
-    one.low = hashed.low;
-    one.high = hashed.high;
-    count = Math.max(count, at + 1);
-  }
-  return count;
-}
-
-function startsWithName(name: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
-  if (end - begin < name.length) return false;
-  for (let at = 0; at < name.length; at += 1) if (buffer[begin + at] !== name[at]) return false;
-  return true;
-}
-
-function readHeader(plan: PoolPlan, buffer: Buffer, head: ResponseHead): number {
-  const range = findSessionHeader(plan.headerName, buffer, head.lines);
-  const [one] = said;
-  if (range === null || one === undefined) return 0;
-  hashBytes(plan.keys.hash, buffer, range.valueBegin, range.valueEnd);
-  one.scope = NO_SCOPE;
-  one.isDeletion = false;
-  one.low = hashed.low;
-  one.high = hashed.high;
-  return 1;
 }

@@ -15,6 +15,7 @@ import { SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import { packHome } from '../shared/session-table.ts';
 import { Candidates } from './candidates.ts';
+import { type KeySource, keySources } from './key-sources.ts';
 import { derivePoolKeys, type OpeningKeys, type PoolKeys } from './keys.ts';
 import { REFERENCE_BYTES } from './own-cookie-parts.ts';
 import type { Policy } from './policies/policy.ts';
@@ -24,7 +25,7 @@ import type { RankedServers } from './rendezvous.ts';
 const RESPONSE_HEADER_COUNT_MAX = 256;
 
 /** Where a request's session key comes from. */
-export const Source = { none: 0, ownCookie: 1, applicationCookie: 2, header: 3, address: 4 } as const;
+export const Source = { none: 0, ownCookie: 1, named: 2, address: 3 } as const;
 export type Source = (typeof Source)[keyof typeof Source];
 
 export interface PoolPlan extends RankedServers {
@@ -59,13 +60,15 @@ export interface PoolPlan extends RankedServers {
   readonly isHashed: boolean;
   /** The application sets the key with its response (application cookies, learn). */
   readonly learns: boolean;
-  /** The first is what is set, all are read: see `cookieAliases`. */
+  /** Where a request may name its session, in order; with Source.named. */
+  readonly sources: readonly KeySource[];
+  /** One of them is a cookie. */
+  readonly readsCookies: boolean;
+  /** The balancer's own: the first is what is set, all are read: see `cookieAliases`. */
   readonly cookieNames: readonly Uint8Array[];
   /** The balancer's cookie is written again when it is older. */
   readonly renewMs: number;
   readonly cookieAttributes: SetCookieAttributes;
-  /** Lower case; empty when the mode reads no header. */
-  readonly headerName: string;
   /** Of a response's head. */
   readonly responseLimits: HeadLimits;
   /** What counts as one client where the address is the key. */
@@ -125,8 +128,13 @@ export function watchedHeaders(config: HoldfastConfig): readonly string[] {
   const limits = [...config.routes, ...config.listen].map(({ rateLimit }) =>
     rateLimit?.key.kind === 'header' ? rateLimit.key.name.toLowerCase() : '',
   );
-  const names = [...config.pools.map((pool) => headerNameOf(pool.sticky)), ...limits];
+  const names = [...config.pools.flatMap((pool) => headersOf(keySources(pool.sticky))), ...limits];
   return [...new Set(names)].filter((name) => name !== '');
+}
+
+/** Names of the headers among the sources. */
+export function headersOf(sources: readonly KeySource[]): readonly string[] {
+  return sources.flatMap(({ kind, name }) => (kind === 'header' ? [name] : []));
 }
 
 function placesOf(servers: readonly ServerConfig[], accept: (server: ServerConfig) => boolean): Int32Array {
@@ -167,22 +175,25 @@ function readSticky(
   | 'source'
   | 'isHashed'
   | 'learns'
+  | 'sources'
+  | 'readsCookies'
   | 'cookieNames'
   | 'renewMs'
   | 'cookieAttributes'
-  | 'headerName'
   | 'addressMask'
 > {
+  const sources = keySources(sticky);
   const source = sourceOf(sticky);
   return {
     source,
+    sources,
+    readsCookies: sources.some(({ kind }) => kind === 'cookie'),
     isHashed:
       sticky.mode === 'header-hash' || sticky.mode === 'address-hash' || sticky.mode === 'cookie-hash',
-    learns: source === Source.applicationCookie || sticky.mode === 'learn',
+    learns: source === Source.named && sticky.mode !== 'header-hash',
     cookieNames: [sticky.cookie, ...sticky.cookieAliases].map((name) => Buffer.from(name, 'latin1')),
     renewMs: renewalOf(sticky),
     cookieAttributes: readAttributes(sticky),
-    headerName: headerNameOf(sticky),
     addressMask: new AddressMask(sticky.mask),
   };
 }
@@ -214,16 +225,11 @@ function sourceOf(sticky: StickyConfig): Source {
     case 'cookie-pin':
       return Source.ownCookie;
     case 'cookie-hash':
-      return sticky.cookieOwner === 'balancer' ? Source.ownCookie : Source.applicationCookie;
+      return sticky.cookieOwner === 'balancer' ? Source.ownCookie : Source.named;
     case 'learn':
-      return sticky.header === null ? Source.applicationCookie : Source.header;
     case 'header-hash':
-      return Source.header;
+      return Source.named;
     case 'address-hash':
       return Source.address;
   }
-}
-
-function headerNameOf(sticky: StickyConfig): string {
-  return sticky.mode === 'header-hash' || sticky.mode === 'learn' ? (sticky.header ?? '') : '';
 }

@@ -11,6 +11,7 @@ import { Field, type FieldLines, NOT_WATCHED, type RequestHead } from '../http1/
 import type { SessionTable } from '../shared/session-table.ts';
 import { type Affinity, Finding, SHOWN_MAX } from './affinity.ts';
 import { defaultScopeOf } from './cookie-scope.ts';
+import { findInTarget, type KeySource } from './key-sources.ts';
 import type { OpeningKeys } from './keys.ts';
 import { hashCookieKey, isCookieLength, open } from './own-cookie.ts';
 import { type PoolPlan, Source } from './plan.ts';
@@ -39,12 +40,8 @@ export function readSessionKey(
       return UNKNOWN;
     case Source.ownCookie:
       return readOwnCookie(plan, table, buffer, head.lines, affinity);
-    case Source.applicationCookie:
-      affinity.defaultScope = defaultScopeOf(buffer, head.pathBegin, head.pathEnd);
-      return readCookies(plan, table, buffer, head.lines, affinity);
-    case Source.header:
-      if (!findHeader(plan.headerName, buffer, head.lines)) return UNKNOWN;
-      return offer(plan, table, buffer, range.valueBegin, range.valueEnd, UNKNOWN, affinity);
+    case Source.named:
+      return readNamed(plan, table, buffer, head, affinity);
     case Source.address: {
       const length = copyAddress(plan, clientAddress);
       return offer(plan, table, addressBytes, 0, length, UNKNOWN, affinity);
@@ -57,24 +54,51 @@ export function findSessionHeader(name: string, buffer: Buffer, lines: FieldLine
   return findHeader(name, buffer, lines) ? range : null;
 }
 
-/** All cookies of the application's name, over all Cookie lines. */
+/** The first of the plan's sources that the request has a value for. */
+function readNamed(
+  plan: PoolPlan,
+  table: SessionTable,
+  buffer: Buffer,
+  head: RequestHead,
+  affinity: Affinity,
+): number {
+  const { pathBegin, pathEnd, lines } = head;
+  if (plan.readsCookies) affinity.defaultScope = defaultScopeOf(buffer, pathBegin, pathEnd);
+  for (let at = 0; at < plan.sources.length; at += 1) {
+    const source = plan.sources[at] as KeySource;
+    let found = UNKNOWN;
+    if (source.kind === 'cookie') found = readCookies(plan, source, table, buffer, lines, affinity);
+    else if (
+      source.kind === 'header'
+        ? findHeader(source.name, buffer, lines)
+        : findInTarget(source, buffer, pathBegin, pathEnd, range)
+    )
+      found = offer(plan, table, buffer, range.valueBegin, range.valueEnd, UNKNOWN, affinity);
+    if (affinity.shownCount === 0) continue;
+    affinity.source = at;
+    return found;
+  }
+  return UNKNOWN;
+}
+
+/** All cookies of the source's name, over all Cookie lines. */
 function readCookies(
   plan: PoolPlan,
+  { bytes: name, isPrefix }: KeySource,
   table: SessionTable,
   buffer: Buffer,
   lines: FieldLines,
   affinity: Affinity,
 ): number {
-  const name = plan.cookieNames[0] as Uint8Array;
   let found = UNKNOWN;
   for (let line = 0; line < lines.count; line += 1) {
     if (lines.field[line] !== Field.cookie) continue;
     const end = lines.valueEnd[line] as number;
-    let at = nextCookie(buffer, lines.valueBegin[line] as number, end, name, range);
+    let at = nextCookie(buffer, lines.valueBegin[line] as number, end, name, range, isPrefix);
     while (at !== -1 && affinity.shownCount < SHOWN_MAX) {
       if (range.valueBegin < range.valueEnd)
         found = offer(plan, table, buffer, range.valueBegin, range.valueEnd, found, affinity);
-      at = nextCookie(buffer, at, end, name, range);
+      at = nextCookie(buffer, at, end, name, range, isPrefix);
     }
   }
   return found;

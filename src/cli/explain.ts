@@ -11,6 +11,7 @@ type ExplainOptions = AdminCommandOptions & {
   readonly cookie: string;
   readonly header: Readonly<Record<string, string>>;
   readonly ip: string;
+  readonly target: string;
 };
 
 export function register(program: Command): void {
@@ -20,12 +21,13 @@ export function register(program: Command): void {
   command.option('--cookie <value>', "value of the pool's cookie, or a whole Cookie header (a=1; b=2)", '');
   command.option('--header <name:value>', 'a request header; may be given several times', addHeader, {});
   command.option('--ip <address>', "the client's address", parseAddress, '');
+  command.option('--target <path>', 'path and query, where sticky.from reads keys there', '/');
   addAdminOptions(command).action(async (options: ExplainOptions) => {
     const { withAdmin } = await import('./admin-client.ts');
     const { print } = await import('./output.ts');
     process.exitCode = await withAdmin(options, async (client) => {
-      const { pool, cookie, header: headers, ip } = options;
-      const explanation = await client.explain(pool, { cookie, headers, ip });
+      const { pool, cookie, header: headers, ip, target } = options;
+      const explanation = await client.explain(pool, { cookie, headers, ip, target });
       print(describeExplanation(explanation), { pool, ...explanation }, options.json);
       return undefined;
     });

@@ -195,6 +195,19 @@ export interface BalancerPool {
     readonly owner?: 'balancer' | 'application' | Substitution | undefined;
     /** for `header-hash`, and for `learn` instead of a cookie. */
     readonly header?: string | undefined;
+    /** where the application names its sessions, in order, for `learn`, `header-hash` and `cookie-hash` in place of `cookie` and `header`: the first place that a request has a value in counts; what answers set in cookies and headers is learned. */
+    readonly from?: readonly ({
+      /** a cookie of the application; with `*` at the end every cookie whose name begins like it, such as `ASPSESSIONID*`. */
+      readonly cookie?: string | undefined;
+      /** a header of requests, and of the answers that set it. */
+      readonly header?: string | undefined;
+      /** a parameter of the query. */
+      readonly query?: string | undefined;
+      /** a parameter of a path segment, such as `jsessionid` in `/buy;jsessionid=…`. */
+      readonly 'path-parameter'?: string | undefined;
+      /** a segment of the path: the one at the last `*` of a pattern such as `/rooms/*` (another `*` is any segment). */
+      readonly path?: string | undefined;
+    })[] | undefined;
     /** keys cookies and session keys; give the same to every balancer of the pool. A list rotates them: the first writes, all are read, so `[new, old]` until `life` has passed. When empty one is made, and kept beside `sessions.file` if there is one. */
     readonly secret?: string | readonly string[] | undefined;
     /** for `address-hash`: what counts as one client. */

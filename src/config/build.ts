@@ -78,7 +78,7 @@ function buildHealth({ health, host }: WrittenPool): HealthConfig | null {
 function buildSticky(pool: string, { owner, ...sticky }: WrittenSticky, isOnly: boolean): StickyConfig {
   const cookie = cookieOf(sticky, pool, isOnly);
   const cookieOwner = ownerOf({ ...sticky, owner }, pool);
-  const readsHeader = sticky.mode === 'header-hash' || sticky.mode === 'learn';
+  const readsHeader = sticky.from === null && (sticky.mode === 'header-hash' || sticky.mode === 'learn');
   return {
     ...sticky,
     cookie,

@@ -103,6 +103,20 @@ export function checkRoutePath(value: string): string | null {
     : `must be visible ASCII, percent-encoded, not ${quote(value)}`;
 }
 
+/** Of a parameter in a query or a path segment, compared as it is written. */
+export function checkQueryName(value: string): string | null {
+  return /^[\x21-\x7e]+$/.test(value) && !/[&=;/?#]/.test(value) && value.length <= 128
+    ? null
+    : `must be the name of a parameter, without & = ; / ? and #, not ${quote(value)}`;
+}
+
+export function checkSegmentPattern(value: string): string | null {
+  const isPattern = /^(\/(\*|[^*/]+))+$/.test(value) && /^[\x21-\x7e]+$/.test(value) && !/[;?#]/.test(value);
+  return isPattern && value.includes('*') && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be a path with "*" for the segment that names the session, such as /rooms/*, not ${quote(value)}`;
+}
+
 /** A name to look up; SRV names begin with underscores. */
 export function checkDnsName(value: string): string | null {
   return /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$/.test(value) && value.length <= 253 && /[A-Za-z]/.test(value)

@@ -47,9 +47,10 @@ function poolAsRead({ name, discovery, secure, ...pool }: PoolConfig): object {
 
 /** Only the keys the mode reads, so that what is printed loads without a warning. */
 function stickyAsRead({ cookieOwner, cookieAliases, ...sticky }: StickyConfig): object {
-  const { mode, cookie, header, mask } = sticky;
+  const { mode, cookie, header, mask, from } = sticky;
   const readsCookie =
-    mode === 'cookie-hash' || mode === 'cookie-pin' || (mode === 'learn' && header === null);
+    mode === 'cookie-pin' ||
+    (from === null && (mode === 'cookie-hash' || (mode === 'learn' && header === null)));
   return {
     ...sticky,
     cookie: readsCookie ? cookie : null,

@@ -1,10 +1,18 @@
 // The keys of `sticky`: what identifies a session, and the balancer's own cookie. What they mean together is in
 // sticky-checks.ts.
 
-import { checkCookieName, checkCookiePath, checkDomain, checkHeaderName, checkToken } from './check-text.ts';
+import {
+  checkCookieName,
+  checkCookiePath,
+  checkDomain,
+  checkHeaderName,
+  checkQueryName,
+  checkSegmentPattern,
+  checkToken,
+} from './check-text.ts';
 import { choice, choiceOrOff, decimal, duration, flag, flagOrAuto, integer, secrets, text } from './leaf.ts';
 import { rate } from './schema-parts.ts';
-import { key, mapping, optional } from './table.ts';
+import { key, list, mapping, optional } from './table.ts';
 
 const SECOND = 1_000;
 const DAY = 24 * 3_600 * SECOND;
@@ -35,6 +43,30 @@ const STICKY_MODES = ['none', 'cookie-hash', 'cookie-pin', 'learn', 'header-hash
 /** Each is tried on every cookie that the ones before do not open. */
 const SECRETS_MAX = 8;
 
+/** Each is looked for in every request that shows none of those before. */
+const SOURCES_MAX = 8;
+
+const source = mapping({
+  cookie: optional(
+    text('cookie name', (name) => checkCookieName(name.replace(/\*$/, ''))),
+    'a cookie of the application; with `*` at the end every cookie whose name begins like it, such as `ASPSESSIONID*`',
+  ),
+  header: optional(
+    text('header name', checkHeaderName),
+    'a header of requests, and of the answers that set it',
+  ),
+  query: optional(text('parameter name', checkQueryName), 'a parameter of the query'),
+  'path-parameter': optional(
+    text('parameter name', checkQueryName),
+    'a parameter of a path segment, such as `jsessionid` in `/buy;jsessionid=…`',
+    'pathParameter',
+  ),
+  path: optional(
+    text('path pattern', checkSegmentPattern),
+    'a segment of the path: the one at the last `*` of a pattern such as `/rooms/*` (another `*` is any segment)',
+  ),
+});
+
 export const sticky = mapping({
   mode: key(
     choice(STICKY_MODES),
@@ -53,6 +85,10 @@ export const sticky = mapping({
   header: optional(
     text('header name', checkHeaderName),
     'for `header-hash`, and for `learn` instead of a cookie',
+  ),
+  from: optional(
+    list(source, { min: 1, max: SOURCES_MAX }),
+    'where the application names its sessions, in order, for `learn`, `header-hash` and `cookie-hash` in place of `cookie` and `header`: the first place that a request has a value in counts; what answers set in cookies and headers is learned',
   ),
   secret: key(
     secrets(SECRETS_MAX, checkToken),

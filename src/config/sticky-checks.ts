@@ -31,6 +31,7 @@ function defaultOfPool(pool: string): string {
 export function ownerOf(sticky: WrittenSticky, pool: string): 'balancer' | 'application' {
   if (sticky.mode === 'learn') return 'application';
   if (sticky.mode !== 'cookie-hash') return 'balancer';
+  if (sticky.from !== null) return 'application';
   const cookie = sticky.cookie ?? COOKIE_DEFAULT;
   const isOurs =
     aliasesOf(cookie, pool).length > 0 ||
@@ -114,11 +115,13 @@ function covers(pattern: string, host: string): boolean {
 }
 
 function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
-  const { mode, cookie, header, mask } = sticky;
+  const { mode, cookie, header, mask, from } = sticky;
   const modePath = [...at, 'mode'];
+  if (from !== null) checkFrom(at, sticky, from, remarks);
   if (mode === 'learn') {
+    if (from !== null) return;
     if (cookie === null && header === null) {
-      remarks.error(modePath, 'mode learn needs "cookie" or "header", the one the application sets', [
+      remarks.error(modePath, 'mode learn needs "cookie", "header" or "from", what the application sets', [
         [...at, 'cookie'],
         [...at, 'header'],
       ]);
@@ -127,14 +130,48 @@ function checkMode(at: Path, sticky: WrittenSticky, remarks: Remarks): void {
     }
     return;
   }
-  if (mode === 'header-hash' && header === null) {
-    remarks.error(modePath, 'mode header-hash needs "header"', [[...at, 'header']]);
+  if (mode === 'header-hash' && header === null && from === null) {
+    remarks.error(modePath, 'mode header-hash needs "header" or "from"', [[...at, 'header']]);
   }
   if (mode !== 'address-hash' && (mask.ipv4 !== MASK_DEFAULT.ipv4 || mask.ipv6 !== MASK_DEFAULT.ipv6))
     unused([...at, 'mask'], 'mask', mode, at, remarks);
   if (mode !== 'header-hash' && header !== null) unused([...at, 'header'], 'header', mode, at, remarks);
   const readsCookie = mode === 'cookie-hash' || mode === 'cookie-pin';
   if (!readsCookie && cookie !== null) unused([...at, 'cookie'], 'cookie', mode, at, remarks);
+}
+
+const PLACES = ['cookie', 'header', 'query', 'path-parameter', 'path'] as const;
+const MODES_WITH_FROM: readonly string[] = ['learn', 'header-hash', 'cookie-hash'];
+
+function checkFrom(
+  at: Path,
+  { mode, cookie, header, owner }: WrittenSticky,
+  from: NonNullable<WrittenSticky['from']>,
+  remarks: Remarks,
+): void {
+  if (!MODES_WITH_FROM.includes(mode)) unused([...at, 'from'], 'from', mode, at, remarks);
+  for (const [key, value] of Object.entries({ cookie, header })) {
+    if (value !== null && MODES_WITH_FROM.includes(mode))
+      remarks.errorAtKey([...at, key], `"${key}" and "from" say the same twice, put it into "from"`);
+  }
+  if (mode === 'cookie-hash' && owner === 'balancer')
+    remarks.error(
+      [...at, 'owner'],
+      '"from" is what the application names its sessions by, leave "owner" out',
+      [[...at, 'from']],
+    );
+  from.forEach((source, index) => {
+    const places = Object.values(source).filter((name) => name !== null);
+    if (places.length === 1) return;
+    const path = [...at, 'from', index];
+    const message =
+      'must be one of cookie, header, query, path-parameter and path, each in an item of its own';
+    remarks.error(
+      path,
+      message,
+      PLACES.map((place) => [...path, place]),
+    );
+  });
 }
 
 function unused(path: Path, key: string, mode: string, at: Path, remarks: Remarks): void {

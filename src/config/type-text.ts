@@ -31,7 +31,10 @@ function mappingText({ properties, required }: SchemaNode, indent: string): stri
     if (!isNode(node)) return [];
     const isNeeded = needed.includes(key);
     const type = `${typeText(node, inner)}${isNeeded ? '' : ' | undefined'}`;
-    return [`${inner}/** ${docText(node)} */`, `${inner}readonly ${key}${isNeeded ? '' : '?'}: ${type};`];
+    return [
+      `${inner}/** ${docText(node)} */`,
+      `${inner}readonly ${propertyName(key)}${isNeeded ? '' : '?'}: ${type};`,
+    ];
   });
   return `{\n${lines.join('\n')}\n${indent}}`;
 }
@@ -83,4 +86,9 @@ function words(definition: string): string {
 
 function isNode(value: unknown): value is SchemaNode {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Quoted where a name has characters that the language has other uses for. */
+function propertyName(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : `'${key}'`;
 }

@@ -10,14 +10,17 @@ export interface BalancerQuestion {
   readonly headers?: IncomingHttpHeaders | ExplainQuestion['headers'];
   /** The client's. */
   readonly address?: string;
+  /** Path and query, for keys that are read from there; `/` when it is left out. */
+  readonly target?: string;
 }
 
 /** They belong to one message and its connection, and say nothing of where it goes. */
 const OF_ONE_MESSAGE =
   /^(?::.*|host|connection|keep-alive|te|trailer|upgrade|expect|content-length|transfer-encoding)$/;
 
-export function questionOf({ cookie = '', headers = [], address = '' }: BalancerQuestion): ExplainQuestion {
-  return { cookie, headers: isList(headers) ? headers : pairsOfFields(headers), address };
+export function questionOf(question: BalancerQuestion): ExplainQuestion {
+  const { cookie = '', headers = [], address = '', target = '/' } = question;
+  return { cookie, headers: isList(headers) ? headers : pairsOfFields(headers), address, target };
 }
 
 function isList(headers: object): headers is ExplainQuestion['headers'] {

@@ -3,6 +3,7 @@
 
 import type { Affinity } from '../choose/affinity.ts';
 import type { Chooser } from '../choose/chooser.ts';
+import { describeSources } from '../choose/key-sources.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 
 /** An exchange that waits. */
@@ -63,7 +64,7 @@ export class WaitQueue {
   adopt(plan: PoolPlan, chooser: Chooser): void {
     for (const exchange of this.#waiting) {
       const isSamePool = exchange.plan?.config.name === plan.config.name;
-      if (!isSamePool || exchange.plan?.source !== plan.source) continue;
+      if (!isSamePool || !readsSame(exchange.plan, plan)) continue;
       exchange.plan = plan;
       chooser.adopt(plan, exchange.affinity);
     }
@@ -97,6 +98,11 @@ export class WaitQueue {
     if (!this.#isStillBusy) this.remove(exchange);
     return !this.#isStillBusy;
   }
+}
+
+/** Do both revisions of the pool know a session by the same? */
+function readsSame(before: PoolPlan | null, now: PoolPlan): boolean {
+  return before?.source === now.source && describeSources(before.sources) === describeSources(now.sources);
 }
 
 /** The only server that will do for the exchange; ANY_SLOT when another may take it as well. */

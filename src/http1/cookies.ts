@@ -32,13 +32,17 @@ export function findCookie(
   return count;
 }
 
-/** As `findCookie`, one after the other: where to go on looking, -1 when there is none (`found` is left untouched). */
+/**
+ * As `findCookie`, one after the other: where to go on looking, -1 when there is none (`found` is left untouched). With
+ * `isPrefix` the name may go on.
+ */
 export function nextCookie(
   buffer: Buffer,
   begin: number,
   end: number,
   name: Uint8Array,
   found: CookieRange,
+  isPrefix = false,
 ): number {
   const length = name.length;
   let position = begin;
@@ -49,6 +53,7 @@ export function nextCookie(
       same += 1;
       position += 1;
     }
+    if (isPrefix && same === length) position = endOfName(buffer, position, end);
     const equals = same === length && length > 0 ? skipBlank(buffer, position, end) : end;
     const isMatch = equals < end && buffer[equals] === EQUALS;
     if (isMatch) position = equals;
@@ -60,6 +65,12 @@ export function nextCookie(
     position += 1;
   }
   return -1;
+}
+
+function endOfName(buffer: Buffer, begin: number, end: number): number {
+  let position = begin;
+  while (position < end && buffer[position] !== EQUALS && buffer[position] !== SEMICOLON) position += 1;
+  return position;
 }
 
 /** Trims blanks, then one pair of quotes. */

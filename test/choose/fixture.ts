@@ -49,6 +49,7 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
     cookie: 'holdfast',
     cookieOwner: 'balancer',
     header: null,
+    from: null,
     secrets: [],
     cookieAliases: [],
     mask: { ipv4: 32, ipv6: 64 },

@@ -120,6 +120,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'the server that holds this session is down',
   },
+  'session-lost': {
+    side: 'self',
+    status: 404,
+    mayRetry: false,
+    text: 'the server that held this session is gone, begin another',
+  },
   'queue-full': {
     side: 'self',
     status: 503,

@@ -28,7 +28,10 @@ export const Reason = {
   removed: reasonIndex('removed'),
 } as const;
 
-export type ChoiceFailure = Extract<FailureKind, 'no-server' | 'home-down'> | 'busy' | 'paced';
+export type ChoiceFailure =
+  | Extract<FailureKind, 'no-server' | 'home-down' | 'session-lost'>
+  | 'busy'
+  | 'paced';
 
 /** Cookies of one name in a request that are looked at: browsers send one for each path and domain. */
 export const SHOWN_MAX = 8;

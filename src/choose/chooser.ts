@@ -179,6 +179,7 @@ export class Chooser {
   finish(plan: PoolPlan, affinity: Affinity, nowMs: number): void {
     if (!affinity.isOpen) return;
     affinity.isOpen = false;
+    if (affinity.failure === 'session-lost') this.#ledger.lose(plan, affinity);
     this.#ledger.release(affinity, nowMs);
     this.#ledger.unreserve(affinity);
     this.#shared.own.countPool(plan.id, PoolCounter.affinity + affinity.outcome);

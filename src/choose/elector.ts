@@ -69,6 +69,10 @@ export class Elector {
     if (plan.config.sticky.whenDown === 'refuse' && reason !== Reason.removed) {
       return this.#fail(affinity, 'home-down', Finding.refused);
     }
+    if (plan.losesSessions && affinity.moveReason === Reason.none) {
+      affinity.pendingReason = reason;
+      return this.#fail(affinity, 'session-lost', Finding.refused);
+    }
     const isFirstMove = affinity.moveReason === Reason.none;
     if (isFirstMove && !this.#movePace.hasRoom(plan, nowMs)) {
       return this.#fail(affinity, 'paced', Finding.refused);

@@ -180,6 +180,8 @@ function describeChoice(plan: PoolPlan, affinity: Affinity, server: string | nul
   // whether moveRate is used up is known to each thread for its own part only
   if (affinity.failure === 'home-down' || affinity.failure === 'paced')
     return 'its home is down and whenDown is refuse: it waits for a while, then 503';
+  if (affinity.failure === 'session-lost')
+    return 'its home is gone and whenLost is 404: its client begins another';
   if (affinity.failure === 'busy')
     return 'all that may serve it are at maxConnections: it waits in the queue';
   const name = server ?? '';

@@ -181,7 +181,6 @@ export class Ledger {
     affinity.moveReason = reason;
     const { own, table } = this.#shared;
     own.countPool(plan.id, PoolCounter.moves + reason);
-    const lost = LOST_BY_MOVE[reason] as number;
     const { entry } = affinity;
     if (
       entry !== -1 &&
@@ -191,9 +190,24 @@ export class Ledger {
     ) {
       table.notes.rememberOrigin(entry, from);
     }
-    if (plan.config.state !== 'local' || lost === -1) return;
+    if (plan.config.state !== 'local') return;
     // the application at the new home has never heard of it: only the route is left, until it sets a session again
     if (plan.learns && entry !== -1 && !table.doubt(entry)) return;
+    this.#countLost(plan, from, reason);
+  }
+
+  /** Its client has been told that the session is lost with its home, where its key still leads: it counts no more. */
+  lose(plan: PoolPlan, affinity: Affinity): void {
+    const { table } = this.#shared;
+    if (!this.holdsEntry(affinity) || !table.doubt(affinity.entry)) return;
+    table.marks.deny(affinity.entry);
+    this.#countLost(plan, affinity.home, affinity.pendingReason);
+  }
+
+  #countLost(plan: PoolPlan, from: number, reason: number): void {
+    const lost = LOST_BY_MOVE[reason] as number;
+    if (lost === -1) return;
+    const { own } = this.#shared;
     const index = this.#isCurrent(from) ? lost : LOST_REMOVED;
     own.countPool(plan.id, PoolCounter.lost + index);
     if (this.#hasCells(from)) own.count(homeSlot(from), Counter.lost + index);

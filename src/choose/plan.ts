@@ -66,6 +66,8 @@ export interface PoolPlan extends RankedServers {
   readonly readsCookies: boolean;
   /** The balancer's own: the first is what is set, all are read: see `cookieAliases`. */
   readonly cookieNames: readonly Uint8Array[];
+  /** A session whose home is gone is not moved: its client is told, and begins another. Of those that the application names. */
+  readonly losesSessions: boolean;
   /** The balancer's cookie is written again when it is older. */
   readonly renewMs: number;
   readonly cookieAttributes: SetCookieAttributes;
@@ -114,6 +116,7 @@ export function compilePool(
     },
     openers,
     references: servers.map((server) => referenceOf(config.name, server.name)),
+    losesSessions: config.state === 'local' && config.sticky.whenLost === 404,
     ...readSticky(config.sticky),
   };
 }

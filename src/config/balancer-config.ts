@@ -242,6 +242,8 @@ export interface BalancerPool {
     readonly bound?: number | Substitution | undefined;
     /** a request whose home is down: `move` it to another server or `refuse` it with 503. Default: `move`. */
     readonly whenDown?: 'move' | 'refuse' | Substitution | undefined;
+    /** a request of a session that is lost with its home (`state: local`): `move` it to another server, which does not know it, or, where the application names its sessions (`learn`), answer `404`, so that its client begins another (MCP). Default: `move`. */
+    readonly whenLost?: 'move' | 404 | Substitution | undefined;
     /** at most so many sessions a second get another home because theirs is down, in maintenance or removed (`50/s`), so that those of a full server do not come down on the others at once; the rest is answered 503 with Retry-After until its turn. Absent: no limit. */
     readonly moveRate?: string | undefined;
     /** a session that a failure moved, when its home is up again: `stay` where it is, go `home`, or `home-when-idle` for some seconds; within `rebalance.budget` per cycle, counted as moves with reason rebalance. Needs `state: shared`. Default: `stay`. */

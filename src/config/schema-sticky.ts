@@ -10,9 +10,21 @@ import {
   checkSegmentPattern,
   checkToken,
 } from './check-text.ts';
-import { choice, choiceOrOff, decimal, duration, flag, flagOrAuto, integer, secrets, text } from './leaf.ts';
+import {
+  choice,
+  choiceOrOff,
+  decimal,
+  duration,
+  flag,
+  flagOrAuto,
+  integer,
+  leaf,
+  secrets,
+  shownValue,
+  text,
+} from './leaf.ts';
 import { rate } from './schema-parts.ts';
-import { key, list, mapping, optional } from './table.ts';
+import { key, type Leaf, list, mapping, optional, type Reading, type Substitution } from './table.ts';
 
 const SECOND = 1_000;
 const DAY = 24 * 3_600 * SECOND;
@@ -67,6 +79,15 @@ const source = mapping({
   ),
 });
 
+/** A word, or a status, which YAML reads as a number. */
+function moveOrNotFound(): Leaf<'move' | 404 | Substitution, 'move' | 404, ''> {
+  return leaf({ kind: 'word', enum: ['move', 404] }, (written): Reading<'move' | 404> => {
+    if (written === 'move') return { value: written };
+    if (written === 404 || written === '404') return { value: 404 };
+    return { refused: `must be move or 404, not ${shownValue(written)}` };
+  });
+}
+
 export const sticky = mapping({
   mode: key(
     choice(STICKY_MODES),
@@ -116,6 +137,11 @@ export const sticky = mapping({
     choice(['move', 'refuse']),
     'move',
     'a request whose home is down: `move` it to another server or `refuse` it with 503',
+  ),
+  whenLost: key(
+    moveOrNotFound(),
+    'move',
+    'a request of a session that is lost with its home (`state: local`): `move` it to another server, which does not know it, or, where the application names its sessions (`learn`), answer `404`, so that its client begins another (MCP)',
   ),
   moveRate: optional(
     rate(1 / 60, 1_000_000),

@@ -50,6 +50,7 @@ export function stickyProblems(
 ): void {
   checkMode(at, written, remarks);
   checkOwner(at, written, remarks);
+  checkWhenLost(pool, at, written, remarks);
   if (written.idleMs > written.lifeMs) {
     remarks.error([...at, 'idle'], '"idle" must not be longer than "life"', [
       [...at, 'idle'],
@@ -228,6 +229,27 @@ function checkCookie(at: Path, sticky: WrittenSticky, cookie: string, remarks: R
     attributes.secure,
     remarks,
   );
+}
+
+/** A client begins another session when it is told, or shows the same key again and again: only the application's are dropped. */
+function checkWhenLost(pool: string, at: Path, sticky: WrittenSticky, remarks: Remarks): void {
+  const { mode, whenLost, from, header } = sticky;
+  if (whenLost === 'move') return;
+  const path = [...at, 'whenLost'];
+  const involves = [[...at, 'mode']];
+  const isLearned = mode === 'learn' || (mode === 'cookie-hash' && ownerOf(sticky, pool) === 'application');
+  if (!isLearned)
+    remarks.error(
+      path,
+      `"whenLost: 404" needs sessions that the application names, mode learn or cookie-hash with its cookie: with ${mode} a client would be told for ever`,
+      involves,
+    );
+  else if (header === null && (from === null || from.some(({ cookie }) => cookie !== null)))
+    remarks.warning(
+      path,
+      '"whenLost: 404" is for clients that begin another session on 404 (MCP): a browser shows its cookie again, and is answered 404 until it expires',
+      involves,
+    );
 }
 
 function requireSecure(

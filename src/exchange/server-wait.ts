@@ -4,6 +4,7 @@
 //   no-server                  somebody that is up again: up to queue.whenDown; main is asked to look
 //   home-down                  the home: until it has been down for queue.whenDown. A restart is waited for, a server
 //                              that stays away or is in maintenance is refused at once; main is asked to look
+//   session-lost               it never comes back: its client is told at once
 //   paced                      its turn to move comes later than anybody would wait: refused at once
 
 import type { FailureKind } from '../base/failure.ts';
@@ -41,6 +42,7 @@ export class ServerWait {
     nowMs: number,
   ): FailureKind | null {
     const { failure } = affinity;
+    if (failure === 'session-lost') return failure;
     if (failure === 'paced') return 'home-down';
     const isBusy = failure === 'busy';
     const isHomeDown = failure === 'home-down';

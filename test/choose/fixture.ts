@@ -66,6 +66,7 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
     lifeMs: 24 * 3_600_000,
     bound: 0,
     whenDown: 'move',
+    whenLost: 'move',
     movesPerSecond: null,
     failBack: 'stay',
     ...options,

@@ -196,6 +196,31 @@ describe('drain', () => {
     expect(Object.values(scene.homes()).sort()).toEqual([133, 133, 134]);
   });
 
+  test('sessions that rebalancing has just moved go all the same', () => {
+    const scene = FOUR_OF_FIVE('mode: on, start: 1.2, stop: 1.02, budget: 5%');
+    scene.run(13.9);
+    expect(scene.homes()['e']).toBe(80);
+    scene.shared.control.setMode(scene.slot('e'), Mode.drain);
+    scene.run(20);
+    expect(scene.homes()['e']).toBeUndefined();
+    expect(scene.moves('drain')).toBe(80);
+  });
+
+  test('those that nobody has confirmed stay, and those that end within a minute', () => {
+    const scene = new Scene('mode: off, budget: 50%', 2, 'mode: cookie-hash, idle: 10m, life: 10m');
+    const { table, control } = scene.worker;
+    scene.place('a', 10);
+    scene.run(9 * 60 + 1);
+    scene.place('a', 10);
+    table.insert(7, ~7, scene.home('a'), scene.clock.nowMs(), control.sweepEpoch(), true);
+    scene.run(2);
+    scene.shared.control.setMode(scene.slot('a'), Mode.drain);
+    scene.run(10);
+    expect(scene.homes()).toEqual({ a: 10, b: 10 });
+    expect(homeSlot(table.home(table.find(7, ~7)))).toBe(scene.slot('a'));
+    expect(scene.moves('drain')).toBe(10);
+  });
+
   test('the last ones go as soon as their requests are over', () => {
     const scene = new Scene('mode: off, budget: 50%');
     scene.place('b', 10);

@@ -2,7 +2,7 @@
 
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { placeProblem, setAside } from '../sessions/kept-files.ts';
+import { placeProblem, setAside } from '../base/private-files.ts';
 import type { OperatorSetting } from '../sessions/records.ts';
 import { SessionSaver } from '../sessions/saver.ts';
 import { readSessions, type SaveResult, type StoredSessions } from '../sessions/store.ts';

@@ -9,8 +9,8 @@ import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { isMissing, messageOf, replaceFile } from '../base/private-files.ts';
 import type { ListenConfig } from '../config/model.ts';
-import { isMissing, messageOf, replaceFile } from '../sessions/kept-files.ts';
 import type { TlsMaterial } from '../tls/certificate.ts';
 
 const KEY_LIFE_MS = 12 * 60 * 60 * 1000;

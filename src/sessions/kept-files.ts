@@ -1,12 +1,10 @@
-// The files that outlive a process: replaced as a whole, for this user only; what cannot be read is set aside, never
-// overwritten.
+// The secret that outlives a process.
 
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
+import { isMissing, messageOf, PRIVATE_MODE, replaceFile } from '../base/private-files.ts';
 
 const SECRET_BYTES = 32;
-const PRIVATE_MODE = 0o600;
-const ASIDE_MAX = 1000;
 
 export type SecretResult =
   | { readonly kind: 'found' | 'made'; readonly secret: Uint8Array }
@@ -32,69 +30,4 @@ export function loadSecret(sessionsFile: string): SecretResult {
   } catch (error) {
     return { kind: 'failed', message: `writing ${path} failed: ${messageOf(error)}` };
   }
-}
-
-/**
- * Renames a file that this version cannot read to `PATH.aside`, or `PATH.aside-2` and so on. Returns the new path;
- * throws when it cannot be renamed.
- */
-export function setAside(path: string): string {
-  for (let number = 1; number <= ASIDE_MAX; number += 1) {
-    const aside = number === 1 ? `${path}.aside` : `${path}.aside-${number}`;
-    try {
-      // fails where there is one already, which a rename would overwrite
-      fs.linkSync(path, aside);
-      fs.unlinkSync(path);
-      return aside;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-  }
-  throw new Error(`there are ${ASIDE_MAX} files that have been set aside already`);
-}
-
-/** Why no file can be kept at the path, null when one can: tried by making one beside it. */
-export function placeProblem(path: string): string | null {
-  const probe = `${path}.${process.pid}.probe`;
-  try {
-    fs.closeSync(fs.openSync(probe, 'w', PRIVATE_MODE));
-    fs.rmSync(probe);
-    if (!fs.existsSync(path)) return null;
-    if (!fs.statSync(path).isFile()) return `${path} is no file`;
-    fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
-    return null;
-  } catch (error) {
-    return `${path} cannot be written: ${messageOf(error)}`;
-  }
-}
-
-/** Readers see the old file or the new one, also after a crash. */
-export function replaceFile(path: string, bytes: Uint8Array): void {
-  const temporary = temporaryOf(path);
-  try {
-    const file = fs.openSync(temporary, 'w', PRIVATE_MODE);
-    try {
-      fs.writeFileSync(file, bytes);
-      fs.fsyncSync(file);
-    } finally {
-      fs.closeSync(file);
-    }
-    fs.renameSync(temporary, path);
-  } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
-/** Where a file is written before it takes its place. */
-export function temporaryOf(path: string): string {
-  return `${path}.${process.pid}.tmp`;
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,11 +11,11 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
+import { messageOf, temporaryOf } from '../base/private-files.ts';
 import { type Scheduled, type Scheduler, systemScheduler } from '../base/scheduler.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import type { TableCopy } from '../shared/table-copy.ts';
-import { messageOf, temporaryOf } from './kept-files.ts';
 import { type OperatorSetting, SessionRecords } from './records.ts';
 import type { SaveResult } from './store.ts';
 

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock, systemClock } from '../../src/base/clock.ts';
-import { placeProblem, setAside } from '../../src/sessions/kept-files.ts';
+import { placeProblem, setAside } from '../../src/base/private-files.ts';
 import type { OperatorSetting } from '../../src/sessions/records.ts';
 import { SessionSaver } from '../../src/sessions/saver.ts';
 import { readSessions, restoreStored, type SaveResult, saveSessions } from '../../src/sessions/store.ts';

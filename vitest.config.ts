@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** A third of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
 const LONG = [
   'test/demo/faults.test.ts',
+  'test/e2e/acme.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
   'test/e2e/affinity-two-balancers.test.ts',
   'test/e2e/dashboard-changes.test.ts',

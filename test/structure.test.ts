@@ -18,7 +18,8 @@ const MEDIAN_FUNCTION_LINES_MAX = 7;
 /** Each room and the rooms it may import, types included. `run` composes; `cli` and its commands are the face. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  tls: [],
+  tls: ['base'],
+  acme: ['base', 'tls'],
   config: ['base', 'tls'],
   http1: [],
   shared: ['base', 'config', 'tls'],
@@ -44,7 +45,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'proxy',
     'control',
   ],
-  run: ['base', 'tls', 'config', 'shared', 'sessions', 'proxy', 'control', 'admin'],
+  run: ['base', 'tls', 'acme', 'config', 'shared', 'sessions', 'proxy', 'control', 'admin'],
   cli: ['base', 'config', 'control', 'run', 'admin'],
   'session-store': ['base'],
   demo: ['base', 'config', 'control', 'run', 'cli', 'session-store'],

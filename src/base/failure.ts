@@ -151,6 +151,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'this is served over https only',
   },
+  'acme-challenge': {
+    side: 'client',
+    status: 200,
+    mayRetry: false,
+    text: 'what an authority asked, to see that a certificate is due to us',
+  },
   'out-of-resources': {
     side: 'self',
     status: 503,

@@ -126,6 +126,8 @@ export interface BalancerTls {
   } | string | undefined;
   /** `true`: a certificate for localhost that signs itself, made at start, for development; instead of `certificates`. Default: `false`. */
   readonly selfSigned?: boolean | Substitution | undefined;
+  /** certificates that are ordered and renewed by themselves (RFC 8555), for names that `certificates` are not for. */
+  readonly acme?: BalancerAcme | undefined;
   /** oldest version of TLS; absent: 1.2, with `ciphers: modern` 1.3. */
   readonly minVersion?: '1.2' | '1.3' | Substitution | undefined;
   /** Mozilla's profiles: `intermediate` for all clients of the last ten years, `modern` for TLS 1.3 alone. Default: `intermediate`. */
@@ -165,6 +167,22 @@ export interface BalancerCertificate {
   readonly chain?: string | undefined;
   /** opens an encrypted key; from the environment, rather than written here. */
   readonly passphrase?: string | undefined;
+}
+
+/** One acme. */
+export interface BalancerAcme {
+  /** where the authority writes when something is wrong with a certificate. */
+  readonly email: string;
+  /** names that clients use, each with a certificate of its own; absent: the hosts of routes, but for those with a wildcard. */
+  readonly names?: readonly string[] | string | undefined;
+  /** the authority: the address of its directory. With it you agree to its terms of service. Default: `https://acme-v02.api.letsencrypt.org/directory`. */
+  readonly directory?: string | undefined;
+  /** how it is shown that the names lead here: `http-01`, the authority connects to port 80 of each name, and a listener in the clear must answer there; `tls-alpn-01`, to port 443, and this listener must. Default: `http-01`. */
+  readonly challenge?: 'http-01' | 'tls-alpn-01' | Substitution | undefined;
+  /** folder for account, keys and certificates, made where there is none; must outlive the process. Processes of one machine may share it. Default: `./acme`. */
+  readonly storage?: string | undefined;
+  /** PEM file: authorities of the directory's own certificate; absent: those that Node comes with. */
+  readonly ca?: string | undefined;
 }
 
 /** One route. */

@@ -1,6 +1,7 @@
 // What was read to the model of the other rooms: what the table of keys cannot say of a single key is added, and all is
 // frozen. print.ts takes it back.
 
+import { tlsConfig } from './certificate-names.ts';
 import type {
   HealthConfig,
   HoldfastConfig,
@@ -22,18 +23,19 @@ export function buildConfig(written: Written): HoldfastConfig {
   const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool, poolCount === 1));
   return deepFreeze({
     ...written,
-    listen: written.listen.map(buildListener),
+    listen: written.listen.map((listener) => buildListener(listener, written)),
     admin: admin === null ? null : { host: admin.address.host, port: admin.address.port, token: admin.token },
     routes: buildRoutes(written, pools),
     pools,
   });
 }
 
-function buildListener({ address: at, mode, ...rest }: WrittenListener): ListenConfig {
+function buildListener(listener: WrittenListener, { routes }: Written): ListenConfig {
+  const { address: at, mode, ...rest } = listener;
   const { socketPath, ...address } = at;
   const socket =
     socketPath === null ? null : { path: socketPath, mode: Number.parseInt(mode ?? SOCKET_MODE, 8) };
-  return { ...rest, ...address, socket };
+  return { ...rest, ...address, socket, tls: tlsConfig(listener, routes) };
 }
 
 function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly RouteConfig[] {

@@ -136,6 +136,22 @@ export function checkHostPattern(value: string): string | null {
   return isHost && value.length <= 253 ? null : `must be a host name, not ${quote(value)}`;
 }
 
+/** One address, as `mailto:` takes it. */
+export function checkEmail(value: string): string | null {
+  return /^[A-Za-z0-9!#$%&'*+/=^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/.test(value) &&
+    value.length <= 254
+    ? null
+    : `must be an e-mail address such as ops@example.com, not ${quote(value)}`;
+}
+
+/** RFC 8555 section 6.1: an authority is spoken to over https alone. */
+export function checkDirectory(value: string): string | null {
+  const isHttps = URL.canParse(value) && new URL(value).protocol === 'https:';
+  return isHttps && value.length <= TEXT_LENGTH_MAX
+    ? null
+    : `must be the https:// URL of an authority's directory, not ${quote(value)}`;
+}
+
 function quote(value: string): string {
   return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
 }

@@ -27,7 +27,7 @@ export function crossCheck(
 ): readonly Remark[] {
   const remarks = new Remarks();
   checkListeners(written, remarks);
-  checkTls(written.listen, files, remarks);
+  checkTls(written, files, remarks);
   checkAdmin(written, remarks);
   checkRoutes(written, poolNames, remarks);
   checkUnreached(written, remarks);

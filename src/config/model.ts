@@ -3,6 +3,7 @@
 // the meaning of each stands (schema.ts); what is written out here is what building adds to it.
 
 import type { TlsSettings } from '../base/tls-client.ts';
+import type { TlsConfig } from '../tls/options.ts';
 import type { ServerAddress } from './address.ts';
 import type { WrittenAddress } from './leaf-address.ts';
 import type {
@@ -32,9 +33,10 @@ export type ServerMode = WrittenServer['mode'];
  * `address` as written, for messages and the `listener` metric label; port 0 lets the kernel choose. Where it is a unix socket
  * the host is '' and the port 0.
  */
-export interface ListenConfig extends WrittenAddress, Omit<WrittenListener, 'address' | 'mode'> {
+export interface ListenConfig extends WrittenAddress, Omit<WrittenListener, 'address' | 'mode' | 'tls'> {
   /** Unix socket, and the permissions of its file; null: it is host and port. */
   readonly socket: { readonly path: string; readonly mode: number } | null;
+  readonly tls: TlsConfig | null;
 }
 
 export type CookieAttributes = WrittenSticky['attributes'];

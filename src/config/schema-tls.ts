@@ -1,6 +1,7 @@
 // The keys of a listener's `tls`.
 
 import { ALPN_PROTOCOLS, type AlpnProtocol } from '../tls/options.ts';
+import { checkDirectory, checkEmail, checkHostPattern } from './check-text.ts';
 import { choice, duration, flag, integer, leaf, shownValue, text } from './leaf.ts';
 import { orOff, rate } from './schema-parts.ts';
 import {
@@ -20,6 +21,7 @@ import {
 const SECOND = 1_000;
 const DAY = 24 * 60 * 60 * SECOND;
 const CERTIFICATES_MAX = 1_000;
+const NAMES_MAX = 1_000;
 
 const path = (): Leaf<string, string, ''> =>
   text('path', (value) => (value === '' ? 'must not be empty' : null));
@@ -51,6 +53,15 @@ const folder = mapping({
     'all pairs in a folder: `NAME.pem` (or `.crt`, `.cer`) with `NAME.key`, and folders with `fullchain.pem` and `privkey.pem`; in the order of their names, but `default` first',
   ),
 });
+
+/** Lower case. */
+function hostName(): Leaf<string, string, ''> {
+  const name = text('host name', checkHostPattern);
+  return leaf({ ...name.shown }, (written): Reading<string> => {
+    const reading = name.read(written);
+    return 'value' in reading ? { ...reading, value: reading.value.toLowerCase() } : reading;
+  });
+}
 
 /** Words of YAML that look like numbers. */
 function version(): Leaf<'1.2' | '1.3' | Substitution, '1.2' | '1.3', ''> {
@@ -87,6 +98,39 @@ const hsts = mapping({
   preload: key(flag(), false, 'the operator agrees to be in the list that comes with browsers'),
 });
 
+const acme = mapping(
+  {
+    email: required(
+      text('e-mail address', checkEmail),
+      'where the authority writes when something is wrong with a certificate',
+    ),
+    names: optional(
+      oneOrMore(hostName(), NAMES_MAX),
+      'names that clients use, each with a certificate of its own; absent: the hosts of routes, but for those with a wildcard',
+    ),
+    directory: key(
+      text('URL', checkDirectory),
+      'https://acme-v02.api.letsencrypt.org/directory',
+      'the authority: the address of its directory. With it you agree to its terms of service',
+    ),
+    challenge: key(
+      choice(['http-01', 'tls-alpn-01']),
+      'http-01',
+      'how it is shown that the names lead here: `http-01`, the authority connects to port 80 of each name, and a listener in the clear must answer there; `tls-alpn-01`, to port 443, and this listener must',
+    ),
+    storage: key(
+      path(),
+      './acme',
+      'folder for account, keys and certificates, made where there is none; must outlive the process. Processes of one machine may share it',
+    ),
+    ca: optional(
+      path(),
+      "PEM file: authorities of the directory's own certificate; absent: those that Node comes with",
+    ),
+  },
+  'acme',
+);
+
 export const tls = mapping(
   {
     certificates: optional(
@@ -104,6 +148,10 @@ export const tls = mapping(
       flag(),
       false,
       '`true`: a certificate for localhost that signs itself, made at start, for development; instead of `certificates`',
+    ),
+    acme: optional(
+      acme,
+      'certificates that are ordered and renewed by themselves (RFC 8555), for names that `certificates` are not for',
     ),
     minVersion: optional(version(), 'oldest version of TLS; absent: 1.2, with `ciphers: modern` 1.3'),
     ciphers: key(

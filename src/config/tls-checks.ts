@@ -5,16 +5,21 @@ import type { Files } from '../tls/files.ts';
 import { readMaterial } from '../tls/material.ts';
 import type { TlsConfig } from '../tls/options.ts';
 import { selfSigned } from '../tls/self-signed.ts';
+import { checkAcme, checkSharedStorage } from './acme-checks.ts';
+import { tlsConfig } from './certificate-names.ts';
 import type { Remarks } from './remarks.ts';
-import type { WrittenListener } from './schema.ts';
+import type { Written, WrittenListener } from './schema.ts';
 import type { Path } from './tree.ts';
 
 /** `files`: where certificates are looked at; null: they are not. */
-export function checkTls(listen: readonly WrittenListener[], files: Files | null, remarks: Remarks): void {
+export function checkTls(written: Written, files: Files | null, remarks: Remarks): void {
+  const { listen } = written;
   const hasTls = listen.some(({ tls }) => tls !== null);
-  for (const [index, { tls, redirectToHttps }] of listen.entries()) {
+  checkSharedStorage(listen, remarks);
+  for (const [index, listener] of listen.entries()) {
+    const { tls, redirectToHttps } = listener;
     const redirect: Path = ['listen', index, 'redirectToHttps'];
-    if (tls !== null) checkListener(['listen', index, 'tls'], tls, files, remarks);
+    checkListener(['listen', index, 'tls'], listener, written, files, remarks);
     if (tls !== null && redirectToHttps)
       remarks.error(
         redirect,
@@ -28,27 +33,49 @@ export function checkTls(listen: readonly WrittenListener[], files: Files | null
   }
 }
 
-function checkListener(here: Path, tls: TlsConfig, files: Files | null, remarks: Remarks): void {
+function checkListener(
+  here: Path,
+  listener: WrittenListener,
+  written: Written,
+  files: Files | null,
+  remarks: Remarks,
+): void {
+  const tls = tlsConfig(listener, written.routes);
+  if (listener.tls === null || tls === null) return;
   checkTogether(here, tls, remarks);
-  if (files === null || tls.selfSigned === (tls.certificates !== null)) return;
+  checkAcme([...here, 'acme'], listener.tls, tls, written, files, remarks);
+  if (files === null || tls.selfSigned === (tls.certificates !== null || tls.acme !== null)) return;
   const faults = new Faults();
-  readMaterial(tls, files, faults, () => selfSigned(['localhost'], files.nowMs));
+  const material = readMaterial(tls, files, faults, () => selfSigned(['localhost'], files.nowMs));
   for (const { severity, path, message } of faults.list) remarks[severity]([...here, ...path], message);
+  for (const [index, name] of (listener.tls.acme?.names ?? []).entries()) {
+    const found = material?.certificates.find(({ names }) => names.includes(name));
+    if (found !== undefined)
+      remarks.error(
+        [...here, 'acme', 'names', index],
+        `"certificates" has a certificate for "${name}" already (${found.label}), leave one of them out`,
+        [[...here, 'certificates']],
+      );
+  }
 }
 
 function checkTogether(here: Path, tls: TlsConfig, remarks: Remarks): void {
-  const { certificates, minVersion, ciphers, clientAuth, ca, crl } = tls;
-  if (tls.selfSigned && certificates !== null)
+  const { certificates, acme, minVersion, ciphers, clientAuth, ca, crl } = tls;
+  const other = certificates !== null ? 'certificates' : acme !== null ? 'acme' : null;
+  if (tls.selfSigned && other !== null)
     remarks.error(
       [...here, 'selfSigned'],
-      '"selfSigned" and "certificates" exclude each other, leave one of them out',
-      [[...here, 'certificates']],
+      `"selfSigned" and "${other}" exclude each other, leave one of them out`,
+      [[...here, other]],
     );
-  else if (!tls.selfSigned && certificates === null)
+  else if (!tls.selfSigned && other === null)
     remarks.errorAtKey(
       here,
-      '"tls" needs "certificates: [{ cert: FILE, key: FILE }]", a folder of them, or "selfSigned: true" for development',
-      [[...here, 'certificates']],
+      '"tls" needs "certificates: [{ cert: FILE, key: FILE }]", a folder of them, "acme: { email: ADDRESS }" for automatic ones, or "selfSigned: true" for development',
+      [
+        [...here, 'certificates'],
+        [...here, 'acme'],
+      ],
     );
   if (ciphers === 'modern' && minVersion === '1.2')
     remarks.error(

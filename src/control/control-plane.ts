@@ -43,9 +43,11 @@ export interface ControlOptions {
   /** A process that is being replaced: its secret and sessions count, not those of the files. */
   readonly predecessor?: { readonly secret: string; readSessions(max: number): StoredSessions } | null;
   /** What only a program with threads can tell. */
-  readonly meters?: Partial<Pick<MetricsSource, 'workerRestarts' | 'descriptors' | 'certificates'>>;
-  /** What listeners need that is no configuration: certificates. */
-  readonly secretsOf?: (config: HoldfastConfig) => NonNullable<Revision['secrets']>;
+  readonly meters?: Partial<
+    Pick<MetricsSource, 'workerRestarts' | 'descriptors' | 'certificates' | 'orders'>
+  >;
+  /** What listeners need that is no configuration: certificates, and answers to who gives them. */
+  readonly besides?: (config: HoldfastConfig) => Pick<Revision, 'secrets' | 'tokens'>;
   readonly onTransition?: (transition: HealthTransition) => void;
 }
 
@@ -74,13 +76,13 @@ export class ControlPlane implements Revisable {
   assertListenable: (old: HoldfastConfig, next: HoldfastConfig) => Promise<void> | void = () => undefined;
   /** Null without `sessions.file`. */
   readonly #keeper: SessionKeeper | null;
-  readonly #secretsOf: ControlOptions['secretsOf'];
+  readonly #besides: ControlOptions['besides'];
   readonly #listeners = new Set<(event: ChangeEvent) => void>();
   readonly #unwatchClock: () => void = systemClock.watch();
 
   private constructor(options: ControlOptions, discovery: Discovery, keeper: SessionKeeper | null) {
     const { config, log, threads, predecessor = null } = options;
-    this.#secretsOf = options.secretsOf;
+    this.#besides = options.besides;
     this.log = log;
     this.threads = threads;
     this.discovery = discovery;
@@ -219,8 +221,7 @@ export class ControlPlane implements Revisable {
 
   #revise(config: HoldfastConfig): Revision {
     const revision = this.slots.revise(config, this.secret);
-    const secrets = this.#secretsOf?.(config);
-    return secrets === undefined ? revision : { ...revision, secrets };
+    return { ...revision, ...this.#besides?.(config) };
   }
 
   /** For Revising, which says whether there is room: the next revision, swapped to everywhere. */

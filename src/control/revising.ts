@@ -66,12 +66,13 @@ export class Revising {
 
   /**
    * What stands beside the configuration has changed, such as certificates: the same once more, on all threads. `refused`:
-   * why what was found is not used; null: it is.
+   * why what was found is not used; null: it is. `what` null: nobody need hear of it. False: the threads have not got it.
    */
-  async refresh(what: string, refused: string | null): Promise<void> {
+  async refresh(what: string | null, refused: string | null): Promise<boolean> {
     const { log } = this.#balancer;
     const result = refused === null ? await this.#inTurn(() => this.#again()) : refuse(refused);
-    if (this.#balancer.isStopping) return;
+    if (this.#balancer.isStopping) return false;
+    if (what === null) return result.ok;
     if (result.ok) log.info({ revision: result.revision }, `${what}: used from now on`);
     else {
       // nobody has asked for it, so nobody has an answer: it is found by the alert for reloads
@@ -79,6 +80,7 @@ export class Revising {
       log.error({}, `${what}, but the former stay in use: ${result.message}`);
     }
     this.#balancer.publish({ type: 'certificates', ...result, changes: [what] });
+    return result.ok;
   }
 
   async #again(): Promise<ReloadResult> {

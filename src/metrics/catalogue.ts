@@ -331,6 +331,11 @@ export const CATALOGUE = {
     labels: [],
     help: 'Lines of the access log not written because reader or disk did not keep up.',
   },
+  holdfast_certificate_orders_total: {
+    type: 'counter',
+    labels: ['result'],
+    help: 'Tries to have a certificate from an authority: issued; refused by it; unreachable, it or nothing that makes sense came; failed here, such as a folder that cannot be written.',
+  },
   holdfast_descriptors: {
     type: 'gauge',
     labels: [],

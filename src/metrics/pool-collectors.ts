@@ -115,6 +115,8 @@ export const GLOBAL_COLLECTORS = {
       labels: { listener, name },
       value: Math.floor(notAfterMs / 1000),
     })),
+  holdfast_certificate_orders_total: (source) =>
+    Object.entries(source.orders?.() ?? {}).map(([result, value]) => ({ labels: { result }, value })),
   holdfast_descriptors: (source) => known(source.descriptors?.().open),
   holdfast_descriptors_limit: (source) => known(source.descriptors?.().limit),
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],

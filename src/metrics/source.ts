@@ -29,6 +29,8 @@ export interface MetricsSource {
     readonly name: string;
     readonly notAfterMs: number;
   }[];
+  /** Orders of certificates that came to their end; absent: none are ordered. */
+  orders?(): Readonly<Record<'issued' | 'refused' | 'unreachable' | 'failed', number>>;
   /** HealthMonitor fits. */
   readonly health: {
     checks(slot: number): Readonly<Record<'success' | 'failure' | 'timeout', number>>;

@@ -11,6 +11,7 @@ import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
 import { NO_POOL } from '../shared/stripe.ts';
+import { challengeAnswer } from './challenge-answer.ts';
 import type { Http1ClientStream } from './client-stream.ts';
 import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
 import type { Reader } from './read-buffers.ts';
@@ -146,12 +147,17 @@ export class ClientRequests {
     this.#count += 1;
     this.#pending = null;
     const { address, redirectToHttps } = listener.config;
+    const content = thread.tokens === null ? null : challengeAnswer(buffer, head, thread.tokens);
+    if (content !== null) return this.#refuse(buffer, headEnd, 'acme-challenge', NO_POOL, { content });
     if (redirectToHttps) {
       const location = secureUrl(buffer, head, listener.authority, thread.httpsPort);
-      return this.#refuse(buffer, headEnd, 'redirected', NO_POOL, location);
+      return this.#refuse(buffer, headEnd, 'redirected', NO_POOL, { location });
     }
     const plan = admit(thread, buffer, head, this.#source.stream, address, nowMs);
-    if (plan === null) return this.#refuse(buffer, headEnd, refused.kind, refused.pool);
+    if (plan === null) {
+      const { kind, pool, retryAfterSeconds } = refused;
+      return this.#refuse(buffer, headEnd, kind, pool, { retryAfterSeconds });
+    }
     const exchange = thread.takeExchange();
     this.exchange = exchange;
     this.#source.onExchangeBegun();
@@ -165,8 +171,7 @@ export class ClientRequests {
   }
 
   /** A whole head, but the request goes nowhere. True when the connection goes on. */
-  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, pool: number, location = ''): boolean {
-    const { retryAfterSeconds } = refused;
+  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, pool: number, more: ReplyMore): boolean {
     const { thread, listener } = this.#source;
     const head = thread.requestHead;
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !listener.isStopping;
@@ -174,7 +179,7 @@ export class ClientRequests {
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
     this.#log(buffer, head, kind);
     countRefusal(thread.own, kind, pool);
-    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, { retryAfterSeconds, location });
+    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, more);
     return isKept;
   }
 

@@ -22,6 +22,8 @@ export interface ConnectionServices extends Gate {
   readonly accessLog: AccessLog;
   /** Port of the first listener with TLS; 443 where there is none. */
   readonly httpsPort: number;
+  /** As Revision.tokens; null: nobody asks. */
+  readonly tokens: Readonly<Record<string, string>> | null;
   takeExchange(): Exchange;
 }
 

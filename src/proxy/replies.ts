@@ -26,6 +26,8 @@ export interface ReplyMore {
   readonly location?: string;
   /** Strict-Transport-Security; null: none. */
   readonly hsts?: string | null;
+  /** The body as it is, instead of a sentence. */
+  readonly content?: string;
 }
 
 /**
@@ -37,10 +39,11 @@ export function formatReply(
   detail: string,
   isHead: boolean,
   close: boolean,
-  { retryAfterSeconds = 1, location = '', hsts = null }: ReplyMore = {},
+  { retryAfterSeconds = 1, location = '', content = '', hsts = null }: ReplyMore = {},
 ): string {
   const { status, text } = FAILURES[kind];
-  const body = `${status} ${REASONS[status] ?? ''}: ${detail === '' ? text : detail}\n`;
+  const sentence = `${status} ${REASONS[status] ?? ''}: ${detail === '' ? text : detail}\n`;
+  const body = content === '' ? sentence : content;
   const retryAfter = status === 503 || status === 429 ? `retry-after: ${retryAfterSeconds}\r\n` : '';
   const secured = hsts === null ? '' : `strict-transport-security: ${hsts}\r\n`;
   return (

@@ -25,6 +25,7 @@ export class ProxyThread extends ExchangeHost<UpstreamPool> {
   readonly requestHead: RequestHead = new RequestHead();
   readonly answer: Answer = new Answer(new ResponseHead());
   barrier: TakeoverBarrier | null = null;
+  tokens: Readonly<Record<string, string>> | null = null;
   readonly clientsMax: number;
   readonly #onDrained: () => void;
   readonly #onWithheld: (keys: readonly number[]) => void;
@@ -54,6 +55,7 @@ export class ProxyThread extends ExchangeHost<UpstreamPool> {
   }
 
   protected configure(revision: Revision, watched: readonly string[]): void {
+    this.tokens = revision.tokens ?? null;
     this.#listeners.apply(revision, watched);
   }
 

@@ -1,6 +1,7 @@
 // One handshake with a client: from the accepted connection to a socket that carries HTTP, within its time, or to nothing.
 //
 //   accepted ── hello: the name ── handshake ──┬── full, resumed   -> the listener's onSecure
+//                     │                        ├── an authority's, which has seen all (RFC 8737) -> closed, and onFailed('full')
 //                     └────────────────────────┴── failed, timed_out, refused -> closed, and onFailed
 //
 // Nothing of this is logged: whoever can connect could fill the log. It is counted.
@@ -20,11 +21,21 @@ import type { AcceptedClient } from './connection-services.ts';
 const WRITE_BYTES = 256 * 1024;
 
 const EMPTY = Buffer.alloc(0);
+/** Authorities speak it alone. */
+const AUTHORITY_PROTOCOL = 'acme-tls/1';
+
+interface AskedProtocols {
+  /** Nothing, whatever Node's types say, where the client names none. */
+  readonly servername: string | false | null | undefined;
+  readonly protocols: readonly string[];
+}
 
 /** Chooses the certificate. */
 interface Contexts {
   readonly default: SecureContext;
   find(name: string): SecureContext | null;
+  readonly hasProofs: boolean;
+  proof(name: string): SecureContext | null;
 }
 
 /** Whoever has begun a handshake. Exactly one of the two is called, once. */
@@ -51,6 +62,9 @@ export class Handshake implements DeadlineOwner, Counted {
   readonly #bytesBefore: number;
   /** What the client has sent until its hello was whole. */
   #received: Buffer = EMPTY;
+  #isAuthority = false;
+  /** What it comes to when the connection closes. */
+  #result: HandshakeResult = 'failed';
   #isOver = false;
 
   constructor(
@@ -80,11 +94,11 @@ export class Handshake implements DeadlineOwner, Counted {
     raw.resume();
   }
 
-  readonly #onClose = (): void => this.#fail('failed');
+  readonly #onClose = (): void => this.#fail(this.#result);
 
   /** Who sends no more cannot end a handshake. */
   readonly #onEnd = (): void => {
-    if (!this.#isOver) this.end('failed');
+    if (!this.#isOver) this.end(this.#result);
   };
 
   readonly #onHello = (chunk: Buffer): void => {
@@ -107,7 +121,9 @@ export class Handshake implements DeadlineOwner, Counted {
     const options: TLSSocketOptions & { readonly highWaterMark: number } = {
       isServer: true,
       secureContext,
-      ALPNProtocols: [...alpn],
+      ...(this.#contexts.hasProofs
+        ? { ALPNCallback: (asked) => this.#protocolOf(asked, socket) }
+        : { ALPNProtocols: [...alpn] }),
       requestCert: clientAuth !== 'none',
       rejectUnauthorized: clientAuth === 'require',
       highWaterMark: WRITE_BYTES,
@@ -121,6 +137,19 @@ export class Handshake implements DeadlineOwner, Counted {
     socket.once('secure', () => this.#onSecure(socket));
     socket.once('close', this.#onClose);
     socket.once('end', this.#onEnd);
+  }
+
+  /** As `ALPNProtocols` would choose, but for authorities, who are shown what proves that the name leads here. */
+  #protocolOf({ servername, protocols }: AskedProtocols, socket: TLSSocket): string | undefined {
+    if (!protocols.includes(AUTHORITY_PROTOCOL))
+      return this.#config.alpn.find((protocol) => protocols.includes(protocol));
+    const proof = servername && protocols.length === 1 ? this.#contexts.proof(servername) : null;
+    if (proof === null) return undefined;
+    this.#isAuthority = true;
+    socket.setKeyCert(proof);
+    // it has no certificate of a client
+    handleOf(socket)?.setVerifyMode(false, false);
+    return AUTHORITY_PROTOCOL;
   }
 
   /** It has not sent a byte of TLS: who comes in numbers to be silent goes first. */
@@ -148,6 +177,11 @@ export class Handshake implements DeadlineOwner, Counted {
 
   #onSecure(socket: TLSSocket): void {
     if (this.#isOver) return;
+    if (this.#isAuthority) {
+      this.#result = 'full';
+      socket.end();
+      return;
+    }
     const client = this.#config.clientAuth === 'none' ? null : certificateOf(socket);
     if (this.#config.clientAuth === 'require' && client?.verify !== 'good') {
       this.end('failed');
@@ -170,13 +204,21 @@ function factsOf(socket: TLSSocket, client: ClientCertificate | null): TlsFacts 
   };
 }
 
-/** What OpenSSL found, which Node hands out only to its own server: hence the handle. */
+/** What Node does with its own server alone. */
+interface TlsHandle {
+  verifyError(): { readonly code: string } | null | undefined;
+  setVerifyMode(requestCert: boolean, rejectUnauthorized: boolean): void;
+}
+
+function handleOf(socket: TLSSocket): TlsHandle | null {
+  return (socket as unknown as { readonly _handle: TlsHandle | null })._handle;
+}
+
+/** What OpenSSL found. */
 function certificateOf(socket: TLSSocket): ClientCertificate {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return { verify: 'none', subject: '', fingerprint: '' };
-  const { _handle: handle } = socket as unknown as {
-    readonly _handle: { verifyError(): { readonly code: string } | null | undefined } | null;
-  };
+  const handle = handleOf(socket);
   const verified = handle === null ? { code: 'CLOSED' } : handle.verifyError();
   return {
     verify: verified?.code ?? 'good',

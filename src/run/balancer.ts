@@ -83,9 +83,10 @@ export class Balancer {
       log,
       threads,
       predecessor: takeover,
-      secretsOf: (listening) => certificates.secretsOf(listening),
+      besides: (listening) => certificates.besides(listening),
       meters: {
         certificates: () => certificates.expiries(),
+        orders: () => certificates.orders,
         workerRestarts: () => balancer?.fleet.restarts ?? 0,
         descriptors: () => ({
           open: openDescriptors(),
@@ -119,7 +120,7 @@ export class Balancer {
       await this.#end();
       throw error;
     }
-    this.certificates.watch(control.revising);
+    this.certificates.watch(control);
     control.sweep();
     await control.keep();
   }
@@ -158,8 +159,10 @@ export class Balancer {
   async stop(graceMs: number = this.revision.config.shutdown.graceMs): Promise<boolean> {
     this.control.isStopping = true;
     const stopping = this.fleet.stop(graceMs);
+    const ordering = this.certificates.stop();
     // at once, and again until the last tunnel has ended: who waits for us may not wait so long
     await this.control.save();
+    await ordering;
     const isClean = await stopping;
     await this.#end();
     return isClean;
@@ -183,7 +186,7 @@ export class Balancer {
   /** It serves. Connections stay for what is in flight; the sessions file is its own when this resolves. */
   async retire(): Promise<void> {
     this.control.isStopping = true;
-    this.certificates.stop();
+    await this.certificates.stop();
     this.fleet.retire();
     await this.control.handOver();
   }
@@ -200,7 +203,7 @@ export class Balancer {
   async #end(): Promise<void> {
     this.transfer.end();
     this.options.takeover?.end();
-    this.certificates.stop();
+    await this.certificates.stop();
     await this.fleet.end();
     await this.control.end();
   }

@@ -1,17 +1,25 @@
-// The certificates of all listeners: read and checked by main, handed to the threads with a revision, and watched. Files that
-// have changed are taken when they are whole and right; until then, and for ever if they are not, the former ones stay.
+// The certificates of all listeners: read and checked by main, or had from an authority, handed to the threads with a revision,
+// and watched. Files that have changed are taken when they are whole and right; until then, and for ever if they are not, the
+// former ones stay.
 //
 //   file changes ── the same for another look ──> read, checked ──┬── right: the next revision has them
 //                                                                 └── wrong: said once, nothing changes
+//   authority (acme/) ── another certificate, or a challenge that is to be answered ──> the next revision has it
 
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import { AutomaticCertificates } from '../acme/automatic.ts';
+import type { OrderResult } from '../acme/round.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { SeededRandom, unpredictableSeed } from '../base/random.ts';
+import { systemScheduler } from '../base/scheduler.ts';
 import type { HoldfastConfig, ListenConfig } from '../config/model.ts';
+import type { ChangeEvent } from '../control/results.ts';
 import type { Revising } from '../control/revising.ts';
 import { StartError } from '../control/start-error.ts';
+import type { Revision } from '../shared/revision.ts';
 import { type Certificate, Faults, type TlsMaterial } from '../tls/certificate.ts';
-import type { ListenerSecrets } from '../tls/contexts.ts';
 import { realFiles } from '../tls/files.ts';
 import { filesOf, readMaterial } from '../tls/material.ts';
 import { selfSigned } from '../tls/self-signed.ts';
@@ -21,13 +29,21 @@ const POLL_EVERY_MS = 1000;
 const DEVELOPMENT_NAMES = ['localhost', '127.0.0.1', '::1'];
 
 interface Loaded {
-  readonly listener: string;
+  readonly listen: ListenConfig;
+  /** What is in files. */
   readonly material: TlsMaterial;
+}
+
+/** The balancer as its certificates see it. */
+interface Publisher {
+  readonly revising: Pick<Revising, 'refresh'>;
+  publish(event: ChangeEvent): void;
 }
 
 export class Certificates {
   readonly #clock: Clock;
   readonly #tickets: TicketKeys;
+  readonly #automatic: AutomaticCertificates;
   /** Those in use, and those that were read for a change that is under way. */
   readonly #loaded = new Map<string, Loaded>();
   #own: Certificate | null = null;
@@ -37,15 +53,17 @@ export class Certificates {
   #readStamp = '';
   #lookedStamp = '';
 
-  constructor(tickets: TicketKeys, clock: Clock) {
+  constructor(tickets: TicketKeys, clock: Clock, log: Log) {
     this.#tickets = tickets;
     this.#clock = clock;
+    const random = new SeededRandom(unpredictableSeed());
+    this.#automatic = new AutomaticCertificates({ clock, scheduler: systemScheduler, random, log });
   }
 
   /** Throws StartError when they are wrong. */
   static open(config: HoldfastConfig, inherited: TicketKey | null, log: Log): Certificates {
     const tickets = new TicketKeys(config.sessions.file, inherited, systemClock, log);
-    const certificates = new Certificates(tickets, systemClock);
+    const certificates = new Certificates(tickets, systemClock, log);
     certificates.assertRight(config);
     return certificates;
   }
@@ -59,6 +77,7 @@ export class Certificates {
   assertRight(config: HoldfastConfig): void {
     const refused = this.#read(config);
     if (refused !== null) throw new StartError(refused);
+    this.#automatic.retry();
   }
 
   #read(config: HoldfastConfig): string | null {
@@ -72,7 +91,7 @@ export class Certificates {
       const material = readMaterial(listen.tls, files, faults, () => this.#selfSigned());
       const errors = faults.list.filter(({ severity }) => severity === 'error');
       wrong.push(...errors.map(({ message }) => `listener ${listen.address}: ${message}`));
-      if (material !== null) found.set(keyOf(listen), { listener: listen.address, material });
+      if (material !== null) found.set(keyOf(listen), { listen, material });
     }
     this.#readStamp = stamp;
     this.#lookedStamp = stamp;
@@ -82,30 +101,53 @@ export class Certificates {
   }
 
   /** For a revision of a configuration whose certificates are right. From now on they are watched. */
-  secretsOf(config: HoldfastConfig): readonly (ListenerSecrets | null)[] {
+  besides(config: HoldfastConfig): Pick<Revision, 'secrets' | 'tokens'> {
     const inUse = new Set(config.listen.map(keyOf));
+    this.#automatic.configure(config.listen.flatMap(({ tls }) => tls?.acme ?? []));
+    const { proofs, tokens } = this.#automatic.challenges;
     const secrets = config.listen.map((listen) => {
       if (listen.tls === null) return null;
-      const material = this.#loaded.get(keyOf(listen))?.material;
-      if (material === undefined)
+      const loaded = this.#loaded.get(keyOf(listen));
+      if (loaded === undefined)
         throw new StartError(`listener ${listen.address}: its certificates have not been read`);
-      return { ...material, ...this.#tickets.of(listen, material) };
+      const { material } = loaded;
+      const certificates = this.#all(loaded);
+      const content = [material.version, ...certificates.map(({ cert }) => cert), proofs];
+      const version = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+      return { ...material, ...this.#tickets.of(listen, material), certificates, proofs, version };
     });
     for (const key of [...this.#loaded.keys()]) if (!inUse.has(key)) this.#loaded.delete(key);
     this.#config = config;
-    return secrets;
+    return { secrets, ...(Object.keys(tokens).length === 0 ? {} : { tokens }) };
   }
 
-  /** Brings other certificates or another ticket key to the threads when it is time. */
-  watch(revising: Pick<Revising, 'refresh'>): void {
-    this.#timer = setInterval(() => this.#poll(revising), POLL_EVERY_MS);
+  /** Those of files first. */
+  #all({ listen, material: { certificates } }: Loaded): readonly Certificate[] {
+    const acme = listen.tls?.acme ?? null;
+    return acme === null
+      ? certificates
+      : [...certificates, ...this.#automatic.certificatesOf(acme, certificates)];
+  }
+
+  /** Brings other certificates or another ticket key to the threads when it is time, and orders certificates. */
+  watch(balancer: Publisher): void {
+    this.#automatic.begin({
+      spread: async (what) => {
+        if (!(await balancer.revising.refresh(what, null))) throw new Error('the threads have not got it');
+      },
+      publish: (event) => balancer.publish(event),
+    });
+    const poll = (): void => this.#poll(balancer.revising);
+    this.#timer = setInterval(poll, POLL_EVERY_MS);
     this.#timer.unref();
+    poll();
   }
 
   #poll(revising: Pick<Revising, 'refresh'>): void {
     const config = this.#config;
     if (config === null || config.listen.every(({ tls }) => tls === null)) return;
     if (this.#tickets.rotate()) void revising.refresh('another key for TLS session tickets', null);
+    this.#automatic.poll();
     const stamp = this.#stampOf(config);
     const isSettled = stamp === this.#lookedStamp;
     this.#lookedStamp = stamp;
@@ -128,17 +170,35 @@ export class Certificates {
 
   /** Ends of all certificates in use, wall time. */
   expiries(): readonly { readonly listener: string; readonly name: string; readonly notAfterMs: number }[] {
-    return [...this.#loaded.values()].flatMap(({ listener, material }) =>
-      material.certificates.map(({ label, keyType, notAfterMs }) => {
-        const isOnly = material.certificates.filter((other) => other.label === label).length === 1;
+    return [...this.#loaded.values()].flatMap((loaded) => {
+      const certificates = this.#all(loaded);
+      return certificates.map(({ label, keyType, notAfterMs }) => {
+        const isOnly = certificates.filter((other) => other.label === label).length === 1;
+        const { address: listener } = loaded.listen;
         return { listener, name: isOnly ? label : `${label} ${keyType}`, notAfterMs };
-      }),
-    );
+      });
+    });
   }
 
-  stop(): void {
+  /** Orders of certificates that came to their end, by what came of them. */
+  get orders(): Readonly<Record<OrderResult, number>> {
+    return this.#automatic.results;
+  }
+
+  /** Another process is about to take over and goes on with what is ordered, when this resolves. */
+  hold(): Promise<void> {
+    return this.#automatic.hold();
+  }
+
+  /** It does not. */
+  proceed(): void {
+    this.#automatic.proceed();
+  }
+
+  async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+    await this.#automatic.hold();
   }
 }
 

@@ -28,4 +28,6 @@ export interface Revision {
   readonly listenerIds?: readonly number[];
   /** What each listener with TLS speaks it with, in the order of config.listen; null: in the clear. Absent: all are. */
   readonly secrets?: readonly (ListenerSecrets | null)[];
+  /** What authorities that ask for a token over HTTP are answered (RFC 8555 section 8.3), by token. Absent: nobody asks. */
+  readonly tokens?: Readonly<Record<string, string>>;
 }

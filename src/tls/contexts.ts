@@ -12,12 +12,15 @@ export interface ListenerSecrets extends TlsMaterial {
   readonly ticketKeys: Uint8Array;
   /** Sessions of another listener, or under other authorities, are not resumed. At most 32 characters. */
   readonly sessionContext: string;
+  /** What authorities that ask in the handshake are shown (RFC 8737). */
+  readonly proofs: readonly Certificate[];
 }
 
 export class TlsContexts {
   readonly secrets: ListenerSecrets;
   readonly default: SecureContext;
   readonly #byName = new Map<string, SecureContext>();
+  readonly #proofs = new Map<string, SecureContext>();
 
   constructor(config: TlsConfig, secrets: ListenerSecrets) {
     this.secrets = secrets;
@@ -39,9 +42,21 @@ export class TlsContexts {
       return context;
     };
     for (const [name, certificates] of byName) this.#byName.set(name, make(certificates));
+    for (const { label, cert, key } of secrets.proofs)
+      this.#proofs.set(label, createSecureContext({ cert, key }));
     const [first] = secrets.certificates;
     if (first === undefined) throw new Error('a listener with TLS has no certificate');
     this.default = make(byName.get(first.names[0] ?? '') ?? [first]);
+  }
+
+  /** Authorities may come and ask. */
+  get hasProofs(): boolean {
+    return this.#proofs.size > 0;
+  }
+
+  /** What an authority that asks for the name is shown; null: it is not expected. */
+  proof(name: string): SecureContext | null {
+    return this.#proofs.get(name.toLowerCase()) ?? null;
   }
 
   /** Null: none is for that name. */

@@ -1,6 +1,7 @@
 // The files that certificates are in, as those who check them see the disk.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { keepingProblem } from '../base/private-files.ts';
 
 /** More than any certificate or revocation list that is meant. */
 const FILE_BYTES_MAX = 16 * 1024 * 1024;
@@ -20,10 +21,12 @@ export interface Files {
   isFile(path: string): boolean;
   /** Changes whenever the file does, links followed; '' when there is none. */
   stamp(path: string): string;
+  /** Why no keys can be kept in the folder, which may still be to be made; null: they can. */
+  keepingProblem(folder: string): string | null;
 }
 
 export function realFiles(nowMs: number): Files {
-  return { nowMs, read, list, isFile, stamp };
+  return { nowMs, read, list, isFile, stamp, keepingProblem };
 }
 
 function read(path: string): FileRead {

@@ -15,14 +15,28 @@ interface CertificateFolder {
   readonly folder: string;
 }
 
+/** How certificates are had from an authority (RFC 8555). */
+export interface AcmeConfig {
+  readonly email: string;
+  /** Lower case; never empty. */
+  readonly names: readonly string[];
+  readonly directory: string;
+  readonly challenge: 'http-01' | 'tls-alpn-01';
+  /** Folder, relative to the working directory. */
+  readonly storage: string;
+  /** PEM file: authorities of the directory's own certificate; null: those that Node comes with. */
+  readonly ca: string | null;
+}
+
 /** Protocols that a client may choose by ALPN (RFC 7301). */
 export const ALPN_PROTOCOLS = ['http/1.1'] as const;
 export type AlpnProtocol = (typeof ALPN_PROTOCOLS)[number];
 
 export interface TlsConfig {
-  /** null exactly when the listener signs its own. */
+  /** Of these three at least one is there; `selfSigned` stands alone. */
   readonly certificates: readonly (CertificateFiles | CertificateFolder)[] | null;
   readonly selfSigned: boolean;
+  readonly acme: AcmeConfig | null;
   /** null: as the ciphers have it. */
   readonly minVersion: '1.2' | '1.3' | null;
   readonly ciphers: 'intermediate' | 'modern';

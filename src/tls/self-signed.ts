@@ -3,9 +3,10 @@
 //   Certificate  = SEQUENCE { tbs, algorithm, BIT STRING signature }
 //   tbs          = SEQUENCE { [0] version, serial, algorithm, issuer, validity, subject, public key, [3] extensions }
 
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import type { Certificate } from './certificate.ts';
+import { bitString, der, octets, oid, pem, sequence } from './der.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Browsers take no certificate that is good for more than 398 days. */
@@ -13,17 +14,6 @@ const LIFE_MS = 365 * DAY_MS;
 /** Clocks of clients may be behind. */
 const EARLIER_MS = DAY_MS;
 
-/** DER: tag, length, content (X.690 section 8.1). */
-function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  const content = Buffer.concat(parts);
-  const { length } = content;
-  if (length < 0x80) return Buffer.concat([Buffer.from([tag, length]), content]);
-  const digits = Buffer.from(length.toString(16).padStart(length > 0xff ? 4 : 2, '0'), 'hex');
-  return Buffer.concat([Buffer.from([tag, 0x80 | digits.length]), digits, content]);
-}
-
-const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts);
-const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
 const TRUE = der(0x01, Buffer.from([0xff]));
 /** ecdsa-with-SHA256 */
 const ALGORITHM = sequence(oid('2a8648ce3d040302'));
@@ -31,13 +21,40 @@ const COMMON_NAME = '550403';
 const SUBJECT_ALT_NAME = '551d11';
 const BASIC_CONSTRAINTS = '551d13';
 const EXTENDED_KEY_USAGE = '551d25';
+/** id-pe-acmeIdentifier */
+const ACME_IDENTIFIER = '2b0601050507011f';
+/** extensionRequest of PKCS #9 */
+const EXTENSION_REQUEST = '2a864886f70d01090e';
 const SERVER_AUTH = oid('2b06010505070301');
+
+/** Takes the place of one that an authority is to give: so short that who watches the ends of certificates sees it. */
+const PLACEHOLDER_LIFE_MS = 6 * DAY_MS;
 
 /** An own certificate for these names and addresses, good from now on for a year. Takes a millisecond. */
 export function selfSigned(names: readonly string[], nowMs: number): Certificate {
+  return made(names, nowMs, LIFE_MS);
+}
+
+/** What a name has until an authority has given it a certificate. */
+export function placeholder(name: string, nowMs: number): Certificate {
+  return made([name], nowMs, PLACEHOLDER_LIFE_MS);
+}
+
+/** What answers an authority that asks for `digest` in a handshake (RFC 8737 section 3). */
+export function challengeCertificate(name: string, digest: Uint8Array, nowMs: number): Certificate {
+  const identifier = sequence(oid(ACME_IDENTIFIER), TRUE, octets(octets(digest)));
+  return made([name], nowMs, PLACEHOLDER_LIFE_MS, identifier);
+}
+
+function made(
+  names: readonly string[],
+  nowMs: number,
+  lifeMs: number,
+  ...more: readonly Uint8Array[]
+): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const [first = 'localhost'] = names;
-  const notAfterMs = nowMs + LIFE_MS;
+  const notAfterMs = nowMs + lifeMs;
   const name = sequence(der(0x31, sequence(oid(COMMON_NAME), der(0x0c, Buffer.from(first)))));
   const tbs = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
@@ -47,10 +64,10 @@ export function selfSigned(names: readonly string[], nowMs: number): Certificate
     sequence(time(nowMs - EARLIER_MS), time(notAfterMs)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, extensions(names)),
+    der(0xa3, extensions(names, more)),
   );
   const signature = sign('sha256', tbs, privateKey);
-  const certificate = sequence(tbs, ALGORITHM, der(0x03, Buffer.from([0]), signature));
+  const certificate = sequence(tbs, ALGORITHM, bitString(signature));
   return {
     cert: pem('CERTIFICATE', certificate),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -61,15 +78,29 @@ export function selfSigned(names: readonly string[], nowMs: number): Certificate
   };
 }
 
-function extensions(names: readonly string[]): Buffer {
+/** What an authority makes a certificate of (PKCS #10, RFC 2986), in DER: for these names, with this key. */
+export function certificateRequest(names: readonly string[], privateKey: KeyObject): Buffer {
+  const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const wanted = sequence(oid(EXTENSION_REQUEST), der(0x31, sequence(alternativeNames(names))));
+  const info = sequence(der(0x02, Buffer.from([0])), sequence(), publicKey, der(0xa0, wanted));
+  return sequence(info, ALGORITHM, bitString(sign('sha256', info, privateKey)));
+}
+
+function extensions(names: readonly string[], more: readonly Uint8Array[]): Buffer {
+  return sequence(
+    alternativeNames(names),
+    sequence(oid(BASIC_CONSTRAINTS), TRUE, octets(sequence())),
+    sequence(oid(EXTENDED_KEY_USAGE), octets(sequence(SERVER_AUTH))),
+    ...more,
+  );
+}
+
+/** The extension with the names that clients look for. */
+function alternativeNames(names: readonly string[]): Buffer {
   const alternatives = names.map((name) =>
     isIP(name) === 0 ? der(0x82, Buffer.from(name)) : der(0x87, addressBytes(name)),
   );
-  return sequence(
-    sequence(oid(SUBJECT_ALT_NAME), der(0x04, sequence(...alternatives))),
-    sequence(oid(BASIC_CONSTRAINTS), TRUE, der(0x04, sequence(TRUE))),
-    sequence(oid(EXTENDED_KEY_USAGE), der(0x04, sequence(SERVER_AUTH))),
-  );
+  return sequence(oid(SUBJECT_ALT_NAME), octets(sequence(...alternatives)));
 }
 
 /** IPv4, or the loopback address of IPv6. */
@@ -83,9 +114,4 @@ function time(ms: number): Buffer {
   const digits = new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
   // RFC 5280 section 4.1.2.5: until 2049 as UTCTime, with two digits for the year
   return der(0x17, Buffer.from(digits.slice(2)));
-}
-
-function pem(type: string, bytes: Buffer): string {
-  const lines = bytes.toString('base64').replaceAll(/.{64}/g, '$&\n').trimEnd();
-  return `-----BEGIN ${type}-----\n${lines}\n-----END ${type}-----\n`;
 }

@@ -37,6 +37,7 @@ export class Balancer implements MetricsSource {
       cycles: 9,
     }),
   };
+  readonly orders = () => ({ issued: 2, refused: 1, unreachable: 0, failed: 0 });
   readonly certificates = () => [
     { listener: '127.0.0.1:0', name: 'localhost', notAfterMs: 1_800_000_000_000 },
   ];

@@ -1,7 +1,7 @@
 // A DNS server of a few lines (RFC 1035): answers A, AAAA and SRV questions from a table, over UDP.
 
 import { createSocket } from 'node:dgram';
-import { onTestFinished } from 'vitest';
+import { whenDone } from './lifetime.ts';
 
 export type DnsRecord =
   | { readonly type: 'A'; readonly address: string }
@@ -47,7 +47,7 @@ export async function dnsServer(): Promise<DnsServer> {
     socket.send(answer(server, query), from.port, from.address);
   });
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  onTestFinished(() => new Promise<void>((resolve) => socket.close(() => resolve())));
+  whenDone(() => new Promise<void>((resolve) => socket.close(() => resolve())));
   server.address = `127.0.0.1:${socket.address().port}`;
   return server;
 }

@@ -22,6 +22,7 @@ const PROGRAMS = {
   curl: { variable: 'CURL', names: ['curl'], debianPackage: 'curl' },
   haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
+  pebble: { variable: 'PEBBLE', names: ['pebble'], debianPackage: 'pebble' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
   python3: { variable: 'PYTHON3', names: ['python3'], debianPackage: 'python3' },
   redis: { variable: 'REDIS_SERVER', names: ['redis-server'], debianPackage: 'redis-server' },

@@ -10,6 +10,7 @@ import { SlotRegistry } from '../../src/control/slots.ts';
 import { ProxyThread } from '../../src/proxy/thread.ts';
 import { UpstreamSocket } from '../../src/proxy/upstream-socket.ts';
 import { Verdict } from '../../src/shared/control.ts';
+import type { Revision } from '../../src/shared/revision.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Counter, Gauge } from '../../src/shared/stripe.ts';
 import { Faults } from '../../src/tls/certificate.ts';
@@ -26,6 +27,8 @@ export interface RunningThread {
   readonly thread: ProxyThread;
   readonly shared: SharedState;
   readonly port: number;
+  /** What authorities that ask are answered, from now on. */
+  apply(more: Pick<Revision, 'tokens'> & Partial<Pick<ListenerSecrets, 'proofs'>>): void;
   /** Deadlines up to `ms` from now fire. */
   pass(ms: number): void;
   /** Waits until nothing is left behind: gauges, connections, deadlines, busy sessions. */
@@ -84,6 +87,12 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
     shared,
     port,
     held,
+    apply: ({ tokens = {}, proofs = [] }) =>
+      thread.apply({
+        ...revision,
+        tokens,
+        secrets: revision.secrets.map((one) => one && { ...one, proofs, version: JSON.stringify(proofs) }),
+      }),
     failures: (slot) => thread.own.counter(slot, Counter.failures),
     heardFromServers: () => upstreamSockets().reduce((sum, socket) => sum + socket.bytesRead, 0),
     unsent: () => unsentOf(port),
@@ -107,7 +116,7 @@ function secretsOf({ listen }: HoldfastConfig): readonly (ListenerSecrets | null
     const nowMs = systemClock.wallMs();
     const material = readMaterial(tls, realFiles(nowMs), faults, () => selfSigned(['localhost'], nowMs));
     if (material === null) throw new Error(JSON.stringify(faults.list));
-    return { ...material, ticketKeys: Buffer.alloc(48, 7), sessionContext: 'test' };
+    return { ...material, ticketKeys: Buffer.alloc(48, 7), proofs: [], sessionContext: 'test' };
   });
 }
 

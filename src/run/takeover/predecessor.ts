@@ -103,6 +103,8 @@ export class Predecessor {
     this.#senders.add(sender);
     let offered: Offered | null = null;
     try {
+      // the next process goes on with an order that is under way, by what is stored of it now
+      await this.#balancer.certificates.hold();
       offered = await this.#offer(place);
       log.info('another process has asked to take over');
       await this.#await(sender, offered);
@@ -116,6 +118,7 @@ export class Predecessor {
     offered?.sockets.close();
     offered?.directory.remove();
     this.#senders.delete(sender);
+    if (this.#senders.size === 0 && !this.#isReplaced) this.#balancer.certificates.proceed();
   }
 
   async #offer(place: TakeoverDirectory): Promise<Offered> {

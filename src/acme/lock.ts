@@ -1,0 +1,26 @@
+// Who orders: one process of those that share a storage. The lock is the system's, on a file, and goes with the process that
+// has it. Node gives no way to such a lock but by SQLite, which takes one on its database; nothing is ever written there.
+
+import { AcmeProblem } from './problem.ts';
+
+export interface Lock {
+  release(): void;
+}
+
+const BUSY = 5;
+
+/** Null: somebody else has it. Throws AcmeProblem where the file system has no locks. */
+export async function takeLock(path: string): Promise<Lock | null> {
+  const { DatabaseSync } = await import('node:sqlite');
+  let database: InstanceType<typeof DatabaseSync> | null = null;
+  try {
+    database = new DatabaseSync(path, { timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
+    const held = database;
+    return { release: () => held.close() };
+  } catch (error) {
+    database?.close();
+    if ((error as { errcode?: number }).errcode === BUSY) return null;
+    throw new AcmeProblem('failed', `${path} cannot be locked: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,27 @@
+// Why there is no certificate: whose fault, and when to try again at the earliest.
+
+/**
+ * `refused`: the authority said no. `unreachable`: it did not answer, or nothing that makes sense. `failed`: it is ours, such as
+ * a folder that cannot be written. `stopped`: this process ends or hands over, what is under way goes on later.
+ */
+export type AcmeFault = 'refused' | 'unreachable' | 'failed' | 'stopped';
+
+export class AcmeProblem extends Error {
+  readonly fault: AcmeFault;
+  /** Kind of a refusal (RFC 8555 section 6.7), without its prefix; '' where there is none. */
+  readonly type: string;
+  /** As the authority wishes; null: it has said nothing. */
+  readonly retryAfterMs: number | null;
+
+  constructor(fault: AcmeFault, message: string, type = '', retryAfterMs: number | null = null) {
+    super(message);
+    this.fault = fault;
+    this.type = type;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Nothing that makes sense came. */
+export function senseless(message: string): AcmeProblem {
+  return new AcmeProblem('unreachable', message);
+}

@@ -125,9 +125,18 @@ export class Fleet implements MemberHome {
       if (message.revision === this.#revision?.number) this.#ports = message.ports;
       this.#onApplied?.();
     } else if (message.type === 'withheld')
-      void this.#tell(message.keys).then(() => member.say({ type: 'known' }));
+      void this.#letKnow(message.keys).then(() => member.say({ type: 'known' }));
     else if (message.type === 'paused') this.#onPaused?.();
     else if (message.type === 'drained') this.#checkDrained();
+  }
+
+  /** Never rejects: responses wait for it, and go also when it cannot be done. */
+  async #letKnow(keys: readonly number[]): Promise<void> {
+    try {
+      await this.#tell(keys);
+    } catch (error) {
+      this.#options.log.error({ error: String(error) }, 'the next process cannot be told of sessions');
+    }
   }
 
   /** The worker's gauges and locks are released; unless we are stopping, another takes its place. */

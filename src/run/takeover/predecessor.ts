@@ -184,6 +184,23 @@ export class Predecessor {
     const own = await duplicateSockets(directory.ownSocket, balancer.fleet.sockets);
     balancer.options.log.info('the next process is ready: stepping back');
     this.#successor = sender;
+    // whatever goes wrong from here on, somebody serves in the end
+    let failure: string | null;
+    try {
+      const how = await this.#stepBack(sender, changes);
+      failure = how === 'done' ? null : GIVEN_UP[how];
+    } catch (error) {
+      balancer.options.log.error({ error: String(error) }, 'stepping back has failed');
+      failure = 'could not be told all';
+    }
+    if (failure === null) await this.#leave(sender, own, changes);
+    else await this.#resume(sender, own, failure);
+  }
+
+  /** Nothing is accepted from its first moment on. Resolves with `done` when the successor serves. */
+  async #stepBack(sender: ChangeSender, changes: SessionChanges): Promise<Answer> {
+    const balancer = this.#balancer;
+    const { transfer } = balancer;
     let begin = (): void => undefined;
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
@@ -191,48 +208,48 @@ export class Predecessor {
     await balancer.pause(async (keys) => {
       // the successor listens as soon as it is told to: first it must hear of all that has been
       await begun;
-      await sender.send(Message.changes, balancer.transfer.encode(changes.of(keys, balancer.revision)));
+      await sender.send(Message.changes, transfer.encode(changes.of(keys, balancer.revision)));
     });
-    const isSent = sender.send(
-      Message.changes,
-      balancer.transfer.encode(changes.since(balancer.revision)),
-      STEP_MS,
-    );
+    const all = transfer.encode(changes.since(balancer.revision));
+    const isSent = sender.send(Message.changes, all, STEP_MS);
     begin();
-    let how = await isSent;
-    if (how === 'done') {
-      sender.post(Message.listen);
-      how = await sender.serves(STEP_MS);
-    }
-    if (how === 'done') await this.#leave(sender, own, changes);
-    else await this.#resume(sender, own, how);
+    const how = await isSent;
+    if (how !== 'done') return how;
+    sender.post(Message.listen);
+    return sender.serves(STEP_MS);
   }
 
   async #leave(sender: ChangeSender, own: readonly PassedSocket[], changes: SessionChanges): Promise<void> {
     this.#isReplaced = true;
     for (const socket of own) socket.close();
-    await this.#balancer.retire();
+    const { log } = this.#balancer.options;
+    try {
+      await this.#balancer.retire();
+    } catch (error) {
+      log.error({ error: String(error) }, 'not all could be left to the next process');
+    }
     sender.post(Message.left);
     this.#changes = changes;
     this.#sending = setInterval(() => void this.#sendAgain(), SEND_AGAIN_MS);
-    this.#balancer.options.log.info('the next process serves: finishing what is in flight');
+    log.info('the next process serves: finishing what is in flight');
     this.#onReplaced?.();
   }
 
-  /** What is still in use, and what has been until just now. */
+  /** What is still in use, and what has been until just now. Never rejects: the end waits for it. */
   async #sendAgain(): Promise<void> {
-    const changes = this.#changes?.since(this.#balancer.revision);
-    if (changes !== undefined)
-      await this.#successor?.send(Message.changes, this.#balancer.transfer.encode(changes));
+    const { options, transfer, revision } = this.#balancer;
+    try {
+      const changes = this.#changes?.since(revision);
+      if (changes !== undefined) await this.#successor?.send(Message.changes, transfer.encode(changes));
+    } catch (error) {
+      options.log.error({ error: String(error) }, 'the next process cannot be told what is still in use');
+    }
   }
 
-  async #resume(
-    sender: ChangeSender,
-    own: readonly PassedSocket[],
-    how: Exclude<Answer, 'done'>,
-  ): Promise<void> {
+  /** `why`: what the successor did, or what became of it. */
+  async #resume(sender: ChangeSender, own: readonly PassedSocket[], why: string): Promise<void> {
     this.#successor = null;
-    sender.refuse('it took too long, and the old process has taken everything back');
+    sender.refuse(`it ${why}, and the old process has taken everything back`);
     if (this.#balancer.isStopping) {
       // clients would go on connecting to what nobody accepts from
       for (const socket of own) socket.close();
@@ -240,7 +257,7 @@ export class Predecessor {
     }
     await this.#balancer.resume(own);
     this.#balancer.options.log.warn(
-      `the process that was to take over ${GIVEN_UP[how]} before it served: this one goes on`,
+      `the process that was to take over ${why} before it served: this one goes on`,
     );
   }
 
@@ -262,7 +279,7 @@ export class Predecessor {
   }
 }
 
-const GIVEN_UP = { gone: 'has gone', silent: 'is silent' } as const;
+const GIVEN_UP = { gone: 'has gone', silent: 'was silent for too long' } as const;
 
 function close({ directory, server }: Entrance): void {
   server.close();

@@ -133,7 +133,7 @@ export class ChangeReceiver {
   refusal: string | null = null;
   /** Null until the offer has come. */
   offer: Buffer | null = null;
-  /** Before `ready`: what to do with changes. */
+  /** Before `ready`: what to do with changes. What it rejects is not acknowledged: they count as not taken in. */
   applyChanges: (bytes: Buffer) => Promise<void> = () => Promise.resolve();
   readonly #socket: Socket;
   readonly #frames = new Frames();
@@ -167,7 +167,10 @@ export class ChangeReceiver {
     if (kind === Message.offer) this.offer = content;
     else if (kind === Message.refused) this.refusal = content.toString();
     else if (kind === Message.changes) {
-      void this.applyChanges(content).then(() => this.#say(DONE));
+      this.applyChanges(content).then(
+        () => this.#say(DONE),
+        () => undefined,
+      );
       return;
     }
     this.#received.add(kind);

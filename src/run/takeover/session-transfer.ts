@@ -49,14 +49,26 @@ export class SessionTransfer {
     log.debug({ file, sessions: result.sessions }, 'sessions saved');
   }
 
-  /** Changes that the predecessor has told. Sessions that this process has served already are left alone. */
+  /**
+   * Changes that the predecessor has told. Sessions that this process has served already are left alone. Rejects when they
+   * cannot be taken in, which is logged.
+   */
   async apply(bytes: Buffer): Promise<void> {
+    try {
+      await this.#apply(bytes);
+    } catch (error) {
+      this.#control.log.error(
+        {},
+        `what the old process tells cannot be taken in: ${(error as Error).message}`,
+      );
+      throw error;
+    }
+  }
+
+  async #apply(bytes: Buffer): Promise<void> {
     const control = this.#control;
     const stored = decodeSessions(bytes);
-    if (stored.kind === 'damaged') {
-      control.log.error({}, `what the old process tells is not understood: ${stored.message}`);
-      return;
-    }
+    if (stored.kind === 'damaged') throw new Error(stored.message);
     if (this.#servesFromMs === Number.POSITIVE_INFINITY) {
       for (const { pool, server, ...change } of newSettings(stored.operator, control.slots))
         control.changeServer(pool, server, change, 'the process before');

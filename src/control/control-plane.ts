@@ -78,7 +78,7 @@ export class ControlPlane implements Revisable {
   readonly #keeper: SessionKeeper | null;
   readonly #besides: ControlOptions['besides'];
   readonly #listeners = new Set<(event: ChangeEvent) => void>();
-  readonly #unwatchClock: () => void = systemClock.watch();
+  readonly #unwatchClock: () => void;
 
   private constructor(options: ControlOptions, discovery: Discovery, keeper: SessionKeeper | null) {
     const { config, log, threads, predecessor = null } = options;
@@ -124,6 +124,8 @@ export class ControlPlane implements Revisable {
       },
     });
     this.metrics = this.#createMetrics(options.meters);
+    // last: nobody ends what could not be made
+    this.#unwatchClock = systemClock.watch();
   }
 
   /**

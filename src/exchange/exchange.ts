@@ -103,7 +103,7 @@ export class Exchange implements ServerStreamUser {
     services.chooser.identify(plan, buffer, head, address, nowMs, services.clock.wallMs(), affinity);
     services.own.countPool(plan.id, PoolCounter.requests);
     services.retryBudget(plan).request(nowMs);
-    const headText = requestLines(buffer, head, client, this.wantsUpgrade, services);
+    const headText = requestLines(buffer, head, client, this.wantsUpgrade, this.isSecure, services.via);
     this.request.headText = services.startsTraces ? withTraceparent(headText, head) : headText;
     if (services.accessLog.draws())
       this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs, client.tls);

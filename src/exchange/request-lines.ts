@@ -6,7 +6,7 @@ import { fillRandomBytes } from '../base/random.ts';
 import { forwardedNode } from '../http1/forwarded.ts';
 import { FORWARDING_CUT, isLeftOut } from '../http1/hop-by-hop.ts';
 import { Field, type FieldLines, type RequestHead } from '../http1/message.ts';
-import { hopsOf, type IsTrusted, isSecureClient, joinedValues, type Peer } from './believed.ts';
+import { hopsOf, joinedValues, type Peer } from './believed.ts';
 
 /** What the forwarding lines need to know about the connection. */
 export interface Forwarding extends Peer {
@@ -40,20 +40,17 @@ export function forwardingLines(
   return `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: ${scheme}\r\nx-forwarded-port: ${localPort}\r\n`;
 }
 
-/** What is the same for all requests of a revision. */
-export interface Gateway {
-  readonly isTrustedAddress: IsTrusted;
-  /** Our name in Via; null: none is added. */
-  readonly via: string | null;
-}
-
-/** The request head for the server. `upgrade`: pass the upgrade on. */
+/**
+ * The request head for the server. `upgrade`: pass the upgrade on. `isSecure`: the client's connection, as far as is
+ * believed. `via`: our name in Via; null: none is added.
+ */
 export function requestLines(
   buffer: Buffer,
   head: RequestHead,
   forwarding: Forwarding,
   upgrade: boolean,
-  gateway: Gateway,
+  isSecure: boolean,
+  via: string | null,
 ): string {
   const { lines } = head;
   const { isTrusted } = forwarding;
@@ -73,7 +70,7 @@ export function requestLines(
   const host =
     head.hostEnd > head.hostBegin ? hostText(buffer, head, forwarding) : forwarding.listenAuthority;
   if (head.isAbsoluteForm || head.hostEnd === head.hostBegin) text += `host: ${host}\r\n`;
-  text += addedLines(buffer, head, forwarding, host, gateway);
+  text += addedLines(buffer, head, forwarding, host, isSecure, via);
   if (upgrade)
     text += `connection: upgrade\r\nupgrade: ${latin1(buffer, head.upgradeBegin, head.upgradeEnd)}\r\n`;
   return `${text}\r\n`;
@@ -118,14 +115,15 @@ function addedLines(
   head: RequestHead,
   forwarding: Forwarding,
   host: string,
-  { isTrustedAddress, via }: Gateway,
+  isSecure: boolean,
+  via: string | null,
 ): string {
   const way = via === null ? '' : viaLine(head.versionMinor, via);
   let forwards = head.maxForwards > 0 ? `max-forwards: ${head.maxForwards - 1}\r\n` : '';
   if (head.strippedBytes > 0)
     forwards += `x-forwarded-prefix: ${latin1(buffer, head.pathBegin, head.pathBegin + head.strippedBytes)}\r\n`;
   if (forwarding.isTrusted && saysWhence(head.lines))
-    return trustedLines(buffer, head, forwarding, host, isTrustedAddress) + way + forwards;
+    return trustedLines(buffer, head, forwarding, host, isSecure) + way + forwards;
   return `${way}${forwards}${forwarding.forwardingLines}x-forwarded-host: ${host}\r\nx-request-id: ${nextRequestId()}\r\n`;
 }
 
@@ -148,7 +146,7 @@ function trustedLines(
   head: RequestHead,
   forwarding: Forwarding,
   host: string,
-  isTrustedAddress: IsTrusted,
+  isSecure: boolean,
 ): string {
   const { lines } = head;
   const { peerAddress } = forwarding;
@@ -161,10 +159,7 @@ function trustedLines(
     const before = joinedValues(buffer, head, Field.forwarded);
     text += `forwarded: ${before === '' ? '' : `${before}, `}for=${forwardedNode(peerAddress)}\r\n`;
   }
-  if (!has(Field.forwardedProto)) {
-    const isSecure = isSecureClient(buffer, head, forwarding, isTrustedAddress);
-    text += `x-forwarded-proto: ${isSecure ? 'https' : 'http'}\r\n`;
-  }
+  if (!has(Field.forwardedProto)) text += `x-forwarded-proto: ${isSecure ? 'https' : 'http'}\r\n`;
   if (!has(Field.forwardedHost)) text += `x-forwarded-host: ${host}\r\n`;
   if (!has(Field.forwardedPort)) text += `x-forwarded-port: ${forwarding.localPort}\r\n`;
   if (!has(Field.requestId)) text += `x-request-id: ${nextRequestId()}\r\n`;

@@ -38,7 +38,8 @@ function toServer(
   const buffer = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   const head = new RequestHead();
   expect(parseRequestHead(buffer, 0, buffer.length, LIMITS, head)).toBe(buffer.length);
-  return requestLines(buffer, head, forwarding, false, { isTrustedAddress, via }).split('\r\n').slice(0, -2);
+  const isSecure = isSecureClient(buffer, head, forwarding, isTrustedAddress);
+  return requestLines(buffer, head, forwarding, false, isSecure, via).split('\r\n').slice(0, -2);
 }
 
 /** Lines of the head that the client gets. */

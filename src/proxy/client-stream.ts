@@ -19,7 +19,7 @@ import { Body, type RequestHead } from '../http1/message.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ConnectionListener } from './connection-services.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
-import { Reframe, responseLines, tunnelLines } from './response-lines.ts';
+import { headEnd, Reframe, responseLines, tunnelLines } from './response-lines.ts';
 
 /** The connection as its stream sees it. */
 export interface ClientTransport extends Omit<Peer, 'scheme'> {
@@ -153,19 +153,24 @@ export class Http1ClientStream implements ClientStream {
     const reframe = this.#reframeFor(head.body);
     this.#reframe = reframe;
     this.#isKept = this.#mayKeep();
-    const connection = this.#connectionValue();
-    const { hsts } = this.#transport.listener;
-    if (reframe !== Reframe.none) {
-      const isFlowing = this.#writeText(
-        responseLines(buffer, head, reframe, setCookie, connection, undefined, hsts),
-      );
-      return bodyEnd === bodyBegin ? isFlowing : this.writeBody(buffer.subarray(bodyBegin, bodyEnd), from);
-    }
     // a short body rides along in the text of the head
-    if (bodyEnd - bodyBegin <= STRING_BYTES_MAX)
-      return this.#writeText(responseLines(buffer, head, reframe, setCookie, connection, bodyEnd, hsts));
-    const text = responseLines(buffer, head, reframe, setCookie, connection, bodyBegin, hsts);
-    return this.#write(buffer.subarray(bodyBegin, bodyEnd), from, text);
+    const isShort = reframe === Reframe.none && bodyEnd - bodyBegin <= STRING_BYTES_MAX;
+    const { hsts } = this.#transport.listener;
+    const connection = this.#connectionValue();
+    const text = responseLines(
+      buffer,
+      head,
+      reframe,
+      setCookie,
+      connection,
+      isShort ? bodyEnd : headEnd(head),
+      hsts,
+    );
+    if (isShort) return this.#writeText(text);
+    const body = buffer.subarray(bodyBegin, bodyEnd);
+    if (reframe === Reframe.none) return this.#write(body, from, text);
+    const isFlowing = this.#writeText(text);
+    return body.length === 0 ? isFlowing : this.writeBody(body, from);
   }
 
   #reframeFor(body: Body): Reframe {

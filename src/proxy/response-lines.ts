@@ -9,6 +9,11 @@ import { Field, type ResponseHead } from '../http1/message.ts';
 export const Reframe = { none: 0, toChunked: 1, toClose: 2 } as const;
 export type Reframe = (typeof Reframe)[keyof typeof Reframe];
 
+/** Where the body begins in the buffer. */
+export function headEnd(head: ResponseHead): number {
+  return head.fieldsEnd + 2;
+}
+
 /**
  * The head and what rides along of the body: `bodyEnd` is the end of the body bytes to append, the head's own end when
  * there are none. `setCookie`: value of our one Set-Cookie line, '' for none. `connection`: value of the Connection
@@ -20,7 +25,7 @@ export function responseLines(
   reframe: Reframe,
   setCookie: string,
   connection: string,
-  bodyEnd: number = head.fieldsEnd + 2,
+  bodyEnd: number = headEnd(head),
   hsts: string | null = null,
 ): string {
   const { lines } = head;

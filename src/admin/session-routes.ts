@@ -8,11 +8,11 @@
 
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { ExplainQuestion } from '../choose/explain.ts';
+import { WEIGHT_MAX } from '../config/limits.ts';
 import { PLAN_ACTIONS } from '../sessions/plan.ts';
 import { jsonObject } from './json-body.ts';
 import type { AdminSource, ErrorCode } from './source.ts';
 
-const WEIGHT_MAX = 1_000;
 const NOT_HERE = 'this process cannot answer that';
 
 type Refuse = (c: Context, code: ErrorCode, message: string) => Response;

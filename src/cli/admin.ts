@@ -2,11 +2,11 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../base/units.ts';
+import { WEIGHT_MAX } from '../config/limits.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { addAdminOptions, parseServerPath } from './admin-options.ts';
 import { EXIT_USAGE } from './exit.ts';
 
-const WEIGHT_MAX = 1_000;
 const TOP_DEFAULT = 10;
 const TOP_MAX = 1_000;
 

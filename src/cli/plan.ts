@@ -3,12 +3,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { PlanDocument } from '../admin/source.ts';
 import { formatDuration } from '../base/units.ts';
+import { WEIGHT_MAX } from '../config/limits.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { addAdminOptions, parseServerPath } from './admin-options.ts';
 import { counted, print } from './output.ts';
 
 const ACTIONS = ['drain', 'add', 'remove'] as const;
-const WEIGHT_MAX = 1_000;
 
 type PlanOptions = AdminCommandOptions & { readonly weight: number };
 

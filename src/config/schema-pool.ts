@@ -3,7 +3,7 @@
 import { checkDomain, checkHealthHost, checkName, checkPath } from './check-text.ts';
 import { choice, decimal, duration, flag, integer, integerOrAuto, percent, size, text } from './leaf.ts';
 import { serverUrl } from './leaf-address.ts';
-import { SERVERS_MAX } from './limits.ts';
+import { SERVERS_MAX, WEIGHT_MAX } from './limits.ts';
 import { dnsServers, fileServers, health, orOff, passive } from './schema-parts.ts';
 import { sticky } from './schema-sticky.ts';
 import { either, key, list, mapping, optional, required, short } from './table.ts';
@@ -47,7 +47,11 @@ export const server = mapping(
       text('name', checkName),
       'for metrics, commands and pages; default host:port, or the file name of a unix socket',
     ),
-    weight: key(integer(0, 1_000), 1, 'share of the load relative to the others; 0 takes no new sessions'),
+    weight: key(
+      integer(0, WEIGHT_MAX),
+      1,
+      'share of the load relative to the others; 0 takes no new sessions',
+    ),
     maxConnections: key(integer(0, 1_000_000), 0, 'most requests in flight; 0 = no limit'),
     backup: key(flag(), false, 'gets requests only when no other server can'),
     mode: key(

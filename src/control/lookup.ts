@@ -4,6 +4,7 @@
 import { promises as dns } from 'node:dns';
 import { readFile, stat } from 'node:fs/promises';
 import { parseServerUrl, serverAt, serverNameOf } from '../config/address.ts';
+import { WEIGHT_MAX } from '../config/limits.ts';
 import type { DiscoveryConfig } from '../config/model.ts';
 import type { FoundServer } from './membership.ts';
 import { searchNames } from './search-list.ts';
@@ -17,7 +18,6 @@ const FILE_BYTES_MAX = 1024 * 1024;
 const FOUND_MAX = 4096;
 /** Names of one SRV answer, each of which is a further question. */
 const TARGETS_MAX = 1024;
-const WEIGHT_MAX = 1000;
 
 /** What a look has found. */
 export interface Found {

@@ -10,10 +10,10 @@
 //
 // A report never overwrites what the operator has set; it counts where that is ready.
 
+import { WEIGHT_MAX } from '../config/limits.ts';
 const SERVER_HEADER = 'x-holdfast-server';
 const UNBACKED_HEADER = 'x-holdfast-unbacked';
 
-const WEIGHT_MAX = 1000;
 const LENGTH_MAX = 256;
 
 export interface SelfReport {

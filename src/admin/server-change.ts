@@ -1,11 +1,11 @@
 // What an operator changes of a server (the body of PATCH /api/pools/:pool/servers/:server), checked.
 
+import { WEIGHT_MAX } from '../config/limits.ts';
 import type { ServerMode } from '../config/model.ts';
 import type { ServerChange } from '../control/results.ts';
 import { jsonObject } from './json-body.ts';
 
 const MODES: readonly ServerMode[] = ['ready', 'drain', 'maintenance'];
-const WEIGHT_MAX = 1_000;
 
 /** The change, or a sentence that says what is wrong with the text. */
 export function parseServerChange(text: string): ServerChange | string {

@@ -175,5 +175,8 @@ test('a draining server keeps its sessions and gets no new ones; maintenance mov
   balancer.setServer('web', home, { mode: 'maintenance' });
   expect(await serverOf(await fetch(url, { headers: { cookie } }))).not.toBe(home);
   expect(balancer.setServer('web', 'zzz', { mode: 'ready' })).toMatchObject({ ok: false, code: 'not-found' });
-  expect(balancer.setServer('web', 'a', { weight: 1001 })).toMatchObject({ ok: false, code: 'bad-request' });
+  // as the API takes it, and refuses it
+  expect(balancer.setServer('web', 'a', { weight: 0.5 })).toEqual({ ok: true });
+  for (const wrong of [{ weight: 1001 }, { weight: Number.NaN }, { mode: 'off' }, { wait: 1 }, {}])
+    expect(balancer.setServer('web', 'a', wrong as object)).toMatchObject({ ok: false, code: 'bad-request' });
 });

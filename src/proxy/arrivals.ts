@@ -143,6 +143,14 @@ export class Arrivals implements ArrivalOwner {
     deadlines.add(arrival);
   }
 
+  /** There is no room for it. No reply: that is for who speaks HTTP. */
+  turnAway(socket: Socket, peer: Counted): void {
+    // without an address it had been reset already
+    if (peer.peerAddress !== '') countRejection(this.#thread.own, 'too-many-connections');
+    socket.destroy();
+    this.#home.onGone(peer);
+  }
+
   begin(arrival: Arrival, ends: Ends | null, rest: Buffer): void {
     this.#remove(arrival);
     // from now on under the client's address

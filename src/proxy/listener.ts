@@ -182,11 +182,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     else if (isCrowd && proxyProtocol === 'optional') {
       thread.limits.uncount(peer);
       this.begin(socket, null, null);
-    } else {
-      // a reply is for who speaks HTTP
-      socket.destroy();
-      this.onGone(peer);
-    }
+    } else this.#arrivals.turnAway(socket, peer);
   }
 
   #peerOf(socket: Socket, ends: Ends | null): HandshakePeer {

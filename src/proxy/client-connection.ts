@@ -44,7 +44,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   /** Written by ClientLimits: where this connection is counted under its address; -1: it is not. */
   addressCells = -1;
   readonly reader: Reader;
-  readonly #ends: Ends | null;
+  #ends: Ends | null;
   /** The connection below TLS: only it can be reset. */
   readonly #raw: Socket;
   readonly #onClosed: (connection: ClientConnection) => void;
@@ -121,7 +121,8 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     const { socket, peerAddress, localPort } = this;
     if (this.#ends !== null || this.listener.config.socket !== null) return this.#ends;
     const localAddress = plainAddress(socket.localAddress ?? '');
-    return { address: peerAddress, port: socket.remotePort ?? 0, localAddress, localPort };
+    this.#ends = { address: peerAddress, port: socket.remotePort ?? 0, localAddress, localPort };
+    return this.#ends;
   }
 
   onRead(chunk: Buffer): void {

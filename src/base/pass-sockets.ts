@@ -8,6 +8,7 @@
 // (`process.binding`, deprecated in the documentation only as DEP0111); nothing else in Holdfast uses them. Where they
 // are missing or have changed, passing fails with an error, and the old process goes on as if nothing had been asked.
 
+import { fstatSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 
 export interface ListeningSocket {
@@ -17,7 +18,10 @@ export interface ListeningSocket {
 }
 
 export interface PassedSocket extends ListeningSocket {
-  /** Only for a socket that nobody will listen on: the kernel would go on giving it connections. */
+  /**
+   * Only for a socket that nobody will listen on: the kernel would go on giving it connections. Does nothing where somebody
+   * has listened and closed it since, and the number is another's.
+   */
   close(): void;
 }
 
@@ -30,6 +34,16 @@ export interface Offer {
 export function fdOf(holder: Server | Socket): number {
   const { _handle: handle } = holder as unknown as { readonly _handle: { readonly fd?: number } | null };
   return handle?.fd ?? -1;
+}
+
+/** What it is the descriptor of: alike for duplicates. Null when it is closed. */
+export function identityOf(fd: number): string | null {
+  try {
+    const { dev, ino } = fstatSync(fd);
+    return `${dev} ${ino}`;
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -90,7 +104,10 @@ export function fetchSockets(path: string, count: number): Promise<readonly Pass
         return;
       }
       // The handle is never read, listened on or closed here: whoever listens on its descriptor owns it.
-      const close = (): void => handle.close();
+      const identity = identityOf(handle.fd);
+      const close = (): void => {
+        if (identityOf(handle.fd) === identity) handle.close();
+      };
       sockets.push({ address: Buffer.from(bytes).toString(), fd: handle.fd, close });
       if (sockets.length === count) end(() => resolve(sockets));
     };

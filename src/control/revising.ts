@@ -35,11 +35,16 @@ export class Revising {
   readonly #balancer: Revisable;
   /** The configuration as written, without what discovery has found. */
   #written: HoldfastConfig;
-  #underWay: Promise<ReloadResult> | null = null;
+  #underWay: Promise<void> | null = null;
 
   constructor(balancer: Revisable, written: HoldfastConfig) {
     this.#balancer = balancer;
     this.#written = written;
+  }
+
+  /** The configuration in force, as written: another object after each reload. */
+  get written(): HoldfastConfig {
+    return this.#written;
   }
 
   /** Swaps to what is read. A second call while one is under way waits its turn, and reads after it. */
@@ -89,17 +94,26 @@ export class Revising {
     return this.#swapped(config, config);
   }
 
-  /** Waits for the change under way. What a change throws is its refusal. */
-  async #inTurn(change: () => Promise<ReloadResult>): Promise<ReloadResult> {
+  /** Waits its turn. What a change throws is its refusal. */
+  #inTurn(change: () => Promise<ReloadResult>): Promise<ReloadResult> {
+    return this.alone(() => (this.#balancer.isStopping ? Promise.resolve(refuse(STOPPING)) : change())).catch(
+      (error: unknown) => refuse(error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  /** Runs when the change under way is over; none begins until it has settled. */
+  async alone<T>(run: () => Promise<T>): Promise<T> {
     while (this.#underWay !== null) await this.#underWay;
-    if (this.#balancer.isStopping) return refuse(STOPPING);
-    const underWay = change()
-      .catch((error: unknown) => refuse(error instanceof Error ? error.message : String(error)))
-      .finally(() => {
-        this.#underWay = null;
-      });
-    this.#underWay = underWay;
-    return underWay;
+    const result = run();
+    this.#underWay = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await result;
+    } finally {
+      this.#underWay = null;
+    }
   }
 
   async #reload(read: ReadConfig): Promise<ReloadResult> {

@@ -69,9 +69,9 @@ export class Listeners {
     const open = this.#open.find(
       (listener) => !listener.isStopping && listener.config.address === config.address,
     );
-    if (open !== undefined && (!open.isPaused || this.#isPaused)) return open.port;
-    // the revision was on its way already
-    if (this.#thread.isStopping) return port;
+    if (open !== undefined && !open.isPaused) return open.port;
+    // the revision was on its way already; what is paused opens all when it goes on
+    if (this.#thread.isStopping || this.#isPaused) return open?.port ?? port;
     const id = revision.listenerIds?.[index] ?? index;
     const listener = open ?? this.#add(id, config, revision.secrets?.[index] ?? null);
     return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);

@@ -13,8 +13,8 @@ const ADMIN_CONNECTIONS_MIN = 8;
 const ADMIN_SHARE = 1 / 16;
 /** Files that are written, name servers that are asked, a process that takes over. */
 const SPARE = 16;
-/** Per listener and thread: the socket and what comes with it. */
-const PER_LISTENER = 1;
+/** Per listener and thread: the socket, and its duplicate while another process is about to take over. */
+const PER_LISTENER = 2;
 
 export interface DescriptorBudget {
   readonly limit: number;

@@ -82,7 +82,7 @@ export class Member {
     this.#startedMs = performance.now();
     this.#pulse = new Pulse();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.giveUp('does not start'), ANSWER_MS);
+      const timer = setTimeout(() => void this.giveUp('does not start'), ANSWER_MS);
       worker.on('message', (message: FromWorker) => {
         if (message.type !== 'ready') {
           this.#onMessage(message);
@@ -111,7 +111,7 @@ export class Member {
     const { index, worker } = this;
     return new Promise((resolve, reject) => {
       if (worker === null) throw new Error(`worker ${index} is gone`);
-      const timer = setTimeout(() => this.giveUp('does not open its listeners'), ANSWER_MS);
+      const timer = setTimeout(() => void this.giveUp('does not open its listeners'), ANSWER_MS);
       const onMessage = (message: FromWorker): void => {
         if (message.type === 'listening') resolve(message.ports);
         else if (message.type === 'listen-failed') reject(new StartError(listenMessage(message)));
@@ -138,8 +138,11 @@ export class Member {
     if (type === 'listening' || type === 'applied') this.sockets = message.sockets;
     if (type === 'listening') this.isListening = true;
     else if (type === 'applied') this.applied = message.revision;
-    else if (type === 'paused') this.isPaused = true;
-    else if (type === 'drained') this.isDrained = true;
+    else if (type === 'paused') {
+      this.isPaused = true;
+      this.isListening = false;
+    }
+    if (type === 'drained') this.isDrained = true;
     this.#home.onMessage(this, message);
   }
 
@@ -148,16 +151,17 @@ export class Member {
     if (this.worker === null || !this.#isStarted || this.isDrained) return;
     const state = this.#pulse.poll(beats, elapsedMs, () => cpuMsOf(this.#threadId));
     this.isSilent = state !== 'beats';
-    if (state === 'hangs') this.giveUp('hangs');
+    if (state === 'hangs') void this.giveUp('hangs');
   }
 
-  giveUp(why: string): void {
+  /** Resolves when its thread has ended: never, where that is blocked outside of JavaScript. */
+  async giveUp(why: string): Promise<void> {
     this.#log.error({ worker: this.index }, `a worker thread ${why} and is ended`);
     // its descriptors are closed before we hear that it has ended, and may be somebody's connection by then
     this.sockets = [];
     this.isListening = false;
     this.#isStarted = false;
-    void this.worker?.terminate();
+    await this.worker?.terminate();
   }
 
   #onExit(): void {

@@ -29,6 +29,8 @@ export interface FleetOptions {
 
 export class Fleet implements MemberHome {
   restarts = 0;
+  /** Duplicates of what is listened on, offered to a next process: a worker that restarts meanwhile binds nothing new. */
+  readonly offered: Set<PassedSocket> = new Set();
   readonly #options: FleetOptions;
   readonly #members: Member[];
   #revision: Revision | null = null;
@@ -113,7 +115,8 @@ export class Fleet implements MemberHome {
   async #listen(member: Member, type: 'listen' | 'resume', dealt: Descriptors): Promise<readonly number[]> {
     const listeners = this.#revision?.config.listen ?? [];
     // after a pause each has its own again
-    const fds = type === 'resume' ? dealt : await withShared(listeners, dealt, [], this.sockets);
+    const fds =
+      type === 'resume' ? dealt : await withShared(listeners, dealt, [], this.sockets, this.offered);
     return member.listen(type, this.#ports, fds);
   }
 
@@ -172,7 +175,8 @@ export class Fleet implements MemberHome {
     }
     const { log } = this.#options;
     const { index } = member;
-    const start = this.#start(member).then(() => this.#listen(member, 'listen', []));
+    // where a takeover has begun meanwhile, `resume` makes it listen
+    const start = this.#start(member).then(() => (this.#isPaused ? [] : this.#listen(member, 'listen', [])));
     const said = start.then(() => log.info({ worker: index }, 'another worker thread has taken its place'));
     said.catch((error: unknown) => {
       log.error({ worker: index, error: String(error) }, 'a worker thread could not be restarted');
@@ -198,14 +202,14 @@ export class Fleet implements MemberHome {
   /** Posts to these workers and waits for their word; a worker that dies meanwhile starts on the revision. */
   async #post(revision: Revision, members: readonly Member[]): Promise<void> {
     for (const member of members) {
-      const fds = await withShared(revision.config.listen, [], member.sockets, this.sockets);
+      const fds = await withShared(revision.config.listen, [], member.sockets, this.sockets, this.offered);
       member.say({ type: 'revision', revision, ports: this.#ports, fds });
     }
     const missing = (): readonly Member[] =>
       members.filter(({ worker, applied }) => worker !== null && applied < revision.number);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
-        for (const member of missing()) member.giveUp('does not take the configuration');
+        for (const member of missing()) void member.giveUp('does not take the configuration');
         resolve();
       }, ANSWER_MS);
       this.#onApplied = () => {
@@ -251,10 +255,32 @@ export class Fleet implements MemberHome {
     this.#isPaused = false;
     this.#tell = () => Promise.resolve();
     const living = this.#living;
-    const dealt = living.map((_, at) => this.#deal(sockets, at, living.length));
-    const used = new Set(dealt.flat(2));
+    // who has not stopped accepting hangs, and binds anew when it goes on
+    const able = living.filter(({ isPaused }) => isPaused);
+    const takers = able.length > 0 ? able : living;
+    const fdsOf = (member: Member): Descriptors => {
+      const at = takers.indexOf(member);
+      return at < 0 ? [] : this.#deal(sockets, at, takers.length);
+    };
+    const used = new Set(takers.flatMap((member) => fdsOf(member).flat()));
     for (const socket of sockets) if (!used.has(socket.fd)) socket.close();
-    await Promise.allSettled(living.map((member, at) => this.#listen(member, 'resume', dealt[at] ?? [])));
+    await Promise.all(living.map((member) => this.#listenAgain(member, fdsOf(member), sockets)));
+  }
+
+  async #listenAgain(member: Member, fds: Descriptors, sockets: readonly PassedSocket[]): Promise<void> {
+    try {
+      await this.#listen(member, 'resume', fds);
+    } catch (error) {
+      this.#options.log.error(
+        { worker: member.index, error: String(error) },
+        'a worker thread does not listen again',
+      );
+      const dealt = sockets.filter(({ fd }) => fds.some((own) => own.includes(fd)));
+      // what it has listened on ends with it, what it has not would get connections and be listened on by nobody
+      void member.giveUp('does not listen again').then(() => {
+        for (const socket of dealt) socket.close();
+      });
+    }
   }
 
   /** After `pause`: it has the listening sockets. Call `drain` next. */

@@ -21,9 +21,12 @@ export interface TakeoverScene {
   replace(): Promise<ChangeReceiver>;
 }
 
+export const sceneYaml = (yaml: string): string =>
+  `listen: 127.0.0.1:0\nadmin: { address: 127.0.0.1:0 }\nshutdown: { grace: 1s }\n${yaml}`;
+
 /** `pools` and what else there is in YAML, on two threads. */
 export async function takeoverScene(yaml: string, configFile: string | null = null): Promise<TakeoverScene> {
-  const text = `listen: 127.0.0.1:0\nadmin: { address: 127.0.0.1:0 }\nshutdown: { grace: 1s }\n${yaml}`;
+  const text = sceneYaml(yaml);
   const { config } = loadConfig(text, { file: 'scene.yaml', env: {} });
   if (config === null) throw new Error('the configuration is not valid');
   const running = await startBalancer(config, createLogger('silent'), 2, () => undefined, configFile);

@@ -21,6 +21,9 @@
 //                                            (every few seconds, and at the end: what is still in use)
 //   removes the directory              <-    ends; later, when it hears itself of a process that still finishes
 //
+// From the offer on the listening sockets stay those that are offered: a thread that restarts meanwhile listens on them. Nothing
+// is reloaded between ready and SERVES or back; a successor is refused that was offered something before another reload.
+//
 // Until SERVES the old process takes everything back when the line closes or nothing comes for STEP_MS: it listens on its
 // duplicates, lets the responses go and says REFUSED, which makes a successor leave that was only slow. Whoever hangs reads
 // what has been said before it decides anything. If the old process dies, the line closes without a word: the new one, which

@@ -2,8 +2,10 @@
 // ready. See directory.ts for the steps.
 
 import { createServer, type Server } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { TakeoverResult } from '../../admin/source.ts';
 import { duplicateSockets, type Offer, offerSockets, type PassedSocket } from '../../base/pass-sockets.ts';
+import type { HoldfastConfig } from '../../config/model.ts';
 import type { SessionChanges } from '../../sessions/changes.ts';
 import type { Balancer } from '../balancer.ts';
 import { type OfferDirectory, STEP_MS, TakeoverDirectory, type TakeoverOffer } from './directory.ts';
@@ -18,7 +20,11 @@ const OFFERS_MAX = 4;
 /** What is kept ready for one successor. */
 interface Offered {
   readonly directory: OfferDirectory;
-  readonly sockets: Offer;
+  readonly door: Offer;
+  /** Duplicates of what is listened on. Emptied when they are listened on again. */
+  readonly sockets: PassedSocket[];
+  /** What was configured then: another reload, and the successor may have read what is out of date. */
+  readonly written: HoldfastConfig;
   readonly changes: SessionChanges;
   readonly offer: TakeoverOffer;
 }
@@ -34,8 +40,6 @@ export class Predecessor {
   readonly #senders = new Set<ChangeSender>();
   #adminUrl = '';
   #entrance: Promise<Entrance> | null = null;
-  /** The last that was ready: those after it wait until it has taken over or has failed. */
-  #turn: Promise<void> = Promise.resolve();
   /** Being stepped back for, or having taken over. */
   #successor: ChangeSender | null = null;
   #isReplaced = false;
@@ -94,6 +98,7 @@ export class Predecessor {
   /** One successor, from its first word on. */
   async #serve(sender: ChangeSender, place: TakeoverDirectory): Promise<void> {
     const { log } = this.#balancer.options;
+    const { revising } = this.#balancer.control;
     const why =
       this.#senders.size < OFFERS_MAX ? this.#refusal() : `${OFFERS_MAX} others are about to take over`;
     if (why !== null) {
@@ -105,7 +110,7 @@ export class Predecessor {
     try {
       // the next process goes on with an order that is under way, by what is stored of it now
       await this.#balancer.certificates.hold();
-      offered = await this.#offer(place);
+      offered = await revising.alone(() => this.#offer(place));
       log.info('another process has asked to take over');
       await this.#await(sender, offered);
     } catch (error) {
@@ -115,45 +120,55 @@ export class Predecessor {
       );
       sender.refuse(`this process cannot pass on what it has: ${String(error)}`);
     }
-    offered?.sockets.close();
-    offered?.directory.remove();
+    if (offered !== null) this.#withdraw(offered);
     this.#senders.delete(sender);
     if (this.#senders.size === 0 && !this.#isReplaced) this.#balancer.certificates.proceed();
   }
 
+  /** From now on until it is withdrawn the listening sockets stay those that are offered. */
   async #offer(place: TakeoverDirectory): Promise<Offered> {
+    const { fleet, control, ports, transfer, certificates } = this.#balancer;
+    const { revision, secret, revising } = control;
     const directory = place.makeOffer();
-    let sockets: Offer | null = null;
-    let own: readonly PassedSocket[] = [];
+    const sockets: PassedSocket[] = [];
+    let door: Offer | null = null;
     try {
       // Descriptors of our own: a thread that dies meanwhile closes its, and the number is somebody's connection next.
-      own = await duplicateSockets(directory.ownSocket, this.#balancer.fleet.sockets);
-      sockets = closingAll(await offerSockets(directory.listenersSocket, own), own);
-      const { control, ports, transfer } = this.#balancer;
-      const { revision, secret } = control;
-      const listeners = revision.config.listen.map(({ address }, index) => ({
-        address,
-        port: ports[index] ?? 0,
-      }));
+      sockets.push(...(await duplicateSockets(directory.ownSocket, fleet.sockets)));
+      for (const socket of sockets) fleet.offered.add(socket);
+      door = await offerSockets(directory.listenersSocket, sockets);
       const changes = transfer.watch();
       transfer.saveTo(directory.sessionsFile);
       const offer: TakeoverOffer = {
         version: 3,
         pid: process.pid,
         secret,
-        ticketKey: this.#balancer.certificates.ticketKey,
-        listeners,
-        sockets: own.length,
+        ticketKey: certificates.ticketKey,
+        listeners: revision.config.listen.map(({ address }, index) => ({ address, port: ports[index] ?? 0 })),
+        sockets: sockets.length,
         adminUrl: this.#adminUrl,
         directory: directory.path,
       };
-      return { directory, sockets, changes, offer };
+      return { directory, door, sockets, written: revising.written, changes, offer };
     } catch (error) {
-      if (sockets === null) for (const socket of own) socket.close();
-      sockets?.close();
-      directory.remove();
+      this.#withdraw({ directory, door, sockets });
       throw error;
     }
+  }
+
+  #withdraw({
+    directory,
+    door,
+    sockets,
+  }: Pick<Offered, 'directory' | 'sockets'> & { door: Offer | null }): void {
+    door?.close();
+    for (const socket of this.#takeBack(sockets)) socket.close();
+    directory.remove();
+  }
+
+  #takeBack(sockets: PassedSocket[]): readonly PassedSocket[] {
+    for (const socket of sockets) this.#balancer.fleet.offered.delete(socket);
+    return sockets.splice(0);
   }
 
   /** Until it is ready nothing changes; then it is its turn. */
@@ -167,21 +182,18 @@ export class Predecessor {
       sender.refuse('it took too long');
       return;
     }
-    const before = this.#turn;
-    const mine = before.then(() => this.#yieldTo(sender, offered));
-    this.#turn = mine.catch(() => undefined);
-    await mine;
+    await this.#balancer.control.revising.alone(() => this.#yieldTo(sender, offered));
   }
 
-  /** Step 1, and then either step 2 or back. */
-  async #yieldTo(sender: ChangeSender, { directory, changes }: Offered): Promise<void> {
+  /** Step 1, and then either step 2 or back. Meanwhile nothing is reloaded. */
+  async #yieldTo(sender: ChangeSender, { sockets, changes, written }: Offered): Promise<void> {
     const balancer = this.#balancer;
-    const why = this.#refusal();
-    if (why !== null) {
-      sender.refuse(why);
+    const isReloaded = !isDeepStrictEqual(balancer.control.revising.written, written);
+    const why = isReloaded ? 'its configuration has been reloaded meanwhile: start anew' : this.#refusal();
+    if (why !== null || sender.isOver) {
+      if (why !== null) sender.refuse(why);
       return;
     }
-    const own = await duplicateSockets(directory.ownSocket, balancer.fleet.sockets);
     balancer.options.log.info('the next process is ready: stepping back');
     this.#successor = sender;
     // whatever goes wrong from here on, somebody serves in the end
@@ -193,8 +205,8 @@ export class Predecessor {
       balancer.options.log.error({ error: String(error) }, 'stepping back has failed');
       failure = 'could not be told all';
     }
-    if (failure === null) await this.#leave(sender, own, changes);
-    else await this.#resume(sender, own, failure);
+    if (failure === null) await this.#leave(sender, changes);
+    else await this.#resume(sender, sockets, failure);
   }
 
   /** Nothing is accepted from its first moment on. Resolves with `done` when the successor serves. */
@@ -219,9 +231,8 @@ export class Predecessor {
     return sender.serves(STEP_MS);
   }
 
-  async #leave(sender: ChangeSender, own: readonly PassedSocket[], changes: SessionChanges): Promise<void> {
+  async #leave(sender: ChangeSender, changes: SessionChanges): Promise<void> {
     this.#isReplaced = true;
-    for (const socket of own) socket.close();
     const { log } = this.#balancer.options;
     try {
       await this.#balancer.retire();
@@ -247,15 +258,11 @@ export class Predecessor {
   }
 
   /** `why`: what the successor did, or what became of it. */
-  async #resume(sender: ChangeSender, own: readonly PassedSocket[], why: string): Promise<void> {
+  async #resume(sender: ChangeSender, sockets: PassedSocket[], why: string): Promise<void> {
     this.#successor = null;
     sender.refuse(`it ${why}, and the old process has taken everything back`);
-    if (this.#balancer.isStopping) {
-      // clients would go on connecting to what nobody accepts from
-      for (const socket of own) socket.close();
-      return;
-    }
-    await this.#balancer.resume(own);
+    if (this.#balancer.isStopping) return;
+    await this.#balancer.resume(this.#takeBack(sockets));
     this.#balancer.options.log.warn(
       `the process that was to take over ${why} before it served: this one goes on`,
     );
@@ -288,14 +295,4 @@ function close({ directory, server }: Entrance): void {
 
 function refuse(message: string): TakeoverResult {
   return { ok: false, code: 'conflict', message };
-}
-
-/** The offer, with which the sockets are closed that were made for it. */
-function closingAll(offer: Offer, sockets: readonly PassedSocket[]): Offer {
-  return {
-    close: () => {
-      offer.close();
-      for (const socket of sockets) socket.close();
-    },
-  };
 }

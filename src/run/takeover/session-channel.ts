@@ -32,12 +32,13 @@ export class ChangeSender {
   #acknowledged = 0;
   #serves = false;
   #waiting: Waiting[] = [];
-  #isOver = false;
+  /** The channel has closed, or nothing more is said. */
+  isOver = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     const end = (): void => {
-      this.#isOver = true;
+      this.isOver = true;
       this.#settleMet();
     };
     socket.on('error', end);
@@ -61,7 +62,7 @@ export class ChangeSender {
 
   /** Without an answer. */
   post(kind: Message, content: Buffer = Buffer.alloc(0)): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     const head = Buffer.alloc(LENGTH_BYTES + 1);
     head.writeUInt32LE(1 + content.length);
     head.writeUInt8(kind, LENGTH_BYTES);
@@ -81,7 +82,7 @@ export class ChangeSender {
 
   /** What waits for an answer waits no more; what was said still arrives. */
   end(): void {
-    this.#isOver = true;
+    this.isOver = true;
     this.#socket.end();
     // one that hangs does not keep us
     this.#socket.unref();
@@ -105,7 +106,7 @@ export class ChangeSender {
     this.#waiting = [];
     for (const one of waiting) {
       if (one.isMet()) one.settle('done');
-      else if (this.#isOver) one.settle('gone');
+      else if (this.isOver) one.settle('gone');
       else this.#waiting.push(one);
     }
   }

@@ -13,7 +13,7 @@ import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
 import { NO_POOL } from '../shared/stripe.ts';
-import { ClientRequests, type RequestSource } from './client-requests.ts';
+import { ClientRequests, type RequestSource, type Unfinished } from './client-requests.ts';
 import { type ClientTransport, Http1ClientStream } from './client-stream.ts';
 import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
 import { listenTo, Reader, takeOver } from './read-buffers.ts';
@@ -245,12 +245,14 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     if (exchange === null && !this.isClosing && !hasPending) this.#endPolitely();
   }
 
-  /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. */
-  finish(): void {
-    const { exchange } = this.#requests;
-    if (exchange?.response.tunnel.isOpen === true) exchange.response.tunnel.end();
+  /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. Says what it was. */
+  finish(): Unfinished {
+    const { exchange, unfinished } = this.#requests;
+    if (unfinished === 'tunnel') exchange?.response.tunnel.end();
     else if (exchange !== null) this.destroy();
     else this.#endPolitely();
+    // the last response may not be taken yet, and there is little time left for it
+    return unfinished === 'nothing' && this.socket.writableLength > 0 ? 'request' : unfinished;
   }
 
   /** At once, whatever is going on. */

@@ -39,6 +39,9 @@ export interface RequestSource {
   sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void;
 }
 
+/** What a connection is in the middle of when it has to end. */
+export type Unfinished = 'request' | 'tunnel' | 'nothing';
+
 export class ClientRequests {
   exchange: Exchange | null = null;
   readonly #source: RequestSource;
@@ -60,6 +63,11 @@ export class ClientRequests {
     const pending = this.#pending;
     this.#pending = null;
     return pending;
+  }
+
+  get unfinished(): Unfinished {
+    if (this.exchange === null) return 'nothing';
+    return this.exchange.response.tunnel.isOpen ? 'tunnel' : 'request';
   }
 
   mayServeMore(): boolean {

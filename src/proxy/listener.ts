@@ -16,6 +16,7 @@ import { hstsValue } from '../tls/options.ts';
 import { type ArrivalHome, Arrivals } from './arrivals.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
+import type { Unfinished } from './client-requests.ts';
 import { type HandshakeHome, Handshakes } from './handshakes.ts';
 import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
 import type { HandshakePeer } from './tls-handshake.ts';
@@ -276,14 +277,14 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     }
   }
 
-  /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
-  finish(): void {
+  /** The grace is over: tunnels and idle connections end politely, the rest is cut. Says what they were, one by one. */
+  finish(): readonly Unfinished[] {
     this.#arrivals.destroy();
     this.#handshakes?.end();
-    for (const connection of [...this.connections]) {
-      connection.finish();
+    return [...this.connections].map((connection) => {
       this.#thread.own.beat();
-    }
+      return connection.finish();
+    });
   }
 
   /** Everything ends at once. */

@@ -5,6 +5,7 @@ import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { ListenerSecrets } from '../tls/contexts.ts';
+import type { Unfinished } from './client-requests.ts';
 import { type ListenerHome, ListenerState } from './listener.ts';
 
 export class Listeners {
@@ -111,9 +112,9 @@ export class Listeners {
     for (const listener of this.#open) listener.stop();
   }
 
-  /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
-  finish(): void {
-    for (const listener of this.#open) listener.finish();
+  /** The grace is over: tunnels and idle connections end politely, the rest is cut. Says what they were, one by one. */
+  finish(): readonly Unfinished[] {
+    return this.#open.flatMap((listener) => listener.finish());
   }
 
   /** At once. */

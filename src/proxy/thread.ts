@@ -135,7 +135,12 @@ export class ProxyThread extends ExchangeHost<UpstreamPool> {
 
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. */
   finish(): void {
-    this.#listeners.finish();
+    const were = this.#listeners.finish();
+    const [requests, tunnels] = (['request', 'tunnel'] as const).map(
+      (kind) => were.filter((what) => what === kind).length,
+    );
+    if (requests !== 0 || tunnels !== 0)
+      this.log('warn', `the grace is over: cutting off ${requests} requests, ending ${tunnels} tunnels`);
   }
 
   /** At once. */

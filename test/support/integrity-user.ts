@@ -44,11 +44,20 @@ export class IntegrityUser {
   readonly #random: Random;
   readonly #port: number;
   readonly #isSecure: boolean;
+  readonly #lengths: readonly number[];
   #reader: ByteReader | null = null;
 
-  constructor(port: number, findings: Findings, random: Random, isSecure = false) {
+  /** `lengths`: of bodies, either way. */
+  constructor(
+    port: number,
+    findings: Findings,
+    random: Random,
+    isSecure = false,
+    lengths: readonly number[] = LENGTHS,
+  ) {
     this.#port = port;
     this.#isSecure = isSecure;
+    this.#lengths = lengths;
     this.#findings = findings;
     this.#random = random;
   }
@@ -105,12 +114,12 @@ export class IntegrityUser {
   #ask(): Asked {
     const number = this.#findings.next();
     const [framing, upload] = [this.#pick(FRAMINGS), this.#pick(UPLOADS)];
-    const length = this.#pick(LENGTHS);
+    const length = this.#pick(this.#lengths);
     const isOld = this.#random.next() < 0.15;
     const isHead = upload === '' && this.#random.next() < 0.1;
     const method = upload !== '' ? 'POST' : isHead ? 'HEAD' : 'GET';
     const path = `/${this.#pick(POOLS)}/${framing}/${number}/${length}`;
-    const sent = upload === '' ? Buffer.alloc(0) : bytesOf(uploadNumber(number), this.#pick(LENGTHS));
+    const sent = upload === '' ? Buffer.alloc(0) : bytesOf(uploadNumber(number), this.#pick(this.#lengths));
     const isChunked = upload === 'chunked' && !isOld;
     const lines = [
       `${method} ${path} HTTP/1.${isOld ? 0 : 1}`,
@@ -160,7 +169,7 @@ export class IntegrityUser {
     const reader = await ByteReader.open(this.#port, this.#isSecure);
     this.#reader = reader;
     const number = this.#findings.next();
-    const bytes = bytesOf(number, this.#pick(LENGTHS) + 20_000);
+    const bytes = bytesOf(number, this.#pick(this.#lengths) + 20_000);
     const early = Math.floor(this.#random.next() * 20_000);
     reader.socket.write(
       `GET /plain/tunnel/${number}/0 HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`,

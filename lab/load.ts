@@ -16,6 +16,7 @@ const NUMBERS = { users: [1, 5000], rate: [0, 100_000], seconds: [1, 86_400] } a
 const WRITE_EVERY = 3;
 /** Log-ins under way at the same time. */
 const LOGINS_AT_ONCE = 8;
+const PROGRESS_MS = 1000;
 
 /** What the load is asked for. */
 export interface LoadOptions {
@@ -39,6 +40,9 @@ export interface LoadSummary {
   /** Times a user had to log in again. */
   readonly loginsAgain: number;
 }
+
+/** What has come so far: answers by the first digit of their status. */
+export type LoadProgress = Readonly<Record<'2' | '4' | '5', number>>;
 
 /** One request of a user as autocannon builds it, each time again. */
 interface Turn {
@@ -110,17 +114,23 @@ export function isLoopback(url: string): boolean {
   );
 }
 
-/** Runs the load; `onStart` is called when all are logged in. */
+/** Runs the load; `onStart` is called when all are logged in, `onProgress` every second from then on. */
 export async function runLoad(
   options: LoadOptions,
   signal: AbortSignal,
   onStart: () => void,
+  onProgress: (progress: LoadProgress) => void = () => undefined,
 ): Promise<LoadSummary> {
   const jars = Array.from({ length: options.users }, () => new CookieJar());
   await inTurns(jars, LOGINS_AT_ONCE, (jar, index) => login(options.url, jar, index));
   onStart();
   const autocannon = createRequire(import.meta.url)('autocannon') as Cannon;
   const users = jars.map((jar, index) => new LoadUser(options.url, jar, index));
+  const soFar = (): LoadProgress => {
+    const sum = (digit: '2' | '4' | '5'): number =>
+      users.reduce((total, { answers }) => total + answers[digit], 0);
+    return { 2: sum('2'), 4: sum('4'), 5: sum('5') };
+  };
   let next = 0;
   const running = autocannon({
     url: options.url,
@@ -134,7 +144,8 @@ export async function runLoad(
     },
   });
   signal.addEventListener('abort', () => running.stop());
-  const result = await running;
+  const progressing = setInterval(() => onProgress(soFar()), PROGRESS_MS);
+  const result = await running.finally(() => clearInterval(progressing));
   return {
     requests: result.requests.total,
     byClass: { '2xx': result['2xx'], '4xx': result['4xx'], '5xx': result['5xx'] },
@@ -150,6 +161,7 @@ export async function runLoad(
 /** One user: sends what the jar holds, keeps what comes, logs in again when told to. */
 class LoadUser {
   loginsAgain = 0;
+  readonly answers = { 2: 0, 4: 0, 5: 0 };
   readonly #url: string;
   readonly #jar: CookieJar;
   readonly #index: number;
@@ -173,6 +185,8 @@ class LoadUser {
       setupRequest: (turn) => ({ ...turn, headers: { ...contentType, cookie: this.#jar.header } }),
       onResponse: (status, _body, _context, headers) => {
         this.#jar.keep(setCookiesIn(headers));
+        const digit = Math.floor(status / 100);
+        if (digit === 2 || digit === 4 || digit === 5) this.answers[digit] += 1;
         if (status === 401) this.#loginAgain();
       },
     };
@@ -223,6 +237,13 @@ async function inTurns<T>(
   await Promise.all(Array.from({ length: atOnce }, work));
 }
 
+/** One line while it runs; `before`: a second ago. Pure. */
+export function progressLine(seconds: number, now: LoadProgress, before: LoadProgress): string {
+  const total = (progress: LoadProgress): number => progress[2] + progress[4] + progress[5];
+  const came = total(now) - total(before);
+  return `${String(seconds).padStart(4)} s  ${String(came).padStart(6)}/s  2xx ${now[2]}, 4xx ${now[4]}, 5xx ${now[5]}\n`;
+}
+
 /** The summary as people read it. Pure. */
 export function summaryLines(summary: LoadSummary): string {
   const { requests, seconds, byClass, errors, loginsAgain, p50Ms, p99Ms, maxMs } = summary;
@@ -247,10 +268,17 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
   try {
-    const summary = await runLoad(options, stop.signal, () => {
+    const onStart = (): void => {
       process.stdout.write(
         `${options.users} users logged in; load for ${options.seconds} s, Ctrl-C ends it\n`,
       );
+    };
+    let before: LoadProgress = { 2: 0, 4: 0, 5: 0 };
+    let passed = 0;
+    const summary = await runLoad(options, stop.signal, onStart, (now) => {
+      passed += 1;
+      process.stderr.write(progressLine(passed, now, before));
+      before = now;
     });
     process.stdout.write(summaryLines(summary));
     return 0;

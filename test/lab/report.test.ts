@@ -5,7 +5,7 @@ import { type LabOptions, planCell } from '../../lab/cells.ts';
 import { expectationsOf } from '../../lab/expectations.ts';
 import type { Fault } from '../../lab/faults.ts';
 import { judge } from '../../lab/judge.ts';
-import { parseLoadOptions, setCookiesIn, summaryLines } from '../../lab/load.ts';
+import { parseLoadOptions, progressLine, setCookiesIn, summaryLines } from '../../lab/load.ts';
 import type { Measured } from '../../lab/measured.ts';
 import { bracketText, type CellOutcome, type LabReport, summaryOf, valueText } from '../../lab/outcome.ts';
 import { barLine } from '../../lab/progress.ts';
@@ -214,4 +214,9 @@ describe('load', () => {
       summaryLines({ ...summary, seconds: 10, p50Ms: 2, p99Ms: 9, maxMs: 40, loginsAgain: 8 }),
     ).toContain('600 requests in 10.0 s (60/s)');
   });
+});
+
+test('a load says each second what came in it and what has come in all', () => {
+  const line = progressLine(12, { 2: 2400, 4: 3, 5: 1 }, { 2: 2200, 4: 3, 5: 0 });
+  expect(line).toBe('  12 s     201/s  2xx 2400, 4xx 3, 5xx 1\n');
 });

@@ -10,6 +10,7 @@
 
 import { fstatSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { runningScheduler } from './scheduler.ts';
 
 export interface ListeningSocket {
   /** As configured: what both processes call the listener. */
@@ -84,23 +85,32 @@ export async function offerSockets(path: string, sockets: readonly ListeningSock
   };
 }
 
-/** Fetches `count` sockets from the path. Rejects when there are fewer. They are not listened on yet. */
+/**
+ * Fetches `count` sockets from the path. They are not listened on yet. Rejects when there are fewer, or they do not come
+ * within FETCH_MS; those that came are closed then, for the kernel would go on giving them connections.
+ */
 export function fetchSockets(path: string, count: number): Promise<readonly PassedSocket[]> {
   if (count === 0) return Promise.resolve([]);
   const { PipeHandle, PipeConnectRequest } = bindings();
   const pipe = new PipeHandle(PIPE_IPC);
   const sockets: PassedSocket[] = [];
   return new Promise((resolve, reject) => {
-    const end = (settle: () => void): void => {
+    const timer = runningScheduler.after(FETCH_MS, () => fail(`not within ${FETCH_MS} ms`));
+    const end = (): void => {
+      timer.cancel();
       pipe.close();
-      settle();
+    };
+    const fail = (why: string): void => {
+      end();
+      for (const socket of sockets) socket.close();
+      reject(new Error(`only ${sockets.length} of ${count} listening sockets came: ${why}`));
     };
     // One read brings what one write has sent: the kernel does not join bytes that came with descriptors.
     pipe.onread = (bytes) => {
       const handle = pipe.pendingHandle ?? null;
       pipe.pendingHandle = null;
       if (bytes === undefined || handle === null) {
-        end(() => reject(new Error(`only ${sockets.length} of ${count} listening sockets came`)));
+        fail(bytes === undefined ? 'the other side has ended' : 'there was no descriptor for one more');
         return;
       }
       // The handle is never read, listened on or closed here: whoever listens on its descriptor owns it.
@@ -109,12 +119,14 @@ export function fetchSockets(path: string, count: number): Promise<readonly Pass
         if (identityOf(handle.fd) === identity) handle.close();
       };
       sockets.push({ address: Buffer.from(bytes).toString(), fd: handle.fd, close });
-      if (sockets.length === count) end(() => resolve(sockets));
+      if (sockets.length < count) return;
+      end();
+      resolve(sockets);
     };
     const request = new PipeConnectRequest();
     request.oncomplete = (status) => {
       if (status === 0) pipe.readStart();
-      else end(() => reject(new Error(`${path} cannot be connected to (status ${status})`)));
+      else fail(`${path} cannot be connected to (status ${status})`);
     };
     check(pipe.connect(request, path), `connecting to ${path}`);
   });
@@ -133,6 +145,7 @@ export async function duplicateSockets(
   }
 }
 
+const FETCH_MS = 5_000;
 const TCP_SERVER = 1;
 const PIPE_IPC = 2;
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { fetchSockets, offerSockets } from '../../src/base/pass-sockets.ts';
+import { fetchSockets, identityOf, offerSockets } from '../../src/base/pass-sockets.ts';
 import { needsAddress } from '../support/needs.ts';
 
 interface Listener {
@@ -38,6 +38,12 @@ function pathOf(name: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-pass-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   return join(directory, name);
+}
+
+/** How many of this process are of the same socket. */
+function descriptorsOf(fd: number): number {
+  const own = identityOf(fd);
+  return readdirSync('/proc/self/fd').filter((name) => identityOf(Number(name)) === own).length;
 }
 
 async function hears(port: number, host: string): Promise<string> {
@@ -97,11 +103,14 @@ test('too few sockets, nobody at the path, or no socket to pass: an error each',
   const { fd } = await listener('first', { host: '127.0.0.1', port: 0 });
   const path = pathOf('sockets');
   const offer = await offerSockets(path, [{ address: 'web', fd }]);
+  const before = descriptorsOf(fd);
   const tooMany = expect(fetchSockets(path, 2)).rejects.toThrow('only 1 of 2 listening sockets came');
   // who comes later has been served later
   expect((await fetchSockets(path, 1)).length).toBe(1);
   offer.close();
   await tooMany;
+  // that which came is closed: the kernel would give it connections
+  expect(descriptorsOf(fd)).toBe(before + 1);
   await expect(fetchSockets(pathOf('nobody'), 1)).rejects.toThrow('nobody');
   await expect(offerSockets(pathOf('sockets'), [{ address: 'web', fd: -1 }])).rejects.toThrow(
     'socket of web',

@@ -19,7 +19,7 @@ export class Owner {
   #onStop: (status: number) => void = () => undefined;
   readonly #terminals = STANDARD_FDS.filter((fd) => isatty(fd));
   #isReloadWanted = false;
-  #reload: (() => unknown) | null = null;
+  #reload: (() => void) | null = null;
 
   constructor() {
     this.stop = new Promise((resolve) => {
@@ -43,9 +43,9 @@ export class Owner {
   }
 
   /** From now on there is something to reload and to stop in an orderly way. */
-  begin(reload: () => unknown): void {
-    this.#reload = reload;
-    if (this.#isReloadWanted) reload();
+  begin(reload: () => Promise<unknown>): void {
+    this.#reload = onceMore(reload);
+    if (this.#isReloadWanted) this.#reload();
     void stopSignal().then(() => this.#onStop(0));
   }
 }
@@ -61,4 +61,22 @@ export function stopSignal(): Promise<void> {
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
+}
+
+/** However often it is called while `run` runs, that follows once: it reads what is new then. `run` does not reject. */
+export function onceMore(run: () => Promise<unknown>): () => void {
+  let isRunning = false;
+  let isWanted = false;
+  return () => {
+    isWanted = true;
+    if (isRunning) return;
+    isRunning = true;
+    void (async () => {
+      while (isWanted) {
+        isWanted = false;
+        await run();
+      }
+      isRunning = false;
+    })();
+  };
 }

@@ -110,6 +110,7 @@ export class Balancer {
       await fleet.start(control.revision);
       const sockets = (await takeover?.activate(config, (bytes) => this.transfer.apply(bytes))) ?? [];
       this.transfer.beginToServe();
+      if (takeover !== null) this.transfer.inherit();
       void takeover?.over.then(() => this.transfer.end());
       this.ports = await fleet.listen(ports, sockets);
       isListening = true;
@@ -194,8 +195,9 @@ export class Balancer {
   /** After `retire`: as `stop`, but no sessions are saved, since the configured file is the successor's. */
   async finish(): Promise<boolean> {
     const isClean = await this.fleet.drain(this.revision.config.shutdown.graceMs);
-    // what the process before this one still learns goes through here
-    await this.options.takeover?.over;
+    // what the process before this one still learns goes through here, as long as it says anything
+    const { takeover } = this.options;
+    if (takeover != null) await Promise.race([takeover.over, this.transfer.isOver]);
     await this.#end();
     return isClean;
   }

@@ -12,6 +12,11 @@ export class Inherited {
   readonly #table: SessionTable;
   readonly #clock: Clock;
   #timer: NodeJS.Timeout | null = null;
+  #onOver: () => void = () => undefined;
+  /** Resolves when it has said nothing for so long, or `end` was called. Once only, it may come back. */
+  readonly over: Promise<void> = new Promise((resolve) => {
+    this.#onOver = resolve;
+  });
 
   constructor(table: SessionTable, clock: Clock) {
     this.#table = table;
@@ -30,6 +35,7 @@ export class Inherited {
     if (this.#timer === null) return;
     clearTimeout(this.#timer);
     this.#timer = null;
+    this.#onOver();
     // what was in use was so until now
     const nowMs = this.#clock.nowMs();
     this.#table.holds.clearOwn((entry) => this.#table.see(entry, nowMs));

@@ -26,6 +26,16 @@ export class SessionTransfer {
     this.#servesFromMs = systemClock.nowMs();
   }
 
+  /** The predecessor goes on for a while, and is heard of: from now on it counts as gone when it is not. */
+  inherit(): void {
+    this.#inherited.renew();
+  }
+
+  /** Resolves when the predecessor has not been heard of for long, or `end` was called. */
+  get isOver(): Promise<void> {
+    return this.#inherited.over;
+  }
+
   /** What the predecessor has in use is in use no more: it has ended, or we have. */
   end(): void {
     this.#inherited.end();

@@ -17,8 +17,10 @@ export const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 /** A worker that lived so long starts its back-off again. */
 const HEALTHY_MS = 30_000;
-/** A worker that takes so long to do what it is told is given up: to start, to open its listeners, to swap. */
+/** A worker that takes so long to do what it is told is given up: to open its listeners, to swap. */
 export const ANSWER_MS = 10_000;
+/** To start: it reads all its code, which takes long on a machine that is busy. */
+const START_MS = 30_000;
 /**
  * V8's default grows the young generation to many times this under load, for nothing: an exchange makes little garbage.
  * Measured with 8: the same CPU per request, 60 MB less memory, 7 instead of 10 KB per idle connection.
@@ -82,7 +84,7 @@ export class Member {
     this.#startedMs = performance.now();
     this.#pulse = new Pulse();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => void this.giveUp('does not start'), ANSWER_MS);
+      const timer = setTimeout(() => void this.giveUp('does not start'), START_MS);
       worker.on('message', (message: FromWorker) => {
         if (message.type !== 'ready') {
           this.#onMessage(message);

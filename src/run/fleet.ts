@@ -2,6 +2,7 @@
 
 import { systemClock } from '../base/clock.ts';
 import type { ListeningSocket, PassedSocket } from '../base/pass-sockets.ts';
+import { StartError } from '../control/start-error.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { ANSWER_MS, BACKOFF_FIRST_MS, deal, Member, type MemberHome } from './fleet-member.ts';
@@ -58,12 +59,16 @@ export class Fleet implements MemberHome {
     return this.#members.some(({ worker, isListening, isSilent }) => worker && isListening && !isSilent);
   }
 
-  /** Starts all workers on the revision. They do not listen yet. */
+  /** Starts all workers on the revision. They do not listen yet. Rejects with StartError. */
   async start(revision: Revision): Promise<void> {
     this.#revision = revision;
     this.#watchedMs = performance.now();
     this.#watchTimer = setInterval(() => this.#watch(), BEAT_MS).unref();
-    await Promise.all(this.#members.map((member) => this.#start(member)));
+    try {
+      await Promise.all(this.#members.map((member) => this.#start(member)));
+    } catch (error) {
+      throw new StartError(`a worker thread cannot be started: ${(error as Error).message}`);
+    }
   }
 
   /** Ends threads that hang. The exit that follows brings another. */

@@ -148,9 +148,13 @@ test('when every slot has been used the one released longest ago is next, unless
   expect(registry.free()).toBe(SLOTS_MAX - SERVERS_MAX);
   shared.own.addGauge(0, Gauge.inFlight, 1);
   shared.own.count(1, Counter.failures, 7);
+  shared.control.publishSweep(1, 5, 3, 0);
+  shared.control.setReport(1, Report.drain);
   const generation = shared.control.generation(1);
   expect(slotsOf('new')).toEqual([1]);
   expect(shared.sumCounter(1, Counter.failures)).toBe(0);
+  expect([shared.control.sessions(1), shared.control.tentative(1)]).toEqual([0, 0]);
+  expect(shared.control.report(1)).toBe(Report.ready);
   expect(shared.control.generation(1)).toBe(generation + 1);
   expect(slotsOf('new', 'newer')).toEqual([1, 2]);
   shared.own.addGauge(0, Gauge.inFlight, -1);
@@ -214,4 +218,12 @@ test('the number of a pool that still has requests in flight, or of an address w
   expect(heir).toBeDefined();
   expect(shared.sumPoolCounter(quiet?.id ?? 0, PoolCounter.requests)).toBe(0);
   expect(shared.sumPoolCounter(busy?.id ?? 0, PoolCounter.requests)).toBe(3);
+});
+
+test("what a server reports does not go above the operator's weight", () => {
+  const { shared, registry, slotsOf } = fixture();
+  const [slot = -1] = slotsOf('a');
+  registry.change('shop', 'a', slot, { weight: 3 });
+  expect(registry.report(slot, Report.ready, 7)).toBe(true);
+  expect(shared.control.weight(slot)).toBe(3 * WEIGHT_SCALE);
 });

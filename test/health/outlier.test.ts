@@ -107,6 +107,27 @@ describe('for how long', () => {
     expect(pool.after(100)).toBe('');
   });
 
+  test('good conduct counts also when it is looked at late', () => {
+    const pool = new Pool(4);
+    expect(pool.signal(0, { connectFailures: 5 }).after(50)).toBe('-0');
+    expect(pool.after(30_000)).toBe('+0');
+    expect(pool.signal(0, { connectFailures: 5 }).after(50)).toBe('-0');
+    expect(pool.after(60_000)).toBe('+0');
+    // one and a half times, and another half
+    expect([pool.after(45_000), pool.after(15_000)]).toEqual(['', '']);
+    expect(pool.signal(0, { connectFailures: 5 }).after(50)).toBe('-0');
+    expect([pool.after(29_999), pool.after(1)]).toEqual(['', '+0']);
+  });
+
+  test('the clients that met failures before it was ejected do not count after it', () => {
+    const pool = new Pool(4);
+    const rules = { ...RULES, windowMs: 100_000, ejectMs: 5_000 };
+    pool.detector.apply(rules, [0, 1, 2, 3], pool.nowMs);
+    expect(pool.signal(0, { connectFailures: 5 }).after(50)).toBe('-0');
+    expect(pool.after(5_000)).toBe('+0');
+    expect(pool.signal(0, { connectFailures: 9, clients: 0b1 }).after(50)).toBe('');
+  });
+
   test('longer each time, up to ten times, and shorter again after good conduct', () => {
     const pool = new Pool(4);
     const ejectionMs = (): number => {

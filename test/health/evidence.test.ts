@@ -59,10 +59,12 @@ describe('checks', () => {
   test('a success is enough only for who waits when it comes', async () => {
     scene.answers.set('a', BAD);
     await scene.apply(POOL);
-    await scene.pass(200);
+    await scene.pass(600);
+    const before = scene.monitor.checks(scene.slot('a')).failure;
     scene.shared.control.want(scene.slot('a'));
     // the check for those who wait fails, and they go
     await scene.pass(60);
+    expect(scene.monitor.checks(scene.slot('a')).failure).toBe(before + 1);
     scene.answers.set('a', GOOD);
     scene.monitor.checkNow(scene.slot('a'));
     await settle();

@@ -146,7 +146,7 @@ export class Arrivals implements ArrivalOwner {
   /** There is no room for it. No reply: that is for who speaks HTTP. */
   turnAway(socket: Socket, peer: Counted): void {
     // without an address it had been reset already
-    if (peer.peerAddress !== '') countRejection(this.#thread.own, 'too-many-connections');
+    if (peer.peerAddress !== '') countRejection(this.#thread.own, 'too-many-connections', NO_POOL);
     socket.destroy();
     this.#home.onGone(peer);
   }

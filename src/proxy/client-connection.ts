@@ -204,8 +204,7 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
       this.#endPolitely();
       return;
     }
-    const nowMs = this.thread.clock.nowMs();
-    this.#await('keep-alive', nowMs + this.listener.config.timeouts.keepAliveMs);
+    this.#await('keep-alive', this.thread.clock.nowMs() + this.listener.config.timeouts.keepAliveMs);
     if (this.#requests.hasPending || this.isPaused) this.#requests.advance();
   }
 
@@ -279,9 +278,8 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
 
   #onDrain(): void {
     this.thread.clock.turn();
-    const requests = this.#requests;
-    if (requests.exchange === null) requests.advance();
-    else requests.exchange.onClientDrain();
+    if (this.#requests.exchange === null) this.#requests.advance();
+    else this.#requests.exchange.onClientDrain();
   }
 
   #onClose(): void {

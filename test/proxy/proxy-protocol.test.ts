@@ -164,7 +164,7 @@ describe.each(['optional', 'required'])('%s', (mode) => {
     await eventually(() => running.thread.own.clientConnections(0) === 2);
     expect((await (await rawClient(running.port)).closed()).text).toBe('');
     expect(running.thread.own.clientConnections(0)).toBe(2);
-    expect(running.thread.own.rejected(FAILURE_KINDS.indexOf('too-many-connections'))).toBe(1);
+    expect(running.thread.own.rejected(FAILURE_KINDS.indexOf('too-many-connections'), NO_POOL)).toBe(1);
   });
 });
 

@@ -124,8 +124,7 @@ export class ControlPlane implements Revisable {
       },
     });
     this.metrics = this.#createMetrics(options.meters);
-    // last: nobody ends what could not be made
-    this.#unwatchClock = systemClock.watch();
+    this.#unwatchClock = systemClock.watch(); // last: nobody ends what could not be made
   }
 
   /**

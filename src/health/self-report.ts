@@ -11,6 +11,7 @@
 // A report never overwrites what the operator has set; it counts where that is ready.
 
 import { WEIGHT_MAX } from '../config/limits.ts';
+
 const SERVER_HEADER = 'x-holdfast-server';
 const UNBACKED_HEADER = 'x-holdfast-unbacked';
 

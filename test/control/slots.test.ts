@@ -224,6 +224,6 @@ test("what a server reports does not go above the operator's weight", () => {
   const { shared, registry, slotsOf } = fixture();
   const [slot = -1] = slotsOf('a');
   registry.change('shop', 'a', slot, { weight: 3 });
-  expect(registry.report(slot, Report.ready, 7)).toBe(true);
+  expect(registry.report(slot, Report.ready, 7, 0)).toBe(true);
   expect(shared.control.weight(slot)).toBe(3 * WEIGHT_SCALE);
 });

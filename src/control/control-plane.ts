@@ -221,8 +221,7 @@ export class ControlPlane implements Revisable {
   }
 
   #revise(config: HoldfastConfig): Revision {
-    const revision = this.slots.revise(config, this.secret);
-    return { ...revision, ...this.#besides?.(config) };
+    return { ...this.slots.revise(config, this.secret), ...this.#besides?.(config) };
   }
 
   /** For Revising, which says whether there is room: the next revision, swapped to everywhere. */
@@ -294,8 +293,7 @@ export class ControlPlane implements Revisable {
   }
 }
 
-function openKeeper({ config, log, predecessor }: ControlOptions): Promise<SessionKeeper | null> {
+async function openKeeper({ config, log, predecessor }: ControlOptions): Promise<SessionKeeper | null> {
   const { file, saveEveryMs: everyMs } = config.sessions;
-  if (file === null) return Promise.resolve(null);
-  return SessionKeeper.open({ file, everyMs, log }, predecessor != null);
+  return file === null ? null : SessionKeeper.open({ file, everyMs, log }, predecessor != null);
 }

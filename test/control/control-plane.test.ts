@@ -23,10 +23,10 @@ test('one that cannot be made watches no clock', async () => {
     env: {},
   });
   const options = { config: config!, log: createLogger('silent'), threads: 1 };
-  const secretsOf = (): never => {
+  const besides = (): never => {
     throw new StartError('a fault made by a test');
   };
-  await expect(ControlPlane.create({ ...options, secretsOf })).rejects.toThrow('a fault made by a test');
+  await expect(ControlPlane.create({ ...options, besides })).rejects.toThrow('a fault made by a test');
   expect(watching).toBe(0);
   const control = await ControlPlane.create(options);
   expect(watching).toBe(1);

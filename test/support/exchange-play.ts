@@ -248,11 +248,10 @@ export class Play {
     const body = isHead || this.random.below(3) === 0 ? '' : this.#token();
     const isLast = !isSwitch && (isHead || this.random.below(3) === 0);
     const lines = isSwitch ? 'connection: upgrade\r\nupgrade: websocket\r\n' : 'content-length: 99\r\n';
-    const mayRetry =
-      plan.config.retry.status.includes(status) &&
-      this.#mayRepeat &&
-      this.retries < plan.config.retry.attempts;
-    const isSure = !plan.config.retry.status.includes(status) || !Number.isNaN(this.retries);
+    // who waited through a reload goes by what it says of answers, with the attempts it began with
+    const isRetried = (this.exchange.plan ?? plan).config.retry.status.includes(status);
+    const mayRetry = isRetried && this.#mayRepeat && this.retries < plan.config.retry.attempts;
+    const isSure = !isRetried || !Number.isNaN(this.retries);
     const { slot } = stream;
     this.#answeredBy = stream;
     if (isSwitch && client.early !== null) this.delivered += client.early.toString();

@@ -99,10 +99,11 @@ test('every architecture gets a balancer configuration that holdfast accepts', (
     const loaded = loadConfig(text, { file: 'demo.yaml', env: {} });
     expect(loaded.problems).toEqual([]);
     const pool = loaded.config?.pools[0];
-    const isLocal = architecture === 'memory';
-    expect([pool?.state, pool?.sticky.mode, pool?.policy]).toEqual(
-      isLocal ? ['local', 'cookie-hash', 'least-sessions'] : ['shared', 'none', 'round-robin'],
-    );
+    const isAtHome = architecture === 'memory' || architecture === 'home';
+    expect([pool?.state, pool?.sticky.mode, pool?.policy]).toEqual([
+      architecture === 'memory' ? 'local' : 'shared',
+      ...(isAtHome ? ['cookie-hash', 'least-sessions'] : ['none', 'round-robin']),
+    ]);
   }
 });
 

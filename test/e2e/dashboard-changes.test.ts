@@ -37,7 +37,9 @@ test('a drain that is clicked and confirmed happens; one that is cancelled does 
   expect((await serverOf(holdfast, 'b')).mode).toBe('drain');
   await page.locator('tr[data-server="shop/b"][data-mode=drain]').waitFor();
   expect(await row.locator('.state').textContent()).toBe('draining');
-  expect(await page.locator('#log .what').allTextContents()).toContain('set by the operator: mode drain');
+  expect(await page.locator('#log .what').allTextContents()).toContain(
+    'set by the page from 127.0.0.1: mode drain',
+  );
   expect(complaints.filter(isUnexpected)).toEqual([]);
 }, 60_000);
 

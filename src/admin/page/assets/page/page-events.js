@@ -46,7 +46,7 @@ export function describeChange(event) {
     );
   }
   if (event.type === 'server')
-    return pageEvent(key, 'plain', where, `set by the operator: ${settings(event)}`);
+    return pageEvent(key, 'plain', where, `set by ${text(event.by) || 'the operator'}: ${settings(event)}`);
   if (event.type === 'rebalance' && typeof event.to === 'string') {
     const tone = event.to === 'running' ? 'warn' : 'plain';
     return pageEvent(`${key} ${event.to}`, tone, where, `rebalancing ${event.to}: ${text(event.why)}`);
@@ -145,7 +145,8 @@ function settings(event) {
   return Object.entries(event)
     .filter(
       ([name, value]) =>
-        !['type', 'pool', 'server', 'slot', 'wallMs'].includes(name) && typeof value !== 'object',
+        !['type', 'pool', 'server', 'slot', 'wallMs', 'at', 'number', 'by'].includes(name) &&
+        typeof value !== 'object',
     )
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');

@@ -24,11 +24,12 @@ const STATS: readonly PanelText[] = [
   {
     kind: 'stat',
     title: 'Errors',
-    description: 'Share of requests answered with 5xx by the servers, or without a response.',
+    description:
+      'Share of requests that went wrong for the client: answered with 5xx by a server, answered by the balancer itself, or broken off.',
     unit: 'percentunit',
     queries: [
       {
-        expr: `sum(rate(holdfast_requests_total{${POOL}, code=~"5xx|none"}${RATE})) / sum(rate(holdfast_requests_total{${POOL}}${RATE}))`,
+        expr: `sum(rate(holdfast_client_errors_total{${POOL}}${RATE})) / sum(rate(holdfast_pool_requests_total{${POOL}}${RATE}))`,
         legend: '',
       },
     ],

@@ -3,14 +3,13 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { type Child, ChildFailure, startChild } from './child.ts';
 import type { DemoStore } from './demo-store.ts';
 import { REDIS_PASSWORD_VARIABLE } from './flags.ts';
+import { freePort } from './free-port.ts';
 
 /** Which Redis: one server without persistence, one with an append-only file, or primary, replica and Sentinels. */
 export type RedisKind = 'single' | 'aof' | 'sentinel';
@@ -157,16 +156,5 @@ async function startSentinel(
     ours: false,
     // It can replace the primary only once it knows the replica and the Sentinels it needs for a majority.
     isReady: (output) => output.includes('+slave ') && output.split('+sentinel ').length === SENTINELS,
-  });
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
   });
 }

@@ -1,12 +1,12 @@
 // The balancer of a cell as a process of its own: `holdfast run` on a file, restarted and reconfigured like in life.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import { demoBalancerConfig } from '../demo/balancer-config.ts';
 import { type Child, ChildFailure, startChild } from '../demo/child.ts';
+import { freePort } from '../demo/free-port.ts';
 import type { Architecture } from './architectures.ts';
 
 /** A backend as the configuration names it. */
@@ -183,16 +183,5 @@ function configOf(
     secret,
     ...(sticky === null ? {} : { sticky }),
     ...(policy === null ? {} : { policy }),
-  });
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
   });
 }

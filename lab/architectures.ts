@@ -217,6 +217,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   },
 ];
 
+/** Sessions live where they began, and are better served there. */
+export function hasHomes({ isLocal, isBacked }: Architecture): boolean {
+  return isLocal || isBacked;
+}
+
 /** How a session that has lost its server comes to another. */
 export function rehomingOf({ sticky }: Architecture): Rehoming {
   if (sticky === 'learn') return 'fewest';

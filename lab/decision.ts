@@ -1,5 +1,5 @@
 // "Which architecture for you": one row per architecture, every entry taken from a measured cell. Pure.
-import type { Architecture } from './architectures.ts';
+import { type Architecture, hasHomes } from './architectures.ts';
 import { architecturesIn, type LabReport, resultOf, valueText } from './outcome.ts';
 
 export interface DecisionRow {
@@ -86,9 +86,9 @@ function lostShare(report: LabReport, name: string, fault: 'kill-one' | 'balance
   );
 }
 
-function newcomerText(report: LabReport, { name, isLocal, isBacked }: Architecture): string {
-  return ofCell(report, name, 'add-server', ({ judgement, marks }, plan) => {
-    if (!isLocal && !isBacked) return 'at once';
+function newcomerText(report: LabReport, architecture: Architecture): string {
+  return ofCell(report, architecture.name, 'add-server', ({ judgement, marks }, plan) => {
+    if (!hasHomes(architecture)) return 'at once';
     const held = judgement.homes.atEnd[marks.server] ?? 0;
     return `${held} of ${Math.round(plan.users / (plan.servers + 1))} sessions after ${valueText(plan.endMs - (marks.appliedMs ?? plan.faultMs), 'ms')}`;
   });

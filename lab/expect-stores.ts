@@ -1,4 +1,5 @@
 // Expectations where the session store or the balancer itself fails. SESSIONS 5.4, rows F6 to F10. Pure.
+import { hasHomes } from './architectures.ts';
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly, type Known } from './check.ts';
 import { STORE_DELAY_MS } from './faults.ts';
@@ -154,7 +155,7 @@ export function expectBalancerRestart(plan: CellPlan, { judgement, marks }: Meas
       )
     : check(
         'lost sessions',
-        architecture.isLocal || architecture.isBacked ? '0: the cookie leads home' : '0',
+        hasHomes(architecture) ? '0: the cookie leads home' : '0',
         exactly(0),
         judgement.lost,
         'count',

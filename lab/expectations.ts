@@ -1,5 +1,5 @@
 // What each cell should show, as formulas with their brackets, and what it did show. Pure.
-import type { Architecture } from './architectures.ts';
+import { hasHomes } from './architectures.ts';
 import type { CellPlan } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
 import type { MemoryEvidence, WireEvidence } from './evidence.ts';
@@ -103,11 +103,6 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
     );
   }
   return checks;
-}
-
-/** Sessions live where they began. */
-function hasHomes({ isLocal, isBacked }: Architecture): boolean {
-  return isLocal || isBacked;
 }
 
 /** What each server with sessions of its own asks the store in a second: is it there, has it these three still. */

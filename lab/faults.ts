@@ -1,5 +1,5 @@
 // What is done to the system while users are on it, and which architecture each fault says something about.
-import type { Architecture } from './architectures.ts';
+import { type Architecture, hasHomes } from './architectures.ts';
 import { hangNoticedMs } from './times.ts';
 import { ACKNOWLEDGED_MS_MAX } from './transcript.ts';
 
@@ -119,8 +119,8 @@ export function churnMeanMs({ name }: Architecture, fault: Fault): number | null
 }
 
 /** How long the draining server of this architecture is waited for. */
-export function drainMs({ isLocal, isBacked }: Architecture): number {
-  return isLocal || isBacked ? DRAIN_MS : DRAIN_SHARED_MS;
+export function drainMs(architecture: Architecture): number {
+  return hasHomes(architecture) ? DRAIN_MS : DRAIN_SHARED_MS;
 }
 
 /** A rolling restart: how long each server is down and how long the next one waits after it. */

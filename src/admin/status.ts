@@ -19,7 +19,7 @@ import {
   PoolCounter,
   SERVER_LOST_REASONS,
 } from '../shared/stripe.ts';
-import { type Summary, summarize } from './summary.ts';
+import { hasEligible, type Summary, summarize } from './summary.ts';
 
 export interface ServerStatus {
   readonly name: string;
@@ -170,10 +170,7 @@ export function buildStatus(revision: Revision, shared: SharedState, facts: Stat
 /** Why the balancer is not ready: a sentence for each pool without an eligible server; none: it is ready. */
 export function unreadyReasons(status: StatusDocument): readonly string[] {
   return status.pools
-    .filter(
-      (pool) =>
-        !pool.servers.some((server) => server.state === 'up' && server.mode === 'ready' && server.weight > 0),
-    )
+    .filter((pool) => !hasEligible(pool))
     .map((pool) => `pool ${pool.name} has no eligible server`);
 }
 

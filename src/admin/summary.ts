@@ -44,14 +44,16 @@ export function summarize(pools: readonly SummarizedPool[]): Summary {
   return { state: problems[0]?.state ?? 'well', problems };
 }
 
+/** Whether a server of the pool may get new sessions. */
+export function hasEligible({ servers }: Pick<SummarizedPool, 'servers'>): boolean {
+  return servers.some(({ state, mode, weight }) => state === 'up' && mode === 'ready' && weight > 0);
+}
+
 function problemsOf(pool: SummarizedPool): Problem[] {
   const { name, servers, recent } = pool;
   const problems: Problem[] = [];
   const of = { pool: name, server: null };
-  const isEligible = servers.some(
-    ({ state, mode, weight }) => state === 'up' && mode === 'ready' && weight > 0,
-  );
-  if (!isEligible) {
+  if (!hasEligible(pool)) {
     const since = servers
       .flatMap((server) => (server.state === 'up' ? [] : (server.since ?? [])))
       .sort()

@@ -60,8 +60,8 @@ export interface Recent {
   readonly errors: number;
 }
 
-/** Takes one sample of the pool: what is in shared memory now, and how uneven the sessions are. */
-export type Skews = (pool: PoolRevision) => { readonly ratio: number; readonly floor: number };
+/** How uneven the pool's sessions are, and what chance alone would make of them. */
+type Skews = (pool: PoolRevision) => { readonly ratio: number; readonly floor: number };
 
 export class History {
   readonly #shared: SharedState;
@@ -75,11 +75,8 @@ export class History {
 
   /** Main, once a second. Pools that are gone are forgotten. */
   sample(revision: Revision, wallMs: number): void {
-    for (const id of this.#pools.keys()) {
-      const isThere = revision.pools.some(
-        (pool) => pool.id === id && pool.config.name === this.#pools.get(id)?.name,
-      );
-      if (!isThere) this.#pools.delete(id);
+    for (const [id, { name }] of this.#pools) {
+      if (!revision.pools.some((pool) => pool.id === id && pool.config.name === name)) this.#pools.delete(id);
     }
     for (const pool of revision.pools) {
       let kept = this.#pools.get(pool.id);
@@ -159,7 +156,6 @@ function poolHistory(name: string, samples: readonly Sample[]): PoolHistory {
         sample.durations.map((count, bucket) => Math.max(0, count - (before.durations[bucket] ?? 0))),
       );
     });
-  const servers = [...new Set(samples.flatMap((sample) => sample.servers))];
   return {
     name,
     times: samples.map(({ wallMs }) => wallMs / 1000),
@@ -170,13 +166,24 @@ function poolHistory(name: string, samples: readonly Sample[]): PoolHistory {
     p99: percentiles(0.99),
     ratio: samples.map(({ ratio }) => ratio),
     floor: samples.map(({ floor }) => floor),
-    sessions: Object.fromEntries(
-      servers.map((server) => [
-        server,
-        samples.map((sample) => sample.sessions[sample.servers.indexOf(server)] ?? null),
-      ]),
-    ),
+    sessions: sessionsByServer(samples),
   };
+}
+
+/** O(samples × servers), of which there may be a thousand. */
+function sessionsByServer(samples: readonly Sample[]): PoolHistory['sessions'] {
+  const lines = new Map<string, (number | null)[]>();
+  for (const [at, { servers, sessions }] of samples.entries()) {
+    servers.forEach((server, index) => {
+      let line = lines.get(server);
+      if (line === undefined) {
+        line = samples.map(() => null);
+        lines.set(server, line);
+      }
+      line[at] = sessions[index] ?? null;
+    });
+  }
+  return Object.fromEntries(lines);
 }
 
 /** Seconds below which this share of the requests stayed, even within a bucket; null: there were none. */

@@ -46,6 +46,25 @@ test('rates, percentiles, sessions and skew, sample by sample', () => {
   expect(found?.sessions[pool.config.servers[0]?.name ?? '']).toEqual([7, 7, 7, 7]);
 });
 
+test('a server that comes or goes has its line all the same, empty where it was not', () => {
+  const [a, b, c] = pool.config.servers;
+  if (a === undefined || b === undefined || c === undefined) throw new Error('three servers');
+  const sample = (at: number, places: readonly number[], servers: readonly (typeof a)[]): void => {
+    const slots = places.map((place) => pool.slots[place] ?? 0);
+    const changed = { ...pool, slots, config: { ...pool.config, servers } };
+    history.sample({ ...revision, pools: [changed] }, BEGIN_MS + at * 1000);
+  };
+  pool.slots.forEach((slot, place) => void balancer.shared.control.publishSweep(slot, 7 + place, 0, 0));
+  sample(0, [0, 1], [a, b]);
+  sample(1, [0, 1], [a, b]);
+  sample(2, [1, 2], [b, c]);
+  expect(history.document().pools[0]?.sessions).toEqual({
+    a: [7, 7, null],
+    b: [8, 8, 8],
+    c: [null, null, 9],
+  });
+});
+
 test('of the last minute: requests and errors, whoever answered', () => {
   expect(history.recent(pool.id)).toEqual({ seconds: 0, requests: 0, errors: 0 });
   for (let at = 0; at <= 100; at += 1) second(at, 5, at > 90 ? 1 : 0);

@@ -45,7 +45,7 @@ describe('history', () => {
     const history = new History();
     const times = Array.from({ length: SAMPLES_MAX + 20 }, (_, at) => at);
     const line = times.map((at) => at);
-    history.fill({
+    const past = {
       pools: [
         {
           name: 'shop',
@@ -60,7 +60,8 @@ describe('history', () => {
           sessions: { a: line.map(() => 4), b: line.map((at) => (at < 100 ? null : 8)) },
         },
       ],
-    });
+    };
+    history.fill(past, times.length - 1);
     history.add(status([pool('shop', [server('a', { sessions: 5 }), server('c')])]), times.length);
     const { times: shown, series, sessions } = history.pool('shop');
     expect(shown).toHaveLength(SAMPLES_MAX);
@@ -70,6 +71,22 @@ describe('history', () => {
       ['b', SAMPLES_MAX, null],
       ['c', SAMPLES_MAX, 0],
     ]);
+  });
+
+  test('the balancer may have another clock than the browser: what it has kept ends now', () => {
+    const history = new History();
+    const line = [1, 2, 3];
+    const series = { requestRate: line, errorRate: line, p50: line, p99: line, ratio: line, floor: line };
+    const kept = {
+      name: 'shop',
+      times: [7000, 7010, 7011],
+      inFlight: line,
+      sessions: { a: line },
+      ...series,
+    };
+    history.fill({ pools: [kept] }, 500);
+    history.add(status([pool('shop', [server('a')])]), 501);
+    expect(history.pool('shop').times).toEqual([489, 499, 500, 501]);
   });
 
   test('nothing is known after one sample, nor just after the balancer was started anew', () => {

@@ -141,7 +141,7 @@ function showEvent(event) {
 /** What was before the page was opened. Without it the page shows what comes. */
 async function showPast() {
   const [past, events] = await Promise.all([fetchJson('/api/history'), fetchJson('/api/events/recent')]);
-  if (past !== null) history.fill(past);
+  if (past !== null) history.fill(past, Date.now() / 1000);
   for (const event of events?.events ?? []) showEvent(event);
 }
 

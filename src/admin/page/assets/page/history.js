@@ -80,15 +80,18 @@ export class History {
   }
 
   /**
-   * What the balancer has kept, before anything else is added.
+   * What the balancer has kept, before anything else is added. Its clock may not be the browser's: its newest sample is of
+   * now, so that time does not run backwards when others follow.
    * @param {import('../../../../control/history.ts').HistoryDocument} past
+   * @param {number} seconds Unix time.
    */
-  fill({ pools }) {
+  fill({ pools }, seconds) {
     for (const { name, times, sessions, requestRate, errorRate, p50, p99, ratio, floor } of pools) {
       const history = this.pool(name);
       const from = Math.max(0, times.length - SAMPLES_MAX);
       const kept = { requestRate, errorRate, p50, p99, ratio, floor };
-      history.times = times.slice(from);
+      const aheadSeconds = (times.at(-1) ?? seconds) - seconds;
+      history.times = times.slice(from).map((time) => time - aheadSeconds);
       for (const series of POOL_SERIES) {
         const values =
           series in kept ? kept[/** @type {keyof typeof kept} */ (series)] : times.map(() => null);

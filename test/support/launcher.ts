@@ -49,9 +49,13 @@ async function bundledLauncher(): Promise<string> {
   cpSync(join(ROOT, 'package.json'), join(making, 'package.json'));
   mkdirSync(join(making, 'src'));
   cpSync(FROM_SOURCES, join(making, 'src/holdfast.mjs'));
-  // Another run of the same tests may have been quicker: its bundle is the same.
-  if (!existsSync(launcher)) renameSync(making, home);
-  else rmSync(making, { recursive: true });
+  try {
+    renameSync(making, home);
+  } catch (error) {
+    // Another run of the same tests may have been quicker: its bundle is the same.
+    if (!existsSync(launcher)) throw error;
+    rmSync(making, { recursive: true });
+  }
   return launcher;
 }
 

@@ -23,6 +23,7 @@ import { rolldown } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = join(ROOT, 'node_modules/.cache/holdfast-tests');
+const KEPT_MS = 24 * 3_600_000;
 const FROM_SOURCES = join(ROOT, 'src/holdfast.mjs');
 
 /** Launcher of the program under test. HOLDFAST_TEST_LAUNCHER=src/holdfast.mjs runs the sources as they are. */
@@ -42,6 +43,7 @@ async function bundledLauncher(): Promise<string> {
   const home = join(CACHE, digestOfSources());
   const launcher = join(home, 'src/holdfast.mjs');
   if (existsSync(launcher)) return launcher;
+  dropOld();
   const making = `${home}.${process.pid}`;
   await makeBundle(join(making, 'dist/bundle'));
   cpSync(join(ROOT, 'src/admin/page/assets'), join(making, 'dist/bundle/assets'), { recursive: true });
@@ -57,6 +59,15 @@ async function bundledLauncher(): Promise<string> {
     rmSync(making, { recursive: true });
   }
   return launcher;
+}
+
+/** Bundles of former sources, and what a run that was killed left: 3 MB for each change. Another run may use a young one. */
+function dropOld(): void {
+  const oldestMs = Date.now() - KEPT_MS;
+  for (const folder of globSync('*', { cwd: CACHE }).map((name) => join(CACHE, name))) {
+    const { mtimeMs = oldestMs } = statSync(folder, { throwIfNoEntry: false }) ?? {};
+    if (mtimeMs < oldestMs) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 function digestOfSources(): string {

@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import type { PolicyName, SessionState, StickyMode } from '../config/model.ts';
+import type { Recent } from '../control/history.ts';
 import { clientErrors, loadSkew, sessionSkew, totalRequests } from '../sessions/load.ts';
 import type { Skew } from '../sessions/skew.ts';
 import { MODE_NAMES, VERDICT_NAMES, WEIGHT_SCALE } from '../shared/control.ts';
@@ -95,7 +96,7 @@ export interface PoolStatus {
   /** Those of them that went wrong for the client: 5xx of a server, our own replies, broken off. */
   readonly errors: number;
   /** Of about the last minute. */
-  readonly recent: { readonly seconds: number; readonly requests: number; readonly errors: number };
+  readonly recent: Recent;
   readonly skew: SkewStatus;
   /** By requests of the last minute, and by those in flight now. */
   readonly loadSkew: { readonly requests: LoadSkewStatus; readonly inFlight: LoadSkewStatus };
@@ -146,7 +147,7 @@ export interface StatusFacts {
   /** Rebalancer fits; absent: nothing is moved. */
   readonly rebalance?: { report(pool: string): RebalanceStatus | null };
   /** Requests and errors of about the last minute, by number of the pool. Absent: not known. */
-  readonly recent?: (pool: number) => PoolStatus['recent'];
+  readonly recent?: (pool: number) => Recent;
   /** Weight that the operator has set on the slot; null: the configured one stands. */
   readonly operatorWeight?: (slot: number) => number | null;
 }

@@ -4,13 +4,15 @@
 //   degraded   a server is down or ejected, or some requests went wrong
 //   well       neither; what the operator has drained is as wanted
 
+import type { Recent } from '../control/history.ts';
+
 /** From this share on errors are no exceptions any more. */
 const FAILING_SHARE = 0.01;
 
 /** What is looked at of a pool; the status document's fits. */
 export interface SummarizedPool {
   readonly name: string;
-  readonly recent: { readonly seconds: number; readonly requests: number; readonly errors: number };
+  readonly recent: Recent;
   readonly servers: readonly {
     readonly name: string;
     readonly state: string;

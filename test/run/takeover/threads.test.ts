@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { fetchSockets, identityOf } from '../../../src/base/pass-sockets.ts';
+import type { ReadConfig } from '../../../src/control/revising.ts';
 import type { Balancer } from '../../../src/run/balancer.ts';
 import { OfferDirectory, type TakeoverOffer } from '../../../src/run/takeover/directory.ts';
 import type { ChangeReceiver } from '../../../src/run/takeover/session-channel.ts';
@@ -125,10 +126,15 @@ test('while nobody accepts, /readyz says so', async () => {
 test('a reload waits until who steps back has everything back', async () => {
   const { balancer, ask } = await scene();
   const order: string[] = [];
+  const { revising } = balancer.control;
+  // read within the call, where nothing is waited for
+  const read: ReadConfig = async () => {
+    order.push('read');
+    return { config: revising.written };
+  };
   failStep1(balancer, () => {
-    void balancer.reload().then(({ ok }) => order.push(`reloaded ${ok}`));
-    // reads of the file and more would be over by then
-    return balancer.control.save().then(() => order.push('failed'));
+    void revising.reload(read).then(({ ok }) => order.push(`reloaded ${ok}`));
+    order.push('failed');
   });
   const { resume } = balancer;
   vi.spyOn(balancer, 'resume').mockImplementation(async (sockets) => {
@@ -136,8 +142,8 @@ test('a reload waits until who steps back has everything back', async () => {
     order.push('resumed');
   });
   await (await ask()).ready(LIMIT_MS);
-  await eventually(() => order.length === 3);
-  expect(order).toEqual(['failed', 'resumed', 'reloaded true']);
+  await eventually(() => order.length === 4);
+  expect(order).toEqual(['failed', 'resumed', 'read', 'reloaded true']);
 });
 
 test('who was offered something before another configuration came is refused; the same once more changes nothing', async () => {

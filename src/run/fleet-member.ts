@@ -84,7 +84,7 @@ export class Member {
     this.#startedMs = performance.now();
     this.#pulse = new Pulse();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => void this.giveUp('does not start'), START_MS);
+      const timer = this.#giveUpAfter(START_MS, 'does not start', reject);
       worker.on('message', (message: FromWorker) => {
         if (message.type !== 'ready') {
           this.#onMessage(message);
@@ -113,7 +113,7 @@ export class Member {
     const { index, worker } = this;
     return new Promise((resolve, reject) => {
       if (worker === null) throw new Error(`worker ${index} is gone`);
-      const timer = setTimeout(() => void this.giveUp('does not open its listeners'), ANSWER_MS);
+      const timer = this.#giveUpAfter(ANSWER_MS, 'does not open its listeners', reject);
       const onMessage = (message: FromWorker): void => {
         if (message.type === 'listening') resolve(message.ports);
         else if (message.type === 'listen-failed') reject(new StartError(listenMessage(message)));
@@ -154,6 +154,14 @@ export class Member {
     const state = this.#pulse.poll(beats, elapsedMs, () => cpuMsOf(this.#threadId));
     this.isSilent = state !== 'beats';
     if (state === 'hangs') void this.giveUp('hangs');
+  }
+
+  /** Whoever waits for the worker hears of it then, and not only when its thread has ended, which may be never. */
+  #giveUpAfter(limitMs: number, why: string, reject: (error: Error) => void): NodeJS.Timeout {
+    return setTimeout(() => {
+      void this.giveUp(why);
+      reject(new Error(`worker ${this.index} ${why}`));
+    }, limitMs);
   }
 
   /** Resolves when its thread has ended: never, where that is blocked outside of JavaScript. */

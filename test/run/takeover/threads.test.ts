@@ -9,6 +9,7 @@ import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { fetchSockets, identityOf } from '../../../src/base/pass-sockets.ts';
 import type { ReadConfig } from '../../../src/control/revising.ts';
 import type { Balancer } from '../../../src/run/balancer.ts';
+import { ANSWER_MS } from '../../../src/run/fleet-member.ts';
 import { OfferDirectory, type TakeoverOffer } from '../../../src/run/takeover/directory.ts';
 import type { ChangeReceiver } from '../../../src/run/takeover/session-channel.ts';
 import { cannedBackend } from '../../support/backend.ts';
@@ -17,6 +18,8 @@ import { sceneYaml, type TakeoverScene, takeoverScene } from '../../support/take
 import { get } from '../../support/talker.ts';
 
 const LIMIT_MS = 30_000;
+/** In place of ANSWER_MS. */
+const SHORT_MS = 1000;
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -112,6 +115,25 @@ test('a thread that dies before it listens again leaves no socket that nobody li
   expect(await successor.ready(LIMIT_MS)).toBe('gone');
   await restarts(balancer, 1);
   await everybodyIsServed(port);
+});
+
+test('a thread that neither listens again nor can be ended keeps no reload waiting', async () => {
+  const { balancer, ask } = await scene();
+  const { postMessage } = Worker.prototype;
+  const { setTimeout: after } = globalThis;
+  let isFirst = true;
+  failStep1(balancer, () => {
+    vi.spyOn(Worker.prototype, 'terminate').mockReturnValue(new Promise(() => undefined));
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(((task: () => void, ms: number) =>
+      after(task, ms === ANSWER_MS ? SHORT_MS : ms)) as typeof setTimeout);
+    vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, message, transfer) {
+      if ((message as { readonly type: string }).type === 'resume' && isFirst) isFirst = false;
+      else postMessage.call(this, message, transfer as never);
+    });
+  });
+  const successor = await ask();
+  expect(await successor.ready(LIMIT_MS)).toBe('gone');
+  expect(await balancer.reload()).toMatchObject({ ok: true });
 });
 
 test('while nobody accepts, /readyz says so', async () => {

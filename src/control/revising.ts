@@ -2,6 +2,7 @@
 // goes wrong in one is a refusal, and what runs stays as it is.
 
 import type { Log } from '../base/log.ts';
+import { messageOf } from '../base/private-files.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import type { Revision } from '../shared/revision.ts';
 import { describeChanges } from './config-changes.ts';
@@ -35,7 +36,8 @@ export class Revising {
   readonly #balancer: Revisable;
   /** The configuration as written, without what discovery has found. */
   #written: HoldfastConfig;
-  #underWay: Promise<void> | null = null;
+  /** Resolves when the last change that was asked for is over. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(balancer: Revisable, written: HoldfastConfig) {
     this.#balancer = balancer;
@@ -97,23 +99,15 @@ export class Revising {
   /** Waits its turn. What a change throws is its refusal. */
   #inTurn(change: () => Promise<ReloadResult>): Promise<ReloadResult> {
     return this.alone(() => (this.#balancer.isStopping ? Promise.resolve(refuse(STOPPING)) : change())).catch(
-      (error: unknown) => refuse(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => refuse(messageOf(error)),
     );
   }
 
-  /** Runs when the change under way is over; none begins until it has settled. */
-  async alone<T>(run: () => Promise<T>): Promise<T> {
-    while (this.#underWay !== null) await this.#underWay;
-    const result = run();
-    this.#underWay = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    try {
-      return await result;
-    } finally {
-      this.#underWay = null;
-    }
+  /** Runs when all changes that were asked for before are over; none begins until it has settled. */
+  alone<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(run);
+    this.#last = result.catch(() => undefined);
+    return result;
   }
 
   async #reload(read: ReadConfig): Promise<ReloadResult> {

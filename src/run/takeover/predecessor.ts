@@ -190,10 +190,8 @@ export class Predecessor {
     const balancer = this.#balancer;
     const isReloaded = !isDeepStrictEqual(balancer.control.revising.written, written);
     const why = isReloaded ? 'its configuration has been reloaded meanwhile: start anew' : this.#refusal();
-    if (why !== null || sender.isOver) {
-      if (why !== null) sender.refuse(why);
-      return;
-    }
+    if (why !== null) sender.refuse(why);
+    if (sender.isOver) return;
     balancer.options.log.info('the next process is ready: stepping back');
     this.#successor = sender;
     // whatever goes wrong from here on, somebody serves in the end

@@ -95,11 +95,14 @@ const LISTENER_METHODS = [
 
 type AnyFunction = (...values: unknown[]) => unknown;
 
+/** What events are about that the application listens to. */
+export interface Listened {
+  /** A listener of the application has thrown, or the promise that it returned was rejected. */
+  listenerThrew(cause: unknown): void;
+}
+
 /** An asynchronous listener that fails comes to whatever `subjectOf` names while it is called, instead of ending the process. */
-export function guardListeners(
-  emitter: object,
-  subjectOf: () => { listenerThrew(cause: unknown): void } | null,
-): void {
+export function guardListeners(emitter: object, subjectOf: () => Listened | null): void {
   const known = new WeakMap<AnyFunction, AnyFunction>();
   const made = new WeakSet<AnyFunction>();
   const guarded = (listener: AnyFunction): AnyFunction => {

@@ -10,7 +10,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { guardListeners } from './guard.ts';
+import { guardListeners, type Listened } from './guard.ts';
 import type { NodeRequest, NodeResponse } from './node-messages.ts';
 
 /** Options of one `web` or `ws`; the events name them. */
@@ -44,12 +44,6 @@ export interface HttpProxy {
   removeAllListeners(event?: keyof HttpProxyEvents): this;
   listeners(event: keyof HttpProxyEvents): readonly unknown[];
   emit(event: string, ...told: unknown[]): boolean;
-}
-
-/** What http-proxy's events are about. */
-export interface Listened {
-  /** A listener of the application has thrown, or the promise that it returned was rejected. */
-  listenerThrew(cause: unknown): void;
 }
 
 /** An attempt on a server, as http-proxy's events see it. */

@@ -16,9 +16,9 @@ import {
   type Trailers,
 } from '../exchange/streams.ts';
 import type { Client, PacedExchange } from './clients.ts';
-import { errorOf, type Guard } from './guard.ts';
+import { errorOf, type Guard, type Listened } from './guard.ts';
 import type { Heads } from './heads.ts';
-import type { Listened, ProxyEvents } from './http-proxy.ts';
+import type { ProxyEvents } from './http-proxy.ts';
 import type { NodeBody } from './node-body.ts';
 import type { NodeRequest, NodeResponse } from './node-messages.ts';
 import { NodeParts } from './node-parts.ts';

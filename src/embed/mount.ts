@@ -9,13 +9,14 @@ import type { Intake, Next } from './intake.ts';
 import type { NodeRequest, NodeResponse } from './node-messages.ts';
 
 export class Mount {
+  /** In lower case. */
   readonly #path: string;
   readonly #intake: Intake;
 
   /** Throws TypeError where the path does not begin with a slash. A slash at its end does not matter. */
   constructor(path: string, intake: Intake) {
     if (!path.startsWith('/')) throw new TypeError(`a mount begins with "/", not ${JSON.stringify(path)}`);
-    this.#path = path.replace(/\/+$/, '');
+    this.#path = path.replace(/\/+$/, '').toLowerCase();
     this.#intake = intake;
   }
 
@@ -53,18 +54,18 @@ export class Mount {
   /** The target without the path, or null. Case does not matter, as in Express. */
   #below(target: string): string | null {
     const { length } = this.#path;
-    if (target.slice(0, length).toLowerCase() !== this.#path.toLowerCase()) return null;
+    if (target.slice(0, length).toLowerCase() !== this.#path) return null;
     const rest = target.slice(length);
     if (rest.startsWith('/')) return rest;
     return rest === '' || rest.startsWith('?') ? `/${rest}` : null;
   }
 }
 
-/** Express says what it has taken off. */
+/** Express says what it has taken off. `path`: in lower case. */
 function isTakenOff(request: NodeRequest, path: string): boolean {
   return (
     'baseUrl' in request &&
     typeof request.baseUrl === 'string' &&
-    request.baseUrl.toLowerCase().endsWith(path.toLowerCase())
+    request.baseUrl.toLowerCase().endsWith(path)
   );
 }

@@ -149,9 +149,8 @@ export class WebClient extends NodeClient {
     keepFromCaches(this.response);
     addCookie(message, setCookie);
     const { headers } = message;
-    const lines = Object.entries(headers).map(lineOf);
-    const kept = new Map(forOneClient(lines).map(([name, value]) => [name, value]));
-    for (const [name] of lines) if (!kept.has(name)) delete headers[name];
+    const kept = keptForOne(headers);
+    for (const name of Object.keys(headers)) if (!kept.has(name)) delete headers[name];
     headers['cache-control'] = kept.get('cache-control') ?? 'private';
   }
 
@@ -250,15 +249,17 @@ export class WebClient extends NodeClient {
 
 /** Also what the application and its listeners have set does not let a shared cache keep our cookie. */
 function keepFromCaches(response: NodeResponse): void {
-  const lines = Object.entries(response.getHeaders()).map(lineOf);
-  const kept = forOneClient(lines);
-  const names = new Set(kept.map(([name]) => name));
-  for (const [name] of lines) if (!names.has(name)) response.removeHeader(name);
-  for (const [name, value] of kept) if (name === 'cache-control') response.setHeader(name, value);
+  const kept = keptForOne(response.getHeaders());
+  for (const name of response.getHeaderNames()) if (!kept.has(name)) response.removeHeader(name);
+  response.setHeader('cache-control', kept.get('cache-control') ?? 'private');
 }
 
-function lineOf([name, value]: readonly [string, unknown]): RawLine {
-  return [name, Array.isArray(value) ? value.join(', ') : String(value)];
+/** Names and values of the fields that stay where our cookie is, by which no shared cache keeps it. */
+function keptForOne(fields: object): ReadonlyMap<string, string> {
+  const lines = Object.entries(fields).map(
+    ([name, value]): RawLine => [name, Array.isArray(value) ? value.join(', ') : String(value)],
+  );
+  return new Map(forOneClient(lines).map(([name, value]) => [name, value]));
 }
 
 /** The listeners of 'proxyRes' see it among the server's. */

@@ -217,7 +217,7 @@ test('large bodies each way, several at once on one connection, arrive whole', a
   await nothingLeft(all);
 });
 
-test('a slow client of HTTP/2 that keeps to the minimum rate is not cut off', async () => {
+test('a body over TLS that comes in parts arrives whole, and the server is told of https', async () => {
   const backend = await httpBackend('a');
   const { session } = await front([backend.url], {}, true);
   const parts = await ask(session, { ':method': 'POST' }, (stream) => {

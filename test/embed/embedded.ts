@@ -50,6 +50,17 @@ export async function listen(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+/** Resolves when no request is in flight, and no connection to a server is busy. */
+export async function nothingLeft({ balancer }: Pick<Embedded, 'balancer'>): Promise<void> {
+  await eventually(
+    () => balancer.status().pools.every(({ servers }) => servers.every((one) => one.inFlight === 0)),
+    { what: () => `no request in flight: ${JSON.stringify(balancer.status().pools)}` },
+  );
+  await eventually(async () =>
+    /^holdfast_upstream_connections\{.*state="active"\} 0$/m.test((await balancer.metrics()).body),
+  );
+}
+
 /** The balancer's cookie of a response, as a client sends it back; '' for none. */
 export function cookieOf(response: Response): string {
   return (

@@ -18,7 +18,7 @@ import { createBalancer, type EmbeddedBalancer } from '../../src/embed/balancer.
 import { selfSigned } from '../../src/tls/self-signed.ts';
 import { cannedBackend, echo, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { SMALL } from './embedded.ts';
+import { nothingLeft, SMALL } from './embedded.ts';
 
 interface Front {
   readonly balancer: EmbeddedBalancer;
@@ -88,13 +88,6 @@ function answered(stream: ClientHttp2Stream): Promise<Answered> {
     stream.on('error', () => undefined);
     stream.on('close', () => resolve({ headers, trailers, text, code: stream.rstCode }));
   });
-}
-
-async function nothingLeft({ balancer }: Front): Promise<void> {
-  await eventually(() => balancer.status().pools[0]?.servers.every(({ inFlight }) => inFlight === 0));
-  await eventually(async () =>
-    /^holdfast_upstream_connections\{.*state="active"\} 0$/m.test((await balancer.metrics()).body),
-  );
 }
 
 test('a request arrives as one of HTTP/1, its cookies in one line, its authority as Host', async () => {

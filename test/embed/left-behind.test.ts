@@ -6,22 +6,10 @@ import { createBalancer } from '../../src/embed/balancer.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { type Embedded, embed, listen, SMALL } from './embedded.ts';
+import { embed, listen, nothingLeft, SMALL } from './embedded.ts';
 
 const get = (target: string, lines = ''): string => `GET ${target} HTTP/1.1\r\nHost: t\r\n${lines}\r\n`;
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n';
-
-async function nothingLeft({ balancer }: Pick<Embedded, 'balancer'>): Promise<void> {
-  await eventually(
-    () => balancer.status().pools.every(({ servers }) => servers.every((one) => one.inFlight === 0)),
-    {
-      what: () => `no request in flight: ${JSON.stringify(balancer.status().pools)}`,
-    },
-  );
-  await eventually(async () =>
-    /^holdfast_upstream_connections\{.*state="active"\} 0$/m.test((await balancer.metrics()).body),
-  );
-}
 
 /** Answers at once, except what begins with /held: that is answered, or not, by the test. */
 async function holding(): Promise<{ url: string; held: Map<string, ServerResponse>; answered: Set<string> }> {

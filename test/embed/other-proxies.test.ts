@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { cannedBackend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { type Embedded, embed, NOBODY } from './embedded.ts';
+import { type Embedded, embed, NOBODY, nothingLeft } from './embedded.ts';
 
 const { createProxyServer: createHttpProxy } = createRequire(import.meta.url)('http-proxy');
 
@@ -16,13 +16,6 @@ const MAKERS: Readonly<Record<string, () => object>> = {
   'http-proxy-3': () => createHttpProxy3({}),
   httpxy: () => createHttpxy({}),
 };
-
-async function nothingLeft({ balancer }: Embedded): Promise<void> {
-  await eventually(() => balancer.status().pools[0]?.servers.every(({ inFlight }) => inFlight === 0));
-  await eventually(async () =>
-    /^holdfast_upstream_connections\{.*state="active"\} 0$/m.test((await balancer.metrics()).body),
-  );
-}
 
 describe.each(Object.entries(MAKERS))('with %s', (_name, make) => {
   const forward = (servers: readonly string[], pool: object = {}): Promise<Embedded> =>

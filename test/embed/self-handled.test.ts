@@ -7,7 +7,7 @@ import type { NodeResponse } from '../../src/embed/node-messages.ts';
 import { cannedBackend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawClient } from '../support/raw-client.ts';
-import { type Embedded, embed, SMALL } from './embedded.ts';
+import { embed, nothingLeft, SMALL } from './embedded.ts';
 
 const OPTIONS = { selfHandleResponse: true } as const;
 
@@ -23,13 +23,6 @@ async function intercept(incoming: IncomingMessage, response: NodeResponse): Pro
   response.statusCode = incoming.statusCode ?? 500;
   response.setHeader('x-seen-cookies', String(incoming.headers['set-cookie']?.length ?? 0));
   response.end(text.toUpperCase());
-}
-
-async function nothingLeft({ balancer }: Embedded): Promise<void> {
-  await eventually(() => balancer.status().pools[0]?.servers.every(({ inFlight }) => inFlight === 0));
-  await eventually(async () =>
-    /^holdfast_upstream_connections\{.*state="active"\} 0$/m.test((await balancer.metrics()).body),
-  );
 }
 
 test('what an interceptor makes of the response is the answer, with our cookie', async () => {

@@ -28,6 +28,7 @@ interface AttemptedExchange extends ServerStreamUser, Waiter {
   readonly client: ClientStream | null;
   readonly plan: PoolPlan | null;
   readonly affinity: Affinity;
+  readonly tried: number[];
   readonly request: ReplayableRequest;
   readonly record: AccessRecord | null;
   readonly deadline: ExchangeDeadline;
@@ -45,7 +46,6 @@ export class Attempts {
   /** The head of this attempt was written to the server. */
   isSent = false;
   readonly #exchange: AttemptedExchange;
-  readonly #tried: number[] = [];
   readonly #wait = new ServerWait();
   #attemptsLeft = 0;
   #hasRetriedStale = false;
@@ -69,9 +69,9 @@ export class Attempts {
 
   /** Chooses a server and goes there, or waits for one. */
   next(nowMs: number): void {
-    const { services, plan, affinity } = this.#exchange;
+    const { services, plan, affinity, tried } = this.#exchange;
     if (plan === null) return;
-    const slot = reserveCapacity(services, plan, affinity, this.#tried, nowMs);
+    const slot = reserveCapacity(services, plan, affinity, tried, nowMs);
     if (slot < 0) {
       this.#waitForServer(plan, nowMs);
       return;
@@ -83,7 +83,7 @@ export class Attempts {
       return;
     }
     this.slot = slot;
-    this.#tried.push(slot);
+    tried.push(slot);
     this.#exchange.record?.attempt(slot, nowMs);
     this.server = services.servers(slot).takeIdle(this.#exchange);
     if (this.server === null) this.#connect(nowMs);
@@ -220,6 +220,6 @@ export class Attempts {
     this.#leaveSlot();
     this.isSent = false;
     this.#hasRetriedStale = false;
-    this.#tried.length = 0;
+    this.#exchange.tried.length = 0;
   }
 }

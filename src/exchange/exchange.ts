@@ -36,7 +36,7 @@ import { withTraceparent } from './traceparent.ts';
 export class Exchange implements ServerStreamUser {
   readonly services: ExchangeServices;
   readonly affinity: Affinity = new Affinity();
-  readonly response: Response;
+  readonly response: Response = new Response(this);
   plan: PoolPlan | null = null;
   client: ClientStream | null = null;
   isHead = false;
@@ -44,19 +44,18 @@ export class Exchange implements ServerStreamUser {
   wantsUpgrade = false; // the client offered one, and we pass it on
   takesFramed = true;
   record: AccessRecord | null = null; // null: not logged
-  readonly deadline: ExchangeDeadline;
+  readonly deadline: ExchangeDeadline = new ExchangeDeadline(this);
   readonly #onOver: (exchange: Exchange) => void;
   readonly request: ReplayableRequest = new ReplayableRequest();
-  readonly #attempts: Attempts;
+  /** Slots of the servers that it has been to, kept by its attempts. */
+  readonly tried: number[] = [];
+  readonly #attempts: Attempts = new Attempts(this);
   #startedMs = 0;
 
   /** `onOver` may use the object for another exchange. */
   constructor(services: ExchangeServices, onOver: (exchange: Exchange) => void) {
     this.services = services;
     this.#onOver = onOver;
-    this.deadline = new ExchangeDeadline(this);
-    this.response = new Response(this);
-    this.#attempts = new Attempts(this);
   }
 
   get server(): ServerStream | null {

@@ -10,6 +10,8 @@ import type { PoolPlan } from '../choose/plan.ts';
 export interface Waiter {
   plan: PoolPlan | null;
   readonly affinity: Affinity;
+  /** Slots of the servers that it has been to. */
+  readonly tried: readonly number[];
   /** A server may be free: try again; `add` is called again when none is. */
   retryFromQueue(nowMs: number): void;
 }
@@ -70,20 +72,28 @@ export class WaitQueue {
     }
   }
 
-  /** A connection to `slot` may be free: the longest waiting go first, until one that may go there finds it busy. */
+  /**
+   * A connection to `slot` may be free: the longest waiting go first, until one that may go there finds it busy. One that
+   * has been there waits for another server, and one with an old plan goes by other limits: what they find is so for their
+   * like, and not for all behind them.
+   */
   serve(slot: number, nowMs: number): void {
     if (this.#isServing) return;
     this.#isServing = true;
-    let isCrowded = false;
+    let busyBy: PoolPlan | null | undefined;
+    let busyForTriedBy: PoolPlan | null | undefined;
     let index = 0;
     while (index < this.#waiting.length) {
       const exchange = this.#waiting[index] as Waiter;
-      const home = homeOf(exchange);
-      const isPassedOver = home === ANY_SLOT ? isCrowded : slot !== ANY_SLOT && slot !== home;
+      const { plan } = exchange;
+      const isBusy = plan === busyBy || (plan === busyForTriedBy && hasTried(exchange, slot));
+      const isPassedOver =
+        slot === ANY_SLOT ? isBusy && mayGo(exchange, slot) : isBusy || !mayGo(exchange, slot);
       if (isPassedOver || !this.#try(exchange, nowMs)) index += 1;
-      if (isPassedOver || !this.#isStillBusy) continue;
-      if (slot !== ANY_SLOT) break;
-      isCrowded ||= home === ANY_SLOT;
+      if (isPassedOver || !this.#isStillBusy || !tells(exchange, slot)) continue;
+      if (hasTried(exchange, slot)) busyForTriedBy = plan;
+      else busyBy = plan;
+      if (slot !== ANY_SLOT && busyBy === this.#waiting.at(-1)?.plan) break;
     }
     this.#isServing = false;
   }
@@ -108,4 +118,20 @@ function readsSame(before: PoolPlan | null, now: PoolPlan): boolean {
 /** The only server that will do for the exchange; ANY_SLOT when another may take it as well. */
 function homeOf({ affinity, plan }: Waiter): number {
   return affinity.isBorn || plan?.config.state === 'shared' ? ANY_SLOT : affinity.homeSlot;
+}
+
+/** With ANY_SLOT: to all of them. */
+function mayGo(exchange: Waiter, slot: number): boolean {
+  const home = homeOf(exchange);
+  return home === ANY_SLOT || home === slot;
+}
+
+/** It goes there again only when nobody else is left, or home. */
+function hasTried(exchange: Waiter, slot: number): boolean {
+  return exchange.tried.includes(slot) && homeOf(exchange) !== slot;
+}
+
+/** It has found it busy: others may do so too. Asked after the try, which looks where its home is now. */
+function tells(exchange: Waiter, slot: number): boolean {
+  return mayGo(exchange, slot) && (slot !== ANY_SLOT || exchange.tried.length === 0);
 }

@@ -13,24 +13,33 @@ class Scene {
   readonly queue: WaitQueue;
   readonly free = new Map<number, number>();
   readonly served: string[] = [];
+  /** By this one all servers are busy. */
+  tightPlan: PoolPlan | undefined;
   tries = 0;
 
   constructor(sizeMax = 100) {
     this.queue = new WaitQueue(sizeMax);
   }
 
-  /** Waits for its home, or for any server when that is null. False: the queue is full. */
-  wait(name: string, home: number | null, plan: PoolPlan | null = null): boolean {
+  /** Waits for its home, or for any server when that is null: but for those that it has `tried`. False: the queue is full. */
+  wait(
+    name: string,
+    home: number | null,
+    plan: PoolPlan | null = null,
+    tried: readonly number[] = [],
+  ): boolean {
     const affinity = new Affinity();
     affinity.isBorn = home === null;
     affinity.homeSlot = home ?? -1;
     const waiter: Waiter = {
       plan,
       affinity,
+      tried,
       retryFromQueue: () => {
         this.tries += 1;
-        const slots = home === null || plan?.config.state === 'shared' ? [...this.free.keys()] : [home];
-        const slot = slots.find((candidate) => (this.free.get(candidate) ?? 0) > 0);
+        const others = [...this.free.keys()].filter((candidate) => !tried.includes(candidate));
+        const slots = home === null || plan?.config.state === 'shared' ? others : [home];
+        const slot = slots.find((candidate) => this.#hasPlace(candidate, plan));
         if (slot === undefined) {
           expect(this.queue.add(waiter)).toBe(true);
           return;
@@ -40,6 +49,10 @@ class Scene {
       },
     };
     return this.queue.add(waiter);
+  }
+
+  #hasPlace(slot: number, plan: PoolPlan | null): boolean {
+    return plan !== this.tightPlan && (this.free.get(slot) ?? 0) > 0;
   }
 
   freed(slot: number, count = 1): string[] {
@@ -78,14 +91,46 @@ test('who is at home elsewhere is passed over, without a try', () => {
   expect(scene.queue.length).toBe(49);
 });
 
-test('a session of a pool with shared state may be served anywhere', () => {
+function planOf(more: string): PoolPlan {
   const shared = SharedState.create(1, 1000, 0);
-  const revision = new Revisions(shared).next({ more: 'state: shared', servers: ['a=http://127.0.0.1:1'] });
+  const revision = new Revisions(shared).next({ more, servers: ['a=http://127.0.0.1:1'] });
   const [pool] = revision.pools;
   if (pool === undefined) throw new Error('no pool');
+  return compilePool(pool, new SeededRandom(1));
+}
+
+test('a session of a pool with shared state may be served anywhere', () => {
   const scene = new Scene();
-  scene.wait('shared', 1, compilePool(pool, new SeededRandom(1)));
+  scene.wait('shared', 1, planOf('state: shared'));
   expect(scene.freed(2)).toEqual(['shared on 2']);
+});
+
+test('who has tried the server, and waits for another, holds up nobody', () => {
+  const scene = new Scene();
+  for (const name of ['back', 'back too']) scene.wait(name, null, null, [7]);
+  for (const name of ['one', 'two', 'three']) scene.wait(name, null);
+  expect(scene.freed(7)).toEqual(['one on 7']);
+  // the first of the two speaks for both, and the one whose turn it would have been then for all
+  expect(scene.tries).toBe(3);
+  scene.free.set(7, 1);
+  scene.queue.serve(ANY_SLOT, 0);
+  expect(scene.served.splice(0)).toEqual(['two on 7']);
+  expect(scene.freed(8, 2)).toEqual(['back on 8', 'back too on 8']);
+  expect(scene.freed(7)).toEqual(['three on 7']);
+});
+
+test('who goes by the plan of before a reload holds up only those who do so too', () => {
+  const scene = new Scene();
+  scene.tightPlan = planOf('state: local');
+  const plan = planOf('state: local');
+  for (const name of ['old', 'old too']) scene.wait(name, null, scene.tightPlan);
+  for (const name of ['one', 'two', 'three']) scene.wait(name, null, plan);
+  expect(scene.freed(7)).toEqual(['one on 7']);
+  expect(scene.tries).toBe(3);
+  scene.free.set(7, 1);
+  scene.queue.serve(ANY_SLOT, 0);
+  expect(scene.served).toEqual(['two on 7']);
+  expect(scene.tries).toBe(6);
 });
 
 test('any server may have become free: once one finds all busy, only those with a home go on trying', () => {
@@ -123,6 +168,7 @@ test('it says when somebody begins to wait, and when nobody does any more', () =
   const waiter = (): Waiter => ({
     plan: null,
     affinity: Object.assign(new Affinity(), { isBorn: true }),
+    tried: [],
     retryFromQueue: () => undefined,
   });
   const [one, two] = [waiter(), waiter()];
@@ -142,6 +188,7 @@ test('one that is taken out is not served, and one that ends at once lets the ne
   const waiter = (name: string): Waiter => ({
     plan: null,
     affinity: Object.assign(new Affinity(), { isBorn: true }),
+    tried: [],
     retryFromQueue: () => {
       served.push(name);
       // an exchange that fails at once gives its place back while the queue is being served
@@ -166,7 +213,7 @@ test('who leaves the queue while another is tried does not cost a third its plac
       tried.push(name);
       onRetry();
     };
-    return { plan: null, affinity, retryFromQueue };
+    return { plan: null, affinity, tried: [], retryFromQueue };
   };
   const first = waiter('first');
   for (const one of [first, waiter('second', () => queue.remove(first)), waiter('third')]) queue.add(one);

@@ -69,6 +69,8 @@ export class Affinity {
   homeSlot = -1;
   /** The home is of a server that is no longer of the pool: only a move can help. */
   isHomeRemoved = false;
+  /** By the latest choice only the home will do: a request that waits waits for that. */
+  isHomeOnly = false;
   /** The session began with this exchange: it may still be placed elsewhere, or be taken back. */
   isBorn = false;
   /** A response head has arrived, so that what was reserved is kept. */
@@ -134,6 +136,7 @@ export class Affinity {
     this.home = -1;
     this.homeSlot = -1;
     this.isHomeRemoved = false;
+    this.isHomeOnly = false;
     this.isBorn = false;
     this.isAnswered = false;
     this.isLimited = false;

@@ -54,6 +54,7 @@ export class Elector {
   choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     affinity.failure = null;
     affinity.isOverflow = false;
+    affinity.isHomeOnly = false;
     affinity.pendingReason = Reason.none;
     if (this.#ledger.holdsEntry(affinity)) {
       this.#ledger.followHome(plan, affinity);
@@ -67,6 +68,7 @@ export class Elector {
     if (reason === Reason.none) return this.#stay(plan, affinity, tried, nowMs);
     // a removed home never comes back, so that waiting for it would be refusing for ever
     if (plan.config.sticky.whenDown === 'refuse' && reason !== Reason.removed) {
+      affinity.isHomeOnly = true;
       return this.#fail(affinity, 'home-down', Finding.refused);
     }
     if (plan.losesSessions && affinity.moveReason === Reason.none) {
@@ -107,6 +109,7 @@ export class Elector {
     const isHeld = this.#refusals.isHeld(slot, nowMs);
     const isOver = isHeld || isFull(plan, this.#shared, indexOfSlot(plan, slot));
     const isShared = plan.config.state === 'shared' && this.#shared.control.unbacked(slot) === 0;
+    affinity.isHomeOnly = !isShared;
     const isDoubtful = tried.includes(slot) || this.#shared.control.verdict(slot) === Verdict.ejected;
     if (isShared && (isOver || isDoubtful)) {
       const other = this.#elsewhere(plan, affinity, tried, nowMs);

@@ -116,8 +116,8 @@ function readsSame(before: PoolPlan | null, now: PoolPlan): boolean {
 }
 
 /** The only server that will do for the exchange; ANY_SLOT when another may take it as well. */
-function homeOf({ affinity, plan }: Waiter): number {
-  return affinity.isBorn || plan?.config.state === 'shared' ? ANY_SLOT : affinity.homeSlot;
+function homeOf({ affinity }: Waiter): number {
+  return affinity.isHomeOnly ? affinity.homeSlot : ANY_SLOT;
 }
 
 /** With ANY_SLOT: to all of them. */

@@ -12,6 +12,9 @@ const SWITCH = 'HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websoc
 const TWO = ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2'];
 const NOTHING_LEFT = { inFlight: 0, busy: 0, deadlines: 0, queued: 0, open: 0, endedTwice: 0 };
 
+const cookieOf = (client: { setCookie: string }): string => client.setCookie.split(';')[0] ?? '';
+const ask = (cookie: string): string => `GET /x HTTP/1.1\r\nhost: shop\r\ncookie: ${cookie}\r\n\r\n`;
+
 const scene = (more = '', servers: readonly string[] = TWO): ExchangeScene =>
   new ExchangeScene(1, { more, servers });
 
@@ -50,6 +53,51 @@ describe('waiting for a server', () => {
     world.begin(second, GET);
     expect(second.outcomes).toEqual(['queue-full']);
     expect(world.own.poolCounter(world.plan.id, PoolCounter.requests)).toBe(2);
+  });
+});
+
+describe('waiting for a place when one is free that is not at home', () => {
+  /** A session; with requests under way at its home and at the other of two servers, which have one place each. */
+  const crowded = (state: string) => {
+    const servers = TWO.map((server) => `${server} maxConnections:1`);
+    const world = scene(`health: off\nstate: ${state}\nsticky: { mode: cookie-pin }`, servers);
+    const visitor = world.client();
+    world.begin(visitor, GET);
+    world.last.user.onConnected();
+    world.sendHead(world.last, OK, 'hello');
+    const cookie = cookieOf(visitor);
+    const home = world.last.slot;
+    const atHome = world.begin(world.client(), ask(cookie));
+    const elsewhere = world.begin(world.client(), GET);
+    expect([atHome.slot, elsewhere.slot].toSorted()).toEqual([...world.plan.slots].toSorted());
+    return { world, cookie, home, atHome, elsewhere, other: elsewhere.slot };
+  };
+
+  test('a session of a pool with shared state may be served there', () => {
+    const { world, cookie, elsewhere, other } = crowded('shared');
+    const waiting = world.begin(world.client(), ask(cookie));
+    elsewhere.abort();
+    expect(waiting.slot).toBe(other);
+  });
+
+  test('one that only its home has waits on, and who stands behind it is served', () => {
+    const { world, cookie, home, atHome, elsewhere, other } = crowded('shared');
+    world.main.control.setUnbacked(home, 1);
+    const waiting = world.begin(world.client(), ask(cookie));
+    const behind = world.begin(world.client(), GET);
+    elsewhere.abort();
+    expect([waiting.slot, behind.slot]).toEqual([-1, other]);
+    atHome.abort();
+    expect(waiting.slot).toBe(home);
+  });
+
+  test('one whose home is gone is served there at once', () => {
+    const { world, cookie, home, elsewhere, other } = crowded('local');
+    world.main.control.setVerdict(home, Verdict.down);
+    const waiting = world.begin(world.client(), ask(cookie));
+    expect(waiting.slot).toBe(-1);
+    elsewhere.abort();
+    expect(waiting.slot).toBe(other);
   });
 });
 
@@ -146,8 +194,6 @@ test('during a takeover the client waits until the successor knows its session',
 
 describe('waiting while a reload comes', () => {
   const STICKY = 'health: off\nsticky: { mode: cookie-pin }\nqueue: { size: 9, timeout: 9s, whenDown: 9s }';
-  const cookieOf = (client: { setCookie: string }): string => client.setCookie.split(';')[0] ?? '';
-  const ask = (cookie: string): string => `GET /x HTTP/1.1\r\nhost: shop\r\ncookie: ${cookie}\r\n\r\n`;
   const down = (world: ExchangeScene): void => {
     for (const slot of world.plan.slots) world.main.control.setVerdict(slot, Verdict.down);
   };

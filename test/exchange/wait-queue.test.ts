@@ -29,7 +29,7 @@ class Scene {
     tried: readonly number[] = [],
   ): boolean {
     const affinity = new Affinity();
-    affinity.isBorn = home === null;
+    affinity.isHomeOnly = home !== null;
     affinity.homeSlot = home ?? -1;
     const waiter: Waiter = {
       plan,
@@ -38,7 +38,7 @@ class Scene {
       retryFromQueue: () => {
         this.tries += 1;
         const others = [...this.free.keys()].filter((candidate) => !tried.includes(candidate));
-        const slots = home === null || plan?.config.state === 'shared' ? others : [home];
+        const slots = home === null ? others : [home];
         const slot = slots.find((candidate) => this.#hasPlace(candidate, plan));
         if (slot === undefined) {
           expect(this.queue.add(waiter)).toBe(true);
@@ -91,19 +91,13 @@ test('who is at home elsewhere is passed over, without a try', () => {
   expect(scene.queue.length).toBe(49);
 });
 
-function planOf(more: string): PoolPlan {
+function planOf(): PoolPlan {
   const shared = SharedState.create(1, 1000, 0);
-  const revision = new Revisions(shared).next({ more, servers: ['a=http://127.0.0.1:1'] });
+  const revision = new Revisions(shared).next({ servers: ['a=http://127.0.0.1:1'] });
   const [pool] = revision.pools;
   if (pool === undefined) throw new Error('no pool');
   return compilePool(pool, new SeededRandom(1));
 }
-
-test('a session of a pool with shared state may be served anywhere', () => {
-  const scene = new Scene();
-  scene.wait('shared', 1, planOf('state: shared'));
-  expect(scene.freed(2)).toEqual(['shared on 2']);
-});
 
 test('who has tried the server, and waits for another, holds up nobody', () => {
   const scene = new Scene();
@@ -121,8 +115,8 @@ test('who has tried the server, and waits for another, holds up nobody', () => {
 
 test('who goes by the plan of before a reload holds up only those who do so too', () => {
   const scene = new Scene();
-  scene.tightPlan = planOf('state: local');
-  const plan = planOf('state: local');
+  scene.tightPlan = planOf();
+  const plan = planOf();
   for (const name of ['old', 'old too']) scene.wait(name, null, scene.tightPlan);
   for (const name of ['one', 'two', 'three']) scene.wait(name, null, plan);
   expect(scene.freed(7)).toEqual(['one on 7']);
@@ -167,7 +161,7 @@ test('it says when somebody begins to wait, and when nobody does any more', () =
   const queue = new WaitQueue(10, (isWaiting) => heard.push(isWaiting));
   const waiter = (): Waiter => ({
     plan: null,
-    affinity: Object.assign(new Affinity(), { isBorn: true }),
+    affinity: new Affinity(),
     tried: [],
     retryFromQueue: () => undefined,
   });
@@ -187,7 +181,7 @@ test('one that is taken out is not served, and one that ends at once lets the ne
   const served: string[] = [];
   const waiter = (name: string): Waiter => ({
     plan: null,
-    affinity: Object.assign(new Affinity(), { isBorn: true }),
+    affinity: new Affinity(),
     tried: [],
     retryFromQueue: () => {
       served.push(name);
@@ -209,6 +203,7 @@ test('who leaves the queue while another is tried does not cost a third its plac
   const waiter = (name: string, onRetry: () => void = () => undefined): Waiter => {
     const affinity = new Affinity();
     affinity.homeSlot = name === 'first' ? 2 : 1;
+    affinity.isHomeOnly = true;
     const retryFromQueue = (): void => {
       tried.push(name);
       onRetry();

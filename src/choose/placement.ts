@@ -47,22 +47,19 @@ export class Placement {
 
   /** O(servers × threads): only sessions that are new to the table, or lose their home, come here. */
   #withinBound(plan: PoolPlan, word: number, bound: number, first: number): number {
-    const { control } = this.#shared;
-    const { indices, loads, count } = plan.candidates;
+    const { indices, loads, weights, weightSum, count } = plan.candidates;
     let sessions = 1;
-    let weights = 0;
     for (let at = 0; at < count; at += 1) {
       const slot = plan.slots[indices[at] as number] as number;
       const placed = this.#shared.placedSessions(slot);
       loads[at] = placed;
       sessions += placed;
-      weights += control.weight(slot);
     }
     let best = -1;
     let bestScore = 0;
     for (let at = 0; at < count; at += 1) {
       const index = indices[at] as number;
-      const share = control.weight(plan.slots[index] as number) / weights;
+      const share = (weights[at] as number) / weightSum;
       if ((loads[at] as number) + 1 > Math.ceil(bound * sessions * share)) continue;
       const score = scoreOf(plan, index, word);
       if (best !== -1 && score >= bestScore) continue;

@@ -8,11 +8,10 @@
 //   path            /rooms/VALUE/join              by a pattern such as /rooms/*: the segment at the last *
 
 import type { StickyConfig } from '../config/model.ts';
-import { EQUALS, SEMICOLON } from '../http1/bytes.ts';
+import { beginsWith, EQUALS, SEMICOLON, SLASH } from '../http1/bytes.ts';
 import type { CookieRange } from '../http1/cookies.ts';
 
 const AMPERSAND = 0x26;
-const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 
 const WORDS = {
@@ -91,7 +90,7 @@ function findNamed(
   const other = separator === SEMICOLON ? SLASH : separator;
   for (let at = begin; at < end; at += 1) {
     const isFirst = at === begin && separator === AMPERSAND;
-    if ((buffer[at] !== separator && !isFirst) || !isAt(name, buffer, at + 1, end)) continue;
+    if ((buffer[at] !== separator && !isFirst) || !beginsWith(name, buffer, at + 1, end)) continue;
     const valueBegin = at + 1 + name.length + 1;
     if (valueBegin > end || buffer[valueBegin - 1] !== EQUALS) continue;
     found.valueBegin = valueBegin;
@@ -119,7 +118,7 @@ function findSegment(
       if (!isFound) return false;
       found.valueBegin = first;
       found.valueEnd = last;
-    } else if (last - first !== segment.length || !isAt(segment, buffer, first, last)) return false;
+    } else if (last - first !== segment.length || !beginsWith(segment, buffer, first, last)) return false;
     at = endOf(buffer, last, end, SLASH, SLASH);
   }
   return isFound;
@@ -129,10 +128,4 @@ function endOf(buffer: Buffer, begin: number, end: number, one: number, other: n
   let at = begin;
   while (at < end && buffer[at] !== one && buffer[at] !== other) at += 1;
   return at;
-}
-
-function isAt(text: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
-  if (begin + text.length > end) return false;
-  for (let at = 0; at < text.length; at += 1) if (buffer[begin + at] !== text[at]) return false;
-  return true;
 }

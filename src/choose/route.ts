@@ -5,7 +5,7 @@
 // is not an access rule: whoever guards a path must do it where the path is interpreted.
 
 import type { RouteConfig } from '../config/model.ts';
-import { COLON, DOT, LOWER, SLASH } from '../http1/bytes.ts';
+import { beginsWith, COLON, DOT, LOWER, SLASH } from '../http1/bytes.ts';
 import type { RequestHead } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { PoolPlan } from './plan.ts';
@@ -107,8 +107,7 @@ function matchesHost(route: Route, buffer: Buffer, begin: number, end: number): 
 function matchesPath(path: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
   const { length } = path;
   if (length === 0) return true;
-  if (end - begin < length) return false;
-  for (let at = 0; at < length; at += 1) if (buffer[begin + at] !== path[at]) return false;
+  if (!beginsWith(path, buffer, begin, end)) return false;
   const next = begin + length;
   return next === end || buffer[next] === SLASH || buffer[next] === QUESTION_MARK;
 }

@@ -2,6 +2,7 @@
 // that the pool reads keys from. Cookies are told apart by scope, domain and path.
 
 import { hashBytes, hashed } from '../base/hash.ts';
+import { beginsWith } from '../http1/bytes.ts';
 import { parseSetCookie, SetCookie } from '../http1/cookies.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 import { type Affinity, SAID_MAX } from './affinity.ts';
@@ -67,7 +68,7 @@ function readSetCookies(
     if (lines.field[line] !== Field.setCookie) continue;
     const begin = lines.valueBegin[line] as number;
     const end = lines.valueEnd[line] as number;
-    if (!startsWithName(bytes, buffer, begin, end)) continue;
+    if (!beginsWith(bytes, buffer, begin, end)) continue;
     if (!parseSetCookie(buffer, begin, end, wallMs, parsed)) continue;
     if (!isPrefix && parsed.nameEnd - parsed.nameBegin !== bytes.length) continue;
     const scope = setCookieScope(buffer, parsed, affinity.defaultScope);
@@ -84,12 +85,6 @@ function readSetCookies(
     count = Math.max(count, at + 1);
   }
   return count;
-}
-
-function startsWithName(name: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
-  if (end - begin < name.length) return false;
-  for (let at = 0; at < name.length; at += 1) if (buffer[begin + at] !== name[at]) return false;
-  return true;
 }
 
 function readHeader(

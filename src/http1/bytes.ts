@@ -56,6 +56,14 @@ export function equalsExact(buffer: Buffer, begin: number, end: number, text: st
   return true;
 }
 
+/** Do the bytes begin..end begin with these? */
+export function beginsWith(text: Uint8Array, buffer: Buffer, begin: number, end: number): boolean {
+  if (end - begin < text.length) return false;
+  for (let index = 0; index < text.length; index += 1)
+    if (buffer[begin + index] !== text[index]) return false;
+  return true;
+}
+
 /** First offset from `begin` on that holds neither space nor tab; `end` when there is none. */
 export function skipBlank(buffer: Buffer, begin: number, end: number): number {
   let position = begin;

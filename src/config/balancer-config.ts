@@ -355,7 +355,7 @@ export interface BalancerPool {
     readonly serverName?: string | undefined;
     /** file in PEM form: certificate to show to servers, and its chain. */
     readonly cert?: string | undefined;
-    /** file in PEM form: the key of `cert`. */
+    /** file in PEM form: the key of `cert`, which nobody else may read. */
     readonly key?: string | undefined;
   } | undefined;
   /** PROXY header that connections to the servers begin with, checks included. Each is then used for requests of one client connection only. Default: `off`. */

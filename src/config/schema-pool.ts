@@ -78,7 +78,7 @@ const tls = mapping({
     'name to ask for and to find in the certificate; absent: the host of the URL',
   ),
   cert: optional(text('path', checkPath), 'file in PEM form: certificate to show to servers, and its chain'),
-  key: optional(text('path', checkPath), 'file in PEM form: the key of `cert`'),
+  key: optional(text('path', checkPath), 'file in PEM form: the key of `cert`, which nobody else may read'),
 });
 
 export const pool = mapping(

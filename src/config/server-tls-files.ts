@@ -2,9 +2,10 @@
 // configuration, with its place, and not of the first request.
 
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { systemClock } from '../base/clock.ts';
 import { contextOf, type TlsSettings } from '../base/tls-client.ts';
+import { isOpenToAll, openKey } from '../tls/files.ts';
 import { deepFreeze } from './build.ts';
 import type { Loaded } from './load.ts';
 import type { PoolConfig } from './model.ts';
@@ -71,6 +72,8 @@ async function contentOf(file: (typeof FILES)[number], path: string): Promise<st
       throw new Error(
         'not in PEM form, which begins with "-----BEGIN"; openssl x509 -inform DER turns DER into it',
       );
+    const isKey = file === 'key' && text.includes('PRIVATE KEY-----');
+    if (isKey && isOpenToAll(await stat(path))) throw new Error(`it ${openKey(path)}`);
     return text;
   } catch (error) {
     throw new Wrong(file, `${path} cannot be used: ${(error as Error).message}`);

@@ -6,7 +6,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
-import type { Files } from './files.ts';
+import { type Files, openKey } from './files.ts';
 import type { CertificateFiles } from './options.ts';
 import { pemBlocks, withoutBlock } from './pem.ts';
 
@@ -123,8 +123,7 @@ function readKey(files: Files, named: CertificateFiles, faults: Faults): KeyObje
   const at = faults.below('key');
   const read = files.read(path);
   if ('refused' in read) return at.error(`"${path}" ${read.refused}`);
-  if (read.isOpenToAll)
-    return at.error(`"${path}" can be read by everybody on this machine, a key must not: chmod o= ${path}`);
+  if (read.isOpenToAll) return at.error(`"${path}" ${openKey(path)}`);
   const blocks = pemBlocks(read.bytes);
   const block = blocks.find(({ type }) => type.endsWith('PRIVATE KEY'));
   if (block === undefined) return at.error(`"${path}" ${withoutBlock(read.bytes, 'a private key', blocks)}`);

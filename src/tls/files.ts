@@ -25,6 +25,16 @@ export interface Files {
   keepingProblem(folder: string): string | null;
 }
 
+/** Whether everybody on this machine may do something with the file. */
+export function isOpenToAll({ mode }: { readonly mode: number }): boolean {
+  return process.platform !== 'win32' && (mode & OTHERS) !== 0;
+}
+
+/** What is wrong with such a file when it holds a key. */
+export function openKey(path: string): string {
+  return `can be read by everybody on this machine, a key must not: chmod o= ${path}`;
+}
+
 export function realFiles(nowMs: number): Files {
   return { nowMs, read, list, isFile, stamp, keepingProblem };
 }
@@ -34,7 +44,7 @@ function read(path: string): FileRead {
     const { mode, size } = statSync(path);
     if (size > FILE_BYTES_MAX) return { refused: `has ${size} bytes, at most ${FILE_BYTES_MAX} are read` };
     const bytes = readFileSync(path);
-    return { bytes, isOpenToAll: process.platform !== 'win32' && (mode & OTHERS) !== 0 };
+    return { bytes, isOpenToAll: isOpenToAll({ mode }) };
   } catch (error) {
     return { refused: reasonOf(error) };
   }

@@ -1,5 +1,6 @@
 // Servers over TLS, on real sockets: whom we believe, what is said where we do not, and that connections are used again.
 
+import { chmodSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
@@ -264,5 +265,18 @@ describe('files', () => {
       expect.stringMatching(/larger than|not in PEM form/),
     ]);
     expect(await problems(`ca: ${own.caFile}, cert: ${mine.certFile}, key: ${mine.keyFile}`)).toEqual([]);
+  });
+
+  test('a key that all may read is refused, a certificate that all may read is not', async () => {
+    const mine = own.issue('DNS:a.test');
+    chmodSync(mine.certFile, 0o644);
+    chmodSync(mine.keyFile, 0o644);
+    const pair = `cert: ${mine.certFile}, key: ${mine.keyFile}`;
+    const column = 12 + `cert: ${mine.certFile}, key: `.length;
+    expect(await problems(pair)).toEqual([
+      `3:${column} "tls.key": ${mine.keyFile} cannot be used: it can be read by everybody on this machine, a key must not: chmod o= ${mine.keyFile}`,
+    ]);
+    chmodSync(mine.keyFile, 0o640);
+    expect(await problems(pair)).toEqual([]);
   });
 });

@@ -47,7 +47,7 @@ export class Handshakes implements HandshakeOwner {
     this.#home = home;
     this.#thread = thread;
     this.#config = config;
-    this.#contexts = new TlsContexts(config, secrets);
+    this.#contexts = new TlsContexts(config, secrets, null);
   }
 
   /** For handshakes from now on. */
@@ -55,7 +55,7 @@ export class Handshakes implements HandshakeOwner {
     const { version, ticketKeys } = this.#contexts.secrets;
     this.#config = config;
     const isSame = version === secrets.version && Buffer.from(ticketKeys).equals(secrets.ticketKeys);
-    if (!isSame) this.#contexts = new TlsContexts(config, secrets);
+    if (!isSame) this.#contexts = new TlsContexts(config, secrets, this.#contexts);
   }
 
   get isEmpty(): boolean {

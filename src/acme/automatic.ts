@@ -3,7 +3,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { messageOf } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
 import type { Random } from '../base/random.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Certificate } from '../tls/certificate.ts';

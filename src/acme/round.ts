@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { messageOf } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
 import type { Random } from '../base/random.ts';
 import { isAccountGone, signerOf } from './account.ts';
 import { Answer } from './answers.ts';

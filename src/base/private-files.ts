@@ -2,6 +2,7 @@
 
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { messageOf } from './message-of.ts';
 
 /** Nobody else may read or write. */
 export const PRIVATE_MODE = 0o600;
@@ -72,10 +73,6 @@ export function temporaryOf(path: string): string {
 
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/message-of.ts';
 import { realFiles } from '../tls/files.ts';
 import { type Loaded, loadConfig } from './load.ts';
 import { withServerTlsFiles } from './server-tls-files.ts';
@@ -36,5 +37,5 @@ function reasonOf(error: unknown): string {
   if (code === 'ENOENT') return 'the file does not exist';
   if (code === 'EACCES') return 'the file may not be read by this user';
   if (code === 'EISDIR') return 'this is a directory, expected a file';
-  return `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  return `the file cannot be read: ${messageOf(error)}`;
 }

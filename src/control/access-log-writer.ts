@@ -2,6 +2,7 @@
 // ever blocking main or a worker. What a slow reader leaves over is bounded; beyond that batches are dropped and counted.
 
 import { closeSync, openSync, write } from 'node:fs';
+import { messageOf } from '../base/message-of.ts';
 import { standardOutput } from '../base/standard-stream.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 
@@ -124,7 +125,3 @@ export class AccessLogWriter {
 }
 
 const LINE_FEED = 0x0a;
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -3,6 +3,7 @@
 // keeps the last answer. What there is no room for waits until there is.
 
 import type { Clock } from '../base/clock.ts';
+import { messageOf } from '../base/message-of.ts';
 import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import { SERVERS_MAX } from '../config/limits.ts';
@@ -114,7 +115,7 @@ export class Discovery {
     } catch (error) {
       if (watched.isEnded || this.#isStopped) return;
       watched.failures += 1;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (!watched.isFailing)
         log.warn(
           { pool, source: config.source, reason },

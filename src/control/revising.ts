@@ -2,7 +2,7 @@
 // goes wrong in one is a refusal, and what runs stays as it is.
 
 import type { Log } from '../base/log.ts';
-import { messageOf } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import type { Revision } from '../shared/revision.ts';
 import { describeChanges } from './config-changes.ts';

@@ -9,7 +9,8 @@ import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { isMissing, messageOf, replaceFile } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
+import { isMissing, replaceFile } from '../base/private-files.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { TlsMaterial } from '../tls/certificate.ts';
 

@@ -1,4 +1,5 @@
 // The way to a Redis or Valkey: operations become calls of scripts, replies become outcomes, messages become notices.
+import { messageOf } from '../base/message-of.ts';
 import type { Operation, Outcome, StoreLink } from './operations.ts';
 import { SCRIPTS, type Script } from './scripts.ts';
 import type { Sealing } from './sealing.ts';
@@ -185,8 +186,4 @@ function changed(reply: readonly unknown[]): Outcome {
   if (kind === 'stale') return { kind, tenure: Number(tenure) };
   if (kind === 'behind' || kind === 'destroyed') return { kind };
   throw new Error(`a change was answered with ${String(kind)}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import { isMissing, messageOf, PRIVATE_MODE, replaceFile } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
+import { isMissing, PRIVATE_MODE, replaceFile } from '../base/private-files.ts';
 
 const SECRET_BYTES = 32;
 

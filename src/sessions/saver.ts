@@ -11,7 +11,8 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
-import { messageOf, temporaryOf } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
+import { temporaryOf } from '../base/private-files.ts';
 import { type Scheduled, type Scheduler, systemScheduler } from '../base/scheduler.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';

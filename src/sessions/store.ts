@@ -8,7 +8,8 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { Clock } from '../base/clock.ts';
-import { isMissing, messageOf, replaceFile } from '../base/private-files.ts';
+import { messageOf } from '../base/message-of.ts';
+import { isMissing, replaceFile } from '../base/private-files.ts';
 import { ALIAS } from '../shared/entry-marks.ts';
 import type { Revision } from '../shared/revision.ts';
 import { packHome, type SessionTable } from '../shared/session-table.ts';

@@ -5,7 +5,7 @@ import type { Random } from '../base/random.ts';
 import type { Certificate } from '../tls/certificate.ts';
 import type { AcmeConfig } from '../tls/options.ts';
 import { placeholder } from '../tls/self-signed.ts';
-import type { AcmeFault } from './problem.ts';
+import type { OrderFault } from './problem.ts';
 import { askAgainMs, backoffMs, type RenewalWindow, renewalMs } from './renewal.ts';
 import type { AcmeStorage, StoredCertificate } from './storage.ts';
 
@@ -96,7 +96,7 @@ export class Managed {
   }
 
   /** Returns after how many milliseconds it is tried again. */
-  failed(fault: Exclude<AcmeFault, 'stopped'>, retryAfterMs: number | null, random: Random): number {
+  failed(fault: OrderFault, retryAfterMs: number | null, random: Random): number {
     this.#failures += 1;
     const waitMs = backoffMs(fault, this.#failures, retryAfterMs, random);
     this.pauseFor(waitMs);

@@ -6,6 +6,9 @@
  */
 export type AcmeFault = 'refused' | 'unreachable' | 'failed' | 'stopped';
 
+/** After these it is said, counted and tried again later. */
+export type OrderFault = Exclude<AcmeFault, 'stopped'>;
+
 export class AcmeProblem extends Error {
   readonly fault: AcmeFault;
   /** Kind of a refusal (RFC 8555 section 6.7), without its prefix; '' where there is none. */

@@ -10,7 +10,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import type { Random } from '../base/random.ts';
 import { derItems } from '../tls/der.ts';
 import type { Answer } from './answers.ts';
-import type { AcmeFault } from './problem.ts';
+import type { OrderFault } from './problem.ts';
 import type { StoredCertificate } from './storage.ts';
 
 const MINUTE_MS = 60_000;
@@ -24,7 +24,7 @@ const NEW_FOR = 1 / 3;
 /** Renewal information is asked for again after the time that the authority wishes, within these; 6 h where it wishes nothing. */
 const ASK_AGAIN_MS = { least: MINUTE_MS, usual: 6 * HOUR_MS, most: DAY_MS };
 const AUTHORITY_KEY_IDENTIFIER = Buffer.from('551d23', 'hex');
-const BACKOFF: Readonly<Record<Exclude<AcmeFault, 'stopped'>, Backoff>> = {
+const BACKOFF: Readonly<Record<OrderFault, Backoff>> = {
   // authorities allow five refusals an hour: the sixth comes after two
   refused: { firstMs: MINUTE_MS, factor: 3, mostMs: 6 * HOUR_MS },
   unreachable: { firstMs: 5_000, factor: 2, mostMs: HOUR_MS },
@@ -74,7 +74,7 @@ export function askAgainMs(retryAfterMs: number | null): number {
 
 /** Until the next try after so many in a row have failed; longer where the authority wishes it. */
 export function backoffMs(
-  fault: Exclude<AcmeFault, 'stopped'>,
+  fault: OrderFault,
   failures: number,
   retryAfterMs: number | null,
   random: Random,

@@ -16,14 +16,13 @@ import type { Halt } from './halt.ts';
 import { type Lock, takeLock } from './lock.ts';
 import type { Managed } from './managed.ts';
 import { type Obtained, Order, type OrderWorld } from './order.ts';
-import { type AcmeFault, AcmeProblem } from './problem.ts';
+import { AcmeProblem, type OrderFault } from './problem.ts';
 import { certificateId, windowOf } from './renewal.ts';
 
 /** How long somebody else's work is waited for until it is looked at again. */
 const TAKEN_MS = 5000;
 
-export const ORDER_RESULTS = ['issued', 'refused', 'unreachable', 'failed'] as const;
-export type OrderResult = (typeof ORDER_RESULTS)[number];
+export type OrderResult = 'issued' | OrderFault;
 
 /** Whoever brings certificates to clients. */
 export interface Spreader {
@@ -208,8 +207,7 @@ export class Round {
     if (isStopped(error) || halt.isHeld) return;
     const { name, storage, certificate } = managed;
     const problem = error instanceof AcmeProblem ? error : null;
-    const result: Exclude<AcmeFault, 'stopped'> =
-      problem === null || problem.fault === 'stopped' ? 'failed' : problem.fault;
+    const result: OrderFault = problem === null || problem.fault === 'stopped' ? 'failed' : problem.fault;
     // one that was refused does not become better
     if (result === 'refused') storage.dropOrder(name);
     counted(result);

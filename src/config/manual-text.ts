@@ -27,7 +27,7 @@ bits count. A request over the limit gets 429 with Retry-After; a connection is 
 | \`header-hash\` | a header | the hash |
 | \`address-hash\` | the client's address | the hash |
 
-\`learn\` needs either \`cookie\` or \`header\`; \`header-hash\` needs \`header\`. A key that the mode does not read is a warning.`,
+\`learn\` needs one of \`cookie\`, \`header\` and \`from\`; \`header-hash\` needs \`header\` or \`from\`. A key that the mode does not read is a warning.`,
   'pools.NAME.sticky.attributes': `Browsers drop a cookie that breaks their rules without a word, and the affinity with it. So these are errors, for cookies
 the balancer sets: \`__Host-\` and \`__Secure-\` names without \`secure: true\` (with \`auto\` who comes in the clear gets none; say it when all come over
 TLS); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: None\` or \`partitioned\` with \`secure: false\`. With

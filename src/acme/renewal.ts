@@ -19,6 +19,8 @@ const DAY_MS = 24 * HOUR_MS;
 /** Of its life: where without renewal information it is renewed, and over how much of it renewals are spread. */
 const RENEWED_AT = 2 / 3;
 const SPREAD = 1 / 24;
+/** Of its life: whatever the authority wishes, it is renewed then. */
+const LATEST_AT = 19 / 20;
 /** A part of its life, and with renewal information not longer than a day, in which it is not renewed. */
 const NEW_FOR = 1 / 3;
 /** Renewal information is asked for again after the time that the authority wishes, within these; 6 h where it wishes nothing. */
@@ -62,7 +64,10 @@ export function renewalMs(certificate: StoredCertificate, window: RenewalWindow 
   const wantedMs =
     window === null
       ? notBeforeMs + lifeMs * (RENEWED_AT + SPREAD * fraction)
-      : window.startMs + (window.endMs - window.startMs) * fraction;
+      : Math.min(
+          window.startMs + (window.endMs - window.startMs) * fraction,
+          notBeforeMs + lifeMs * LATEST_AT,
+        );
   return Math.max(wantedMs, newUntilMs);
 }
 

@@ -76,6 +76,8 @@ function readSetCookies(
     while (at < count && said[at]?.scope !== scope) at += 1;
     const one = said[at];
     if (one === undefined) continue;
+    // of several names the one that is set goes on: a deleted one is what it replaces
+    if (isPrefix && parsed.isDeletion && at < count && !one.isDeletion) continue;
     one.source = source;
     one.scope = scope;
     one.isDeletion = parsed.isDeletion;

@@ -156,3 +156,18 @@ test('explain reads the target, and says by what the session is known', () => {
   for (const target of ['', 'rooms/mine', '/a b', '/a\r\nx: y'])
     expect(ask(target)).toContain('a target must be');
 });
+
+test.each([
+  ['after', 0],
+  ['before', 1],
+])('the old name of a cookie that is known by its begin may be deleted %s the new one is set', (_, first) => {
+  const both = ['Set-Cookie: sidb=two; Path=/', 'Set-Cookie: sida=; Path=/; Max-Age=0'];
+  const shop = new World({
+    workers: 2,
+    sticky: { mode: 'learn', cookie: 'sid*', cookieOwner: 'application' },
+  });
+  const { server } = shop.exchange({ responseHeaders: ['Set-Cookie: sida=one; Path=/'] });
+  shop.exchange({ cookie: 'sida=one', responseHeaders: first === 0 ? both : both.toReversed() });
+  expect(shop.exchange({ cookie: 'sidb=two' }, 1)).toMatchObject({ server, outcome: 'home' });
+  expect([shop.entries().used, shop.ended(server ?? '', 'logout')]).toEqual([1, 0]);
+});

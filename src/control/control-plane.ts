@@ -120,7 +120,7 @@ export class ControlPlane implements Revisable {
       clock: systemClock,
       onPass: () => {
         this.sessionControl.afterSweep();
-        this.history.sample(this.revision, systemClock.wallMs());
+        this.history.sample(this.revision, systemClock.nowMs(), systemClock.wallMs());
       },
     });
     this.metrics = this.#createMetrics(options.meters);

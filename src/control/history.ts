@@ -19,14 +19,15 @@ const MINUTE_MS = 60_000;
 const PERCENTILE_SAMPLES = 10;
 
 interface Sample {
+  readonly nowMs: number;
   readonly wallMs: number;
   readonly requests: number;
   readonly errors: number;
   readonly inFlight: number;
   readonly ratio: number;
   readonly floor: number;
-  /** Requests by duration, since the start. */
-  readonly durations: Float64Array;
+  readonly p50: number | null;
+  readonly p99: number | null;
   /** Sessions of each server, in the order of `servers`. */
   readonly sessions: Uint32Array;
   readonly servers: readonly string[];
@@ -63,10 +64,20 @@ export interface Recent {
 /** How uneven the pool's sessions are, and what chance alone would make of them. */
 type Skews = (pool: PoolRevision) => { readonly ratio: number; readonly floor: number };
 
+interface Kept {
+  readonly name: string;
+  readonly recent: Sample[];
+  readonly older: Sample[];
+  /** How many have left `recent`. */
+  left: number;
+  /** Requests by duration since the start, as of each of the last PERCENTILE_SAMPLES. */
+  readonly durations: Float64Array[];
+}
+
 export class History {
   readonly #shared: SharedState;
   readonly #skewOf: Skews;
-  readonly #pools = new Map<number, { name: string; recent: Sample[]; older: Sample[]; left: number }>();
+  readonly #pools = new Map<number, Kept>();
 
   constructor(shared: SharedState, skewOf: Skews) {
     this.#shared = shared;
@@ -74,17 +85,17 @@ export class History {
   }
 
   /** Main, once a second. Pools that are gone are forgotten. */
-  sample(revision: Revision, wallMs: number): void {
+  sample(revision: Revision, nowMs: number, wallMs: number): void {
     for (const [id, { name }] of this.#pools) {
       if (!revision.pools.some((pool) => pool.id === id && pool.config.name === name)) this.#pools.delete(id);
     }
     for (const pool of revision.pools) {
       let kept = this.#pools.get(pool.id);
       if (kept === undefined) {
-        kept = { name: pool.config.name, recent: [], older: [], left: 0 };
+        kept = { name: pool.config.name, recent: [], older: [], left: 0, durations: [] };
         this.#pools.set(pool.id, kept);
       }
-      kept.recent.push(this.#sampleOf(pool, wallMs, kept.recent.at(-1)?.servers));
+      kept.recent.push(this.#sampleOf(pool, kept, nowMs, wallMs));
       if (kept.recent.length <= RECENT) continue;
       const leaving = kept.recent.shift();
       if (leaving !== undefined && kept.left % THINNED === 0) kept.older.push(leaving);
@@ -93,36 +104,49 @@ export class History {
     }
   }
 
-  #sampleOf(pool: PoolRevision, wallMs: number, known: readonly string[] = []): Sample {
+  #sampleOf(pool: PoolRevision, kept: Kept, nowMs: number, wallMs: number): Sample {
     const shared = this.#shared;
     const { slots, config } = pool;
     const names = config.servers.map(({ name }) => name);
-    const durations = new Float64Array(BUCKETS);
-    for (const slot of slots) {
-      for (let bucket = 0; bucket < BUCKETS; bucket += 1)
-        durations[bucket] =
-          (durations[bucket] ?? 0) + shared.sumCounter(slot, Counter.durationSum + 1 + bucket);
-    }
+    const known = kept.recent.at(-1)?.servers ?? [];
+    const { ratio, floor } = this.#skewOf(pool);
     return {
+      nowMs,
       wallMs,
       requests: shared.sumPoolCounter(pool.id, PoolCounter.requests),
       errors: clientErrors(shared, pool.id),
       inFlight: slots.reduce((sum, slot) => sum + Math.max(0, shared.inFlight(slot)), 0),
-      ...this.#skewOf(pool),
-      durations,
+      ratio,
+      floor,
+      ...this.#percentiles(slots, kept.durations),
       sessions: Uint32Array.from(slots, (slot) => shared.control.sessions(slot)),
       servers: names.length === known.length && names.every((name, at) => name === known[at]) ? known : names,
     };
+  }
+
+  /** Of the requests since the oldest in `last`, into which the present ones go. */
+  #percentiles(slots: readonly number[], last: Float64Array[]): Pick<Sample, 'p50' | 'p99'> {
+    const now = new Float64Array(BUCKETS);
+    for (const slot of slots) {
+      for (let bucket = 0; bucket < BUCKETS; bucket += 1)
+        now[bucket] = (now[bucket] ?? 0) + this.#shared.sumCounter(slot, Counter.durationSum + 1 + bucket);
+    }
+    const [before] = last;
+    last.push(now);
+    if (last.length > PERCENTILE_SAMPLES) last.shift();
+    if (before === undefined) return { p50: null, p99: null };
+    const grown = now.map((count, bucket) => Math.max(0, count - (before[bucket] ?? 0)));
+    return { p50: quantile(0.5, grown), p99: quantile(0.99, grown) };
   }
 
   /** Of the pool of this number. */
   recent(pool: number): Recent {
     const { recent = [] } = this.#pools.get(pool) ?? {};
     const newest = recent.at(-1);
-    const oldest = recent.find(({ wallMs }) => newest !== undefined && newest.wallMs - wallMs <= MINUTE_MS);
+    const oldest = recent.find(({ nowMs }) => newest !== undefined && newest.nowMs - nowMs <= MINUTE_MS);
     if (newest === undefined || oldest === undefined) return { seconds: 0, requests: 0, errors: 0 };
     return {
-      seconds: (newest.wallMs - oldest.wallMs) / 1000,
+      seconds: (newest.nowMs - oldest.nowMs) / 1000,
       requests: Math.max(0, newest.requests - oldest.requests),
       errors: Math.max(0, newest.errors - oldest.errors),
     };
@@ -142,19 +166,10 @@ function poolHistory(name: string, samples: readonly Sample[]): PoolHistory {
   const rates = (pick: (sample: Sample) => number): (number | null)[] =>
     samples.map((sample, at) => {
       const before = samples[at - 1];
-      const seconds = before === undefined ? 0 : (sample.wallMs - before.wallMs) / 1000;
+      const seconds = before === undefined ? 0 : (sample.nowMs - before.nowMs) / 1000;
       return before === undefined || seconds <= 0
         ? null
         : round(Math.max(0, pick(sample) - pick(before)) / seconds);
-    });
-  const percentiles = (share: number): (number | null)[] =>
-    samples.map((sample, at) => {
-      const before = samples[Math.max(0, at - PERCENTILE_SAMPLES)];
-      if (before === undefined || before === sample) return null;
-      return quantile(
-        share,
-        sample.durations.map((count, bucket) => Math.max(0, count - (before.durations[bucket] ?? 0))),
-      );
     });
   return {
     name,
@@ -162,8 +177,8 @@ function poolHistory(name: string, samples: readonly Sample[]): PoolHistory {
     requestRate: rates(({ requests }) => requests),
     errorRate: rates(({ errors }) => errors),
     inFlight: samples.map(({ inFlight }) => inFlight),
-    p50: percentiles(0.5),
-    p99: percentiles(0.99),
+    p50: samples.map(({ p50 }) => p50),
+    p99: samples.map(({ p99 }) => p99),
     ratio: samples.map(({ ratio }) => ratio),
     floor: samples.map(({ floor }) => floor),
     sessions: sessionsByServer(samples),

@@ -28,7 +28,7 @@ function second(at: number, requests: number, errors = 0): void {
   own?.countPool(pool.id, PoolCounter.serverErrors, errors);
   for (let count = 0; count < requests; count += 1)
     own?.observe(pool.slots[0] ?? 0, Counter.durationSum, 0.004);
-  history.sample(revision, BEGIN_MS + at * 1000);
+  history.sample(revision, at * 1000, BEGIN_MS + at * 1000);
 }
 
 test('rates, percentiles, sessions and skew, sample by sample', () => {
@@ -52,7 +52,7 @@ test('a server that comes or goes has its line all the same, empty where it was 
   const sample = (at: number, places: readonly number[], servers: readonly (typeof a)[]): void => {
     const slots = places.map((place) => pool.slots[place] ?? 0);
     const changed = { ...pool, slots, config: { ...pool.config, servers } };
-    history.sample({ ...revision, pools: [changed] }, BEGIN_MS + at * 1000);
+    history.sample({ ...revision, pools: [changed] }, at * 1000, BEGIN_MS + at * 1000);
   };
   pool.slots.forEach((slot, place) => void balancer.shared.control.publishSweep(slot, 7 + place, 0, 0));
   sample(0, [0, 1], [a, b]);
@@ -74,6 +74,15 @@ test('of the last minute: requests and errors, whoever answered', () => {
   expect(history.recent(pool.id)).toEqual({ seconds: 60, requests: 300, errors: 12 });
 });
 
+test('a clock that is set back changes no rate and no window', () => {
+  for (let at = 0; at < 20; at += 1) {
+    balancer.workers[0]?.own.countPool(pool.id, PoolCounter.requests, 5);
+    history.sample(revision, at * 1000, BEGIN_MS + at * 1000 - (at < 10 ? 0 : 3_600_000));
+  }
+  expect(history.recent(pool.id)).toEqual({ seconds: 19, requests: 95, errors: 0 });
+  expect(new Set(history.document().pools[0]?.requestRate.slice(1))).toEqual(new Set([5]));
+});
+
 test('after two hours there is an hour, thinned, with the right rates', () => {
   for (let at = 0; at < 7200; at += 1) second(at, 1);
   const [found] = history.document().pools;
@@ -85,10 +94,10 @@ test('after two hours there is an hour, thinned, with the right rates', () => {
 
 test('a pool that is gone is forgotten, and one that gets its number begins anew', () => {
   second(0, 1);
-  history.sample({ ...revision, pools: [] }, BEGIN_MS + 1000);
+  history.sample({ ...revision, pools: [] }, 1000, BEGIN_MS + 1000);
   expect(history.document().pools).toEqual([]);
   const renamed = { ...pool, config: { ...pool.config, name: 'other' } };
   second(2, 1);
-  history.sample({ ...revision, pools: [renamed] }, BEGIN_MS + 3000);
+  history.sample({ ...revision, pools: [renamed] }, 3000, BEGIN_MS + 3000);
   expect(history.document().pools.map(({ name, times }) => [name, times.length])).toEqual([['other', 1]]);
 });

@@ -6,11 +6,12 @@ import type { KeptEvent } from '../control/event-log.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { withAdmin } from './admin-client.ts';
 import { EXIT_OK } from './exit.ts';
+import { print } from './output.ts';
 
 /** Returns the exit status; with --follow only when the balancer ends or cannot be asked. */
 export function showEvents(options: AdminCommandOptions & { readonly follow?: boolean }): Promise<number> {
   const show = (event: KeptEvent): void => {
-    process.stdout.write(`${options.json === true ? JSON.stringify(event) : eventLine(event)}\n`);
+    print([eventLine(event)], event, options.json);
   };
   return withAdmin(options, async (client) => {
     if (options.follow !== true) for (const event of await client.recentEvents()) show(event);

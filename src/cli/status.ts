@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolStatus, ServerStatus, StatusDocument } from '../admin/status.ts';
 import type { Summary } from '../admin/summary.ts';
 import { systemClock } from '../base/clock.ts';
+import { printable } from '../base/printable.ts';
 import { dayAndTime, formatDuration } from '../base/units.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { type AdminClient, AdminFailure, withAdmin } from './admin-client.ts';
@@ -53,7 +54,9 @@ async function watch(client: AdminClient, json: boolean | undefined): Promise<nu
 
 async function screen(client: AdminClient): Promise<string> {
   try {
-    return `${statusLines(await client.status()).join('\n')}\n\nCtrl-C ends.\n`;
+    return `${statusLines(await client.status())
+      .map(printable)
+      .join('\n')}\n\nCtrl-C ends.\n`;
   } catch (error) {
     if (error instanceof AdminFailure) return `${error.message}\n`;
     throw error;

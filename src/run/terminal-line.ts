@@ -1,5 +1,6 @@
 // A line of the log as a terminal shows it: `22:04:39 WARN server b of pool shop is down  reason="connection refused"`.
 
+import { printable } from '../base/printable.ts';
 import { clockTime } from '../base/units.ts';
 
 const LEVELS: Readonly<Record<number, readonly [word: string, colour: number]>> = {
@@ -13,9 +14,6 @@ const LEVELS: Readonly<Record<number, readonly [word: string, colour: number]>> 
 const GREY = 90;
 /** What every line has, and stands in its place. */
 const IN_PLACE: ReadonlySet<string> = new Set(['level', 'time', 'msg']);
-/** What a terminal would obey instead of showing it. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
 /** From a line of JSON as pino writes it. What is no such line is shown as it is. */
 export function terminalLine(json: string): string {
@@ -29,10 +27,10 @@ export function terminalLine(json: string): string {
   const parts = [
     painted(clockTime(Number(time)), GREY),
     painted(word, colour),
-    ...(typeof msg === 'string' && msg !== '' ? [plain(msg)] : []),
+    ...(typeof msg === 'string' && msg !== '' ? [printable(msg)] : []),
     ...(told.length > 0 ? [painted(told.join(' '), GREY)] : []),
   ];
-  return `${[parts.join(' '), ...stacks.map(plain)].join('\n')}\n`;
+  return `${[parts.join(' '), ...stacks.map(printable)].join('\n')}\n`;
 }
 
 function parsed(json: string): Readonly<Record<string, unknown>> | null {
@@ -53,9 +51,5 @@ function shown(value: unknown): string {
 }
 
 function painted(text: string, colour: number): string {
-  return `\u001b[${colour}m${plain(text)}\u001b[39m`;
-}
-
-function plain(text: string): string {
-  return text.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return `\u001b[${colour}m${printable(text)}\u001b[39m`;
 }

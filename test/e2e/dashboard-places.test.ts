@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { dashboardSetup, openDashboard, poolYaml } from '../support/dashboard.ts';
+import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { runHoldfast } from '../support/holdfast.ts';
 import { sessionServers } from '../support/session-servers.ts';
@@ -83,7 +84,10 @@ test('a lost connection is said, and the page goes on by itself when the balance
     /^connection lost, trying again; figures of \d\d:\d\d:\d\d$/,
   );
   await first.exited();
-  await runHoldfast(yaml, { threads: 1 });
+  await runHoldfast(yaml.replaceAll('name: ', 'name: new-'), { threads: 1 });
   await page.locator('#link[data-state=live]').waitFor({ timeout: 20_000 });
   await page.locator('#log .what', { hasText: 'The balancer was started anew' }).waitFor();
+  // what has happened before the page found it again
+  const ups = page.locator('#log li', { hasText: /shop\/new-. is up: / });
+  await eventually(async () => (await ups.count()) === servers.length);
 }, 60_000);

@@ -6,7 +6,7 @@ import { EventLog } from './page/event-log.js';
 import { isEligible, judgeSkew } from './page/fair-share.js';
 import { age, counted, timeOfDay } from './page/format.js';
 import { History } from './page/history.js';
-import { describeChange, describeGrowth } from './page/page-events.js';
+import { describeChange, describeGrowth, wasRestarted } from './page/page-events.js';
 import { PoolSection } from './page/pool-section.js';
 import { followEvents } from './page/stream.js';
 import { showTrouble } from './page/trouble.js';
@@ -14,6 +14,7 @@ import { showTrouble } from './page/trouble.js';
 /**
  * @typedef {import('../../status.ts').StatusDocument} StatusDocument
  * @typedef {import('../../status.ts').PoolStatus} PoolStatus
+ * @typedef {import('../../../control/event-log.ts').KeptEvent} KeptEvent
  */
 
 /** With more pools than this, only the first is open at the start. */
@@ -35,7 +36,10 @@ let latestMs = 0;
 function show(status) {
   const arrivedMs = performance.now();
   const elapsedSeconds = (arrivedMs - latestMs) / 1000;
-  if (latest !== null) for (const event of describeGrowth(latest, status, elapsedSeconds)) log.add(event);
+  if (latest !== null) {
+    if (wasRestarted(latest, status, elapsedSeconds)) lastEvent = 0;
+    for (const event of describeGrowth(latest, status, elapsedSeconds)) log.add(event);
+  }
   latestMs = arrivedMs;
   latest = status;
   history.add(status, Date.now() / 1000);
@@ -131,18 +135,30 @@ function showLink(state) {
 /** Number of the last event that is shown; a balancer that was started anew counts from 1. */
 let lastEvent = 0;
 
-/** @param {import('../../../control/event-log.ts').KeptEvent} event */
+/** @param {KeptEvent} event */
 function showEvent(event) {
   if (event.number <= lastEvent) return;
   lastEvent = event.number;
   log.add(describeChange(event), new Date(event.at));
 }
 
-/** What was before the page was opened. Without it the page shows what comes. */
-async function showPast() {
-  const [past, events] = await Promise.all([fetchJson('/api/history'), fetchJson('/api/events/recent')]);
-  if (past !== null) history.fill(past, Date.now() / 1000);
-  for (const event of events?.events ?? []) showEvent(event);
+/** Events that have come while the last ones are asked for; null: none are. @type {KeptEvent[] | null} */
+let early = null;
+
+/** @param {KeptEvent} event */
+function hearEvent(event) {
+  if (early === null) showEvent(event);
+  else early.push(event);
+}
+
+/** What has happened while nothing was heard: before the page was opened, or while the connection was lost. */
+async function catchUp() {
+  if (early !== null) return;
+  early = [];
+  const last = await fetchJson('/api/events/recent');
+  const events = [...(last?.events ?? []), ...early];
+  early = null;
+  for (const event of events) showEvent(event);
 }
 
 /** @param {string} path */
@@ -155,12 +171,17 @@ async function fetchJson(path) {
   }
 }
 
-await showPast();
+let wasLive = false;
+
+// Without what was before the page was opened it shows what comes.
+const past = await fetchJson('/api/history');
+if (past !== null) history.fill(past, Date.now() / 1000);
 followEvents('/api/events', {
-  onStatus: (status) => {
-    if (latest !== null && status.uptimeSeconds < latest.uptimeSeconds) lastEvent = 0;
-    show(status);
+  onStatus: show,
+  onChange: hearEvent,
+  onLink: (state) => {
+    if (state === 'live' && !wasLive) void catchUp();
+    wasLive = state === 'live';
+    showLink(state);
   },
-  onChange: showEvent,
-  onLink: showLink,
 });

@@ -62,6 +62,16 @@ export function describeChange(event) {
 }
 
 /**
+ * Whether the second document is of another process than the first, which came so long before it.
+ * @param {StatusDocument} before
+ * @param {StatusDocument} now
+ * @param {number} elapsedSeconds
+ */
+export function wasRestarted(before, now, elapsedSeconds) {
+  return now.uptimeSeconds < Math.max(before.uptimeSeconds, elapsedSeconds);
+}
+
+/**
  * Moves and losses between two documents of the same run.
  * @param {StatusDocument} before
  * @param {StatusDocument} now
@@ -69,7 +79,7 @@ export function describeChange(event) {
  * @returns {PageEvent[]}
  */
 export function describeGrowth(before, now, elapsedSeconds = 0) {
-  if (now.uptimeSeconds < Math.max(before.uptimeSeconds, elapsedSeconds)) {
+  if (wasRestarted(before, now, elapsedSeconds)) {
     return [pageEvent('restart', 'warn', '', 'The balancer was started anew')];
   }
   return now.pools.flatMap((pool) => {

@@ -19,6 +19,8 @@ const PREFIX = 'test:';
 const FAR_MS = 1e9;
 /** Between the beginnings of two sets of data, more than any number of claims. */
 const SET_MS = 1e6;
+/** Tenures that operationOf makes up lie so little below the beginning of their set. */
+const BELOW_MS = 2;
 const REFILL_MS = { long: 1e12, none: 0 };
 
 const theRedis = sharedRedis();
@@ -124,14 +126,14 @@ class Pair {
       return { ...operation, untilMs: operation.untilMs - this.#modelNowMs + this.#storeNowMs };
     if (operation.kind === 'write' || operation.kind === 'touch') {
       const { tenure } = operation;
-      const set = this.#sinces.findLast(([modelMs]) => modelMs <= tenure);
+      const set = this.#sinces.findLast(([modelMs]) => modelMs - BELOW_MS <= tenure);
       return { ...operation, tenure: set === undefined ? tenure : tenure - set[0] + set[1] };
     }
     return operation;
   }
 
   #tenureOfModel(tenure: number): number {
-    const set = this.#sinces.findLast(([, storeMs]) => storeMs <= tenure);
+    const set = this.#sinces.findLast(([, storeMs]) => storeMs - BELOW_MS <= tenure);
     return set === undefined ? tenure : tenure - set[1] + set[0];
   }
 

@@ -44,6 +44,15 @@ export function requestRefusal(refusal: number): RefusalFacts {
   return FACTS[refusal as Refusal];
 }
 
+/** A TLS record of a handshake: what a client sends first that takes this place for one of https. */
+const TLS_RECORD = [0x16, 0x03] as const;
+
+/** What is said then; null: it is not. `buffer`: the first bytes of a connection. */
+export function tlsInTheClear(buffer: Buffer): string | null {
+  const isTls = buffer[0] === TLS_RECORD[0] && buffer[1] === TLS_RECORD[1];
+  return isTls ? 'this looks like TLS, but this listener speaks plain HTTP: use http:// here' : null;
+}
+
 const TOO_LARGE: RefusalFacts = { kind: 'body-too-large', detail: '' };
 
 /** Why the body that comes is not taken; null when it is. `bytesMax` 0: no limit. */

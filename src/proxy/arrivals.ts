@@ -8,20 +8,18 @@
 // No reply: whoever got it wrong does not speak HTTP to us yet.
 
 import type { Socket } from 'node:net';
-import type { LogLevel } from '../base/log.ts';
 import { type Ends, parseProxyHeader } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import type { Counted } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, type Deadlines, NEVER } from '../exchange/deadlines.ts';
+import type { QuietLog } from '../exchange/quiet-log.ts';
 import { RequestHead } from '../http1/message.ts';
 import { NO_POOL } from '../shared/stripe.ts';
 import type { ConnectionServices } from './connection-services.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEAD = new RequestHead();
-/** Refusals are told once in a while: who sends one wrong header sends many. */
-const QUIET_MS = 10_000;
 
 /** The listener as its arrivals see it. One of the two is called, once for each. */
 export interface ArrivalHome {
@@ -112,21 +110,19 @@ class Arrival implements DeadlineOwner {
 /** The thread as its arrivals see it. */
 interface ArrivalServices extends ConnectionServices {
   readonly deadlines: Deadlines;
-  readonly log: (level: LogLevel, message: string) => void;
 }
 
 /** The arrivals of one listener. */
 export class Arrivals implements ArrivalOwner {
   readonly #thread: ArrivalServices;
-  readonly #address: string;
+  readonly #log: QuietLog;
   readonly #home: ArrivalHome;
   readonly #open = new Set<Arrival>();
-  #toldMs = Number.NEGATIVE_INFINITY;
 
-  /** `address`: of the listener, for messages. */
-  constructor(thread: ArrivalServices, address: string, home: ArrivalHome) {
+  /** `log`: of the listener. */
+  constructor(thread: ArrivalServices, log: QuietLog, home: ArrivalHome) {
     this.#thread = thread;
-    this.#address = address;
+    this.#log = log;
     this.#home = home;
   }
 
@@ -169,14 +165,12 @@ export class Arrivals implements ArrivalOwner {
   }
 
   refuse({ peer: { peerAddress } }: Arrival, why: string): void {
-    const { own, clock, accessLog, log } = this.#thread;
+    const { own, clock, accessLog } = this.#thread;
     const nowMs = clock.turn();
     countRejection(own, 'bad-proxy-header', NO_POOL);
     if (accessLog.draws())
       accessLog.refused(EMPTY, NO_HEAD, peerAddress, 'bad-proxy-header', nowMs, clock.wallMs());
-    if (nowMs - this.#toldMs < QUIET_MS) return;
-    this.#toldMs = nowMs;
-    log('warn', `listener ${this.#address}: PROXY header of ${peerAddress} refused: ${why}`);
+    this.#log.warn(`PROXY header of ${peerAddress} refused: ${why}`, nowMs);
   }
 
   destroy(): void {

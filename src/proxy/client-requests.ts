@@ -6,7 +6,7 @@ import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { requestRefusal } from '../exchange/refusals.ts';
+import { requestRefusal, tlsInTheClear } from '../exchange/refusals.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
@@ -149,7 +149,7 @@ export class ClientRequests {
     }
     if (headEnd < 0) {
       const { kind, detail } = requestRefusal(headEnd);
-      this.refuseUnread(kind, detail);
+      this.refuseUnread(kind, (this.#count === 0 ? this.#tlsProblem(buffer) : null) ?? detail);
       return false;
     }
     this.#count += 1;
@@ -176,6 +176,15 @@ export class ClientRequests {
       if (this.exchange !== null) this.#source.pause();
     }
     return this.exchange === null;
+  }
+
+  /** Also told in the log, now and then: a client that speaks TLS shows nobody what it is answered. */
+  #tlsProblem(buffer: Buffer): string | null {
+    const { thread, listener, stream } = this.#source;
+    const problem = stream.tls === null ? tlsInTheClear(buffer) : null;
+    if (problem !== null)
+      listener.mistakes.warn(`request of ${stream.peerAddress}: ${problem}`, thread.clock.nowMs());
+    return problem;
   }
 
   /** A whole head, but the request goes nowhere. True when the connection goes on. */

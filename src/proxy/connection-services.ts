@@ -7,6 +7,7 @@ import type { ListenConfig } from '../config/model.ts';
 import type { AccessLog } from '../exchange/access-log.ts';
 import type { Gate } from '../exchange/admission.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { QuietLog } from '../exchange/quiet-log.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
 import type { HeadLimits, RequestHead } from '../http1/message.ts';
 import type { Stripe } from '../shared/stripe.ts';
@@ -54,4 +55,6 @@ export interface ConnectionListener {
   readonly hsts: string | null;
   readonly isStopping: boolean;
   readonly isRetiring: boolean;
+  /** For clients that speak another protocol than the listener. */
+  readonly mistakes: QuietLog;
 }

@@ -7,22 +7,27 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { TurnClock } from '../base/clock.ts';
 import type { ListenConfig } from '../config/model.ts';
+import { countRejection } from '../exchange/accounts.ts';
 import type { ClientLimits, Counted } from '../exchange/client-limits.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
+import type { QuietLog } from '../exchange/quiet-log.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
-import type { HandshakeResult, Stripe } from '../shared/stripe.ts';
+import { type HandshakeResult, NO_POOL, type Stripe } from '../shared/stripe.ts';
 import { type ListenerSecrets, TlsContexts } from '../tls/contexts.ts';
 import type { TlsConfig } from '../tls/options.ts';
 import type { AcceptedClient } from './connection-services.ts';
+import { formatReply } from './replies.ts';
 import { Handshake, type HandshakeOwner, type HandshakePeer } from './tls-handshake.ts';
 
 /** How many of the oldest are looked at for one that is silent. */
 const LOOKED_AT_MAX = 16;
+const PLAIN = 'a request in plain HTTP came to a listener that speaks TLS: use https:// here';
 
 /** The listener as its handshakes see it. */
 export interface HandshakeHome {
   readonly index: number;
   readonly config: ListenConfig;
+  readonly mistakes: QuietLog;
   /** The client may speak HTTP. */
   onAccepted(client: AcceptedClient): unknown;
   /** It has gone, and is to be counted no more. */
@@ -102,6 +107,13 @@ export class Handshakes implements HandshakeOwner {
   onFailed(handshake: Handshake, result: HandshakeResult): void {
     this.#over(handshake, result);
     this.#home.onGone(handshake);
+  }
+
+  onPlain({ peerAddress }: Handshake): string {
+    const { own, clock } = this.#thread;
+    countRejection(own, 'bad-request', NO_POOL);
+    this.#home.mistakes.warn(`request of ${peerAddress}: ${PLAIN}`, clock.turn());
+    return formatReply('bad-request', PLAIN, false, true);
   }
 
   #over(handshake: Handshake, result: HandshakeResult): void {

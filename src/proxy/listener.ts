@@ -9,6 +9,7 @@ import { formatHostPort, UNIX_PEER } from '../config/address.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { Counted } from '../exchange/client-limits.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
+import { QuietLog } from '../exchange/quiet-log.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { UNCOUNTED } from '../shared/address-counts.ts';
 import type { ListenerSecrets } from '../tls/contexts.ts';
@@ -50,6 +51,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   isPaused = false;
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
+  readonly mistakes: QuietLog;
   readonly connections = new Set<ClientConnection>();
   /** Of these, those that were one too many. */
   readonly #refused = new Set<ClientConnection>();
@@ -85,7 +87,8 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.config = config;
     this.headLimits = headLimits;
     this.#thread = thread;
-    this.#arrivals = new Arrivals(thread, config.address, this);
+    this.mistakes = new QuietLog(thread.log, `listener ${config.address}`);
+    this.#arrivals = new Arrivals(thread, new QuietLog(thread.log, `listener ${config.address}`), this);
     this.configure(config, headLimits, secrets);
   }
 

@@ -1,10 +1,11 @@
 // One handshake with a client: from the accepted connection to a socket that carries HTTP, within its time, or to nothing.
 //
 //   accepted ── hello: the name ── handshake ──┬── full, resumed   -> the listener's onSecure
+//                     ├── plain HTTP           │                                  -> answered in the clear, closed, and onFailed
 //                     │                        ├── an authority's, which has seen all (RFC 8737) -> closed, and onFailed('full')
 //                     └────────────────────────┴── failed, timed_out, refused -> closed, and onFailed
 //
-// Nothing of this is logged: whoever can connect could fill the log. It is counted.
+// Whoever can connect could fill the log: what fails is counted, and of plain HTTP alone the log hears now and then.
 
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
@@ -21,6 +22,7 @@ import type { AcceptedClient } from './connection-services.ts';
 const WRITE_BYTES = 256 * 1024;
 
 const EMPTY = Buffer.alloc(0);
+const LETTER = /^[A-Za-z]/;
 /** Authorities speak it alone. */
 const AUTHORITY_PROTOCOL = 'acme-tls/1';
 
@@ -42,6 +44,8 @@ interface Contexts {
 export interface HandshakeOwner {
   onSecure(handshake: Handshake, socket: TLSSocket, facts: TlsFacts): void;
   onFailed(handshake: Handshake, result: HandshakeResult): void;
+  /** Besides: what came is plain HTTP. What is returned is answered. */
+  onPlain(handshake: Handshake): string;
 }
 
 /** Whose connection it is. */
@@ -63,6 +67,7 @@ export class Handshake implements DeadlineOwner, Counted {
   /** What the client has sent until its hello was whole. */
   #received: Buffer = EMPTY;
   #isAuthority = false;
+  #isPlain = false;
   /** What it comes to when the connection closes. */
   #result: HandshakeResult = 'failed';
   #isOver = false;
@@ -107,6 +112,11 @@ export class Handshake implements DeadlineOwner, Counted {
     if (name === null || this.#isOver) return;
     const { raw } = this;
     raw.off('data', this.#onHello);
+    // no record of TLS begins so, each request of HTTP does
+    if (LETTER.test(this.#received.toString('latin1', 0, 1))) {
+      this.#answerInClear();
+      return;
+    }
     raw.off('end', this.#onEnd);
     raw.off('close', this.#onClose);
     // OpenSSL reads it too
@@ -115,6 +125,14 @@ export class Handshake implements DeadlineOwner, Counted {
     this.#received = EMPTY;
     this.#shake((name === '' ? null : this.#contexts.find(name)) ?? this.#contexts.default);
   };
+
+  /** What else comes is not looked at, but taken: a reset would overtake the answer. The time of the handshake goes on. */
+  #answerInClear(): void {
+    this.#received = EMPTY;
+    this.#isPlain = true;
+    this.raw.end(this.#owner.onPlain(this), 'latin1');
+    this.raw.resume();
+  }
 
   #shake(secureContext: SecureContext): void {
     const { alpn, clientAuth } = this.#config;
@@ -154,12 +172,12 @@ export class Handshake implements DeadlineOwner, Counted {
 
   /** It has not sent a byte of TLS: who comes in numbers to be silent goes first. */
   get isSilent(): boolean {
-    return this.raw.bytesRead === this.#bytesBefore;
+    return this.#isPlain || this.raw.bytesRead === this.#bytesBefore;
   }
 
   onDeadline(): void {
     this.deadlineMs = NEVER;
-    this.end('timed_out');
+    this.end(this.#isPlain ? 'failed' : 'timed_out');
   }
 
   /** At once. */

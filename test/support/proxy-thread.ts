@@ -41,6 +41,8 @@ export interface RunningThread {
   heardFromServers(): number;
   /** Keys of sessions that a retiring thread asks about; `told` answers. */
   readonly held: number[][];
+  /** Level and message of each line. */
+  readonly log: readonly string[];
 }
 
 /** `yaml`: the configuration without `listen`, which `listener` completes. Its servers are up. */
@@ -63,12 +65,13 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
     stoodStillMs: 0,
   };
   const held: number[][] = [];
+  const log: string[] = [];
   const thread = new ProxyThread(
     {
       shared: SharedState.attach(shared.handles(), 0),
       clock,
       random: new SeededRandom(1),
-      log: () => undefined,
+      log: (level, message) => log.push(`${level} ${message}`),
       onDrained: () => undefined,
       onWithheld: (keys) => held.push([...keys]),
       onAccessLines: () => undefined,
@@ -87,6 +90,7 @@ export async function runThread(yaml: string, listener = ''): Promise<RunningThr
     shared,
     port,
     held,
+    log,
     apply: ({ tokens = {}, proofs = [] }) =>
       thread.apply({
         ...revision,

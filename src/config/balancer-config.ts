@@ -357,6 +357,8 @@ export interface BalancerPool {
     readonly cert?: string | undefined;
     /** file in PEM form: the key of `cert`, which nobody else may read. */
     readonly key?: string | undefined;
+    /** opens an encrypted key; from the environment, rather than written here. */
+    readonly passphrase?: string | undefined;
   } | undefined;
   /** PROXY header that connections to the servers begin with, checks included. Each is then used for requests of one client connection only. Default: `off`. */
   readonly sendProxyProtocol?: 'off' | 'v1' | 'v2' | Substitution | undefined;

@@ -17,12 +17,9 @@ export async function readConfigFile(
     const { size } = await stat(path);
     if (size > TEXT_LENGTH_MAX)
       return unreadable(path, `the file has ${size} bytes, at most ${TEXT_LENGTH_MAX} are read`);
-    const loaded = loadConfig(await readFile(path, 'utf8'), {
-      file: path,
-      env,
-      files: realFiles(systemClock.wallMs()),
-    });
-    return await withServerTlsFiles(loaded, path);
+    const files = realFiles(systemClock.wallMs());
+    const loaded = loadConfig(await readFile(path, 'utf8'), { file: path, env, files });
+    return withServerTlsFiles(loaded, path, files);
   } catch (error) {
     return unreadable(path, reasonOf(error));
   }

@@ -33,6 +33,13 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** Of a key that is encrypted. Not printed. */
+export function passphrase(): Leaf<string, string, ''> {
+  const check = (value: string): string | null =>
+    value === '' ? 'must not be empty, leave the key out for a key that is not encrypted' : null;
+  return text('text', check, true);
+}
+
 export const accessLog = mapping({
   format: key(choice(['json']), 'json', 'one JSON object per line'),
   sample: key(decimal(0, 1), 1, 'share of requests that are logged: 1 = all, 0.01 = one in a hundred'),

@@ -4,7 +4,7 @@ import { checkDomain, checkHealthHost, checkName, checkPath } from './check-text
 import { choice, decimal, duration, flag, integer, integerOrAuto, percent, size, text } from './leaf.ts';
 import { serverUrl } from './leaf-address.ts';
 import { SERVERS_MAX, WEIGHT_MAX } from './limits.ts';
-import { dnsServers, fileServers, health, orOff, passive } from './schema-parts.ts';
+import { dnsServers, fileServers, health, orOff, passive, passphrase } from './schema-parts.ts';
 import { sticky } from './schema-sticky.ts';
 import { either, key, list, mapping, optional, required, short } from './table.ts';
 
@@ -79,6 +79,10 @@ const tls = mapping({
   ),
   cert: optional(text('path', checkPath), 'file in PEM form: certificate to show to servers, and its chain'),
   key: optional(text('path', checkPath), 'file in PEM form: the key of `cert`, which nobody else may read'),
+  passphrase: optional(
+    passphrase(),
+    'opens an encrypted key; from the environment, rather than written here',
+  ),
 });
 
 export const pool = mapping(

@@ -3,7 +3,7 @@
 import { ALPN_PROTOCOLS, type AlpnProtocol } from '../tls/options.ts';
 import { checkDirectory, checkEmail, checkHostPattern } from './check-text.ts';
 import { choice, duration, flag, integer, leaf, shownValue, text } from './leaf.ts';
-import { orOff, rate } from './schema-parts.ts';
+import { orOff, passphrase, rate } from './schema-parts.ts';
 import {
   either,
   key,
@@ -35,12 +35,7 @@ const certificate = mapping(
       'PEM file: the certificates that lead to the authority, where `cert` holds its own alone',
     ),
     passphrase: optional(
-      text(
-        'text',
-        (value) =>
-          value === '' ? 'must not be empty, leave the key out for a key that is not encrypted' : null,
-        true,
-      ),
+      passphrase(),
       'opens an encrypted key; from the environment, rather than written here',
     ),
   },

@@ -9,7 +9,7 @@ import type { Path } from './tree.ts';
 const CLEAR_PORT = 80;
 
 export function checkServerTls(at: Path, { tls, servers, health }: WrittenPool, remarks: Remarks): void {
-  const { verify, ca, serverName, cert, key } = tls;
+  const { verify, ca, serverName, cert, key, passphrase } = tls;
   // what a file lists is known only when it is read
   const mayBeTls = servers.some((item) => (isServer(item) ? item.url.isTls : 'file' in item));
   const isWritten = verify === 'off' || ca !== null || serverName !== null || cert !== null;
@@ -28,6 +28,10 @@ export function checkServerTls(at: Path, { tls, servers, health }: WrittenPool, 
     const [has, lacks] = cert === null ? ['key', 'cert'] : ['cert', 'key'];
     remarks.error([...at, 'tls', has], `"${has}" needs a "${lacks}" too`, [[...at, 'tls', lacks]]);
   }
+  if (passphrase !== null && key === null)
+    remarks.error([...at, 'tls', 'passphrase'], '"passphrase" opens a "key", and there is none', [
+      [...at, 'tls', 'key'],
+    ]);
   const isTls = servers.some((item) => isServer(item) && item.url.isTls);
   if (isTls && health?.port === CLEAR_PORT)
     remarks.error(

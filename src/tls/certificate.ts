@@ -64,6 +64,19 @@ export class Faults {
     return new Faults([...this.#path, ...path], this.list);
   }
 
+  /** Of the same place, with a list of its own until it is taken. */
+  apart(): Faults {
+    return new Faults(this.#path);
+  }
+
+  take({ list }: Faults): void {
+    this.list.push(...list);
+  }
+
+  get hasErrors(): boolean {
+    return this.list.some(({ severity }) => severity === 'error');
+  }
+
   error(message: string): null {
     this.list.push({ severity: 'error', path: this.#path, message });
     return null;
@@ -74,29 +87,58 @@ export class Faults {
   }
 }
 
-/** Null when there are errors. Never throws. */
+/** A certificate, those that lead to its authority, and its key, in PEM form and not encrypted. */
+export interface Pair {
+  readonly all: readonly X509Certificate[];
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What a listener shows to clients. Null when there are errors. Never throws. */
 export function readCertificate(files: Files, named: CertificateFiles, faults: Faults): Certificate | null {
-  const written = readCertificates(files, named.cert, faults.below('cert'));
-  const further = named.chain === null ? [] : readCertificates(files, named.chain, faults.below('chain'));
-  const key = readKey(files, named, faults);
-  if (written === null || further === null || key === null) return null;
-  const all = [...written, ...further];
-  const [leaf] = all;
-  if (leaf === undefined) return null;
-  const before = faults.list.filter(({ severity }) => severity === 'error').length;
-  if (!isPair(named, all, key, faults.below('key'))) return null;
-  checkTimes(named, all, files.nowMs, faults.below('cert'));
-  checkChain(named, all, faults.below(named.chain === null ? 'cert' : 'chain'));
-  if (faults.list.filter(({ severity }) => severity === 'error').length > before) return null;
+  const inside = faults.apart();
+  const pair = readPair(files, named, inside);
+  const leaf = pair?.all[0];
+  if (pair !== null) checkComplete(named, pair.all, inside.below(named.chain === null ? 'cert' : 'chain'));
+  faults.take(inside);
+  if (pair === null || leaf === undefined || inside.hasErrors) return null;
+  const { cert, key } = pair;
   const names = namesOf(leaf);
   return {
-    cert: all.map((certificate) => certificate.toString()).join(''),
-    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert,
+    key,
     keyType: leaf.publicKey.asymmetricKeyType ?? '',
     names,
     label: names[0] ?? named.cert,
     notAfterMs: Date.parse(leaf.validTo),
   };
+}
+
+/** They fit, are good today and stand in order. Null when one of the files cannot be used. Never throws. */
+export function readPair(files: Files, named: CertificateFiles, faults: Faults): Pair | null {
+  const written = readCertificates(files, named.cert, faults.below('cert'));
+  const further = named.chain === null ? [] : readCertificates(files, named.chain, faults.below('chain'));
+  const key = readKey(files, named, faults);
+  if (written === null || further === null || key === null) return null;
+  const all = [...written, ...further];
+  if (!isPair(named, all, key, faults.below('key'))) return null;
+  checkTimes(named, all, files.nowMs, faults.below('cert'));
+  checkOrder(all, faults.below(named.chain === null ? 'cert' : 'chain'));
+  return { all, cert: textOf(all), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
+}
+
+/** PEM of all certificates in the file; null when there are none, or none that is good today. */
+export function readAuthorities(files: Files, path: string, faults: Faults): string | null {
+  const found = readCertificates(files, path, faults);
+  if (found === null) return null;
+  const expired = found.filter(({ validTo }) => Date.parse(validTo) <= files.nowMs);
+  if (expired.length === found.length)
+    return faults.error(`the authorities in "${path}" have expired, nobody could be verified; renew them`);
+  return textOf(found);
+}
+
+function textOf(certificates: readonly X509Certificate[]): string {
+  return certificates.map((certificate) => certificate.toString()).join('');
 }
 
 /** All certificates of a file, in their order; null and an error when there is none or one that is none. */
@@ -123,10 +165,10 @@ function readKey(files: Files, named: CertificateFiles, faults: Faults): KeyObje
   const at = faults.below('key');
   const read = files.read(path);
   if ('refused' in read) return at.error(`"${path}" ${read.refused}`);
-  if (read.isOpenToAll) return at.error(`"${path}" ${openKey(path)}`);
   const blocks = pemBlocks(read.bytes);
   const block = blocks.find(({ type }) => type.endsWith('PRIVATE KEY'));
   if (block === undefined) return at.error(`"${path}" ${withoutBlock(read.bytes, 'a private key', blocks)}`);
+  if (read.isOpenToAll) return at.error(`"${path}" ${openKey(path)}`);
   const isEncrypted = block.type.startsWith('ENCRYPTED') || block.text.includes('4,ENCRYPTED');
   if (isEncrypted && passphrase === null)
     return at.error(
@@ -187,7 +229,7 @@ function checkTimes(
   }
 }
 
-function checkChain(named: CertificateFiles, all: readonly X509Certificate[], faults: Faults): void {
+function checkOrder(all: readonly X509Certificate[], faults: Faults): void {
   for (let index = 1; index < all.length; index += 1) {
     const [issued, issuer] = [all[index - 1] as X509Certificate, all[index] as X509Certificate];
     if (issued.checkIssued(issuer) && issued.verify(issuer.publicKey)) continue;
@@ -196,6 +238,10 @@ function checkChain(named: CertificateFiles, all: readonly X509Certificate[], fa
     );
     return;
   }
+}
+
+/** Clients have to be able to follow it to an authority. */
+function checkComplete(named: CertificateFiles, all: readonly X509Certificate[], faults: Faults): void {
   const last = all.at(-1) as X509Certificate;
   if (all.length > 1 || last.issuer === last.subject || isWellKnown(last.issuer)) return;
   const missing = `"${named.cert}" has no chain: its issuer "${oneLine(last.issuer)}" is not in it, and clients do not know that; append the intermediate certificates, or name their file with "chain"`;

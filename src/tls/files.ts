@@ -1,6 +1,7 @@
 // The files that certificates are in, as those who check them see the disk.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
 import { keepingProblem } from '../base/private-files.ts';
 
 /** More than any certificate or revocation list that is meant. */
@@ -46,7 +47,7 @@ function read(path: string): FileRead {
     const bytes = readFileSync(path);
     return { bytes, isOpenToAll: isOpenToAll({ mode }) };
   } catch (error) {
-    return { refused: reasonOf(error) };
+    return { refused: reasonOf(error, path) };
   }
 }
 
@@ -56,7 +57,7 @@ function list(path: string): readonly string[] | { readonly refused: string } {
       .filter((name) => !name.startsWith('.'))
       .sort();
   } catch (error) {
-    return { refused: reasonOf(error) };
+    return { refused: reasonOf(error, path) };
   }
 }
 
@@ -74,9 +75,10 @@ function stamp(path: string): string {
   }
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, path: string): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'does not exist';
+  if (code === 'ENOENT')
+    return isAbsolute(path) ? 'does not exist' : `does not exist, it would be ${resolve(path)}`;
   if (code === 'EACCES') return 'may not be read by this user; give it the right, or run as another';
   if (code === 'EISDIR') return 'is a folder, expected a file';
   if (code === 'ENOTDIR') return 'is a file, expected a folder';

@@ -1,12 +1,12 @@
 // All that a listener needs to speak TLS, read from its files and checked as a whole.
 
-import { createHash, type X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import {
   type Certificate,
   Faults,
+  readAuthorities,
   readCertificate,
-  readCertificates,
   type TlsMaterial,
 } from './certificate.ts';
 import { contextOptions } from './context-options.ts';
@@ -26,7 +26,7 @@ export function readMaterial(
   const certificates = tls.selfSigned ? [own()] : readAll(tls, files, faults);
   const ca = tls.ca === null ? null : readAuthorities(files, tls.ca, faults.below('ca'));
   const crl = tls.crl === null ? null : readRevocations(files, tls.crl, faults.below('crl'));
-  if (faults.list.some(({ severity }) => severity === 'error')) return null;
+  if (faults.hasErrors) return null;
   const content = JSON.stringify([certificates, ca, crl, tls]);
   const version = createHash('sha256').update(content).digest('hex');
   const material = { version, certificates, ca, crl };
@@ -121,16 +121,6 @@ function pairOf(folder: string, name: string, files: Files): readonly Certificat
   const beside = [`${stem}.key`, `${path}.key`, `${stem}-key.pem`].find((key) => files.isFile(key));
   if (stem.endsWith('-key') && files.isFile(`${stem.slice(0, -4)}.pem`)) return [];
   return [{ cert: path, key: beside ?? path, ...rest }];
-}
-
-/** PEM of all certificates in the file. */
-function readAuthorities(files: Files, path: string, faults: Faults): string | null {
-  const found = readCertificates(files, path, faults);
-  if (found === null) return null;
-  const expired = found.filter(({ validTo }) => Date.parse(validTo) <= files.nowMs);
-  if (expired.length === found.length)
-    faults.error(`the authorities in "${path}" have expired, no client could be verified; renew them`);
-  return found.map((certificate: X509Certificate) => certificate.toString()).join('');
 }
 
 function readRevocations(files: Files, path: string, faults: Faults): string | null {

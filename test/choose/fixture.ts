@@ -99,7 +99,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     keepAlive: { max: 10, idleMs: 1000 },
     host: 'keep',
     sendProxyProtocol: 'off',
-    tls: { verify: 'on', ca: null, serverName: null, cert: null, key: null },
+    tls: { verify: 'on', ca: null, serverName: null, cert: null, key: null, passphrase: null },
     secure: { isVerified: true, serverName: null, ca: null, cert: null, key: null },
     limits: { responseHeadBytes: 65_536, interimResponses: 16 },
     slowStartMs: 0,

@@ -6,9 +6,10 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config/load.ts';
+import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { withServerTlsFiles } from '../../src/config/server-tls-files.ts';
 import { createProbe } from '../../src/health/probe.ts';
+import { realFiles } from '../../src/tls/files.ts';
 import { type Authority, authority, type Certificate } from '../support/authority.ts';
 import { echo, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
@@ -65,9 +66,12 @@ async function ask({ port }: RunningThread, body = ''): Promise<string> {
   return (await client.closed()).text;
 }
 
+const load = (yaml: string): Loaded =>
+  withServerTlsFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f', realFiles(Date.now()));
+
 /** What a check of the pool's first server says. */
 async function checked(yaml: string): Promise<string> {
-  const { config } = await withServerTlsFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f');
+  const { config } = load(yaml);
   const pool = config?.pools[0];
   const [server] = pool?.servers ?? [];
   if (pool?.health == null || server === undefined) throw new Error('no server to be checked');
@@ -237,46 +241,89 @@ test('WebSocket bytes pass, both ways', async () => {
 });
 
 describe('files', () => {
-  const problems = async (tls: string): Promise<readonly string[]> => {
-    const yaml = `pools:\n  shop:\n    tls: { ${tls} }\n    servers: ["https://a"]\n`;
-    const { problems: found } = await withServerTlsFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f');
-    return found.map(({ line, column, message }) => `${line}:${column} ${message}`);
+  /** Errors and warnings, with the names of files for their paths. */
+  const problems = (tls: string): readonly string[] => {
+    const yaml = `pools:\n  shop:\n    tls:\n${tls.replaceAll(/^/gm, '      ')}\n    servers: ["https://a"]\n`;
+    const { problems: errors, warnings } = load(yaml.replaceAll('DIR', own.directory));
+    return [...errors, ...warnings].map(
+      ({ line, column, message }) => `${line}:${column} ${message.replaceAll(own.directory, 'DIR')}`,
+    );
   };
+  const pair = (cert: string, key = cert): string => `cert: DIR/${cert}.pem\nkey: DIR/${key}.key`;
 
-  test('each wrong one is a problem with its place', async () => {
-    const mine = own.issue('DNS:a.test');
-    const old = own.issue('DNS:a.test', -1);
-    expect(await problems('ca: /nowhere')).toEqual([
-      expect.stringMatching(/^3:16 "tls\.ca": \/nowhere cannot be used: ENOENT/),
+  test('each wrong one is a problem with its place, and with what should be there', () => {
+    const { files } = own;
+    files.issue('mine', { names: ['mine.test'], by: 'ca' });
+    files.issue('other', { names: ['other.test'], by: 'ca' });
+    files.issue('old', { names: ['old.test'], by: 'ca', days: -1 });
+    files.issue('old-ca', { names: ['Old'], isAuthority: true, days: -1 });
+    files.write('key.der', files.run('pkey', '-in', 'mine.key', '-outform', 'der'));
+    files.write(
+      'pkcs12.pem',
+      files.run('pkcs12', '-export', '-in', 'mine.pem', '-inkey', 'mine.key', '-passout', 'pass:'),
+    );
+    files.run('pkcs8', '-topk8', '-in', 'mine.key', '-out', 'sealed.key', '-passout', 'pass:open');
+    files.write('damaged.pem', files.text('mine.pem').replace(/\n.{20}/, `\n${'!'.repeat(20)}`));
+    expect(problems('ca: DIR/none.pem')).toEqual(['4:11 "DIR/none.pem" does not exist']);
+    expect(problems('ca: none.pem')).toEqual([
+      `4:11 "none.pem" does not exist, it would be ${process.cwd()}/none.pem`,
     ]);
-    expect(await problems(`ca: ${mine.keyFile}`)).toEqual([
-      expect.stringMatching(/^3:16 .* holds no certificate/),
+    expect(problems('ca: DIR')).toEqual(['4:11 "DIR" is a folder, expected a file']);
+    expect(problems('ca: DIR/mine.key')).toEqual([
+      '4:11 "DIR/mine.key" holds "PRIVATE KEY", expected a certificate ("-----BEGIN CERTIFICATE-----")',
     ]);
-    expect(await problems(`cert: ${mine.certFile}, key: ${good.keyFile}`)).toEqual([
-      expect.stringMatching(/"tls\.key": the key in .* is not that of the certificate in /),
+    expect(problems('ca: DIR/damaged.pem')).toEqual([
+      '4:11 "DIR/damaged.pem": the 1st certificate is damaged, copy the file anew',
     ]);
-    expect(await problems(`cert: ${mine.certFile}, key: ${mine.certFile}`)).toEqual([
-      expect.stringMatching(/"tls\.key": .* holds no key that can be used/),
+    expect(problems('ca: DIR/pkcs12.pem')).toEqual([
+      '4:11 "DIR/pkcs12.pem" is PKCS #12, expected a certificate in PEM form; take it out with "openssl pkcs12 -nodes"',
     ]);
-    expect(await problems(`cert: ${old.certFile}, key: ${old.keyFile}`)).toEqual([
-      expect.stringMatching(/"tls\.cert": certificate 1 in .*: has expired, on /),
+    expect(problems('ca: DIR/old-ca.pem')).toEqual([
+      '4:11 the authorities in "DIR/old-ca.pem" have expired, nobody could be verified; renew them',
     ]);
-    expect(await problems(`ca: ${process.execPath}`)).toEqual([
-      expect.stringMatching(/larger than|not in PEM form/),
+    expect(problems(pair('mine', 'other'))).toEqual([
+      '5:12 key "DIR/other.key" does not fit certificate "DIR/mine.pem" (mine.test), expected the key that the certificate was made for',
     ]);
-    expect(await problems(`ca: ${own.caFile}, cert: ${mine.certFile}, key: ${mine.keyFile}`)).toEqual([]);
+    expect(problems('cert: DIR/mine.key\nkey: DIR/mine.pem')).toEqual([
+      '4:13 "DIR/mine.key" holds "PRIVATE KEY", expected a certificate ("-----BEGIN CERTIFICATE-----")',
+      '5:12 "DIR/mine.pem" holds "CERTIFICATE", expected a private key ("-----BEGIN PRIVATE KEY-----")',
+    ]);
+    expect(problems('cert: DIR/mine.pem\nkey: DIR/key.der')).toEqual([
+      '5:12 "DIR/key.der" is DER, expected a private key in PEM form; convert it with "openssl x509 -inform der" or "openssl pkey -inform der"',
+    ]);
+    expect(problems(pair('old'))).toEqual([
+      expect.stringMatching(
+        /^4:13 certificate "DIR\/old\.pem" \(old\.test\) has expired on \d{4}-\d\d-\d\d, renew it$/,
+      ),
+    ]);
+    expect(problems(pair('mine', 'sealed'))).toEqual([
+      '5:12 "DIR/sealed.key" is encrypted and there is no "passphrase"; add one (it may come from the environment), or decrypt it with "openssl pkey"',
+    ]);
+    expect(problems(`${pair('mine', 'sealed')}\npassphrase: shut`)).toEqual([
+      '6:19 "passphrase" does not open "DIR/sealed.key", expected the one that the key was encrypted with',
+    ]);
+    expect(problems('passphrase: open')).toEqual(['4:19 "passphrase" opens a "key", and there is none']);
+    expect(problems(`ca: DIR/ca.pem\n${pair('mine', 'sealed')}\npassphrase: open`)).toEqual([]);
+    expect(problems(`ca: DIR/ca.pem\n${pair('mine')}`)).toEqual([]);
   });
 
-  test('a key that all may read is refused, a certificate that all may read is not', async () => {
-    const mine = own.issue('DNS:a.test');
-    chmodSync(mine.certFile, 0o644);
-    chmodSync(mine.keyFile, 0o644);
-    const pair = `cert: ${mine.certFile}, key: ${mine.keyFile}`;
-    const column = 12 + `cert: ${mine.certFile}, key: `.length;
-    expect(await problems(pair)).toEqual([
-      `3:${column} "tls.key": ${mine.keyFile} cannot be used: it can be read by everybody on this machine, a key must not: chmod o= ${mine.keyFile}`,
+  test('a certificate that is over soon works, and there is a warning', () => {
+    own.files.issue('soon', { names: ['soon.test'], by: 'ca', days: 3 });
+    expect(problems(pair('soon'))).toEqual([
+      expect.stringMatching(
+        /^4:13 certificate "DIR\/soon\.pem" \(soon\.test\) expires on .* in \d days: renew it$/,
+      ),
     ]);
-    chmodSync(mine.keyFile, 0o640);
-    expect(await problems(pair)).toEqual([]);
+  });
+
+  test('a key that all may read is refused, a certificate that all may read is not', () => {
+    own.files.issue('mine', { names: ['mine.test'], by: 'ca' });
+    chmodSync(own.files.file('mine.pem'), 0o644);
+    chmodSync(own.files.file('mine.key'), 0o644);
+    expect(problems(pair('mine'))).toEqual([
+      '5:12 "DIR/mine.key" can be read by everybody on this machine, a key must not: chmod o= DIR/mine.key',
+    ]);
+    chmodSync(own.files.file('mine.key'), 0o640);
+    expect(problems(pair('mine'))).toEqual([]);
   });
 });

@@ -15,6 +15,8 @@ export interface Authority {
   readonly caFile: string;
   readonly ca: string;
   readonly directory: string;
+  /** For what else there is to be made in it. */
+  readonly files: CertificateFiles;
   /** For names such as `DNS:app.test` and `IP:127.0.0.1`. `days`: how long it is valid from now; negative: it has expired. */
   issue(names: string, days?: number): Certificate;
 }
@@ -28,6 +30,7 @@ export function authority(skip: (reason: string) => never): Authority {
     caFile: files.file('ca.pem'),
     ca: files.text('ca.pem'),
     directory: files.path,
+    files,
     issue: (names, days = 30) => {
       count += 1;
       files.issue(String(count), { names: names.split(','), by: 'ca', days });

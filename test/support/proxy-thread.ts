@@ -49,7 +49,7 @@ export interface RunningThread {
 export async function runThread(yaml: string, listener = ''): Promise<RunningThread> {
   const text = `listen: [{ address: 127.0.0.1:0, ${listener} }]\nadmin: off\n${yaml}`;
   const loaded = loadConfig(text, { file: 'test.yaml', env: {} });
-  const { config, problems } = await withServerTlsFiles(loaded, 'test.yaml');
+  const { config, problems } = withServerTlsFiles(loaded, 'test.yaml', realFiles(systemClock.wallMs()));
   if (config === null) throw new Error(`the test's own configuration is wrong: ${JSON.stringify(problems)}`);
   const shared = SharedState.create(1, SESSIONS_MAX, systemClock.nowMs());
   const revision = {

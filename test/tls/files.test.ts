@@ -114,7 +114,7 @@ test.each([
   [
     'a key for a certificate',
     pair('leaf.key', 'leaf.key'),
-    'f.yaml:5:17: "DIR/leaf.key" holds a PRIVATE KEY, expected a certificate ("-----BEGIN CERTIFICATE-----")',
+    'f.yaml:5:17: "DIR/leaf.key" holds "PRIVATE KEY", expected a certificate ("-----BEGIN CERTIFICATE-----")',
   ],
   ['a file that is not there', pair('none.pem', 'leaf.key'), 'f.yaml:5:17: "DIR/none.pem" does not exist'],
   ['a folder without certificates', 'certificates: DIR/nowhere', 'f.yaml:4:21: "DIR/nowhere" does not exist'],
@@ -126,7 +126,7 @@ test.each([
   [
     'a revocation list that is none',
     'selfSigned: true\nclientAuth: require\nca: DIR/root.pem\ncrl: DIR/root.pem',
-    'f.yaml:7:12: "DIR/root.pem" holds a CERTIFICATE, expected a X509 CRL ("-----BEGIN X509 CRL-----")',
+    'f.yaml:7:12: "DIR/root.pem" holds "CERTIFICATE", expected a X509 CRL ("-----BEGIN X509 CRL-----")',
   ],
 ])('%s', (_, tls, problem) => {
   expect(remarks(tls)).toEqual([problem]);

@@ -240,6 +240,7 @@ export class HealthMonitor {
   #acquit({ watch }: Pick<Watched, 'watch'>): void {
     const nowMs = this.#clock.nowMs();
     this.#passive?.forget(watch.slot, nowMs);
+    this.#shared.forgetFailing(watch.slot);
     watch.verdict.setEjected(false, nowMs);
   }
 

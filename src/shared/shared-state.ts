@@ -124,6 +124,11 @@ export class SharedState {
     return most;
   }
 
+  /** Main, when the server is another process than the one that failed: up again, or at another address. */
+  forgetFailing(slot: number): void {
+    for (const stripe of this.stripes) stripe.forgetFailing(slot);
+  }
+
   sumPoolCounter(pool: number, offset: number): number {
     let sum = 0;
     for (const stripe of this.stripes) sum += stripe.poolCounter(pool, offset);

@@ -189,6 +189,11 @@ export class Stripe {
     return faded < FAILING_MIN ? 0 : faded;
   }
 
+  /** Main, when the server is another process than the one that failed. */
+  forgetFailing(slot: number): void {
+    this.#counters[slot * COUNTERS + Counter.failing] = 0;
+  }
+
   poolCounter(pool: number, offset: number): number {
     return this.#pools[pool * POOL_CELLS + offset] as number;
   }

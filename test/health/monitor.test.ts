@@ -72,6 +72,31 @@ describe('verdicts', () => {
     expect(scene.monitor.lastCheck(scene.slot('a'))?.detail).toBe('status 500');
   });
 
+  test('a server that is up again, or at another address, is not held to what has just failed', async () => {
+    await scene.apply(POOL);
+    const slot = scene.slot('a');
+    const own = scene.shared.stripes[0]!;
+    const failing = (): number => scene.shared.failing(slot, scene.clock.nowMs());
+    const fail = (): void => {
+      for (let times = 0; times < 4; times += 1) own.noteOutcome(slot, true, scene.clock.nowMs());
+      expect(failing()).toBeGreaterThan(0.5);
+    };
+    fail();
+    scene.answers.set('a', REFUSED);
+    scene.shared.control.reportConnectFailure(slot);
+    await scene.pass(60);
+    expect(scene.verdict('a')).toBe('down');
+    scene.answers.set('a', GOOD);
+    fail();
+    while (scene.verdict('a') === 'down') await scene.pass(100);
+    expect(failing()).toBe(0);
+
+    fail();
+    const [, ...others] = POOL.servers;
+    await scene.apply({ ...POOL, servers: ['a=http://127.0.0.1:9', ...others] });
+    expect(failing()).toBe(0);
+  });
+
   test('a refused connection that a worker reports is confirmed by one failing check within 60 ms', async () => {
     await scene.apply(POOL);
     scene.answers.set('a', REFUSED);

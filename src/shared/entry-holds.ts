@@ -65,11 +65,11 @@ export class EntryHolds {
     for (const row of this.#rows) if (Atomics.load(row, entry) !== 0) Atomics.store(row, entry, 0);
   }
 
-  /** Main, after a thread died. O(entries). */
-  clearThread(thread: number): void {
+  /** Main, after a thread died, for entries [begin, end). */
+  clearThread(thread: number, begin: number, end: number): void {
     const row = this.#rows[thread];
     if (row === undefined) return;
-    for (let entry = 0; entry < row.length; entry += 1) {
+    for (let entry = begin; entry < end; entry += 1) {
       if (Atomics.load(row, entry) !== 0) Atomics.store(row, entry, 0);
     }
   }

@@ -9,7 +9,7 @@ import { askAround, Findings, IntegrityUser, integrityPools } from '../support/i
 import { runThread } from '../support/proxy-thread.ts';
 
 const USERS = 24;
-const RESPONSES = 1500;
+const RESPONSES = 600;
 
 test.for([
   ['in the clear', '', false],

@@ -50,10 +50,16 @@ export class ByteReader {
     return new ByteReader(socket);
   }
 
-  #all(): Buffer {
-    const all = this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts);
-    this.#parts = [all];
-    return all;
+  /** What has come, in one piece as far as the first `length` bytes: the rest of a long body is not copied for each chunk. */
+  #front(length: number): Buffer {
+    let pieces = 1;
+    let joined = this.#parts[0]?.length ?? 0;
+    while (joined < length && pieces < this.#parts.length) {
+      joined += (this.#parts[pieces] as Buffer).length;
+      pieces += 1;
+    }
+    if (pieces > 1) this.#parts.splice(0, pieces, Buffer.concat(this.#parts.slice(0, pieces)));
+    return this.#parts[0] ?? Buffer.alloc(0);
   }
 
   async #more(isBegun: boolean): Promise<void> {
@@ -64,10 +70,10 @@ export class ByteReader {
   }
 
   #take(length: number): Buffer {
-    const all = this.#all();
-    this.#parts = [all.subarray(length)];
+    const front = this.#front(length);
+    this.#parts[0] = front.subarray(length);
     this.#length -= length;
-    return all.subarray(0, length);
+    return front.subarray(0, length);
   }
 
   async bytes(length: number): Promise<Buffer> {
@@ -77,9 +83,11 @@ export class ByteReader {
 
   async #upTo(marker: string, isBegun: boolean): Promise<string> {
     for (;;) {
-      const at = this.#all().indexOf(marker);
+      const front = this.#front(0);
+      const at = front.indexOf(marker);
       if (at >= 0) return this.#take(at + marker.length).toString('latin1', 0, at);
-      await this.#more(isBegun);
+      if (this.#parts.length > 1) this.#front(front.length + 1);
+      else await this.#more(isBegun);
     }
   }
 

@@ -19,8 +19,11 @@ const BODY_STEP = 0x85eb_ca77;
 /** The bytes that belong to a number: no two numbers have four in common at one place. */
 export function bytesOf(number: number, length: number): Buffer {
   const words = new Int32Array(Math.ceil(length / 4));
-  const begin = Math.imul(number, NUMBER_STEP);
-  for (let index = 0; index < words.length; index += 1) words[index] = begin + Math.imul(index, BODY_STEP);
+  let word = Math.imul(number, NUMBER_STEP);
+  for (let index = 0; index < words.length; index += 1) {
+    words[index] = word;
+    word = (word + BODY_STEP) | 0;
+  }
   return Buffer.from(words.buffer, 0, length);
 }
 

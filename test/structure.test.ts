@@ -94,6 +94,12 @@ const BANNED: readonly {
       'embed/config-input.ts',
     ],
   },
+  // a server has as many errors as connections that it cannot accept; the second would end the process
+  {
+    pattern: /server\.once\('error'/i,
+    what: "once('error') of a server",
+    allowed: ['proxy/listener.ts', 'admin/server.ts', 'demo/'],
+  },
   { pattern: /\bconsole\./, what: 'console', allowed: ['demo/page.ts'] },
   { pattern: /\bAtomics\.|SharedArrayBuffer\(/, what: 'Atomics', allowed: ['shared/', 'base/clock.ts'] },
 ];

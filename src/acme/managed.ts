@@ -17,8 +17,8 @@ export class Managed {
   readonly #clock: Clock;
   #stamp = '';
   #placeholder: Certificate | null = null;
-  /** Renewal information; null: there is none. */
-  #window: RenewalWindow | null = null;
+  /** Wall time when it is to be renewed; 0: at once. */
+  renewalMs = 0;
   /** As Clock.nowMs: asked for again then. */
   #askAtMs = 0;
   #failures = 0;
@@ -52,7 +52,7 @@ export class Managed {
     // one that is gone or damaged is still good here
     if (stored === null || stored.cert === this.certificate?.cert) return false;
     this.certificate = stored;
-    this.#window = null;
+    this.renewalMs = renewalMs(stored, null);
     this.#askAtMs = 0;
     return true;
   }
@@ -62,11 +62,6 @@ export class Managed {
     if (this.certificate !== null) return this.certificate;
     this.#placeholder ??= placeholder(this.name, this.#clock.wallMs());
     return this.#placeholder;
-  }
-
-  /** Wall time; 0: at once. */
-  get renewalMs(): number {
-    return this.certificate === null ? 0 : renewalMs(this.certificate, this.#window);
   }
 
   /** It is to be ordered. */
@@ -86,7 +81,7 @@ export class Managed {
 
   /** `window` null: there is none. */
   told(window: RenewalWindow | null, retryAfterMs: number | null): void {
-    this.#window = window;
+    if (this.certificate !== null) this.renewalMs = renewalMs(this.certificate, window);
     this.#askAtMs = this.#clock.nowMs() + askAgainMs(retryAfterMs);
   }
 

@@ -21,7 +21,7 @@ export interface ListeningSocket {
 export interface PassedSocket extends ListeningSocket {
   /**
    * Only for a socket that nobody will listen on: the kernel would go on giving it connections. Does nothing where somebody
-   * has listened and closed it since, and the number is another's.
+   * has listened and closed it since, and the number is another's, be that a duplicate of the same socket.
    */
   close(): void;
 }
@@ -73,7 +73,8 @@ export async function offerSockets(path: string, sockets: readonly ListeningSock
   };
   const server = createServer({ pauseOnConnect: true }, give);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    // also later, when a connection cannot be accepted: whoever came tries again or gives up
+    server.on('error', reject);
     server.listen(path, resolve);
   });
   return {
@@ -114,11 +115,15 @@ export function fetchSockets(path: string, count: number): Promise<readonly Pass
         return;
       }
       // The handle is never read, listened on or closed here: whoever listens on its descriptor owns it.
-      const identity = identityOf(handle.fd);
+      const { fd } = handle;
+      const identity = identityOf(fd);
+      received.set(fd, handle);
       const close = (): void => {
-        if (identityOf(handle.fd) === identity) handle.close();
+        if (received.get(fd) !== handle || identityOf(fd) !== identity) return;
+        received.delete(fd);
+        handle.close();
       };
-      sockets.push({ address: Buffer.from(bytes).toString(), fd: handle.fd, close });
+      sockets.push({ address: Buffer.from(bytes).toString(), fd, close });
       if (sockets.length < count) return;
       end();
       resolve(sockets);
@@ -144,6 +149,9 @@ export async function duplicateSockets(
     offer.close();
   }
 }
+
+/** What came last under each number. A number that came again was closed before, whoever still has it written down. */
+const received = new Map<number, Handle>();
 
 const FETCH_MS = 5_000;
 const TCP_SERVER = 1;

@@ -74,7 +74,8 @@ function signOf(file: string): string {
 function listen(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
-    server.once('error', reject);
+    // also later: that somebody who looks cannot be accepted is nobody's trouble
+    server.on('error', reject);
     server.listen(path, () => {
       server.unref();
       resolve(server);

@@ -1,5 +1,6 @@
 // The listeners of one thread, over revisions: opened, paused for a successor, retired, stopped.
 
+import { closeSync } from 'node:fs';
 import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
@@ -57,7 +58,10 @@ export class Listeners {
     return this.#open.flatMap((listener) => listener.sockets);
   }
 
-  /** Opens one listener of the revision, unless it is open: on the descriptors, or else bound. Resolves with its port. */
+  /**
+   * Opens one listener of the revision, unless it is open: on the descriptors, or else bound. Resolves with its port. The
+   * descriptors are closed where they are not needed: the kernel would go on giving connections to their sockets.
+   */
   async listen(
     revision: Revision,
     index: number,
@@ -70,9 +74,11 @@ export class Listeners {
     const open = this.#open.find(
       (listener) => !listener.isStopping && listener.config.address === config.address,
     );
-    if (open !== undefined && !open.isPaused) return open.port;
     // the revision was on its way already; what is paused opens all when it goes on
-    if (this.#thread.isStopping || this.#isPaused) return open?.port ?? port;
+    if (open?.isPaused === false || this.#thread.isStopping || this.#isPaused) {
+      for (const fd of fds) closeSync(fd);
+      return open?.port ?? port;
+    }
     const id = revision.listenerIds?.[index] ?? index;
     const listener = open ?? this.#add(id, config, revision.secrets?.[index] ?? null);
     return fds.length === 0 ? listener.listen(port, reusePort) : listener.adopt(fds);

@@ -5,8 +5,10 @@
 //       └───── exit ──────────┴──── dies, hangs, is ended ───────────────────┘
 
 import { Worker } from 'node:worker_threads';
-import type { ListeningSocket } from '../base/pass-sockets.ts';
+import type { ListeningSocket, PassedSocket } from '../base/pass-sockets.ts';
+import type { ListenConfig } from '../config/model.ts';
 import { StartError } from '../control/start-error.ts';
+import type { Revision } from '../shared/revision.ts';
 import type { Logger } from './logger.ts';
 import type { Descriptors, FromWorker, ToWorker, WorkerData } from './messages.ts';
 import { listenMessage } from './ports.ts';
@@ -52,6 +54,8 @@ export class Member {
   isListening = false;
   /** It has not been heard of for a while. */
   isSilent = false;
+  /** What the present worker has been given by its number: its own, but for what it has not come to when it ends. */
+  readonly #given = new Map<number, PassedSocket>();
   readonly #home: MemberHome;
   readonly #log: Logger;
   /** It has started, and is watched from then on. */
@@ -69,15 +73,16 @@ export class Member {
     this.#log = log;
   }
 
-  /** Resolves when a new worker is ready to listen. */
-  start(data: Omit<WorkerData, 'worker'>): Promise<void> {
+  /** Resolves when a new worker is ready to listen. One that the system gives no thread to has ended as others do. */
+  async start(data: Omit<WorkerData, 'worker'>): Promise<void> {
     const { index } = this;
-    const workerData: WorkerData = { ...data, worker: index };
-    const worker = new Worker(WORKER_ENTRY, {
-      workerData,
-      name: `holdfast-${index}`,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
-    });
+    let worker: Worker;
+    try {
+      worker = this.#makeWorker({ ...data, worker: index });
+    } catch (error) {
+      this.#onExit();
+      throw error;
+    }
     this.worker = worker;
     this.isDrained = false;
     this.isSilent = false;
@@ -108,9 +113,28 @@ export class Member {
     });
   }
 
-  /** Opens the listeners. Resolves with their ports; rejects with StartError where one cannot be opened. */
-  listen(type: 'listen' | 'resume', ports: readonly number[], fds: Descriptors): Promise<readonly number[]> {
+  #makeWorker(workerData: WorkerData): Worker {
+    return new Worker(WORKER_ENTRY, {
+      workerData,
+      name: `holdfast-${this.index}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+      // it opens no files, and closes listening sockets that it was given and does not need
+      trackUnmanagedFds: false,
+    });
+  }
+
+  /**
+   * Opens the listeners, on these sockets where there are any for one. Resolves with their ports; rejects with StartError
+   * where one cannot be opened.
+   */
+  listen(
+    type: 'listen' | 'resume',
+    listeners: readonly ListenConfig[],
+    ports: readonly number[],
+    sockets: readonly PassedSocket[],
+  ): Promise<readonly number[]> {
     const { index, worker } = this;
+    const fds = this.#give(listeners, sockets);
     return new Promise((resolve, reject) => {
       if (worker === null) throw new Error(`worker ${index} is gone`);
       const timer = this.#giveUpAfter(ANSWER_MS, 'does not open its listeners', reject);
@@ -130,6 +154,22 @@ export class Member {
     });
   }
 
+  /** Swaps to the revision, and opens what is new in it as `listen` does. Where it cannot the log says so. */
+  swap(revision: Revision, ports: readonly number[], sockets: readonly PassedSocket[]): void {
+    const fds = this.#give(revision.config.listen, sockets);
+    this.say({ type: 'revision', revision, ports, fds });
+  }
+
+  #give(listeners: readonly ListenConfig[], sockets: readonly PassedSocket[]): Descriptors {
+    for (const socket of sockets) {
+      if (this.worker === null) socket.close();
+      else this.#given.set(socket.fd, socket);
+    }
+    return listeners.map(({ address }) =>
+      sockets.filter((socket) => socket.address === address).map(({ fd }) => fd),
+    );
+  }
+
   /** Nothing where there is no worker. */
   say(message: ToWorker): void {
     this.worker?.postMessage(message);
@@ -143,6 +183,7 @@ export class Member {
     else if (type === 'paused') {
       this.isPaused = true;
       this.isListening = false;
+      this.sockets = [];
     }
     if (type === 'drained') this.isDrained = true;
     this.#home.onMessage(this, message);
@@ -177,6 +218,9 @@ export class Member {
   #onExit(): void {
     this.worker = null;
     this.sockets = [];
+    // what it has listened on has ended with it, what it has not would get connections and be listened on by nobody
+    for (const socket of this.#given.values()) socket.close();
+    this.#given.clear();
     this.#isStarted = false;
     this.#home.onExit(this);
     this.isListening = false;
@@ -193,19 +237,4 @@ export class Member {
     this.#backoffMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * 2);
     return waitMs;
   }
-}
-
-/** Descriptors by listener for the worker that is number `at` of `count`. */
-export function deal(
-  listeners: readonly { readonly address: string }[],
-  sockets: readonly ListeningSocket[],
-  at: number,
-  count: number,
-): Descriptors {
-  return listeners.map(({ address }) =>
-    sockets
-      .filter((socket) => socket.address === address)
-      .filter((_, index) => index % count === at)
-      .map(({ fd }) => fd),
-  );
 }

@@ -2,14 +2,15 @@
 
 import { systemClock } from '../base/clock.ts';
 import type { ListeningSocket, PassedSocket } from '../base/pass-sockets.ts';
+import type { ListenConfig } from '../config/model.ts';
 import { StartError } from '../control/start-error.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { ANSWER_MS, BACKOFF_FIRST_MS, deal, Member, type MemberHome } from './fleet-member.ts';
+import { ANSWER_MS, BACKOFF_FIRST_MS, Member, type MemberHome } from './fleet-member.ts';
 import type { Logger } from './logger.ts';
-import type { Descriptors, FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
 import { BEAT_MS } from './pulse.ts';
-import { withShared } from './shared-sockets.ts';
+import { sharedWith } from './shared-sockets.ts';
 
 /** A worker that takes so long to stop accepting hangs, and accepts nothing either. */
 const PAUSE_MS = 2000;
@@ -84,11 +85,11 @@ export class Fleet implements MemberHome {
    * Opens the listeners: on `sockets`, dealt out among the workers; a worker without one for a listener binds. The first
    * worker binds first, the others share its ports. Resolves with the ports, rejects with StartError.
    */
-  async listen(ports: readonly number[], sockets: readonly ListeningSocket[]): Promise<readonly number[]> {
+  async listen(ports: readonly number[], sockets: readonly PassedSocket[]): Promise<readonly number[]> {
     this.#ports = ports;
     const [first, ...others] = this.#members;
     const open = (member: Member): Promise<readonly number[]> =>
-      this.#listen(member, 'listen', this.#deal(sockets, member.index, this.#members.length));
+      this.#listen(member, 'listen', deal(sockets, member.index, this.#members.length));
     if (first !== undefined) this.#ports = await open(first);
     await Promise.all(others.map(open));
     return this.#ports;
@@ -113,16 +114,23 @@ export class Fleet implements MemberHome {
     });
   }
 
-  #deal(sockets: readonly ListeningSocket[], at: number, count: number): Descriptors {
-    return deal(this.#revision?.config.listen ?? [], sockets, at, count);
+  async #listen(
+    member: Member,
+    type: 'listen' | 'resume',
+    dealt: readonly PassedSocket[],
+  ): Promise<readonly number[]> {
+    const { listen: listeners = [] } = this.#revision?.config ?? {};
+    // after a pause each has its own again
+    const shared = type === 'resume' ? [] : await this.#sharedWith(member, dealt, listeners);
+    return member.listen(type, listeners, this.#ports, [...dealt, ...shared]);
   }
 
-  async #listen(member: Member, type: 'listen' | 'resume', dealt: Descriptors): Promise<readonly number[]> {
-    const listeners = this.#revision?.config.listen ?? [];
-    // after a pause each has its own again
-    const fds =
-      type === 'resume' ? dealt : await withShared(listeners, dealt, [], this.sockets, this.offered);
-    return member.listen(type, this.#ports, fds);
+  #sharedWith(
+    { sockets }: Member,
+    dealt: readonly PassedSocket[],
+    listeners: readonly ListenConfig[],
+  ): Promise<readonly PassedSocket[]> {
+    return sharedWith([...sockets, ...dealt], listeners, this.sockets, this.offered);
   }
 
   onMessage(member: Member, message: FromWorker): void {
@@ -206,10 +214,8 @@ export class Fleet implements MemberHome {
 
   /** Posts to these workers and waits for their word; a worker that dies meanwhile starts on the revision. */
   async #post(revision: Revision, members: readonly Member[]): Promise<void> {
-    for (const member of members) {
-      const fds = await withShared(revision.config.listen, [], member.sockets, this.sockets, this.offered);
-      member.say({ type: 'revision', revision, ports: this.#ports, fds });
-    }
+    for (const member of members)
+      member.swap(revision, this.#ports, await this.#sharedWith(member, [], revision.config.listen));
     const missing = (): readonly Member[] =>
       members.filter(({ worker, applied }) => worker !== null && applied < revision.number);
     await new Promise<void>((resolve) => {
@@ -263,28 +269,24 @@ export class Fleet implements MemberHome {
     // who has not stopped accepting hangs, and binds anew when it goes on
     const able = living.filter(({ isPaused }) => isPaused);
     const takers = able.length > 0 ? able : living;
-    const fdsOf = (member: Member): Descriptors => {
-      const at = takers.indexOf(member);
-      return at < 0 ? [] : this.#deal(sockets, at, takers.length);
-    };
-    const used = new Set(takers.flatMap((member) => fdsOf(member).flat()));
-    for (const socket of sockets) if (!used.has(socket.fd)) socket.close();
-    await Promise.all(living.map((member) => this.#listenAgain(member, fdsOf(member), sockets)));
+    const isListenedOn = ({ address }: PassedSocket): boolean =>
+      takers.length > 0 &&
+      this.#revision?.config.listen.some((listen) => listen.address === address) === true;
+    for (const socket of sockets) if (!isListenedOn(socket)) socket.close();
+    const dealtTo = (member: Member): readonly PassedSocket[] =>
+      deal(sockets.filter(isListenedOn), takers.indexOf(member), takers.length);
+    await Promise.all(living.map((member) => this.#listenAgain(member, dealtTo(member))));
   }
 
-  async #listenAgain(member: Member, fds: Descriptors, sockets: readonly PassedSocket[]): Promise<void> {
+  async #listenAgain(member: Member, dealt: readonly PassedSocket[]): Promise<void> {
     try {
-      await this.#listen(member, 'resume', fds);
+      await this.#listen(member, 'resume', dealt);
     } catch (error) {
       this.#options.log.error(
         { worker: member.index, error: String(error) },
         'a worker thread does not listen again',
       );
-      const dealt = sockets.filter(({ fd }) => fds.some((own) => own.includes(fd)));
-      // what it has listened on ends with it, what it has not would get connections and be listened on by nobody
-      void member.giveUp('does not listen again').then(() => {
-        for (const socket of dealt) socket.close();
-      });
+      void member.giveUp('does not listen again');
     }
   }
 
@@ -333,4 +335,14 @@ export class Fleet implements MemberHome {
   #checkDrained(): void {
     if (this.#members.every((member) => member.isDrained || member.worker === null)) this.#onDrained?.();
   }
+}
+
+/** The sockets of the worker that is number `at` of `count`: of each listener its part. None for -1. */
+function deal(sockets: readonly PassedSocket[], at: number, count: number): readonly PassedSocket[] {
+  const dealt = new Map<string, number>();
+  return sockets.filter(({ address }) => {
+    const index = dealt.get(address) ?? 0;
+    dealt.set(address, index + 1);
+    return index % count === at;
+  });
 }

@@ -5,7 +5,7 @@ import type { ListeningSocket } from '../base/pass-sockets.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SharedHandles } from '../shared/shared-state.ts';
 
-/** Of sockets to listen on, by listener. */
+/** Of sockets to listen on, by listener. Whoever gets them listens on them or closes them. */
 export type Descriptors = readonly (readonly number[])[];
 
 export interface WorkerData {

@@ -41,7 +41,7 @@ export function portTaken(address: string): string {
 export function supportsReusePort(): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
+    server.on('error', () => resolve(false));
     server.listen({ host: '127.0.0.1', port: 0, reusePort: true }, () => server.close(() => resolve(true)));
   });
 }
@@ -58,7 +58,7 @@ export function assertListenerFree({ address, host, port, socket }: ListenConfig
 export function assertPortFree(address: string, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    server.on('error', (error: NodeJS.ErrnoException) => {
       reject(new StartError(listenMessage({ address, code: error.code ?? '', message: error.message })));
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));

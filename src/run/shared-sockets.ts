@@ -4,36 +4,35 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { duplicateSockets, identityOf, type ListeningSocket } from '../base/pass-sockets.ts';
+import {
+  duplicateSockets,
+  identityOf,
+  type ListeningSocket,
+  type PassedSocket,
+} from '../base/pass-sockets.ts';
 import type { ListenConfig } from '../config/model.ts';
-import type { Descriptors } from './messages.ts';
 import { makePrivateDirectory } from './takeover/private-directory.ts';
 
 /**
- * Descriptors by listener for a worker that listens on `own` already and is dealt `dealt`. Where it would have to bind what
- * another listens on (`open`), or what is offered to the next process (`offered`) and nobody listens on, it gets duplicates.
+ * Duplicates for a worker that has `own` already: of what it would have to bind although another listens on it (`open`), or
+ * although it is offered to the next process (`offered`) and nobody listens on it.
  */
-export async function withShared(
-  listeners: readonly ListenConfig[],
-  dealt: Descriptors,
+export async function sharedWith(
   own: readonly ListeningSocket[],
+  listeners: readonly ListenConfig[],
   open: readonly ListeningSocket[],
   offered: Iterable<ListeningSocket>,
-): Promise<Descriptors> {
+): Promise<readonly PassedSocket[]> {
   const left = notListenedOn(offered, open);
-  const wanted = listeners.flatMap(({ address, socket }, index) => {
-    if ((dealt[index]?.length ?? 0) > 0 || own.some((held) => held.address === address)) return [];
+  const wanted = listeners.flatMap(({ address, socket }) => {
+    if (own.some((held) => held.address === address)) return [];
     const shared = socket === null ? undefined : open.find((held) => held.address === address);
     return shared === undefined ? left.filter((held) => held.address === address) : [shared];
   });
-  if (wanted.length === 0) return dealt;
+  if (wanted.length === 0) return [];
   const directory = makePrivateDirectory();
   try {
-    const copies = await duplicateSockets(join(directory, 'shared'), wanted);
-    return listeners.map(({ address }, index) => {
-      const fds = copies.filter((copy) => copy.address === address).map(({ fd }) => fd);
-      return fds.length === 0 ? (dealt[index] ?? []) : fds;
-    });
+    return await duplicateSockets(join(directory, 'shared'), wanted);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -89,7 +89,8 @@ export class Predecessor {
     const directory = TakeoverDirectory.make();
     const server = createServer((socket) => void this.#serve(new ChangeSender(socket), directory));
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      // also later, when a connection cannot be accepted: that successor asks again or gives up
+      server.on('error', reject);
       server.listen(directory.changesSocket, resolve);
     });
     return { directory, server };

@@ -2,7 +2,7 @@
 // learns while it finishes.
 
 import type { Log } from '../../base/log.ts';
-import { fetchSockets, type ListeningSocket, type PassedSocket } from '../../base/pass-sockets.ts';
+import { fetchSockets, type PassedSocket } from '../../base/pass-sockets.ts';
 import type { HoldfastConfig } from '../../config/model.ts';
 import { StartError } from '../../control/start-error.ts';
 import { readSessions, type StoredSessions } from '../../sessions/store.ts';
@@ -91,7 +91,7 @@ export class Successor {
   async activate(
     config: HoldfastConfig,
     applyChanges: (changes: Buffer) => Promise<void>,
-  ): Promise<readonly ListeningSocket[]> {
+  ): Promise<readonly PassedSocket[]> {
     const channel = this.#channel;
     channel.applyChanges = applyChanges;
     this.#log.info({ pid: this.offer.pid }, 'ready to take over: the old process is to step back');

@@ -45,6 +45,8 @@ export class Affinity {
   hasKey = false;
   /** Session keys of all values that the request shows under the name, by turns low and high; those known, resolved. */
   readonly shown: Int32Array = new Int32Array(2 * SHOWN_MAX);
+  /** Which name each is shown under, where only the begin of the name is known: `nameOf` in cookie-scope.ts, else ANY_NAME. */
+  readonly shownNames: Int32Array = new Int32Array(SHOWN_MAX);
   shownCount = 0;
   /** The key as the first secret has it, when the table knows the session by an older one: due to become an alias. */
   newLow = 0;

@@ -1,7 +1,7 @@
 // A cookie is its name, domain and path (RFC 6265 section 5.3, step 11): several of one name live side by side in a
 // browser. Domain and path are kept as one small number, enough to tell the few applications of one site apart.
 
-import type { SetCookie } from '../http1/cookies.ts';
+import type { CookieRange, SetCookie } from '../http1/cookies.ts';
 import { SCOPES } from '../shared/entry-marks.ts';
 
 const SLASH = 0x2f;
@@ -12,6 +12,16 @@ const PRIME = 0x01000193;
 
 /** Of a cookie for the whole of one host: what a cookie of unknown scope is taken for. */
 export const WHOLE_HOST: number = toScope(mix(mix(OFFSET_BASIS, 0), SLASH));
+
+/** Of a cookie whose name is known. */
+export const ANY_NAME = 0;
+
+/** Tells cookies apart of which only the begin of the name is known. Not ANY_NAME. */
+export function nameOf(buffer: Buffer, { nameBegin, nameEnd }: CookieRange): number {
+  let state = OFFSET_BASIS;
+  for (let at = nameBegin; at < nameEnd; at += 1) state = mix(state, buffer[at] as number);
+  return state | 1;
+}
 
 /** Of a cookie set without a path by the answer to this target (RFC 6265 section 5.1.4). 1..SCOPES. */
 export function defaultScopeOf(buffer: Buffer, begin: number, end: number): number {

@@ -12,7 +12,7 @@ import { Field, type ResponseHead } from '../http1/message.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { type AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, Finding } from './affinity.ts';
-import { WHOLE_HOST } from './cookie-scope.ts';
+import { ANY_NAME, WHOLE_HOST } from './cookie-scope.ts';
 import type { Ledger } from './ledger.ts';
 import type { PoolPlan } from './plan.ts';
 import { NO_SCOPE, readSignals, type SessionSignal, said } from './session-signals.ts';
@@ -48,7 +48,7 @@ export class Learning {
     for (let at = 0; at < count; at += 1) {
       const one = said[at] as SessionSignal;
       if (one.isDeletion) {
-        if (one.source === affinity.source) this.#end(affinity, one.scope);
+        if (one.source === affinity.source) this.#end(affinity, one);
         continue;
       }
       affinity.say(one.low, one.high);
@@ -158,9 +158,9 @@ export class Learning {
     ledger.begin(plan, affinity, index, nowMs, false);
   }
 
-  #end(affinity: Affinity, scope: number): void {
+  #end(affinity: Affinity, { scope, name }: SessionSignal): void {
     const { table } = this.#shared;
-    const entry = this.#sessionOf(affinity, scope, false);
+    const entry = this.#sessionOf(affinity, scope, false, name);
     if (entry === NONE) return;
     affinity.say(table.keyLow(entry), table.keyHigh(entry));
     this.#ledger.end(entry, table.keyLow(entry), table.keyHigh(entry), 'logout');
@@ -169,13 +169,15 @@ export class Learning {
 
   /**
    * The session of the request whose cookie has the scope, -1 for none. One of unknown scope is taken for the whole
-   * host's, and when `isAny` for that of any. Where there are no scopes it is the session held.
+   * host's, and when `isAny` for that of any. Where there are no scopes it is the session held. With a `name` only what is
+   * shown under it.
    */
-  #sessionOf(affinity: Affinity, scope: number, isAny: boolean): number {
+  #sessionOf(affinity: Affinity, scope: number, isAny: boolean, name = ANY_NAME): number {
     const { table } = this.#shared;
     if (scope === NO_SCOPE) return this.#ledger.holdsEntry(affinity) ? affinity.entry : NONE;
     let unknown = NONE;
     for (let at = 0; at < affinity.shownCount; at += 1) {
+      if (name !== ANY_NAME && affinity.shownNames[at] !== name) continue;
       const entry = table.resolve(affinity.shown[2 * at] as number, affinity.shown[2 * at + 1] as number);
       if (entry === NONE) continue;
       const known = table.marks.scope(entry);

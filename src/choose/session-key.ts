@@ -10,7 +10,7 @@ import { CookieRange, nextCookie } from '../http1/cookies.ts';
 import { Field, type FieldLines, NOT_WATCHED, type RequestHead } from '../http1/message.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import { type Affinity, Finding, SHOWN_MAX } from './affinity.ts';
-import { defaultScopeOf } from './cookie-scope.ts';
+import { ANY_NAME, defaultScopeOf, nameOf } from './cookie-scope.ts';
 import { findInTarget, type KeySource } from './key-sources.ts';
 import type { OpeningKeys } from './keys.ts';
 import { hashCookieKey, isCookieLength, open } from './own-cookie.ts';
@@ -96,8 +96,10 @@ function readCookies(
     const end = lines.valueEnd[line] as number;
     let at = nextCookie(buffer, lines.valueBegin[line] as number, end, name, range, isPrefix);
     while (at !== -1 && affinity.shownCount < SHOWN_MAX) {
-      if (range.valueBegin < range.valueEnd)
+      if (range.valueBegin < range.valueEnd) {
         found = offer(plan, table, buffer, range.valueBegin, range.valueEnd, found, affinity);
+        if (isPrefix) affinity.shownNames[affinity.shownCount - 1] = nameOf(buffer, range);
+      }
       at = nextCookie(buffer, at, end, name, range, isPrefix);
     }
   }
@@ -126,9 +128,10 @@ function offer(
   const isKnown = entry !== UNKNOWN;
   const keyLow = isKnown ? table.resolvedLow : low;
   const keyHigh = isKnown ? table.resolvedHigh : high;
-  const { shown, shownCount } = affinity;
+  const { shown, shownNames, shownCount } = affinity;
   shown[2 * shownCount] = keyLow;
   shown[2 * shownCount + 1] = keyHigh;
+  shownNames[shownCount] = ANY_NAME;
   affinity.shownCount = shownCount + 1;
   const isBetter = isKnown && (found === UNKNOWN || (table.isTentative(found) && !table.isTentative(entry)));
   if (isBetter || shownCount === 0) {

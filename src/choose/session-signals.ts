@@ -6,7 +6,7 @@ import { beginsWith } from '../http1/bytes.ts';
 import { parseSetCookie, SetCookie } from '../http1/cookies.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 import { type Affinity, SAID_MAX } from './affinity.ts';
-import { setCookieScope } from './cookie-scope.ts';
+import { ANY_NAME, nameOf, setCookieScope } from './cookie-scope.ts';
 import type { KeySource } from './key-sources.ts';
 import type { PoolPlan } from './plan.ts';
 import { findSessionHeader } from './session-key.ts';
@@ -18,6 +18,8 @@ export interface SessionSignal {
   /** Place in the plan's sources. */
   source: number;
   scope: number;
+  /** As Affinity.shownNames. */
+  name: number;
   isDeletion: boolean;
   low: number;
   high: number;
@@ -29,6 +31,7 @@ const parsed = new SetCookie();
 export const said: readonly SessionSignal[] = Array.from({ length: SAID_MAX }, () => ({
   source: 0,
   scope: NO_SCOPE,
+  name: ANY_NAME,
   isDeletion: false,
   low: 0,
   high: 0,
@@ -76,10 +79,13 @@ function readSetCookies(
     while (at < count && said[at]?.scope !== scope) at += 1;
     const one = said[at];
     if (one === undefined) continue;
-    // of several names the one that is set goes on: a deleted one is what it replaces
+    const name = isPrefix ? nameOf(buffer, parsed) : ANY_NAME;
+    // of several names the one that is set goes on: a deleted one is what it replaces, or is no business of the session
     if (isPrefix && parsed.isDeletion && at < count && !one.isDeletion) continue;
+    if (isPrefix && parsed.isDeletion && !isNameShown(affinity, name)) continue;
     one.source = source;
     one.scope = scope;
+    one.name = name;
     one.isDeletion = parsed.isDeletion;
     hashBytes(plan.keys.hash, buffer, parsed.valueBegin, parsed.valueEnd);
     one.low = hashed.low;
@@ -87,6 +93,10 @@ function readSetCookies(
     count = Math.max(count, at + 1);
   }
   return count;
+}
+
+function isNameShown({ shownNames, shownCount }: Affinity, name: number): boolean {
+  return shownNames.subarray(0, shownCount).includes(name);
 }
 
 function readHeader(
@@ -103,6 +113,7 @@ function readHeader(
   hashBytes(plan.keys.hash, buffer, range.valueBegin, range.valueEnd);
   one.source = source;
   one.scope = NO_SCOPE;
+  one.name = ANY_NAME;
   one.isDeletion = false;
   one.low = hashed.low;
   one.high = hashed.high;

@@ -2,8 +2,10 @@
 
 import { DOUBLE_QUOTE, EQUALS, equalsIgnoreCase, SEMICOLON, skipBlank, trimBlank } from './bytes.ts';
 
-/** A value found by findCookie: one reusable object, valid until the next call. */
+/** A cookie found by findCookie: one reusable object, valid until the next call. */
 export class CookieRange {
+  nameBegin = 0;
+  nameEnd = 0;
   valueBegin = 0;
   /** Exclusive. Quotes around the value are left out. */
   valueEnd = 0;
@@ -48,17 +50,21 @@ export function nextCookie(
   let position = begin;
   while (position < end) {
     position = skipBlank(buffer, position, end);
+    const nameBegin = position;
     let same = 0;
     while (same < length && position < end && buffer[position] === name[same]) {
       same += 1;
       position += 1;
     }
     if (isPrefix && same === length) position = endOfName(buffer, position, end);
+    const nameEnd = position;
     const equals = same === length && length > 0 ? skipBlank(buffer, position, end) : end;
     const isMatch = equals < end && buffer[equals] === EQUALS;
     if (isMatch) position = equals;
     while (position < end && buffer[position] !== SEMICOLON) position += 1;
     if (isMatch) {
+      found.nameBegin = nameBegin;
+      found.nameEnd = nameEnd;
       setValue(buffer, equals + 1, position, found);
       return position + 1;
     }
@@ -70,7 +76,7 @@ export function nextCookie(
 function endOfName(buffer: Buffer, begin: number, end: number): number {
   let position = begin;
   while (position < end && buffer[position] !== EQUALS && buffer[position] !== SEMICOLON) position += 1;
-  return position;
+  return trimBlank(buffer, begin, position);
 }
 
 /** Trims blanks, then one pair of quotes. */
@@ -87,8 +93,6 @@ function setValue(buffer: Buffer, begin: number, end: number, range: CookieRange
 
 /** What one Set-Cookie value says: one reusable object, valid until the next call. */
 export class SetCookie extends CookieRange {
-  nameBegin = 0;
-  nameEnd = 0;
   /** With the name they are what tells cookies apart. Begin and end are the same where there is none. */
   domainBegin = 0;
   domainEnd = 0;

@@ -171,3 +171,20 @@ test.each([
   expect(shop.exchange({ cookie: 'sidb=two' }, 1)).toMatchObject({ server, outcome: 'home' });
   expect([shop.entries().used, shop.ended(server ?? '', 'logout')]).toEqual([1, 0]);
 });
+
+test.each([
+  ['a name that is not shown', 'sida=one', 'sidz'],
+  ['another that is shown too, first', 'sidz=other; sida=one', 'sidz'],
+  ['another that is shown too, last', 'sida=one; sidz=other', 'sidz'],
+])('the deletion of %s does not end the session', (_, cookie, deleted) => {
+  const shop = new World({
+    workers: 2,
+    sticky: { mode: 'learn', cookie: 'sid*', cookieOwner: 'application' },
+  });
+  const { server } = shop.exchange({ responseHeaders: ['Set-Cookie: sida=one; Path=/'] });
+  shop.exchange({ cookie, responseHeaders: [`Set-Cookie: ${deleted}=; Path=/; Max-Age=0`] });
+  expect(shop.exchange({ cookie: 'sida=one' }, 1)).toMatchObject({ server, outcome: 'home' });
+  expect([shop.entries().used, shop.ended(server ?? '', 'logout')]).toEqual([1, 0]);
+  shop.exchange({ cookie, responseHeaders: ['Set-Cookie: sida=; Path=/; Max-Age=0'] });
+  expect([shop.entries().used, shop.ended(server ?? '', 'logout')]).toEqual([0, 1]);
+});

@@ -58,10 +58,12 @@ export class Affinity {
   source = -1;
   /** Scope of a cookie that the application sets without a path. */
   defaultScope = 0;
-  /** The answer has ended the session: what the request has shown is none any more, whatever the answer sets. */
+  /** The session has been ended: what the request has shown is none any more, whatever its answer sets. */
   isEnded = false;
   /** The request asks to delete what it names. */
   isDelete = false;
+  /** What the request is for, where a session may begin or end there: `placeOf` in cookie-scope.ts, else 0. */
+  place = 0;
   /** The session counts only because of this exchange's tunnel: its client has not shown the key again. */
   isByTunnel = false;
   /** The session's entry in the table, held busy; -1 when there is none. */
@@ -132,6 +134,7 @@ export class Affinity {
     this.defaultScope = 0;
     this.isEnded = false;
     this.isDelete = false;
+    this.place = 0;
     this.isByTunnel = false;
     this.cookieLength = 0;
     this.entry = -1;

@@ -11,6 +11,7 @@ import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import { AddressLimit, mayBegin } from './address-limit.ts';
 import { type Affinity, Finding, Reason } from './affinity.ts';
+import { placeOf } from './cookie-scope.ts';
 import { Elector } from './elector.ts';
 import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
@@ -58,6 +59,8 @@ export class Chooser {
     if (plan.source === Source.none) return;
     affinity.isDelete = head.method === 'DELETE';
     const entry = readSessionKey(plan, this.#shared.table, buffer, head, clientAddress, affinity);
+    if (plan.learnsHeaders && (entry === -1 || affinity.isDelete))
+      affinity.place = placeOf(buffer, head.pathBegin, head.pathEnd);
     if (entry !== -1 && this.#recognise(plan, affinity, entry, nowMs, wallMs)) return;
     if (affinity.isCookieOpen) believe(plan, affinity, wallMs);
   }

@@ -13,6 +13,14 @@ const PRIME = 0x01000193;
 /** Of a cookie for the whole of one host: what a cookie of unknown scope is taken for. */
 export const WHOLE_HOST: number = toScope(mix(mix(OFFSET_BASIS, 0), SLASH));
 
+/** Of a path without its query and a slash at its end: what a header's session has for a scope, the place where it began. */
+export function placeOf(buffer: Buffer, begin: number, end: number): number {
+  let pathEnd = begin;
+  while (pathEnd < end && buffer[pathEnd] !== QUESTION_MARK) pathEnd += 1;
+  if (buffer[pathEnd - 1] === SLASH) pathEnd -= 1;
+  return scopeOf(buffer, 0, 0, begin, pathEnd);
+}
+
 /** Of a cookie whose name is known. */
 export const ANY_NAME = 0;
 

@@ -40,6 +40,8 @@ export class Learning {
     nowMs: number,
     wallMs: number,
   ): void {
+    // what it held is gone: it has been ended meanwhile, and this answer does not bring it back
+    if (affinity.entry !== NONE && !this.#ledger.holdsEntry(affinity)) affinity.isEnded = true;
     const isHeader = plan.sources[affinity.source]?.kind === 'header';
     if (isHeader && this.#isOver(affinity, head)) return;
     const count = readSignals(plan, affinity, buffer, head, wallMs);
@@ -57,15 +59,17 @@ export class Learning {
   }
 
   /**
-   * Protocols that name the session in a header (MCP) end it with DELETE, and answer 404 to one that is over. Other
-   * applications delete something else and have not found something else: so the session does not count any more, but its
-   * key still leads home, and it counts again when it is accepted.
+   * Protocols that name the session in a header (MCP) end it with DELETE, at the place where it began, and answer 404 to one
+   * that is over. Other applications delete something else and have not found something else: then the session does not
+   * count any more, but its key still leads home, and it counts again when it is accepted.
    */
   #isOver(affinity: Affinity, head: ResponseHead): boolean {
     const isNotFound = head.status === NOT_FOUND;
     const isDeleted = affinity.isDelete && head.status >= 200 && head.status < 300;
     if ((!isNotFound && !isDeleted) || !this.#ledger.holdsEntry(affinity)) return false;
-    if (this.#ledger.suspend(affinity, 'logout')) this.#shared.table.marks.deny(affinity.entry);
+    const { entry, place } = affinity;
+    if (isDeleted && this.#shared.table.marks.scope(entry) === place) this.#endEntry(affinity, entry);
+    else if (this.#ledger.suspend(affinity, 'logout')) this.#shared.table.marks.deny(affinity.entry);
     return true;
   }
 
@@ -114,7 +118,7 @@ export class Learning {
     if (!hasEntry && !mayBegin(limit, affinity, nowMs)) return;
     this.#begin(plan, affinity, index, low, high, nowMs);
     const begun = table.find(low, high);
-    if (begun !== NONE) table.marks.setScope(begun, scope);
+    if (begun !== NONE) table.marks.setScope(begun, scope === NO_SCOPE ? affinity.place : scope);
     affinity.source = source;
   }
 
@@ -159,9 +163,12 @@ export class Learning {
   }
 
   #end(affinity: Affinity, { scope, name }: SessionSignal): void {
-    const { table } = this.#shared;
     const entry = this.#sessionOf(affinity, scope, false, name);
-    if (entry === NONE) return;
+    if (entry !== NONE) this.#endEntry(affinity, entry);
+  }
+
+  #endEntry(affinity: Affinity, entry: number): void {
+    const { table } = this.#shared;
     affinity.say(table.keyLow(entry), table.keyHigh(entry));
     this.#ledger.end(entry, table.keyLow(entry), table.keyHigh(entry), 'logout');
     if (entry === affinity.entry) affinity.entry = NONE;

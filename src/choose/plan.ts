@@ -64,6 +64,8 @@ export interface PoolPlan extends RankedServers {
   readonly sources: readonly KeySource[];
   /** One of them is a cookie. */
   readonly readsCookies: boolean;
+  /** Sessions begin in answers that name them in a header, and end by DELETE. */
+  readonly learnsHeaders: boolean;
   /** The balancer's own: the first is what is set, all are read: see `cookieAliases`. */
   readonly cookieNames: readonly Uint8Array[];
   /** A session whose home is gone is not moved: its client is told, and begins another. Of those that the application names. */
@@ -180,6 +182,7 @@ function readSticky(
   | 'learns'
   | 'sources'
   | 'readsCookies'
+  | 'learnsHeaders'
   | 'cookieNames'
   | 'renewMs'
   | 'cookieAttributes'
@@ -187,13 +190,15 @@ function readSticky(
 > {
   const sources = keySources(sticky);
   const source = sourceOf(sticky);
+  const learns = source === Source.named && sticky.mode !== 'header-hash';
   return {
     source,
     sources,
     readsCookies: sources.some(({ kind }) => kind === 'cookie'),
     isHashed:
       sticky.mode === 'header-hash' || sticky.mode === 'address-hash' || sticky.mode === 'cookie-hash',
-    learns: source === Source.named && sticky.mode !== 'header-hash',
+    learns,
+    learnsHeaders: learns && sources.some(({ kind }) => kind === 'header'),
     cookieNames: [sticky.cookie, ...sticky.cookieAliases].map((name) => Buffer.from(name, 'latin1')),
     renewMs: renewalOf(sticky),
     cookieAttributes: readAttributes(sticky),

@@ -128,7 +128,7 @@ describe('learning', () => {
     expect(shop.ended(home, 'logout')).toBe(0);
     shop.exchange({ cookie: 'sid=one', method: 'DELETE', status: 204 });
     expect(shop.ended(home, 'logout')).toBe(0);
-    shop.exchange({ ...header, method: 'DELETE', status: 204 });
+    shop.exchange({ ...header, method: 'DELETE', target: '/a/document', status: 204 });
     expect(shop.ended(home, 'logout')).toBe(1);
     shop.exchange(header);
     shop.exchange({ cookie: 'sid=one', responseHeaders: [set('sid', '', '; Path=/; Max-Age=0')] });

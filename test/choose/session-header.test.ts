@@ -12,10 +12,10 @@ function make(): World {
   });
 }
 
-/** A world with one session; returns the home too. */
+/** A world with one session, begun by POST /mcp; returns the home too. */
 function begun(): { world: World; home: string; ask: (options: ExchangeOptions) => void } {
   const world = make();
-  const home = world.exchange({ method: 'POST', responseHeaders: [HEADER] }).server!;
+  const home = world.exchange({ method: 'POST', target: '/mcp', responseHeaders: [HEADER] }).server!;
   const ask = (options: ExchangeOptions): void => {
     expect(world.exchange({ headers: [HEADER], ...options }, 1)).toMatchObject({
       server: home,
@@ -28,6 +28,35 @@ function begun(): { world: World; home: string; ask: (options: ExchangeOptions) 
 }
 
 describe('what ends a session', () => {
+  test.each([
+    [200, '/mcp'],
+    [202, '/mcp/'],
+    [204, '/mcp?x=/y'],
+    [299, '/mcp'],
+  ])('DELETE answered %i where it began (%s): its key has no home any more', (status, target) => {
+    const { world, home } = begun();
+    const told = { method: 'DELETE', target, headers: [HEADER] };
+    world.exchange({ ...told, status, responseHeaders: [HEADER] }, 1);
+    expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
+    expect(world.exchange({ ...told, status: 404 }).outcome).toBe('new');
+    expect([world.created(home), world.ended(home, 'logout')]).toEqual([1, 1]);
+  });
+
+  test('DELETE after a 404: it has been counted as ended already', () => {
+    const { world, home, ask } = begun();
+    ask({ method: 'GET', target: '/other', status: 404 });
+    ask({ method: 'DELETE', target: '/mcp' });
+    expect(world.ended(home, 'logout')).toBe(1);
+    expect(world.total((name) => world.placed(name))).toBe(world.entries().used);
+  });
+
+  test.each(['/', '/mcp/x', '/mc', '/MCP'])('DELETE %s is about something else', (target) => {
+    const { world, ask } = begun();
+    ask({ method: 'DELETE', target, status: 204 });
+    ask({ method: 'POST', target: '/mcp' });
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 0 });
+  });
+
   test.each([200, 202, 204, 299, 404])('DELETE answered %i: it counts no more, and once', (status) => {
     const { world, home, ask } = begun();
     for (let time = 0; time < 3; time += 1) ask({ method: 'DELETE', status });
@@ -110,7 +139,36 @@ describe('what does not', () => {
   });
 });
 
-test('a request under way while another deletes its session changes nothing', () => {
+test.each([
+  ['names it again', [HEADER], 200, 0],
+  ['has not found it', [], 404, 0],
+  ['begins another', ['X-Session-Id: new'], 200, 1],
+])('a request under way while another deletes its session: an answer that %s', (_, headers, status, used) => {
+  const { world, home, ask } = begun();
+  const slow = world.begin({ headers: [HEADER] });
+  slow.attempt();
+  ask({ method: 'DELETE', target: '/mcp' });
+  slow.answer(headers, false, status);
+  slow.finish();
+  expect(world.entries()).toMatchObject({ used, tentative: 0, busy: 0 });
+  expect(world.ended(home, 'logout')).toBe(1);
+  expect(world.placed(home)).toBe(used);
+});
+
+test('a cookie that is set with each answer does not bring back who has logged out meanwhile', () => {
+  const sticky = { mode: 'learn', cookie: 'sid', cookieOwner: 'application' } as const;
+  const world = new World({ sticky });
+  const set = 'Set-Cookie: sid=mine; Path=/';
+  world.exchange({ responseHeaders: [set] });
+  const slow = world.begin({ cookie: 'sid=mine' });
+  slow.attempt();
+  world.exchange({ cookie: 'sid=mine', responseHeaders: ['Set-Cookie: sid=; Path=/; Max-Age=0'] });
+  slow.answer([set]);
+  slow.finish();
+  expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
+});
+
+test('a request under way while another deletes something changes nothing', () => {
   const { world, home, ask } = begun();
   const slow = world.begin({ headers: [HEADER] });
   slow.attempt();

@@ -100,6 +100,23 @@ export interface BalancerListener {
   readonly halfClose?: 'abort' | 'answer' | Substitution | undefined;
   /** how the listener speaks TLS; absent: in the clear. */
   readonly tls?: BalancerTls | undefined;
+  /** `true`: HTTP/2 in the clear as well, for clients that begin with it (prior knowledge); over TLS it is agreed by ALPN. Default: `false`. */
+  readonly h2c?: boolean | Substitution | undefined;
+  /** limits of HTTP/2, for each connection. */
+  readonly http2?: {
+    /** most requests of a connection at once. Default: `100`. */
+    readonly streams?: number | Substitution | undefined;
+    /** most of a request body that may wait for its server; a stream begins with less, and gets more while its server takes it. Default: `1MiB`. */
+    readonly window?: string | number | undefined;
+    /** the same of all requests of a connection together: what a client can make the balancer keep for it. Default: `16MiB`. */
+    readonly connectionWindow?: string | number | undefined;
+    /** most header fields of a request, decoded, each counted with 32 bytes more; `limits.headerBytes` and `limits.headerCount` hold as well. Default: `32KiB`. */
+    readonly headerBytes?: string | number | undefined;
+    /** most requests that a client may take back, or make the balancer break off by what it sends; beyond it the connection ends. Default: `200/10s`. */
+    readonly resets?: string | undefined;
+    /** most frames that carry nothing (SETTINGS, PING, PRIORITY, empty DATA, WINDOW_UPDATE that no data has earned); beyond it the connection ends. Default: `1000/1s`. */
+    readonly frames?: string | undefined;
+  } | undefined;
   /** `true`: every request to this listener in the clear is answered 308, to the same URL over https, at the port of the first listener with `tls`. Default: `false`. */
   readonly redirectToHttps?: boolean | Substitution | undefined;
 }
@@ -132,8 +149,8 @@ export interface BalancerTls {
   readonly minVersion?: '1.2' | '1.3' | Substitution | undefined;
   /** Mozilla's profiles: `intermediate` for all clients of the last ten years, `modern` for TLS 1.3 alone. Default: `intermediate`. */
   readonly ciphers?: 'intermediate' | 'modern' | Substitution | undefined;
-  /** protocols that a client may choose. */
-  readonly alpn?: readonly ('http/1.1' | Substitution)[] | undefined;
+  /** protocols that a client may choose, the preferred first; `h2` is HTTP/2. */
+  readonly alpn?: readonly ('h2' | 'http/1.1' | Substitution)[] | undefined;
   /** certificates of clients: not asked for; asked for, and servers are told what came of it; without a good one there is no connection. Default: `none`. */
   readonly clientAuth?: 'none' | 'request' | 'require' | Substitution | undefined;
   /** PEM file: authorities of client certificates. */

@@ -3,6 +3,7 @@
 import { checkFileMode } from './check-text.ts';
 import { choice, duration, flag, integer, size, text } from './leaf.ts';
 import { listenerAddress } from './leaf-address.ts';
+import { http2 } from './schema-http2.ts';
 import { rateLimit } from './schema-parts.ts';
 import { tls } from './schema-tls.ts';
 import { key, mapping, optional } from './table.ts';
@@ -76,6 +77,12 @@ export const listener = mapping(
       'a client that ends its half of the connection after a whole request: `abort` takes it for gone, as browsers that are closed look just the same, and ends the request; `answer` answers it, and those behind it. After a request that says so in its Connection field it is answered in any case',
     ),
     tls: optional(tls, 'how the listener speaks TLS; absent: in the clear'),
+    h2c: key(
+      flag(),
+      false,
+      '`true`: HTTP/2 in the clear as well, for clients that begin with it (prior knowledge); over TLS it is agreed by ALPN',
+    ),
+    http2: key(http2, {}, 'limits of HTTP/2, for each connection'),
     redirectToHttps: key(
       flag(),
       false,

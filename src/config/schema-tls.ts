@@ -154,7 +154,11 @@ export const tls = mapping(
       'intermediate',
       "Mozilla's profiles: `intermediate` for all clients of the last ten years, `modern` for TLS 1.3 alone",
     ),
-    alpn: key(list(protocol(), { min: 1, max: 8 }), ['http/1.1'], 'protocols that a client may choose'),
+    alpn: key(
+      list(protocol(), { min: 1, max: 8 }),
+      ['h2', 'http/1.1'],
+      'protocols that a client may choose, the preferred first; `h2` is HTTP/2',
+    ),
     clientAuth: key(
       choice(['none', 'request', 'require']),
       'none',

@@ -31,6 +31,7 @@ export class Client implements LimitedClient, Forwarding {
   readonly scheme: 'http' | 'https';
   readonly localPort: number;
   readonly forwardingLines: string;
+  readonly streamId = 0;
   /** Stands in for the Host that an HTTP/1.0 client did not send. */
   readonly listenAuthority: string;
   lastHost = '';

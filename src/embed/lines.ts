@@ -4,10 +4,6 @@
 //
 // Objects with header names as keys are avoided on the way: `constructor` and `__proto__` are names like others.
 
-import type { Trailers } from '../exchange/streams.ts';
-import { CHUNKED_LIMITS } from '../http1/chunked.ts';
-import { isTrailerAllowed } from '../http1/trailer.ts';
-
 /** Name and value of a header line that is passed on. */
 export type RawLine = readonly [name: string, value: string];
 
@@ -50,13 +46,4 @@ export function setLines(message: HeaderSink, lines: readonly RawLine[]): void {
 /** node:http's rawHeaders and rawTrailers. */
 export function pairsOf(raw: readonly string[]): [string, string][] {
   return raw.flatMap((name, at) => (at % 2 === 0 ? [[name, raw[at + 1] ?? '']] : []));
-}
-
-/** Whether a trailer section may pass, by the rules that chunked bodies have for it. */
-export function mayTrailersPass(trailers: Trailers): boolean {
-  const { trailerCountMax, trailerBytesMax } = CHUNKED_LIMITS;
-  let bytes = 0;
-  for (const text of trailers) bytes += text.length;
-  if (trailers.length > 2 * trailerCountMax || bytes > trailerBytesMax) return false;
-  return trailers.every((name, at) => at % 2 === 1 || isTrailerAllowed(name));
 }

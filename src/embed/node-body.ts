@@ -2,14 +2,16 @@
 
 import type { RequestBody, Trailers } from '../exchange/streams.ts';
 import { NO_TRAILERS } from '../exchange/streams.ts';
+import { mayTrailersPass } from '../http1/chunked.ts';
 import { Body, Refusal, type RequestHead } from '../http1/message.ts';
-import { mayTrailersPass } from './lines.ts';
 
 export class NodeBody implements RequestBody {
   isDone: boolean;
   bytes = 0;
   refusal = 0;
   trailers: Trailers = NO_TRAILERS;
+  /** node:http writes them itself. */
+  readonly needsChunks = false;
   #left: number;
 
   constructor({ body, contentLength }: RequestHead) {

@@ -116,6 +116,10 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
     return this.connection.forwardingLines;
   }
 
+  get streamId(): number {
+    return this.connection.streamId;
+  }
+
   get listenAuthority(): string {
     return this.connection.listenAuthority;
   }

@@ -21,6 +21,8 @@ export const UNSUPPORTED_KEYS: Readonly<Record<string, string>> = {
   'listen.timeouts.keepAlive': 'set keepAliveTimeout of your server',
   'listen.proxyProtocol': 'read the header before your server does; the address is then that of the socket',
   'listen.tls': 'make your server with node:https',
+  'listen.h2c': 'HTTP/2 is what your server speaks, or does not',
+  'listen.http2': 'HTTP/2 is what your server speaks, or does not',
   'listen.redirectToHttps': 'redirect in your application',
   'listen.halfClose': 'set httpAllowHalfOpen of your server',
   'listen.limits.connections': 'set maxConnections of your server',

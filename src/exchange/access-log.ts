@@ -37,11 +37,23 @@ interface LoggedExchange {
 /** Who ended an exchange. */
 export type EndedBy = 'client' | 'server' | 'self';
 
+/** How a request came. */
+interface Way {
+  /** null: in the clear. */
+  readonly tls: TlsFacts | null;
+  /** Number of its stream in HTTP/2; 0: by HTTP/1. */
+  readonly streamId: number;
+}
+
+const UNKNOWN_WAY: Way = { tls: null, streamId: 0 };
+
 /** What is known of one exchange that is logged. */
 export class AccessRecord {
   readonly client: string;
   /** null: the client came in the clear. */
   readonly tls: TlsFacts | null;
+  /** Number of its stream in HTTP/2; 0: it came by HTTP/1. */
+  readonly streamId: number;
   readonly method: string;
   readonly target: string;
   readonly host: string;
@@ -71,10 +83,11 @@ export class AccessRecord {
     client: string,
     headText: string,
     nowMs: number,
-    tls: TlsFacts | null = null,
+    { tls, streamId }: Way = UNKNOWN_WAY,
   ) {
     this.client = client;
     this.tls = tls;
+    this.streamId = streamId;
     this.method = head.method;
     this.target = buffer.toString(
       'latin1',
@@ -137,6 +150,7 @@ export class AccessRecord {
     return (
       `{"time":"${new Date(startedWallMs).toISOString()}","requestId":${quote(this.requestId)}` +
       `${this.trace === '' ? '' : `,"traceId":"${this.trace}"`},"client":${quote(this.client)}${loggedTls(this.tls)}` +
+      `${this.streamId > 0 ? `,"protocol":"h2","stream":${this.streamId}` : ''}` +
       `,"method":${quote(this.method)},"target":${quote(this.target)},"host":${quote(this.host)}` +
       `,"status":${this.status},"pool":${quote(plan?.config.name ?? null)},"server":${quote(server)}` +
       `${attempts.length > 1 ? `,"attempts":${JSON.stringify(servers)}` : ''}` +
@@ -200,9 +214,9 @@ export class AccessLog {
     kind: FailureKind,
     nowMs: number,
     wallMs: number,
-    tls: TlsFacts | null = null,
+    way: Way = UNKNOWN_WAY,
   ): void {
-    const record = new AccessRecord(buffer, head, client, '', nowMs, tls);
+    const record = new AccessRecord(buffer, head, client, '', nowMs, way);
     record.end(kind);
     this.#write(record, null, nowMs, wallMs);
   }

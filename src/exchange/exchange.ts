@@ -105,7 +105,7 @@ export class Exchange implements ServerStreamUser {
     const headText = requestLines(buffer, head, client, this.wantsUpgrade, this.isSecure, services.via);
     this.request.headText = services.startsTraces ? withTraceparent(headText, head) : headText;
     if (services.accessLog.draws())
-      this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs, client.tls);
+      this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs, client);
     if (this.#isBodyRefused(client)) return;
     if (bodyEnd > bodyBegin) this.request.keep(buffer.subarray(bodyBegin, bodyEnd));
     this.#attempts.next(nowMs);

@@ -15,6 +15,8 @@ export interface Forwarding extends Peer {
   readonly localPort: number;
   /** Stands in for the Host that an HTTP/1.0 client did not send. */
   readonly listenAuthority: string;
+  /** Number of its stream in HTTP/2; 0: it came by HTTP/1. */
+  readonly streamId: number;
   /** Host of the last request. */
   lastHost: string;
 }
@@ -97,15 +99,17 @@ function firstLine(buffer: Buffer, head: RequestHead): string {
   return `${head.method} ${slash}${path} HTTP/1.1\r\n`;
 }
 
-/** By the minor version that the request came with, for the name that was asked for last: it changes with a reload only. */
-const viaLines = { name: '', minor0: '', minor1: '' };
+/** By the version that the request came with, for the name that was asked for last: it changes with a reload only. */
+const viaLines = { name: '', minor0: '', minor1: '', http2: '' };
 
-function viaLine(minor: number, name: string): string {
+function viaLine(minor: number, name: string, streamId: number): string {
   if (name !== viaLines.name) {
     viaLines.name = name;
     viaLines.minor0 = `via: 1.0 ${name}\r\n`;
     viaLines.minor1 = `via: 1.1 ${name}\r\n`;
+    viaLines.http2 = `via: 2.0 ${name}\r\n`;
   }
+  if (streamId > 0) return viaLines.http2;
   return minor === 0 ? viaLines.minor0 : viaLines.minor1;
 }
 
@@ -118,7 +122,7 @@ function addedLines(
   isSecure: boolean,
   via: string | null,
 ): string {
-  const way = via === null ? '' : viaLine(head.versionMinor, via);
+  const way = via === null ? '' : viaLine(head.versionMinor, via, forwarding.streamId);
   let forwards = head.maxForwards > 0 ? `max-forwards: ${head.maxForwards - 1}\r\n` : '';
   if (head.strippedBytes > 0)
     forwards += `x-forwarded-prefix: ${latin1(buffer, head.pathBegin, head.pathBegin + head.strippedBytes)}\r\n`;

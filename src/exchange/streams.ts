@@ -51,6 +51,8 @@ export interface RequestBody {
   readonly refusal: number;
   /** Complete when it is done. */
   readonly trailers: Trailers;
+  /** Its parts are data without framing and no length was announced: HTTP/1 passes it on in chunks. */
+  readonly needsChunks: boolean;
 }
 
 /** A response head as it was received, and what came of the body with it. One is reused for all of a thread. */
@@ -143,7 +145,7 @@ export interface ServerStreamUser {
   readonly wantsUpgrade: boolean;
   readonly takesFramed: boolean;
   readonly responseLimits: HeadLimits;
-  readonly client: Pick<ClientStream, 'ends'> | null;
+  readonly client: Pick<ClientStream, 'ends' | 'requestBody'> | null;
   onConnected(): void;
   /** The connection could not be made; `detail` says why where it is not plain. */
   onUnreachable(kind: Unreachable, detail?: string): void;

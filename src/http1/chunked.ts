@@ -21,7 +21,7 @@ import {
   VALUE,
 } from './bytes.ts';
 import { Refusal } from './message.ts';
-import { TrailerName } from './trailer.ts';
+import { isTrailerAllowed, TrailerName } from './trailer.ts';
 
 export interface ChunkedLimits {
   /** Bytes of extensions on one chunk, from ";" to CRLF. */
@@ -90,6 +90,9 @@ export class ChunkedScanner {
   #trailerBytes = 0;
   #trailerCount = 0;
   readonly #trailerName = new TrailerName();
+  /** Of a body whose data goes to `sink`: `[name, value, ...]`. */
+  trailers: string[] = [];
+  #trailerValue = '';
 
   /** Makes ready for the next body; limits stay as they are when left out. */
   reset(limits: ChunkedLimits = this.#limits): void {
@@ -104,6 +107,7 @@ export class ChunkedScanner {
     this.#extensionBytesTotal = 0;
     this.#trailerBytes = 0;
     this.#trailerCount = 0;
+    if (this.trailers.length > 0) this.trailers = [];
   }
 
   /**
@@ -215,6 +219,11 @@ export class ChunkedScanner {
     }
   }
 
+  #keepTrailerByte(byte: number): number {
+    if (this.sink !== null) this.#trailerValue += String.fromCharCode(byte);
+    return 0;
+  }
+
   #stepTrailer(byte: number): number {
     this.#trailerBytes += 1;
     if (this.#trailerBytes > this.#limits.trailerBytesMax) return Refusal.badTrailer;
@@ -231,10 +240,13 @@ export class ChunkedScanner {
           return 0;
         }
         if (byte !== COLON || !this.#trailerName.isAllowed()) return Refusal.badTrailer;
+        this.#trailerValue = '';
         return this.#go(State.trailerValue);
       case State.trailerValue:
-        if (VALUE[byte] === 1) return 0;
-        return byte === CR ? this.#go(State.trailerLf) : Refusal.badTrailer;
+        if (VALUE[byte] === 1) return this.#keepTrailerByte(byte);
+        if (byte !== CR) return Refusal.badTrailer;
+        if (this.sink !== null) this.trailers.push(this.#trailerName.text, this.#trailerValue.trim());
+        return this.#go(State.trailerLf);
       case State.trailerLf:
         return byte === LF ? this.#go(State.trailerFirst) : Refusal.badTrailer;
       default:
@@ -259,3 +271,19 @@ export const CHUNK_TAIL = '\r\n';
 
 /** Ends a chunked body without trailers. */
 export const LAST_CHUNK = '0\r\n\r\n';
+
+/** Ends a chunked body with these trailers: `[name, value, ...]`, each of them allowed. */
+export function lastChunk(trailers: readonly string[]): string {
+  let text = '0\r\n';
+  for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}
+
+/** Whether trailers that come without chunks may pass, by the rules that chunked bodies have for them. */
+export function mayTrailersPass(trailers: readonly string[]): boolean {
+  const { trailerCountMax, trailerBytesMax } = CHUNKED_LIMITS;
+  let bytes = 0;
+  for (const text of trailers) bytes += text.length;
+  if (trailers.length > 2 * trailerCountMax || bytes > trailerBytesMax) return false;
+  return trailers.every((name, at) => at % 2 === 1 || isTrailerAllowed(name));
+}

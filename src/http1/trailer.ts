@@ -38,17 +38,21 @@ const REFUSED_PREFIXES: readonly string[] = [
 
 /** Gathers a trailer's name over any cuts and says whether it may pass. */
 export class TrailerName {
+  /** As it was written. */
+  text = '';
   readonly #bytes = Buffer.alloc(TRAILER_NAME_BYTES_MAX);
   #length = 0;
 
   begin(byte: number): void {
     this.#length = 0;
+    this.text = '';
     this.push(byte);
   }
 
   push(byte: number): void {
     if (this.#length < TRAILER_NAME_BYTES_MAX) this.#bytes[this.#length] = FOLD[byte] as number;
     this.#length += 1;
+    this.text += String.fromCharCode(byte);
   }
 
   /** "_" counts as "-", as servers of the CGI family read it. Allocates one string. */

@@ -60,6 +60,21 @@ export const CATALOGUE = {
     labels: ['listener', 'result'],
     help: 'TLS handshakes with clients: full, resumed, failed, timed_out, or refused because there were too many.',
   },
+  holdfast_http2_connections: {
+    type: 'gauge',
+    labels: ['listener'],
+    help: 'Client connections open now that speak HTTP/2.',
+  },
+  holdfast_http2_streams: {
+    type: 'gauge',
+    labels: ['listener'],
+    help: 'Streams of these connections that are open now: requests under way.',
+  },
+  holdfast_http2_abuse_total: {
+    type: 'counter',
+    labels: ['listener', 'kind'],
+    help: 'What HTTP/2 clients overdid: streams (refused), stalled (responses that were not taken, dropped); all other kinds have ended the connection.',
+  },
   holdfast_certificate_expiry_seconds: {
     type: 'gauge',
     labels: ['listener', 'name'],

@@ -1,6 +1,7 @@
 // Collectors of the metrics that have a pool label but no server, and of those that have neither.
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
+import { ABUSE_KINDS } from '../http2/abuse.ts';
 import { clientErrors, LOAD_KINDS, loadSkew, sessionSkew } from '../sessions/load.ts';
 import type { Skew } from '../sessions/skew.ts';
 import { Mode, Verdict } from '../shared/control.ts';
@@ -12,8 +13,9 @@ import {
   MOVE_REASONS,
   NO_POOL,
   PoolCounter,
+  type Stripe,
 } from '../shared/stripe.ts';
-import type { MetricsSource, Sample } from './source.ts';
+import type { Labels, MetricsSource, Sample } from './source.ts';
 
 export type PoolCollector = (source: MetricsSource, pools: readonly PoolRevision[]) => Sample[];
 type GlobalCollector = (source: MetricsSource) => Sample[];
@@ -110,6 +112,14 @@ export const GLOBAL_COLLECTORS = {
       }));
     });
   },
+  holdfast_http2_connections: (source) =>
+    perHttp2Listener(source, (id, { shared }) => sum(shared, (stripe) => stripe.http2Connections(id))),
+  holdfast_http2_streams: (source) =>
+    perHttp2Listener(source, (id, { shared }) => sum(shared, (stripe) => stripe.http2Streams(id))),
+  holdfast_http2_abuse_total: (source) =>
+    ABUSE_KINDS.flatMap((kind) =>
+      perHttp2Listener(source, (id, { shared }) => shared.sumHttp2Abuse(id, kind), { kind }),
+    ),
   holdfast_certificate_expiry_seconds: (source) =>
     (source.certificates?.() ?? []).map(({ listener, name, notAfterMs }) => ({
       labels: { listener, name },
@@ -122,6 +132,23 @@ export const GLOBAL_COLLECTORS = {
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],
   holdfast_build_info: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
 } as const satisfies Record<string, GlobalCollector>;
+
+/** A value for each listener that speaks HTTP/2. */
+function perHttp2Listener(
+  source: MetricsSource,
+  read: (listener: number, source: MetricsSource) => number,
+  more: Labels = {},
+): Sample[] {
+  const { config, listenerIds } = source.revision() ?? {};
+  return (config?.listen ?? []).flatMap(({ address, tls, h2c }, index) => {
+    if (!(h2c || tls?.alpn.includes('h2') === true)) return [];
+    return [{ labels: { listener: address, ...more }, value: read(listenerIds?.[index] ?? index, source) }];
+  });
+}
+
+function sum({ stripes }: SharedState, read: (stripe: Stripe) => number): number {
+  return stripes.reduce((total, stripe) => total + read(stripe), 0);
+}
 
 /** Nothing where the value is not known. */
 function known(value: number | null | undefined): Sample[] {

@@ -173,7 +173,8 @@ export class Arrivals implements ArrivalOwner {
     this.#log.warn(`PROXY header of ${peerAddress} refused: ${why}`, nowMs);
   }
 
-  destroy(): void {
+  /** All end at once. */
+  end(): void {
     for (const arrival of [...this.#open]) arrival.destroy();
   }
 }

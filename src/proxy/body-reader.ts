@@ -10,8 +10,8 @@ export class BodyReader {
   isDone = true;
   /** A Refusal once a chunked body broke a rule, else 0. */
   refusal = 0;
-  /** They stay in the chunks. */
-  readonly trailers: Trailers = NO_TRAILERS;
+  /** What has framing keeps it. */
+  readonly needsChunks = false;
   /** Body bytes seen, chunk framing included. */
   bytes = 0;
   #left = 0;
@@ -28,6 +28,11 @@ export class BodyReader {
     this.#scanner ??= new ChunkedScanner();
     this.#scanner.reset();
     this.#scanner.sink = sink;
+  }
+
+  /** Of a chunked body whose data somebody wants without its framing; otherwise they stay in the chunks. */
+  get trailers(): Trailers {
+    return this.kind === Body.chunked ? (this.#scanner?.trailers ?? NO_TRAILERS) : NO_TRAILERS;
   }
 
   /** Bytes seen and announced. A body too large for us is refused before any server hears of it. */

@@ -4,18 +4,21 @@
 //     └── a response that cannot be finished: reset ───────────────────────────────────────────────────────────────^
 
 import type { Socket } from 'node:net';
-import { plainAddress } from '../base/client-address.ts';
 import type { FailureKind } from '../base/failure.ts';
-import type { Ends } from '../base/proxy-protocol.ts';
 import { countRejection } from '../exchange/accounts.ts';
-import type { LimitedClient } from '../exchange/client-limits.ts';
-import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
+import { NEVER } from '../exchange/deadlines.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
-import type { TlsFacts } from '../exchange/tls-facts.ts';
 import { NO_POOL } from '../shared/stripe.ts';
-import { ClientRequests, type RequestSource, type Unfinished } from './client-requests.ts';
+import { ClientFacts } from './client-facts.ts';
+import { ClientRequests, type RequestSource } from './client-requests.ts';
 import { type ClientTransport, Http1ClientStream } from './client-stream.ts';
-import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
+import type {
+  AcceptedClient,
+  ConnectionListener,
+  ConnectionServices,
+  ServedConnection,
+  Unfinished,
+} from './connection-services.ts';
 import { listenTo, Reader, takeOver } from './read-buffers.ts';
 import { formatReply, type ReplyMore } from './replies.ts';
 
@@ -24,19 +27,14 @@ const LINGER_MS = 2000;
 /** How long a slow reader may take for what is left of the last response. */
 const FLUSH_MS = 60_000;
 
-const DEFAULT_PORT = 80;
-
 /** What a connection waits for; decides what happens when it does not come. While an exchange runs, that waits. */
 type Waiting = 'none' | 'first-byte' | 'head' | 'keep-alive' | 'linger';
 
-export class ClientConnection implements DeadlineOwner, ClientTransport, LimitedClient, RequestSource {
+export class ClientConnection implements ServedConnection, ClientTransport, RequestSource {
   readonly socket: Socket;
   readonly listener: ConnectionListener;
   readonly thread: ConnectionServices;
-  readonly peerAddress: string;
-  readonly localPort: number;
-  readonly isTrusted: boolean;
-  readonly tls: TlsFacts | null;
+  readonly facts: ClientFacts;
   readonly stream: Http1ClientStream;
   deadlineMs = NEVER;
   deadlineIndex = -1;
@@ -44,10 +42,9 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
   /** Written by ClientLimits: where this connection is counted under its address; -1: it is not. */
   addressCells = -1;
   readonly reader: Reader;
-  #ends: Ends | null;
   /** The connection below TLS: only it can be reset. */
   readonly #raw: Socket;
-  readonly #onClosed: (connection: ClientConnection) => void;
+  readonly #onClosed: (connection: ServedConnection) => void;
   readonly #requests: ClientRequests;
   /** Nothing that the client still sends is a request. */
   isClosing = false;
@@ -62,23 +59,18 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     listener: ConnectionListener,
     thread: ConnectionServices,
     nowMs: number,
-    onClosed: (connection: ClientConnection) => void,
+    onClosed: (connection: ServedConnection) => void,
   ) {
     this.#onClosed = onClosed;
     const onChunk = (chunk: Buffer): void => this.onRead(chunk);
     this.reader = new Reader(thread.buffers, onChunk);
-    const { raw, secured, peerAddress, isTrusted, tls, ends } = accepted;
+    const { raw, secured } = accepted;
     const socket = secured === null ? takeOver(raw, this.reader, onChunk) : listenTo(secured, onChunk);
     this.socket = socket;
     this.#raw = secured === null ? socket : raw;
-    this.tls = tls;
     this.listener = listener;
     this.thread = thread;
-    this.#ends = ends;
-    this.peerAddress = peerAddress;
-    // a unix socket has none
-    this.localPort = ends?.localPort ?? (listener.port || DEFAULT_PORT);
-    this.isTrusted = isTrusted;
+    this.facts = new ClientFacts(accepted, listener, socket);
     this.stream = new Http1ClientStream(this);
     this.#requests = new ClientRequests(this);
     this.deadlineMs = nowMs + listener.config.timeouts.headerMs;
@@ -116,13 +108,12 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     return this.#requests.mayServeMore();
   }
 
-  /** Between whom the connection is; null where it is a unix socket's own. */
-  get ends(): Ends | null {
-    const { socket, peerAddress, localPort } = this;
-    if (this.#ends !== null || this.listener.config.socket !== null) return this.#ends;
-    const localAddress = plainAddress(socket.localAddress ?? '');
-    this.#ends = { address: peerAddress, port: socket.remotePort ?? 0, localAddress, localPort };
-    return this.#ends;
+  get peerAddress(): string {
+    return this.facts.peerAddress;
+  }
+
+  get isTrusted(): boolean {
+    return this.facts.isTrusted;
   }
 
   onRead(chunk: Buffer): void {
@@ -243,6 +234,9 @@ export class ClientConnection implements DeadlineOwner, ClientTransport, Limited
     const { exchange, hasPending } = this.#requests;
     if (exchange === null && !this.isClosing && !hasPending) this.#endPolitely();
   }
+
+  /** It may ask once more: what it is told then is in the response. */
+  retire(): void {}
 
   /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. Says what it was. */
   finish(): Unfinished {

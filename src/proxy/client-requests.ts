@@ -1,7 +1,6 @@
 // The requests of one client connection: heads out of bytes, one exchange at a time, pipelined ones answered in order.
 
 import type { FailureKind } from '../base/failure.ts';
-import { latin1 } from '../base/latin1.ts';
 import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
@@ -13,9 +12,10 @@ import { parseRequestHead } from '../http1/request.ts';
 import { NO_POOL } from '../shared/stripe.ts';
 import { challengeAnswer } from './challenge-answer.ts';
 import type { Http1ClientStream } from './client-stream.ts';
-import type { ConnectionListener, ConnectionServices } from './connection-services.ts';
+import type { ConnectionListener, ConnectionServices, Unfinished } from './connection-services.ts';
 import type { Reader } from './read-buffers.ts';
 import type { ReplyMore } from './replies.ts';
+import { secureUrl } from './secure-url.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEAD = new RequestHead();
@@ -38,9 +38,6 @@ export interface RequestSource {
   /** Our own reply; the connection ends unless it is kept. */
   sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void;
 }
-
-/** What a connection is in the middle of when it has to end. */
-export type Unfinished = 'request' | 'tunnel' | 'nothing';
 
 export class ClientRequests {
   exchange: Exchange | null = null;
@@ -212,8 +209,7 @@ export class ClientRequests {
     const { accessLog, clock, isTrustedAddress } = this.#source.thread;
     if (!accessLog.draws()) return;
     const client = clientAddressOf(buffer, head, this.#source.stream, isTrustedAddress);
-    const { tls } = this.#source.stream;
-    accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs(), tls);
+    accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs(), this.#source.stream);
   }
 
   /** The connection has ended. */
@@ -222,12 +218,4 @@ export class ClientRequests {
     this.exchange = null;
     this.#pending = null;
   }
-}
-
-/** The same URL over https. `authority` stands in for the Host that an HTTP/1.0 client did not send. */
-function secureUrl(buffer: Buffer, head: RequestHead, authority: string, port: number): string {
-  const host = latin1(buffer, head.hostBegin, head.hostEnd) || authority;
-  const path = latin1(buffer, head.pathBegin, head.targetEnd);
-  const place = port === 443 ? '' : `:${port}`;
-  return `https://${host.replace(/:\d*$/, '')}${place}${path.startsWith('/') ? path : '/'}`;
 }

@@ -9,25 +9,21 @@ import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
-import type { Peer } from '../exchange/believed.ts';
-import { forwardingLines } from '../exchange/request-lines.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
 import type { Answer, ClientStream, PartOwner, Sink } from '../exchange/streams.ts';
-import { clientCertificateLines, type TlsFacts } from '../exchange/tls-facts.ts';
+import type { TlsFacts } from '../exchange/tls-facts.ts';
 import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
 import { Body, type RequestHead } from '../http1/message.ts';
 import { BodyReader } from './body-reader.ts';
+import type { ClientFacts } from './client-facts.ts';
 import type { ConnectionListener } from './connection-services.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
 import { headEnd, Reframe, responseLines, tunnelLines } from './response-lines.ts';
 
 /** The connection as its stream sees it. */
-export interface ClientTransport extends Omit<Peer, 'scheme'> {
-  /** Where the client connected to. */
-  readonly localPort: number;
-  readonly ends: Ends | null;
+export interface ClientTransport {
+  readonly facts: ClientFacts;
   readonly socket: Socket;
-  readonly tls: TlsFacts | null;
   readonly listener: ConnectionListener;
   /** Owns what was read from the client. */
   readonly reader: PartOwner;
@@ -55,6 +51,7 @@ export class Http1ClientStream implements ClientStream {
   readonly localPort: number;
   readonly forwardingLines: string;
   readonly listenAuthority: string;
+  readonly streamId = 0;
   bytes = 0;
   lastHost = '';
   /** The client asks for the connection to go on after this exchange. */
@@ -68,14 +65,14 @@ export class Http1ClientStream implements ClientStream {
 
   constructor(transport: ClientTransport) {
     this.#transport = transport;
-    this.peerAddress = transport.peerAddress;
-    this.isTrusted = transport.isTrusted;
-    this.localPort = transport.localPort;
-    this.listenAuthority = transport.listener.authority;
-    this.tls = transport.tls;
-    this.scheme = this.tls === null ? 'http' : 'https';
-    this.forwardingLines =
-      forwardingLines(this.peerAddress, this.scheme, this.localPort) + clientCertificateLines(this.tls);
+    const { facts } = transport;
+    this.peerAddress = facts.peerAddress;
+    this.isTrusted = facts.isTrusted;
+    this.localPort = facts.localPort;
+    this.listenAuthority = facts.listenAuthority;
+    this.tls = facts.tls;
+    this.scheme = facts.scheme;
+    this.forwardingLines = facts.forwardingLines;
   }
 
   /** Takes the request whose head was just parsed. Returns where its body ends in the buffer, as far as it is there. */
@@ -95,7 +92,7 @@ export class Http1ClientStream implements ClientStream {
   }
 
   get ends(): Ends | null {
-    return this.#transport.ends;
+    return this.#transport.facts.ends;
   }
 
   get isPaused(): boolean {

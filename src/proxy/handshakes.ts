@@ -96,6 +96,7 @@ export class Handshakes implements HandshakeOwner {
     this.#home.onAccepted({
       raw,
       secured: socket,
+      protocol: socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1',
       tls: facts,
       peerAddress,
       isTrusted,

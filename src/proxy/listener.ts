@@ -1,14 +1,12 @@
 // One listening address on one thread.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { plainAddress } from '../base/client-address.ts';
-import type { LogLevel } from '../base/log.ts';
 import { fdOf, type ListeningSocket } from '../base/pass-sockets.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
 import { formatHostPort, UNIX_PEER } from '../config/address.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { Counted } from '../exchange/client-limits.ts';
-import type { Deadlines } from '../exchange/deadlines.ts';
 import { QuietLog } from '../exchange/quiet-log.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import { UNCOUNTED } from '../shared/address-counts.ts';
@@ -16,29 +14,24 @@ import type { ListenerSecrets } from '../tls/contexts.ts';
 import { hstsValue } from '../tls/options.ts';
 import { type ArrivalHome, Arrivals } from './arrivals.ts';
 import { ClientConnection } from './client-connection.ts';
-import type { Unfinished } from './client-requests.ts';
-import type { AcceptedClient, ConnectionListener, ConnectionServices } from './connection-services.ts';
+import type {
+  AcceptedClient,
+  ConnectionListener,
+  ListenerHome,
+  ServedConnection,
+  Unfinished,
+} from './connection-services.ts';
 import { type HandshakeHome, Handshakes } from './handshakes.ts';
+import { Http2ClientConnection } from './http2/connection.ts';
+import { type OpeningHome, Openings } from './http2/opening.ts';
+import { openServer } from './open-server.ts';
 import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
 import type { HandshakePeer } from './tls-handshake.ts';
 
-const BACKLOG = 4096;
 /** Connections that are refused may wait for the client to read why, if there are not more than this. */
 const REFUSED_LINGER_MAX = 32;
 
-/** The thread as its listeners see it. */
-export interface ListenerHome extends ConnectionServices {
-  readonly deadlines: Deadlines;
-  readonly log: (level: LogLevel, message: string) => void;
-  /** As ProxyThreadOptions. */
-  readonly clientsMax: number;
-  readonly isStopping: boolean;
-  clientConnections(listener: number): number;
-  allClientConnections(): number;
-  connectionClosed(): void;
-}
-
-export class ListenerState implements ConnectionListener, ArrivalHome, HandshakeHome {
+export class ListenerState implements ConnectionListener, ArrivalHome, HandshakeHome, OpeningHome {
   readonly index: number;
   config: ListenConfig;
   headLimits: HeadLimits;
@@ -52,11 +45,11 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
   readonly mistakes: QuietLog;
-  readonly connections = new Set<ClientConnection>();
+  readonly connections = new Set<ServedConnection>();
   /** Of these, those that were one too many. */
-  readonly #refused = new Set<ClientConnection>();
+  readonly #refused = new Set<ServedConnection>();
   readonly #thread: ListenerHome;
-  readonly #onClosed = (connection: ClientConnection): void => {
+  readonly #onClosed = (connection: ServedConnection): void => {
     if (!this.connections.delete(connection)) return;
     this.#refused.delete(connection);
     this.#thread.own.beat();
@@ -69,6 +62,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.#thread.connectionClosed();
   };
   readonly #arrivals: Arrivals;
+  readonly #openings: Openings;
   /** null until it has spoken TLS. */
   #handshakes: Handshakes | null = null;
   /** One that was bound here, or those that another process has left. */
@@ -89,12 +83,14 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.#thread = thread;
     this.mistakes = new QuietLog(thread.log, `listener ${config.address}`);
     this.#arrivals = new Arrivals(thread, new QuietLog(thread.log, `listener ${config.address}`), this);
+    this.#openings = new Openings(this, thread.deadlines);
     this.configure(config, headLimits, secrets);
   }
 
   /** Nobody is connected. */
   get isEmpty(): boolean {
-    return this.connections.size === 0 && this.#arrivals.isEmpty && (this.#handshakes?.isEmpty ?? true);
+    const isBegun = this.connections.size > 0 || !this.#openings.isEmpty;
+    return !isBegun && this.#arrivals.isEmpty && (this.#handshakes?.isEmpty ?? true);
   }
 
   /** Binds. Resolves with the port in use; rejects with the system's error (EADDRINUSE, EACCES, ...). */
@@ -116,21 +112,9 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   }
 
   #open(options: object): Promise<Server> {
-    return new Promise((resolve, reject) => {
-      const server = createServer(
-        { noDelay: true, allowHalfOpen: true, highWaterMark: 64 * 1024 },
-        (socket) => this.#onConnection(socket),
-      );
-      server.once('error', reject);
-      // with a descriptor, a backlog among the options is not looked at
-      server.listen(options, BACKLOG, () => {
-        server.off('error', reject);
-        server.on('error', (error) =>
-          this.#thread.log('error', `listener ${this.config.address}: ${error.message}`),
-        );
-        resolve(server);
-      });
-    });
+    const onError = (error: Error): void =>
+      this.#thread.log('error', `listener ${this.config.address}: ${error.message}`);
+    return openServer(options, (socket) => this.#onConnection(socket), onError);
   }
 
   #opened(wanted: number): number {
@@ -204,9 +188,10 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     const isCrowd = !thread.limits.admit(peer, this.config.limits.connectionsPerAddress);
     const refusal = isCrowd ? 'too many connections from this address' : this.#tooMany();
     if (this.config.tls === null || this.#handshakes === null) {
-      const connection = this.onAccepted({ raw, secured: null, tls: null, ...peer });
-      if (refusal !== null) this.#refuse(connection, refusal);
-      else if (rest !== null && rest.length > 0) connection.onRead(rest);
+      const client: AcceptedClient = { raw, secured: null, tls: null, protocol: 'http/1.1', ...peer };
+      if (refusal !== null) this.#refuse(client, refusal);
+      else if (this.config.h2c) this.#openings.await(client, rest, nowMs + this.config.timeouts.headerMs);
+      else this.onOpened(client, rest);
     } else if (refusal === null) this.#handshakes.begin(raw, peer, rest, nowMs);
     else {
       // nobody would understand a reply in the clear
@@ -217,9 +202,19 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   }
 
   /** What comes from now on is HTTP. */
-  onAccepted(client: AcceptedClient): ClientConnection {
+  onOpened(client: AcceptedClient, read: Buffer | null): void {
+    const connection = this.onAccepted(client);
+    if (read !== null && read.length > 0) connection.onRead(read);
+  }
+
+  onAccepted(client: AcceptedClient): ServedConnection {
     const thread = this.#thread;
-    const connection = new ClientConnection(client, this, thread, thread.clock.nowMs(), this.#onClosed);
+    const Connection = client.protocol === 'h2' ? Http2ClientConnection : ClientConnection;
+    return this.#add(client, new Connection(client, this, thread, thread.clock.nowMs(), this.#onClosed));
+  }
+
+  #add<Connection extends ServedConnection>(client: AcceptedClient, connection: Connection): Connection {
+    const thread = this.#thread;
     connection.addressCells = client.addressCells;
     this.connections.add(connection);
     thread.deadlines.add(connection);
@@ -242,7 +237,10 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   }
 
   /** Says why and closes. Those who come in numbers and stay are not waited for. */
-  #refuse(connection: ClientConnection, detail: string): void {
+  #refuse(client: AcceptedClient, detail: string): void {
+    const thread = this.#thread;
+    const begun = new ClientConnection(client, this, thread, thread.clock.nowMs(), this.#onClosed);
+    const connection = this.#add(client, begun);
     const mayLinger = this.#refused.size < REFUSED_LINGER_MAX;
     this.#refused.add(connection);
     connection.refuse('too-many-connections', detail);
@@ -263,6 +261,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.isStopping = true;
     this.isRetiring = true;
     this.#close();
+    for (const connection of [...this.connections]) connection.retire();
   }
 
   /** No new connections; idle ones end, busy ones after their response. */
@@ -272,18 +271,21 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.#close();
     // while it is paused a successor may have the socket
     if (this.#socketFile !== null && !this.isPaused) removeFile(this.#socketFile);
-    this.#arrivals.destroy();
-    this.#handshakes?.end();
+    this.#endBegun();
     for (const connection of [...this.connections]) {
       connection.stop();
       this.#thread.own.beat();
     }
   }
 
+  /** What has not come to HTTP. */
+  #endBegun(): void {
+    for (const each of [this.#arrivals, this.#openings, this.#handshakes]) each?.end();
+  }
+
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. Says what they were, one by one. */
   finish(): readonly Unfinished[] {
-    this.#arrivals.destroy();
-    this.#handshakes?.end();
+    this.#endBegun();
     return [...this.connections].map((connection) => {
       this.#thread.own.beat();
       return connection.finish();
@@ -292,8 +294,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
 
   /** Everything ends at once. */
   destroy(): void {
-    this.#arrivals.destroy();
-    this.#handshakes?.end();
+    this.#endBegun();
     for (const connection of [...this.connections]) connection.destroy();
   }
 }

@@ -6,8 +6,8 @@ import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { ListenerSecrets } from '../tls/contexts.ts';
-import type { Unfinished } from './client-requests.ts';
-import { type ListenerHome, ListenerState } from './listener.ts';
+import type { ListenerHome, Unfinished } from './connection-services.ts';
+import { ListenerState } from './listener.ts';
 
 export class Listeners {
   readonly #thread: ListenerHome;

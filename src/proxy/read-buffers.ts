@@ -17,7 +17,7 @@ const SPARE_MAX = 64;
 export const STRING_BYTES_MAX = 12 * 1024;
 
 /** Memory that is lent to one connection at a time: back in stock when its reader and all writes are done with it. */
-class LentBuffer {
+export class LentBuffer {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   /** One for all writes: the callback of each. */
   readonly onWritten: () => void;

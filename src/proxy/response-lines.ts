@@ -6,7 +6,7 @@ import { RESPONSE_CUT } from '../http1/hop-by-hop.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 
 /** How the body goes to the client when its framing has to change on the way. */
-export const Reframe = { none: 0, toChunked: 1, toClose: 2 } as const;
+export const Reframe = { none: 0, toChunked: 1, toClose: 2, toStream: 3 } as const;
 export type Reframe = (typeof Reframe)[keyof typeof Reframe];
 
 /** Where the body begins in the buffer. */
@@ -37,7 +37,8 @@ export function responseLines(
     const isCut =
       RESPONSE_CUT[field] === 1 ||
       (hsts !== null && field === Field.strictTransport) ||
-      (reframe === Reframe.toClose && (field === Field.transferEncoding || field === Field.trailer));
+      (reframe === Reframe.toClose && (field === Field.transferEncoding || field === Field.trailer)) ||
+      (reframe === Reframe.toStream && field === Field.transferEncoding);
     if (!isCut) continue;
     const lineBegin = lines.lineBegin[index] as number;
     if (lineBegin > copiedTo) text += latin1(buffer, copiedTo, lineBegin);

@@ -133,7 +133,7 @@ export class ResponseReader implements ChunkSink {
     if (this.#body.refusal !== 0) connection.broken();
     else if (this.#body.isDone) {
       this.isReusable = this.#isServerKept && bodyEnd === buffer.length;
-      user.onResponseEnd(NO_TRAILERS);
+      user.onResponseEnd(this.#body.trailers);
     }
   }
 

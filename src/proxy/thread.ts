@@ -9,6 +9,7 @@ import { RequestHead, ResponseHead } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
 import { Listeners } from './listeners.ts';
 import { ReadBuffers } from './read-buffers.ts';
+import { TurnEnd } from './turn-end.ts';
 import { UpstreamPool } from './upstream-pool.ts';
 
 export interface ProxyThreadOptions extends HostOptions {
@@ -22,6 +23,7 @@ export interface ProxyThreadOptions extends HostOptions {
 
 export class ProxyThread extends ExchangeHost<UpstreamPool> {
   readonly buffers: ReadBuffers = new ReadBuffers();
+  readonly turnEnd: TurnEnd = new TurnEnd();
   readonly requestHead: RequestHead = new RequestHead();
   readonly answer: Answer = new Answer(new ResponseHead());
   barrier: TakeoverBarrier | null = null;

@@ -8,7 +8,15 @@ import { tlsFailure } from '../base/tls-failure.ts';
 import type { Place } from '../config/address.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
 import { changedHead, type HeadChange } from '../exchange/server-head.ts';
-import type { Answer, PartOwner, ServerStream, ServerStreamUser, Sink } from '../exchange/streams.ts';
+import type {
+  Answer,
+  PartOwner,
+  ServerStream,
+  ServerStreamUser,
+  Sink,
+  Trailers,
+} from '../exchange/streams.ts';
+import { CHUNK_TAIL, encodeChunkHead, lastChunk } from '../http1/chunked.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
 import { type ReadConnection, ResponseReader } from './response-reader.ts';
 import { connectTo, takeUnreadResponse } from './upstream-socket.ts';
@@ -103,15 +111,23 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     const { headChange } = this.pool;
     const headText = headChange === null ? text : changedHead(text, headChange);
     if (body === null) return this.#socket.write(headText, 'latin1');
-    return from.writeTo(this.#socket, body, headText);
+    if (!this.#makesChunks) return from.writeTo(this.#socket, body, headText);
+    return from.writeTo(this.#socket, body, headText + encodeChunkHead(body.length), CHUNK_TAIL);
   }
 
   writeBody(part: Buffer, from: PartOwner): boolean {
-    return from.writeTo(this.#socket, part);
+    if (!this.#makesChunks) return from.writeTo(this.#socket, part);
+    return from.writeTo(this.#socket, part, encodeChunkHead(part.length), CHUNK_TAIL);
   }
 
-  /** The framing of the body says where it ends. */
-  endRequest(): void {}
+  get #makesChunks(): boolean {
+    return this.user?.client?.requestBody.needsChunks === true;
+  }
+
+  /** The framing of the body says where it ends, or its last chunk does. */
+  endRequest(trailers: Trailers): void {
+    if (this.#makesChunks) this.#socket.write(lastChunk(trailers), 'latin1');
+  }
 
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
     return this.#reader.writeTo(sink, part, before, after);

@@ -1,5 +1,6 @@
 // Everything the threads see in common, made by main and attached by each worker.
 
+import type { AbuseKind } from '../http2/abuse.ts';
 import { AddressCounts } from './address-counts.ts';
 import { ControlCells } from './control.ts';
 import { RateCells } from './rate-cells.ts';
@@ -145,6 +146,11 @@ export class SharedState {
   /** Requests that ended for this reason (index into FAILURE_KINDS), of the pool or of none (NO_POOL), all threads. */
   sumRejected(kindIndex: number, pool: number): number {
     return this.stripes.reduce((sum, stripe) => sum + stripe.rejected(kindIndex, pool), 0);
+  }
+
+  /** What clients of a listener have overdone in HTTP/2, all threads. */
+  sumHttp2Abuse(listener: number, kind: AbuseKind): number {
+    return this.stripes.reduce((sum, stripe) => sum + stripe.http2Abuse(listener, kind), 0);
   }
 
   /** TLS handshakes with clients of a listener, all threads. */

@@ -4,9 +4,11 @@
 //   gauges    Int32    [ slot × GAUGES + name ]     zeroed by main when the worker dies
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
 //   pools     Float64  [ pool × POOL_CELLS + name ]
-//   misc      Float64  [ rejected by kind, of no pool | listener × handshakes by result | listener connections | heartbeats | all connections ]
+//   misc      Float64  [ rejected by kind, of no pool | listener × handshakes by result | listener × HTTP/2 abuse
+//                       by kind | listener connections | HTTP/2 connections | HTTP/2 streams | heartbeats | all connections ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
+import { ABUSE_KINDS, type AbuseKind } from '../http2/abuse.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from './limits.ts';
 
 /** Upper bounds of the duration histograms, seconds. The last bucket (+Inf) is implied. */
@@ -106,8 +108,11 @@ const GAUGE_BYTES = SLOTS_MAX * GAUGES * 4;
 const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
 const POOL_BYTES = POOL_IDS_MAX * POOL_CELLS * 8;
 const HANDSHAKES = FAILURE_KINDS.length;
-const CONNECTIONS = HANDSHAKES + LISTENER_IDS_MAX * HANDSHAKE_RESULTS.length;
-const BEATS = CONNECTIONS + LISTENER_IDS_MAX;
+const HTTP2_ABUSE = HANDSHAKES + LISTENER_IDS_MAX * HANDSHAKE_RESULTS.length;
+const CONNECTIONS = HTTP2_ABUSE + LISTENER_IDS_MAX * ABUSE_KINDS.length;
+const HTTP2_CONNECTIONS = CONNECTIONS + LISTENER_IDS_MAX;
+const HTTP2_STREAMS = HTTP2_CONNECTIONS + LISTENER_IDS_MAX;
+const BEATS = HTTP2_STREAMS + LISTENER_IDS_MAX;
 const ALL_CLIENTS = BEATS + 1;
 const MISC_CELLS = ALL_CLIENTS + 1;
 
@@ -232,6 +237,33 @@ export class Stripe {
     this.#misc[index] = (this.#misc[index] as number) + 1;
   }
 
+  http2Abuse(listener: number, kind: AbuseKind): number {
+    return this.#misc[abuseCell(listener, kind)] as number;
+  }
+
+  countHttp2Abuse(listener: number, kind: AbuseKind): void {
+    const index = abuseCell(listener, kind);
+    this.#misc[index] = (this.#misc[index] as number) + 1;
+  }
+
+  http2Connections(listener: number): number {
+    return this.#misc[HTTP2_CONNECTIONS + listener] as number;
+  }
+
+  addHttp2Connections(listener: number, amount: number): void {
+    const index = HTTP2_CONNECTIONS + listener;
+    this.#misc[index] = (this.#misc[index] as number) + amount;
+  }
+
+  http2Streams(listener: number): number {
+    return this.#misc[HTTP2_STREAMS + listener] as number;
+  }
+
+  addHttp2Streams(listener: number, amount: number): void {
+    const index = HTTP2_STREAMS + listener;
+    this.#misc[index] = (this.#misc[index] as number) + amount;
+  }
+
   clientConnections(listener: number): number {
     return this.#misc[CONNECTIONS + listener] as number;
   }
@@ -272,6 +304,10 @@ export class Stripe {
     for (let gauge = 0; gauge < GAUGES; gauge += 1) Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
     this.#counters.fill(0, slot * COUNTERS, (slot + 1) * COUNTERS);
   }
+}
+
+function abuseCell(listener: number, kind: AbuseKind): number {
+  return HTTP2_ABUSE + listener * ABUSE_KINDS.length + ABUSE_KINDS.indexOf(kind);
 }
 
 function handshakeCell(listener: number, result: HandshakeResult): number {

@@ -29,7 +29,7 @@ export interface AcmeConfig {
 }
 
 /** Protocols that a client may choose by ALPN (RFC 7301). */
-export const ALPN_PROTOCOLS = ['http/1.1'] as const;
+export const ALPN_PROTOCOLS = ['h2', 'http/1.1'] as const;
 export type AlpnProtocol = (typeof ALPN_PROTOCOLS)[number];
 
 export interface TlsConfig {

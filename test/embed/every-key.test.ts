@@ -97,6 +97,8 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.halfClose': 'answer',
   'listen.proxyProtocol': 'optional',
   'listen.tls': { selfSigned: true },
+  'listen.h2c': true,
+  'listen.http2': { streams: 10 },
   'listen.redirectToHttps': true,
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',

@@ -23,6 +23,7 @@ function forwardingOf(peerAddress: string, isTrusted: boolean): Forwarding {
     localPort: 8080,
     listenAuthority: 'listener:80',
     forwardingLines: lines,
+    streamId: 0,
     lastHost: '',
   };
 }

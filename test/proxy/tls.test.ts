@@ -110,9 +110,11 @@ test('no version below 1.2, none below 1.3 with modern, no weak cipher, no proto
   const usual = await run('selfSigned: true');
   await expect(open(usual.port, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow();
   await expect(open(usual.port, { maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' })).rejects.toThrow();
-  await expect(open(usual.port, { ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/i);
-  const old = await open(usual.port, { maxVersion: 'TLSv1.2', ALPNProtocols: ['h2', 'http/1.1'] });
-  expect([old.getProtocol(), old.alpnProtocol]).toEqual(['TLSv1.2', 'http/1.1']);
+  await expect(open(usual.port, { ALPNProtocols: ['h3'] })).rejects.toThrow(/no application protocol/i);
+  const old = await open(usual.port, { maxVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1', 'h2'] });
+  expect([old.getProtocol(), old.alpnProtocol]).toEqual(['TLSv1.2', 'h2']);
+  const one = await run('selfSigned: true, alpn: [http/1.1]');
+  await expect(open(one.port, { ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/i);
   const modern = await run('selfSigned: true, ciphers: modern');
   await expect(open(modern.port, { maxVersion: 'TLSv1.2' })).rejects.toThrow();
   expect((await open(modern.port)).getProtocol()).toBe('TLSv1.3');

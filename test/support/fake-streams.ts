@@ -58,6 +58,7 @@ export class FakeClient implements ClientStream {
     expectedBytes: 0,
     refusal: 0,
     trailers: NO_TRAILERS as Trailers,
+    needsChunks: false,
   };
   /** After the response's body. */
   trailers: Trailers | null = null;
@@ -69,6 +70,7 @@ export class FakeClient implements ClientStream {
   readonly localPort = 80;
   readonly forwardingLines = '';
   readonly listenAuthority = 'test';
+  readonly streamId = 0;
   readonly memory = new Memory();
   /** What it has been sent of the body. */
   readonly body = new Notes();

@@ -1,6 +1,7 @@
 // The one rule for tests that need a program which npm does not install: without it they are skipped and say why, but
 // where CI=true they fail, so that a test nobody runs cannot pass for one that succeeds.
 
+import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -19,13 +20,15 @@ const PROGRAMS = {
     names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
     debianPackage: 'chromium',
   },
-  curl: { variable: 'CURL', names: ['curl'], debianPackage: 'curl' },
   haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
   pebble: { variable: 'PEBBLE', names: ['pebble'], debianPackage: 'pebble' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
   python3: { variable: 'PYTHON3', names: ['python3'], debianPackage: 'python3' },
   redis: { variable: 'REDIS_SERVER', names: ['redis-server'], debianPackage: 'redis-server' },
+  // the system's: packages of Debian are for no other
+  python: { variable: 'PYTHON', names: ['/usr/bin/python3'], debianPackage: 'python3-h2' },
+  curl: { variable: 'CURL', names: ['curl'], debianPackage: 'curl' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
 } as const satisfies Record<string, Program>;
@@ -46,6 +49,19 @@ export function needs(program: NeededProgram, skip: (reason: string) => never): 
   return skip(reason);
 }
 
+/** Path of a Python with hpack and hyperframe, the HTTP/2 of others. As `needs` where there is none. */
+export function needsPythonHttp2(skip: (reason: string) => never): string {
+  const python = needs('python', skip);
+  try {
+    execFileSync(python, ['-c', 'import hpack, hyperframe'], { stdio: 'ignore' });
+    return python;
+  } catch {
+    const reason = `${python} has no hpack or hyperframe: install the package python3-h2`;
+    if (process.env['CI'] === 'true') throw new Error(`${reason}; where CI=true tests are not skipped`);
+    return skip(reason);
+  }
+}
+
 /** Skips the test on a machine without the address: `::1` where IPv6 is off. */
 export function needsAddress(address: string, skip: (reason: string) => never): void {
   const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
@@ -56,7 +72,7 @@ export function needsAddress(address: string, skip: (reason: string) => never): 
 function firstOnPath(names: readonly string[]): string | null {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute);
   for (const name of names) {
-    for (const folder of folders) {
+    for (const folder of isAbsolute(name) ? ['/'] : folders) {
       const path = executable(join(folder, name));
       if (path !== null) return path;
     }

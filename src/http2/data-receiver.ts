@@ -1,0 +1,123 @@
+// The bodies of requests: which stream DATA belongs to, whether it may come, and when the peer may send more.
+
+import type { AbuseKind, Http2Limits } from './abuse.ts';
+import { ErrorCode, Flag } from './codes.ts';
+import type { FrameWriter } from './frame-writer.ts';
+import { ConnectionReceiveWindow } from './receive-window.ts';
+import type { Http2Stream } from './stream.ts';
+
+const NO_TRAILERS: readonly string[] = [];
+
+/** The connection as its bodies see it. */
+interface ReceivingConnection {
+  readonly streams: ReadonlyMap<number, Http2Stream>;
+  readonly limits: Http2Limits;
+  readonly writer: FrameWriter;
+  readonly isOver: boolean;
+  countFrame(kind: AbuseKind): boolean;
+  fail(code: ErrorCode, detail: string): void;
+  endStream(stream: Http2Stream, code: ErrorCode): void;
+  /** DATA on a stream that is no more. */
+  onClosedData(id: number): void;
+  onRequestEnd(stream: Http2Stream, trailers: readonly string[]): void;
+}
+
+export class DataReceiver {
+  readonly #connection: ReceivingConnection;
+  readonly #window: ConnectionReceiveWindow;
+  /** The stream of the frame that is being read; null: its data is dropped. */
+  #stream: Http2Stream | null = null;
+  #flags = 0;
+  /** Of the frame, padding included: not handed on yet. */
+  #left = 0;
+
+  constructor(connection: ReceivingConnection) {
+    const { window, connectionWindow } = connection.limits;
+    this.#connection = connection;
+    this.#window = new ConnectionReceiveWindow(window, connectionWindow);
+  }
+
+  begin(id: number, flags: number, length: number): void {
+    const connection = this.#connection;
+    const stream = connection.streams.get(id);
+    this.#stream = null;
+    this.#flags = flags;
+    this.#left = length;
+    if (!this.#window.receive(length))
+      connection.fail(ErrorCode.flowControlError, 'more DATA than the connection was granted');
+    else if (stream === undefined) connection.onClosedData(id);
+    else this.#beginOf(stream, flags, length);
+    if (this.#stream === null) this.#drop();
+  }
+
+  #beginOf(stream: Http2Stream, flags: number, length: number): void {
+    const connection = this.#connection;
+    const isEmpty = length === 0 && (flags & Flag.endStream) === 0;
+    if (isEmpty && connection.countFrame('empty_data')) return;
+    if (stream.isRequestWhole) connection.endStream(stream, ErrorCode.streamClosed);
+    else if (stream.receiveWindow.receive(length)) this.#stream = stream;
+    else {
+      // the stream gives back all that it has
+      this.#left = 0;
+      connection.endStream(stream, ErrorCode.flowControlError);
+    }
+  }
+
+  /** What is left of the frame goes to nobody. */
+  #drop(): void {
+    this.#window.take(this.#left);
+    this.#left = 0;
+    this.openWindow();
+  }
+
+  part(buffer: Buffer, begin: number, end: number): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    const bytes = end - begin;
+    this.#left -= bytes;
+    if (stream.bytesLeft >= 0) {
+      stream.bytesLeft -= bytes;
+      if (stream.bytesLeft < 0) {
+        this.#connection.endStream(stream, ErrorCode.protocolError);
+        return;
+      }
+    }
+    if (stream.user === null) this.taken(stream, bytes);
+    else stream.user.onData(buffer, begin, end);
+  }
+
+  end(): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    const padding = this.#left;
+    this.#left = 0;
+    this.#stream = null;
+    if (padding > 0) this.taken(stream, padding);
+    if ((this.#flags & Flag.endStream) !== 0) this.#connection.onRequestEnd(stream, NO_TRAILERS);
+    this.openWindow();
+  }
+
+  taken(stream: Http2Stream, bytes: number): void {
+    // a stream that went has given back all that it had
+    if (stream.isGone) return;
+    this.#window.take(bytes);
+    const increment = stream.receiveWindow.take(bytes);
+    if (increment > 0 && !stream.isRequestWhole) this.#connection.writer.windowUpdate(stream.id, increment);
+    this.openWindow();
+  }
+
+  /** The stream is gone: what it held is free. */
+  forget(stream: Http2Stream): void {
+    this.#window.take(stream.receiveWindow.here);
+    if (this.#stream === stream) {
+      this.#stream = null;
+      this.#left = 0;
+    }
+    this.openWindow();
+  }
+
+  openWindow(): void {
+    const increment = this.#connection.isOver ? 0 : this.#window.open();
+    if (increment > 0) this.#connection.writer.windowUpdate(0, increment);
+  }
+}

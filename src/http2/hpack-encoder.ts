@@ -1,0 +1,151 @@
+// Fields to header blocks (RFC 7541). What repeats enters the dynamic table and is a byte or two from then on; what is
+// different in each response, or nobody's business, does not.
+
+import { DynamicTable } from './dynamic-table.ts';
+import { ENTRY_BYTES } from './header-field.ts';
+import { TABLE_BYTES } from './hpack-decoder.ts';
+import { encodeHuffman, huffmanBytes } from './huffman.ts';
+import { DYNAMIC_FIRST, STATIC_NAMES, STATIC_TABLE } from './static-table.ts';
+
+/** Their values change from response to response. */
+const CHANGING: ReadonlySet<string> = new Set([
+  ...['content-length', 'content-range', 'etag', 'last-modified', 'location', 'age', 'expires'],
+  ...['x-request-id', 'traceparent', 'retry-after', 'grpc-status', 'grpc-message', ':path'],
+]);
+/** Their values are secrets: no table keeps them here or behind us (RFC 7541 section 7.1.3). */
+const SECRET: ReadonlySet<string> = new Set(['set-cookie', 'authorization', 'cookie', 'proxy-authorization']);
+
+const WITH_INDEXING = 0x40;
+const WITHOUT_INDEXING = 0x00;
+const NEVER_INDEXED = 0x10;
+/** A larger entry would push out too much. */
+const ENTRY_BYTES_MAX = TABLE_BYTES / 4;
+
+interface Entry {
+  readonly line: string;
+  readonly bytes: number;
+}
+
+/** Static entries that are whole fields, by their line. */
+const STATIC_LINES: ReadonlyMap<string, number> = new Map(
+  STATIC_TABLE.flatMap(({ name, value }, index) => (value === '' ? [] : [[`${name}: ${value}`, index]])),
+);
+
+export class HpackEncoder {
+  /** The block is block[0, length), until another encoder begins one. */
+  block: Buffer = shared;
+  length = 0;
+  readonly #table = new DynamicTable<Entry>(TABLE_BYTES);
+  /** Number of each line's entry: entries are numbered as they enter. */
+  readonly #numbers = new Map<string, number>();
+  #entered = 0;
+  /** Changes of the table's size that the next block begins with: the smallest on the way, and the last; -1: none. */
+  #smallest = -1;
+  #announced = -1;
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
+  resize(bytesMax: number): void {
+    const size = Math.min(bytesMax, TABLE_BYTES);
+    if (size === this.#table.bytesMax) return;
+    this.#forget(this.#table.resize(size));
+    this.#smallest = this.#announced < 0 ? size : Math.min(this.#smallest, size);
+    this.#announced = size;
+  }
+
+  begin(): void {
+    this.block = shared;
+    this.length = 0;
+    if (this.#announced < 0) return;
+    if (this.#smallest < this.#announced) this.#integer(this.#smallest, 0x1f, 0x20);
+    this.#integer(this.#announced, 0x1f, 0x20);
+    this.#announced = -1;
+  }
+
+  status(status: number): void {
+    this.line(`:status: ${status}`);
+  }
+
+  /** A field as a line of HTTP/1 without its end, letters of the name as they came. */
+  line(line: string): void {
+    const fixed = STATIC_LINES.get(line);
+    if (fixed !== undefined) {
+      this.#integer(fixed, 0x7f, 0x80);
+      return;
+    }
+    const number = this.#numbers.get(line);
+    if (number !== undefined) {
+      this.#integer(DYNAMIC_FIRST + this.#entered - number, 0x7f, 0x80);
+      return;
+    }
+    const colon = line.indexOf(':', 1);
+    this.#literal(line, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+
+  #literal(line: string, name: string, value: string): void {
+    this.#room(3 * (name.length + value.length) + 32);
+    const bytes = name.length + value.length + ENTRY_BYTES;
+    const isKept = bytes <= ENTRY_BYTES_MAX && bytes <= this.#table.bytesMax;
+    const index = STATIC_NAMES.get(name) ?? 0;
+    if (SECRET.has(name)) this.#integer(index, 0x0f, NEVER_INDEXED);
+    else if (CHANGING.has(name) || !isKept) this.#integer(index, 0x0f, WITHOUT_INDEXING);
+    else {
+      this.#integer(index, 0x3f, WITH_INDEXING);
+      this.#enter({ line, bytes });
+    }
+    if (index === 0) this.#text(name);
+    this.#text(value);
+  }
+
+  #enter(entry: Entry): void {
+    this.#forget(this.#table.add(entry));
+    this.#entered += 1;
+    this.#numbers.set(entry.line, this.#entered);
+  }
+
+  /** Lines whose entries have gone are found no more. A Map keeps the order of entering, which is that of going. */
+  #forget(gone: number): void {
+    let left = gone;
+    for (const line of this.#numbers.keys()) {
+      if (left === 0) return;
+      this.#numbers.delete(line);
+      left -= 1;
+    }
+  }
+
+  #integer(value: number, mask: number, bits: number): void {
+    this.#room(8);
+    if (value < mask) {
+      this.block[this.length] = bits | value;
+      this.length += 1;
+      return;
+    }
+    this.block[this.length] = bits | mask;
+    this.length += 1;
+    let rest = value - mask;
+    for (; rest >= 128; rest >>>= 7, this.length += 1) this.block[this.length] = 128 | (rest & 127);
+    this.block[this.length] = rest;
+    this.length += 1;
+  }
+
+  #text(text: string): void {
+    const coded = huffmanBytes(text);
+    if (coded < text.length) {
+      this.#integer(coded, 0x7f, 0x80);
+      this.length = encodeHuffman(text, this.block, this.length);
+      return;
+    }
+    this.#integer(text.length, 0x7f, 0);
+    this.block.write(text, this.length, 'latin1');
+    this.length += text.length;
+  }
+
+  #room(bytes: number): void {
+    if (this.block.length - this.length >= bytes) return;
+    shared = Buffer.allocUnsafe(2 * (this.length + bytes));
+    this.block.copy(shared, 0, 0, this.length);
+    this.block = shared;
+  }
+}
+
+/** Of all encoders: a block is copied out before the next begins. */
+let shared: Buffer = Buffer.allocUnsafe(16 * 1024);

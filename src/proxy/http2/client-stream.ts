@@ -1,0 +1,299 @@
+// The client's side of an exchange in HTTP/2: one stream.
+//
+//   DATA ── passed on; kept while the exchange does not want it ──> the window opens again once the server took it
+//   head, body, trailers of the response ──> frames, in the windows that the client grants
+//
+// A WebSocket (RFC 8441) is a stream whose DATA is the tunnel, both ways.
+
+import type { FailureKind } from '../../base/failure.ts';
+import type { Ends } from '../../base/proxy-protocol.ts';
+import type { ListenConfig } from '../../config/model.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { ResponseBuffer } from '../../exchange/response-buffer.ts';
+import {
+  type Answer,
+  type ClientStream,
+  NO_TRAILERS,
+  type PartOwner,
+  type Sink,
+  type Trailers,
+} from '../../exchange/streams.ts';
+import type { TlsFacts } from '../../exchange/tls-facts.ts';
+import { ErrorCode } from '../../http2/codes.ts';
+import type { Http2Connection } from '../../http2/connection.ts';
+import type { PartKeeper } from '../../http2/sender.ts';
+import type { Http2Stream, StreamUser } from '../../http2/stream.ts';
+import type { ClientFacts } from '../client-facts.ts';
+import type { ConnectionListener } from '../connection-services.ts';
+import { formatReply, type ReplyMore } from '../replies.ts';
+import { Reframe, responseLines } from '../response-lines.ts';
+import type { TurnEnd } from '../turn-end.ts';
+import type { Http2RequestBody } from './request-body.ts';
+import { encodeHead, withoutSocketLines } from './response-head.ts';
+import { Upload, type UploadingStream } from './upload.ts';
+
+const OK = 200;
+
+/** The connection as its streams see it. */
+export interface StreamTransport extends PartOwner {
+  readonly http2: Http2Connection;
+  readonly listener: ConnectionListener;
+  readonly thread: { readonly turnEnd: TurnEnd };
+  readonly facts: ClientFacts;
+  withhold(): void;
+  release(): void;
+  /** A response is complete, but the client has not taken all of it. */
+  onUntaken(): void;
+}
+
+export class Http2ClientStream implements ClientStream, StreamUser, UploadingStream {
+  readonly takesFramed = false;
+  exchange: Exchange | null = null;
+  bytes = 0;
+  readonly #stream: Http2Stream;
+  readonly #transport: StreamTransport;
+  readonly #isHead: boolean;
+  readonly isSocket: boolean;
+  readonly #held = new ResponseBuffer();
+  #heldHead: { readonly status: number; readonly text: string } | null = null;
+  readonly #upload: Upload = new Upload(this);
+
+  constructor(stream: Http2Stream, transport: StreamTransport, isHead: boolean, isSocket: boolean) {
+    this.#stream = stream;
+    this.#transport = transport;
+    this.#isHead = isHead;
+    this.isSocket = isSocket;
+  }
+
+  get streamId(): number {
+    return this.#stream.id;
+  }
+
+  get config(): ListenConfig {
+    return this.#transport.listener.config;
+  }
+
+  get ends(): Ends | null {
+    return this.#transport.facts.ends;
+  }
+
+  get tls(): TlsFacts | null {
+    return this.#transport.facts.tls;
+  }
+
+  get peerAddress(): string {
+    return this.#transport.facts.peerAddress;
+  }
+
+  get isTrusted(): boolean {
+    return this.#transport.facts.isTrusted;
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.#transport.facts.scheme;
+  }
+
+  get localPort(): number {
+    return this.#transport.facts.localPort;
+  }
+
+  get forwardingLines(): string {
+    return this.#transport.facts.forwardingLines;
+  }
+
+  get listenAuthority(): string {
+    return this.#transport.facts.listenAuthority;
+  }
+
+  get lastHost(): string {
+    return this.#transport.facts.lastHost;
+  }
+
+  set lastHost(host: string) {
+    this.#transport.facts.lastHost = host;
+  }
+
+  writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
+    return this.#transport.writeTo(sink, part, before, after);
+  }
+
+  copy(part: Buffer): Buffer {
+    return this.#transport.copy(part);
+  }
+
+  withhold(): void {
+    this.#transport.withhold();
+  }
+
+  release(): void {
+    this.#transport.release();
+  }
+
+  get turnEnd(): TurnEnd {
+    return this.#transport.thread.turnEnd;
+  }
+
+  get requestBody(): Http2RequestBody {
+    return this.#upload.body;
+  }
+
+  get isPaused(): boolean {
+    return this.#upload.isPaused;
+  }
+
+  /** The client owes some of it. */
+  get isReceiving(): boolean {
+    const { isDone, bytes } = this.requestBody;
+    return this.exchange !== null && !isDone && bytes > 0 && !this.isPaused;
+  }
+
+  onData(buffer: Buffer, begin: number, end: number): void {
+    this.#upload.add(buffer.subarray(begin, end));
+  }
+
+  onRequestEnd(trailers: Trailers): void {
+    this.#upload.end(trailers);
+  }
+
+  taken(bytes: number): void {
+    this.#transport.http2.taken(this.#stream, bytes);
+  }
+
+  pauseRequest(): void {
+    this.#upload.pause();
+  }
+
+  resumeRequest(): void {
+    this.#upload.resume();
+  }
+
+  onReset(): void {
+    const { exchange } = this;
+    this.#clear();
+    exchange?.abort();
+  }
+
+  get isFull(): boolean {
+    return this.#stream.waitingBytes > 0;
+  }
+
+  get isHolding(): boolean {
+    return this.#held.isHolding;
+  }
+
+  onDrained(): void {
+    this.exchange?.onClientDrain();
+  }
+
+  holdResponse(): void {
+    this.#held.begin();
+  }
+
+  writeInterim({ buffer, head }: Answer): boolean {
+    this.#sendHead(head.status, responseLines(buffer, head, Reframe.none, '', ''), false);
+    return true;
+  }
+
+  writeHead(answer: Answer, setCookie: string, from: PartOwner): boolean {
+    const { buffer, head, bodyBegin, bodyEnd, isLast } = answer;
+    const { hsts } = this.#transport.listener;
+    const text = responseLines(buffer, head, Reframe.toStream, setCookie, '', undefined, hsts);
+    const hasBody = bodyEnd > bodyBegin;
+    if (this.isHolding) this.#heldHead = { status: head.status, text };
+    else this.#sendHead(head.status, text, isLast && !hasBody);
+    return hasBody ? this.#write(buffer.subarray(bodyBegin, bodyEnd), from, isLast) : true;
+  }
+
+  #sendHead(status: number, text: string, isLast: boolean): void {
+    const { sender } = this.#transport.http2;
+    encodeHead(sender.encoder, status, text);
+    this.bytes += sender.encoder.length;
+    sender.headers(this.#stream, isLast);
+  }
+
+  writeBody(part: Buffer, from: PartOwner): boolean {
+    return this.#write(part, from, false);
+  }
+
+  #write(part: Buffer, from: PartKeeper, isLast: boolean): boolean {
+    if (this.isHolding) {
+      if (this.#held.add(part.toString('latin1'))) return true;
+      this.#sendHeld();
+    }
+    this.bytes += part.length;
+    return this.#transport.http2.sender.write(this.#stream, part, from, isLast);
+  }
+
+  #sendHeld(): void {
+    const head = this.#heldHead;
+    const text = this.#held.release();
+    this.#heldHead = null;
+    if (head !== null) this.#sendHead(head.status, head.text, false);
+    if (text !== '') this.#write(Buffer.from(text, 'latin1'), OWN, false);
+  }
+
+  endResponse(trailers: Trailers): void {
+    if (this.isHolding) this.#sendHeld();
+    this.#transport.http2.sender.end(this.#stream, trailers);
+  }
+
+  leave(): void {
+    this.#clear();
+    this.#transport.http2.leave(this.#stream);
+    if (this.#stream.waitingBytes > 0) this.#transport.onUntaken();
+  }
+
+  reset(): void {
+    this.#clear();
+    this.#transport.http2.reset(this.#stream, ErrorCode.internalError);
+  }
+
+  /** Also where there was no exchange. */
+  reply(kind: FailureKind, detail: string, more?: ReplyMore): void {
+    this.#held.release();
+    const text = formatReply(kind, detail, this.#isHead, false, more);
+    const headEnd = text.indexOf('\r\n\r\n') + 4;
+    const isLast = headEnd === text.length;
+    this.#sendHead(Number(text.slice(9, 12)), text.slice(0, headEnd), isLast);
+    if (!isLast) this.#write(Buffer.from(text.slice(headEnd), 'latin1'), OWN, true);
+    this.leave();
+  }
+
+  /** What the client has sent ahead follows when the tunnel asks for it. */
+  openTunnel({ buffer, head }: Answer, setCookie: string): null {
+    const text = responseLines(
+      buffer,
+      head,
+      Reframe.toStream,
+      setCookie,
+      '',
+      undefined,
+      this.#transport.listener.hsts,
+    );
+    this.#sendHead(OK, withoutSocketLines(text), false);
+    return null;
+  }
+
+  writeTunnel(part: Buffer, from: PartOwner): boolean {
+    return this.#write(part, from, false);
+  }
+
+  endTunnelHalf(): void {
+    this.#transport.http2.sender.end(this.#stream, NO_TRAILERS);
+  }
+
+  /** The grace of a stop is over. */
+  finishTunnel(): void {
+    if (this.#upload.isTunnel) this.exchange?.response.tunnel.end();
+  }
+
+  #clear(): void {
+    this.exchange = null;
+    this.#held.release();
+    this.#heldHead = null;
+    this.#upload.clear();
+  }
+}
+
+/** Memory that nobody reads into. */
+const OWN = { copy: (part: Buffer): Buffer => part };

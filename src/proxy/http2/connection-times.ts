@@ -1,0 +1,59 @@
+// What an HTTP/2 connection waits for. Its requests have deadlines of their own (exchange/exchange-deadline.ts).
+//
+//   head     the preface, or the end of a header block
+//   idle     the next request, while there is none
+//   pong     the answer to our PING, when the connection is to end
+//   taken    some of the responses that are complete
+//   linger   the client's end, once ours was written
+
+import { type DeadlineOwner, NEVER } from '../../exchange/deadlines.ts';
+
+export const WAITS = ['head', 'idle', 'pong', 'taken', 'linger'] as const;
+export type Wait = (typeof WAITS)[number];
+
+export class ConnectionTimes {
+  readonly #owner: DeadlineOwner;
+  readonly #byMs: Record<Wait, number> = {
+    head: NEVER,
+    idle: NEVER,
+    pong: NEVER,
+    taken: NEVER,
+    linger: NEVER,
+  };
+
+  constructor(owner: DeadlineOwner) {
+    this.#owner = owner;
+  }
+
+  isSet(wait: Wait): boolean {
+    return this.#byMs[wait] !== NEVER;
+  }
+
+  set(wait: Wait, byMs: number): void {
+    this.#byMs[wait] = byMs;
+    this.#tell();
+  }
+
+  clear(wait: Wait): void {
+    if (this.isSet(wait)) this.set(wait, NEVER);
+  }
+
+  /** Nothing else is waited for. */
+  only(wait: Wait, byMs: number): void {
+    for (const each of WAITS) this.#byMs[each] = NEVER;
+    this.set(wait, byMs);
+  }
+
+  /** Takes one that has passed; null: none has. */
+  take(nowMs: number): Wait | null {
+    const passed = WAITS.find((wait) => this.#byMs[wait] <= nowMs) ?? null;
+    if (passed !== null) this.#byMs[passed] = NEVER;
+    this.#tell();
+    return passed;
+  }
+
+  #tell(): void {
+    const { head, idle, pong, taken, linger } = this.#byMs;
+    this.#owner.deadlineMs = Math.min(head, idle, pong, taken, linger);
+  }
+}

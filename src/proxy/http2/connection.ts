@@ -1,0 +1,298 @@
+// One client's connection that speaks HTTP/2: its socket, what it waits for, and how it ends.
+//
+//   open ── stop: GOAWAY for later, PING ──> asked ── the answer, or 1 s: GOAWAY ──> finishing ── the last stream ──┐
+//     ├── an error of the connection: GOAWAY ── the client has gone away, or is idle ───────────────────────────────┤
+//     └── cut off                                                   closed <── client's end, or 2 s ── lingering <──┘
+
+import type { Socket } from 'node:net';
+import { countRejection } from '../../exchange/accounts.ts';
+import { NEVER } from '../../exchange/deadlines.ts';
+import type { Transfer } from '../../exchange/min-rate.ts';
+import type { Sink } from '../../exchange/streams.ts';
+import type { AbuseKind } from '../../http2/abuse.ts';
+import { ErrorCode } from '../../http2/codes.ts';
+import { type ConnectionUser, Http2Connection } from '../../http2/connection.ts';
+import type { RequestFields } from '../../http2/request-fields.ts';
+import type { Http2Stream } from '../../http2/stream.ts';
+import { NO_POOL } from '../../shared/stripe.ts';
+import { ClientFacts } from '../client-facts.ts';
+import type {
+  AcceptedClient,
+  ConnectionListener,
+  ConnectionServices,
+  ServedConnection,
+  Unfinished,
+} from '../connection-services.ts';
+import { listenTo, Reader, takeOver } from '../read-buffers.ts';
+import { Http2ClientStream } from './client-stream.ts';
+import { ConnectionTimes } from './connection-times.ts';
+import { Http2Output } from './output.ts';
+import { beginRequest, type RequestOrigin, refuseLarge } from './requests.ts';
+import { failReceiving, owingOf, Untaken } from './slow-client.ts';
+
+const LINGER_MS = 2000;
+/** How long a slow reader may take for what is left. */
+const FLUSH_MS = 60_000;
+/** How long the answer to our PING is waited for before streams are begun no more. */
+const PONG_MS = 1000;
+/** A client that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+
+export class Http2ClientConnection implements ConnectionUser, ServedConnection, RequestOrigin {
+  readonly socket: Socket;
+  readonly listener: ConnectionListener;
+  readonly thread: ConnectionServices;
+  readonly http2: Http2Connection;
+  readonly facts: ClientFacts;
+  addressCells = -1;
+  deadlineMs = NEVER;
+  deadlineIndex = -1;
+  readonly #reader: Reader;
+  readonly #output: Http2Output;
+  readonly #onClosed: (connection: ServedConnection) => void;
+  readonly #times = new ConnectionTimes(this);
+  readonly #untaken: Untaken;
+  #requests = 0;
+  #counted = 0;
+  /** It ends with its last stream. */
+  #isFinishing = false;
+  #isStopping = false;
+  #isClosing = false;
+  #hasEnded = false;
+
+  /** `onClosed` is called once, when everything is over. */
+  constructor(
+    accepted: AcceptedClient,
+    listener: ConnectionListener,
+    thread: ConnectionServices,
+    nowMs: number,
+    onClosed: (connection: ServedConnection) => void,
+  ) {
+    const { raw, secured } = accepted;
+    this.#onClosed = onClosed;
+    const onChunk = (chunk: Buffer): void => this.onRead(chunk);
+    this.#reader = new Reader(thread.buffers, onChunk);
+    const socket = secured === null ? takeOver(raw, this.#reader, onChunk) : listenTo(secured, onChunk);
+    this.socket = socket;
+    this.#output = new Http2Output(socket, thread.buffers, thread.turnEnd);
+    this.listener = listener;
+    this.thread = thread;
+    this.facts = new ClientFacts(accepted, listener, socket);
+    this.#times.set('head', nowMs + listener.config.timeouts.headerMs);
+    this.http2 = new Http2Connection(this.#output, listener.config.http2, this);
+    this.#untaken = new Untaken(this.http2);
+    thread.own.addHttp2Connections(listener.index, 1);
+    socket.on('error', () => {
+      // 'close' follows and does the work
+    });
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.#onDrain());
+    socket.on('close', () => this.#onClose());
+    this.http2.begin();
+  }
+
+  // -- as its streams see it
+
+  get peerAddress(): string {
+    return this.facts.peerAddress;
+  }
+
+  get isTrusted(): boolean {
+    return this.facts.isTrusted;
+  }
+
+  writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
+    return this.#reader.writeTo(sink, part, before, after);
+  }
+
+  copy(part: Buffer): Buffer {
+    return this.#reader.copy(part);
+  }
+
+  withhold(): void {
+    this.#output.withhold();
+  }
+
+  release(): void {
+    this.#output.release();
+    this.http2.sender.pump();
+    if (this.#isClosing) this.#endSocket();
+  }
+
+  onUntaken(): void {
+    if (!this.#times.isSet('taken')) this.#times.set('taken', this.#untaken.begin(this.thread.clock.nowMs()));
+  }
+
+  // -- as HTTP/2 sees it
+
+  get isFull(): boolean {
+    return this.#output.isFull;
+  }
+
+  onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void {
+    const { requestsPerConnection } = this.listener.config.limits;
+    this.#requests += 1;
+    if (this.#requests === requestsPerConnection) this.stop();
+    beginRequest(this, stream, fields, hasBody);
+  }
+
+  onHeadTooLarge(stream: Http2Stream): void {
+    refuseLarge(this, stream);
+  }
+
+  onAbuse(kind: AbuseKind): void {
+    this.thread.own.countHttp2Abuse(this.listener.index, kind);
+  }
+
+  onConnectionError(): void {
+    this.#abortAll();
+    this.#endPolitely();
+  }
+
+  onPong(): void {
+    if (!this.#times.isSet('pong')) return;
+    this.#times.clear('pong');
+    this.#finishStreams();
+  }
+
+  onStreams(): void {
+    const { size } = this.http2.streams;
+    this.thread.own.addHttp2Streams(this.listener.index, size - this.#counted);
+    this.#counted = size;
+    this.#times.clear('idle');
+    if (size === 0 && !this.#isClosing) this.#onIdle();
+  }
+
+  #onIdle(): void {
+    const { keepAliveMs } = this.listener.config.timeouts;
+    if (this.#isFinishing || this.http2.isPeerLeaving || this.#hasEnded) this.#endPolitely();
+    else this.#times.set('idle', this.thread.clock.nowMs() + keepAliveMs);
+  }
+
+  // -- the socket
+
+  onRead(chunk: Buffer): void {
+    if (this.#isClosing) return;
+    const { http2, thread } = this;
+    const nowMs = thread.clock.turn();
+    http2.read(chunk, nowMs);
+    this.#reader.release();
+    const isHeadDue = !http2.isSpoken || http2.isInBlock;
+    if (!isHeadDue) this.#times.clear('head');
+    else if (!this.#times.isSet('head'))
+      this.#times.set('head', nowMs + this.listener.config.timeouts.headerMs);
+    if (this.socket.writableLength > UNREAD_BYTES_MAX) http2.calm('unread');
+    // who speaks and asks for nothing is idle from the first
+    if (http2.isSpoken && http2.lastId === 0 && !this.#times.isSet('idle')) this.onStreams();
+  }
+
+  #onDrain(): void {
+    this.thread.clock.turn();
+    this.http2.sender.pump();
+  }
+
+  #onEnd(): void {
+    this.#hasEnded = true;
+    const isAnswered = this.listener.config.halfClose === 'answer';
+    if (this.#isClosing) this.#endSocket();
+    else if (isAnswered && this.http2.streams.size > 0) this.#abort((stream) => !stream.isRequestWhole);
+    else this.destroy();
+  }
+
+  #onClose(): void {
+    this.thread.clock.turn();
+    this.#isClosing = true;
+    this.#abortAll();
+    this.deadlineMs = NEVER;
+    this.thread.own.addHttp2Streams(this.listener.index, -this.#counted);
+    this.thread.own.addHttp2Connections(this.listener.index, -1);
+    this.#counted = 0;
+    this.#onClosed(this);
+  }
+
+  // -- ends
+
+  #abort(isMeant: (stream: Http2Stream) => boolean): void {
+    for (const stream of [...this.http2.streams.values()]) {
+      if (!isMeant(stream)) continue;
+      const { user } = stream;
+      this.http2.reset(stream, ErrorCode.cancel);
+      stream.user = null;
+      user?.onReset();
+    }
+  }
+
+  #abortAll(): void {
+    this.#abort(() => true);
+  }
+
+  /** Our half closes now; what the client still sends is read and dropped for a while. */
+  #endPolitely(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.http2.close();
+    this.#times.only('linger', this.thread.clock.nowMs() + FLUSH_MS);
+    this.#endSocket();
+  }
+
+  #endSocket(): void {
+    if (this.#output.isWithheld) return;
+    this.#output.flush();
+    if (this.#hasEnded) this.socket.destroySoon();
+    else this.socket.end(() => this.#times.set('linger', this.thread.clock.nowMs() + LINGER_MS));
+  }
+
+  /** In order: what the client has sent before it heard of it is still answered. */
+  stop(): void {
+    if (this.#isStopping || this.#isClosing) return;
+    this.#isStopping = true;
+    this.http2.announceEnd();
+    this.#times.set('pong', this.thread.clock.nowMs() + PONG_MS);
+  }
+
+  /** Another process has the listener: the same. */
+  retire(): void {
+    this.stop();
+  }
+
+  #finishStreams(): void {
+    this.#isFinishing = true;
+    this.http2.refuseFurther();
+    this.onStreams();
+  }
+
+  /** The grace of a stop is over: tunnels end politely, the rest is cut. Says what the worst of it was. */
+  finish(): Unfinished {
+    const { size } = this.http2.streams;
+    for (const { user } of [...this.http2.streams.values()])
+      if (user instanceof Http2ClientStream) user.finishTunnel();
+    const isCut = this.http2.streams.size > 0 || this.socket.writableLength > 0;
+    this.#abortAll();
+    this.#endPolitely();
+    return isCut ? 'request' : size > 0 ? 'tunnel' : 'nothing';
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  owing(): Transfer | null {
+    return owingOf(this.http2, this.socket);
+  }
+
+  abortSlow(): void {
+    countRejection(this.thread.own, 'client-too-slow', NO_POOL);
+    if (this.socket.writableLength > 0) this.destroy();
+    else failReceiving(this.http2);
+  }
+
+  onDeadline(nowMs: number): void {
+    const wait = this.#times.take(nowMs);
+    if (wait === 'taken') this.#times.set('taken', this.#untaken.check(nowMs));
+    else if (wait === 'pong') this.#finishStreams();
+    else if (wait === 'idle') {
+      this.http2.refuseFurther();
+      this.#endPolitely();
+    } else if (wait !== null) this.destroy();
+  }
+}

@@ -100,6 +100,26 @@ const CONNECTIONS: readonly PanelText[] = [
     queries: [{ expr: 'holdfast_client_connections', legend: '{{listener}}' }],
   },
   {
+    title: 'HTTP/2',
+    description: 'Connections and streams open now, by listener.',
+    unit: 'short',
+    queries: [
+      { expr: 'holdfast_http2_connections', legend: '{{listener}} connections' },
+      { expr: 'holdfast_http2_streams', legend: '{{listener}} streams' },
+    ],
+  },
+  {
+    title: 'HTTP/2: overdone by clients',
+    description: 'Streams refused, responses dropped because they were not taken, connections ended, by what clients did too much of.',
+    unit: 'ops',
+    queries: [
+      {
+        expr: `sum by (listener, kind) (rate(holdfast_http2_abuse_total${RATE}))`,
+        legend: '{{listener}} {{kind}}',
+      },
+    ],
+  },
+  {
     title: 'TLS handshakes',
     description: 'With clients, by what became of them. Nothing is drawn where no listener has TLS.',
     unit: 'ops',

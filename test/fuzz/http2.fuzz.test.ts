@@ -1,0 +1,198 @@
+// A client's HTTP/2 connection fed with frames that are right, nearly right and wrong, in any cuts: it never throws, what it
+// writes is always frames, it keeps no more than its limits, and once it has ended nothing is begun any more.
+
+import { expect, test } from 'vitest';
+import { SeededRandom } from '../../src/base/random.ts';
+import type { Http2Limits } from '../../src/http2/abuse.ts';
+import { Http2Connection } from '../../src/http2/connection.ts';
+import { FrameReader } from '../../src/http2/frame-reader.ts';
+import type { Http2Stream, StreamUser } from '../../src/http2/stream.ts';
+import { frame, number, PREFACE, request, Type } from '../support/http2-peer.ts';
+import { seeds } from '../support/seeds.ts';
+
+const CONNECTIONS = 400;
+const FRAMES_MAX = 60;
+const LIMITS: Http2Limits = {
+  streams: 8,
+  window: 65_536,
+  connectionWindow: 262_144,
+  headerBytes: 4096,
+  resets: { count: 20, withinMs: 1000 },
+  frames: { count: 100, withinMs: 1000 },
+};
+
+/** Keeps what is written, and reads it back as frames. */
+class Written {
+  at = 0;
+  isFull = false;
+  frames = 0;
+  isBad = false;
+  #bytes = Buffer.alloc(256 * 1024);
+  #length = 0;
+  readonly #reader = new FrameReader({
+    onFrame: () => {
+      this.frames += 1;
+    },
+    onDataBegin: () => {
+      this.frames += 1;
+    },
+    onDataPart: () => undefined,
+    onDataEnd: () => undefined,
+    onBadFrame: () => {
+      this.isBad = true;
+    },
+  });
+
+  reserve(length: number): Buffer {
+    if (this.#length + length > this.#bytes.length) this.check();
+    this.at = this.#length;
+    this.#length += length;
+    return this.#bytes;
+  }
+
+  check(): void {
+    this.#reader.read(this.#bytes.subarray(0, this.#length));
+    this.#length = 0;
+  }
+}
+
+/** Answers requests as it happens, like an exchange behind each stream. */
+class Scene {
+  readonly written = new Written();
+  readonly http2: Http2Connection;
+  isOver = false;
+  begunAfterEnd = 0;
+  readonly #random: SeededRandom;
+  readonly #untaken = new Map<Http2Stream, number>();
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+    this.http2 = new Http2Connection(this.written, LIMITS, {
+      isFull: false,
+      onRequest: (stream) => this.#onRequest(stream),
+      onHeadTooLarge: (stream) => this.#answer(stream),
+      onAbuse: () => undefined,
+      onConnectionError: () => {
+        this.isOver = true;
+      },
+      onPong: () => undefined,
+      onStreams: () => undefined,
+    });
+    this.http2.begin();
+  }
+
+  #onRequest(stream: Http2Stream): void {
+    if (this.isOver) this.begunAfterEnd += 1;
+    const user: StreamUser = {
+      onData: (_, begin, end) => {
+        const bytes = end - begin;
+        if (this.#random.next() < 0.7) this.http2.taken(stream, bytes);
+        else this.#untaken.set(stream, (this.#untaken.get(stream) ?? 0) + bytes);
+      },
+      onRequestEnd: () => this.#answer(stream),
+      onReset: () => undefined,
+      onDrained: () => undefined,
+    };
+    stream.user = user;
+    if (stream.isRequestWhole || this.#random.next() < 0.2) this.#answer(stream);
+  }
+
+  #answer(stream: Http2Stream): void {
+    const { sender } = this.http2;
+    if (stream.isGone) return;
+    sender.encoder.begin();
+    sender.encoder.status(200);
+    sender.encoder.line(`x-random: ${Math.floor(this.#random.next() * 10)}`);
+    const length = Math.floor(this.#random.next() * 40_000);
+    sender.headers(stream, false);
+    const own = { copy: (part: Buffer): Buffer => part };
+    if (length > 0) sender.write(stream, Buffer.alloc(length), own, this.#random.next() < 0.5);
+    sender.end(stream, this.#random.next() < 0.2 ? ['x-t', 'y'] : []);
+    this.http2.leave(stream);
+  }
+
+  takeAll(): void {
+    for (const [stream, bytes] of this.#untaken) this.http2.taken(stream, bytes);
+    this.#untaken.clear();
+  }
+}
+
+function pick<T>(random: SeededRandom, list: readonly T[]): T {
+  return list[Math.floor(random.next() * list.length)] as T;
+}
+
+/** A frame that a client might send, in a place where it may or may not. */
+function someFrame(random: SeededRandom, next: () => number): Buffer {
+  const known = Math.max(1, next() - 2 * Math.floor(random.next() * 4));
+  const bytes = Buffer.alloc(Math.floor(random.next() * 3000), 'x');
+  const kind = random.next();
+  if (kind < 0.35)
+    return request(
+      next() + 2,
+      [['x-a', 'b'.repeat(Math.floor(random.next() * 200))]],
+      '/',
+      pick(random, ['GET', 'POST']),
+    );
+  if (kind < 0.6) return frame(Type.data, pick(random, [0, 0, 1]), known, bytes);
+  if (kind < 0.65) return frame(Type.reset, 0, known, number(8));
+  if (kind < 0.75)
+    return frame(Type.window, 0, pick(random, [0, known]), number(1 + Math.floor(random.next() * 50_000)));
+  if (kind < 0.8)
+    return frame(
+      Type.settings,
+      0,
+      0,
+      Buffer.concat([Buffer.from([0, 4]), number(Math.floor(random.next() * 100_000))]),
+    );
+  if (kind < 0.85) return frame(Type.ping, 0, 0, Buffer.alloc(8));
+  if (kind < 0.88) return frame(Type.priority, 0, known + 8, Buffer.alloc(5));
+  if (kind < 0.91) return frame(Type.headers, 4, known, Buffer.from([0x80 | Math.floor(random.next() * 80)]));
+  if (kind < 0.94)
+    return Buffer.concat([request(next() + 2).fill(0, 4, 5), frame(Type.continuation, 4, next() + 2)]);
+  return frame(Math.floor(random.next() * 20), Math.floor(random.next() * 256), known, bytes.subarray(0, 20));
+}
+
+/** Everything one client sends; a few bytes of it may be others. */
+function conversation(random: SeededRandom): Buffer {
+  let last = 1;
+  const parts = [Buffer.from(PREFACE), frame(Type.settings)];
+  const count = Math.floor(random.next() * FRAMES_MAX);
+  for (let at = 0; at < count; at += 1) {
+    const part = someFrame(random, () => last);
+    if (part[3] === Type.headers) last = Math.max(last, part.readUInt32BE(5) & 0x7fffffff);
+    parts.push(part);
+  }
+  const all = Buffer.concat(parts);
+  const changes = random.next() < 0.5 ? 0 : Math.floor(random.next() * 6);
+  for (let change = 0; change < changes; change += 1)
+    all[Math.floor(random.next() * all.length)] = Math.floor(random.next() * 256);
+  return all;
+}
+
+for (const seed of seeds(2))
+  test(`${CONNECTIONS} clients, seed ${seed}`, () => {
+    const random = new SeededRandom(seed);
+    let ended = 0;
+    for (let each = 0; each < CONNECTIONS; each += 1) {
+      const scene = new Scene(random);
+      const bytes = conversation(random);
+      let nowMs = 0;
+      for (let begin = 0; begin < bytes.length; ) {
+        const end = Math.min(bytes.length, begin + 1 + Math.floor(random.next() ** 3 * 20_000));
+        const chunk = Buffer.from(bytes.subarray(begin, end));
+        scene.http2.read(chunk, nowMs);
+        // whatever was kept must be a copy
+        chunk.fill('?');
+        if (random.next() < 0.3) scene.takeAll();
+        begin = end;
+        nowMs += random.next() * 20;
+        expect(scene.http2.streams.size).toBeLessThanOrEqual(LIMITS.streams);
+      }
+      scene.written.check();
+      expect([scene.written.isBad, scene.begunAfterEnd]).toEqual([false, 0]);
+      if (scene.isOver) ended += 1;
+    }
+    // neither all good nor all bad, or it tests little
+    expect(ended).toBeGreaterThan(CONNECTIONS / 20);
+    expect(ended).toBeLessThan((CONNECTIONS * 19) / 20);
+  });

@@ -83,8 +83,8 @@ test('curl, which also sees that a certificate is for another name', async ({ sk
       ...['--connect-to', `::127.0.0.1:${port}`, '--write-out', ' %{http_version} %{ssl_verify_result}'],
       `https://${host}:${port}/`,
     ]);
-  expect((await ask('localhost')).stdout).toBe('hello 1.1 0');
-  expect((await ask('other.test')).stdout).toBe('hello 1.1 0');
+  expect((await ask('localhost')).stdout).toBe('hello 2 0');
+  expect((await ask('other.test')).stdout).toBe('hello 2 0');
   await expect(ask('nobody.test')).rejects.toThrow(/other\.test|does not match|no alternative/);
 });
 

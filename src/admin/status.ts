@@ -40,6 +40,7 @@ export interface ServerStatus {
   readonly inFlight: number;
   readonly connections: { readonly active: number; readonly idle: number };
   readonly maxConnections: number;
+  readonly maxSessions: number;
   readonly requests: number;
   /** Those of `requests` by class of the status: none, 1xx, 2xx, 3xx, 4xx, 5xx; none: ended without a response. */
   readonly codes: Readonly<Record<string, number>>;
@@ -274,6 +275,7 @@ function buildServer(
       idle: Math.max(0, shared.sumGauge(slot, Gauge.upstreamIdle)),
     },
     maxConnections: server.maxConnections,
+    maxSessions: server.maxSessions,
     requests: totalRequests(shared, slot),
     codes: Object.fromEntries(
       CODE_CLASSES.map((name, index) => [name, shared.sumCounter(slot, Counter.code + index)]),

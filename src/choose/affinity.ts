@@ -17,6 +17,7 @@ export const Finding = {
   invalid: outcomeIndex('invalid'),
   expired: outcomeIndex('expired'),
   overflow: outcomeIndex('overflow'),
+  adopted: outcomeIndex('adopted'),
   limited: outcomeIndex('limited'),
 } as const;
 
@@ -31,6 +32,7 @@ export const Reason = {
 export type ChoiceFailure =
   | Extract<FailureKind, 'no-server' | 'home-down' | 'session-lost'>
   | 'busy'
+  | 'full'
   | 'paced';
 
 /** Cookies of one name in a request that are looked at: browsers send one for each path and domain. */
@@ -73,6 +75,8 @@ export class Affinity {
   homeSlot = -1;
   /** The home is of a server that is no longer of the pool: only a move can help. */
   isHomeRemoved = false;
+  /** The home is the one that a cookie of the balancer before us names. */
+  isAdopted = false;
   /** By the latest choice only the home will do: a request that waits waits for that. */
   isHomeOnly = false;
   /** The session began with this exchange: it may still be placed elsewhere, or be taken back. */
@@ -141,6 +145,7 @@ export class Affinity {
     this.home = -1;
     this.homeSlot = -1;
     this.isHomeRemoved = false;
+    this.isAdopted = false;
     this.isHomeOnly = false;
     this.isBorn = false;
     this.isAnswered = false;

@@ -3,11 +3,11 @@
 // Groups, the first with a member wins: primaries up, primaries starting, backups up, backups starting. Ready mode
 // and a weight above 0 are always asked for. Servers already tried by the exchange count only when nobody else is
 // left; those that refused a connection a moment ago do not count at all. Members at their connection limit are left out of the candidates but keep their group the chosen one: a
-// backup is for servers that are down, not for servers that are busy.
+// backup is for servers that are down, not for servers that are busy. So are those that have all the sessions they may have.
 //
 // Who may be chosen changes rarely. What was gathered stands until a verdict, mode or weight changes (main counts the
 // changes), so that a request costs the same with two servers and with a thousand. It does not stand for a request that has tried servers, while a
-// server that has just refused is held, nor in pools with connection limits, where it depends on what is in flight.
+// server that has just refused is held, nor in pools with limits, where it depends on what is in flight and on who has a session.
 
 import { type ControlCells, Mode, Verdict } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
@@ -22,9 +22,12 @@ export interface CandidatePool {
   readonly backups: Int32Array;
   /** Connection limit of each server, 0 for none. */
   readonly connectionsMax: Int32Array;
+  /** Most sessions of each server, 0 for no limit. */
+  readonly sessionsMax: Int32Array;
 }
 
-export const Gathered = { some: 0, busy: 1, none: 2 } as const;
+/** busy: all at their connection limit. full: none takes another session, whatever it has room for otherwise. */
+export const Gathered = { some: 0, busy: 1, full: 2, none: 3 } as const;
 export type Gathered = (typeof Gathered)[keyof typeof Gathered];
 
 export class Candidates {
@@ -42,14 +45,16 @@ export class Candidates {
   #refusals = NO_REFUSALS;
   /** `ControlCells.eligibility` of what was gathered; NONE_STANDS: it was for one request only. */
   #standsFor = NONE_STANDS;
+  /** Slot that counts the session of the request already. */
+  #countedSlot = NONE_STANDS;
 
-  constructor(connectionsMax: Int32Array) {
+  constructor(connectionsMax: Int32Array, sessionsMax: Int32Array) {
     const { length } = connectionsMax;
     this.indices = new Int32Array(length);
     this.weights = new Float64Array(length);
     this.weightsEnd = new Float64Array(length);
     this.loads = new Float64Array(length);
-    this.#hasLimits = connectionsMax.some((most) => most > 0);
+    this.#hasLimits = [connectionsMax, sessionsMax].some((limits) => limits.some((most) => most > 0));
   }
 
   /** Of all candidates. */
@@ -57,15 +62,20 @@ export class Candidates {
     return this.count === 0 ? 0 : (this.weightsEnd[this.count - 1] as number);
   }
 
-  /** Fills `indices`. O(servers) when something has changed, else O(1). */
+  /**
+   * Fills `indices`. O(servers) when something has changed, else O(1). `countedSlot`: the server that counts the request's
+   * session already, -1 for none.
+   */
   gather(
     plan: CandidatePool,
     shared: SharedState,
     tried: readonly number[],
     refusals: Refusals,
+    countedSlot: number,
     nowMs: number,
   ): Gathered {
     this.nowMs = nowMs;
+    this.#countedSlot = countedSlot;
     const mayStand = tried.length === 0 && !this.#hasLimits && refusals.isQuiet(nowMs);
     if (mayStand && this.#standsFor === shared.control.eligibility()) return Gathered.some;
     const eligibility = shared.control.eligibilityInOrder();
@@ -111,6 +121,7 @@ export class Candidates {
   ): Gathered {
     let count = 0;
     let isAnyBusy = false;
+    let isAnyFull = false;
     for (let at = 0; at < members.length; at += 1) {
       const index = members[at] as number;
       const slot = plan.slots[index] as number;
@@ -120,11 +131,16 @@ export class Candidates {
         isAnyBusy = true;
         continue;
       }
+      if (slot !== this.#countedSlot && hasAllSessions(plan, shared, index)) {
+        isAnyFull = true;
+        continue;
+      }
       this.indices[count] = index;
       count += 1;
     }
     this.count = count;
     if (count > 0) return Gathered.some;
+    if (isAnyFull) return Gathered.full;
     return isAnyBusy ? Gathered.busy : Gathered.none;
   }
 }
@@ -133,6 +149,12 @@ export class Candidates {
 export function isFull(plan: CandidatePool, shared: SharedState, index: number): boolean {
   const connectionsMax = plan.connectionsMax[index] as number;
   return connectionsMax > 0 && shared.inFlight(plan.slots[index] as number) >= connectionsMax;
+}
+
+/** Does the server have as many sessions as it may have, over all threads? */
+export function hasAllSessions(plan: CandidatePool, shared: SharedState, index: number): boolean {
+  const sessionsMax = plan.sessionsMax[index] as number;
+  return sessionsMax > 0 && shared.placedSessionsMost(plan.slots[index] as number) >= sessionsMax;
 }
 
 function takesNewSessions(control: ControlCells, slot: number, verdict: Verdict): boolean {

@@ -10,6 +10,7 @@ import type { RequestHead, ResponseHead } from '../http1/message.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
 import { AddressLimit, mayBegin } from './address-limit.ts';
+import { readAdopted } from './adopted-cookies.ts';
 import { type Affinity, Finding, Reason } from './affinity.ts';
 import { placeOf } from './cookie-scope.ts';
 import { Elector } from './elector.ts';
@@ -17,7 +18,7 @@ import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { MovePace } from './move-pace.ts';
 import { mint } from './own-cookie.ts';
-import { believe, compare, cookieFor, cookieRemoval, followCookie } from './own-session.ts';
+import { believeCookies, compare, cookieFor, cookieRemoval, followCookie } from './own-session.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 import { Refusals } from './refusals.ts';
 import { readSessionKey } from './session-key.ts';
@@ -58,11 +59,13 @@ export class Chooser {
     affinity.clientAddress = clientAddress;
     if (plan.source === Source.none) return;
     affinity.isDelete = head.method === 'DELETE';
+    // first, since what it takes away is not of the session's key
+    const adopted = plan.adopted.length === 0 ? -1 : readAdopted(plan.adopted, buffer, head.lines);
     const entry = readSessionKey(plan, this.#shared.table, buffer, head, clientAddress, affinity);
     if (plan.learnsHeaders && (entry === -1 || affinity.isDelete))
       affinity.place = placeOf(buffer, head.pathBegin, head.pathEnd);
     if (entry !== -1 && this.#recognise(plan, affinity, entry, nowMs, wallMs)) return;
-    if (affinity.isCookieOpen) believe(plan, affinity, wallMs);
+    believeCookies(plan, affinity, adopted, wallMs);
   }
 
   /**
@@ -79,9 +82,10 @@ export class Chooser {
     affinity: Affinity,
   ): number {
     affinity.reset();
+    const adopted = readAdopted(plan.adopted, buffer, head.lines);
     const entry = readSessionKey(plan, this.#shared.table, buffer, head, clientAddress, affinity);
     if (entry === -1) {
-      if (affinity.isCookieOpen) believe(plan, affinity, wallMs);
+      believeCookies(plan, affinity, adopted, wallMs);
     } else if (this.#endOf(plan, entry, nowMs) !== null) {
       this.#expire(plan, affinity);
     } else {
@@ -104,12 +108,31 @@ export class Chooser {
   /**
    * Called right after choose: reserves the session at `slot` or moves it there. May be called again after a retry
    * elected another slot: nothing is counted twice, the cookie names the last. False: another request has just given the
-   * session a home, nothing is done, and the choice is to be made again.
+   * session a home, or has taken the last place for one; nothing is done, and the choice is to be made again.
    */
   commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
-    if (!this.#settle(plan, affinity, slot, nowMs, wallMs)) return false;
-    this.refusals.asked(slot, nowMs);
-    return true;
+    const isSettled =
+      plan.hasSessionLimits && placesSession(plan, affinity, slot)
+        ? this.#settleWithinLimit(plan, affinity, slot, nowMs, wallMs)
+        : this.#settle(plan, affinity, slot, nowMs, wallMs);
+    if (isSettled) this.refusals.asked(slot, nowMs);
+    return isSettled;
+  }
+
+  /** The place is held while the session is settled, which counts by itself. */
+  #settleWithinLimit(
+    plan: PoolPlan,
+    affinity: Affinity,
+    slot: number,
+    nowMs: number,
+    wallMs: number,
+  ): boolean {
+    const most = plan.sessionsMax[indexOfSlot(plan, slot)] as number;
+    if (most === 0) return this.#settle(plan, affinity, slot, nowMs, wallMs);
+    if (!this.#shared.takePlace(slot, most)) return false;
+    const isSettled = this.#settle(plan, affinity, slot, nowMs, wallMs);
+    this.#shared.givePlaceBack(slot);
+    return isSettled;
   }
 
   #settle(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
@@ -236,7 +259,8 @@ export class Chooser {
     if (!isVerified && !affinity.isBorn && !mayBegin(this.addressLimit, affinity, nowMs)) return true;
     const from = affinity.home;
     const isMove = isVerified && from !== plan.homes[index];
-    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified);
+    // a key beside the cookie of the balancer before us is of a session that it has kept
+    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified && !affinity.isAdopted);
     if (isMove) {
       this.#ledger.countMove(plan, affinity, from);
       affinity.isCookieDue = true;
@@ -263,4 +287,10 @@ export class Chooser {
     this.#ledger.followHome(plan, affinity);
     return affinity.homeSlot === -1 ? slot : affinity.homeSlot;
   }
+}
+
+/** Does the server get a session that it does not count yet? */
+function placesSession(plan: PoolPlan, affinity: Affinity, slot: number): boolean {
+  if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return false;
+  return slot !== affinity.homeSlot && slot !== affinity.reservedSlot;
 }

@@ -27,6 +27,11 @@ import type { Refusals } from './refusals.ts';
 import { FAILOVER_TURN } from './rendezvous.ts';
 
 const NO_SLOT = -1;
+const GATHERED_FAILURES = {
+  [Gathered.busy]: 'busy',
+  [Gathered.full]: 'full',
+  [Gathered.none]: 'no-server',
+} as const;
 /** A bound: who has as many sessions as its weight is due gets no more. */
 const FAIR_SHARE = 1;
 
@@ -47,8 +52,8 @@ export class Elector {
 
   /**
    * Slot for the next attempt, or -1 with affinity.failure: 'no-server' (none eligible), 'home-down' (the home alone
-   * will do, and is away), 'paced' (moveRate used up), 'busy' (all that will do are at maxConnections). All but
-   * 'paced' may change soon: wait and call again. Never a slot in `tried` that is not the home while another is
+   * will do, and is away), 'paced' (moveRate used up), 'busy' (all that will do are at maxConnections), 'full' (none takes
+   * another session: maxSessions). All but 'paced' may change soon: wait and call again. Never a slot in `tried` that is not the home while another is
    * eligible.
    */
   choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
@@ -61,7 +66,8 @@ export class Elector {
       // where other requests of it have gone meanwhile is its home as any
       if (affinity.isBorn && !this.#ledger.isAlone(affinity)) affinity.isBorn = false;
     }
-    if (affinity.isBorn || (affinity.homeSlot === -1 && !affinity.isHomeRemoved)) {
+    const hasHome = affinity.homeSlot !== -1 || affinity.isHomeRemoved;
+    if (!hasHome || (affinity.isBorn && !affinity.isAdopted)) {
       return this.#place(plan, affinity, tried, nowMs);
     }
     const reason = this.#reasonToLeave(plan, affinity, tried, nowMs);
@@ -116,12 +122,12 @@ export class Elector {
       if (other !== NO_SLOT) return other;
     }
     if (isOver) return this.#fail(affinity, isHeld ? 'home-down' : 'busy', Finding.none);
-    affinity.outcome = Finding.home;
+    affinity.outcome = affinity.isAdopted ? Finding.adopted : Finding.home;
     return slot;
   }
 
   #elsewhere(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
-    if (this.#placement.gather(plan, tried, nowMs) !== Gathered.some) return NO_SLOT;
+    if (this.#placement.gather(plan, tried, nowMs, countedSlot(affinity)) !== Gathered.some) return NO_SLOT;
     const slot = plan.slots[this.#placement.byPolicy(plan)] as number;
     affinity.isOverflow = slot !== affinity.homeSlot;
     affinity.outcome = affinity.isOverflow ? Finding.overflow : Finding.home;
@@ -135,7 +141,7 @@ export class Elector {
     reason: number,
     nowMs: number,
   ): number {
-    const gathered = this.#placement.gather(plan, tried, nowMs);
+    const gathered = this.#placement.gather(plan, tried, nowMs, countedSlot(affinity));
     if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
     const { keyLow, keyHigh } = affinity;
     const isForeign = plan.source !== Source.ownCookie;
@@ -151,7 +157,7 @@ export class Elector {
 
   /** A session without a home: by hash where the key is not ours to mint, otherwise by policy. */
   #place(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
-    const gathered = this.#placement.gather(plan, tried, nowMs);
+    const gathered = this.#placement.gather(plan, tried, nowMs, countedSlot(affinity));
     if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
     affinity.outcome = affinity.arrival;
     if (!affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie) {
@@ -163,8 +169,8 @@ export class Elector {
     return plan.slots[index] as number;
   }
 
-  #failGathered(affinity: Affinity, gathered: Gathered): number {
-    return this.#fail(affinity, gathered === Gathered.busy ? 'busy' : 'no-server', Finding.none);
+  #failGathered(affinity: Affinity, gathered: keyof typeof GATHERED_FAILURES): number {
+    return this.#fail(affinity, GATHERED_FAILURES[gathered], Finding.none);
   }
 
   /** A forged or expired cookie is counted as such even when nobody serves it. */
@@ -174,4 +180,9 @@ export class Elector {
     affinity.outcome = arrival === Finding.invalid || arrival === Finding.expired ? arrival : outcome;
     return NO_SLOT;
   }
+}
+
+/** The server that counts the session already; -1 for none. */
+function countedSlot({ homeSlot, reservedSlot }: Affinity): number {
+  return homeSlot === -1 ? reservedSlot : homeSlot;
 }

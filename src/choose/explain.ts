@@ -9,7 +9,7 @@ import { homeGeneration, homeSlot } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { AFFINITY_OUTCOMES, MOVE_REASONS } from '../shared/stripe.ts';
 import { Affinity, Finding } from './affinity.ts';
-import { isFull } from './candidates.ts';
+import { hasAllSessions, isFull } from './candidates.ts';
 import type { Chooser } from './chooser.ts';
 import { describeSources } from './key-sources.ts';
 import { headersOf, type PoolPlan, Source } from './plan.ts';
@@ -144,6 +144,8 @@ function describeArrival(
   if (affinity.arrival === Finding.invalid)
     return [`${source} is forged, damaged or of another secret: it is ignored`];
   if (affinity.arrival === Finding.expired) return [`${source} belongs to a session that is over`];
+  if (affinity.isAdopted)
+    return [`no session of ours, and a cookie of sticky.adopt names ${nameOf(plan, affinity.homeSlot)}`];
   if (!affinity.hasKey) return [`the request does not show ${source}`];
   if (session !== null) {
     const { home, requests, idleSeconds, tentative, moved } = session;
@@ -184,8 +186,11 @@ function describeChoice(plan: PoolPlan, affinity: Affinity, server: string | nul
     return 'its home is gone and whenLost is 404: its client begins another';
   if (affinity.failure === 'busy')
     return 'all that may serve it are at maxConnections: it waits in the queue';
+  if (affinity.failure === 'full')
+    return 'none that may serve it takes another session (maxSessions): it waits in the queue';
   const name = server ?? '';
-  if (affinity.outcome === Finding.home) return `${name} is its home and can be asked`;
+  if (affinity.outcome === Finding.home || affinity.outcome === Finding.adopted)
+    return `${name} is its home and can be asked`;
   if (affinity.outcome === Finding.moved)
     return `its home cannot serve it: ${name} ranks best for its key among the others`;
   if (affinity.isOverflow) return `its home cannot take it now: ${name} serves this request only`;
@@ -204,6 +209,7 @@ function whyNot(plan: PoolPlan, shared: SharedState, index: number, affinity: Af
   if (control.weight(slot) === 0) return 'its weight is 0';
   if (verdict === Verdict.starting) return 'it has not been checked yet';
   if (isFull(plan, shared, index)) return 'it is at maxConnections';
+  if (hasAllSessions(plan, shared, index) && affinity.homeSlot !== slot) return 'it is at maxSessions';
   if (plan.config.servers[index]?.backup === true) return 'it is a backup';
   return affinity.outcome === Finding.home ? "it is not the session's home" : 'it was not picked';
 }

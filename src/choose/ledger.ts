@@ -1,6 +1,7 @@
 // Every effect that choosing has on shared memory: entries begun, moved and ended, each with its counts.
 //
-//   Gauge.sessionDelta   +1 and -1 with every entry (tentative ones too) and reservation: what placement reckons with
+//   Stripe.addEntry      +1 and -1 with every entry (tentative ones too): what placement reckons with
+//   sessionsReserved     +1 and -1 with every reservation: it reckons with them too
 //   Counter.created      a session became real: its client has shown the key, or the application has set it
 //   Counter.ended, lost  real sessions only, at the home they had; lost ones also by pool, which outlives its servers
 //
@@ -228,12 +229,12 @@ export class Ledger {
     if (affinity.reservedSlot === slot) return;
     this.unreserve(affinity);
     affinity.reservedSlot = slot;
-    this.#shared.own.addGauge(slot, Gauge.sessionDelta, 1);
+    this.#shared.own.addGauge(slot, Gauge.sessionsReserved, 1);
   }
 
   unreserve(affinity: Affinity): void {
     if (affinity.reservedSlot === -1) return;
-    this.#shared.own.addGauge(affinity.reservedSlot, Gauge.sessionDelta, -1);
+    this.#shared.own.addGauge(affinity.reservedSlot, Gauge.sessionsReserved, -1);
     affinity.reservedSlot = -1;
   }
 
@@ -281,8 +282,8 @@ export class Ledger {
     this.#shared.own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
   }
 
-  #addDelta(home: number, amount: number): void {
-    if (this.#hasCells(home)) this.#shared.own.addGauge(homeSlot(home), Gauge.sessionDelta, amount);
+  #addDelta(home: number, amount: 1 | -1): void {
+    if (this.#hasCells(home)) this.#shared.own.addEntry(homeSlot(home), amount);
   }
 
   /** The home's server is there, and is the one that the session knew. */

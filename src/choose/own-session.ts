@@ -7,10 +7,23 @@ import { open, renewedSeconds, seal } from './own-cookie.ts';
 import type { PoolPlan } from './plan.ts';
 
 /**
+ * The table does not know the session: our cookie speaks for itself, or the one of the balancer before us, which names
+ * server `adopted` (-1: none). That one only where no session of ours is shown, not even one that is over.
+ */
+export function believeCookies(plan: PoolPlan, affinity: Affinity, adopted: number, wallMs: number): void {
+  const { arrival } = affinity;
+  if (affinity.isCookieOpen) believe(plan, affinity, wallMs);
+  else if (adopted !== -1 && (arrival === Finding.new || arrival === Finding.none)) {
+    affinity.isAdopted = true;
+    takeHome(plan, affinity, adopted);
+  }
+}
+
+/**
  * The table does not know the session (restart, eviction, another balancer made it): the cookie, opened already, speaks
  * for itself. It says when it was renewed, not when it was last shown, so that it is idle only after one renewal more.
  */
-export function believe(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
+function believe(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
   const { cookie } = affinity;
   const { lifeMs, idleMs } = plan.config.sticky;
   const isIdle = cookie.renewedSeconds >= 0 && wallMs - cookie.renewedSeconds * 1000 > idleMs + plan.renewMs;

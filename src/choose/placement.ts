@@ -21,9 +21,12 @@ export class Placement {
     this.#random = random;
   }
 
-  /** Finds who may be chosen now; call before the two below, which need Gathered.some. */
-  gather(plan: PoolPlan, tried: readonly number[], nowMs: number): Gathered {
-    return plan.candidates.gather(plan, this.#shared, tried, this.#refusals, nowMs);
+  /**
+   * Finds who may be chosen now; call before the two below, which need Gathered.some. `countedSlot`: the server that counts
+   * the session already, -1 for none.
+   */
+  gather(plan: PoolPlan, tried: readonly number[], nowMs: number, countedSlot: number = -1): Gathered {
+    return plan.candidates.gather(plan, this.#shared, tried, this.#refusals, countedSlot, nowMs);
   }
 
   /** Index of the server the policy picks. */

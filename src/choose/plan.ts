@@ -14,6 +14,7 @@ import { WEIGHT_SCALE } from '../shared/control.ts';
 import { SLOTS_MAX } from '../shared/limits.ts';
 import type { PoolRevision } from '../shared/revision.ts';
 import { packHome } from '../shared/session-table.ts';
+import { type AdoptedCookie, adoptedCookies } from './adopted-cookies.ts';
 import { Candidates } from './candidates.ts';
 import { type KeySource, keySources } from './key-sources.ts';
 import { derivePoolKeys, type OpeningKeys, type PoolKeys } from './keys.ts';
@@ -40,6 +41,8 @@ export interface PoolPlan extends RankedServers {
   readonly backups: Int32Array;
   /** 0 = no limit. */
   readonly connectionsMax: Int32Array;
+  readonly sessionsMax: Int32Array;
+  readonly hasSessionLimits: boolean;
   /** What former cookie-hash cookies range over: primaries of weight above 0, and all others. */
   readonly hashRange: Int32Array;
   readonly hashRest: Int32Array;
@@ -66,6 +69,8 @@ export interface PoolPlan extends RankedServers {
   readonly readsCookies: boolean;
   /** Sessions begin in answers that name them in a header, and end by DELETE. */
   readonly learnsHeaders: boolean;
+  /** Cookies of the balancer that was here before; none for most. */
+  readonly adopted: readonly AdoptedCookie[];
   /** The balancer's own: the first is what is set, all are read: see `cookieAliases`. */
   readonly cookieNames: readonly Uint8Array[];
   /** A session whose home is gone is not moved: its client is told, and begins another. Of those that the application names. */
@@ -93,6 +98,7 @@ export function compilePool(
   const isRanged = (server: ServerConfig): boolean => !server.backup && server.weight > 0;
   const weights = Float64Array.from(servers, (server) => server.weight * WEIGHT_SCALE);
   const connectionsMax = Int32Array.from(servers, (server) => server.maxConnections);
+  const sessionsMax = Int32Array.from(servers, (server) => server.maxSessions);
   return {
     id: revision.id,
     config,
@@ -102,7 +108,9 @@ export function compilePool(
     primaries: placesOf(servers, (server) => !server.backup),
     backups: placesOf(servers, (server) => server.backup),
     connectionsMax,
-    candidates: new Candidates(connectionsMax),
+    sessionsMax,
+    hasSessionLimits: sessionsMax.some((most) => most > 0),
+    candidates: new Candidates(connectionsMax, sessionsMax),
     hashRange: placesOf(servers, isRanged),
     hashRest: placesOf(servers, (server) => !isRanged(server)),
     seedLow: keys.seedLow,
@@ -118,6 +126,7 @@ export function compilePool(
     },
     openers,
     references: servers.map((server) => referenceOf(config.name, server.name)),
+    adopted: adoptedCookies(config.sticky, servers),
     losesSessions: config.state === 'local' && config.sticky.whenLost === 404,
     ...readSticky(config.sticky),
   };

@@ -243,6 +243,15 @@ export interface BalancerPool {
       /** a segment of the path: the one at the last `*` of a pattern such as `/rooms/*` (another `*` is any segment). */
       readonly path?: string | undefined;
     })[] | undefined;
+    /** cookies of the balancer that was here before: the server that one names becomes the home of a client that shows no session of ours, so that nobody is logged out by the change. */
+    readonly adopt?: readonly ({
+      /** cookie of the balancer that was here before, such as `SERVERID` of HAProxy. */
+      readonly cookie: string;
+      /** what its values call the servers of this pool: `{ s1: a, s2: b }`; absent: as they are called here. */
+      readonly servers?: Readonly<Record<string, string>> | undefined;
+      /** `~` for HAProxy's `prefix` mode, where the cookie is the application's with the server before it (`io=s1~…`): the prefix is taken away. */
+      readonly separator?: string | undefined;
+    })[] | undefined;
     /** keys cookies and session keys; give the same to every balancer of the pool. A list rotates them: the first writes, all are read, so `[new, old]` until `life` has passed. When empty one is made, and kept beside `sessions.file` if there is one. */
     readonly secret?: string | readonly string[] | undefined;
     /** for `address-hash`: what counts as one client. */
@@ -419,6 +428,8 @@ export interface BalancerServer {
   readonly weight?: number | Substitution | undefined;
   /** most requests in flight; 0 = no limit. Default: `0`. */
   readonly maxConnections?: number | Substitution | undefined;
+  /** most sessions, `1` for a server that serves one user at a time: a full server takes no new session, and when all are full who begins one waits in `queue`. 0 = no limit. Default: `0`. */
+  readonly maxSessions?: number | Substitution | undefined;
   /** gets requests only when no other server can. Default: `false`. */
   readonly backup?: boolean | Substitution | undefined;
   /** `drain`: no new sessions. `maintenance`: no requests and no health checks. Default: `ready`. */
@@ -440,6 +451,8 @@ export interface BalancerDnsServers {
   };
   /** most requests in flight to each server that is found; 0 = no limit. Default: `0`. */
   readonly maxConnections?: number | Substitution | undefined;
+  /** most sessions of each server that is found; 0 = no limit. Default: `0`. */
+  readonly maxSessions?: number | Substitution | undefined;
 }
 
 /** One file servers. */
@@ -453,4 +466,6 @@ export interface BalancerFileServers {
   };
   /** most requests in flight to each server that is found; 0 = no limit. Default: `0`. */
   readonly maxConnections?: number | Substitution | undefined;
+  /** most sessions of each server that is found; 0 = no limit. Default: `0`. */
+  readonly maxSessions?: number | Substitution | undefined;
 }

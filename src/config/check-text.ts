@@ -39,6 +39,13 @@ export function checkToken(value: string): string | null {
     : `must be at most ${TEXT_LENGTH_MAX} visible ASCII characters without spaces`;
 }
 
+/** What a cookie's value may hold. */
+export function checkSeparator(value: string): string | null {
+  return /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,8}$/.test(value)
+    ? null
+    : `must be one to eight characters that a cookie may hold, not ${quote(value)}`;
+}
+
 export function checkCookiePath(value: string): string | null {
   return /^\/[\x21-\x3a\x3c-\x7e]*$/.test(value) && value.length <= TEXT_LENGTH_MAX
     ? null

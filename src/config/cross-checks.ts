@@ -167,6 +167,8 @@ function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Re
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
   const first = new Map<string, Path>();
   checkDiscovery(at, pool, remarks);
+  checkAdopted(at, pool, remarks);
+  checkSessionLimits(at, pool, remarks);
   for (const [index, item] of pool.servers.entries()) {
     if (!isServer(item)) continue;
     const { name } = named(item);
@@ -182,6 +184,29 @@ function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {
         earlier,
         `server "${name}" is already in the list, in line {line}; give one of them a "name"`,
       );
+  }
+}
+
+/** Values of the former balancer's cookies lead to servers that there are; those that will be found are not known. */
+function checkAdopted(at: Path, { sticky, servers }: WrittenPool, remarks: Remarks): void {
+  if (!servers.every(isServer)) return;
+  const known = servers.map((server) => named(server).name);
+  for (const [index, { servers: values }] of (sticky.adopt ?? []).entries())
+    for (const [value, name] of Object.entries(values)) {
+      if (known.includes(name)) continue;
+      const path = [...at, 'sticky', 'adopt', index, 'servers', value];
+      remarks.error(path, `the pool has no server "${name}"${didYouMean(name, known)}`);
+    }
+}
+
+function checkSessionLimits(at: Path, { sticky, servers }: WrittenPool, remarks: Remarks): void {
+  if (sticky.mode !== 'none') return;
+  for (const [index, { maxSessions }] of servers.entries()) {
+    if (maxSessions === 0) continue;
+    const path = [...at, 'servers', index, 'maxSessions'];
+    remarks.warning(path, '"maxSessions" has no effect, the pool keeps no sessions (sticky none)', [
+      [...at, 'sticky'],
+    ]);
   }
 }
 

@@ -67,6 +67,7 @@ export type DiscoveryConfig = {
   /** For messages and the `source` label: `dns A shop.internal`, `file ./servers`. */
   readonly source: string;
   readonly maxConnections: number;
+  readonly maxSessions: number;
 } & (({ readonly kind: 'dns' } & WrittenDns['dns']) | ({ readonly kind: 'file' } & WrittenFile['file']));
 
 export interface PoolConfig extends Omit<WrittenPool, 'sticky' | 'queue' | 'servers'> {

@@ -71,8 +71,8 @@ function serverAsRead({ url, host, port, socketPath, basePath, isTls, ...rest }:
   return { ...rest, url: { url } };
 }
 
-function discoveryAsRead({ kind, source, maxConnections, ...found }: DiscoveryConfig): object {
-  return { [kind]: found, maxConnections };
+function discoveryAsRead({ kind, source, maxConnections, maxSessions, ...found }: DiscoveryConfig): object {
+  return { [kind]: found, maxConnections, maxSessions };
 }
 
 /** A literal `${` must not be taken for a substitution when the text is loaded again. */

@@ -131,6 +131,8 @@ const maxConnections = key(
   'most requests in flight to each server that is found; 0 = no limit',
 );
 
+const maxSessions = key(integer(0, 1_000_000), 0, 'most sessions of each server that is found; 0 = no limit');
+
 export const dnsServers = mapping(
   {
     dns: required(
@@ -147,6 +149,7 @@ export const dnsServers = mapping(
       'a server for each address of a DNS name; a lookup that fails or finds none changes nothing',
     ),
     maxConnections,
+    maxSessions,
   },
   'dnsServers',
 );
@@ -164,6 +167,7 @@ export const fileServers = mapping(
       'a server for each URL in a file; a file that is missing, empty or wrong changes nothing',
     ),
     maxConnections,
+    maxSessions,
   },
   'fileServers',
 );

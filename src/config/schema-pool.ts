@@ -53,6 +53,11 @@ export const server = mapping(
       'share of the load relative to the others; 0 takes no new sessions',
     ),
     maxConnections: key(integer(0, 1_000_000), 0, 'most requests in flight; 0 = no limit'),
+    maxSessions: key(
+      integer(0, 1_000_000),
+      0,
+      'most sessions, `1` for a server that serves one user at a time: a full server takes no new session, and when all are full who begins one waits in `queue`. 0 = no limit',
+    ),
     backup: key(flag(), false, 'gets requests only when no other server can'),
     mode: key(
       choice(['ready', 'drain', 'maintenance']),

@@ -6,8 +6,10 @@ import {
   checkCookiePath,
   checkDomain,
   checkHeaderName,
+  checkName,
   checkQueryName,
   checkSegmentPattern,
+  checkSeparator,
   checkToken,
 } from './check-text.ts';
 import {
@@ -24,7 +26,17 @@ import {
   text,
 } from './leaf.ts';
 import { rate } from './schema-parts.ts';
-import { key, type Leaf, list, mapping, optional, type Reading, type Substitution } from './table.ts';
+import {
+  key,
+  type Leaf,
+  list,
+  mapping,
+  names,
+  optional,
+  type Reading,
+  required,
+  type Substitution,
+} from './table.ts';
 
 const SECOND = 1_000;
 const DAY = 24 * 3_600 * SECOND;
@@ -79,6 +91,25 @@ const source = mapping({
   ),
 });
 
+/** Each is looked for in every request that shows no session of ours. */
+const ADOPTED_MAX = 8;
+
+const adopted = mapping({
+  cookie: required(
+    text('cookie name', checkCookieName),
+    'cookie of the balancer that was here before, such as `SERVERID` of HAProxy',
+  ),
+  servers: key(
+    names(text('name', checkName)),
+    {},
+    'what its values call the servers of this pool: `{ s1: a, s2: b }`; absent: as they are called here',
+  ),
+  separator: optional(
+    text('text', checkSeparator),
+    "`~` for HAProxy's `prefix` mode, where the cookie is the application's with the server before it (`io=s1~…`): the prefix is taken away",
+  ),
+});
+
 /** A word, or a status, which YAML reads as a number. */
 function moveOrNotFound(): Leaf<'move' | 404 | Substitution, 'move' | 404, ''> {
   return leaf({ kind: 'word', enum: ['move', 404] }, (written): Reading<'move' | 404> => {
@@ -110,6 +141,10 @@ export const sticky = mapping({
   from: optional(
     list(source, { min: 1, max: SOURCES_MAX }),
     'where the application names its sessions, in order, for `learn`, `header-hash` and `cookie-hash` in place of `cookie` and `header`: the first place that a request has a value in counts; what answers set in cookies and headers is learned',
+  ),
+  adopt: optional(
+    list(adopted, { min: 1, max: ADOPTED_MAX }),
+    'cookies of the balancer that was here before: the server that one names becomes the home of a client that shows no session of ours, so that nobody is logged out by the change',
   ),
   secret: key(
     secrets(SECRETS_MAX, checkToken),

@@ -23,12 +23,12 @@ export function named({ url, name, ...rest }: WrittenServer): ServerConfig {
 export function discoveries(written: readonly ServerItem[]): readonly DiscoveryConfig[] {
   return written.flatMap((item): readonly DiscoveryConfig[] => {
     if (isServer(item)) return [];
-    const { maxConnections } = item;
-    if ('file' in item)
-      return [{ kind: 'file', source: `file ${item.file.path}`, ...item.file, maxConnections }];
+    const { maxConnections, maxSessions } = item;
+    const limits = { maxConnections, maxSessions };
+    if ('file' in item) return [{ kind: 'file', source: `file ${item.file.path}`, ...item.file, ...limits }];
     const { name, type, port } = item.dns;
     // SRV names the port
     const asked = { ...item.dns, port: type === 'SRV' ? null : port };
-    return [{ kind: 'dns', source: `dns ${type} ${name}`, ...asked, maxConnections }];
+    return [{ kind: 'dns', source: `dns ${type} ${name}`, ...asked, ...limits }];
   });
 }

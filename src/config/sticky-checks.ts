@@ -51,6 +51,7 @@ export function stickyProblems(
   checkMode(at, written, remarks);
   checkOwner(at, written, remarks);
   checkWhenLost(pool, at, written, remarks);
+  checkAdopt(at, written, setsCookie(written, pool) ? cookieOf(written, pool, isOnly) : null, remarks);
   if (written.idleMs > written.lifeMs) {
     remarks.error([...at, 'idle'], '"idle" must not be longer than "life"', [
       [...at, 'idle'],
@@ -250,6 +251,20 @@ function checkWhenLost(pool: string, at: Path, sticky: WrittenSticky, remarks: R
       '"whenLost: 404" is for clients that begin another session on 404 (MCP): a browser shows its cookie again, and is answered 404 until it expires',
       involves,
     );
+}
+
+/** `own`: the cookie that we set. */
+function checkAdopt(at: Path, { mode, adopt }: WrittenSticky, own: string | null, remarks: Remarks): void {
+  if (adopt === null) return;
+  if (mode === 'none') unused([...at, 'adopt'], 'adopt', mode, at, remarks);
+  adopt.forEach(({ cookie }, index) => {
+    if (cookie === own)
+      remarks.error(
+        [...at, 'adopt', index, 'cookie'],
+        `"${cookie}" is the cookie that this pool sets itself`,
+        [[...at, 'cookie']],
+      );
+  });
 }
 
 function requireSecure(

@@ -259,7 +259,7 @@ function watch(pool: string, config: DiscoveryConfig, lookup: Lookup): Watched {
   return {
     pool,
     config,
-    members: new Membership(config.maxConnections),
+    members: new Membership(config),
     lookup,
     first: null,
     failures: 0,

@@ -22,12 +22,15 @@ interface Member {
   leftMs: number | null;
 }
 
+/** Those of each server that is found. */
+type ServerLimits = Pick<ServerConfig, 'maxConnections' | 'maxSessions'>;
+
 export class Membership {
-  readonly #maxConnections: number;
+  readonly #limits: ServerLimits;
   readonly #members = new Map<string, Member>();
 
-  constructor(maxConnections: number) {
-    this.#maxConnections = maxConnections;
+  constructor({ maxConnections, maxSessions }: ServerLimits) {
+    this.#limits = { maxConnections, maxSessions };
   }
 
   /** Servers present now. */
@@ -74,7 +77,7 @@ export class Membership {
   servers(): readonly ServerConfig[] {
     return [...this.#members.values()].map(({ found: { target: _target, ...server }, leftMs }) => ({
       ...server,
-      maxConnections: this.#maxConnections,
+      ...this.#limits,
       mode: leftMs === null ? 'ready' : 'drain',
     }));
   }

@@ -66,13 +66,14 @@ export class SessionControl {
     if (pool === undefined) return unknownPool(poolName);
     const { control } = this.#shared;
     const members = comparedSlots(pool, this.#shared);
-    const servers = pool.config.servers.map(({ name }, index) => {
+    const servers = pool.config.servers.map(({ name, maxSessions }, index) => {
       const slot = pool.slots[index] ?? 0;
       return {
         name,
         sessions: control.sessions(slot),
         weight: control.weight(slot) / WEIGHT_SCALE,
         isMember: members.includes(slot),
+        sessionsMax: maxSessions,
       };
     });
     const meanLifeMs = this.#rates.meanLifeMs(poolName);

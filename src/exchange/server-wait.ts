@@ -1,6 +1,7 @@
 // One exchange's wait for a server: whether it may wait, until when, and what it comes to when the time is over.
 //
 //   busy                       a place at a server, or at the home: up to queue.timeout
+//   full                       the end of a session, so that a server takes another: up to queue.timeout
 //   no-server                  somebody that is up again: up to queue.whenDown; main is asked to look
 //   home-down                  the home: until it has been down for queue.whenDown. A restart is waited for, a server
 //                              that stays away or is in maintenance is refused at once; main is asked to look
@@ -44,7 +45,7 @@ export class ServerWait {
     const { failure } = affinity;
     if (failure === 'session-lost') return failure;
     if (failure === 'paced') return 'home-down';
-    const isBusy = failure === 'busy';
+    const isBusy = failure === 'busy' || failure === 'full';
     const isHomeDown = failure === 'home-down';
     this.failure = isBusy ? 'queue-timeout' : isHomeDown ? 'home-down' : (this.lastFailure ?? 'no-server');
     if (!isBusy) wantServers(plan, isHomeDown ? affinity.homeSlot : ALL, control);

@@ -74,24 +74,28 @@ export class WaitQueue {
 
   /**
    * A connection to `slot` may be free: the longest waiting go first, until one that may go there finds it busy. One that
-   * has been there waits for another server, and one with an old plan goes by other limits: what they find is so for their
-   * like, and not for all behind them.
+   * has been there waits for another server, one with an old plan goes by other limits, and one for whose session no server
+   * has room by other limits than those that have one: what they find is so for their like, and not for all behind them.
    */
   serve(slot: number, nowMs: number): void {
     if (this.#isServing) return;
     this.#isServing = true;
     let busyBy: PoolPlan | null | undefined;
     let busyForTriedBy: PoolPlan | null | undefined;
+    let fullBy: PoolPlan | null | undefined;
     let index = 0;
     while (index < this.#waiting.length) {
       const exchange = this.#waiting[index] as Waiter;
       const { plan } = exchange;
-      const isBusy = plan === busyBy || (plan === busyForTriedBy && hasTried(exchange, slot));
+      const isBusy = isForNew(exchange)
+        ? plan === fullBy
+        : plan === busyBy || (plan === busyForTriedBy && hasTried(exchange, slot));
       const isPassedOver =
         slot === ANY_SLOT ? isBusy && mayGo(exchange, slot) : isBusy || !mayGo(exchange, slot);
       if (isPassedOver || !this.#try(exchange, nowMs)) index += 1;
       if (isPassedOver || !this.#isStillBusy || !tells(exchange, slot)) continue;
-      if (hasTried(exchange, slot)) busyForTriedBy = plan;
+      if (isForNew(exchange)) fullBy = plan;
+      else if (hasTried(exchange, slot)) busyForTriedBy = plan;
       else busyBy = plan;
       if (slot !== ANY_SLOT && busyBy === this.#waiting.at(-1)?.plan) break;
     }
@@ -124,6 +128,11 @@ function homeOf({ affinity }: Waiter): number {
 function mayGo(exchange: Waiter, slot: number): boolean {
   const home = homeOf(exchange);
   return home === ANY_SLOT || home === slot;
+}
+
+/** At the last try no server had room for its session. */
+function isForNew({ affinity }: Waiter): boolean {
+  return affinity.failure === 'full';
 }
 
 /** It goes there again only when nobody else is left, or home. */

@@ -161,6 +161,11 @@ export const CATALOGUE = {
     labels: SERVER,
     help: 'Configured limit of requests in flight; 0: none.',
   },
+  holdfast_server_max_sessions: {
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Configured limit of sessions; 0: none.',
+  },
   holdfast_server_transitions_total: {
     type: 'counter',
     labels: [...SERVER, 'to'],
@@ -214,7 +219,7 @@ export const CATALOGUE = {
   holdfast_affinity_decisions_total: {
     type: 'counter',
     labels: ['pool', 'verdict'],
-    help: 'Why requests went where they went; limited: served without a session, its address has begun too many.',
+    help: 'Why requests went where they went; limited: served without a session, its address has begun too many; adopted: to the server that a cookie of the balancer before us names.',
   },
   holdfast_session_skew_ratio: {
     type: 'gauge',

@@ -120,9 +120,9 @@ function isIn<Table extends object>(table: Table, name: PropertyKey): name is ke
 
 function listServers(revision: Revision | null): readonly ServerRow[] {
   return (revision?.pools ?? []).flatMap(({ config, slots }) =>
-    config.servers.flatMap(({ name, maxConnections }, index) => {
+    config.servers.flatMap((server, index) => {
       const slot = slots[index];
-      return slot === undefined ? [] : [new ServerRow(slot, config.name, name, maxConnections)];
+      return slot === undefined ? [] : [new ServerRow(slot, config.name, server.name, server)];
     }),
   );
 }

@@ -66,13 +66,13 @@ const NO_LABELS: Labels = {};
 /** One server of the running revision, as the collectors see it. */
 export class ServerRow {
   readonly slot: number;
-  readonly maxConnections: number;
+  readonly limits: { readonly maxConnections: number; readonly maxSessions: number };
   readonly #labels: Labels;
   readonly #extended = new Map<string, Labels>();
 
-  constructor(slot: number, pool: string, server: string, maxConnections: number) {
+  constructor(slot: number, pool: string, server: string, limits: ServerRow['limits']) {
     this.slot = slot;
-    this.maxConnections = maxConnections;
+    this.limits = limits;
     this.#labels = { pool, server };
   }
 

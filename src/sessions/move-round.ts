@@ -4,7 +4,7 @@
 import type { PoolRevision } from '../shared/revision.ts';
 import { homeSlot, packHome } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { Gauge, MOVE_REASONS, type MoveReason, PoolCounter } from '../shared/stripe.ts';
+import { MOVE_REASONS, type MoveReason, PoolCounter } from '../shared/stripe.ts';
 import { Idlest } from './idlest.ts';
 import type { Transfer } from './transfers.ts';
 
@@ -185,11 +185,13 @@ export class MoveRound {
     const to = homes[index] ?? -1;
     const keyLow = table.keyLow(entry);
     const keyHigh = table.keyHigh(entry);
+    const most = order.pool.config.servers[index]?.maxSessions ?? 0;
+    if (most > 0 && this.#shared.placedSessionsMost(homeSlot(to)) >= most) return false;
     if (to === -1 || !table.move(entry, keyLow, keyHigh, from, to)) return false;
     if (table.busy(entry) > 0 && table.move(entry, keyLow, keyHigh, to, from)) return false;
     table.notes.stampMove(entry, this.#nowMs);
-    own.addGauge(homeSlot(from), Gauge.sessionDelta, -1);
-    own.addGauge(homeSlot(to), Gauge.sessionDelta, 1);
+    own.addEntry(homeSlot(from), -1);
+    own.addEntry(homeSlot(to), 1);
     own.countPool(order.pool.id, PoolCounter.moves + MOVE_REASONS.indexOf(reason));
     return true;
   }

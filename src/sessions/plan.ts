@@ -25,6 +25,8 @@ export interface PlanServer {
   readonly weight: number;
   /** Up, ready, of some weight and not a backup. */
   readonly isMember: boolean;
+  /** 0: no limit. */
+  readonly sessionsMax: number;
 }
 
 export interface PlanQuestion {
@@ -72,6 +74,10 @@ export function planChange(question: PlanQuestion): SessionPlan | string {
   if (action === 'add' && target !== undefined) return `there is a server ${server} already`;
   if (action !== 'add' && target === undefined) return `there is no server ${server}`;
   const outcome = target === undefined ? planAdd(question) : planLeave(question, target);
+  const notes = [
+    ...outcome.notes,
+    ...(target === undefined ? [] : roomNotes(target, servers, outcome.moves)),
+  ];
   return {
     action,
     server,
@@ -82,7 +88,7 @@ export function planChange(question: PlanQuestion): SessionPlan | string {
     skewAfter: skewOf(outcome.after),
     after: outcome.after.map(({ name, sessions }) => ({ server: name, sessions })),
     seconds: outcome.seconds,
-    notes: outcome.notes,
+    notes,
   };
 }
 
@@ -97,6 +103,17 @@ function planLeave(question: PlanQuestion, target: PlanServer): Outcome {
   if (!hasTaker) return nobodyLeft(question, target, others);
   if (question.action === 'remove') return planRemove(question, target, others);
   return isMovable(question) ? drainShared(question, target) : drainLocal(question, target);
+}
+
+/** Where the others have a limit, whether they have room for those that would move. */
+function roomNotes(target: PlanServer, servers: readonly PlanServer[], moves: number): readonly string[] {
+  const others = servers.filter((server) => server !== target && server.isMember);
+  if (moves === 0 || others.some(({ sessionsMax }) => sessionsMax === 0)) return [];
+  const room = others.reduce(
+    (sum, { sessionsMax, sessions }) => sum + Math.max(0, sessionsMax - sessions),
+    0,
+  );
+  return room >= moves ? [] : [`the others have room for ${room} of these ${moves} sessions (maxSessions)`];
 }
 
 function nobodyLeft(question: PlanQuestion, target: PlanServer, others: readonly PlanServer[]): Outcome {
@@ -179,7 +196,7 @@ function spreadByWeight(servers: readonly PlanServer[], sessions: number): reado
 
 function planAdd(question: PlanQuestion): Outcome {
   const { server, weight, servers, config } = question;
-  const newcomer: PlanServer = { name: server, sessions: 0, weight, isMember: weight > 0 };
+  const newcomer: PlanServer = { name: server, sessions: 0, weight, isMember: weight > 0, sessionsMax: 0 };
   const all = [...servers, newcomer];
   if (!newcomer.isMember)
     return { moves: 0, lost: 0, seconds: null, notes: ['weight 0 takes no sessions'], after: all };

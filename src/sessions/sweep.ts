@@ -2,13 +2,14 @@
 //
 // How a count stays right while sessions come and go during the walk:
 //
-//   1. a new epoch begins; entries made from now on carry it
-//   2. D = sum of all threads' session deltas, per slot
+//   1. D = sum of all threads' session deltas, per slot
+//   2. a new epoch begins; entries made from now on carry it
 //   3. the walk counts every entry that does not carry the epoch, and settles it
-//   4. publish (counted, D): sessions now = counted + (deltas now - D)
+//   4. publish (counted, D, left): sessions now = counted + (deltas now - D)
 //
-// Entries made after 1 are skipped by 3 and are part of the deltas after 2; ended ones likewise. What slips between
-// (an entry whose maker read the old epoch just before 1) is off by one until the next pass, which counts afresh.
+// Entries made after 2 are skipped by 3 and are part of the deltas after 1. What slips between (an entry made just before
+// 2) is counted twice until the next pass, which counts afresh. One that ends before the walk comes to it is taken off
+// twice until then; how many have left since 1 is published too, for limits, which must not be exceeded.
 // Entries expired by the walk are not counted and change no delta.
 
 import type { Clock } from '../base/clock.ts';
@@ -74,6 +75,7 @@ export class Sweeper {
   readonly #onPass: (report: SweepReport) => void;
   readonly #tally: SweepTally = createTally(SLICE_ENTRIES);
   readonly #deltaAtBegin = new Int32Array(SLOTS_MAX);
+  readonly #leftAtBegin = new Int32Array(SLOTS_MAX);
   readonly #requests = new RequestWindow();
   readonly #poolOf: (SweptPool | undefined)[] = [];
   #pools: readonly SweptPool[] = [];
@@ -183,6 +185,13 @@ export class Sweeper {
   #begin(nowMs: number): void {
     const { control } = this.#shared;
     const tally = this.#tally;
+    for (const pool of this.#pools) {
+      pool.hottest.clear();
+      for (const slot of pool.slots) {
+        this.#deltaAtBegin[slot] = this.#shared.sumGauge(slot, Gauge.sessionDelta);
+        this.#leftAtBegin[slot] = this.#shared.sumGauge(slot, Gauge.sessionsLeft);
+      }
+    }
     tally.epoch = (control.sweepEpoch() % EPOCH_MAX) + 1;
     control.setSweepEpoch(tally.epoch);
     tally.nowMs = nowMs;
@@ -195,11 +204,6 @@ export class Sweeper {
       tally.hotAbove,
     ]) {
       perSlot.fill(0);
-    }
-    for (const pool of this.#pools) {
-      pool.hottest.clear();
-      for (const slot of pool.slots)
-        this.#deltaAtBegin[slot] = this.#shared.sumGauge(slot, Gauge.sessionDelta);
     }
     this.#expired = 0;
     this.#busyMs = 0;
@@ -281,8 +285,15 @@ export class Sweeper {
       for (const slot of pool.slots) {
         rate += tally.rateSum[slot] ?? 0;
         squares += tally.rateSquares[slot] ?? 0;
-        const delta = this.#deltaAtBegin[slot] ?? 0;
-        this.#shared.control.publishSweep(slot, tally.sessions[slot] ?? 0, tally.tentative[slot] ?? 0, delta);
+        const left = this.#shared.sumGauge(slot, Gauge.sessionsLeft) - (this.#leftAtBegin[slot] ?? 0);
+        this.#shared.control.publishSweep(
+          slot,
+          tally.sessions[slot] ?? 0,
+          tally.tentative[slot] ?? 0,
+          this.#deltaAtBegin[slot] ?? 0,
+          // a thread that has died has taken its count with it
+          Math.max(0, left),
+        );
       }
       pool.report = pool.hottest.report(rate);
       pool.effective = squares > 0 ? (rate * rate) / squares : 0;

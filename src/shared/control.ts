@@ -37,7 +37,7 @@ const Cell = {
   weight: 3,
   sessions: 4,
   tentative: 5,
-  deltaAtSweep: 6,
+  placedBase: 6,
   reportFailed: 7,
   operatorMode: 8,
   report: 9,
@@ -45,8 +45,9 @@ const Cell = {
   failingClients: 11,
   downSince: 12,
   unbacked: 13,
+  placedBaseMost: 14,
 } as const;
-const CELLS = 14;
+const CELLS = 15;
 /** Unit of `downSince`, which goes round after thirteen years: only differences count. */
 const SINCE_MS = 100;
 
@@ -170,16 +171,26 @@ export class ControlCells {
     return this.#cells[slot * CELLS + Cell.tentative] as number;
   }
 
-  /** Sum of the workers' session deltas when the last sweep began. */
-  deltaAtSweep(slot: number): number {
-    return this.#cells[slot * CELLS + Cell.deltaAtSweep] as number;
+  /** With the threads' session deltas of now: sessions there are, tentative ones included. One cell, so that it is never torn. */
+  placedBase(slot: number): number {
+    return this.#cells[slot * CELLS + Cell.placedBase] as number;
   }
 
-  /** Publishes what a finished sweep found for one slot. */
-  publishSweep(slot: number, sessions: number, tentative: number, deltaAtSweep: number): void {
+  /** The same with all that left during the sweep, which may have seen some of them: never too few. */
+  placedBaseMost(slot: number): number {
+    return Atomics.load(this.#cells, slot * CELLS + Cell.placedBaseMost);
+  }
+
+  /**
+   * Publishes what a finished sweep found for one slot. `deltaAtBegin`: sum of the threads' session deltas when it began;
+   * `left`: sessions that left since.
+   */
+  publishSweep(slot: number, sessions: number, tentative: number, deltaAtBegin: number, left = 0): void {
+    const base = sessions + tentative - deltaAtBegin;
     Atomics.store(this.#cells, slot * CELLS + Cell.sessions, sessions);
     Atomics.store(this.#cells, slot * CELLS + Cell.tentative, tentative);
-    Atomics.store(this.#cells, slot * CELLS + Cell.deltaAtSweep, deltaAtSweep);
+    Atomics.store(this.#cells, slot * CELLS + Cell.placedBase, base);
+    Atomics.store(this.#cells, slot * CELLS + Cell.placedBaseMost, base + left);
   }
 
   // Three hints go the other way: workers write them, main takes them.

@@ -164,12 +164,35 @@ export class SharedState {
   }
 
   /**
-   * Sessions to reckon with when placing a new one: the last sweep's count, tentative ones included, plus what
-   * all threads placed and ended since that sweep began.
+   * Sessions to reckon with when placing a new one: the last sweep's count, tentative ones included, what all threads
+   * placed and ended since that sweep began, and what they count on.
    */
   placedSessions(slot: number): number {
-    const { control } = this;
-    const since = this.sumGauge(slot, Gauge.sessionDelta) - control.deltaAtSweep(slot);
-    return control.sessions(slot) + control.tentative(slot) + since;
+    const since = this.sumGauge(slot, Gauge.sessionDelta) + this.sumGauge(slot, Gauge.sessionsReserved);
+    return this.control.placedBase(slot) + since;
+  }
+
+  /** The same for a limit: a few too many for a moment, never too few. */
+  placedSessionsMost(slot: number): number {
+    let placed = this.control.placedBaseMost(slot);
+    for (const stripe of this.stripes)
+      placed +=
+        stripe.gaugeInOrder(slot, Gauge.sessionDelta) + stripe.gaugeInOrder(slot, Gauge.sessionsReserved);
+    return placed;
+  }
+
+  /**
+   * Counts on one more session on the slot and says whether it has at most `most` then; takes it back otherwise. Of two
+   * threads that take the last place at once one is told no, or both. To be given back when the session itself counts.
+   */
+  takePlace(slot: number, most: number): boolean {
+    this.own.addGaugeInOrder(slot, Gauge.sessionsReserved, 1);
+    if (this.placedSessionsMost(slot) <= most) return true;
+    this.givePlaceBack(slot);
+    return false;
+  }
+
+  givePlaceBack(slot: number): void {
+    this.own.addGaugeInOrder(slot, Gauge.sessionsReserved, -1);
   }
 }

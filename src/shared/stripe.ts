@@ -29,6 +29,7 @@ export const AFFINITY_OUTCOMES = [
   'expired',
   'overflow',
   'limited',
+  'adopted',
 ] as const;
 export type AffinityOutcome = (typeof AFFINITY_OUTCOMES)[number];
 /** The `reason` label of holdfast_session_moves_total. */
@@ -51,9 +52,18 @@ export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 export const HANDSHAKE_RESULTS = ['full', 'resumed', 'failed', 'timed_out', 'refused'] as const;
 export type HandshakeResult = (typeof HANDSHAKE_RESULTS)[number];
 
-export const Gauge = { inFlight: 0, upstreamActive: 1, upstreamIdle: 2, sessionDelta: 3 } as const;
+export const Gauge = {
+  inFlight: 0,
+  upstreamActive: 1,
+  upstreamIdle: 2,
+  /** Entries of the session table begun less those ended, and of the latter alone. */
+  sessionDelta: 3,
+  sessionsLeft: 4,
+  /** Sessions that are counted on and have no entry yet. */
+  sessionsReserved: 5,
+} as const;
 export type Gauge = (typeof Gauge)[keyof typeof Gauge];
-const GAUGES = 4;
+const GAUGES = 6;
 
 /** Offsets inside one slot's counter block. */
 export const Counter = {
@@ -138,6 +148,12 @@ export class Stripe {
   addGauge(slot: number, gauge: Gauge, amount: number): void {
     const index = slot * GAUGES + gauge;
     this.#gauges[index] = (this.#gauges[index] as number) + amount;
+  }
+
+  /** Of the session table, 1: one has begun at the slot; -1: it has ended there or gone elsewhere. */
+  addEntry(slot: number, amount: 1 | -1): void {
+    this.addGauge(slot, Gauge.sessionDelta, amount);
+    if (amount < 0) this.addGauge(slot, Gauge.sessionsLeft, 1);
   }
 
   /** For two threads that each count first and then look whether the other has: one of them sees both. */

@@ -50,6 +50,7 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
     cookieOwner: 'balancer',
     header: null,
     from: null,
+    adopt: null,
     secrets: [],
     cookieAliases: [],
     mask: { ipv4: 32, ipv6: 64 },
@@ -77,8 +78,7 @@ export function serverOf(index: number, options: Partial<ServerConfig> = {}): Se
   return {
     name: String.fromCharCode(97 + index),
     ...serverAt('127.0.0.1', 3001 + index),
-    weight: 1,
-    maxConnections: 0,
+    ...{ weight: 1, maxConnections: 0, maxSessions: 0 },
     backup: false,
     mode: 'ready',
     ...options,

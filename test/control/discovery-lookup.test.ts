@@ -20,6 +20,7 @@ function look(dns: DnsServer | null, type: 'A' | 'AAAA' | 'SRV', name: string) {
     type,
     refreshMs: 1000,
     maxConnections: 0,
+    maxSessions: 0,
   };
   return createLookup(dns === null ? [] : [dns.address])(config);
 }
@@ -134,7 +135,14 @@ test('an answer of more servers than anybody can use is cut, in whatever order i
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-lookup-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'servers');
-  const file: DiscoveryConfig = { kind: 'file', source: 'file', path, refreshMs: 1000, maxConnections: 0 };
+  const file: DiscoveryConfig = {
+    kind: 'file',
+    source: 'file',
+    path,
+    refreshMs: 1000,
+    maxConnections: 0,
+    maxSessions: 0,
+  };
   const urls = Array.from({ length: 5000 }, (_, index) => `http://10.0.${index >> 8}.${index & 255}`);
   writeFileSync(path, urls.join('\n'));
   const first = await createLookup([])(file);
@@ -151,7 +159,14 @@ test('what is no file, or too large a one, is refused at once and not read', asy
   const large = join(directory, 'large');
   writeFileSync(large, '#'.repeat(1024 * 1024 + 1));
   const inFile = (path: string) =>
-    createLookup([])({ kind: 'file', source: 'file', path, refreshMs: 1000, maxConnections: 0 });
+    createLookup([])({
+      kind: 'file',
+      source: 'file',
+      path,
+      refreshMs: 1000,
+      maxConnections: 0,
+      maxSessions: 0,
+    });
   await expect(inFile(pipe)).rejects.toThrow('not a file');
   await expect(inFile('/dev/zero')).rejects.toThrow('not a file');
   await expect(inFile(directory)).rejects.toThrow('not a file');

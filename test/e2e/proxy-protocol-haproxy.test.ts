@@ -2,46 +2,14 @@
 //
 //   client, 127.0.0.2 -> HAProxy (send-proxy) -> Holdfast -> HAProxy (accept-proxy) -> server
 
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { runHoldfast } from '../support/holdfast.ts';
 import { needs } from '../support/needs.ts';
-
-async function haproxy(program: string, config: string, port: number): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'holdfast-haproxy-'));
-  const file = join(directory, 'haproxy.cfg');
-  const times = 'defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n';
-  writeFileSync(file, `${times}${config}\n`);
-  const child = spawn(program, ['-db', '-f', file], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  child.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  const exit = new Promise((resolve) => child.on('exit', resolve));
-  onTestFinished(async () => {
-    child.kill('SIGKILL');
-    await exit;
-    rmSync(directory, { recursive: true });
-  });
-  await eventually(() => isOpen(port), { what: () => `haproxy on ${port}; it said ${said}` });
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' });
-    socket.on('error', () => resolve(false));
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
-}
+import { runHaproxy } from '../support/other-balancer.ts';
 
 interface Seen {
   readonly headers: Record<string, string>;
@@ -74,7 +42,7 @@ test.for([
   const program = needs('haproxy', skip);
   const server = await httpBackend('a');
   const [before, behind, own] = [await freePort(), await freePort(), await freePort()];
-  await haproxy(
+  await runHaproxy(
     program,
     `frontend f
   bind 127.0.0.1:${behind} accept-proxy
@@ -96,7 +64,7 @@ pools:
     health: { path: /healthz, interval: 500ms }
     servers: ["http://127.0.0.1:${behind}"]
 `);
-  await haproxy(
+  await runHaproxy(
     program,
     `listen l
   bind 127.0.0.1:${before}

@@ -15,6 +15,8 @@ class Scene {
   readonly served: string[] = [];
   /** By this one all servers are busy. */
   tightPlan: PoolPlan | undefined;
+  /** By this one no server takes another session. */
+  fullPlan: PoolPlan | undefined;
   tries = 0;
 
   constructor(sizeMax = 100) {
@@ -27,8 +29,10 @@ class Scene {
     home: number | null,
     plan: PoolPlan | null = null,
     tried: readonly number[] = [],
+    failure: 'busy' | 'full' = 'busy',
   ): boolean {
     const affinity = new Affinity();
+    affinity.failure = failure;
     affinity.isHomeOnly = home !== null;
     affinity.homeSlot = home ?? -1;
     const waiter: Waiter = {
@@ -39,7 +43,7 @@ class Scene {
         this.tries += 1;
         const others = [...this.free.keys()].filter((candidate) => !tried.includes(candidate));
         const slots = home === null ? others : [home];
-        const slot = slots.find((candidate) => this.#hasPlace(candidate, plan));
+        const slot = slots.find((candidate) => this.#hasPlace(candidate, plan, failure));
         if (slot === undefined) {
           expect(this.queue.add(waiter)).toBe(true);
           return;
@@ -51,7 +55,8 @@ class Scene {
     return this.queue.add(waiter);
   }
 
-  #hasPlace(slot: number, plan: PoolPlan | null): boolean {
+  #hasPlace(slot: number, plan: PoolPlan | null, failure: 'busy' | 'full'): boolean {
+    if (failure === 'full' && plan === this.fullPlan) return false;
     return plan !== this.tightPlan && (this.free.get(slot) ?? 0) > 0;
   }
 
@@ -215,4 +220,16 @@ test('who leaves the queue while another is tried does not cost a third its plac
   queue.serve(1, 0);
   queue.serve(ANY_SLOT, 0);
   expect([tried, queue.length]).toEqual([['second', 'third'], 0]);
+});
+
+test('who waits for the end of a session holds up nobody who waits for a place at home', () => {
+  const scene = new Scene();
+  const plan = planOf();
+  for (let count = 0; count < 50; count += 1) scene.wait(`new ${count}`, null, plan, [], 'full');
+  scene.wait('at home', 7, plan);
+  expect(scene.freed(7)).toEqual(['new 0 on 7']);
+  scene.fullPlan = plan;
+  expect(scene.freed(7)).toEqual(['at home on 7']);
+  // each time the first of those who wait for the end of a session speaks for them all
+  expect(scene.tries).toBe(5);
 });

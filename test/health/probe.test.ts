@@ -29,6 +29,7 @@ function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<R
     ...serverAt('127.0.0.1', port),
     weight: 1,
     maxConnections: 0,
+    maxSessions: 0,
     backup: false,
     mode: 'ready',
   };

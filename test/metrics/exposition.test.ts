@@ -56,8 +56,8 @@ const revision = revisions.next(
 );
 const servers = revision.pools.flatMap((pool) =>
   pool.slots.map((slot, index) => {
-    const { name, maxConnections } = pool.config.servers[index] as PoolRevision['config']['servers'][number];
-    return { pool: pool.config.name, server: name, maxConnections, slot };
+    const { name, maxConnections, maxSessions } = pool.config.servers[index] as PoolRevision['config']['servers'][number];
+    return { pool: pool.config.name, server: name, maxConnections, maxSessions, slot };
   }),
 );
 
@@ -179,7 +179,7 @@ function expected(): readonly string[] {
     const inner = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
     lines.push(`holdfast_${name}${inner.length === 0 ? '' : `{${inner.join(',')}}`} ${value}`);
   };
-  for (const [at, { pool, server, slot, maxConnections }] of servers.entries()) {
+  for (const [at, { pool, server, slot, maxConnections, maxSessions }] of servers.entries()) {
     const of = { pool, server };
     const cell = (offset: number): number => sum(counters[at]?.[offset] ?? []);
     const each = (name: string, label: string, names: readonly string[], offset: number): void => {
@@ -218,6 +218,7 @@ function expected(): readonly string[] {
     say('upstream_connections', { ...of, state: 'active' }, gauges[at]?.[Gauge.upstreamActive] ?? -1);
     say('upstream_connections', { ...of, state: 'idle' }, gauges[at]?.[Gauge.upstreamIdle] ?? -1);
     say('server_max_connections', of, maxConnections);
+    say('server_max_sessions', of, maxSessions);
     const cells = control[at];
     if (cells === undefined) continue;
     say('server_up', of, VERDICT_NAMES[cells.verdict] === 'up' ? 1 : 0);

@@ -12,6 +12,7 @@ function servers(...counts: readonly number[]): PlanServer[] {
     sessions,
     weight: 1,
     isMember: true,
+    sessionsMax: 0,
   }));
 }
 

@@ -64,7 +64,9 @@ class Scene {
 
   end(name: string, key: number): void {
     const { table, own } = this.worker;
-    if (table.remove(table.find(key, ~key), key, ~key)) own.addGauge(this.slot(name), Gauge.sessionDelta, -1);
+    if (!table.remove(table.find(key, ~key), key, ~key)) return;
+    own.addGauge(this.slot(name), Gauge.sessionDelta, -1);
+    own.addGauge(this.slot(name), Gauge.sessionsLeft, 1);
   }
 
   find(key: number): number {
@@ -130,7 +132,7 @@ describe('counts', () => {
     expect([scene.sessions('a'), scene.sessions('b')]).toEqual([0, 1]);
   });
 
-  test('counts are right when sessions come, go and move in the middle of 500 passes', () => {
+  test('counts are right when sessions come, go and move in the middle of 500 passes, and never too small for a limit', () => {
     const alive: { key: number; name: string }[] = [];
     let turn = 0;
     for (let pass = 0; pass < 500; pass += 1) {
@@ -144,6 +146,10 @@ describe('counts', () => {
           if (gone !== undefined) scene.end(gone.name, gone.key);
         }
         isFinished = scene.sweeper.step(0);
+        for (const home of ['a', 'b']) {
+          const there = alive.filter((session) => session.name === home).length;
+          expect(scene.worker.placedSessionsMost(scene.slot(home))).toBeGreaterThanOrEqual(there);
+        }
       }
     }
     scene.sweeper.sweepNow();

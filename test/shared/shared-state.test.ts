@@ -23,7 +23,7 @@ describe('control cells', () => {
       cells.setVerdict(slot, Verdict.ejected);
       cells.setMode(slot, Mode.drain);
       cells.setWeight(slot, 1500);
-      cells.publishSweep(slot, 10, 2, -3);
+      cells.publishSweep(slot, 10, 2, -3, 4);
     }
     cells.setSweepEpoch(200);
     for (const slot of [0, 1, SLOTS_MAX - 1]) {
@@ -34,8 +34,8 @@ describe('control cells', () => {
         seen.weight(slot),
         seen.sessions(slot),
         seen.tentative(slot),
-        seen.deltaAtSweep(slot),
-      ]).toEqual([slot + 1, Verdict.ejected, Mode.drain, 1500, 10, 2, -3]);
+        [seen.placedBase(slot), seen.placedBaseMost(slot)],
+      ]).toEqual([slot + 1, Verdict.ejected, Mode.drain, 1500, 10, 2, [15, 19]]);
     }
     expect([seen.verdict(2), seen.weight(2), seen.sweepEpoch()]).toEqual([Verdict.starting, 0, 200]);
   });
@@ -158,5 +158,19 @@ describe('shared state', () => {
     worker.own.addGauge(1, Gauge.sessionDelta, -2);
     main.own.addGauge(1, Gauge.sessionDelta, 5);
     expect(worker.placedSessions(1)).toBe(27);
+    worker.own.addGauge(1, Gauge.sessionsReserved, 1);
+    expect(worker.placedSessions(1)).toBe(28);
+  });
+
+  test('for a limit those that left during the sweep count as if it had not seen them', () => {
+    const main = SharedState.create(1, 100, 0);
+    const worker = SharedState.attach(main.handles(), 0);
+    main.control.publishSweep(1, 20, 4, 30, 2);
+    worker.own.addGauge(1, Gauge.sessionDelta, 28);
+    expect([worker.placedSessions(1), worker.placedSessionsMost(1)]).toEqual([22, 24]);
+    expect([worker.takePlace(1, 24), worker.placedSessions(1)]).toEqual([false, 22]);
+    expect([worker.takePlace(1, 25), worker.placedSessions(1)]).toEqual([true, 23]);
+    worker.givePlaceBack(1);
+    expect(worker.placedSessions(1)).toBe(22);
   });
 });

@@ -21,6 +21,7 @@ const PROGRAMS = {
     debianPackage: 'chromium',
   },
   haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
+  nginx: { variable: 'NGINX', names: ['nginx', '/usr/sbin/nginx'], debianPackage: 'nginx' },
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
   pebble: { variable: 'PEBBLE', names: ['pebble'], debianPackage: 'pebble' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },

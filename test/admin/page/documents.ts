@@ -20,6 +20,7 @@ export function server(name: string, fields: Partial<ServerStatus> = {}): Server
     inFlight: 0,
     connections: { active: 0, idle: 0 },
     maxConnections: 0,
+    maxSessions: 0,
     requests: 0,
     codes: {},
     failures: 0,

@@ -1,0 +1,93 @@
+// Servers for one user at a time (maxSessions: 1), over the threads of a process: nobody ever shares one, who waits gets the
+// place of whoever leaves, and who waits in vain is told when to come again.
+
+import { expect, test } from 'vitest';
+import { httpBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { runHoldfast } from '../support/holdfast.ts';
+
+const SEATS = 3;
+const CLIENTS = 12;
+
+/** One user. Each request is a connection of its own, so that any thread may get it. */
+class Guest {
+  #cookie = '';
+
+  async ask(
+    base: string,
+    path: string,
+  ): Promise<{ status: number; server: string; retryAfter: string | null }> {
+    const headers = { connection: 'close', ...(this.#cookie === '' ? {} : { cookie: this.#cookie }) };
+    const response = await fetch(`${base}${path}`, { headers });
+    const [set] = response.headers.getSetCookie();
+    if (set !== undefined) this.#cookie = set.split(';')[0] ?? '';
+    return {
+      status: response.status,
+      server: await response.text(),
+      retryAfter: response.headers.get('retry-after'),
+    };
+  }
+}
+
+async function scene(queue: string) {
+  const backends = await Promise.all(
+    Array.from({ length: SEATS }, (_, index) =>
+      httpBackend(`s${index}`, ({ url }, response) => {
+        if (url === '/leave') response.setHeader('x-holdfast-session', 'end');
+        response.end(`s${index}`);
+      }),
+    ),
+  );
+  return runHoldfast(`
+threads: 2
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+pools:
+  seats:
+    sticky: { mode: cookie-hash }
+    health: off
+    queue: ${queue}
+    servers: [${backends.map(({ url }) => `{ url: "${url}", maxSessions: 1 }`).join(', ')}]
+`);
+}
+
+test('of those who come at once as many are served as there are seats, and the rest is told to come again', async () => {
+  const holdfast = await scene('{ size: 0 }');
+  const guests = Array.from({ length: CLIENTS }, () => new Guest());
+  const come = () => Promise.all(guests.map((guest) => guest.ask(holdfast.url, '/')));
+  const first = await come();
+  const seated = first.flatMap(({ status, server }) => (status === 200 ? [server] : []));
+  // of two threads that take the last place at once both may be told no
+  expect(new Set(seated).size).toBe(seated.length);
+  await eventually(async () => (await come()).filter(({ status }) => status === 200).length === SEATS);
+  const again = await come();
+  expect(
+    again
+      .filter(({ status }) => status === 200)
+      .map(({ server }) => server)
+      .toSorted(),
+  ).toEqual([...['s0', 's1', 's2']]);
+  for (const { status, retryAfter } of again) {
+    if (status !== 200) expect([status, Number(retryAfter) > 0]).toEqual([503, true]);
+  }
+  expect(await holdfast.metric('holdfast_server_max_sessions')).toBe(SEATS);
+});
+
+test('who waits gets the seat of whoever leaves', async () => {
+  const holdfast = await scene('{ size: 100, timeout: 30s }');
+  const guests = Array.from({ length: CLIENTS }, () => new Guest());
+  const seatedAt = new Map<string, Guest>();
+  let left = 0;
+  await Promise.all(
+    guests.map(async (guest) => {
+      const { status, server } = await guest.ask(holdfast.url, '/');
+      expect([status, seatedAt.has(server)]).toEqual([200, false]);
+      seatedAt.set(server, guest);
+      expect(await guest.ask(holdfast.url, '/')).toMatchObject({ status: 200, server });
+      seatedAt.delete(server);
+      expect(await guest.ask(holdfast.url, '/leave')).toMatchObject({ status: 200, server });
+      left += 1;
+    }),
+  );
+  expect([left, seatedAt.size]).toEqual([CLIENTS, 0]);
+});

@@ -10,7 +10,9 @@ const LONG = [
   'test/e2e/dashboard-figures.test.ts',
   'test/e2e/dashboard-places.test.ts',
   'test/e2e/demo-start.test.ts',
+  'test/e2e/home-rolling.test.ts',
   'test/e2e/limits-clients.test.ts',
+  'test/e2e/moving-in.test.ts',
   'test/e2e/operate.test.ts',
   'test/e2e/overload.test.ts',
   'test/e2e/owner.test.ts',
@@ -30,6 +32,7 @@ const LONG = [
   'test/packaging/package.test.ts',
   'test/proxy/cost.test.ts',
   'test/session-store/store-away.test.ts',
+  'test/session-store/turns.test.ts',
   'test/embed/integrity.test.ts',
 ];
 /** Kills and stops processes at each message of a takeover: minutes, a run of its own (`npm run test:takeover`). */

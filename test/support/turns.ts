@@ -33,7 +33,7 @@ export interface TurnsReport {
   errors: number;
   /** Log-ins while the store was away that succeeded. */
   newWhileAway: number;
-  /** What went wrong, the first of each kind. */
+  /** What went wrong, the first of it. */
   readonly examples: string[];
 }
 
@@ -47,6 +47,8 @@ class Trial {
   readonly #users: User[] = [];
   isOver = false;
   isStoreAway = false;
+  /** The latest kill, for what went wrong after it. */
+  #latest = { what: 'no kill', atMs: 0 };
   /** Processes that have been killed. */
   readonly killed = new Set<number>();
 
@@ -75,8 +77,15 @@ class Trial {
     await Promise.all(running);
   }
 
+  /** How long after which kill it is now. */
+  since(): string {
+    const { what, atMs } = this.#latest;
+    return `${Math.round(performance.now() - atMs)} ms after ${what}`;
+  }
+
   async #killServer(index: number): Promise<void> {
     const backend = this.demo.backends[index];
+    this.#latest = { what: `the kill of ${backend?.name}`, atMs: performance.now() };
     this.report.kills[index === 0 ? 'a' : 'b'] += 1;
     if (backend === undefined) return;
     this.killed.add(backend.pid);
@@ -87,6 +96,7 @@ class Trial {
   async #killStore(): Promise<void> {
     this.report.kills.store += 1;
     this.isStoreAway = true;
+    this.#latest = { what: 'the kill of the store', atMs: performance.now() };
     await this.demo.store.kill();
     const visitor = new Visitor();
     const { url } = this.demo.backends[0] ?? { url: '' };
@@ -164,18 +174,25 @@ class User {
     if (backend === undefined) return;
     const { pid, url } = backend;
     report.requests += 1;
+    const beganMs = performance.now();
     try {
       if (!this.#isLoggedIn) this.#loggedIn(await this.#visitor.login(url, this.name));
       else this.#raised(await this.#visitor.post(`${url}/inc`));
     } catch (error) {
       // A killed server has no answer, a balancer would go to the other; one that lives has no excuse.
       if (this.#trial.killed.has(pid)) this.#home = 1 - this.#home;
-      else this.#failed(wasAway, String(error));
+      else {
+        const tookMs = Math.round(performance.now() - beganMs);
+        this.#failed(
+          wasAway,
+          `${this.name} at ${backend.name}: ${error}, took ${tookMs} ms, ${this.#trial.since()}`,
+        );
+      }
     }
   }
 
-  #loggedIn({ status }: Answer): void {
-    if (status !== 200) throw new Error(`log-in: ${status}`);
+  #loggedIn({ status, body }: Answer): void {
+    if (status !== 200) throw new Error(`log-in: ${status} ${JSON.stringify(body)}`);
     this.#isLoggedIn = true;
     this.#confirmed = 0;
     this.servedSince += 1;
@@ -188,7 +205,7 @@ class User {
       this.#visitor = new Visitor();
       return;
     }
-    if (status !== 200) throw new Error(`a counter: ${status}`);
+    if (status !== 200) throw new Error(`a counter: ${status} ${JSON.stringify(body)}`);
     if (Number(body.counter) <= this.#confirmed) this.#trial.report.lostWrites += 1;
     this.#confirmed = Number(body.counter);
     this.servedSince += 1;
@@ -196,7 +213,7 @@ class User {
 
   #failed(wasAway: boolean, what: string): void {
     const { report, isStoreAway } = this.#trial;
-    if (!report.examples.includes(what) && report.examples.length < 10) report.examples.push(what);
+    if (report.examples.length < 10) report.examples.push(what);
     if (wasAway || isStoreAway) report.errorsWhileAway += 1;
     else report.errors += 1;
   }

@@ -56,7 +56,9 @@ const revision = revisions.next(
 );
 const servers = revision.pools.flatMap((pool) =>
   pool.slots.map((slot, index) => {
-    const { name, maxConnections, maxSessions } = pool.config.servers[index] as PoolRevision['config']['servers'][number];
+    const { name, maxConnections, maxSessions } = pool.config.servers[
+      index
+    ] as PoolRevision['config']['servers'][number];
     return { pool: pool.config.name, server: name, maxConnections, maxSessions, slot };
   }),
 );

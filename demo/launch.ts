@@ -57,6 +57,8 @@ export interface Demo {
   readonly store: DemoStore;
   /** Starts one more backend; resolves when it is ready. */
   add(): Promise<DemoBackend>;
+  /** Starts again, on the same ports, those that have died; resolves with them when they are ready. */
+  revive(): Promise<readonly DemoBackend[]>;
   /**
    * Restarts all backends at once with a new secret; with `keepsOld` they still read what the old one keyed. Once, and
    * only where the secret is the backends' own: not with replication or a session process.
@@ -116,7 +118,12 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     secrets.current = randomSecret();
     await allOrFirstFailure(backends.map((backend) => backend.restart()));
   };
-  return { architecture, backends, store, add, rotateSecret, stop };
+  const revive = async (): Promise<readonly DemoBackend[]> => {
+    const dead = backends.filter((backend) => !backend.isAlive);
+    await allOrFirstFailure(dead.map((backend) => backend.restart()));
+    return dead;
+  };
+  return { architecture, backends, store, add, revive, rotateSecret, stop };
 }
 
 /** What the backends of a demo share, for their next start. */
@@ -187,6 +194,10 @@ class Backend implements DemoBackend {
 
   get pid(): number {
     return this.#child?.pid ?? 0;
+  }
+
+  get isAlive(): boolean {
+    return this.#alive;
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {

@@ -6,13 +6,13 @@ import { formatProblem } from '../src/config/problem.ts';
 import { StartError } from '../src/control/start-error.ts';
 import { type RunningBalancer, startBalancer } from '../src/run/foreground.ts';
 import { createLogger } from '../src/run/logger.ts';
-import { stopSignal } from '../src/run/owner.ts';
+import { onceMore, stopSignal } from '../src/run/owner.ts';
 import { demoBalancerConfig } from './balancer-config.ts';
 import { ChildFailure } from './child.ts';
 import { type Demo, startDemo } from './launch.ts';
 import type { RedisKind } from './redis-servers.ts';
 import type { Architecture } from './session-layer.ts';
-import { printWelcome } from './welcome.ts';
+import { printWelcome, serverLine } from './welcome.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -44,12 +44,18 @@ export async function runDemo(options: DemoRunOptions): Promise<number> {
       denyList: options.denyList === true,
     });
     running = await startInFront(demo, options);
+    const started = demo;
+    process.on(
+      'SIGUSR2',
+      onceMore(() => revive(started)),
+    );
     printWelcome({
       architecture: demo.architecture,
       backends: demo.backends,
       storePid: demo.store.pid,
       balancerUrl: running.listenUrls[0] ?? '',
       adminUrl: running.adminUrl ?? '',
+      pid: process.pid,
     });
     await stopSignal();
     return EXIT_OK;
@@ -60,6 +66,15 @@ export async function runDemo(options: DemoRunOptions): Promise<number> {
   } finally {
     await running?.stop();
     await demo?.stop();
+  }
+}
+
+/** Starts dead servers again and says so; does not reject. */
+async function revive(demo: Demo): Promise<void> {
+  try {
+    for (const backend of await demo.revive()) process.stdout.write(`${serverLine(backend)}   is back\n`);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   }
 }
 

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from './base/version.ts';
 import { register as registerAdmin } from './cli/admin.ts';
 import { register as registerCheck } from './cli/check.ts';
+import { register as registerCompletion } from './cli/completion.ts';
 import { registerDevelopmentOnly } from './cli/development-only.ts';
 import { EXIT_OK, EXIT_READER_GONE, EXIT_USAGE } from './cli/exit.ts';
 import { register as registerExplain } from './cli/explain.ts';
@@ -19,6 +20,7 @@ const COMMANDS: readonly Register[] = [
   registerAdmin,
   registerPlan,
   registerExplain,
+  registerCompletion,
 ];
 
 const DESCRIPTION =
@@ -37,7 +39,8 @@ export async function main(argv: readonly string[], development: readonly Regist
   }
 }
 
-function createProgram(development: readonly Register[]): Command {
+/** All commands; without those of a checkout, sentences that say where they are. */
+export function createProgram(development: readonly Register[]): Command {
   const program = new Command('holdfast')
     .description(DESCRIPTION)
     .version(packageVersion(), '-V, --version', 'print the version')

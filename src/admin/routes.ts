@@ -5,8 +5,10 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import { plainAddress } from '../base/client-address.ts';
+import { packageVersion } from '../base/version.ts';
 import { type EventFeed, streamEvents } from './events.ts';
 import { bearsToken, isForeignOrigin, isLoopbackHostHeader } from './guards.ts';
+import { openApiDocument } from './openapi.ts';
 import { pageRoutes } from './page/page-routes.ts';
 import { parseServerChange } from './server-change.ts';
 import { addSessionRoutes } from './session-routes.ts';
@@ -59,6 +61,7 @@ export function createRoutes(options: RouteOptions): Hono {
     return c.body(body, 200, { 'content-type': contentType, 'cache-control': 'no-store' });
   });
   app.get('/api/status', (c) => c.json(source.status(), 200, { 'cache-control': 'no-store' }));
+  app.get('/api/openapi.json', (c) => c.json(openApiDocument(packageVersion())));
   app.get('/api/history', (c) => c.json(source.history(), 200, { 'cache-control': 'no-store' }));
   app.get('/api/events/recent', (c) =>
     c.json({ events: source.recentEvents() }, 200, { 'cache-control': 'no-store' }),

@@ -13,6 +13,7 @@ export interface AdminCommandOptions extends AdminAccess {
 }
 
 export interface ServerPath {
+  /** '': the only one there is; see AdminClient.whole. */
   readonly pool: string;
   readonly server: string;
 }

@@ -92,6 +92,20 @@ export class AdminClient {
     return (answer as { readonly server: ServerStatus }).server;
   }
 
+  /** With the name of the pool, where only the server was named. Refused when there are several pools. */
+  async whole(path: ServerPath): Promise<ServerPath> {
+    return path.pool === '' ? { ...path, pool: await this.onlyPool(`/${path.server}`) } : path;
+  }
+
+  /** The only pool's name. `rest`: what would follow it, to show how to name one. */
+  async onlyPool(rest: string): Promise<string> {
+    const names = (await this.status()).pools.map(({ name }) => name);
+    const [only] = names;
+    if (only !== undefined && names.length === 1) return only;
+    const shown = names.slice(0, NAMES_SHOWN_MAX).map((name) => `${name}${rest}`);
+    throw new AdminRefusal('bad-request', `there are ${names.length} pools, say which: ${shown.join(', ')}`);
+  }
+
   /** The server as it is now. */
   async server(path: ServerPath): Promise<ServerStatus> {
     const status = await this.status();

@@ -1,6 +1,7 @@
 // What all admin commands share on the command line: where the admin API is, the token, POOL/SERVER.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../base/units.ts';
 import type { ServerPath } from './admin-access.ts';
 
 export const ADMIN_URL_DEFAULT = 'http://127.0.0.1:9090';
@@ -27,13 +28,20 @@ export function addAdminOptions(command: Command): Command {
     .addHelpText('after', ADMIN_NOTES);
 }
 
-/** `POOL/SERVER`; the server's part may have slashes, a pool's name has none. */
+/** `POOL/SERVER`, or `SERVER` of the only pool: its name is '' then. A server's name may have slashes, a pool's has none. */
 export function parseServerPath(text: string): ServerPath {
   const slash = text.indexOf('/');
+  if (slash < 0 && text !== '') return { pool: '', server: text };
   if (slash < 1 || slash === text.length - 1) {
     throw new InvalidArgumentError('expected POOL/SERVER, e.g. shop/a (see "holdfast status").');
   }
   return { pool: text.slice(0, slash), server: text.slice(slash + 1) };
+}
+
+export function parseDeadline(text: string): number {
+  const deadlineMs = parseDuration(text);
+  if (deadlineMs === null) throw new InvalidArgumentError('expected a duration such as 30s, 10m or 1h30m.');
+  return deadlineMs;
 }
 
 /** With or without `http://`; no path. */

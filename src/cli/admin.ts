@@ -1,10 +1,9 @@
 // The commands that ask or change a running balancer: status, sessions, drain, ready, maintenance, weight, reload.
 
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseDuration } from '../base/units.ts';
 import { WEIGHT_MAX } from '../config/limits.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
-import { addAdminOptions, parseServerPath } from './admin-options.ts';
+import { addAdminOptions, parseDeadline, parseServerPath } from './admin-options.ts';
 import { EXIT_USAGE } from './exit.ts';
 
 const TOP_DEFAULT = 10;
@@ -13,14 +12,18 @@ const TOP_MAX = 1_000;
 const DRAIN_NOTES = `
 A draining server gets no new sessions; requests of its sessions still go to it. --wait reports on standard error
 (with --json as JSON lines on standard output) and ends when no session and no request is left, or with --deadline
-by putting the server into maintenance: what is left gets a new home then.`;
+by putting the server into maintenance: what is left gets a new home then, and the exit status is 3.`;
+
+const READY_NOTES = `
+--wait returns when the server takes part: up, by its checks. With --deadline the exit status is 3 when it was not up
+by then; it stays ready, and takes part as soon as it is up.`;
 
 export function register(program: Command): void {
   registerStatus(program);
   registerEvents(program);
   registerDrain(program);
-  registerMode(program, 'ready', 'let a server take new sessions again');
-  registerMode(program, 'maintenance', 'take a server out at once; its sessions get new homes');
+  registerReady(program);
+  registerMaintenance(program);
   registerWeight(program);
   registerSessions(program);
   registerReload(program);
@@ -66,20 +69,41 @@ function registerDrain(program: Command): void {
     ) => {
       const isWaiting = options.wait === true;
       if (options.deadline !== undefined && !isWaiting)
-        command.error('error: --deadline needs --wait', { exitCode: 2 });
+        command.error('error: --deadline needs --wait', { exitCode: EXIT_USAGE });
       const { drainServer } = await import('./drain.ts');
       process.exitCode = await drainServer(path, options, isWaiting, options.deadline ?? null);
     },
   );
 }
 
-function registerMode(program: Command, mode: 'ready' | 'maintenance', summary: string): void {
-  const command = program.command(mode).summary(summary);
-  command.description(`${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`);
+function registerReady(program: Command): void {
+  const command = program.command('ready').summary('let a server take new sessions again');
+  command.description('Let a server take new sessions again.');
+  command.argument('<pool/server>', 'the server', parseServerPath);
+  command.option('--wait', 'return when it takes part');
+  command.option('--deadline <duration>', 'with --wait: no longer than this, e.g. 30s', parseDeadline);
+  addAdminOptions(command.addHelpText('after', READY_NOTES)).action(
+    async (
+      path: ServerPath,
+      options: AdminCommandOptions & { readonly wait?: boolean; readonly deadline?: number },
+    ) => {
+      if (options.deadline !== undefined && options.wait !== true)
+        command.error('error: --deadline needs --wait', { exitCode: EXIT_USAGE });
+      const { changeServer, readyServer } = await import('./change.ts');
+      process.exitCode = await (options.wait === true
+        ? readyServer(path, options, options.deadline ?? null)
+        : changeServer(path, { mode: 'ready' }, options));
+    },
+  );
+}
+
+function registerMaintenance(program: Command): void {
+  const command = program.command('maintenance').summary('take a server out at once');
+  command.description('Take a server out at once; its sessions get new homes.');
   command.argument('<pool/server>', 'the server', parseServerPath);
   addAdminOptions(command).action(async (path: ServerPath, options: AdminCommandOptions) => {
     const { changeServer } = await import('./change.ts');
-    process.exitCode = await changeServer(path, { mode }, options);
+    process.exitCode = await changeServer(path, { mode: 'maintenance' }, options);
   });
 }
 
@@ -114,12 +138,6 @@ function registerReload(program: Command): void {
     const { reload } = await import('./reload.ts');
     process.exitCode = await reload(options);
   });
-}
-
-function parseDeadline(text: string): number {
-  const deadlineMs = parseDuration(text);
-  if (deadlineMs === null) throw new InvalidArgumentError('expected a duration such as 30s, 10m or 1h30m.');
-  return deadlineMs;
 }
 
 function parseWeight(text: string): number {

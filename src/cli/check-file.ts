@@ -2,7 +2,7 @@
 
 import type { WrittenValue } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { formatProblem, type Problem } from '../config/problem.ts';
+import { type Problem, problemLines } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { EXIT_FAILED, EXIT_OK } from './exit.ts';
 
@@ -10,8 +10,8 @@ import { EXIT_FAILED, EXIT_OK } from './exit.ts';
 export async function checkFile(file: string, print: boolean): Promise<number> {
   const { config, problems: found, warnings, written } = await readConfigFile(file);
   const problems = [...found, ...(await placeProblems(file, config, written))];
-  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
-  for (const warning of warnings) process.stderr.write(`${formatWarning(warning)}\n`);
+  for (const line of [...problems.flatMap(problemLines), ...warnings.flatMap(warningLines)])
+    process.stderr.write(`${line}\n`);
   if (config === null || problems.length > 0) return EXIT_FAILED;
   const verdict = `${file}: valid (${summary(config)})`;
   if (!print) {
@@ -44,8 +44,8 @@ export async function printSchema(): Promise<void> {
   process.stdout.write(configJsonSchemaText());
 }
 
-function formatWarning(warning: Problem): string {
-  return formatProblem({ ...warning, message: `warning: ${warning.message}` });
+function warningLines(warning: Problem): readonly string[] {
+  return problemLines({ ...warning, message: `warning: ${warning.message}` });
 }
 
 /** `listening on 127.0.0.1:8080, 1 route, 1 pool, 4 servers`. */

@@ -6,9 +6,9 @@ import { systemClock } from '../base/clock.ts';
 import { formatDuration } from '../base/units.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { type AdminClient, AdminRefusal, withAdmin } from './admin-client.ts';
-import { describeServer } from './change.ts';
+import { describeServer, warnOfNobody } from './change.ts';
 import { DrainProgress, type DrainReport } from './drain-progress.ts';
-import { EXIT_OK } from './exit.ts';
+import { EXIT_LATE, EXIT_OK } from './exit.ts';
 import { counted, print } from './output.ts';
 
 const POLL_MS = 1_000;
@@ -18,13 +18,15 @@ const ERASE_LINE = '\r\x1b[K';
 
 /** Returns the exit status. `deadlineMs` null: waits as long as it takes. */
 export function drainServer(
-  path: ServerPath,
+  given: ServerPath,
   options: AdminCommandOptions,
   isWaiting: boolean,
   deadlineMs: number | null,
 ): Promise<number> {
   return withAdmin(options, async (client) => {
+    const path = await client.whole(given);
     const server = await client.change(path, { mode: 'drain' });
+    await warnOfNobody(client, path.pool);
     if (isWaiting) return waitUntilEmpty(client, path, deadlineMs, options.json === true);
     print([describeServer(path, server)], { pool: path.pool, server }, options.json);
     return EXIT_OK;
@@ -52,7 +54,7 @@ async function waitUntilEmpty(
     else sayProgress(path, report, isOver);
     if (isOver) {
       if (!isJson) print([verdict(path, report)], null, false);
-      return EXIT_OK;
+      return report.isEmpty ? EXIT_OK : EXIT_LATE;
     }
     await pause(Math.min(POLL_MS, deadlineMs === null ? POLL_MS : Math.max(0, beganMs + deadlineMs - nowMs)));
   }

@@ -32,7 +32,7 @@ export function eventLine(event: KeptEvent, nowMs: number = systemClock.wallMs()
 function told(event: KeptEvent): { readonly level: 'INFO' | 'WARN' | 'ERROR'; readonly text: string } {
   const { type } = event;
   if (type === 'verdict') {
-    const isWell = event['to'] === 'up';
+    const isWell = event['to'] === 'up' || event['to'] === 'starting';
     const why = event['reason'] === '' ? '' : `: ${event['reason']}`;
     return { level: isWell ? 'INFO' : 'WARN', text: `${event['to']}${why}` };
   }

@@ -7,7 +7,7 @@ import type { AdminCommandOptions } from './admin-access.ts';
 import { addAdminOptions } from './admin-options.ts';
 
 type ExplainOptions = AdminCommandOptions & {
-  readonly pool: string;
+  readonly pool?: string;
   readonly cookie: string;
   readonly header: Readonly<Record<string, string>>;
   readonly ip: string;
@@ -17,7 +17,7 @@ type ExplainOptions = AdminCommandOptions & {
 export function register(program: Command): void {
   const command = program.command('explain').summary('which server a request would go to, and why');
   command.description('Explain where a request would go. Nothing is changed, no request is sent.');
-  command.requiredOption('--pool <pool>', 'the pool');
+  command.option('--pool <pool>', 'the pool; the only one when absent');
   command.option('--cookie <value>', "value of the pool's cookie, or a whole Cookie header (a=1; b=2)", '');
   command.option('--header <name:value>', 'a request header; may be given several times', addHeader, {});
   command.option('--ip <address>', "the client's address", parseAddress, '');
@@ -26,7 +26,8 @@ export function register(program: Command): void {
     const { withAdmin } = await import('./admin-client.ts');
     const { print } = await import('./output.ts');
     process.exitCode = await withAdmin(options, async (client) => {
-      const { pool, cookie, header: headers, ip, target } = options;
+      const { cookie, header: headers, ip, target } = options;
+      const pool = options.pool ?? (await client.onlyPool(''));
       const explanation = await client.explain(pool, { cookie, headers, ip, target });
       print(describeExplanation(explanation), { pool, ...explanation }, options.json);
       return undefined;

@@ -18,9 +18,10 @@ export function register(program: Command): void {
   command.argument('<action>', ACTIONS.join(', '), parseAction);
   command.argument('<pool/server>', 'the server', parseServerPath);
   command.option('--weight <n>', 'of a server to be added', parseWeight, 1);
-  addAdminOptions(command).action(async (action: string, path: ServerPath, options: PlanOptions) => {
+  addAdminOptions(command).action(async (action: string, given: ServerPath, options: PlanOptions) => {
     const { withAdmin } = await import('./admin-client.ts');
     process.exitCode = await withAdmin(options, async (client) => {
+      const path = await client.whole(given);
       const plan = await client.plan(path, action, options.weight);
       print(describePlan(path, plan), { pool: path.pool, ...plan }, options.json);
       return undefined;

@@ -2,11 +2,12 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseAdminUrl } from './admin-options.ts';
+import { addConfigOption, configFile } from './config-option.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
 interface RunOptions {
-  readonly config: string;
+  readonly config?: string;
   readonly threads?: number;
   readonly logLevel: string;
   readonly takeover?: string | true;
@@ -21,11 +22,8 @@ Exit status: 0 stopped as asked, 1 could not start or the configuration is inval
 was closed.`;
 
 export function register(program: Command): void {
-  program
-    .command('run')
-    .summary('run the balancer')
-    .description('Run the balancer with a configuration file, in the foreground.')
-    .requiredOption('-c, --config <file>', 'the configuration file')
+  const command = program.command('run').summary('run the balancer');
+  addConfigOption(command.description('Run the balancer with a configuration file, in the foreground.'))
     .option('--threads <n>', 'data-plane threads; wins over the configuration', parseThreads)
     .option(
       '--takeover [admin]',
@@ -40,7 +38,7 @@ export function register(program: Command): void {
     .action(async (options: RunOptions) => {
       const { runForeground } = await import('../run/foreground.ts');
       process.exitCode = await runForeground({
-        configFile: options.config,
+        configFile: configFile(options.config, command),
         threads: options.threads ?? null,
         logLevel: options.logLevel,
         takeover: options.takeover === true ? '' : (options.takeover ?? null),

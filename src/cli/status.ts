@@ -13,6 +13,8 @@ import { counted, print } from './output.ts';
 import { formatTable } from './table.ts';
 
 const WATCH_EVERY_MS = 1_000;
+/** An empty line, how it ends, and where the cursor stands. */
+const SCREEN_FOOT_ROWS = 3;
 /** Cursor home and everything below erased: no flicker, nothing left of a longer screen. */
 const REDRAW = '\x1b[H\x1b[J';
 
@@ -54,13 +56,24 @@ async function watch(client: AdminClient, json: boolean | undefined): Promise<nu
 
 async function screen(client: AdminClient): Promise<string> {
   try {
-    return `${statusLines(await client.status())
-      .map(printable)
-      .join('\n')}\n\nCtrl-C ends.\n`;
+    // a terminal that does not know its size says 0
+    const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
+    const rows = (process.stdout.rows || Number.POSITIVE_INFINITY) - SCREEN_FOOT_ROWS;
+    const lines = fitted(statusLines(await client.status()).map(printable), columns, rows);
+    return `${lines.join('\n')}\n\nCtrl-C ends.\n`;
   } catch (error) {
     if (error instanceof AdminFailure) return `${error.message}\n`;
     throw error;
   }
+}
+
+/** No line wraps and no row scrolls away: `…` stands where a line goes on, and the last line says what is below. Pure. */
+export function fitted(lines: readonly string[], columns: number, rows: number): readonly string[] {
+  const shown = lines.length <= rows ? lines : lines.slice(0, Math.max(1, rows - 1));
+  const more = lines.length > shown.length ? [`… ${lines.length - shown.length} lines more`] : [];
+  return [...shown, ...more].map((line) =>
+    line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`,
+  );
 }
 
 /** The screen as lines. Pure. */

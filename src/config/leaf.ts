@@ -12,7 +12,7 @@ import {
   parseDuration,
   parsePercent,
 } from '../base/units.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMeanOurs } from './suggest.ts';
 import type { Leaf, Reading, Shown, Substitution } from './table.ts';
 
 /** Stands for a secret in what is printed. */
@@ -165,7 +165,7 @@ export function choice<const T extends string>(allowed: readonly T[]): Leaf<T | 
     const word = written === false ? 'off' : written === true ? 'on' : written;
     const value = allowed.find((candidate) => candidate === word);
     if (value !== undefined) return { value };
-    const nearest = typeof word === 'string' ? didYouMean(word, allowed) : '';
+    const nearest = typeof word === 'string' ? didYouMeanOurs(word, allowed) : '';
     return { refused: `must be ${oneOf(allowed)}, not ${shownValue(written)}${nearest}` };
   });
 }

@@ -1,5 +1,7 @@
 // A problem of a configuration: where it is and what to do about it. Values, never exceptions.
 
+import { printable } from '../base/printable.ts';
+
 export interface Problem {
   readonly file: string;
   /** From 1; 0 when the file as a whole is meant, because it could not be read. */
@@ -8,6 +10,8 @@ export interface Problem {
   readonly column: number;
   /** Lower case, one line, without the place. */
   readonly message: string;
+  /** The line as it is written, where the text is not YAML: reading it is how the slip is found. */
+  readonly source?: string;
 }
 
 /** A point in the text, both numbers from 1. */
@@ -20,6 +24,20 @@ export interface Place {
 export function formatProblem(problem: Problem): string {
   if (problem.line === 0) return `${problem.file}: ${problem.message}`;
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
+}
+
+const SHOWN_LENGTH_MAX = 160;
+
+/** As formatProblem, and where the text is not YAML the line below it, with a mark under the place. */
+export function problemLines(problem: Problem): readonly string[] {
+  const { source, column } = problem;
+  if (source === undefined) return [formatProblem(problem)];
+  const shown = printable(source.slice(0, SHOWN_LENGTH_MAX).replaceAll('\t', ' '));
+  return [
+    formatProblem(problem),
+    `    ${shown}`,
+    `    ${' '.repeat(Math.min(column, SHOWN_LENGTH_MAX) - 1)}^`,
+  ];
 }
 
 /** In reading order; what is said twice about one place is kept once. */

@@ -1,7 +1,7 @@
 // Plain values to what the table of keys makes of them, or to everything that is wrong with them.
 
 import { shownValue } from './leaf.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMeanOurs } from './suggest.ts';
 import {
   type Either,
   type Key,
@@ -150,7 +150,7 @@ class Reader {
 
   #unknown(holder: Path, name: string, allowed: readonly string[]): void {
     const path = [...holder, name];
-    const nearest = didYouMean(name, allowed);
+    const nearest = didYouMeanOurs(name, allowed);
     const instead = nearest === '' ? `, allowed: ${allowed.join(', ')}` : nearest;
     const message = `unknown key "${name}"${inside(path)}${instead}`;
     this.issues.push({ severity: 'error', path, at: 'key', message });

@@ -108,9 +108,11 @@ class SourceReader {
     const seen = new Set<number>();
     for (const error of errors) {
       const [offset] = error.pos;
-      const { line } = this.place(offset);
-      if (!seen.has(line)) this.fail(offset, `${syntaxMessage(error)}${this.substitutionHint(offset)}`);
-      seen.add(line);
+      const place = this.place(offset);
+      const message = `${syntaxMessage(error)}${this.substitutionHint(offset)}`;
+      const source = this.text.split('\n', place.line)[place.line - 1]?.trimEnd() ?? '';
+      if (!seen.has(place.line)) this.problems.push({ file: this.options.file, ...place, message, source });
+      seen.add(place.line);
     }
   }
 

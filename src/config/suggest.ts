@@ -24,6 +24,61 @@ export function didYouMean(written: string, allowed: readonly string[]): string 
   return word === null ? '' : `, did you mean "${word}"?`;
 }
 
+/** Words of other balancers, folded as below: ours, or where ours stands. */
+const OF_OTHERS: Readonly<Record<string, string | { readonly see: string }>> = {
+  leastconn: 'least-connections',
+  leastrequest: 'least-connections',
+  leasttime: 'least-time',
+  roundrobin: 'round-robin',
+  staticrr: 'round-robin',
+  wrr: 'round-robin',
+  random: 'random-two',
+  p2c: 'random-two',
+  iphash: { see: 'sticky.mode: address-hash' },
+  source: { see: 'sticky.mode: address-hash' },
+  hash: { see: 'sticky.mode: header-hash or address-hash' },
+  ringhash: { see: 'sticky.mode: cookie-hash' },
+  maglev: { see: 'sticky.mode: cookie-hash' },
+  hdr: { see: 'sticky.mode: header-hash' },
+  backend: 'pools',
+  backends: 'pools',
+  upstream: 'pools',
+  upstreams: 'pools',
+  clusters: 'pools',
+  bind: 'listen',
+  entrypoints: 'listen',
+  frontend: 'listen',
+  balance: 'policy',
+  lbpolicy: 'policy',
+  server: 'servers',
+  targets: 'servers',
+  maxconn: 'maxConnections',
+  maxconns: 'maxConnections',
+  maxfails: { see: 'passive.failures' },
+  failtimeout: { see: 'passive.eject' },
+  observe: { see: 'passive' },
+  outlierdetection: { see: 'passive' },
+  check: 'health',
+  healthcheck: 'health',
+  inter: 'interval',
+  unhealthythreshold: 'fall',
+  healthythreshold: 'rise',
+  redispatch: { see: 'sticky.whenDown: move' },
+  maxidle: 'idle',
+  maxlife: 'life',
+  disabled: { see: 'mode: maintenance' },
+  down: { see: 'mode: maintenance' },
+  slowstart: 'slowStart',
+};
+
+/** As didYouMean, for keys and words of the configuration: knows what HAProxy, nginx, Envoy and Traefik call it. */
+export function didYouMeanOurs(written: string, allowed: readonly string[]): string {
+  const ours = OF_OTHERS[fold(written)];
+  if (typeof ours === 'string' && allowed.includes(ours)) return `, did you mean "${ours}"?`;
+  const near = didYouMean(written, allowed);
+  return near === '' && typeof ours === 'object' ? `; in Holdfast that is ${ours.see}` : near;
+}
+
 /** Case and separators are the usual slips: keep_alive, keep-alive and KeepAlive are all keepAlive. */
 function fold(word: string): string {
   return word.toLowerCase().replace(/[-_ ]/g, '');

@@ -258,6 +258,7 @@ export class ControlPlane implements Revisable {
     this.slots.change(pool, server, slot, change);
     this.log.info({ pool, server, ...change, by }, 'server changed by the operator');
     this.publish({ type: 'server', pool, server, ...change, by });
+    this.health.modeChanged(slot);
     return true;
   }
 

@@ -114,6 +114,11 @@ export class HealthMonitor {
     this.#watched.get(slot)?.watch.checkNow(false);
   }
 
+  /** The operator has changed the mode: one who comes back from maintenance is not up until a check has said so. */
+  modeChanged(slot: number): void {
+    this.#watched.get(slot)?.watch.setPaused(this.#shared.control.mode(slot) === Mode.maintenance);
+  }
+
   /** Finished active checks of the server by result, since it came. */
   checks(slot: number): Readonly<Record<CheckResult, number>> {
     return this.#watched.get(slot)?.watch.checks ?? { success: 0, failure: 0, timeout: 0 };

@@ -57,6 +57,35 @@ describe('holdfast check', () => {
     });
   });
 
+  test('what is not YAML is shown, with a mark under the place', async () => {
+    const name = file('slip.yaml', 'pools:\n  shop: {servers: [http://127.0.0.1:3001\n');
+    const { status, err } = await holdfast('check', '-c', name);
+    expect(status).toBe(1);
+    const [first = '', source, mark] = err.split('\n');
+    const [, line, column] = /^slip\.yaml:(\d+):(\d+): not valid YAML: /.exec(first) ?? [];
+    const lines = ['pools:', '  shop: {servers: [http://127.0.0.1:3001', ''];
+    expect([source, mark]).toEqual([
+      `    ${lines[Number(line) - 1]}`.trimEnd().padEnd(4),
+      `    ${' '.repeat(Number(column) - 1)}^`,
+    ]);
+  });
+
+  test('without --config it takes holdfast.yaml of the folder, and says so when there is none', async () => {
+    expect(await holdfast('check')).toEqual({
+      status: 2,
+      out: '',
+      err: expect.stringContaining('there is no holdfast.yaml and no /etc/holdfast/holdfast.yaml'),
+    });
+    file('holdfast.yaml', GOOD);
+    expect((await holdfast('check')).out).toContain('holdfast.yaml: valid');
+    rmSync(join(folder, 'holdfast.yaml'));
+  });
+
+  test('run --cofnig says what was meant', async () => {
+    const { status, err } = await holdfast('run', '--cofnig', 'x.yaml');
+    expect([status, err]).toEqual([2, expect.stringContaining('Did you mean --config?')]);
+  });
+
   test('warnings go to standard error and leave the status alone', async () => {
     const name = file('warning.yaml', `trusted: [10.1.0.0/8]\n${GOOD}`);
     const { status, out, err } = await holdfast('check', '--config', name);
@@ -98,7 +127,7 @@ describe('wrong usage has status 2 and an empty standard output', () => {
   test.each([
     [[], /^Usage: holdfast/],
     [['chekc'], /unknown command 'chekc'\n\(Did you mean check\?\)/],
-    [['check'], /--config FILE is required/],
+    [['check'], /name a file by --config FILE/],
     [['check', '--config'], /argument missing/],
     [['check', '--confg', 'x.yaml'], /unknown option '--confg'\n\(Did you mean --config\?\)/],
     [['check', 'x.yaml'], /too many arguments/],

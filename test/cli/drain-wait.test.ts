@@ -2,10 +2,16 @@
 
 import { describe, expect, test } from 'vitest';
 import { DrainProgress } from '../../src/cli/drain-progress.ts';
+import { fitted } from '../../src/cli/status.ts';
 import { command, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
-import { type SessionServer, serversYaml, sessionServers } from '../support/session-servers.ts';
+import {
+  type SessionServer,
+  serversYaml,
+  sessionServer,
+  sessionServers,
+} from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
 async function start(): Promise<{ holdfast: RunningHoldfast; servers: SessionServer[]; users: User[] }> {
@@ -46,7 +52,7 @@ test('--deadline ends the wait by maintenance: what is left gets a new home', as
   const { holdfast, users } = await start();
   const args = ['drain', 'shop/a', '--wait', '--json', '--deadline', '1500ms', '--admin', holdfast.adminUrl];
   const { status, out, err } = await command(args);
-  expect({ status, err }).toEqual({ status: 0, err: '' });
+  expect({ status, err }).toEqual({ status: 3, err: '' });
   const reports = out
     .trim()
     .split('\n')
@@ -108,4 +114,36 @@ describe('the estimate', () => {
       true,
     ]);
   });
+});
+
+test('ready --wait returns when the server takes part; at the deadline it says why it does not', async () => {
+  const { holdfast, servers } = await start();
+  const server = servers[1]!;
+  expect(await command(['maintenance', 'b', '--admin', holdfast.adminUrl])).toMatchObject({ status: 0 });
+  await server.close();
+  const ready = (...more: string[]) =>
+    command(['ready', 'b', '--wait', ...more, '--admin', holdfast.adminUrl]);
+  expect(await ready('--deadline', '300ms')).toEqual({
+    status: 3,
+    out: expect.stringMatching(/^shop\/b: ready, /),
+    err: expect.stringMatching(/^shop\/b takes no part: /),
+  });
+  const waiting = ready();
+  await sessionServer('b', server.port);
+  const { status, out } = await waiting;
+  expect([status, out]).toEqual([0, expect.stringMatching(/^shop\/b: ready, up, /)]);
+});
+
+test('whoever drains the last server is told', async () => {
+  const { holdfast } = await start();
+  const drain = (name: string) => command(['drain', name, '--admin', holdfast.adminUrl]);
+  expect((await drain('a')).err).toBe('');
+  expect((await drain('shop/b')).err).toBe(
+    'warning: pool shop has no server for new sessions now: their requests get 503\n',
+  );
+});
+
+test('--watch wraps no line and lets no row scroll away', () => {
+  expect(fitted(['12345', '123456'], 5, 2)).toEqual(['12345', '1234…']);
+  expect(fitted(['a', 'b', 'c', 'd'], 80, 3)).toEqual(['a', 'b', '… 2 lines more']);
 });

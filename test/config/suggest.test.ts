@@ -1,7 +1,7 @@
 // "Did you mean" helps with slips and keeps quiet otherwise.
 
 import { describe, expect, test } from 'vitest';
-import { suggest } from '../../src/config/suggest.ts';
+import { didYouMeanOurs, suggest } from '../../src/config/suggest.ts';
 
 const WORDS = ['policy', 'sticky', 'timeouts', 'keepAlive', 'url', 'off'];
 
@@ -27,4 +27,16 @@ describe('suggest', () => {
   test('nothing is suggested where nothing is allowed', () => {
     expect(suggest('policy', [])).toBeNull();
   });
+});
+
+test.each([
+  ['leastconn', ['round-robin', 'least-connections'], ', did you mean "least-connections"?'],
+  ['ip_hash', ['round-robin', 'least-connections'], '; in Holdfast that is sticky.mode: address-hash'],
+  ['maxconn', ['maxConnections', 'weight'], ', did you mean "maxConnections"?'],
+  ['max_fails', ['maxConnections', 'weight'], '; in Holdfast that is passive.failures'],
+  ['upstream', ['listen', 'pools'], ', did you mean "pools"?'],
+  ['policu', ['policy'], ', did you mean "policy"?'],
+  ['nonsense', ['policy'], ''],
+])('%s of another balancer or a slip: says what is ours', (word, allowed, said) => {
+  expect(didYouMeanOurs(word, allowed)).toBe(said);
 });

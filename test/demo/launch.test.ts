@@ -124,6 +124,7 @@ test('the welcome text names what runs and gives commands that can be pasted', (
       storePid: 103,
       balancerUrl: 'http://127.0.0.1:8080',
       adminUrl: 'http://127.0.0.1:9091',
+      pid: 104,
     }),
   ).toMatchInlineSnapshot(`
     "Holdfast demo: 2 servers, sessions: database
@@ -134,17 +135,38 @@ test('the welcome text names what runs and gives commands that can be pasted', (
       server a   http://127.0.0.1:3001   pid 101
       server b   http://127.0.0.1:3002   pid 102
 
-    Try, in another terminal:
+    Try, in another terminal in this folder:
 
-      jar=$(mktemp)
-      curl -s -c $jar -b $jar -d 'user=alice&password=holdfast' http://127.0.0.1:8080/login
-      curl -s -c $jar -b $jar -X POST http://127.0.0.1:8080/inc
-      for i in 1 2 3 4; do curl -s -c $jar -b $jar http://127.0.0.1:8080/whoami; echo; done
+      Log in, and see which server is yours. The same each time?
+        jar=$(mktemp)
+        me() { curl -s -b $jar -c $jar http://127.0.0.1:8080/"$@"; echo; }
+        me login -d 'user=alice&password=holdfast'
+        me whoami; me whoami; me whoami
 
-      kill -9 101                     # server a dies; who notices?
-      npx holdfast drain demo/a --admin http://127.0.0.1:9091     # or let it go gently; back with: ready demo/a
-      kill -9 103                     # the session store dies
-      npx holdfast status --watch --admin http://127.0.0.1:9091
+      Kill that one. You are still logged in.
+        kill -9 $(me whoami | grep -o '"pid":[0-9]*' | cut -d: -f2)
+        me whoami
+
+      See what happened; start it again.
+        npx holdfast events --admin http://127.0.0.1:9091
+        npx holdfast status --admin http://127.0.0.1:9091
+        kill -USR2 104
+
+      Drain yours: it keeps its users until they leave, and gets no new ones.
+        me login -d 'user=alice&password=holdfast'
+        mine=$(me whoami | grep -o '"server":"[a-z]' | cut -d'"' -f4)
+        npx holdfast drain demo/$mine --admin http://127.0.0.1:9091
+        me whoami
+        me logout -X POST
+        npx holdfast status --admin http://127.0.0.1:9091
+        npx holdfast ready demo/$mine --admin http://127.0.0.1:9091
+
+      Kill what keeps the sessions.
+        kill -9 103
+        me whoami
+
+      Fifty users for a minute: look at the dashboard and do it all again.
+        npm run load
 
     Ctrl-C stops everything.
     "

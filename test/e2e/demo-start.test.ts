@@ -1,14 +1,17 @@
 // `holdfast demo`, which is what `npm start` runs: up in seconds, a log-in works, a killed server is survived, Ctrl-C
 // leaves nothing behind, a taken port is said plainly.
 
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Visitor } from '../demo/visitor.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { command, type RunningCommand, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
+import { launcherFor } from '../support/launcher.ts';
 
 const ANY_PORTS = ['--port', '0', '--admin-port', '0', '--backend-port', '0', '--threads', '2'];
 
@@ -141,9 +144,41 @@ describe('holdfast demo', () => {
     await eventually(() => !children.some(isAlive));
   });
 
+  test('prints a script that works when it is pasted: log in, kill, look, start again, drain', async () => {
+    const demo = await startDemo();
+    const lines = demo.command
+      .out()
+      .split('\n')
+      .filter((line) => /^ {4}\S/.test(line) && !line.includes('npm run load'))
+      // the shell waits for what the user would see happen
+      .map((line) => line.replace('npx holdfast', '"$NODE" "$HOLDFAST"'))
+      .flatMap((line) => [`echo "+${line.trim().replace(/["$\\`]/g, '\\$&')}"`, line]);
+    const back = `until [ "$("$NODE" "$HOLDFAST" status --json --admin ${demo.adminUrl} | grep -o '"state":"up"' | wc -l)" = 4 ]; do :; done`;
+    const script = lines.flatMap((line) => (/^ +kill -USR2/.test(line) ? [line, back] : [line])).join('\n');
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-eu', '-c', script], {
+      env: { ...process.env, NODE: process.execPath, HOLDFAST: launcherFor('status') },
+    });
+    expect(stderr).toBe('');
+    const [, ...steps] = stdout.split(/^\+/m);
+    const said = (begin: string): string[] =>
+      steps.filter((step) => step.startsWith(begin)).map((step) => step.slice(step.indexOf('\n') + 1).trim());
+    const asked = said('me whoami').flatMap((text) => text.split('\n').map((line) => JSON.parse(line)));
+    expect(asked.map(({ user, error }) => user ?? error)).toEqual([
+      'alice',
+      'alice',
+      'alice',
+      expect.stringContaining('log'),
+      'alice',
+    ]);
+    expect(new Set(asked.slice(0, 3).map(({ server }) => server)).size).toBe(1);
+    expect(said('"$NODE" "$HOLDFAST" events').join()).toMatch(new RegExp(`demo/${asked[0].server} down`));
+    expect(said('"$NODE" "$HOLDFAST" status')[0]).toMatch(/^degraded: demo\/[a-d] down /);
+    expect(demo.command.out()).toMatch(new RegExp(`server ${asked[0].server} .* is back`));
+  });
+
   test('names the process that keeps the sessions, so that it can be killed as well', async () => {
     const demo = await startDemo('--servers', '2', '--architecture', 'database');
-    const pid = Number(/^ {2}kill -9 (\d+) +# the session store dies$/m.exec(demo.command.out())?.[1]);
+    const pid = Number(/^ {4}kill -9 (\d+)$/m.exec(demo.command.out())?.[1]);
     expect(descendants(demo.command.child.pid ?? 0)).toContain(pid);
     expect(demo.pids).not.toContain(pid);
   });

@@ -20,6 +20,8 @@ const PROGRAMS = {
     names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
     debianPackage: 'chromium',
   },
+  fish: { variable: 'FISH', names: ['fish'], debianPackage: 'fish' },
+  zsh: { variable: 'ZSH', names: ['zsh'], debianPackage: 'zsh' },
   haproxy: { variable: 'HAPROXY', names: ['haproxy', '/usr/sbin/haproxy'], debianPackage: 'haproxy' },
   nginx: { variable: 'NGINX', names: ['nginx', '/usr/sbin/nginx'], debianPackage: 'nginx' },
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },

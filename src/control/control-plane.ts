@@ -15,7 +15,7 @@ import { HealthMonitor, type HealthTransition } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import type { MetricsSource } from '../metrics/source.ts';
-import { endUnreadable } from '../sessions/dropped-secrets.ts';
+import { DroppedSecrets } from '../sessions/dropped-secrets.ts';
 import { sessionSkew } from '../sessions/load.ts';
 import { restoreStored, type StoredSessions } from '../sessions/store.ts';
 import { Sweeper } from '../sessions/sweep.ts';
@@ -75,6 +75,7 @@ export class ControlPlane implements Revisable {
   /** Rejects with StartError when a listener that is new cannot be opened. */
   assertListenable: (old: HoldfastConfig, next: HoldfastConfig) => Promise<void> | void = () => undefined;
   /** Null without `sessions.file`. */
+  readonly #droppedSecrets = new DroppedSecrets();
   readonly #keeper: SessionKeeper | null;
   readonly #besides: ControlOptions['besides'];
   readonly #listeners = new Set<(event: ChangeEvent) => void>();
@@ -235,7 +236,7 @@ export class ControlPlane implements Revisable {
     this.slots.settle();
     this.health.apply(next);
     this.sweeper.apply(next);
-    return endUnreadable(this.shared, old, next, beginMs);
+    return this.#droppedSecrets.end(this.shared, old, next, beginMs, systemClock.nowMs());
   }
 
   /** Slot of a server, null when there is no such pool or server. */

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
-import { endUnreadable } from '../../src/sessions/dropped-secrets.ts';
-import { packHome } from '../../src/shared/session-table.ts';
+import { DroppedSecrets } from '../../src/sessions/dropped-secrets.ts';
+import { homeSlot, packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import { Counter, END_REASONS } from '../../src/shared/stripe.ts';
 import { Revisions, slotOf } from '../support/revision.ts';
 
 const FIRST = 'first-secret-0123456789abcdef0123';
 const SECOND = 'second-secret-0123456789abcdef012';
+const THIRD = 'third-secret-0123456789abcdef0123';
 const SERVERS = ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2'];
 
 class Scene {
@@ -15,6 +16,7 @@ class Scene {
   readonly shared = SharedState.create(1, 20_000, this.clock.nowMs());
   readonly #revisions = new Revisions(this.shared);
   revision = this.#next(FIRST);
+  readonly #dropped = new DroppedSecrets();
   #made = 0;
 
   #next(secret: string) {
@@ -35,9 +37,22 @@ class Scene {
     }
   }
 
-  reload(secret: string, beforeMs = this.clock.nowMs()): readonly string[] {
+  /** Shows the sessions of that path again, as their clients do. */
+  show(path: string): void {
+    const { table } = this.shared;
+    for (let entry = 0; entry < table.capacity; entry += 1)
+      if (table.isUsed(entry) && homeSlot(table.home(entry)) === slotOf(this.revision, path))
+        table.see(entry, this.clock.nowMs());
+  }
+
+  /** A minute later. */
+  later(): void {
+    this.clock.advance(60_000);
+  }
+
+  reload(secret: string, beginMs = this.clock.nowMs()): readonly string[] {
     const next = this.#next(secret);
-    const said = endUnreadable(this.shared, this.revision, next, beforeMs);
+    const said = this.#dropped.end(this.shared, this.revision, next, beginMs, this.clock.nowMs());
     this.revision = next;
     return said;
   }
@@ -69,16 +84,85 @@ test('a secret that replaces the one before ends the sessions of its pool, count
   expect(scene.left()).toBe(7);
 });
 
+const dropped = (count: number): readonly string[] => [
+  `pool shop: sticky.secret has dropped one for reading: ${count} sessions not seen since it was replaced have ended`,
+];
+
 test('a secret that is kept for reading ends nothing, whatever its place, and so does the same one', () => {
   const scene = new Scene();
   scene.place('shop/a', 3);
-  scene.clock.advance(1_000);
-  expect(scene.reload(`[${SECOND}, ${FIRST}]`)).toEqual([]);
-  expect(scene.reload(SECOND)).toEqual([
-    'pool shop: sticky.secret has dropped one for reading: sessions not seen since it was replaced end',
-  ]);
-  expect(scene.reload(SECOND)).toEqual([]);
+  scene.later();
+  for (const secret of [`[${FIRST}, ${SECOND}]`, `[${SECOND}, ${FIRST}]`, `[${SECOND}, ${FIRST}]`])
+    expect(scene.reload(secret)).toEqual([]);
   expect(scene.left()).toBe(3);
+});
+
+test('one of several that is dropped ends who has not been seen since it was replaced, counted and said', () => {
+  const scene = new Scene();
+  scene.place('shop/a', 3);
+  scene.place('shop/b', 2);
+  scene.place('other/b', 4);
+  scene.later();
+  scene.reload(`[${SECOND}, ${FIRST}]`);
+  scene.later();
+  scene.show('shop/b');
+  scene.place('shop/b', 1);
+  scene.place('shop/a', 1, true);
+  scene.later();
+  expect(scene.reload(SECOND)).toEqual(dropped(3));
+  expect([scene.ended('shop/a'), scene.ended('shop/b'), scene.ended('other/b')]).toEqual([3, 0, 0]);
+  expect(scene.left()).toBe(8);
+  expect(scene.reload(SECOND)).toEqual([]);
+});
+
+test('of three the oldest ends only what neither of the others has seen', () => {
+  const scene = new Scene();
+  scene.place('shop/a', 3);
+  scene.place('shop/b', 2);
+  scene.later();
+  scene.reload(`[${SECOND}, ${FIRST}]`);
+  scene.later();
+  scene.show('shop/b');
+  scene.later();
+  scene.reload(`[${THIRD}, ${SECOND}, ${FIRST}]`);
+  scene.later();
+  expect(scene.reload(`[${THIRD}, ${SECOND}]`)).toEqual(dropped(3));
+  expect(scene.reload(THIRD)).toEqual(dropped(2));
+  expect(scene.left()).toBe(0);
+});
+
+test('a secret that is taken back ends what began under it, and no others', () => {
+  const scene = new Scene();
+  scene.place('shop/a', 3);
+  scene.later();
+  scene.reload(`[${SECOND}, ${FIRST}]`);
+  scene.later();
+  scene.show('shop/a');
+  scene.place('shop/b', 2);
+  scene.later();
+  expect(scene.reload(FIRST)).toEqual(dropped(2));
+  expect([scene.ended('shop/a'), scene.ended('shop/b')]).toEqual([0, 2]);
+});
+
+test('one that has never been written with ends nothing', () => {
+  const scene = new Scene();
+  scene.reload(`[${FIRST}, ${SECOND}]`);
+  scene.place('shop/a', 3);
+  scene.later();
+  expect(scene.reload(FIRST)).toEqual(dropped(0));
+  expect(scene.left()).toBe(3);
+});
+
+test('what is seen within the tenth of a second of the change goes on', () => {
+  const scene = new Scene();
+  scene.clock.advance(60_050);
+  scene.place('shop/a', 3);
+  scene.clock.advance(10);
+  scene.reload(`[${SECOND}, ${FIRST}]`);
+  scene.clock.advance(10);
+  scene.show('shop/a');
+  scene.later();
+  expect(scene.reload(SECOND)).toEqual(dropped(0));
 });
 
 test('sessions that began under the new secret, while the threads were told, go on', () => {

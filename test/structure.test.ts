@@ -99,7 +99,7 @@ const BANNED: readonly {
   {
     pattern: /server\.once\('error'/i,
     what: "once('error') of a server",
-    allowed: ['proxy/listener.ts', 'admin/server.ts', 'demo/'],
+    allowed: ['proxy/open-server.ts', 'admin/server.ts', 'demo/'],
   },
   { pattern: /\bconsole\./, what: 'console', allowed: ['demo/page.ts'] },
   { pattern: /\bAtomics\.|SharedArrayBuffer\(/, what: 'Atomics', allowed: ['shared/', 'base/clock.ts'] },

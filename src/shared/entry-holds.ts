@@ -7,6 +7,8 @@
 // So a thread that dies takes nobody else's count with it: main clears its row, and the others stand. The last row is
 // main's, which holds what the process before this one still has in use.
 
+import { BUCKET_ENTRIES } from './entry-words.ts';
+
 const BYTES = Int32Array.BYTES_PER_ELEMENT;
 
 export class EntryHolds {
@@ -65,12 +67,13 @@ export class EntryHolds {
     for (const row of this.#rows) if (Atomics.load(row, entry) !== 0) Atomics.store(row, entry, 0);
   }
 
-  /** Main, after a thread died, for entries [begin, end). */
-  clearThread(thread: number, begin: number, end: number): void {
+  /** Main, after a thread died. `everUsed`: 1 for each bucket in which there has ever been an entry. O(buckets). */
+  clearThread(thread: number, everUsed: Uint8Array): void {
     const row = this.#rows[thread];
     if (row === undefined) return;
-    for (let entry = begin; entry < end; entry += 1) {
-      if (Atomics.load(row, entry) !== 0) Atomics.store(row, entry, 0);
+    for (let entry = 0; entry < row.length; entry += 1) {
+      if (everUsed[Math.floor(entry / BUCKET_ENTRIES)] === 0) entry += BUCKET_ENTRIES - 1;
+      else if (Atomics.load(row, entry) !== 0) Atomics.store(row, entry, 0);
     }
   }
 }

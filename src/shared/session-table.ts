@@ -352,10 +352,7 @@ export class SessionTable {
   /** Main, after a thread died: frees the locks it held, and what it had in use is so no more. O(buckets). */
   forget(thread: number): void {
     this.#locks.releaseAllOf(thread);
-    for (let bucket = 0; bucket < this.#buckets; bucket += 1) {
-      if (this.#everUsed[bucket] === 0) continue;
-      this.holds.clearThread(thread, bucket * BUCKET_ENTRIES, (bucket + 1) * BUCKET_ENTRIES);
-    }
+    this.holds.clearThread(thread, this.#everUsed);
   }
 
   /** In the table's own unit of time. */

@@ -43,17 +43,18 @@ export class DataReceiver {
     this.#stream = null;
     this.#flags = flags;
     this.#left = length;
+    // also where it is passed over: it costs as much
+    const isEmpty = length === 0 && (flags & Flag.endStream) === 0;
+    if (isEmpty && connection.countFrame('empty_data')) return;
     if (!this.#window.receive(length))
       connection.fail(ErrorCode.flowControlError, 'more DATA than the connection was granted');
     else if (stream === undefined) connection.onClosedData(id);
-    else this.#beginOf(stream, flags, length);
+    else this.#beginOf(stream, length);
     if (this.#stream === null) this.#drop();
   }
 
-  #beginOf(stream: Http2Stream, flags: number, length: number): void {
+  #beginOf(stream: Http2Stream, length: number): void {
     const connection = this.#connection;
-    const isEmpty = length === 0 && (flags & Flag.endStream) === 0;
-    if (isEmpty && connection.countFrame('empty_data')) return;
     if (stream.isRequestWhole) connection.endStream(stream, ErrorCode.streamClosed);
     else if (stream.receiveWindow.receive(length)) this.#stream = stream;
     else {

@@ -62,6 +62,8 @@ const FRAMES: readonly (readonly [kind: AbuseKind, before: Buffer, one: Buffer])
   ['priority', Buffer.alloc(0), frame(16, 0, 0, Buffer.concat([number(1), Buffer.from('u=1')]))],
   ['window_update', Buffer.alloc(0), frame(Type.window, 0, 0, number(1))],
   ['empty_data', request(1, [], '/', 'POST'), frame(Type.data, 0, 1)],
+  // on a stream that was refused
+  ['empty_data', request(1, [['connection', 'close']], '/', 'POST'), frame(Type.data, 0, 1)],
   ['frames', Buffer.alloc(0), frame(0xee)],
 ];
 
@@ -238,6 +240,9 @@ test('unread: a client that makes us answer and does not read is cut', async () 
   }
   await eventually(() => counts(running)['unread'] === 1);
   expect(running.unsent()).toBeLessThan(4 * 1024 * 1024);
+  // and it is not waited for that it reads in the end
+  running.pass(2001);
+  await eventually(() => running.thread.own.http2Connections(0) === 0);
   peer.socket.destroy();
   await running.isQuiet();
 });

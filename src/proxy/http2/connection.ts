@@ -146,7 +146,8 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
 
   onConnectionError(): void {
     this.#abortAll();
-    this.#endPolitely();
+    // who breaks the rules has no right to be waited for
+    this.#endPolitely(LINGER_MS);
   }
 
   onPong(): void {
@@ -227,11 +228,11 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
   }
 
   /** Our half closes now; what the client still sends is read and dropped for a while. */
-  #endPolitely(): void {
+  #endPolitely(flushMs: number = FLUSH_MS): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.http2.close();
-    this.#times.only('linger', this.thread.clock.nowMs() + FLUSH_MS);
+    this.#times.only('linger', this.thread.clock.nowMs() + flushMs);
     this.#endSocket();
   }
 

@@ -74,9 +74,8 @@ export class ControlPlane implements Revisable {
   onRevision: (revision: Revision) => Promise<void> | void = () => undefined;
   /** Rejects with StartError when a listener that is new cannot be opened. */
   assertListenable: (old: HoldfastConfig, next: HoldfastConfig) => Promise<void> | void = () => undefined;
-  /** Null without `sessions.file`. */
   readonly #droppedSecrets = new DroppedSecrets();
-  readonly #keeper: SessionKeeper | null;
+  readonly #keeper: SessionKeeper | null; // null: without `sessions.file`
   readonly #besides: ControlOptions['besides'];
   readonly #listeners = new Set<(event: ChangeEvent) => void>();
   readonly #unwatchClock: () => void;

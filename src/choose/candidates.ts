@@ -2,12 +2,16 @@
 //
 // Groups, the first with a member wins: primaries up, primaries starting, backups up, backups starting. Ready mode
 // and a weight above 0 are always asked for. Servers already tried by the exchange count only when nobody else is
-// left; those that refused a connection a moment ago do not count at all. Members at their connection limit are left out of the candidates but keep their group the chosen one: a
-// backup is for servers that are down, not for servers that are busy. So are those that have all the sessions they may have.
+// left; those that refused a connection a moment ago do not count at all. Members at their connection limit are left out of
+// the candidates but keep their group the chosen one: a backup is for servers that are down, not for servers that are busy.
+// So are those that have all the sessions they may have.
 //
 // Who may be chosen changes rarely. What was gathered stands until a verdict, mode or weight changes (main counts the
-// changes), so that a request costs the same with two servers and with a thousand. It does not stand for a request that has tried servers, while a
-// server that has just refused is held, nor in pools with limits, where it depends on what is in flight and on who has a session.
+// changes), so that a request costs the same with two servers and with a thousand. It does not stand for a request that has
+// tried servers, while a server that has just refused is held, nor in pools with limits on sessions. Connection limits are
+// looked at when a server is picked:
+//
+//   standing ── the one picked is busy ──> gathered for each request ── nobody is busy any more ──> standing
 
 import { type ControlCells, Mode, Verdict } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
@@ -41,20 +45,23 @@ export class Candidates {
   readonly loads: Float64Array;
   /** When they were gathered. */
   nowMs = 0;
-  readonly #hasLimits: boolean;
+  readonly #limitsSessions: boolean;
+  /** Some server was at its connection limit when they were gathered last with an eye on that. */
+  #sawBusy = false;
   #refusals = NO_REFUSALS;
+  #tried: readonly number[] = NOBODY;
   /** `ControlCells.eligibility` of what was gathered; NONE_STANDS: it was for one request only. */
   #standsFor = NONE_STANDS;
   /** Slot that counts the session of the request already. */
   #countedSlot = NONE_STANDS;
 
-  constructor(connectionsMax: Int32Array, sessionsMax: Int32Array) {
-    const { length } = connectionsMax;
+  constructor(sessionsMax: Int32Array) {
+    const { length } = sessionsMax;
     this.indices = new Int32Array(length);
     this.weights = new Float64Array(length);
     this.weightsEnd = new Float64Array(length);
     this.loads = new Float64Array(length);
-    this.#hasLimits = [connectionsMax, sessionsMax].some((limits) => limits.some((most) => most > 0));
+    this.#limitsSessions = sessionsMax.some((most) => most > 0);
   }
 
   /** Of all candidates. */
@@ -63,8 +70,8 @@ export class Candidates {
   }
 
   /**
-   * Fills `indices`. O(servers) when something has changed, else O(1). `countedSlot`: the server that counts the request's
-   * session already, -1 for none.
+   * Fills `indices`. O(servers) when something has changed, else O(1). One of them may be at its connection limit: see
+   * `gatherFree`. `countedSlot`: the server that counts the request's session already, -1 for none.
    */
   gather(
     plan: CandidatePool,
@@ -76,14 +83,22 @@ export class Candidates {
   ): Gathered {
     this.nowMs = nowMs;
     this.#countedSlot = countedSlot;
-    const mayStand = tried.length === 0 && !this.#hasLimits && refusals.isQuiet(nowMs);
-    if (mayStand && this.#standsFor === shared.control.eligibility()) return Gathered.some;
-    const eligibility = shared.control.eligibilityInOrder();
     this.#refusals = refusals;
-    const gathered = this.#gatherAny(plan, shared, tried);
-    this.#weigh(plan, shared);
-    this.#standsFor = mayStand && gathered === Gathered.some ? eligibility : NONE_STANDS;
+    this.#tried = tried;
+    const isAsUsual = tried.length === 0 && refusals.isQuiet(nowMs);
+    if (!isAsUsual || this.#sawBusy || this.#limitsSessions) return this.gatherFree(plan, shared);
+    if (this.#standsFor === shared.control.eligibility()) return Gathered.some;
+    const eligibility = shared.control.eligibilityInOrder();
+    const gathered = this.#gatherAny(plan, shared, false);
+    this.#standsFor = gathered === Gathered.some ? eligibility : NONE_STANDS;
     return gathered;
+  }
+
+  /** The same for this request alone, without servers that are at a limit. O(servers). */
+  gatherFree(plan: CandidatePool, shared: SharedState): Gathered {
+    this.#standsFor = NONE_STANDS;
+    this.#sawBusy = false;
+    return this.#gatherAny(plan, shared, true);
   }
 
   #weigh(plan: CandidatePool, shared: SharedState): void {
@@ -96,17 +111,24 @@ export class Candidates {
     }
   }
 
-  #gatherAny(plan: CandidatePool, shared: SharedState, tried: readonly number[]): Gathered {
-    const fresh = this.#gatherGroups(plan, shared, tried);
-    if (fresh !== Gathered.none || tried.length === 0) return fresh;
-    return this.#gatherGroups(plan, shared, NOBODY);
+  #gatherAny(plan: CandidatePool, shared: SharedState, withLimits: boolean): Gathered {
+    let gathered = this.#gatherGroups(plan, shared, this.#tried, withLimits);
+    if (gathered === Gathered.none && this.#tried.length > 0)
+      gathered = this.#gatherGroups(plan, shared, NOBODY, withLimits);
+    this.#weigh(plan, shared);
+    return gathered;
   }
 
-  #gatherGroups(plan: CandidatePool, shared: SharedState, tried: readonly number[]): Gathered {
+  #gatherGroups(
+    plan: CandidatePool,
+    shared: SharedState,
+    tried: readonly number[],
+    withLimits: boolean,
+  ): Gathered {
     for (let group = 0; group < 4; group += 1) {
       const members = group < 2 ? plan.primaries : plan.backups;
       const verdict = (group & 1) === 0 ? Verdict.up : Verdict.starting;
-      const gathered = this.#gatherGroup(plan, shared, members, verdict, tried);
+      const gathered = this.#gatherGroup(plan, shared, members, verdict, tried, withLimits);
       if (gathered !== Gathered.none) return gathered;
     }
     return Gathered.none;
@@ -118,6 +140,7 @@ export class Candidates {
     members: Int32Array,
     verdict: Verdict,
     tried: readonly number[],
+    withLimits: boolean,
   ): Gathered {
     let count = 0;
     let isAnyBusy = false;
@@ -127,11 +150,11 @@ export class Candidates {
       const slot = plan.slots[index] as number;
       if (!takesNewSessions(shared.control, slot, verdict) || tried.includes(slot)) continue;
       if (this.#refusals.isHeld(slot, this.nowMs)) continue;
-      if (isFull(plan, shared, index)) {
+      if (withLimits && isFull(plan, shared, index)) {
         isAnyBusy = true;
         continue;
       }
-      if (slot !== this.#countedSlot && hasAllSessions(plan, shared, index)) {
+      if (withLimits && slot !== this.#countedSlot && hasAllSessions(plan, shared, index)) {
         isAnyFull = true;
         continue;
       }
@@ -139,6 +162,7 @@ export class Candidates {
       count += 1;
     }
     this.count = count;
+    if (isAnyBusy) this.#sawBusy = true;
     if (count > 0) return Gathered.some;
     if (isAnyFull) return Gathered.full;
     return isAnyBusy ? Gathered.busy : Gathered.none;

@@ -21,7 +21,7 @@ import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.t
 import { Gathered, isFull } from './candidates.ts';
 import type { Ledger } from './ledger.ts';
 import type { MovePace } from './move-pace.ts';
-import { Placement } from './placement.ts';
+import { NONE_FREE, Placement } from './placement.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import { FAILOVER_TURN } from './rendezvous.ts';
@@ -128,7 +128,9 @@ export class Elector {
 
   #elsewhere(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     if (this.#placement.gather(plan, tried, nowMs, countedSlot(affinity)) !== Gathered.some) return NO_SLOT;
-    const slot = plan.slots[this.#placement.byPolicy(plan)] as number;
+    const index = this.#placement.byPolicy(plan);
+    if (index === NONE_FREE) return NO_SLOT;
+    const slot = plan.slots[index] as number;
     affinity.isOverflow = slot !== affinity.homeSlot;
     affinity.outcome = affinity.isOverflow ? Finding.overflow : Finding.home;
     return slot;
@@ -148,7 +150,9 @@ export class Elector {
     const turn = isForeign && plan.isHashed ? 0 : FAILOVER_TURN;
     const { bound: configured } = plan.config.sticky;
     const bound = isForeign ? configured || (plan.isHashed ? 0 : FAIR_SHARE) : 0;
-    const slot = plan.slots[this.#placement.byRank(plan, keyLow, keyHigh, turn, bound)] as number;
+    const index = this.#placement.byRank(plan, keyLow, keyHigh, turn, bound);
+    if (index === NONE_FREE) return this.#failGathered(affinity, Gathered.busy);
+    const slot = plan.slots[index] as number;
     const isMove = slot !== affinity.homeSlot;
     affinity.pendingReason = isMove ? reason : Reason.none;
     affinity.outcome = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
@@ -159,13 +163,13 @@ export class Elector {
   #place(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     const gathered = this.#placement.gather(plan, tried, nowMs, countedSlot(affinity));
     if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
-    affinity.outcome = affinity.arrival;
-    if (!affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie) {
-      return plan.slots[this.#placement.byPolicy(plan)] as number;
-    }
-    const { keyLow, keyHigh } = affinity;
-    const index = this.#placement.byRank(plan, keyLow, keyHigh, 0, plan.config.sticky.bound);
-    if (this.#placement.wasBounded && affinity.arrival === Finding.new) affinity.outcome = Finding.overflow;
+    const isByPolicy = !affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie;
+    const index = isByPolicy
+      ? this.#placement.byPolicy(plan)
+      : this.#placement.byRank(plan, affinity.keyLow, affinity.keyHigh, 0, plan.config.sticky.bound);
+    if (index === NONE_FREE) return this.#failGathered(affinity, Gathered.busy);
+    const isOver = this.#placement.wasBounded && affinity.arrival === Finding.new;
+    affinity.outcome = isOver ? Finding.overflow : affinity.arrival;
     return plan.slots[index] as number;
   }
 

@@ -3,10 +3,13 @@
 
 import type { Random } from '../base/random.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import type { Gathered } from './candidates.ts';
+import { Gathered, isFull } from './candidates.ts';
 import type { PoolPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import { rankWord, scoreOf, winnerOf } from './rendezvous.ts';
+
+/** Whoever may be chosen is at its connection limit. */
+export const NONE_FREE = -1;
 
 export class Placement {
   readonly #shared: SharedState;
@@ -29,23 +32,32 @@ export class Placement {
     return plan.candidates.gather(plan, this.#shared, tried, this.#refusals, countedSlot, nowMs);
   }
 
-  /** Index of the server the policy picks. */
+  /** Index of the server the policy picks; NONE_FREE when all are at their connection limit. */
   byPolicy(plan: PoolPlan): number {
     this.wasBounded = false;
+    const index = plan.policy.choose(plan, plan.candidates, this.#shared, this.#random);
+    if (!isFull(plan, this.#shared, index)) return index;
+    if (plan.candidates.gatherFree(plan, this.#shared) !== Gathered.some) return NONE_FREE;
     return plan.policy.choose(plan, plan.candidates, this.#shared, this.#random);
   }
 
   /**
    * Index of the best-ranked candidate for the key. With `bound` above 0, the best-ranked of those that would not
-   * exceed that multiple of their fair share of sessions (Mirrokni, Thorup, Zadimoghaddam 2018).
+   * exceed that multiple of their fair share of sessions (Mirrokni, Thorup, Zadimoghaddam 2018). NONE_FREE as byPolicy.
    */
   byRank(plan: PoolPlan, keyLow: number, keyHigh: number, turn: number, bound: number): number {
+    const word = rankWord(keyLow, keyHigh, turn);
+    const index = this.#ranked(plan, word, bound);
+    if (!isFull(plan, this.#shared, index)) return index;
+    if (plan.candidates.gatherFree(plan, this.#shared) !== Gathered.some) return NONE_FREE;
+    return this.#ranked(plan, word, bound);
+  }
+
+  #ranked(plan: PoolPlan, word: number, bound: number): number {
     const { candidates } = plan;
     this.wasBounded = false;
-    const word = rankWord(keyLow, keyHigh, turn);
     const first = winnerOf(plan, candidates.indices, candidates.count, word);
-    if (bound === 0) return first;
-    return this.#withinBound(plan, word, bound, first);
+    return bound === 0 ? first : this.#withinBound(plan, word, bound, first);
   }
 
   /** O(servers × threads): only sessions that are new to the table, or lose their home, come here. */

@@ -110,7 +110,7 @@ export function compilePool(
     connectionsMax,
     sessionsMax,
     hasSessionLimits: sessionsMax.some((most) => most > 0),
-    candidates: new Candidates(connectionsMax, sessionsMax),
+    candidates: new Candidates(sessionsMax),
     hashRange: placesOf(servers, isRanged),
     hashRest: placesOf(servers, (server) => !isRanged(server)),
     seedLow: keys.seedLow,

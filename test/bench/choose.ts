@@ -22,11 +22,11 @@ const IN_FLIGHT = 3;
 const NOBODY: readonly number[] = [];
 
 /** One choice, its request counted in and, some choices later, out. */
-function chooser(policy: PolicyName, servers: number): (count: number) => void {
+function chooser(policy: PolicyName, servers: number, maxConnections: number): (count: number) => void {
   const world = new World({
     pool: { policy },
     workers: 2,
-    servers: Array.from({ length: servers }, () => ({})),
+    servers: Array.from({ length: servers }, () => ({ maxConnections })),
   });
   const plan = world.plans[0]!;
   const { own } = world.workers[0]!;
@@ -55,8 +55,11 @@ function nanoseconds(choose: (count: number) => void): number {
   return times.sort((one, other) => one - other)[ROUNDS / 10]!;
 }
 
-console.log(`ns per choice${SERVERS.map((servers) => `${servers} servers`.padStart(14)).join('')}`);
-for (const policy of POLICIES) {
-  const all = SERVERS.map((servers) => nanoseconds(chooser(policy, servers)));
-  console.log(`${policy.padEnd(20)}${all.map((ns) => ns.toFixed(0).padStart(13)).join(' ')}`);
+for (const maxConnections of [0, 1_000]) {
+  const kind = maxConnections === 0 ? 'ns per choice' : 'with limits';
+  console.log(`${kind.padEnd(20)}${SERVERS.map((servers) => `${servers} servers`.padStart(13)).join(' ')}`);
+  for (const policy of POLICIES) {
+    const all = SERVERS.map((servers) => nanoseconds(chooser(policy, servers, maxConnections)));
+    console.log(`${policy.padEnd(20)}${all.map((ns) => ns.toFixed(0).padStart(13)).join(' ')}`);
+  }
 }

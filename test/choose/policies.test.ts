@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Gathered } from '../../src/choose/candidates.ts';
-import { Placement } from '../../src/choose/placement.ts';
+import { NONE_FREE, Placement } from '../../src/choose/placement.ts';
 import { Refusals } from '../../src/choose/refusals.ts';
 import type { PolicyName } from '../../src/config/model.ts';
 import { Mode, Verdict } from '../../src/shared/control.ts';
@@ -40,9 +40,8 @@ class Picker {
   /** Name of the server the policy picks, null when none may be picked. */
   pick(tried: readonly number[] = []): string | null {
     if (this.gather(tried) !== Gathered.some) return null;
-    return (
-      this.world.config.servers[this.placement.byPolicy(this.world.plans[0]!)]?.name ?? 'none of the pool'
-    );
+    const index = this.placement.byPolicy(this.world.plans[0]!);
+    return index === NONE_FREE ? null : (this.world.config.servers[index]?.name ?? 'none of the pool');
   }
 
   counts(picks: number, after: (name: string) => void = () => {}): number[] {

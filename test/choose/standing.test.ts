@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Gathered } from '../../src/choose/candidates.ts';
-import { Placement } from '../../src/choose/placement.ts';
+import { NONE_FREE, Placement } from '../../src/choose/placement.ts';
 import type { PoolPlan } from '../../src/choose/plan.ts';
 import { COMPARED_MAX } from '../../src/choose/policies/policy.ts';
 import { REFUSED_MS, Refusals } from '../../src/choose/refusals.ts';
@@ -90,9 +90,13 @@ function startOf(seed: number): number {
   return new SeededRandom(seed * 2000).below(256);
 }
 
-function scene(policy: PolicyName, servers: number, seed: number) {
+function scene(policy: PolicyName, servers: number, seed: number, maxConnections = 0) {
   const dice = new SeededRandom(seed);
-  const world = new World({ pool: { policy }, seed, servers: Array.from({ length: servers }, () => ({})) });
+  const world = new World({
+    pool: { policy },
+    seed,
+    servers: Array.from({ length: servers }, () => ({ maxConnections })),
+  });
   const plan = world.plans[0]!;
   const refusals = new Refusals();
   const placement = new Placement(world.workers[0]!, refusals, new SeededRandom(seed));
@@ -148,5 +152,31 @@ test.each(['least-connections', 'least-time'] as const)(
     }
     const inFlight = [...plan.slots].map((slot) => own.gauge(slot, Gauge.inFlight));
     expect([Math.min(...inFlight), Math.max(...inFlight)]).toEqual([19, 21]);
+  },
+);
+
+describe.each(['round-robin', 'least-connections', 'random-two', 'least-time', 'least-sessions'] as const)(
+  '%s with connection limits',
+  (policy) => {
+    test.each(seeds(4))('takes nobody who is full, and nobody only when all are, seed %d', (seed) => {
+      const it = scene(policy, [1, 3, COMPARED_MAX + 8][seed % 3]!, seed, 2);
+      const { world, plan, dice, refusals, placement } = it;
+      const [shared] = world.workers;
+      let full = 0;
+      for (let step = 0; step < STEPS; step += 1) {
+        happen(it);
+        const nowMs = world.clock.nowMs();
+        const tried = dice.below(10) === 0 ? [plan.slots[dice.below(plan.slots.length)]!] : [];
+        const all = eligible(plan, world, tried, (slot) => refusals.isHeld(slot, nowMs));
+        const free = all.filter((index) => shared!.inFlight(plan.slots[index]!) < 2);
+        const gathered = placement.gather(plan, tried, nowMs);
+        const picked = gathered === Gathered.some ? placement.byPolicy(plan) : NONE_FREE;
+        if (free.length < all.length) full += 1;
+        if (free.length === 0) expect(picked).toBe(NONE_FREE);
+        else expect(free).toContain(picked);
+        expect(gathered === Gathered.none).toBe(all.length === 0);
+      }
+      expect(full).toBeGreaterThan(0);
+    });
   },
 );

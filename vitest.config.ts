@@ -30,6 +30,7 @@ const LONG = [
   'test/e2e/tls-clients.test.ts',
   'test/e2e/tls-load.test.ts',
   'test/packaging/package.test.ts',
+  'test/recipes/mcp.test.ts',
   'test/proxy/cost.test.ts',
   'test/session-store/store-away.test.ts',
   'test/session-store/turns.test.ts',

@@ -121,6 +121,10 @@ export class Elector {
       const other = this.#elsewhere(plan, affinity, tried, nowMs);
       if (other !== NO_SLOT) return other;
     }
+    if (isShared && !isOver && plan.isBoundByRequests) {
+      const other = this.#relief(plan, affinity, tried, nowMs);
+      if (other !== NO_SLOT) return other;
+    }
     if (isOver) return this.#fail(affinity, isHeld ? 'home-down' : 'busy', Finding.none);
     affinity.outcome = affinity.isAdopted ? Finding.adopted : Finding.home;
     return slot;
@@ -136,6 +140,18 @@ export class Elector {
     return slot;
   }
 
+  /** The home has more requests in flight than its share: who is next by the key and has not, -1 when nobody is. */
+  #relief(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
+    if (this.#placement.gather(plan, tried, nowMs, countedSlot(affinity)) !== Gathered.some) return NO_SLOT;
+    const home = indexOfSlot(plan, affinity.homeSlot);
+    if (!this.#placement.isAboveBound(plan, home, plan.config.sticky.bound.factor)) return NO_SLOT;
+    const index = this.#rank(plan, affinity);
+    if (index === home || index === NONE_FREE) return NO_SLOT;
+    affinity.isOverflow = true;
+    affinity.outcome = Finding.overflow;
+    return plan.slots[index] as number;
+  }
+
   #rehome(
     plan: PoolPlan,
     affinity: Affinity,
@@ -148,8 +164,8 @@ export class Elector {
     const { keyLow, keyHigh } = affinity;
     const isForeign = plan.source !== Source.ownCookie;
     const turn = isForeign && plan.isHashed ? 0 : FAILOVER_TURN;
-    const { bound: configured } = plan.config.sticky;
-    const bound = isForeign ? configured || (plan.isHashed ? 0 : FAIR_SHARE) : 0;
+    const { by, factor } = plan.config.sticky.bound;
+    const bound = isForeign ? (by === 'sessions' && factor) || (plan.isHashed ? 0 : FAIR_SHARE) : 0;
     const index = this.#placement.byRank(plan, keyLow, keyHigh, turn, bound);
     if (index === NONE_FREE) return this.#failGathered(affinity, Gathered.busy);
     const slot = plan.slots[index] as number;
@@ -164,13 +180,25 @@ export class Elector {
     const gathered = this.#placement.gather(plan, tried, nowMs, countedSlot(affinity));
     if (gathered !== Gathered.some) return this.#failGathered(affinity, gathered);
     const isByPolicy = !affinity.hasKey || !plan.isHashed || plan.source === Source.ownCookie;
-    const index = isByPolicy
-      ? this.#placement.byPolicy(plan)
-      : this.#placement.byRank(plan, affinity.keyLow, affinity.keyHigh, 0, plan.config.sticky.bound);
+    const index = isByPolicy ? this.#placement.byPolicy(plan) : this.#rank(plan, affinity);
     if (index === NONE_FREE) return this.#failGathered(affinity, Gathered.busy);
     const isOver = this.#placement.wasBounded && affinity.arrival === Finding.new;
     affinity.outcome = isOver ? Finding.overflow : affinity.arrival;
+    // its home is the best-ranked, which is busy only now
+    affinity.isOverflow = this.#placement.wasBounded && plan.isBoundByRequests;
     return plan.slots[index] as number;
+  }
+
+  /** By the key, within the bound. */
+  #rank(plan: PoolPlan, { keyLow, keyHigh }: Affinity): number {
+    return this.#placement.byRank(
+      plan,
+      keyLow,
+      keyHigh,
+      0,
+      plan.config.sticky.bound.factor,
+      plan.isBoundByRequests,
+    );
   }
 
   #failGathered(affinity: Affinity, gathered: keyof typeof GATHERED_FAILURES): number {

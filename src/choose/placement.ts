@@ -42,40 +42,67 @@ export class Placement {
   }
 
   /**
-   * Index of the best-ranked candidate for the key. With `bound` above 0, the best-ranked of those that would not
-   * exceed that multiple of their fair share of sessions (Mirrokni, Thorup, Zadimoghaddam 2018). NONE_FREE as byPolicy.
+   * Index of the best-ranked candidate for the key. With `factor` above 0, the best-ranked of those that would not exceed
+   * that multiple of their fair share of sessions, or of requests in flight (Mirrokni, Thorup, Zadimoghaddam 2018).
+   * NONE_FREE as byPolicy.
    */
-  byRank(plan: PoolPlan, keyLow: number, keyHigh: number, turn: number, bound: number): number {
+  byRank(
+    plan: PoolPlan,
+    keyLow: number,
+    keyHigh: number,
+    turn: number,
+    factor: number,
+    isByRequests = false,
+  ): number {
     const word = rankWord(keyLow, keyHigh, turn);
-    const index = this.#ranked(plan, word, bound);
+    const index = this.#ranked(plan, word, factor, isByRequests);
     if (!isFull(plan, this.#shared, index)) return index;
     if (plan.candidates.gatherFree(plan, this.#shared) !== Gathered.some) return NONE_FREE;
-    return this.#ranked(plan, word, bound);
+    return this.#ranked(plan, word, factor, isByRequests);
   }
 
-  #ranked(plan: PoolPlan, word: number, bound: number): number {
+  #ranked(plan: PoolPlan, word: number, factor: number, isByRequests: boolean): number {
     const { candidates } = plan;
     this.wasBounded = false;
     const first = winnerOf(plan, candidates.indices, candidates.count, word);
-    return bound === 0 ? first : this.#withinBound(plan, word, bound, first);
+    if (factor === 0) return first;
+    return this.#withinBound(plan, word, factor * this.#countLoads(plan, isByRequests), first);
   }
 
-  /** O(servers × threads): only sessions that are new to the table, or lose their home, come here. */
-  #withinBound(plan: PoolPlan, word: number, bound: number, first: number): number {
-    const { indices, loads, weights, weightSum, count } = plan.candidates;
-    let sessions = 1;
+  /** Whether one request more at the server would be more than `factor` allows. O(servers × threads). */
+  isAboveBound(plan: PoolPlan, index: number, factor: number): boolean {
+    const { indices, count } = plan.candidates;
+    const allowed = factor * this.#countLoads(plan, true);
+    for (let at = 0; at < count; at += 1) if (indices[at] === index) return !this.#hasRoom(plan, at, allowed);
+    return false;
+  }
+
+  /** Loads of the candidates; returns their sum with one more. O(servers × threads). */
+  #countLoads(plan: PoolPlan, isByRequests: boolean): number {
+    const { indices, loads, count } = plan.candidates;
+    let total = 1;
     for (let at = 0; at < count; at += 1) {
       const slot = plan.slots[indices[at] as number] as number;
-      const placed = this.#shared.placedSessions(slot);
-      loads[at] = placed;
-      sessions += placed;
+      const load = isByRequests ? this.#shared.inFlight(slot) : this.#shared.placedSessions(slot);
+      loads[at] = load;
+      total += load;
     }
+    return total;
+  }
+
+  /** `allowed`: what all candidates may have together. */
+  #hasRoom(plan: PoolPlan, at: number, allowed: number): boolean {
+    const { loads, weights, weightSum } = plan.candidates;
+    return (loads[at] as number) + 1 <= Math.ceil((allowed * (weights[at] as number)) / weightSum);
+  }
+
+  #withinBound(plan: PoolPlan, word: number, allowed: number, first: number): number {
+    const { indices, count } = plan.candidates;
     let best = -1;
     let bestScore = 0;
     for (let at = 0; at < count; at += 1) {
+      if (!this.#hasRoom(plan, at, allowed)) continue;
       const index = indices[at] as number;
-      const share = (weights[at] as number) / weightSum;
-      if ((loads[at] as number) + 1 > Math.ceil(bound * sessions * share)) continue;
       const score = scoreOf(plan, index, word);
       if (best !== -1 && score >= bestScore) continue;
       best = index;

@@ -61,6 +61,8 @@ export interface PoolPlan extends RankedServers {
   readonly source: Source;
   /** New keys go where rendezvous hashing says; otherwise where the policy says. */
   readonly isHashed: boolean;
+  /** A request whose home has too many in flight is served elsewhere. */
+  readonly isBoundByRequests: boolean;
   /** The application sets the key with its response (application cookies, learn). */
   readonly learns: boolean;
   /** Where a request may name its session, in order; with Source.named. */
@@ -188,6 +190,7 @@ function readSticky(
   PoolPlan,
   | 'source'
   | 'isHashed'
+  | 'isBoundByRequests'
   | 'learns'
   | 'sources'
   | 'readsCookies'
@@ -204,6 +207,7 @@ function readSticky(
     source,
     sources,
     readsCookies: sources.some(({ kind }) => kind === 'cookie'),
+    isBoundByRequests: sticky.bound.by === 'requests' && sticky.bound.factor > 0,
     isHashed:
       sticky.mode === 'header-hash' || sticky.mode === 'address-hash' || sticky.mode === 'cookie-hash',
     learns,

@@ -282,8 +282,13 @@ export interface BalancerPool {
     readonly idle?: string | number | undefined;
     /** a session lives at most so long. Default: `24h`. */
     readonly life?: string | number | undefined;
-    /** bounded load for keys not made by the balancer: 1.25 = no server above 1.25 × its fair share of sessions; 0 = off. Default: `0`. */
-    readonly bound?: number | Substitution | undefined;
+    /** bounded load for keys not made by the balancer; a number for short: `1.25` = no server above 1.25 × its fair share of sessions. */
+    readonly bound?: {
+      /** `sessions`: a new session whose server would have too many begins at the next by its key. `requests`: a request whose server would have too many in flight is served by the next by its key, this once, and counts as `overflow`; needs `state: shared`. Default: `sessions`. */
+      readonly by?: 'sessions' | 'requests' | Substitution | undefined;
+      /** 1.25 = no server above 1.25 × its fair share, by weight, of the sessions or of the requests in flight; 0 = off. Default: `0`. */
+      readonly factor?: number | Substitution | undefined;
+    } | number | Substitution | undefined;
     /** a request whose home is down: `move` it to another server or `refuse` it with 503. Default: `move`. */
     readonly whenDown?: 'move' | 'refuse' | Substitution | undefined;
     /** a request of a session that is lost with its home (`state: local`): `move` it to another server, which does not know it, or, where the application names its sessions (`learn`), answer `404`, so that its client begins another (MCP). Default: `move`. */

@@ -160,6 +160,7 @@ function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Re
   stickyProblems(name, [...at, 'sticky'], pool.sticky, isOnly, remarks);
   checkRebalance([...at, 'rebalance'], pool, remarks);
   checkFailBack([...at, 'sticky', 'failBack'], pool, remarks);
+  checkBound([...at, 'sticky', 'bound'], pool, remarks);
   checkHealth([...at, 'health'], pool, remarks);
   checkServerTls(at, pool, remarks);
 }
@@ -226,6 +227,20 @@ function checkFailBack(at: Path, pool: WrittenPool, remarks: Remarks): void {
   if (pool.sticky.failBack === 'stay' || pool.state !== 'local') return;
   const message = `"failBack: ${pool.sticky.failBack}" would lose what a session has done since the failure, because "state" is local; use "state: shared" or "failBack: stay"`;
   remarks.error(at, message, [[...at.slice(0, -2), 'state']]);
+}
+
+function checkBound(at: Path, { sticky, state }: WrittenPool, remarks: Remarks): void {
+  const { by, factor } = sticky.bound;
+  if (by === 'sessions' || factor === 0) return;
+  const path = [...at, 'by'];
+  if (state === 'local')
+    remarks.error(
+      path,
+      '"bound" by requests serves a request elsewhere when its home is busy, which does not know the session, because "state" is local; use "state: shared" or "by: sessions"',
+      [[...at.slice(0, -2), 'state']],
+    );
+  else if (sticky.mode === 'none' || sticky.mode === 'cookie-pin')
+    remarks.warning(path, `"bound" has no effect with mode ${sticky.mode}`, [[...at.slice(0, -1), 'mode']]);
 }
 
 function checkDiscovery(at: Path, pool: WrittenPool, remarks: Remarks): void {

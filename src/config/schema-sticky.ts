@@ -27,6 +27,7 @@ import {
 } from './leaf.ts';
 import { rate } from './schema-parts.ts';
 import {
+  either,
   key,
   type Leaf,
   list,
@@ -36,6 +37,7 @@ import {
   type Reading,
   required,
   type Substitution,
+  short,
 } from './table.ts';
 
 const SECOND = 1_000;
@@ -110,6 +112,21 @@ const adopted = mapping({
   ),
 });
 
+const boundFactor = decimal(1, 100, { zeroIsOff: true, isAbove: true });
+
+const bound = mapping({
+  by: key(
+    choice(['sessions', 'requests']),
+    'sessions',
+    '`sessions`: a new session whose server would have too many begins at the next by its key. `requests`: a request whose server would have too many in flight is served by the next by its key, this once, and counts as `overflow`; needs `state: shared`',
+  ),
+  factor: key(
+    boundFactor,
+    0,
+    '1.25 = no server above 1.25 × its fair share, by weight, of the sessions or of the requests in flight; 0 = off',
+  ),
+});
+
 /** A word, or a status, which YAML reads as a number. */
 function moveOrNotFound(): Leaf<'move' | 404 | Substitution, 'move' | 404, ''> {
   return leaf({ kind: 'word', enum: ['move', 404] }, (written): Reading<'move' | 404> => {
@@ -164,9 +181,12 @@ export const sticky = mapping({
   idle: key(duration(SECOND, 30 * DAY), '30m', 'a session not seen for so long has ended'),
   life: key(duration(SECOND, 400 * DAY), '24h', 'a session lives at most so long'),
   bound: key(
-    decimal(1, 100, { zeroIsOff: true, isAbove: true }),
-    0,
-    'bounded load for keys not made by the balancer: 1.25 = no server above 1.25 × its fair share of sessions; 0 = off',
+    either(
+      bound,
+      short(boundFactor, bound, (factor) => ({ factor })),
+    ),
+    {},
+    'bounded load for keys not made by the balancer; a number for short: `1.25` = no server above 1.25 × its fair share of sessions',
   ),
   whenDown: key(
     choice(['move', 'refuse']),

@@ -19,11 +19,19 @@ const MODES: readonly { readonly title: string; readonly sticky: Partial<StickyC
   { title: 'cookie-pin', sticky: { mode: 'cookie-pin' } },
   {
     title: 'application cookie',
-    sticky: { mode: 'cookie-hash', cookie: 'sid', cookieOwner: 'application', bound: 1.25 },
+    sticky: {
+      mode: 'cookie-hash',
+      cookie: 'sid',
+      cookieOwner: 'application',
+      bound: { by: 'sessions', factor: 1.25 },
+    },
   },
   { title: 'learn', sticky: { mode: 'learn', cookie: 'sid', cookieOwner: 'application' } },
   { title: 'learn by header', sticky: { mode: 'learn', header: 'x-session-id', cookieOwner: 'application' } },
-  { title: 'header-hash', sticky: { mode: 'header-hash', header: 'x-session-id', bound: 1.25 } },
+  {
+    title: 'header-hash',
+    sticky: { mode: 'header-hash', header: 'x-session-id', bound: { by: 'sessions', factor: 1.25 } },
+  },
   { title: 'address-hash', sticky: { mode: 'address-hash' } },
 ];
 

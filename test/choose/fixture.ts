@@ -65,7 +65,7 @@ export function stickyOf(options: Partial<StickyConfig> = {}): StickyConfig {
     },
     idleMs: 30 * 60_000,
     lifeMs: 24 * 3_600_000,
-    bound: 0,
+    bound: { by: 'sessions', factor: 0 },
     whenDown: 'move',
     whenLost: 'move',
     movesPerSecond: null,

@@ -140,7 +140,9 @@ describe('rendezvous', () => {
 
 describe('bounded load', () => {
   test('no server gets more than its bound; the passed-over keys are counted as overflow', () => {
-    const world = new World({ sticky: { mode: 'header-hash', header: 'x-session-id', bound: 1.1 } });
+    const world = new World({
+      sticky: { mode: 'header-hash', header: 'x-session-id', bound: { by: 'sessions', factor: 1.1 } },
+    });
     for (let key = 0; key < 2000; key += 1) {
       world.exchange({ headers: [`x-session-id: ${key}`] });
       const placed = NAMES.map((name) => world.placed(name));
@@ -156,7 +158,7 @@ describe('bounded load', () => {
 
   test('fair shares follow the weights', () => {
     const world = new World({
-      sticky: { mode: 'address-hash', bound: 1.25 },
+      sticky: { mode: 'address-hash', bound: { by: 'sessions', factor: 1.25 } },
       servers: [{ weight: 4 }, {}, {}],
     });
     for (let key = 0; key < 1200; key += 1) world.exchange({ address: `2001:db8:0:${key.toString(16)}::1` });

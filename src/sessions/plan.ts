@@ -170,7 +170,9 @@ function planRemove(question: PlanQuestion, target: PlanServer, others: readonly
   const lost = isLocal ? target.sessions : 0;
   const isOver = isLocal && isOfApplication(config);
   const filled = emptied(question.servers, target).filter(({ name }) => name !== target.name);
-  const isFilled = config.sticky.mode === 'learn' && (config.sticky.bound.factor === 0 || config.sticky.bound.by === 'requests');
+  const isFilled =
+    config.sticky.mode === 'learn' &&
+    (config.sticky.bound.factor === 0 || config.sticky.bound.by === 'requests');
   const spread = isOver ? others : isFilled ? filled : spreadByWeight(others, target.sessions);
   if (target.sessions === 0) return { moves: 0, lost: 0, seconds: 0, notes: [], after: spread };
   const notes = [

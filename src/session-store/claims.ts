@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Backing } from './backing.ts';
 import type { Copies } from './copies.ts';
-import { Copy, type Found } from './copy.ts';
+import { Copy, type Found, type Reader } from './copy.ts';
 import type { Outcome } from './operations.ts';
 import type { StoreLine } from './store-line.ts';
 
@@ -26,6 +26,11 @@ export interface ClaimsParts {
   readonly readAgain: (key: string, done: (found: Found) => void) => void;
 }
 
+/**
+ * So long what has come is read before the store is said not to answer: when this process stood still, timers come first and
+ * answers after them.
+ */
+const LOOK_MS = 20;
 /** How often a store that is being refilled is asked again for a session. */
 const AGAIN_MS = 50;
 /** An id that the store does not know is not asked for again so long. */
@@ -62,8 +67,7 @@ export class Claims {
     }
     const { loadTimeoutMs } = this.#parts;
     if (!this.#parts.line.answersWithin(loadTimeoutMs)) {
-      this.#parts.line.noteAway();
-      done({ kind: 'away' });
+      this.#lookAgain(key, done);
       return;
     }
     const copy = new Copy(key, 'loading');
@@ -75,14 +79,36 @@ export class Claims {
 
   /** Tells `done` when the copy can be read, after `limitMs` at the latest. */
   wait(copy: Copy, done: (found: Found) => void, limitMs: number): void {
-    const timer = this.#parts.scheduler.after(limitMs, () => {
-      copy.readers = copy.readers.filter((reader) => reader.timer !== timer);
-      this.#parts.line.noteAway();
-      // What is here is better than nothing while the store does not answer.
-      if (copy.state === 'owned' && !copy.isDoubted) done({ kind: 'found', data: copy.data });
-      else done({ kind: copy.state === 'ended' ? 'unknown' : 'away' });
+    const { scheduler } = this.#parts;
+    const reader: Reader = {
+      done,
+      timer: scheduler.after(limitMs, () => {
+        reader.timer = scheduler.after(LOOK_MS, () => this.#giveUp(copy, reader));
+      }),
+    };
+    copy.readers.push(reader);
+  }
+
+  #giveUp(copy: Copy, reader: Reader): void {
+    copy.readers.splice(copy.readers.indexOf(reader), 1);
+    this.#parts.line.noteAway();
+    // What is here is better than nothing while the store does not answer.
+    if (copy.state === 'owned' && !copy.isDoubted) reader.done({ kind: 'found', data: copy.data });
+    else reader.done({ kind: copy.state === 'ended' ? 'unknown' : 'away' });
+  }
+
+  /** The store has been silent for too long, or its answer has not been read yet. */
+  #lookAgain(key: string, done: (found: Found) => void): void {
+    const { line, scheduler, loadTimeoutMs } = this.#parts;
+    line.noteAway();
+    if (!line.isUp) {
+      done({ kind: 'away' });
+      return;
+    }
+    scheduler.after(LOOK_MS, () => {
+      if (line.answersWithin(loadTimeoutMs)) this.#parts.readAgain(key, done);
+      else done({ kind: 'away' });
     });
-    copy.readers.push({ done, timer });
   }
 
   /** Whoever waits for this copy can be answered now. */

@@ -21,7 +21,7 @@ export type Changed = 'backed' | 'unbacked' | 'conflict' | 'ended' | 'away';
 /** Somebody who waits for a session to be read. */
 export interface Reader {
   readonly done: (found: Found) => void;
-  readonly timer: Scheduled;
+  timer: Scheduled;
 }
 
 /** Somebody who waits until the store has a version. */

@@ -17,6 +17,10 @@ export class StoreLine {
     this.#clock = clock;
   }
 
+  get isUp(): boolean {
+    return this.#link.isUp;
+  }
+
   get underWay(): number {
     return this.#sent.size;
   }

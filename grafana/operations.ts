@@ -1,6 +1,6 @@
 // The dashboard "Holdfast operations": health of the servers, what failures cost, and the balancer itself.
 
-import { type DashboardText, POOL, RATE } from './dashboard.ts';
+import { type DashboardText, INSTANCE, POOL, RATE, SERVER } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
 import { OWN_REPLIES, SERVERS_UP } from './shared-panels.ts';
 
@@ -10,6 +10,7 @@ const HEALTH: readonly PanelText[] = [
     title: 'Eligible servers',
     description: 'Servers that are up and ready and have a weight. At 0 requests of the pool get 503.',
     unit: 'short',
+    limits: { bad: 1, below: true },
     queries: [{ expr: `holdfast_pool_servers_eligible{${POOL}}`, legend: '{{pool}}' }],
   },
   {
@@ -24,7 +25,7 @@ const HEALTH: readonly PanelText[] = [
     unit: 'short',
     queries: [
       {
-        expr: `sum by (pool, server, to) (increase(holdfast_server_transitions_total{${POOL}}[5m]))`,
+        expr: `sum by (pool, server, to) (increase(holdfast_server_transitions_total{${SERVER}}[5m]))`,
         legend: '{{pool}}/{{server}} {{to}}',
       },
     ],
@@ -33,6 +34,7 @@ const HEALTH: readonly PanelText[] = [
     title: 'Ejected servers',
     description: 'Servers put aside for what real traffic met there.',
     unit: 'short',
+    limits: { bad: 1 },
     queries: [{ expr: `holdfast_servers_ejected{${POOL}}`, legend: '{{pool}}' }],
   },
   {
@@ -52,7 +54,7 @@ const FAILURES: readonly PanelText[] = [
     unit: 'ops',
     queries: [
       {
-        expr: `sum by (pool, server) (rate(holdfast_upstream_failures_total{${POOL}}${RATE}))`,
+        expr: `sum by (pool, server) (rate(holdfast_upstream_failures_total{${SERVER}}${RATE}))`,
         legend: '{{pool}}/{{server}}',
       },
     ],
@@ -63,7 +65,7 @@ const FAILURES: readonly PanelText[] = [
     unit: 'ops',
     queries: [
       {
-        expr: `sum by (pool, server, kind) (rate(holdfast_passive_failures_total{${POOL}}${RATE}))`,
+        expr: `sum by (pool, server, kind) (rate(holdfast_passive_failures_total{${SERVER}}${RATE}))`,
         legend: '{{pool}}/{{server}} {{kind}}',
       },
     ],
@@ -81,6 +83,7 @@ const FAILURES: readonly PanelText[] = [
     title: 'Retry budget',
     description: 'Retries that could be made now. At 0 failures are passed on at once, so that retries do not add to an overload.',
     unit: 'short',
+    limits: { warn: 1, below: true },
     queries: [{ expr: `holdfast_retry_budget_remaining{${POOL}}`, legend: '{{pool}}' }],
   },
   OWN_REPLIES,
@@ -97,15 +100,15 @@ const CONNECTIONS: readonly PanelText[] = [
     title: 'Client connections',
     description: 'Open now, by listener.',
     unit: 'short',
-    queries: [{ expr: 'holdfast_client_connections', legend: '{{listener}}' }],
+    queries: [{ expr: `holdfast_client_connections{${INSTANCE}}`, legend: '{{listener}}' }],
   },
   {
     title: 'HTTP/2',
     description: 'Connections and streams open now, by listener.',
     unit: 'short',
     queries: [
-      { expr: 'holdfast_http2_connections', legend: '{{listener}} connections' },
-      { expr: 'holdfast_http2_streams', legend: '{{listener}} streams' },
+      { expr: `holdfast_http2_connections{${INSTANCE}}`, legend: '{{listener}} connections' },
+      { expr: `holdfast_http2_streams{${INSTANCE}}`, legend: '{{listener}} streams' },
     ],
   },
   {
@@ -114,7 +117,7 @@ const CONNECTIONS: readonly PanelText[] = [
     unit: 'ops',
     queries: [
       {
-        expr: `sum by (listener, kind) (rate(holdfast_http2_abuse_total${RATE}))`,
+        expr: `sum by (listener, kind) (rate(holdfast_http2_abuse_total{${INSTANCE}}${RATE}))`,
         legend: '{{listener}} {{kind}}',
       },
     ],
@@ -125,7 +128,7 @@ const CONNECTIONS: readonly PanelText[] = [
     unit: 'ops',
     queries: [
       {
-        expr: `sum by (listener, result) (rate(holdfast_tls_handshakes_total${RATE}))`,
+        expr: `sum by (listener, result) (rate(holdfast_tls_handshakes_total{${INSTANCE}}${RATE}))`,
         legend: '{{listener}} {{result}}',
       },
     ],
@@ -134,13 +137,15 @@ const CONNECTIONS: readonly PanelText[] = [
     title: 'Certificates: time left',
     description: 'Until each ends. Renewed files are used by themselves.',
     unit: 's',
-    queries: [{ expr: 'holdfast_certificate_expiry_seconds - time()', legend: '{{listener}} {{name}}' }],
+    limits: { warn: 14 * 86_400, bad: 3 * 86_400, below: true },
+    queries: [{ expr: `holdfast_certificate_expiry_seconds{${INSTANCE}} - time()`, legend: '{{listener}} {{name}}' }],
   },
   {
     title: 'File descriptors',
     description: 'Open now, over what the system allows the process. Clients are refused before the rest is used up.',
     unit: 'percentunit',
-    queries: [{ expr: 'holdfast_descriptors / holdfast_descriptors_limit', legend: '{{instance}}' }],
+    limits: { warn: 0.7, bad: 0.85 },
+    queries: [{ expr: `holdfast_descriptors{${INSTANCE}} / holdfast_descriptors_limit{${INSTANCE}}`, legend: '{{instance}}' }],
   },
   {
     title: 'Connections to servers',
@@ -156,7 +161,7 @@ const CONNECTIONS: readonly PanelText[] = [
     unit: 's',
     queries: [
       {
-        expr: `histogram_quantile(0.99, sum by (le, pool, server) (rate(holdfast_upstream_connect_duration_seconds_bucket{${POOL}}${RATE})))`,
+        expr: `histogram_quantile(0.99, sum by (le, pool, server) (rate(holdfast_upstream_connect_duration_seconds_bucket{${SERVER}}${RATE})))`,
         legend: '{{pool}}/{{server}}',
       },
     ],
@@ -165,15 +170,16 @@ const CONNECTIONS: readonly PanelText[] = [
     title: 'First byte',
     description: 'Moving average of the time until a server begins to answer, as the policy least-time sees it.',
     unit: 's',
-    queries: [{ expr: `holdfast_server_first_byte_seconds{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+    queries: [{ expr: `holdfast_server_first_byte_seconds{${SERVER}}`, legend: '{{pool}}/{{server}}' }],
   },
   {
     title: 'Load over limit',
     description: 'Requests in flight over maxConnections; servers without a limit are at 0.',
     unit: 'percentunit',
+    limits: { warn: 0.8, bad: 1 },
     queries: [
       {
-        expr: `holdfast_requests_in_flight{${POOL}} / (holdfast_server_max_connections{${POOL}} > 0) or 0 * holdfast_requests_in_flight{${POOL}}`,
+        expr: `holdfast_requests_in_flight{${SERVER}} / (holdfast_server_max_connections{${SERVER}} > 0) or 0 * holdfast_requests_in_flight{${SERVER}}`,
         legend: '{{pool}}/{{server}}',
       },
     ],
@@ -186,8 +192,8 @@ const PROCESS: readonly PanelText[] = [
     description: 'Data-plane threads, and workers that died and were replaced. Any restart is worth a look at the log.',
     unit: 'short',
     queries: [
-      { expr: 'holdfast_threads', legend: 'threads' },
-      { expr: 'holdfast_worker_restarts_total', legend: 'restarts' },
+      { expr: `holdfast_threads{${INSTANCE}}`, legend: 'threads' },
+      { expr: `holdfast_worker_restarts_total{${INSTANCE}}`, legend: 'restarts' },
     ],
   },
   {
@@ -195,39 +201,41 @@ const PROCESS: readonly PanelText[] = [
     description: 'Successful and refused reloads, and the number of the running configuration.',
     unit: 'short',
     queries: [
-      { expr: 'holdfast_reloads_total', legend: '{{result}}' },
-      { expr: 'holdfast_config_revision', legend: 'revision' },
+      { expr: `holdfast_reloads_total{${INSTANCE}}`, legend: '{{result}}' },
+      { expr: `holdfast_config_revision{${INSTANCE}}`, legend: 'revision' },
     ],
   },
   {
     title: 'Versions',
     description: 'What is running. Several at once only while an update is under way.',
     unit: 'short',
-    queries: [{ expr: 'count by (version, node) (holdfast_build_info)', legend: '{{version}} on Node {{node}}' }],
+    queries: [{ expr: `count by (version, node) (holdfast_build_info{${INSTANCE}})`, legend: '{{version}} on Node {{node}}' }],
   },
   {
     title: 'Processor',
     description: 'Cores in use by the whole process.',
-    unit: 'short',
-    queries: [{ expr: `rate(process_cpu_seconds_total${RATE})`, legend: '{{instance}}' }],
+    unit: 'none',
+    queries: [{ expr: `rate(process_cpu_seconds_total{${INSTANCE}}${RATE})`, legend: '{{instance}}' }],
   },
   {
     title: 'Memory',
     description: 'Resident memory of the whole process.',
     unit: 'bytes',
-    queries: [{ expr: 'process_resident_memory_bytes', legend: '{{instance}}' }],
+    queries: [{ expr: `process_resident_memory_bytes{${INSTANCE}}`, legend: '{{instance}}' }],
   },
   {
     title: 'Delay of the main thread',
     description: 'p99 of how late the main thread’s event loop is. It serves admin, health checks and sweeps, not traffic.',
     unit: 's',
-    queries: [{ expr: 'nodejs_eventloop_lag_p99_seconds', legend: '{{instance}}' }],
+    limits: { warn: 0.1, bad: 1 },
+    queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${INSTANCE}}`, legend: '{{instance}}' }],
   },
   {
     title: 'Access log dropped',
     description: 'Lines not written because reader or disk did not keep up.',
     unit: 'ops',
-    queries: [{ expr: `rate(holdfast_access_log_dropped_total${RATE})`, legend: '{{instance}}' }],
+    limits: { warn: 0.01 },
+    queries: [{ expr: `rate(holdfast_access_log_dropped_total{${INSTANCE}}${RATE})`, legend: '{{instance}}' }],
   },
 ];
 

@@ -1,6 +1,6 @@
 // The dashboard "Holdfast overview": is traffic well, are the servers well, are sessions even and where they belong.
 
-import { type DashboardText, POOL, RATE } from './dashboard.ts';
+import { type DashboardText, INSTANCE, POOL, RATE, SERVER } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
 import {
   begunAndEnded,
@@ -27,6 +27,7 @@ const STATS: readonly PanelText[] = [
     description:
       'Share of requests that went wrong for the client: answered with 5xx by a server, answered by the balancer itself, or broken off.',
     unit: 'percentunit',
+    limits: { warn: 0.01, bad: 0.05 },
     queries: [
       {
         expr: `sum(rate(holdfast_client_errors_total{${POOL}}${RATE})) / sum(rate(holdfast_pool_requests_total{${POOL}}${RATE}))`,
@@ -39,6 +40,7 @@ const STATS: readonly PanelText[] = [
     title: 'p99',
     description: 'Ninety-nine of a hundred requests took less.',
     unit: 's',
+    limits: { warn: 1, bad: 5 },
     queries: [
       {
         expr: `histogram_quantile(0.99, sum by (le) (rate(holdfast_request_duration_seconds_bucket{${POOL}}${RATE})))`,
@@ -52,6 +54,7 @@ const STATS: readonly PanelText[] = [
     title: 'Servers not up',
     description: 'Servers that health checks hold down, that are ejected, or that were not checked yet.',
     unit: 'short',
+    limits: { bad: 1 },
     queries: [{ expr: `sum(1 - holdfast_server_up{${POOL}})`, legend: '' }],
   },
   lostLastHour('Sessions lost, last hour'),
@@ -63,7 +66,7 @@ const TRAFFIC: readonly PanelText[] = [
     description: 'How traffic spreads over the servers.',
     unit: 'reqps',
     queries: [
-      { expr: `sum by (pool, server) (rate(holdfast_requests_total{${POOL}}${RATE}))`, legend: '{{pool}}/{{server}}' },
+      { expr: `sum by (pool, server) (rate(holdfast_requests_total{${SERVER}}${RATE}))`, legend: '{{pool}}/{{server}}' },
     ],
   },
   {
@@ -88,7 +91,7 @@ const TRAFFIC: readonly PanelText[] = [
     unit: 's',
     queries: [
       {
-        expr: `histogram_quantile(0.99, sum by (le, pool, server) (rate(holdfast_request_duration_seconds_bucket{${POOL}}${RATE})))`,
+        expr: `histogram_quantile(0.99, sum by (le, pool, server) (rate(holdfast_request_duration_seconds_bucket{${SERVER}}${RATE})))`,
         legend: '{{pool}}/{{server}}',
       },
     ],
@@ -110,7 +113,7 @@ const HEALTH: readonly PanelText[] = [
     title: 'Requests in flight',
     description: 'Requests and tunnels open on each server.',
     unit: 'short',
-    queries: [{ expr: `holdfast_requests_in_flight{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+    queries: [{ expr: `holdfast_requests_in_flight{${SERVER}}`, legend: '{{pool}}/{{server}}' }],
   },
   {
     title: 'Retries',
@@ -124,9 +127,10 @@ const HEALTH: readonly PanelText[] = [
     title: 'Failed checks',
     description: 'Active health checks that did not succeed.',
     unit: 'ops',
+    limits: { warn: 0.1 },
     queries: [
       {
-        expr: `sum by (pool, server, result) (rate(holdfast_health_checks_total{${POOL}, result!="success"}${RATE}))`,
+        expr: `sum by (pool, server, result) (rate(holdfast_health_checks_total{${SERVER}, result!="success"}${RATE}))`,
         legend: '{{pool}}/{{server}} {{result}}',
       },
     ],
@@ -136,7 +140,7 @@ const HEALTH: readonly PanelText[] = [
     description: 'From clients, by listener; to servers, in use and kept.',
     unit: 'short',
     queries: [
-      { expr: 'holdfast_client_connections', legend: 'clients {{listener}}' },
+      { expr: `holdfast_client_connections{${INSTANCE}}`, legend: 'clients {{listener}}' },
       { expr: `sum by (state) (holdfast_upstream_connections{${POOL}})`, legend: 'servers {{state}}' },
     ],
   },
@@ -148,7 +152,8 @@ const SESSIONS: readonly PanelText[] = [
     title: 'Skew and its floor',
     description:
       'Sessions of the fullest server over its fair share. The floor is what random placement of as many sessions would give: only what lies above it is worth a thought.',
-    unit: 'short',
+    unit: 'none',
+    limits: { warn: 1.25, bad: 1.6 },
     queries: [
       { expr: `holdfast_session_skew_ratio{${POOL}}`, legend: '{{pool}} ratio' },
       { expr: `holdfast_session_skew_floor{${POOL}}`, legend: '{{pool}} floor' },

@@ -1,6 +1,6 @@
 // The dashboard "Holdfast sessions": where they are, how even, what moved and what was lost, how a drain goes.
 
-import { type DashboardText, POOL, RATE } from './dashboard.ts';
+import { type DashboardText, INSTANCE, POOL, RATE, SERVER } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
 import {
   begunAndEnded,
@@ -17,7 +17,8 @@ const NOW: readonly PanelText[] = [
     kind: 'stat',
     title: 'Skew',
     description: 'Sessions of the fullest server over its fair share, in the most uneven pool; 1 is even.',
-    unit: 'short',
+    unit: 'none',
+    limits: { warn: 1.25, bad: 1.6 },
     queries: [{ expr: `max(holdfast_session_skew_ratio{${POOL}})`, legend: '' }],
   },
   {
@@ -25,6 +26,7 @@ const NOW: readonly PanelText[] = [
     title: 'Beyond chance',
     description: 'Pools more uneven than random placement would be once in a thousand times.',
     unit: 'short',
+    limits: { warn: 1 },
     queries: [
       {
         expr: `sum(holdfast_session_skew_chi2{${POOL}} > bool holdfast_session_skew_chi2_limit{${POOL}})`,
@@ -45,6 +47,7 @@ const NOW: readonly PanelText[] = [
     title: 'Hottest session',
     description: 'Share of the busiest session in the requests of its pool. One session can never be split over servers.',
     unit: 'percentunit',
+    limits: { warn: 0.25 },
     queries: [{ expr: `max(holdfast_session_hottest_share{${POOL}})`, legend: '' }],
   },
 ];
@@ -56,7 +59,8 @@ const SPREAD: readonly PanelText[] = [
   {
     title: 'Over fair share',
     description: 'Sessions of each server over its share by weight of all sessions of the pool; 1 is fair.',
-    unit: 'short',
+    unit: 'none',
+    limits: { warn: 1.25, bad: 1.6 },
     queries: [
       {
         expr: `holdfast_sessions{${POOL}} / (holdfast_server_weight{${POOL}} * ${FAIR})`,
@@ -68,7 +72,8 @@ const SPREAD: readonly PanelText[] = [
     title: 'Skew and its floor',
     description:
       'The fullest and the emptiest server over their fair share. The floor is what random placement of as many sessions would give: only a ratio above it is worth a thought.',
-    unit: 'short',
+    unit: 'none',
+    limits: { warn: 1.25, bad: 1.6 },
     queries: [
       { expr: `holdfast_session_skew_ratio{${POOL}}`, legend: '{{pool}} fullest' },
       { expr: `holdfast_session_skew_trough{${POOL}}`, legend: '{{pool}} emptiest' },
@@ -78,7 +83,8 @@ const SPREAD: readonly PanelText[] = [
   {
     title: 'Beyond chance',
     description: 'Chi-square of the sessions over its 99.9 % limit. Above 1: not bad luck, look for the cause.',
-    unit: 'short',
+    unit: 'none',
+    limits: { warn: 1 },
     queries: [
       {
         expr: `holdfast_session_skew_chi2{${POOL}} / (holdfast_session_skew_chi2_limit{${POOL}} > 0)`,
@@ -89,7 +95,7 @@ const SPREAD: readonly PanelText[] = [
   {
     title: 'Deviation',
     description: 'Standard deviation of sessions over fair share, what chance would give, and what is left beyond it.',
-    unit: 'short',
+    unit: 'none',
     queries: [
       { expr: `holdfast_session_skew_cv{${POOL}}`, legend: '{{pool}} deviation' },
       { expr: `holdfast_session_skew_floor_cv{${POOL}}`, legend: '{{pool}} by chance' },
@@ -116,7 +122,7 @@ const CHANGES: readonly PanelText[] = [
     unit: 'ops',
     queries: [
       {
-        expr: `sum by (pool, server, reason) (rate(holdfast_sessions_lost_total{${POOL}}${RATE}))`,
+        expr: `sum by (pool, server, reason) (rate(holdfast_sessions_lost_total{${SERVER}}${RATE}))`,
         legend: '{{pool}}/{{server}} {{reason}}',
       },
     ],
@@ -170,19 +176,21 @@ const TABLE: readonly PanelText[] = [
     title: 'Without a backup',
     description: 'Sessions that only their server has, by its own report, since the session store does not answer.',
     unit: 'short',
-    queries: [{ expr: `holdfast_sessions_unbacked{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+    limits: { bad: 1 },
+    queries: [{ expr: `holdfast_sessions_unbacked{${SERVER}}`, legend: '{{pool}}/{{server}}' }],
   },
   {
     title: 'Session table in use',
     description: 'Entries over room. At 80 % sessions.max is reached and the idlest sessions are evicted.',
     unit: 'percentunit',
-    queries: [{ expr: 'holdfast_session_table_entries / holdfast_session_table_capacity', legend: 'in use' }],
+    limits: { warn: 0.6, bad: 0.75 },
+    queries: [{ expr: `holdfast_session_table_entries{${INSTANCE}} / holdfast_session_table_capacity{${INSTANCE}}`, legend: 'in use' }],
   },
   {
     title: 'Sweep',
     description: 'Time of the main thread spent on the last pass over the session table.',
     unit: 's',
-    queries: [{ expr: 'holdfast_session_sweep_seconds', legend: 'last pass' }],
+    queries: [{ expr: `holdfast_session_sweep_seconds{${INSTANCE}}`, legend: 'last pass' }],
   },
 ];
 

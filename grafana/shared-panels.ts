@@ -1,6 +1,6 @@
 // Panels that more than one of our dashboards shows, and what differs between them.
 
-import { POOL, RATE } from './dashboard.ts';
+import { POOL, RATE, SERVER } from './dashboard.ts';
 import type { PanelText } from './panels.ts';
 
 export const SESSIONS_ALIVE: PanelText = {
@@ -15,7 +15,7 @@ export const SESSIONS_BY_SERVER: PanelText = {
   title: 'Sessions by server',
   description: 'Sessions whose home is the server.',
   unit: 'short',
-  queries: [{ expr: `holdfast_sessions{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  queries: [{ expr: `holdfast_sessions{${SERVER}}`, legend: '{{pool}}/{{server}}' }],
 };
 
 export const SERVERS_UP: PanelText = {
@@ -23,14 +23,14 @@ export const SERVERS_UP: PanelText = {
   title: 'Servers up',
   description: '1 while the verdict is up.',
   unit: 'short',
-  queries: [{ expr: `holdfast_server_up{${POOL}}`, legend: '{{pool}}/{{server}}' }],
+  queries: [{ expr: `holdfast_server_up{${SERVER}}`, legend: '{{pool}}/{{server}}' }],
 };
 
 export const OWN_REPLIES: PanelText = {
   title: 'Own replies',
   description: 'What the balancer answered or ended itself, by kind.',
   unit: 'reqps',
-  queries: [{ expr: `sum by (reason) (rate(holdfast_rejected_requests_total${RATE}))`, legend: '{{reason}}' }],
+  queries: [{ expr: `sum by (reason) (rate(holdfast_rejected_requests_total{${POOL}}${RATE}))`, legend: '{{reason}}' }],
 };
 
 export function lostLastHour(title: string): PanelText {
@@ -39,6 +39,7 @@ export function lostLastHour(title: string): PanelText {
     title,
     description: 'Sessions that had to leave a home that alone held their state.',
     unit: 'short',
+    limits: { bad: 1 },
     queries: [{ expr: `sum(increase(holdfast_sessions_lost_total{${POOL}}[1h]))`, legend: '' }],
   };
 }
@@ -47,7 +48,8 @@ export function skewOfLoad(description: string): PanelText {
   return {
     title: 'Skew of load',
     description,
-    unit: 'short',
+    unit: 'none',
+    limits: { warn: 1.5, bad: 2.5 },
     queries: [{ expr: `holdfast_load_skew_ratio{${POOL}}`, legend: '{{pool}} {{by}}' }],
   };
 }

@@ -70,12 +70,20 @@ class CollectedHistogram extends Histogram<string> {
   }
 }
 
+/** Gauges of prom-client that are called like counters: `promtool check metrics` is right. Each type of them has a gauge besides. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 /** All metrics of the catalogue over this source, and prom-client's own of the main thread. Make it once. */
 export function createMetrics(source: MetricsSource): Metrics {
   const text = new Registry();
   const reads = readers(source);
   for (const name of METRIC_NAMES) text.registerMetric(collected(name, reads(name)));
   collectDefaultMetrics({ register: text });
+  for (const name of MISNAMED) text.removeSingleMetric(name);
   // OpenMetrics names counters otherwise, and prom-client writes that name into the metric: give it its own objects.
   const openMetrics = new Registry<OpenMetricsContentType>();
   openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);

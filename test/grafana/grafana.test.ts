@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboards } from '../../grafana/build.ts';
 import { CATALOGUE, type MetricDescription } from '../../src/metrics/catalogue.ts';
+import { createMetrics } from '../../src/metrics/registry.ts';
+import { Balancer, POOL } from '../metrics/fixture.ts';
 import { needs } from '../support/needs.ts';
 
 const FOLDER = fileURLToPath(new URL('../../grafana/', import.meta.url));
@@ -17,6 +19,7 @@ interface Rule {
   readonly record?: string;
   readonly alert?: string;
   readonly expr: string;
+  readonly annotations?: { readonly runbook_url?: string };
 }
 const rules = (parse(read('prometheus/rules.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
   (group) => group.rules,
@@ -132,6 +135,100 @@ describe('rules', () => {
       ]);
     }
   });
+});
+
+test('promtool finds the metrics page clean', { timeout: 60_000 }, async ({ skip }) => {
+  const promtool = needs('promtool', skip);
+  const balancer = new Balancer();
+  balancer.apply(POOL);
+  const { body } = await createMetrics(balancer).render('');
+  const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], {
+    input: body,
+    encoding: 'utf8',
+  });
+  expect([status, stdout, stderr]).toEqual([0, '', '']);
+});
+
+interface PanelModel {
+  readonly title: string;
+  readonly type: string;
+  readonly description?: string;
+  readonly targets?: readonly { readonly expr: string }[];
+  readonly fieldConfig?: {
+    readonly defaults: {
+      readonly unit?: string;
+      readonly decimals?: number;
+      readonly thresholds?: {
+        readonly steps: readonly { readonly value: number | null; readonly color: string }[];
+      };
+      readonly mappings?: readonly object[];
+    };
+  };
+}
+
+describe('every panel', () => {
+  const panels = [...dashboards()].flatMap(([name, text]) =>
+    (JSON.parse(text) as { panels: PanelModel[] }).panels
+      .filter(({ type }) => type !== 'row')
+      .map((panel) => ({ name: `${name}: ${panel.title}`, panel })),
+  );
+
+  test.each(panels)(
+    '$name says what it shows, its unit, decimals, thresholds and words for states',
+    ({ panel }) => {
+      const { unit, decimals, thresholds, mappings = [] } = panel.fieldConfig?.defaults ?? {};
+      expect(panel.description).toMatch(/\w/);
+      expect(unit).toMatch(/\w/);
+      expect(decimals).toBeGreaterThanOrEqual(0);
+      const [base, ...steps] = thresholds?.steps ?? [];
+      expect(base?.value).toBe(null);
+      const values = steps.map(({ value }) => value ?? 0);
+      const isLowBad = base?.color === 'red';
+      expect(values).toEqual(values.toSorted((a, b) => a - b));
+      expect(steps.every(({ color }) => (isLowBad ? color !== 'red' : color !== 'green'))).toBe(true);
+      if (panel.type === 'state-timeline') expect(mappings.length).toBeGreaterThan(0);
+    },
+  );
+
+  test.each(panels)('$name can be narrowed by what its metrics are labelled with', ({ panel }) => {
+    for (const { expr } of panel.targets ?? []) {
+      for (const [, name = '', matchers = ''] of expr.matchAll(/\b(holdfast_\w+)(?:\{([^}]*)\})?/g)) {
+        const labels =
+          metrics[name.replace(/_(bucket|sum|count)$/, '')]?.labels ?? metrics[name]?.labels ?? [];
+        expect([name, matchers]).toEqual([name, expect.stringContaining('instance=~"$instance"')]);
+        if (labels.includes('pool'))
+          expect([name, matchers]).toEqual([name, expect.stringContaining('pool=~"$pool"')]);
+      }
+    }
+  });
+});
+
+test('every dashboard has its variables, and marks what happened', () => {
+  for (const [name, text] of dashboards()) {
+    const { templating, annotations } = JSON.parse(text) as {
+      templating: { list: { name: string }[] };
+      annotations: { list: { name: string; expr: string }[] };
+    };
+    expect([name, templating.list.map((variable) => variable.name)]).toEqual([
+      name,
+      ['datasource', 'instance', 'pool', 'server'],
+    ]);
+    expect([name, annotations.list.map((annotation) => annotation.name)]).toEqual([
+      name,
+      ['Reloads', 'Starts and takeovers', 'Drains', 'Losses'],
+    ]);
+  }
+});
+
+test('every alert says which section of docs/operations.md tells what to do', () => {
+  const manual = readFileSync(`${FOLDER}../docs/operations.md`, 'utf8');
+  const headings = new Set([...manual.matchAll(/^#+ (\w+)$/gm)].map(([, heading = '']) => heading));
+  const alerts = rules.filter(({ alert }) => alert !== undefined);
+  expect(alerts.length).toBeGreaterThan(10);
+  for (const { alert = '', annotations } of alerts) {
+    expect([alert, annotations?.runbook_url]).toEqual([alert, `docs/operations.md#${alert.toLowerCase()}`]);
+    expect([alert, headings.has(alert)]).toEqual([alert, true]);
+  }
 });
 
 test('provisioning names the data source and the folder of the dashboards', () => {

@@ -23,7 +23,7 @@ function panelQueries(): Query[] {
     return panels.flatMap(({ title, targets = [] }) =>
       targets.map(({ expr }) => ({
         place: `${name}, ${title}`,
-        expr: expr.replaceAll('$__rate_interval', '5s').replaceAll('$pool', '.+'),
+        expr: expr.replaceAll('$__rate_interval', '5s').replaceAll(/\$(pool|instance|server)/g, '.*'),
       })),
     );
   });

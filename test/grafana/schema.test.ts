@@ -35,6 +35,13 @@ const PANEL = z.looseObject({
   gridPos: POSITION,
   fieldConfig: z.looseObject({ defaults: z.looseObject({ unit: z.string().min(1) }) }),
 });
+const choice = (name: string) =>
+  z.looseObject({
+    name: z.literal(name),
+    type: z.literal('query'),
+    datasource: SOURCE,
+    allValue: z.literal('.*'),
+  });
 const DASHBOARD = z.looseObject({
   uid: z.string().regex(/^[a-z0-9-]{1,40}$/),
   title: z.string().min(1),
@@ -48,7 +55,9 @@ const DASHBOARD = z.looseObject({
         type: z.literal('datasource'),
         query: z.literal('prometheus'),
       }),
-      z.looseObject({ name: z.literal('pool'), type: z.literal('query'), datasource: SOURCE }),
+      choice('instance'),
+      choice('pool'),
+      choice('server'),
     ]),
   }),
   panels: z.array(z.discriminatedUnion('type', [ROW, PANEL])).min(1),

@@ -8,6 +8,7 @@ const LONG = [
   'test/e2e/affinity-two-balancers.test.ts',
   'test/e2e/dashboard-changes.test.ts',
   'test/e2e/dashboard-figures.test.ts',
+  'test/e2e/dashboard-layout.test.ts',
   'test/e2e/dashboard-places.test.ts',
   'test/e2e/demo-start.test.ts',
   'test/e2e/home-rolling.test.ts',

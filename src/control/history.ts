@@ -8,7 +8,7 @@
 import { clientErrors } from '../sessions/load.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import { BUCKETS, Counter, DURATION_BUCKETS_SECONDS, PoolCounter } from '../shared/stripe.ts';
+import { BUCKETS, CODE_CLASSES, Counter, DURATION_BUCKETS_SECONDS, PoolCounter } from '../shared/stripe.ts';
 
 const RECENT = 300;
 const THINNED = 10;
@@ -23,6 +23,8 @@ interface Sample {
   readonly wallMs: number;
   readonly requests: number;
   readonly errors: number;
+  /** As CODE_CLASSES. */
+  readonly codes: readonly number[];
   readonly inFlight: number;
   readonly ratio: number;
   readonly floor: number;
@@ -40,6 +42,8 @@ export interface PoolHistory {
   readonly times: readonly number[];
   readonly requestRate: readonly (number | null)[];
   readonly errorRate: readonly (number | null)[];
+  /** Answers of servers a second, by class of their status. */
+  readonly codes: Readonly<Record<string, readonly (number | null)[]>>;
   readonly inFlight: readonly number[];
   /** Seconds. */
   readonly p50: readonly (number | null)[];
@@ -115,6 +119,9 @@ export class History {
       wallMs,
       requests: shared.sumPoolCounter(pool.id, PoolCounter.requests),
       errors: clientErrors(shared, pool.id),
+      codes: CODE_CLASSES.map((_name, index) =>
+        slots.reduce((sum, slot) => sum + shared.sumCounter(slot, Counter.code + index), 0),
+      ),
       inFlight: slots.reduce((sum, slot) => sum + Math.max(0, shared.inFlight(slot)), 0),
       ratio,
       floor,
@@ -176,6 +183,9 @@ function poolHistory(name: string, samples: readonly Sample[]): PoolHistory {
     times: samples.map(({ wallMs }) => wallMs / 1000),
     requestRate: rates(({ requests }) => requests),
     errorRate: rates(({ errors }) => errors),
+    codes: Object.fromEntries(
+      CODE_CLASSES.map((name, index) => [name, rates(({ codes }) => codes[index] ?? 0)]),
+    ),
     inFlight: samples.map(({ inFlight }) => inFlight),
     p50: samples.map(({ p50 }) => p50),
     p99: samples.map(({ p99 }) => p99),

@@ -21,7 +21,7 @@ export interface ProbeOutcome {
   readonly isOwnTrouble?: boolean;
   /** The server has answered, if only to say that it is not well. */
   readonly isReached?: boolean;
-  /** What came, as text: `status 503`, `connect ECONNREFUSED 127.0.0.1:3001`. */
+  /** What came, as text: `status 503`, `connection refused`. */
   readonly detail: string;
   /** What the server says of itself; absent when no HTTP reply came. */
   readonly report?: SelfReport;
@@ -217,10 +217,19 @@ function timedOut(timeoutMs: number): ProbeOutcome {
   return { result: 'timeout', isRefused: false, detail: `no answer within ${timeoutMs} ms` };
 }
 
+/** What people call it; the address stands beside it wherever this is shown. */
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ENOTFOUND: 'name not found',
+};
+
 function failed(error: unknown): ProbeOutcome {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const said = error instanceof Error && error.message !== '' ? error.message : code || String(error);
-  const detail = tlsFailure(error) ?? said;
+  const detail = tlsFailure(error) ?? WORDS[code] ?? said;
   return {
     result: 'failure',
     isRefused: code === 'ECONNREFUSED',

@@ -26,7 +26,7 @@ describe('history', () => {
     }
     expect(history.live('shop').requestRate).toBe(50);
     expect(history.live('shop', 'a').requestRate).toBe(50);
-    expect(history.live('shop', 'b')).toEqual({ requestRate: 0, errorRate: 0, p50: null, p99: null });
+    expect(history.live('shop', 'b')).toMatchObject({ requestRate: 0, errorRate: 0, p50: null, p99: null });
     expect(history.live('shop').p50).toBeCloseTo(0.0055);
     expect(history.live('nope').requestRate).toBe(0);
   });
@@ -52,6 +52,7 @@ describe('history', () => {
           times,
           requestRate: line,
           errorRate: line,
+          codes: {},
           inFlight: line,
           p50: line,
           p99: line,
@@ -80,6 +81,7 @@ describe('history', () => {
     const kept = {
       name: 'shop',
       times: [7000, 7010, 7011],
+      codes: {},
       inFlight: line,
       sessions: { a: line },
       ...series,

@@ -14,6 +14,7 @@ import { COLOURS_MAX } from './server-table.js';
  * @property {string} colour Name of the CSS variable.
  * @property {(number | null)[]} values
  * @property {boolean} [isDashed]
+ * @property {readonly (number | null)[]} [drawn] What is drawn in place of the values: they lie upon what is below.
  */
 
 const HEIGHT = 168;
@@ -73,7 +74,7 @@ class Chart {
     this.#lines = lines;
     const wanted = JSON.stringify(lines.map(({ label, colour }) => [label, colour]));
     if (wanted !== this.#plotted) this.#make(wanted);
-    this.#plot?.setData([[...times], ...lines.map(({ values }) => values)]);
+    this.#plot?.setData([[...times], ...lines.map(drawnOf)]);
     this.#showKey(null);
   }
 
@@ -91,11 +92,7 @@ class Chart {
         element('li', { class: colour }, element('span', { class: 'swatch' }), `${label} `, element('b', {})),
       ),
     );
-    this.#plot = new uPlot(
-      this.#options(),
-      [[...this.#times], ...this.#lines.map(({ values }) => values)],
-      this.#canvas,
-    );
+    this.#plot = new uPlot(this.#options(), [[...this.#times], ...this.#lines.map(drawnOf)], this.#canvas);
   }
 
   /** @returns {import('uplot').Options} */
@@ -175,9 +172,10 @@ export class PoolCharts {
   #history;
   #sessions = new Chart('Sessions', (value) => (value === null ? '–' : count(value)), 0, WHOLE_STEPS);
   #requests = new Chart('Requests per second', rate);
+  #classes = new Chart('Answers per second by status', rate);
   #latency = new Chart('Latency', duration);
   #skew = new Chart('Skew and its floor', (value) => (value === null ? '–' : ratio(value)), 1);
-  #charts = [this.#sessions, this.#requests, this.#latency, this.#skew];
+  #charts = [this.#sessions, this.#requests, this.#classes, this.#latency, this.#skew];
 
   /** @param {History} history */
   constructor(history) {
@@ -207,6 +205,7 @@ export class PoolCharts {
       { label: 'requests', colour: 'line-0', values: series.requestRate },
       { label: 'errors', colour: 'bad', values: series.errorRate },
     ]);
+    this.#classes.draw(times, stacked(series));
     this.#latency.draw(times, [
       { label: 'p50', colour: 'line-0', values: series.p50 },
       { label: 'p99', colour: 'line-1', values: series.p99 },
@@ -222,9 +221,48 @@ export class PoolCharts {
  * @param {Line} line
  * @returns {import('uplot').Series}
  */
-function seriesOf({ label, colour, isDashed }) {
+function seriesOf({ label, colour, isDashed, drawn }) {
   const dash = isDashed === true ? { dash: [4, 4] } : {};
-  return { label, stroke: colourOf(colour), width: 1.6, points: { show: false }, spanGaps: false, ...dash };
+  const fill = drawn === undefined ? {} : { fill: colourOf(colour) };
+  return {
+    ...fill,
+    label,
+    stroke: colourOf(colour),
+    width: 1.6,
+    points: { show: false },
+    spanGaps: false,
+    ...dash,
+  };
+}
+
+/**
+ * Errors lie at the bottom, where few are seen as well as many; each class upon the ones before it. uPlot fills down to the
+ * axis, so the highest is drawn first.
+ * @param {Readonly<Record<string, readonly (number | null)[]>>} series
+ * @returns {readonly Line[]}
+ */
+function stacked(series) {
+  /** @type {(number | null)[]} */
+  let below = [];
+  const lines = [
+    { label: '5xx', colour: 'class-5' },
+    { label: '4xx', colour: 'class-4' },
+    { label: '3xx', colour: 'class-3' },
+    { label: '2xx', colour: 'class-2' },
+  ].map(({ label, colour }) => {
+    const values = [...(series[label] ?? [])];
+    below = values.map((value, at) => (value === null ? null : value + (below[at] ?? 0)));
+    return { label, colour, values, drawn: below };
+  });
+  return lines.reverse();
+}
+
+/**
+ * @param {Line} line
+ * @returns {(number | null)[]}
+ */
+function drawnOf({ values, drawn }) {
+  return [...(drawn ?? values)];
 }
 
 /** @param {string} name CSS variable, without its dashes. */

@@ -11,6 +11,7 @@
  * @property {number | null} errorRate Of a pool: errors as clients see them. Of a server: its 5xx.
  * @property {number | null} p50 Seconds.
  * @property {number | null} p99 Seconds.
+ * @property {Readonly<Record<string, number>>} classes Answers of servers a second, by class of status.
  */
 
 export const SAMPLES_MAX = 600;
@@ -20,7 +21,7 @@ const WINDOW_SECONDS = 10;
 const GAP_SECONDS = 3.5;
 
 /** @type {Live} */
-const UNKNOWN = { requestRate: null, errorRate: null, p50: null, p99: null };
+const UNKNOWN = { requestRate: null, errorRate: null, p50: null, p99: null, classes: {} };
 
 /** Names that make a series of a pool beside the sessions of each server. */
 export const POOL_SERIES = /** @type {const} */ ([
@@ -33,7 +34,14 @@ export const POOL_SERIES = /** @type {const} */ ([
   'average',
   'largest',
   'smallest',
+  '2xx',
+  '3xx',
+  '4xx',
+  '5xx',
 ]);
+
+/** Classes of status whose rates are drawn; what is informational or without an answer is left out. */
+export const CLASSES = /** @type {const} */ (['2xx', '3xx', '4xx', '5xx']);
 
 /** @typedef {(typeof POOL_SERIES)[number]} PoolSeries */
 
@@ -51,6 +59,10 @@ class PoolHistory {
     average: [],
     largest: [],
     smallest: [],
+    '2xx': [],
+    '3xx': [],
+    '4xx': [],
+    '5xx': [],
   };
   /** @type {Map<string, (number | null)[]>} Sessions by server. */
   sessions = new Map();
@@ -86,15 +98,16 @@ export class History {
    * @param {number} seconds Unix time.
    */
   fill({ pools }, seconds) {
-    for (const { name, times, sessions, requestRate, errorRate, p50, p99, ratio, floor } of pools) {
+    for (const { name, times, sessions, codes, requestRate, errorRate, p50, p99, ratio, floor } of pools) {
       const history = this.pool(name);
       const from = Math.max(0, times.length - SAMPLES_MAX);
-      const kept = { requestRate, errorRate, p50, p99, ratio, floor };
+      const kept = { ...codes, requestRate, errorRate, p50, p99, ratio, floor };
       const aheadSeconds = (times.at(-1) ?? seconds) - seconds;
       history.times = times.slice(from).map((time) => time - aheadSeconds);
       for (const series of POOL_SERIES) {
         const values =
-          series in kept ? kept[/** @type {keyof typeof kept} */ (series)] : times.map(() => null);
+          /** @type {Readonly<Record<string, readonly (number | null)[]>>} */ (kept)[series] ??
+          times.map(() => null);
         history.series[series] = values.slice(from);
       }
       const lines = Object.entries(sessions).map(
@@ -139,6 +152,8 @@ export class History {
     const before = serversOf(oldest.status, poolName);
     let requests = 0;
     let errors = 0;
+    /** @type {Record<string, number>} */
+    const classes = {};
     const durations = newest.status.durationBoundsSeconds.map(() => 0).concat(0);
     for (const server of serversOf(newest.status, poolName)) {
       if (serverName !== null && server.name !== serverName) continue;
@@ -146,6 +161,10 @@ export class History {
       // a server that was not there yet counts from nothing
       requests += Math.max(0, server.requests - (base?.requests ?? 0));
       errors += Math.max(0, (server.codes['5xx'] ?? 0) - (base?.codes['5xx'] ?? 0));
+      for (const name of CLASSES) {
+        const grown = Math.max(0, (server.codes[name] ?? 0) - (base?.codes[name] ?? 0));
+        classes[name] = (classes[name] ?? 0) + grown / seconds;
+      }
       server.durations.forEach((value, bucket) => {
         durations[bucket] = (durations[bucket] ?? 0) + Math.max(0, value - (base?.durations[bucket] ?? 0));
       });
@@ -161,6 +180,7 @@ export class History {
       errorRate: Math.max(0, errors) / seconds,
       p50: quantile(0.5, durations, bounds),
       p99: quantile(0.99, durations, bounds),
+      classes,
     };
   }
 
@@ -176,8 +196,10 @@ export class History {
     const compared = pool.servers.filter((server) => server.state === 'up' && server.mode === 'ready');
     const shares = compared.map((server) => server.sessions);
     const hasSkew = pool.sticky !== 'none' && compared.length > 1 && pool.sessions > 0;
+    const { classes, ...rates } = live;
     const values = {
-      ...live,
+      ...rates,
+      ...classes,
       ratio: hasSkew ? pool.skew.ratio : null,
       floor: hasSkew ? pool.skew.floor : null,
       average: shares.length === 0 ? null : shares.reduce((sum, share) => sum + share, 0) / shares.length,

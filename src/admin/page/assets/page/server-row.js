@@ -52,7 +52,8 @@ export class ServerRow {
       errors: cell('5xx/s'),
     };
     const head = element('th', { scope: 'row', role: 'rowheader', class: 'server' });
-    head.append(element('span', { class: 'name' }, this.#key, name), this.#state, this.#url, this.#why);
+    const full = element('span', { class: 'name', title: name }, this.#key, element('b', { text: name }));
+    head.append(element('div', { class: 'who' }, full, this.#state), this.#url, this.#why);
     const bar = element('div', { class: 'bar', 'aria-hidden': 'true' }, this.#fill, this.#tick);
     const figures = element('div', { class: 'bar-figures' }, this.#sessions, this.#deviation);
     const sessions = element(

@@ -21,6 +21,18 @@ import { ServerRow } from './server-row.js';
 
 /** Rows shown of a pool of many, until all are asked for. */
 const ROWS_FOLDED = 16;
+/** From so many servers on rows are low, and there are tools to find one. */
+const MANY = 9;
+
+/** Groups of servers by how they are, the most troubled first. */
+const GROUPS = [
+  { name: 'down', label: 'down' },
+  { name: 'ejected', label: 'ejected' },
+  { name: 'starting', label: 'starting' },
+  { name: 'maintenance', label: 'in maintenance' },
+  { name: 'drain', label: 'draining' },
+  { name: 'up', label: 'up' },
+];
 /** As many lines a chart shows by server; more are summed up. */
 export const COLOURS_MAX = 8;
 
@@ -42,6 +54,11 @@ export class ServerTable {
   #body = element('tbody', { role: 'rowgroup' });
   #more = element('button', { type: 'button', class: 'quiet more' });
   #legend = legend('for-cards');
+  #filter = element('input', { type: 'search' });
+  #groups = element('div', { class: 'tools', role: 'group' });
+  #none = element('p', { class: 'none-found', text: 'No server is like that.', role: 'status' });
+  /** Group shown alone; '': all. */
+  #group = '';
   /** @type {Map<string, ServerRow>} */
   #rows = new Map();
   /** @type {Map<string, HTMLTableCellElement>} */
@@ -67,7 +84,65 @@ export class ServerTable {
       this.#isFolded = !this.#isFolded;
       this.#redraw();
     });
-    this.root = element('div', { class: 'servers' }, this.#legend, table, this.#more);
+    setAttribute(this.#filter, 'placeholder', 'Find a server');
+    setAttribute(this.#filter, 'aria-label', `Find a server of ${pool} by name or address`);
+    setAttribute(this.#groups, 'aria-label', `Servers of ${pool} by state`);
+    this.#filter.addEventListener('input', () => this.#redraw());
+    this.#groups.append(this.#filter);
+    for (const name of ['', ...GROUPS.map((group) => group.name)])
+      this.#groups.append(this.#groupButton(name));
+    this.root = element(
+      'div',
+      { class: 'servers' },
+      this.#groups,
+      this.#legend,
+      table,
+      this.#none,
+      this.#more,
+    );
+  }
+
+  /** @param {string} name Of the group; '': all. */
+  #groupButton(name) {
+    const made = element('button', { type: 'button', class: 'quiet', 'data-group': name });
+    made.addEventListener('click', () => {
+      this.#group = this.#group === name ? '' : name;
+      this.#redraw();
+    });
+    return made;
+  }
+
+  /**
+   * How many there are of each; those of which there are none are left out.
+   * @param {readonly ServerStatus[]} servers
+   */
+  #showGroups(servers) {
+    const isMany = servers.length >= MANY;
+    this.#groups.hidden = !isMany;
+    const counts = new Map([['', servers.length]]);
+    for (const server of servers) counts.set(groupOf(server), (counts.get(groupOf(server)) ?? 0) + 1);
+    if (!isMany || !counts.has(this.#group)) this.#group = '';
+    for (const made of this.#groups.querySelectorAll('button')) {
+      const name = made.dataset.group ?? '';
+      const amount = counts.get(name) ?? 0;
+      made.hidden = amount === 0;
+      setAttribute(made, 'aria-pressed', String(name === this.#group));
+      setText(made, `${amount} ${GROUPS.find((group) => group.name === name)?.label ?? 'in all'}`);
+    }
+  }
+
+  /**
+   * Those that were asked for.
+   * @param {readonly ServerStatus[]} servers
+   */
+  #asked(servers) {
+    if (this.#groups.hidden) return servers;
+    const text = this.#filter.value.trim().toLowerCase();
+    return servers.filter(
+      (server) =>
+        (this.#group === '' || groupOf(server) === this.#group) &&
+        (server.name.toLowerCase().includes(text) || server.url.toLowerCase().includes(text)),
+    );
   }
 
   #headRow() {
@@ -107,7 +182,9 @@ export class ServerTable {
     if (pool === null) return;
     const fair = fairShares(pool.servers);
     const scale = barScale(pool.servers, fair);
-    const sorted = this.#sorted(pool.servers);
+    this.#showGroups(pool.servers);
+    const sorted = this.#sorted(this.#asked(pool.servers));
+    this.#none.hidden = sorted.length > 0;
     const isMany = sorted.length > ROWS_FOLDED;
     const shown = isMany && this.#isFolded ? sorted.slice(0, ROWS_FOLDED) : sorted;
     const rows = shown.map(({ server, live }) => {
@@ -133,7 +210,7 @@ export class ServerTable {
     this.#more.hidden = !isMany;
     setText(this.#more, this.#isFolded ? `Show all ${counted(sorted.length, 'server')}` : 'Show fewer');
     setAttribute(this.#more, 'aria-expanded', String(!this.#isFolded));
-    setAttribute(this.root, 'data-many', isMany);
+    setAttribute(this.root, 'data-many', pool.servers.length >= MANY);
   }
 
   /**
@@ -169,10 +246,27 @@ export class ServerTable {
   #sorted(servers) {
     const found = servers.map((server) => ({ server, live: this.#history.live(this.#pool, server.name) }));
     const by = COLUMNS.find(({ name }) => name === this.#sortedBy)?.by;
-    if (by == null) return this.#isAscending ? found : found.reverse();
     const sign = this.#isAscending ? 1 : -1;
-    return found.sort((a, b) => sign * (Number(by(a.server, a.live)) - Number(by(b.server, b.live))));
+    if (by == null) {
+      if (!this.#isAscending) found.reverse();
+    } else {
+      found.sort((a, b) => sign * (Number(by(a.server, a.live)) - Number(by(b.server, b.live))));
+    }
+    // among many the troubled ones would be out of sight
+    if (servers.length >= MANY) found.sort((a, b) => trouble(a.server) - trouble(b.server));
+    return found;
   }
+}
+
+/** @param {ServerStatus} server */
+function groupOf({ state, mode }) {
+  if (mode === 'maintenance' || state === 'up') return mode === 'ready' ? 'up' : mode;
+  return state;
+}
+
+/** @param {ServerStatus} server */
+function trouble(server) {
+  return GROUPS.findIndex(({ name }) => name === groupOf(server));
 }
 
 /** What the mark on the bars means. Cards have no heads, so they have it above. */

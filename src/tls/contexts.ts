@@ -17,41 +17,59 @@ export interface ListenerSecrets extends TlsMaterial {
   readonly proofs: readonly Certificate[];
 }
 
+/** Those of one name, and what they are known by. */
+interface CertificateSet {
+  readonly key: string;
+  readonly certificates: readonly Certificate[];
+}
+
 export class TlsContexts {
   readonly secrets: ListenerSecrets;
   readonly default: SecureContext;
-  readonly #byName = new Map<string, SecureContext>();
+  readonly #byName = new Map<string, CertificateSet>();
   readonly #proofs = new Map<string, SecureContext>();
-  /** What all contexts have in common, and the contexts by their certificates. */
+  /** What all contexts have in common. */
   readonly #common: SecureContextOptions;
+  readonly #config: TlsConfig;
+  /** By their certificates. Made when the first client asks: each takes half a millisecond, and there may be a thousand. */
   readonly #made = new Map<string, SecureContext>();
 
-  /** `former`: those until now; what nothing has changed of is taken from there. To make one takes half a millisecond. */
+  /** `former`: those until now; what nothing has changed of is taken from there. */
   constructor(config: TlsConfig, secrets: ListenerSecrets, former: TlsContexts | null) {
     this.secrets = secrets;
-    const options = (certificates: readonly Certificate[]): SecureContextOptions => ({
-      ...contextOptions(config, secrets, certificates),
-      ticketKeys: Buffer.from(secrets.ticketKeys),
-      sessionIdContext: secrets.sessionContext,
-    });
-    this.#common = options([]);
-    const isLike = former !== null && isDeepStrictEqual(this.#common, former.#common);
-    const kept = isLike ? former.#made : null;
+    this.#config = config;
+    this.#common = this.#options([]);
     const byName = new Map<string, Certificate[]>();
     for (const certificate of secrets.certificates)
       for (const name of certificate.names) byName.set(name, [...(byName.get(name) ?? []), certificate]);
-    const make = (certificates: readonly Certificate[]): SecureContext => {
-      const key = certificates.map(({ cert }) => cert).join('');
-      const context = this.#made.get(key) ?? kept?.get(key) ?? createSecureContext(options(certificates));
-      this.#made.set(key, context);
-      return context;
-    };
-    for (const [name, certificates] of byName) this.#byName.set(name, make(certificates));
+    const isLike = former !== null && isDeepStrictEqual(this.#common, former.#common);
+    for (const [name, certificates] of byName) {
+      const set = setOf(certificates);
+      this.#byName.set(name, set);
+      const known = isLike ? former.#made.get(set.key) : undefined;
+      if (known !== undefined) this.#made.set(set.key, known);
+    }
     for (const { label, cert, key } of secrets.proofs)
       this.#proofs.set(label, createSecureContext({ cert, key }));
     const [first] = secrets.certificates;
     if (first === undefined) throw new Error('a listener with TLS has no certificate');
-    this.default = make(byName.get(first.names[0] ?? '') ?? [first]);
+    this.default = this.#contextOf(this.#byName.get(first.names[0] ?? '') ?? setOf([first]));
+  }
+
+  #options(certificates: readonly Certificate[]): SecureContextOptions {
+    const { ticketKeys, sessionContext } = this.secrets;
+    return {
+      ...contextOptions(this.#config, this.secrets, certificates),
+      ticketKeys: Buffer.from(ticketKeys),
+      sessionIdContext: sessionContext,
+    };
+  }
+
+  /** Main has tried all of them: none is met here that cannot be made. */
+  #contextOf({ key, certificates }: CertificateSet): SecureContext {
+    const context = this.#made.get(key) ?? createSecureContext(this.#options(certificates));
+    this.#made.set(key, context);
+    return context;
   }
 
   /** Authorities may come and ask. */
@@ -67,9 +85,13 @@ export class TlsContexts {
   /** Null: none is for that name. */
   find(name: string): SecureContext | null {
     const lower = name.toLowerCase();
-    const exact = this.#byName.get(lower);
-    if (exact !== undefined) return exact;
     const dot = lower.indexOf('.');
-    return dot < 0 ? null : (this.#byName.get(`*${lower.slice(dot)}`) ?? null);
+    const wildcard = dot < 0 ? undefined : this.#byName.get(`*${lower.slice(dot)}`);
+    const found = this.#byName.get(lower) ?? wildcard;
+    return found === undefined ? null : this.#contextOf(found);
   }
+}
+
+function setOf(certificates: readonly Certificate[]): CertificateSet {
+  return { key: certificates.map(({ cert }) => cert).join(''), certificates };
 }

@@ -4,16 +4,14 @@ import { once } from 'node:events';
 import { connect as connectPlainly } from 'node:net';
 import { type ConnectionOptions, connect, getCiphers, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
-import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { SeededRandom } from '../../src/base/random.ts';
-import { HANDSHAKE_RESULTS, NO_POOL } from '../../src/shared/stripe.ts';
+import { HANDSHAKE_RESULTS } from '../../src/shared/stripe.ts';
 import { cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { forFile, whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
-import { rawClient } from '../support/raw-client.ts';
 
 let files: CertificateFiles;
 let pool = '';
@@ -358,40 +356,4 @@ test('a listener in the clear sends everybody to the one with TLS', async () => 
     `${moved} https://shop.test/a`,
   );
   expect(await asked('OPTIONS * HTTP/1.1\r\nhost: [::1]:80\r\n\r\n')).toBe(`${moved} https://[::1]/`);
-});
-
-test('who speaks plain HTTP where TLS is spoken is told so in what it speaks, and so is the log, once', async () => {
-  const running = await run('selfSigned: true');
-  for (const request of [
-    'GET / HTTP/1.1\r\nhost: a\r\n\r\n',
-    `POST / HTTP/1.1\r\n\r\n${'x'.repeat(300_000)}`,
-  ]) {
-    const client = await rawClient(running.port);
-    client.send(request);
-    const { text } = await client.closed();
-    expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\nx-holdfast-error: bad-request\r\n/);
-    expect(text).toContain('speaks TLS: use https:// here');
-  }
-  await counted(running, { failed: 2 });
-  expect(running.log).toEqual([
-    'warn listener 127.0.0.1:0: request of 127.0.0.1: a request in plain HTTP came to a listener that speaks TLS: use https:// here',
-  ]);
-  expect(running.thread.own.rejected(FAILURE_KINDS.indexOf('bad-request'), NO_POOL)).toBe(2);
-  await running.isQuiet();
-});
-
-test('who speaks TLS where plain HTTP is spoken is told so, and so is the log, once', async () => {
-  const running = await runThread(pool);
-  const hello = Buffer.concat([Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]), Buffer.alloc(64, 7)]);
-  for (const bytes of [hello, '\x16\x03\x01\r\n\r\n']) {
-    const client = await rawClient(running.port);
-    client.send(bytes);
-    const { text } = await client.closed();
-    expect(text).toMatch(/^HTTP\/1\.1 400 /);
-    expect(text).toContain('this looks like TLS, but this listener speaks plain HTTP');
-  }
-  expect(running.log).toEqual([
-    'warn listener 127.0.0.1:0: request of 127.0.0.1: this looks like TLS, but this listener speaks plain HTTP: use http:// here',
-  ]);
-  await running.isQuiet();
 });

@@ -76,3 +76,10 @@ describe('from one revision to the next', () => {
     }
   });
 });
+
+test('a context is made when the first client asks for it', () => {
+  const unusable = { ...other, key: 'no key' };
+  const contexts = new TlsContexts(CONFIG, secretsOf([one, unusable]), null);
+  expect(contexts.find('one.test')).toBe(contexts.default);
+  expect(() => contexts.find('other.test')).toThrow();
+});

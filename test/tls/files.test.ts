@@ -1,6 +1,6 @@
 // What is wrong with the files of a certificate: each is said with its place, what is there and what should be instead.
 
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
@@ -170,6 +170,28 @@ test('a name twice with the same kind of key, and with two kinds', () => {
     'f.yaml:7:17: certificate "DIR/private.pem" is for "a.test", which "DIR/full.pem" is for as well, both with a key of type ec; leave one of them out (RSA and ECDSA may stand side by side)',
   ]);
   expect(remarks(twice('rsa')).filter((one) => !one.includes('warning'))).toEqual([]);
+});
+
+test('a secret of Kubernetes: links by way of a folder that is replaced as a whole', () => {
+  for (const [version, name] of ['plain', 'other'].entries()) {
+    mkdirSync(files.file(`secret/..${version}`), { recursive: true });
+    for (const [end, to] of Object.entries({ pem: 'crt', key: 'key' }))
+      files.copy(`${name}.${end}`, `secret/..${version}/tls.${to}`);
+  }
+  const leadTo = (version: number): void => {
+    symlinkSync(`..${version}`, files.file('secret/..next'));
+    renameSync(files.file('secret/..next'), files.file('secret/..data'));
+  };
+  leadTo(0);
+  for (const end of ['crt', 'key']) symlinkSync(`..data/tls.${end}`, files.file(`secret/tls.${end}`));
+  expect(remarks('certificates: DIR/secret')).toEqual([]);
+  const seen = (): readonly string[] =>
+    ['crt', 'key'].map((end) => realFiles(0).stamp(files.file(`secret/tls.${end}`)));
+  const before = seen();
+  leadTo(1);
+  expect(seen()[0]).not.toBe(before[0]);
+  expect(seen()[1]).not.toBe(before[1]);
+  expect(remarks('certificates: DIR/secret')).toEqual([]);
 });
 
 test('a folder: pairs, keys within, and folders as certbot has them', () => {

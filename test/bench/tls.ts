@@ -1,0 +1,166 @@
+/** `npm run bench:tls`: what a new TLS connection costs, in full and resumed, and what an idle one holds in memory. */
+import { connect, type TLSSocket } from 'node:tls';
+import { parseArgs } from 'node:util';
+import { startBackends } from './backends.ts';
+import { chooseCores } from './cores.ts';
+import { PEERS } from './peers.ts';
+import { cpuMicrosOfTree, residentOfTree } from './proc-stat.ts';
+import { markdownTable } from './report.ts';
+import { type Running, startPeer } from './running.ts';
+import { requestBytes, SCENARIOS } from './scenarios.ts';
+import { median } from './statistics.ts';
+
+const USAGE = `usage: node test/bench/tls.ts [options]
+  --only A,B          default holdfast,haproxy,nginx
+  --rounds N          default 3, each with all of them in turn
+  --seconds N         default 3, of each kind of handshake in a round
+  --connections N     default 3000, idle ones`;
+
+const AT_ONCE = 8;
+const KINDS = ['full', 'resumed'] as const;
+type Kind = (typeof KINDS)[number];
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'holdfast,haproxy,nginx' },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '3' },
+    connections: { type: 'string', default: '3000' },
+    help: { type: 'boolean', default: false },
+  },
+});
+const [seconds, rounds, idle] = [values.seconds, values.rounds, values.connections].map(Number) as [
+  number,
+  number,
+  number,
+];
+const request = requestBytes(SCENARIOS[0] as (typeof SCENARIOS)[number], '');
+
+if (values.help) console.log(USAGE);
+else await main();
+
+interface Cost {
+  readonly micros: Record<Kind, number[]>;
+  readonly kibibytes: number[];
+}
+
+async function main(): Promise<void> {
+  const cores = chooseCores();
+  const backends = await startBackends(cores.load);
+  const peers = PEERS.filter(({ name, speaksTls }) => speaksTls && values.only.split(',').includes(name));
+  const costs = new Map<string, Cost>();
+  for (let round = 0; round < rounds; round += 1) {
+    for (const peer of peers) {
+      if (peer.version() === null) continue;
+      const cost = costs.get(peer.name) ?? { micros: { full: [], resumed: [] }, kibibytes: [] };
+      costs.set(peer.name, cost);
+      const running = await startPeer(peer, backends.list, cores.proxy, idle + 100);
+      for (const kind of KINDS) cost.micros[kind].push(await handshakes(running, kind));
+      cost.kibibytes.push(await memory(running));
+      await running.stop();
+    }
+  }
+  await backends.stop();
+  const reference = costs.get('haproxy');
+  const rows = [...costs].map(([name, { micros, kibibytes }]) => [
+    name,
+    ...KINDS.map((kind) => {
+      const micro = median(micros[kind]);
+      const times =
+        reference === undefined ? '' : ` (${(micro / median(reference.micros[kind])).toFixed(2)})`;
+      return `${micro.toFixed(0)} µs${times}`;
+    }),
+    `${median(kibibytes).toFixed(1)} KiB`,
+  ]);
+  console.log(`${rounds} × ${seconds} s, ${idle} idle connections; ${cores.text}\n`);
+  console.log(markdownTable(['', 'full handshake + request (× HAProxy)', 'resumed', 'idle, each'], rows));
+}
+
+/** CPU of the proxy for each connection with one request, in microseconds. */
+async function handshakes({ pid, securePort }: Running, kind: Kind): Promise<number> {
+  const port = securePort as number;
+  const session = await ticket(port);
+  const endMs = performance.now() + seconds * 1000;
+  const before = cpuMicrosOfTree(pid);
+  let count = 0;
+  const client = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      await visit(port, kind === 'resumed' ? session : null);
+      count += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, client));
+  return (cpuMicrosOfTree(pid) - before) / count;
+}
+
+/** A session to be resumed. */
+function ticket(port: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = open(port, null);
+    socket.once('session', (session) => {
+      resolve(session);
+      socket.destroy();
+    });
+    socket.on('error', reject).write(request);
+    socket.resume();
+  });
+}
+
+/** One connection, one request. Rejects when it is not answered, or not shaken hands as was asked for. */
+function visit(port: number, session: Buffer | null): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = open(port, session);
+    let text = '';
+    let isResumed = false;
+    socket.once('secureConnect', () => {
+      isResumed = socket.isSessionReused();
+    });
+    socket.on('data', (part: Buffer) => {
+      text += part.toString('latin1');
+      if (isWhole(text)) socket.end(done);
+    });
+    socket.on('error', reject).on('close', done);
+    function done(): void {
+      if (!text.startsWith('HTTP/1.1 200')) reject(new Error(`answered ${text.slice(0, 40)}`));
+      else if (isResumed !== (session !== null)) reject(new Error('not resumed as asked'));
+      else resolve();
+    }
+    socket.write(request);
+  });
+}
+
+function isWhole(text: string): boolean {
+  const headEnd = text.indexOf('\r\n\r\n');
+  const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
+  return headEnd >= 0 && length !== undefined && text.length >= headEnd + 4 + Number(length);
+}
+
+function open(port: number, session: Buffer | null): TLSSocket {
+  return connect({
+    port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+    ...(session === null ? {} : { session }),
+  });
+}
+
+/** What an idle connection that has been answered once holds of the proxy's memory, in KiB. */
+async function memory({ pid, securePort }: Running): Promise<number> {
+  const before = residentOfTree(pid).nowBytes;
+  const sockets: TLSSocket[] = [];
+  const client = async (): Promise<void> => {
+    while (sockets.length < idle) {
+      const socket = open(securePort as number, null);
+      sockets.push(socket);
+      await new Promise<void>((resolve, reject) => {
+        socket.once('data', () => resolve()).on('error', reject);
+        socket.write(request);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, client));
+  const kibibytes = (residentOfTree(pid).nowBytes - before) / idle / 1024;
+  for (const socket of sockets) socket.destroy();
+  return kibibytes;
+}

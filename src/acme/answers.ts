@@ -1,12 +1,12 @@
 // What an authority answers, as far as it is read: nothing is believed to be there, and no text of it is longer than a line.
 
-import { AcmeProblem, senseless } from './problem.ts';
+import { AcmeProblem, plainLine, senseless } from './problem.ts';
 
 const ERROR_PREFIX = 'urn:ietf:params:acme:error:';
 const DETAIL_CHARS_MAX = 300;
 const URL_CHARS_MAX = 2048;
 /** Authorizations of an order for one name, challenges of an authorization: more are not looked at. */
-const LIST_MAX = 100;
+const LIST_MAX = 20;
 /** Longer than this nobody is made to wait. */
 const RETRY_AFTER_MAX_MS = 24 * 60 * 60 * 1000;
 
@@ -110,8 +110,6 @@ export function retryAfter(value: string, wallMs: number): number | null {
   return Number.isNaN(ms) ? null : Math.min(RETRY_AFTER_MAX_MS, Math.max(0, ms));
 }
 
-/** One line that can do no harm in a log. */
 function plain(text: string): string {
-  const line = text.replaceAll(/[^\x20-\x7e]+/g, ' ').trim();
-  return line.length > DETAIL_CHARS_MAX ? `${line.slice(0, DETAIL_CHARS_MAX)}...` : line;
+  return plainLine(text, DETAIL_CHARS_MAX);
 }

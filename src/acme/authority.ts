@@ -15,6 +15,8 @@ const REQUEST_MS = 30_000;
 const ANSWER_BYTES_MAX = 1024 * 1024;
 /** Nonces of a server that does not take its own are not tried for ever. */
 const NONCES_MAX = 10;
+/** For one certificate: some ten are usual, and one every 15 s while the authority takes its time. */
+const REQUESTS_MAX = 100;
 const NONCE = /^[A-Za-z0-9_-]{1,512}$/;
 
 export interface Reply {
@@ -45,6 +47,7 @@ export class Authority {
   readonly #requestMs: number;
   #directory: Answer | null = null;
   #nonce: string | null = null;
+  #requestsLeft = REQUESTS_MAX;
 
   constructor(options: AuthorityOptions) {
     this.#options = options;
@@ -55,6 +58,11 @@ export class Authority {
       pipelining: 1,
       connect: { timeout: requestMs, ...(ca === null ? {} : { ca }) },
     });
+  }
+
+  /** What it is asked from now on is for another certificate: however it answers, the questions come to an end. */
+  beginAnother(): void {
+    this.#requestsLeft = REQUESTS_MAX;
   }
 
   /** Read once. Throws AcmeProblem, as all below. */
@@ -97,6 +105,8 @@ export class Authority {
     secureUrl(url, 'the directory');
     const { signal, clock, isStopping } = this.#options;
     if (signal.aborted || isStopping()) throw new AcmeProblem('stopped', what);
+    this.#requestsLeft -= 1;
+    if (this.#requestsLeft < 0) throw senseless(`${what}: ${REQUESTS_MAX} requests have led to nothing`);
     try {
       const tooLong = AbortSignal.timeout(this.#requestMs);
       const response = await request(url, {

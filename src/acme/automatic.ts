@@ -107,8 +107,10 @@ export class AutomaticCertificates {
     const counted = (result: OrderResult): void => {
       this.results[result] += 1;
     };
+    const isWanted = (managed: Managed): boolean => this.#managed.get(managed.key) === managed;
     const { challenges } = this;
-    await new Round({ ...this.#options, spreader, challenges, halt: this.#halt, counted }, mine, first).run();
+    const world = { ...this.#options, spreader, challenges, halt: this.#halt, isWanted, counted };
+    await new Round(world, mine, first).run();
   }
 
   /** Nothing more is asked of an authority; what is under way is stored, and the lock free, when this resolves. */

@@ -6,7 +6,7 @@ import type { Certificate } from '../tls/certificate.ts';
 import type { AcmeConfig } from '../tls/options.ts';
 import { placeholder } from '../tls/self-signed.ts';
 import type { OrderFault } from './problem.ts';
-import { askAgainMs, backoffMs, type RenewalWindow, renewalMs } from './renewal.ts';
+import { askAgainMs, backoffMs, newForMs, type RenewalWindow, renewalMs } from './renewal.ts';
 import type { AcmeStorage, StoredCertificate } from './storage.ts';
 
 export class Managed {
@@ -24,6 +24,10 @@ export class Managed {
   #failures = 0;
   /** As Clock.nowMs: nothing is done before. */
   #notBeforeMs = 0;
+  /** As Clock.nowMs: it has come just now, and clocks may be set, here and on the machine that has the files. */
+  #newUntilMs = 0;
+  /** As Clock.nowMs: an authority that limits its rate wishes it so, whoever else wishes otherwise. */
+  #limitedUntilMs = 0;
 
   constructor(name: string, acme: AcmeConfig, storage: AcmeStorage, clock: Clock) {
     this.name = name;
@@ -52,7 +56,7 @@ export class Managed {
     // one that is gone or damaged is still good here
     if (stored === null || stored.cert === this.certificate?.cert) return false;
     this.certificate = stored;
-    this.renewalMs = renewalMs(stored, null);
+    this.renewalMs = renewalMs(stored, null, this.#clock.wallMs());
     this.#askAtMs = 0;
     return true;
   }
@@ -66,7 +70,7 @@ export class Managed {
 
   /** It is to be ordered. */
   get isDue(): boolean {
-    return this.#clock.wallMs() >= this.renewalMs;
+    return this.#clock.nowMs() >= this.#newUntilMs && this.#clock.wallMs() >= this.renewalMs;
   }
 
   /** Renewal information is to be asked for. */
@@ -81,7 +85,7 @@ export class Managed {
 
   /** `window` null: there is none. */
   told(window: RenewalWindow | null, retryAfterMs: number | null): void {
-    if (this.certificate !== null) this.renewalMs = renewalMs(this.certificate, window);
+    if (this.certificate !== null) this.renewalMs = renewalMs(this.certificate, window, this.#clock.wallMs());
     this.#askAtMs = this.#clock.nowMs() + askAgainMs(retryAfterMs);
   }
 
@@ -94,6 +98,7 @@ export class Managed {
   failed(fault: OrderFault, retryAfterMs: number | null, random: Random): number {
     this.#failures += 1;
     const waitMs = backoffMs(fault, this.#failures, retryAfterMs, random);
+    this.#limitedUntilMs = this.#clock.nowMs() + (retryAfterMs ?? 0);
     this.pauseFor(waitMs);
     return waitMs;
   }
@@ -105,13 +110,20 @@ export class Managed {
   /** Its next try is that of the other. */
   waitAs(other: Managed): void {
     this.#failures = other.#failures;
+    this.#limitedUntilMs = other.#limitedUntilMs;
     this.#notBeforeMs = other.#notBeforeMs;
   }
 
-  /** All is well, or whoever runs this has changed something: nothing is waited for. */
-  retry(): void {
+  succeeded(): void {
     this.#failures = 0;
     this.#notBeforeMs = 0;
+    if (this.certificate !== null) this.#newUntilMs = this.#clock.nowMs() + newForMs(this.certificate, true);
+  }
+
+  /** Whoever runs this has changed something: nothing is waited for but what the authority wishes. */
+  retry(): void {
+    this.#failures = 0;
+    this.#notBeforeMs = this.#limitedUntilMs;
   }
 }
 

@@ -10,18 +10,18 @@ import { createPrivateKey } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { AcmeConfig } from '../tls/options.ts';
 import { certificateRequest } from '../tls/self-signed.ts';
-import { Answer, problemOf } from './answers.ts';
+import { Answer, problemOf, secureUrl } from './answers.ts';
 import type { Authority, Reply } from './authority.ts';
 import { AcmeProblem, senseless } from './problem.ts';
 import { keyAuthorization, keyText, newKey, type Signer } from './signing.ts';
-import type { AcmeStorage, Challenge, StoredOrder } from './storage.ts';
+import type { AcmeStorage, Challenge, Obtained, StoredOrder } from './storage.ts';
 
 /** Until then it is to be through; what is not goes on at the next try. */
 const ORDER_MS = 5 * 60_000;
 /** Between two looks at what the authority does, where it wishes nothing else. */
 const LOOK_MS = { first: 100, factor: 1.5, most: 15_000 };
-/** An authority forgets an order sooner than this. */
-const ORDER_LIFE_MS = 24 * 60 * 60_000;
+/** An older one is not gone on with: it may be stuck at the authority. */
+const ORDER_LIFE_MS = 60 * 60_000;
 const TOKEN = /^[A-Za-z0-9_-]{16,512}$/;
 
 export interface OrderWorld {
@@ -34,12 +34,6 @@ export interface OrderWorld {
   wait(ms: number): Promise<void>;
   /** Everybody who may be asked knows it when this resolves. Null: it is over. */
   publish(challenge: Challenge | null): Promise<void>;
-}
-
-/** The certificate that the authority now has, in PEM, and its key. */
-export interface Obtained {
-  readonly key: string;
-  readonly chain: string;
 }
 
 export class Order {
@@ -102,8 +96,7 @@ export class Order {
       if (isAboutThat) return post(wanted);
       throw error;
     });
-    this.#keep({ url: reply.location });
-    if (reply.location === '') throw senseless('a new order: it has no address');
+    this.#keep({ url: secureUrl(reply.location, 'the address of the new order') });
     return Answer.parse(reply.body, 'a new order');
   }
 
@@ -190,9 +183,13 @@ export class Order {
   /** Returns how long the next pause is. */
   async #pause(lookMs: number, retryAfterMs: number | null): Promise<number> {
     const { clock, wait } = this.#world;
-    if (clock.nowMs() > this.#endMs)
-      throw senseless(`${this.#name}: it has not come to an end within ${ORDER_MS / 60_000} minutes`);
-    await wait(Math.min(LOOK_MS.most, Math.max(lookMs, retryAfterMs ?? 0)));
+    const waitMs = Math.max(Math.min(LOOK_MS.most, lookMs), retryAfterMs ?? 0);
+    if (clock.nowMs() + waitMs > this.#endMs)
+      throw senseless(
+        `${this.#name}: it does not come to an end within ${ORDER_MS / 60_000} minutes`,
+        retryAfterMs,
+      );
+    await wait(waitMs);
     return lookMs * LOOK_MS.factor;
   }
 

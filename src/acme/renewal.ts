@@ -54,13 +54,16 @@ export function windowOf(answer: Answer): RenewalWindow | null {
   return endMs > startMs ? { startMs, endMs } : null;
 }
 
-/** Wall time when it is to be renewed. `window` null: there is no renewal information. */
-export function renewalMs(certificate: StoredCertificate, window: RenewalWindow | null): number {
+/** Wall time when it is to be renewed, as things look now. `window` null: there is no renewal information. */
+export function renewalMs(
+  certificate: StoredCertificate,
+  window: RenewalWindow | null,
+  wallMs: number,
+): number {
   const { cert, notBeforeMs, notAfterMs, obtainedMs } = certificate;
   const lifeMs = notAfterMs - notBeforeMs;
   // the same on all machines that have the certificate, and after each restart
   const fraction = createHash('sha256').update(cert).digest().readUInt32BE(0) / 0x1_0000_0000;
-  const newUntilMs = obtainedMs + (window === null ? lifeMs : Math.min(lifeMs, 3 * DAY_MS)) * NEW_FOR;
   const wantedMs =
     window === null
       ? notBeforeMs + lifeMs * (RENEWED_AT + SPREAD * fraction)
@@ -68,7 +71,18 @@ export function renewalMs(certificate: StoredCertificate, window: RenewalWindow 
           window.startMs + (window.endMs - window.startMs) * fraction,
           notBeforeMs + lifeMs * LATEST_AT,
         );
-  return Math.max(wantedMs, newUntilMs);
+  // had under a clock that was ahead: for how long it is new yet is not known
+  if (obtainedMs > wallMs + DAY_MS) return wantedMs;
+  return Math.max(wantedMs, obtainedMs + newForMs(certificate, window !== null));
+}
+
+/** For how long after it has come it is not renewed, whatever clocks say. `isTold`: the authority may say when it is to be. */
+export function newForMs(
+  { notBeforeMs, notAfterMs }: Pick<StoredCertificate, 'notBeforeMs' | 'notAfterMs'>,
+  isTold: boolean,
+): number {
+  const lifeMs = notAfterMs - notBeforeMs;
+  return (isTold ? Math.min(lifeMs, 3 * DAY_MS) : lifeMs) * NEW_FOR;
 }
 
 /** For how long renewal information is believed. */

@@ -15,9 +15,10 @@ import type { Challenges } from './challenges.ts';
 import type { Halt } from './halt.ts';
 import { type Lock, takeLock } from './lock.ts';
 import type { Managed } from './managed.ts';
-import { type Obtained, Order, type OrderWorld } from './order.ts';
+import { Order, type OrderWorld } from './order.ts';
 import { AcmeProblem, type OrderFault } from './problem.ts';
 import { certificateId, windowOf } from './renewal.ts';
+import type { Obtained } from './storage.ts';
 
 /** How long somebody else's work is waited for until it is looked at again. */
 const TAKEN_MS = 5000;
@@ -40,6 +41,8 @@ export interface RoundWorld {
   readonly spreader: Spreader;
   readonly challenges: Challenges;
   readonly halt: Halt;
+  /** A configuration may have come meanwhile that does without it. */
+  isWanted(managed: Managed): boolean;
   counted(result: OrderResult): void;
 }
 
@@ -76,7 +79,7 @@ export class Round {
   }
 
   async #withLock(): Promise<void> {
-    const { halt, challenges } = this.#world;
+    const { halt, challenges, isWanted } = this.#world;
     const authority = this.#authority();
     try {
       // who had the lock before may have done it all
@@ -85,7 +88,7 @@ export class Round {
       // where it does not even say where to ask, no name is to blame
       if (this.#mine.some(({ isWaiting }) => isWaiting)) await authority.directory();
       for (const managed of this.#mine) {
-        if (managed.isWaiting && !halt.isHeld) await this.#one(managed, authority);
+        if (managed.isWaiting && !halt.isHeld && isWanted(managed)) await this.#one(managed, authority);
       }
       if (challenges.hasLeft && !halt.isHeld)
         await this.#spread(null).catch((error: unknown) => this.#unspread(error));
@@ -108,15 +111,16 @@ export class Round {
   }
 
   async #one(managed: Managed, authority: Authority): Promise<void> {
-    const { name, storage } = managed;
+    const { name, storage, certificate } = managed;
+    authority.beginAnother();
     try {
       if (managed.isToAsk) await this.#askWhen(managed, authority);
       if (!managed.isDue) return;
-      const { key, chain } = await this.#obtain(managed, authority);
-      storage.keepCertificate(name, key, chain);
+      const obtained = await this.#obtain(managed, authority);
+      storage.keepCertificate(name, obtained, certificate, this.#world.clock.wallMs());
       storage.dropOrder(name);
       managed.reload();
-      managed.retry();
+      managed.succeeded();
       await this.#issued(managed, authority);
     } catch (error) {
       this.#failed(managed, error);
@@ -159,20 +163,28 @@ export class Round {
   }
 
   #worldOf(managed: Managed, authority: Authority, signer: OrderWorld['signer']): OrderWorld {
-    const { key, storage, acme } = managed;
-    const { clock, challenges, halt } = this.#world;
+    const { key, name, storage, acme } = managed;
+    const { clock, challenges, halt, isWanted } = this.#world;
+    const assertWanted = (): void => {
+      if (!isWanted(managed)) throw new AcmeProblem('stopped', `${name} is not wanted any more`);
+    };
     return {
       authority,
       signer,
       storage,
       clock,
       challenge: acme.challenge,
-      wait: (ms) => halt.wait(ms),
+      wait: async (ms) => {
+        assertWanted();
+        await halt.wait(ms);
+        assertWanted();
+      },
       publish: async (challenge) => {
         if (challenge === null) {
           challenges.forget(key);
           return;
         }
+        assertWanted();
         challenges.know(key, challenge, clock.wallMs());
         await this.#spread(null);
       },

@@ -23,6 +23,8 @@ import { AcmeProblem } from './problem.ts';
 const PRIVATE_FOLDER_MODE = 0o700;
 const FOR_OTHERS = 0o077;
 const FILE_BYTES_MAX = 1024 * 1024;
+/** A certificate that is valid for less would be ordered again and again. */
+const LIFE_LEAST_MS = 5000;
 
 export interface StoredAccount {
   /** '' until the authority has made it. */
@@ -30,6 +32,12 @@ export interface StoredAccount {
   readonly email: string;
   /** PEM. */
   readonly key: string;
+}
+
+/** The certificate that the authority now has, in PEM, and its key. */
+export interface Obtained {
+  readonly key: string;
+  readonly chain: string;
 }
 
 /** What a challenge is answered with. */
@@ -111,8 +119,13 @@ export class AcmeStorage {
     this.#write(this.#path(name, '.order.json'), JSON.stringify(order));
   }
 
+  /** Where that cannot be done it is said: it is too old to be gone on with before long. */
   dropOrder(name: string): void {
-    rmSync(this.#path(name, '.order.json'), { force: true });
+    try {
+      rmSync(this.#path(name, '.order.json'), { force: true });
+    } catch (error) {
+      this.#log.warn({}, `an order that is over cannot be removed: ${messageOf(error)}`);
+    }
   }
 
   /** Changes with the file; '' when there is none. */
@@ -133,13 +146,21 @@ export class AcmeStorage {
     }
   }
 
-  /** `chain` as the authority gave it. Throws AcmeProblem when it is not what was asked for, or cannot be written. */
-  keepCertificate(name: string, key: string, chain: string): void {
+  /**
+   * `chain` as the authority gave it. Throws AcmeProblem when it is not what was asked for, no better than the one
+   * `inUse`, or cannot be written.
+   */
+  keepCertificate(
+    name: string,
+    { key, chain }: Obtained,
+    inUse: StoredCertificate | null,
+    wallMs: number,
+  ): void {
     const path = this.#path(name, '.pem');
     const certificates = pemBlocks(Buffer.from(chain)).filter(({ type }) => type === 'CERTIFICATE');
     const text = `${key.trimEnd()}\n${certificates.map((block) => block.text).join('')}`;
     try {
-      checked(path, text, name);
+      assertUseful(checked(path, text, name), inUse, wallMs);
     } catch (error) {
       throw new AcmeProblem('refused', `what it gave cannot be used: ${messageOf(error)}`);
     }
@@ -204,7 +225,20 @@ function checked(path: string, text: string, name: string): Omit<StoredCertifica
   const wrong = faults.list.find(({ severity }) => severity === 'error');
   if (found === null) throw new Error(wrong?.message ?? 'it cannot be read');
   if (!found.names.includes(name)) throw new Error(`it is for ${found.names.join(', ')}, not for ${name}`);
-  return { ...found, label: name, notBeforeMs };
+  // for whatever else it is, others are asked
+  return { ...found, names: [name], label: name, notBeforeMs };
+}
+
+/** Throws. A clock may be wrong: where there is nothing better, what has ended by it is taken. */
+function assertUseful(
+  { notBeforeMs, notAfterMs }: Omit<StoredCertificate, 'obtainedMs'>,
+  inUse: StoredCertificate | null,
+  wallMs: number,
+): void {
+  const lifeMs = notAfterMs - notBeforeMs;
+  if (lifeMs < LIFE_LEAST_MS) throw new Error(`it is valid for ${lifeMs / 1000} s`);
+  if (notAfterMs <= wallMs && inUse !== null && inUse.notAfterMs > wallMs)
+    throw new Error(`it has ended on ${new Date(notAfterMs).toISOString()}, and the one in use has not`);
 }
 
 function isKey(value: unknown): value is string {

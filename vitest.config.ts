@@ -32,6 +32,7 @@ const LONG = [
   'test/e2e/tls-load.test.ts',
   'test/packaging/package.test.ts',
   'test/recipes/mcp.test.ts',
+  'test/recipes/socket-io.test.ts',
   'test/proxy/cost.test.ts',
   'test/session-store/store-away.test.ts',
   'test/session-store/turns.test.ts',

@@ -26,6 +26,7 @@ const PROGRAMS = {
   nginx: { variable: 'NGINX', names: ['nginx', '/usr/sbin/nginx'], debianPackage: 'nginx' },
   openssl: { variable: 'OPENSSL', names: ['openssl'], debianPackage: 'openssl' },
   pebble: { variable: 'PEBBLE', names: ['pebble'], debianPackage: 'pebble' },
+  php: { variable: 'PHP', names: ['php'], debianPackage: 'php-cli' },
   prometheus: { variable: 'PROMETHEUS', names: ['prometheus'], debianPackage: 'prometheus' },
   python3: { variable: 'PYTHON3', names: ['python3'], debianPackage: 'python3' },
   redis: { variable: 'REDIS_SERVER', names: ['redis-server'], debianPackage: 'redis-server' },

@@ -171,6 +171,8 @@ export class Chooser {
     affinity.isAnswered = true;
     this.refusals.reached(slot);
     if (plan.source === Source.none) return '';
+    // what it held is gone: it has been ended meanwhile, and this answer does not bring it back
+    if (affinity.entry !== -1 && !this.#ledger.holdsEntry(affinity)) affinity.isEnded = true;
     if (saysSessionEnds(buffer, head)) {
       const removal = this.#endSession(plan, affinity, isSecure);
       if (!plan.learns) return removal;
@@ -179,6 +181,7 @@ export class Chooser {
     if (head.status === SWITCHING && this.#ledger.holdsEntry(affinity))
       affinity.isByTunnel = this.#ledger.confirm(affinity);
     if (plan.source === Source.ownCookie) {
+      if (affinity.isEnded) return '';
       const index = indexOfSlot(plan, this.#homeOr(plan, affinity, slot));
       return cookieFor(plan, affinity, index, wallMs, isSecure);
     }

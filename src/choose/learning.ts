@@ -40,8 +40,6 @@ export class Learning {
     nowMs: number,
     wallMs: number,
   ): void {
-    // what it held is gone: it has been ended meanwhile, and this answer does not bring it back
-    if (affinity.entry !== NONE && !this.#ledger.holdsEntry(affinity)) affinity.isEnded = true;
     const isHeader = plan.sources[affinity.source]?.kind === 'header';
     if (isHeader && this.#isOver(affinity, head)) return;
     const count = readSignals(plan, affinity, buffer, head, wallMs);

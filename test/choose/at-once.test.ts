@@ -120,3 +120,20 @@ test('what the answer that ends a session sets again is over all the same', () =
     expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
   }
 });
+
+test('an answer that was under way does not set our cookie again when its session has been ended meanwhile', () => {
+  const world = new World({ sticky: { mode: 'cookie-hash' } });
+  const cookie = world.exchange().setCookie.split(';')[0]!;
+  const renewal = world.config.sticky.idleMs / 4;
+  const answerTo = (end: boolean): string => {
+    world.clock.advance(renewal);
+    const slow = world.begin({ cookie });
+    slow.attempt();
+    if (end) world.exchange({ cookie, responseHeaders: ['X-Holdfast-Session: end'] });
+    slow.answer();
+    return slow.finish().setCookie;
+  };
+  expect(answerTo(false)).toMatch(/^holdfast=.{80};/);
+  expect(answerTo(true)).toBe('');
+  expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
+});

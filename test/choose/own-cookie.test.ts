@@ -143,6 +143,75 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     expect(expired.setCookie).not.toBe('');
   });
 
+  test('a renewal says when it was, keeps when the session began, and is sealed with a nonce of its own', () => {
+    const world = new World({ sticky: { mode } });
+    const first = cookiePair(world.exchange().setCookie);
+    const beganMs = world.clock.wallMs();
+    world.clock.advance(world.config.sticky.idleMs / 2);
+    const renewed = cookiePair(world.exchange({ cookie: first }).setCookie);
+    const seconds = (ms: number): number => Math.floor(ms / 1000);
+    expect(opened(world, renewed.split('=')[1]!)).toMatchObject({
+      issuedSeconds: seconds(beganMs),
+      renewedSeconds: seconds(world.clock.wallMs()),
+    });
+    const nonces = [first, renewed].map((pair) =>
+      Buffer.from(pair.split('=')[1]!, 'base64url').subarray(21, 33).toString('hex'),
+    );
+    expect(new Set(nonces).size).toBe(2);
+  });
+
+  test('what was sealed with a secret that is kept for reading names its home where nothing else is known', () => {
+    const [old, fresh] = [SECRET, SECRET.map((byte) => byte ^ 0x55)];
+    const before = new World({ sticky: { mode }, secret: old });
+    const after = new World({ sticky: { mode }, secrets: [fresh, old] });
+    for (let count = 0; count < 8; count += 1) {
+      const { server, setCookie } = before.exchange();
+      const shown = { cookie: cookiePair(setCookie) };
+      expect(after.exchange(shown)).toMatchObject({ server, outcome: 'home' });
+      // by the secret that reigns from then on
+      expect(after.exchange(shown)).toMatchObject({ server, outcome: 'home' });
+    }
+    expect(
+      after.exchange({
+        cookie: cookiePair(
+          new World({ sticky: { mode }, secret: fresh.map((byte) => byte ^ 1) }).exchange().setCookie,
+        ),
+      }).outcome,
+    ).toBe('invalid');
+  });
+
+  test('is idle by when it was renewed, one renewal later, where the table does not know it', () => {
+    const sticky = { mode, idleMs: 800_000, lifeMs: 80_000_000 };
+    const { server, setCookie } = new World({ sticky }).exchange();
+    const after = (ms: number): Outcome => {
+      const other = new World({ sticky, seed: 3 });
+      other.clock.advance(ms);
+      return other.exchange({ cookie: cookiePair(setCookie) });
+    };
+    expect(after(900_000)).toMatchObject({ server, outcome: 'home' });
+    const late = after(901_001);
+    expect(late.outcome).toBe('expired');
+    expect(cookiePair(late.setCookie)).not.toBe(cookiePair(setCookie));
+  });
+
+  test('one that has expired names no home, not even for who waits while servers change', () => {
+    const world = new World({ sticky: { mode, idleMs: 800_000 } });
+    const cookie = cookiePair(world.exchange().setCookie);
+    const other = new World({ sticky: { mode, idleMs: 800_000 }, seed: 3 });
+    other.clock.advance(2_000_000);
+    const { affinity, plan } = other.begin({ cookie });
+    other.choosers[0]!.adopt(plan, affinity);
+    expect([affinity.homeSlot, affinity.isHomeRemoved]).toEqual([-1, false]);
+  });
+
+  test('the end of a session takes its cookie away', () => {
+    const world = new World({ sticky: { mode } });
+    const cookie = cookiePair(world.exchange().setCookie);
+    const { setCookie } = world.exchange({ cookie, responseHeaders: ['X-Holdfast-Session: end'] });
+    expect(setCookie).toBe('holdfast=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax');
+    expect(world.entries().used).toBe(0);
+  });
+
   test('two balancers agree on the home of 10 000 cookies', () => {
     const minting = new World({ sticky: { mode }, pool: { policy: 'random-two' } });
     const reading = new World({

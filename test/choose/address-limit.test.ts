@@ -52,6 +52,16 @@ describe('the sliding minute', () => {
   });
 });
 
+test('who is counted already stays so when no more addresses are remembered', () => {
+  const limit = new AddressLimit();
+  limit.most = 3;
+  expect(limit.take('192.0.2.1', 0)).toBe(true);
+  for (let net = 0; net < 70; net += 1)
+    for (let host = 0; host < 250; host += 1) limit.take(`10.0.${net}.${host}`, 0);
+  const more = [1, 2, 3].map(() => limit.take('192.0.2.1', 0));
+  expect(more).toEqual([true, true, false]);
+});
+
 const APPLICATION = { cookie: 'sid', cookieOwner: 'application' } as const;
 const MODES: readonly WorldOptions[] = [
   { sticky: { mode: 'cookie-hash' } },

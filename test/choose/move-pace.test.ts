@@ -1,6 +1,8 @@
 // Paced fail-over: sticky.moveRate sessions a second leave a home that is gone, the others wait for their turn.
 
 import { describe, expect, test } from 'vitest';
+import { MovePace } from '../../src/choose/move-pace.ts';
+import type { PoolPlan } from '../../src/choose/plan.ts';
 import { Mode, Verdict } from '../../src/shared/control.ts';
 import { type Outcome, World, type WorldOptions } from './fixture.ts';
 import { cookiePair } from './messages.ts';
@@ -94,4 +96,21 @@ test('without moveRate all move at once; what is asked in vain leaves no trace',
   paced.ask();
   expect(paced.world.placed('a')).toBe(placed);
   expect(paced.world.moves('failure')).toBe(1);
+});
+
+test('however long nothing has moved, no more than a second of it is saved up; each pool has its own', () => {
+  const world = new World({ sticky: { mode: 'cookie-hash', movesPerSecond: 8 } });
+  const [plan] = world.plans as [PoolPlan];
+  const other = { ...plan, id: plan.id + 1 };
+  const pace = new MovePace(2);
+  const take = (of: PoolPlan, nowMs: number): number => {
+    let taken = 0;
+    for (; pace.hasRoom(of, nowMs); taken += 1) pace.take(of, nowMs);
+    return taken;
+  };
+  expect([take(plan, 0), take(other, 0)]).toEqual([4, 4]);
+  expect([take(plan, 3_600_000), take(other, 250)]).toEqual([4, 1]);
+  // one that moves although there is no room, as when it is tried again, owes nothing
+  for (let more = 0; more < 5; more += 1) pace.take(plan, 3_600_000);
+  expect(take(plan, 3_600_500)).toBe(2);
 });

@@ -294,3 +294,69 @@ test('a look that is under way when its source goes, or all end, has no conseque
     expect([end, looks(), changes()]).toEqual([end, before, 0]);
   }
 });
+
+test('what one source has ready is not leaving because another has lost it', async () => {
+  const yaml = `pools: { shop: { servers: [
+    { dns: { name: one.internal, port: 80, refresh: 10s } },
+    { dns: { name: two.internal, port: 80, refresh: 10s } } ] } }`;
+  const { config } = loadConfig(yaml, { file: 'f', env: {} });
+  for (const lost of ['one', 'two']) {
+    const clock = new ManualClock();
+    const scheduler = new ManualScheduler(clock);
+    let isLost = false;
+    const discovery = new Discovery({
+      clock,
+      scheduler,
+      random: new SeededRandom(1),
+      createLookup:
+        () =>
+        async ({ source }) => ({
+          servers: isLost && source.includes(lost) ? found('z') : found('a', 'z'),
+          unknownTargets: [],
+        }),
+      log: { info: () => undefined, warn: () => undefined },
+      onChange: () => undefined,
+      isEmpty: () => false,
+    });
+    await discovery.prepare(config!);
+    discovery.apply(config!);
+    isLost = true;
+    scheduler.advance(12_000);
+    await new Promise(setImmediate);
+    const servers = discovery.expand(config!, new Places()).pools[0]!.servers;
+    expect(servers.map(({ name, mode }) => `${name} ${mode}`).sort(), lost).toEqual([
+      'a:80 ready',
+      'z:80 ready',
+    ]);
+    discovery.stop();
+  }
+});
+
+test('from the next look on it asks the name servers of the configuration in force', async () => {
+  const asked: string[] = [];
+  const clock = new ManualClock();
+  const scheduler = new ManualScheduler(clock);
+  const configWith = (resolver: string) =>
+    loadConfig(`resolver: ["${resolver}"]${YAML}`, { file: 'f', env: {} }).config!;
+  const discovery = new Discovery({
+    clock,
+    scheduler,
+    random: new SeededRandom(1),
+    createLookup: (nameServers) => async () => {
+      asked.push(nameServers.join());
+      return { servers: found('a'), unknownTargets: [] };
+    },
+    log: { info: () => undefined, warn: () => undefined },
+    onChange: () => undefined,
+    isEmpty: () => true,
+  });
+  for (const resolver of ['127.0.0.1:1', '127.0.0.1:2']) {
+    await discovery.prepare(configWith(resolver));
+    discovery.apply(configWith(resolver));
+  }
+  scheduler.advance(12_000);
+  await new Promise(setImmediate);
+  discovery.stop();
+  scheduler.advance(60_000);
+  expect(asked).toEqual(['127.0.0.1:1', '127.0.0.1:2']);
+});

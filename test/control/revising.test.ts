@@ -181,3 +181,12 @@ test('reloads and what discovery finds follow each other; each is judged by what
   expect(balancer.swaps).toEqual(Array.from({ length: 4 }, () => ['begins', 'ends']).flat());
   expect([balancer.revision.number, serversOf(balancer)]).toEqual([5, 4]);
 });
+
+test('certificates that are refused count as a failed reload', async () => {
+  const { balancer, revising } = await start();
+  expect(await revising.refresh('certificates have changed', null)).toBe(true);
+  expect(await revising.refresh('certificates have changed', 'a key that fits none')).toBe(false);
+  expect(await revising.refresh(null, 'nobody need hear of it')).toBe(false);
+  expect(revising.results).toEqual({ success: 0, failure: 1 });
+  expect(balancer.events).toEqual(['certificates true', 'certificates false']);
+});

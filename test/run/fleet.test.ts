@@ -15,6 +15,7 @@ import { Member } from '../../src/run/fleet-member.ts';
 import { startBalancer } from '../../src/run/foreground.ts';
 import { createLogger } from '../../src/run/logger.ts';
 import type { ToWorker } from '../../src/run/messages.ts';
+import { SharedState } from '../../src/shared/shared-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { whenDone } from '../support/lifetime.ts';
 
@@ -141,4 +142,17 @@ test('a system that gives no threads for a while: the fleet goes on, and has the
   await workers[0]?.terminate();
   await eventually(() => balancer.fleet.restarts === 4 && balancer.fleet.sockets.length === 2);
   for (let count = 0; count < 10; count += 1) expect(await serves(path)).toBe(true);
+});
+
+test('what a dead thread has counted of clients, and that it waits, is forgotten', async () => {
+  const { balancer, workers } = await scene();
+  const { shared } = balancer.control;
+  const [first, second] = [0, 1].map((worker) => SharedState.attach(shared.handles(), worker));
+  const cells = second!.addresses.cellsOf(5, 7);
+  for (const state of [first!, second!]) state.addresses.add(cells, 1);
+  second!.waiting.set(0, true);
+  expect([first!.addresses.count(cells), first!.waiting.othersWait(0)]).toEqual([2, true]);
+  await workers[1]?.terminate();
+  await eventually(() => balancer.fleet.restarts === 1 && balancer.fleet.sockets.length === 2);
+  expect([first!.addresses.count(cells), first!.waiting.othersWait(0)]).toEqual([1, false]);
 });

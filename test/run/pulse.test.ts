@@ -31,3 +31,14 @@ test('silence is said before it is given up, and a beat ends it', () => {
   expect(pulse.poll(8, BEAT_MS, () => 0)).toBe('beats');
   expect(pulse.poll(8, BEAT_MS, () => 0)).toBe('beats');
 });
+
+test('a thread that works and beats late now and then does not hang, however long it lives', () => {
+  const pulse = new Pulse();
+  let cpuMs = 0;
+  for (let beats = 0; beats < 1000; beats += 1) {
+    for (let look = 0; look < 3; look += 1) {
+      expect(pulse.poll(beats, BEAT_MS, () => cpuMs)).toBe('beats');
+      cpuMs += BEAT_MS;
+    }
+  }
+});

@@ -10,7 +10,6 @@ const COUNT_MAX = 1_000_000;
 const WITHIN_MS_MAX = 3_600_000;
 
 /** So many within a time, as `200/10s`. */
-/** So many, in so long. */
 export interface Events {
   readonly count: number;
   readonly withinMs: number;

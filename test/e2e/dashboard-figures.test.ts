@@ -62,7 +62,7 @@ test('figures equal the API, rates and latency follow the load, nothing is compl
   expect(await page.locator('[data-figure=p99]').textContent()).toMatch(/^[\d.]+ (µs|ms)$/);
   const rates = await page.locator('tbody [data-label="Requests/s"]').allTextContents();
   expect(Math.abs(rates.reduce((sum, text) => sum + Number(text), 0) - 100)).toBeLessThan(20);
-  expect(await page.locator('.canvas canvas').count()).toBe(4);
+  expect(await page.locator('.canvas canvas').count()).toBe(5);
   expect(await page.locator('.canvas').first().getAttribute('aria-label')).toMatch(/now: a 10, b 10, c 10$/);
 
   expect([...new Set(requests)].filter((path) => !path.startsWith('/page/')).sort()).toEqual([

@@ -75,7 +75,7 @@ const json = (response: ServerResponse, value: object, more: Readonly<Record<str
 /** The one line of the log after the first failure. `path`: once that has been asked for an order has no time left. */
 async function complaint(client: AcmeClient, path = ' '): Promise<string> {
   await client.until(() => {
-    if (authority.requests.at(-1)?.includes(` ${path}`)) client.shiftMs = 6 * MINUTE_MS;
+    if (authority.requests.some((each) => each.includes(` ${path}`))) client.shiftMs = 6 * MINUTE_MS;
     return failures(client) === 1;
   });
   const lines = client.log.filter((line) => line.startsWith('no certificate'));
@@ -158,7 +158,7 @@ test.each(garbage)(
 
 test('after garbage all is well as soon as the authority is', async () => {
   answer('/finalize-order', (response) => void response.writeHead(200).end('nothing'));
-  const client = acmeClient(wanted(), at, { requestMs: 300 });
+  const client = acmeClient(wanted(), at);
   await complaint(client, '/finalize-order');
   await recovers(client);
 });

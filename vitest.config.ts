@@ -26,6 +26,7 @@ const LONG = [
   'test/e2e/session-truth-kinds.test.ts',
   'test/e2e/session-truth-removed-server.test.ts',
   'test/e2e/takeover-listeners.test.ts',
+  'test/e2e/takeover-http2.test.ts',
   'test/e2e/takeover-log-in.test.ts',
   'test/e2e/takeover.test.ts',
   'test/e2e/tls-clients.test.ts',

@@ -325,6 +325,35 @@ test('a stop says so twice: what the client asks before it hears is answered, an
   await running.isQuiet();
 });
 
+test('a response that a client has yet to read when the connection ends is not lost, whatever the client sends meanwhile', async () => {
+  const bytes = 200_000;
+  let isAsked = false;
+  const backend = await httpBackend('a', (_, response) => {
+    isAsked = true;
+    response.end(Buffer.alloc(bytes, 'x'));
+  });
+  const running = await run(backend.url);
+  const peer = new Http2Peer(running.port, [[4, 2 ** 30]]);
+  await peer.synced();
+  peer.socket.pause();
+  peer.send(frame(Type.window, 0, 0, number(2 ** 30)), request(1));
+  await eventually(() => isAsked && running.thread.own.http2Streams(0) === 0);
+  running.thread.stop();
+  // first that it gives no answer to our PING is waited for, then that it ends
+  for (let second = 0; second < 10; second += 1) {
+    running.pass(1000);
+    await peer.turn();
+  }
+  for (let time = 0; time < 10; time += 1) {
+    peer.send(frame(Type.window, 0, 0, number(1000)));
+    await peer.turn();
+  }
+  peer.socket.resume();
+  await peer.until(() => peer.isWhole(1), 'all of it');
+  expect(peer.body(1).length).toBe(bytes);
+  await running.isQuiet();
+});
+
 test('HTTP/1 and HTTP/2 in the clear on one port, whatever the cuts of the first bytes', async () => {
   const backend = await httpBackend('a', echo('a'));
   const running = await run(backend.url);

@@ -2,10 +2,10 @@
 // taken slowly, through tunnels, while one process replaces another again and again. In the second half one process
 // stays, and its memory may not grow.
 //
-//   node test/soak/integrity.ts [--seconds 60] [--every 4] [--users 40] [--tls]         exit 1 when one byte was wrong
+//   node test/soak/integrity.ts [--seconds 60] [--every 4] [--users 40] [--http2 10] [--tls]         exit 1 when one byte was wrong
 //   node test/soak/integrity.ts --takeovers 8 --responses 100000 [--body 48000] [--seconds 900]
 //
-// --tls: the server speaks TLS too. --takeovers, --responses: so many of each, within the seconds. --body: of each, in bytes.
+// --http2: so many users more that speak HTTP/2. --tls: the server speaks TLS too. --takeovers, --responses: so many of each, within the seconds. --body: of each, in bytes.
 // A process that is replaced cuts off after its grace what its clients have not taken: on a machine with other work that
 // happens, it says how many, and so many responses are not complained of. Any other that is cut off is a fault.
 
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../src/base/random.ts';
 import { authority } from '../support/authority.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { Http2IntegrityUser } from '../support/integrity-http2-user.ts';
 import { integrityServer } from '../support/integrity-server.ts';
 import { askAround, Findings, IntegrityUser, integrityPools } from '../support/integrity-user.ts';
 import { forProgram } from '../support/lifetime.ts';
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     every: { type: 'string' },
     users: { type: 'string' },
+    http2: { type: 'string' },
     takeovers: { type: 'string' },
     responses: { type: 'string' },
     body: { type: 'string' },
@@ -40,6 +42,7 @@ const seconds = Number(values.seconds ?? (isCounted ? 900 : 60));
 const lengths = values.body === undefined ? undefined : [Number(values.body)];
 const everyMs = Number(values.every ?? 4) * 1000;
 const userCount = Number(values.users ?? 40);
+const http2Count = Number(values.http2 ?? 10);
 const seed = Number(process.env['SEED'] ?? (performance.timeOrigin % 1_000_000) | 0);
 
 const missing = (reason: string): never => {
@@ -74,7 +77,7 @@ const problems = await forProgram(async () => {
   const own = values.tls === true ? authority(missing) : null;
   const url = await integrityServer(own?.issue('IP:127.0.0.1') ?? null);
   const yaml = `
-listen: [127.0.0.1:0, { address: "localhost:0", tls: { selfSigned: true } }]
+listen: [{ address: 127.0.0.1:0, h2c: true, http2: { resets: 10000/1s } }, { address: "localhost:0", tls: { selfSigned: true }, http2: { resets: 10000/1s } }]
 admin: { address: 127.0.0.1:0 }
 shutdown: { grace: 10s }
 ${integrityPools(url, own?.caFile ?? null)}`;
@@ -92,13 +95,18 @@ ${integrityPools(url, own?.caFile ?? null)}`;
       lengths,
     );
   });
+  const http2Users = Array.from({ length: http2Count }, (_, index) => {
+    const isSecure = index % 2 === 1;
+    const port = running.ports[isSecure ? 1 : 0] as number;
+    return new Http2IntegrityUser(port, findings, new SeededRandom(seed - index - random.next()), isSecure);
+  });
   const beganMs = performance.now();
   const leftMs = (): number => beganMs + seconds * 1000 - performance.now();
   const isOver = (): boolean => {
     const isEnough = isCounted && findings.responses >= responseCount && findings.takeovers >= takeoverCount;
     return isEnough || leftMs() < 0 || findings.wrong.length > SHOWN;
   };
-  const asking = askAround(users, isOver);
+  const asking = askAround([...users, ...http2Users], isOver);
   let cutByGrace = 0;
   const replace = async (): Promise<void> => {
     const old = running;

@@ -142,6 +142,11 @@ export class Http2Peer {
     });
   }
 
+  /** What there is to do has been done once. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
   /** Everything sent so far has been read and answered. */
   async synced(): Promise<void> {
     const pongs = this.of(Type.ping).length;

@@ -192,7 +192,10 @@ export class IntegrityUser {
 }
 
 /** `users` at once, until `isOver`. */
-export async function askAround(users: readonly IntegrityUser[], isOver: () => boolean): Promise<void> {
+export async function askAround(
+  users: readonly { run(isOver: () => boolean): Promise<void> }[],
+  isOver: () => boolean,
+): Promise<void> {
   await Promise.all(users.map((user) => user.run(isOver)));
 }
 

@@ -2,7 +2,7 @@
 //
 //   open ── stop: GOAWAY for later, PING ──> asked ── the answer, or 1 s: GOAWAY ──> finishing ── the last stream ──┐
 //     ├── an error of the connection: GOAWAY ── the client has gone away, or is idle ───────────────────────────────┤
-//     └── cut off                                                   closed <── client's end, or 2 s ── lingering <──┘
+//     └── cut off                                                   closed <── client's end, or 60 s ─ lingering <──┘
 
 import type { Socket } from 'node:net';
 import { countRejection } from '../../exchange/accounts.ts';
@@ -30,8 +30,9 @@ import { Http2Output } from './output.ts';
 import { beginRequest, type RequestOrigin, refuseLarge } from './requests.ts';
 import { failReceiving, owingOf, Untaken } from './slow-client.ts';
 
+/** How long the client's end is waited for where nothing is left that it should read. */
 const LINGER_MS = 2000;
-/** How long a slow reader may take for what is left. */
+/** The same where it may have responses to read: who does sends WINDOW_UPDATE, which a socket closed answers with a reset. */
 const FLUSH_MS = 60_000;
 /** How long the answer to our PING is waited for before streams are begun no more. */
 const PONG_MS = 1000;
@@ -166,7 +167,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
 
   #onIdle(): void {
     const { keepAliveMs } = this.listener.config.timeouts;
-    if (this.#isFinishing || this.http2.isPeerLeaving || this.#hasEnded) this.#endPolitely();
+    if (this.#isFinishing || this.http2.isPeerLeaving || this.#hasEnded) this.#endPolitely(FLUSH_MS);
     else this.#times.set('idle', this.thread.clock.nowMs() + keepAliveMs);
   }
 
@@ -228,11 +229,11 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
   }
 
   /** Our half closes now; what the client still sends is read and dropped for a while. */
-  #endPolitely(flushMs: number = FLUSH_MS): void {
+  #endPolitely(patienceMs: number): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.http2.close();
-    this.#times.only('linger', this.thread.clock.nowMs() + flushMs);
+    this.#times.only('linger', this.thread.clock.nowMs() + patienceMs);
     this.#endSocket();
   }
 
@@ -240,7 +241,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     if (this.#output.isWithheld) return;
     this.#output.flush();
     if (this.#hasEnded) this.socket.destroySoon();
-    else this.socket.end(() => this.#times.set('linger', this.thread.clock.nowMs() + LINGER_MS));
+    else this.socket.end();
   }
 
   /** In order: what the client has sent before it heard of it is still answered. */
@@ -269,7 +270,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
       if (user instanceof Http2ClientStream) user.finishTunnel();
     const isCut = this.http2.streams.size > 0 || this.socket.writableLength > 0;
     this.#abortAll();
-    this.#endPolitely();
+    this.#endPolitely(LINGER_MS);
     return isCut ? 'request' : size > 0 ? 'tunnel' : 'nothing';
   }
 
@@ -293,7 +294,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     else if (wait === 'pong') this.#finishStreams();
     else if (wait === 'idle') {
       this.http2.refuseFurther();
-      this.#endPolitely();
+      this.#endPolitely(LINGER_MS);
     } else if (wait !== null) this.destroy();
   }
 }

@@ -147,13 +147,23 @@ test.skipIf(!hasScript)('status --watch redraws a terminal (needs script(1) for 
 describe('modes and weight', () => {
   test('drain, maintenance, ready and weight change the server and say what it is then', async () => {
     const { holdfast, run } = await fixture();
-    const line = (mode: string, weight = 1): string =>
-      `shop/b: ${mode}, up, weight ${weight}, 0 sessions, 0 requests in flight\n`;
-    for (const mode of ['drain', 'maintenance', 'ready']) {
-      expect(await run(mode, 'shop/b')).toEqual({ status: 0, out: line(mode), err: '' });
+    const line = (mode: string, state: string, weight = 1): string =>
+      `shop/b: ${mode}, ${state}, weight ${weight}, 0 sessions, 0 requests in flight\n`;
+    // what was found before maintenance says nothing any more: the server is checked anew
+    for (const [mode, state] of [
+      ['drain', 'up'],
+      ['maintenance', 'up'],
+      ['ready', 'starting'],
+    ] as const) {
+      expect(await run(mode, 'shop/b')).toEqual({ status: 0, out: line(mode, state), err: '' });
       expect((await serverNamed(holdfast, 'b')).mode).toBe(mode);
     }
-    expect(await run('weight', 'shop/b', '2.5')).toEqual({ status: 0, out: line('ready', 2.5), err: '' });
+    await eventually(async () => (await serverNamed(holdfast, 'b')).state === 'up');
+    expect(await run('weight', 'shop/b', '2.5')).toEqual({
+      status: 0,
+      out: line('ready', 'up', 2.5),
+      err: '',
+    });
     const json = JSON.parse((await run('weight', 'shop/b', '0', '--json')).out) as {
       pool: string;
       server: StatusServer;

@@ -153,7 +153,7 @@ describe('compose.yaml', () => {
     const scrape = parse(read('docs/deploy/prometheus.yml'));
     expect(scrape.scrape_configs[0].static_configs[0].targets).toEqual([`holdfast:${PORTS[1]}`]);
     expect(compose.services['grafana']?.environment).toEqual({ PROMETHEUS_URL: 'http://prometheus:9090' });
-    expect(read('grafana/provisioning/datasources/prometheus.yml')).toMatch(/url: \$\{PROMETHEUS_URL/);
+    expect(read('grafana/provisioning/datasources/prometheus.yml')).toMatch(/^ +url: \$PROMETHEUS_URL$/m);
     expect(read('grafana/provisioning/dashboards/holdfast.yml')).toContain('path: /etc/grafana/dashboards');
   });
 });

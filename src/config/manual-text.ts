@@ -8,7 +8,7 @@ IPv6 and, on most systems, IPv4 address.`,
 required, and a route that an earlier one hides completely is a warning. A request that no route matches is answered with 404.`,
   admin: `Without a token anyone who can connect may change server modes. An address that other machines can reach
 therefore requires a token.`,
-  accessLog: `One JSON object per line, for every request: \`time\`, \`requestId\` (that of x-request-id), \`traceId\`, \`client\`, \`method\`,
+  accessLog: `One JSON object per line, for every request: \`time\`, \`requestId\` (that of x-request-id, which own replies have too), \`traceId\`, \`client\`, \`method\`,
 \`target\`, \`host\`, \`status\` (0: no reply was possible), \`pool\`, \`server\`, \`attempts\` (when there was more than one: server and outcome),
 \`affinity\` (as in holdfast_affinity_decisions_total), \`ms\` (\`queue\`, \`connect\`, \`firstByte\`, \`total\`), \`bytesIn\`, \`bytesOut\`, \`endedBy\`
 (client, server or self), \`error\` (the kind, as in x-holdfast-error) and \`sampled\` (the share that is logged). Lines go to standard output,

@@ -13,7 +13,7 @@ import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
-import { asksForWebSocket } from '../exchange/request-lines.ts';
+import { asksForWebSocket, requestIdOf } from '../exchange/request-lines.ts';
 import { Body, RequestHead } from '../http1/message.ts';
 import { NO_POOL } from '../shared/stripe.ts';
 import type { Client } from './clients.ts';
@@ -206,13 +206,14 @@ export class Intake {
   ): void {
     const { own, accessLog, heads, clock, isTrustedAddress } = this.#path;
     countRefusal(own, kind, pool);
+    const head = isParsed ? heads.request : NO_HEAD;
+    const requestId = requestIdOf(heads.buffer, head, client);
     if (accessLog.draws()) {
-      const head = isParsed ? heads.request : NO_HEAD;
       const address = clientAddressOf(heads.buffer, head, client, isTrustedAddress);
-      accessLog.refused(heads.buffer, head, address, kind, clock.nowMs(), clock.wallMs());
+      accessLog.refused(heads.buffer, head, address, kind, clock.nowMs(), clock.wallMs(), requestId);
     }
     request.resume();
     if (FAILURES[kind].status === 0) breakOff(response);
-    else replyTo(response, kind, detail, retryAfterSeconds);
+    else replyTo(response, kind, detail, { retryAfterSeconds, requestId });
   }
 }

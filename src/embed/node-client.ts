@@ -163,7 +163,7 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   /** Nothing more can be said to the client. */
   protected abstract cut(): void;
   /** Our own reply, unless somebody else has answered. */
-  protected abstract writeReply(kind: FailureKind, detail: string): void;
+  protected abstract writeReply(kind: FailureKind, detail: string, requestId: string): void;
 
   /** Not passed on: node:http has no way for those that a server sends. */
   writeInterim(): boolean {
@@ -180,12 +180,12 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
     this.cut();
   }
 
-  reply(kind: FailureKind, detail: string): void {
+  reply(kind: FailureKind, detail: string, requestId: string): void {
     this.#exchange = null;
     this.guard.run(() => {
       const error = this.lastError ?? new Error(FAILURES[kind].text);
       this.#report(error);
-      this.writeReply(kind, detail);
+      this.writeReply(kind, detail, requestId);
     });
   }
 

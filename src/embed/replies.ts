@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
-import { formatReply } from '../proxy/replies.ts';
+import { formatReply, type ReplyMore } from '../proxy/replies.ts';
 import { linesOf, setLines } from './lines.ts';
 import { linesFor, type NodeRequest, type NodeResponse, setStatus } from './node-messages.ts';
 
@@ -19,10 +19,10 @@ const LINGER_MS = 2000;
 const FLUSH_MS = 60_000;
 
 /** Answers, unless somebody has already; the connection stays usable where node:http allows it. */
-export function replyTo(response: NodeResponse, kind: FailureKind, detail = '', retryAfterSeconds = 1): void {
+export function replyTo(response: NodeResponse, kind: FailureKind, detail = '', more?: ReplyMore): void {
   if (response.headersSent || response.writableEnded) return;
   const { status } = FAILURES[kind];
-  const text = formatReply(kind, detail, false, CLOSING.includes(kind), { retryAfterSeconds });
+  const text = formatReply(kind, detail, false, CLOSING.includes(kind), more);
   for (const name of OTHERS) if (response.hasHeader(name)) response.removeHeader(name);
   setLines(response, linesFor(response, linesOf(text)));
   setStatus(response, status, STATUS_CODES[status] ?? '');
@@ -30,9 +30,9 @@ export function replyTo(response: NodeResponse, kind: FailureKind, detail = '', 
 }
 
 /** Answers on the bare connection and closes it, in bounded time. */
-export function replyOn(socket: Duplex, kind: FailureKind, detail = '', retryAfterSeconds = 1): void {
+export function replyOn(socket: Duplex, kind: FailureKind, detail = '', more?: ReplyMore): void {
   if (socket.writableEnded || socket.destroyed) return;
-  socket.write(formatReply(kind, detail, false, true, { retryAfterSeconds }), 'latin1');
+  socket.write(formatReply(kind, detail, false, true, more), 'latin1');
   endPolitely(socket);
 }
 

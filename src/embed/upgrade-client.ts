@@ -126,7 +126,7 @@ export class UpgradeClient extends NodeClient {
     this.socket.destroy();
   }
 
-  protected writeReply(kind: FailureKind, detail: string): void {
-    replyOn(this.socket, kind, detail);
+  protected writeReply(kind: FailureKind, detail: string, requestId: string): void {
+    replyOn(this.socket, kind, detail, { requestId });
   }
 }

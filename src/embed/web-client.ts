@@ -228,10 +228,10 @@ export class WebClient extends NodeClient {
     breakOff(this.response);
   }
 
-  protected writeReply(kind: FailureKind, detail: string): void {
+  protected writeReply(kind: FailureKind, detail: string, requestId: string): void {
     this.#head = null;
     this.request.resume();
-    replyTo(this.response, kind, detail);
+    replyTo(this.response, kind, detail, { requestId });
     if (kind === 'body-too-large') stopUpload(this.request);
   }
 

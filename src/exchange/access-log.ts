@@ -57,7 +57,7 @@ export class AccessRecord {
   readonly method: string;
   readonly target: string;
   readonly host: string;
-  readonly requestId: string;
+  requestId: string;
   readonly trace: string;
   readonly startedMs: number;
   readonly attempts: Attempt[] = [];
@@ -214,9 +214,11 @@ export class AccessLog {
     kind: FailureKind,
     nowMs: number,
     wallMs: number,
+    requestId: string,
     way: Way = UNKNOWN_WAY,
   ): void {
     const record = new AccessRecord(buffer, head, client, '', nowMs, way);
+    record.requestId = requestId;
     record.end(kind);
     this.#write(record, null, nowMs, wallMs);
   }

@@ -19,7 +19,7 @@ import { NEVER } from './deadlines.ts';
 import { ExchangeDeadline } from './exchange-deadline.ts';
 import { bodyRefusal } from './refusals.ts';
 import { ReplayableRequest } from './replayable-request.ts';
-import { asksForWebSocket, requestLines } from './request-lines.ts';
+import { asksForWebSocket, requestIdIn, requestLines } from './request-lines.ts';
 import { Response } from './response.ts';
 import type { ExchangeServices } from './services.ts';
 import type {
@@ -233,9 +233,10 @@ export class Exchange implements ServerStreamUser {
     this.record?.end(kind, detail);
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
     countRejection(this.services.own, kind, plan.id);
+    const requestId = isBroken ? '' : requestIdIn(this.request.headText);
     this.#close();
     if (isBroken) client.reset();
-    else client.reply(kind, this.services.tells(facts) ? detail : '');
+    else client.reply(kind, this.services.tells(facts) ? detail : '', requestId);
   }
 
   /** The response went out whole. */

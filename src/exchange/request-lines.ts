@@ -33,6 +33,25 @@ function nextRequestId(): string {
   return `${idPrefix}-${idCounter}`;
 }
 
+/** Longer ones of trusted peers are cut where we say them ourselves. */
+const ID_CHARS_MAX = 256;
+
+/** The id under which a request went on, out of its own head: a trusted peer's or ours. '' when it has none. */
+export function requestIdIn(headText: string): string {
+  const found = /^x-request-id:[ \t]*([^\r\n]*)/im.exec(headText);
+  return (found?.[1] ?? '').trimEnd().slice(0, ID_CHARS_MAX);
+}
+
+/** The id of a request that does not go on: the one that a trusted peer gives it, or a new one. */
+export function requestIdOf(
+  buffer: Buffer,
+  head: RequestHead,
+  { isTrusted }: Pick<Peer, 'isTrusted'>,
+): string {
+  const said = isTrusted ? joinedValues(buffer, head, Field.requestId) : '';
+  return said === '' ? nextRequestId() : said.slice(0, ID_CHARS_MAX);
+}
+
 /** Forwarding lines of an untrusted peer, made once per connection. */
 export function forwardingLines(
   peerAddress: string,

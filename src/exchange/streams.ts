@@ -104,8 +104,8 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   leave(): void;
   /** The client sees that the response is broken off, and the exchange is over. */
   reset(): void;
-  /** Our own reply instead of a response; the exchange is over. */
-  reply(kind: FailureKind, detail: string): void;
+  /** Our own reply instead of a response, with the id that is in the log; the exchange is over. */
+  reply(kind: FailureKind, detail: string, requestId: string): void;
   /** The server switches protocols. Returns the bytes that the client has sent ahead. */
   openTunnel(answer: Answer, setCookie: string): Buffer | null;
   writeTunnel(part: Buffer, from: PartOwner): boolean;

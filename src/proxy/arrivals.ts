@@ -169,7 +169,7 @@ export class Arrivals implements ArrivalOwner {
     const nowMs = clock.turn();
     countRejection(own, 'bad-proxy-header', NO_POOL);
     if (accessLog.draws())
-      accessLog.refused(EMPTY, NO_HEAD, peerAddress, 'bad-proxy-header', nowMs, clock.wallMs());
+      accessLog.refused(EMPTY, NO_HEAD, peerAddress, 'bad-proxy-header', nowMs, clock.wallMs(), '');
     this.#log.warn(`PROXY header of ${peerAddress} refused: ${why}`, nowMs);
   }
 

@@ -6,6 +6,7 @@ import { admit, refused } from '../exchange/admission.ts';
 import { clientAddressOf } from '../exchange/believed.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { requestRefusal, tlsInTheClear } from '../exchange/refusals.ts';
+import { requestIdOf } from '../exchange/request-lines.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
@@ -191,25 +192,29 @@ export class ClientRequests {
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !listener.isStopping;
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
-    this.#log(buffer, head, kind);
+    const requestId = this.#log(buffer, head, kind);
     countRefusal(thread.own, kind, pool);
-    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, more);
+    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, { ...more, requestId });
     return isKept;
   }
 
   /** What came does not make a head, or not in time. The connection ends. */
   refuseUnread(kind: FailureKind, detail: string): void {
-    this.#log(EMPTY, NO_HEAD, kind);
+    const requestId = this.#log(EMPTY, NO_HEAD, kind);
     countRefusal(this.#source.thread.own, kind, NO_POOL);
-    this.#source.sendReply(kind, detail, false, false);
+    this.#source.sendReply(kind, detail, false, false, { requestId });
   }
 
-  /** Logs a request that does not become an exchange. */
-  #log(buffer: Buffer, head: RequestHead, kind: FailureKind): void {
-    const { accessLog, clock, isTrustedAddress } = this.#source.thread;
-    if (!accessLog.draws()) return;
-    const client = clientAddressOf(buffer, head, this.#source.stream, isTrustedAddress);
-    accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs(), this.#source.stream);
+  /** Logs a request that does not become an exchange. Returns its id. */
+  #log(buffer: Buffer, head: RequestHead, kind: FailureKind): string {
+    const { stream, thread } = this.#source;
+    const { accessLog, clock, isTrustedAddress } = thread;
+    const requestId = requestIdOf(buffer, head, stream);
+    if (accessLog.draws()) {
+      const client = clientAddressOf(buffer, head, stream, isTrustedAddress);
+      accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs(), requestId, stream);
+    }
+    return requestId;
   }
 
   /** The connection has ended. */

@@ -18,6 +18,7 @@ import { BodyReader } from './body-reader.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { ConnectionListener } from './connection-services.ts';
 import { STRING_BYTES_MAX } from './read-buffers.ts';
+import type { ReplyMore } from './replies.ts';
 import { headEnd, Reframe, responseLines, tunnelLines } from './response-lines.ts';
 
 /** The connection as its stream sees it. */
@@ -35,7 +36,7 @@ export interface ClientTransport {
   /** The exchange is over, its response written. */
   exchangeDone(isKept: boolean): void;
   /** The exchange is over: our own reply. */
-  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean): void;
+  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more: ReplyMore): void;
   /** The exchange is over: the client sees that it is broken. */
   breakOff(): void;
   withhold(): void;
@@ -207,12 +208,12 @@ export class Http1ClientStream implements ClientStream {
     this.#transport.breakOff();
   }
 
-  reply(kind: FailureKind, detail: string): void {
+  reply(kind: FailureKind, detail: string, requestId: string): void {
     this.#held.release();
     const isDraining = this.#transport.listener.isStopping;
     const mayKeep = FAILURES[kind].side !== 'client' && this.#versionMinor === 1 && !isDraining;
     const isKept = mayKeep && this.keepAlive && this.requestBody.isDone && this.#transport.mayServeMore();
-    this.#transport.sendReply(kind, detail, this.#isHead, isKept);
+    this.#transport.sendReply(kind, detail, this.#isHead, isKept, { requestId });
   }
 
   openTunnel({ buffer, head }: Answer, setCookie: string): Buffer | null {

@@ -24,6 +24,8 @@ const REASONS: Readonly<Record<number, string>> = {
 export interface ReplyMore {
   readonly retryAfterSeconds?: number;
   readonly location?: string;
+  /** As in the access log; '' : none. */
+  readonly requestId?: string;
   /** Strict-Transport-Security; null: none. */
   readonly hsts?: string | null;
   /** The body as it is, instead of a sentence. */
@@ -39,16 +41,17 @@ export function formatReply(
   detail: string,
   isHead: boolean,
   close: boolean,
-  { retryAfterSeconds = 1, location = '', content = '', hsts = null }: ReplyMore = {},
+  { retryAfterSeconds = 1, location = '', requestId = '', content = '', hsts = null }: ReplyMore = {},
 ): string {
   const { status, text } = FAILURES[kind];
   const sentence = `${status} ${REASONS[status] ?? ''}: ${detail === '' ? text : detail}\n`;
   const body = content === '' ? sentence : content;
   const retryAfter = status === 503 || status === 429 ? `retry-after: ${retryAfterSeconds}\r\n` : '';
+  const id = requestId === '' ? '' : `x-request-id: ${requestId}\r\n`;
   const secured = hsts === null ? '' : `strict-transport-security: ${hsts}\r\n`;
   return (
     `HTTP/1.1 ${status} ${REASONS[status] ?? ''}\r\n` +
     `x-holdfast-error: ${kind}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +
-    `cache-control: no-store\r\n${location === '' ? '' : `location: ${location}\r\n`}${retryAfter}${secured}${close ? 'connection: close\r\n' : ''}\r\n${isHead ? '' : body}`
+    `cache-control: no-store\r\n${id}${location === '' ? '' : `location: ${location}\r\n`}${retryAfter}${secured}${close ? 'connection: close\r\n' : ''}\r\n${isHead ? '' : body}`
   );
 }

@@ -1,11 +1,14 @@
 // The access log tells of every exchange what happened to it, one JSON object per line.
 
+import { once } from 'node:events';
 import { readFileSync, renameSync } from 'node:fs';
+import { connect, type IncomingHttpHeaders } from 'node:http2';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { PlainClient } from '../support/plain-client.ts';
 import { rawClient } from '../support/raw-client.ts';
 
 interface Line {
@@ -140,6 +143,42 @@ pools:
     { target: '', status: 400, server: null, endedBy: 'client', error: 'bad-request' },
     { target: '/silent', status: 0, server: 'silent', endedBy: 'client', error: 'client-aborted' },
   ]);
+});
+
+test('our own replies say the id that is in the log: of exchanges, refusals and garbage, by HTTP/1 and HTTP/2', async () => {
+  const holdfast = await runHoldfast(`
+threads: 1
+listen: { address: 127.0.0.1:0, h2c: true }
+admin: { address: 127.0.0.1:0 }
+accessLog: json
+trusted: [127.0.0.2]
+routes: [{ path: /gone, pool: gone }]
+pools: { gone: { health: off, queue: { timeout: 0ms }, servers: ["http://127.0.0.1:9"] } }
+`);
+  const ids: string[] = [];
+  for (const path of ['/gone', '/nowhere']) {
+    const reply = await fetch(`${holdfast.url}${path}`, { headers: { 'x-request-id': 'not-believed' } });
+    ids.push(reply.headers.get('x-request-id') ?? '');
+  }
+  const malformed = await rawClient(holdfast.port);
+  malformed.send('GET / HTTP/1.1\r\nbad header: x\r\n\r\n');
+  const { text } = await malformed.closed();
+  ids.push(/^x-request-id: (.*)\r$/m.exec(text)?.[1] ?? '');
+  const session = connect(holdfast.url);
+  for (const path of ['/gone', '/nowhere']) {
+    const [headers] = await once(session.request({ ':path': path }).resume(), 'response');
+    ids.push(String((headers as IncomingHttpHeaders)['x-request-id']));
+  }
+  session.close();
+  const trusted = new PlainClient(holdfast.port, '127.0.0.2');
+  for (const path of ['/gone', '/nowhere']) {
+    const reply = await trusted.ask('GET', path, { 'X-Request-Id': `  theirs ${path} ` });
+    expect(reply.header('x-request-id')).toBe(`theirs ${path}`);
+  }
+  const lines = await linesWhen(holdfast, 7);
+  expect(lines.map(({ requestId }) => requestId)).toEqual([...ids, 'theirs /gone', 'theirs /nowhere']);
+  expect(new Set(ids).size).toBe(5);
+  expect(ids.every((id) => /^[0-9a-f]{16}-\d+$/.test(id))).toBe(true);
 });
 
 test('a file is appended to, and let go of at a reload after it was renamed', async () => {

@@ -76,6 +76,21 @@ test('a traceparent that came is passed on and logged; off starts none', async (
   expect(lines.map((line) => line['traceId'])).toEqual(['ab'.repeat(16), undefined]);
 });
 
+test('our own replies say the id that is in the log', async () => {
+  const file = logFile();
+  const { url } = await embed({
+    accessLog: { file },
+    routes: [{ path: '/gone', pool: 'gone' }],
+    pools: { gone: { health: 'off', queue: { timeout: '0ms' }, servers: [NOBODY] } },
+  });
+  const ids: (string | null)[] = [];
+  for (let count = 0; count < 2; count += 1)
+    ids.push((await fetch(`${url}/gone`)).headers.get('x-request-id'));
+  const lines = await linesWhen(file, 2);
+  expect(lines.map((line) => line['requestId'])).toEqual(ids);
+  expect(ids.every((id) => /^[0-9a-f]{16}-\d+$/.test(id ?? ''))).toBe(true);
+});
+
 test('attempts, refusals and aborts are told as they were; what the application answers is not ours to log', async () => {
   const backend = await httpBackend('a', (request, response) => {
     if (request.url !== '/slow') response.end('ok');

@@ -249,9 +249,9 @@ export class Http2ClientStream implements ClientStream, StreamUser, UploadingStr
   }
 
   /** Also where there was no exchange. */
-  reply(kind: FailureKind, detail: string, more?: ReplyMore): void {
+  reply(kind: FailureKind, detail: string, requestId: string, more?: ReplyMore): void {
     this.#held.release();
-    const text = formatReply(kind, detail, this.#isHead, false, more);
+    const text = formatReply(kind, detail, this.#isHead, false, { ...more, requestId });
     const headEnd = text.indexOf('\r\n\r\n') + 4;
     const isLast = headEnd === text.length;
     this.#sendHead(Number(text.slice(9, 12)), text.slice(0, headEnd), isLast);

@@ -6,6 +6,7 @@ import { countRefusal } from '../../exchange/accounts.ts';
 import { admit, refused } from '../../exchange/admission.ts';
 import { clientAddressOf } from '../../exchange/believed.ts';
 import { requestRefusal } from '../../exchange/refusals.ts';
+import { requestIdOf } from '../../exchange/request-lines.ts';
 import { RequestHead } from '../../http1/message.ts';
 import { parseRequestHead } from '../../http1/request.ts';
 import type { RequestFields } from '../../http2/request-fields.ts';
@@ -105,9 +106,10 @@ function refuse(
   const { own, accessLog, clock, isTrustedAddress } = thread;
   const { kind, detail = '', pool } = why;
   countRefusal(own, kind, pool);
+  const requestId = requestIdOf(buffer, head, client);
   if (accessLog.draws()) {
     const address = clientAddressOf(buffer, head, client, isTrustedAddress);
-    accessLog.refused(buffer, head, address, kind, clock.nowMs(), clock.wallMs(), client);
+    accessLog.refused(buffer, head, address, kind, clock.nowMs(), clock.wallMs(), requestId, client);
   }
-  client.reply(kind, detail, why);
+  client.reply(kind, detail, requestId, why);
 }

@@ -15,7 +15,8 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 export const URGENCY_DEFAULT = 3;
-const LENGTH_PATTERN = /^\d{1,15}$/;
+/** All that HTTP/1's parser takes (http1/framing.ts): a length that it alone saw would be nobody's to hold a body to. */
+const LENGTH_PATTERN = /^\d{1,16}$/;
 
 /** The urgency of RFC 9218 section 4.1: 0 to 7, the most urgent first. */
 export function urgencyOf(priority: string): number {
@@ -111,6 +112,8 @@ export class RequestFields implements FieldSink {
         break;
       case 'content-length':
         if (LENGTH_PATTERN.test(value)) this.contentLength = Number(value);
+        // its server would wait for a body, and take the next request of the connection for it
+        if (this.isWebSocket && this.contentLength !== 0) this.#refuse('a WebSocket with a content-length');
         break;
       case 'priority':
         this.urgency = urgencyOf(value);

@@ -76,6 +76,7 @@ const ATTACKS: readonly (readonly [what: string, fields: Fields])[] = [
   ],
   ['content-length twice', [...GET, ['content-length', '0'], ['content-length', '5']]],
   ['a list as content-length', [...GET, ['content-length', '0, 5']]],
+  ['a content-length of 16 digits without a body', [...GET, ['content-length', '0000000000000005']]],
   ['a content-length in words', [...GET, ['content-length', '0x0']]],
   ['connection', [...GET, ['connection', 'x-forwarded-for']]],
   ['upgrade', [...GET, ['upgrade', 'websocket']]],
@@ -92,6 +93,27 @@ test.each(ATTACKS)('%s: refused, no server hears of it', async (_, fields) => {
   expect(isRefused).toBe(true);
   expect(received().match(/HTTP\/1\.1/g)).toHaveLength(1);
   expect(received()).toMatch(/^GET \/honest HTTP\/1\.1\r\n/);
+  peer.socket.destroy();
+  await running.isQuiet();
+});
+
+const CONNECT: Fields = [...replaced(':method', 'CONNECT'), [':protocol', 'websocket']];
+const OPEN_ATTACKS: readonly (readonly [what: string, fields: Fields])[] = [
+  ['a length of 16 digits that its body exceeds', [...GET, ['content-length', '0000000000000003']]],
+  ['a WebSocket with a content-length', [...CONNECT, ['content-length', '300']]],
+  ['a WebSocket with a content-length of 16 digits', [...CONNECT, ['content-length', '0000000000000300']]],
+];
+
+test.each(OPEN_ATTACKS)('%s: the server gets no byte of what is no body', async (_, fields) => {
+  const { running, received } = await scene();
+  const peer = new Http2Peer(running.port);
+  peer.send(frame(Type.headers, END_HEADERS, 1, block(fields)), frame(Type.data, 0, 1, `abc${SMUGGLED}`));
+  await peer.until(() => peer.of(Type.reset, 1).length > 0, 'its end');
+  peer.send(request(3, [], '/honest'));
+  await peer.until(() => peer.isWhole(3), 'the honest answer');
+  expect(peer.codes(Type.reset)).toEqual([1]);
+  expect(received()).not.toContain('smuggled');
+  expect(received()).toMatch(/GET \/honest HTTP\/1\.1\r\n/);
   peer.socket.destroy();
   await running.isQuiet();
 });

@@ -63,6 +63,13 @@ export const Gauge = {
   sessionsReserved: 5,
 } as const;
 export type Gauge = (typeof Gauge)[keyof typeof Gauge];
+/** Those that end with the thread. */
+const OF_THE_LIVING = [
+  Gauge.inFlight,
+  Gauge.upstreamActive,
+  Gauge.upstreamIdle,
+  Gauge.sessionsReserved,
+] as const;
 const GAUGES = 6;
 
 /** Offsets inside one slot's counter block. */
@@ -305,10 +312,13 @@ export class Stripe {
     this.#misc[BEATS] = this.beats + 1;
   }
 
-  /** Main, after the worker has died: what was in flight there is no more. Session deltas stay: they are totals. */
+  /**
+   * Main, after the worker has died: what was in flight there is no more, nor what it counted on. Session deltas and those
+   * that have left stay: they are totals.
+   */
   clearGauges(): void {
     for (let slot = 0; slot < SLOTS_MAX; slot += 1) {
-      for (const gauge of [Gauge.inFlight, Gauge.upstreamActive, Gauge.upstreamIdle]) {
+      for (const gauge of OF_THE_LIVING) {
         Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
       }
     }

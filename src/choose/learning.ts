@@ -115,6 +115,8 @@ export class Learning {
     const hasEntry = this.#ledger.holdsEntry(affinity);
     if (!hasEntry && !mayBegin(limit, affinity, nowMs)) return;
     this.#begin(plan, affinity, index, low, high, nowMs);
+    // not before it counts: its place would look free meanwhile
+    this.#ledger.unreserve(affinity);
     const begun = table.find(low, high);
     if (begun !== NONE) table.marks.setScope(begun, scope === NO_SCOPE ? affinity.place : scope);
     affinity.source = source;
@@ -144,7 +146,6 @@ export class Learning {
   /** A session of its own. A key that was only a route gives way to it, unless other requests are still on that route. */
   #begin(plan: PoolPlan, affinity: Affinity, index: number, low: number, high: number, nowMs: number): void {
     const ledger = this.#ledger;
-    ledger.unreserve(affinity);
     if (affinity.outcome === Finding.none) affinity.outcome = Finding.new;
     if (ledger.holdsEntry(affinity)) {
       if (ledger.isReal(affinity)) {

@@ -234,7 +234,7 @@ export class Ledger {
 
   unreserve(affinity: Affinity): void {
     if (affinity.reservedSlot === -1) return;
-    this.#shared.own.addGauge(affinity.reservedSlot, Gauge.sessionsReserved, -1);
+    this.#shared.givePlaceBack(affinity.reservedSlot);
     affinity.reservedSlot = -1;
   }
 

@@ -172,12 +172,15 @@ export class SharedState {
     return this.control.placedBase(slot) + since;
   }
 
-  /** The same for a limit: a few too many for a moment, never too few. */
+  /**
+   * The same for a limit: a few too many for a moment, never too few. What is counted on is read first, since it is given
+   * back only when the session itself counts.
+   */
   placedSessionsMost(slot: number): number {
     let placed = this.control.placedBaseMost(slot);
     for (const stripe of this.stripes)
       placed +=
-        stripe.gaugeInOrder(slot, Gauge.sessionDelta) + stripe.gaugeInOrder(slot, Gauge.sessionsReserved);
+        stripe.gaugeInOrder(slot, Gauge.sessionsReserved) + stripe.gaugeInOrder(slot, Gauge.sessionDelta);
     return placed;
   }
 

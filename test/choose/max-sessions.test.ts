@@ -1,6 +1,6 @@
 // maxSessions: a server that has all the sessions it may have takes no new one, and keeps those it has.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Verdict } from '../../src/shared/control.ts';
 import { seeds } from '../support/seeds.ts';
@@ -51,6 +51,19 @@ test('a request that may learn a session holds a place while it is under way', (
   expect(world.exchange({ responseHeaders: ['Set-Cookie: sid=1'] })).toMatchObject({ server: 'a' });
   expect(world.exchange()).toMatchObject({ failure: 'full' });
   expect(world.exchange({ cookie: 'sid=1' })).toMatchObject({ server: 'a' });
+});
+
+test('a place is held until the session that was learned counts', () => {
+  const world = new World({ sticky: { mode: 'learn', cookie: 'sid' }, servers: [{ maxSessions: 1 }] });
+  const { table } = world.workers[0]!;
+  const insert = table.insert.bind(table);
+  const spy = vi.spyOn(table, 'insert').mockImplementation((...entry) => {
+    expect(world.shared.placedSessionsMost(world.slotOf('a'))).toBe(1);
+    return insert(...entry);
+  });
+  world.exchange({ responseHeaders: ['Set-Cookie: sid=1'] });
+  expect(spy).toHaveBeenCalledOnce();
+  expect([world.placed('a'), world.exchange().failure]).toEqual([1, 'full']);
 });
 
 test('sessions of a dead home go to servers that have room', () => {

@@ -1,6 +1,6 @@
 // Control cells and stripes: one writer, everybody reads, sums are exact.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ControlCells, Mode, Verdict } from '../../src/shared/control.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from '../../src/shared/limits.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
@@ -172,5 +172,22 @@ describe('shared state', () => {
     expect([worker.takePlace(1, 25), worker.placedSessions(1)]).toEqual([true, 23]);
     worker.givePlaceBack(1);
     expect(worker.placedSessions(1)).toBe(22);
+  });
+
+  test('for a limit a session that begins to count while they are summed is not missed', () => {
+    const main = SharedState.create(1, 100, 0);
+    const worker = SharedState.attach(main.handles(), 0);
+    expect(worker.takePlace(1, 1)).toBe(true);
+    const stripe = main.stripes[0]!;
+    const read = stripe.gaugeInOrder.bind(stripe);
+    const spy = vi.spyOn(stripe, 'gaugeInOrder').mockImplementation((slot, gauge) => {
+      const value = read(slot, gauge);
+      spy.mockRestore();
+      worker.own.addEntry(1, 1);
+      worker.givePlaceBack(1);
+      return value;
+    });
+    expect([main.placedSessionsMost(1), main.takePlace(1, 1)]).toEqual([2, false]);
+    expect(main.placedSessionsMost(1)).toBe(1);
   });
 });

@@ -53,8 +53,8 @@ export class Elector {
   /**
    * Slot for the next attempt, or -1 with affinity.failure: 'no-server' (none eligible), 'home-down' (the home alone
    * will do, and is away), 'paced' (moveRate used up), 'busy' (all that will do are at maxConnections), 'full' (none takes
-   * another session: maxSessions). All but 'paced' may change soon: wait and call again. Never a slot in `tried` that is not the home while another is
-   * eligible.
+   * another session: maxSessions). All but 'paced' may change soon: wait and call again. Never a slot in `tried` that is
+   * not the home while another is eligible.
    */
   choose(plan: PoolPlan, affinity: Affinity, tried: readonly number[], nowMs: number): number {
     affinity.failure = null;
@@ -77,7 +77,8 @@ export class Elector {
       affinity.isHomeOnly = true;
       return this.#fail(affinity, 'home-down', Finding.refused);
     }
-    if (plan.losesSessions && affinity.moveReason === Reason.none) {
+    // who shows no session, only the cookie of the balancer before us, has none to lose
+    if (plan.losesSessions && affinity.hasKey && affinity.moveReason === Reason.none) {
       affinity.pendingReason = reason;
       return this.#fail(affinity, 'session-lost', Finding.refused);
     }

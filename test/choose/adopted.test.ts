@@ -118,6 +118,18 @@ describe('where the application names its sessions', () => {
     expect(world.exchange({ cookie: 'io=s1~4f2a' })).toMatchObject({ server: 'b', outcome: 'home' });
   });
 
+  test('whenLost 404: who has been told of a home that is down, and shows no session any more, begins another', () => {
+    const sticky = { mode: 'learn', cookie: 'sid', adopt: SERVER_ID, whenLost: 404 } as const;
+    const world = new World({ sticky });
+    world.setVerdict('b', Verdict.down);
+    expect(world.exchange({ cookie: 'sid=1; SERVERID=s2' })).toMatchObject({ failure: 'session-lost' });
+    const begun = world.exchange({ cookie: 'SERVERID=s2', responseHeaders: ['Set-Cookie: sid=2'] });
+    expect(begun.server).not.toBeNull();
+    const next = world.exchange({ cookie: 'sid=2; SERVERID=s2' });
+    expect(next).toMatchObject({ server: begun.server, outcome: 'home' });
+    expect(world.created(begun.server!)).toBe(1);
+  });
+
   test('it goes before the hash', () => {
     const sticky = { mode: 'header-hash', header: 'x-session-id', adopt: SERVER_ID } as const;
     const world = new World({ sticky });

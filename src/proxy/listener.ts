@@ -214,10 +214,10 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   }
 
   #add<Connection extends ServedConnection>(client: AcceptedClient, connection: Connection): Connection {
-    const thread = this.#thread;
     connection.addressCells = client.addressCells;
     this.connections.add(connection);
-    thread.deadlines.add(connection);
+    this.#thread.deadlines.add(connection);
+    if (this.isRetiring) connection.retire(); // it was accepted before that
     return connection;
   }
 

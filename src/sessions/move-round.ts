@@ -173,7 +173,7 @@ export class MoveRound {
     return this.#nowMs - table.createdMs(entry) < pool.config.sticky.lifeMs - ENDS_SOON_MS;
   }
 
-  /** False when the session was quicker: a request of it has begun, or somebody else has moved it. */
+  /** The place there is held until the session counts. False when there is none, or as `#moveTo`. */
   #move(
     entry: number,
     { order, homes }: PoolRound,
@@ -181,13 +181,22 @@ export class MoveRound {
     index: number,
     reason: MoveReason,
   ): boolean {
-    const { table, own } = this.#shared;
     const to = homes[index] ?? -1;
+    if (to === -1) return false;
+    const most = order.pool.config.servers[index]?.maxSessions ?? 0;
+    if (most === 0) return this.#moveTo(entry, order, from, to, reason);
+    if (!this.#shared.takePlace(homeSlot(to), most)) return false;
+    const isMoved = this.#moveTo(entry, order, from, to, reason);
+    this.#shared.givePlaceBack(homeSlot(to));
+    return isMoved;
+  }
+
+  /** False when the session was quicker: a request of it has begun, or somebody else has moved it. */
+  #moveTo(entry: number, order: RoundOrder, from: number, to: number, reason: MoveReason): boolean {
+    const { table, own } = this.#shared;
     const keyLow = table.keyLow(entry);
     const keyHigh = table.keyHigh(entry);
-    const most = order.pool.config.servers[index]?.maxSessions ?? 0;
-    if (most > 0 && this.#shared.placedSessionsMost(homeSlot(to)) >= most) return false;
-    if (to === -1 || !table.move(entry, keyLow, keyHigh, from, to)) return false;
+    if (!table.move(entry, keyLow, keyHigh, from, to)) return false;
     if (table.busy(entry) > 0 && table.move(entry, keyLow, keyHigh, to, from)) return false;
     table.notes.stampMove(entry, this.#nowMs);
     own.addEntry(homeSlot(from), -1);

@@ -1,6 +1,6 @@
 // The rebalancer over a real table and sweeper, its time moved by hand: which sessions it moves, and how many.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
@@ -161,6 +161,34 @@ describe('levelling', () => {
     for (const key of scene.keys.slice(0, 15)) touched(table, scene.entryOf(key), scene.clock.nowMs());
     expect(round.act().get('shop')).toBe(20);
     expect(scene.homes()).toEqual({ a: 80, b: 100, c: 100, d: 100, e: 20 });
+  });
+
+  test('a server with maxSessions gets no more, and the place of one that is on its way does not look free', () => {
+    const scene = FOUR_OF_FIVE('mode: on');
+    const { table } = scene.shared;
+    const whole = scene.revision.pools[0]!;
+    const servers = whole.config.servers.map((server) => ({ ...server, maxSessions: 12 }));
+    const pool = { ...whole, config: { ...whole.config, servers } };
+    const levelling = [{ from: 0, to: 4, sessions: 20 }];
+    const rules = { draining: [], isIdleOnly: false, returnsTo: [], isReturnIdleOnly: false };
+    scene.run(1.5);
+    const round = new MoveRound(
+      scene.shared,
+      [{ pool, grant: 20, levelling, ...rules }],
+      scene.clock.nowMs(),
+    );
+    round.scan(table.capacity);
+    const seen: number[] = [];
+    const move = table.move.bind(table);
+    vi.spyOn(table, 'move').mockImplementation((...of) => {
+      const isMoved = move(...of);
+      seen.push(scene.worker.placedSessionsMost(scene.slot('e')));
+      return isMoved;
+    });
+    expect(round.act().get('shop')).toBe(12);
+    expect(seen).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+    expect(scene.homes()).toEqual({ a: 88, b: 100, c: 100, d: 100, e: 12 });
+    expect(scene.worker.placedSessions(scene.slot('e'))).toBe(12);
   });
 
   test('mode idle leaves a session alone that was seen a moment ago', () => {

@@ -291,8 +291,7 @@ export class Sweeper {
           tally.sessions[slot] ?? 0,
           tally.tentative[slot] ?? 0,
           this.#deltaAtBegin[slot] ?? 0,
-          // a thread that has died has taken its count with it
-          Math.max(0, left),
+          left,
         );
       }
       pool.report = pool.hottest.report(rate);

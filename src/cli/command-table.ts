@@ -11,6 +11,8 @@ export interface CommandEntry {
   /** `drain [options] <pool/server>`. */
   readonly usage: string;
   readonly options: readonly OptionEntry[];
+  /** What may stand first after it, where that is one of a few words. */
+  readonly firstWords: readonly string[];
   /** The notes below its help, without the empty lines around them. */
   readonly notes: string;
 }
@@ -38,6 +40,7 @@ export function commandTable(program: Command): readonly CommandEntry[] {
     description: command.description(),
     usage: `${command.name()} ${command.usage()}`,
     options: command.options.map((option) => entryOf(option, help.optionDescription(option))),
+    firstWords: command.registeredArguments[0]?.argChoices ?? [],
     notes: notesOf(command),
   }));
 }

@@ -4,11 +4,6 @@ import { Argument, type Command } from 'commander';
 import { type CommandEntry, commandTable, type OptionEntry } from './command-table.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
-/** What may stand first after a command, where that is one of a few words. */
-const FIRST_WORDS: Readonly<Record<string, readonly string[]>> = {
-  completion: SHELLS,
-  plan: ['drain', 'add', 'remove'],
-};
 type Shell = (typeof SHELLS)[number];
 
 const NOTES = `
@@ -40,8 +35,8 @@ function isFile(option: OptionEntry): boolean {
 
 function bash(commands: readonly CommandEntry[]): string {
   const options = commands.map(
-    ({ name, options: own }) =>
-      `    ${name}) words="${[...(FIRST_WORDS[name] ?? []), '--help', ...own.map(({ long }) => long)].join(' ')}" ;;`,
+    ({ name, firstWords, options: own }) =>
+      `    ${name}) words="${[...firstWords, '--help', ...own.map(({ long }) => long)].join(' ')}" ;;`,
   );
   const values = commands.flatMap(({ name, options: own }) =>
     own.filter(takesValue).map((option) => {
@@ -73,12 +68,13 @@ complete -F _holdfast holdfast
 
 function zsh(commands: readonly CommandEntry[]): string {
   const words = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
-  const cases = commands.map(({ name, options }) => {
+  const cases = commands.map(({ name, firstWords, options }) => {
+    const first = firstWords.length > 0 ? [`'1:word:(${firstWords.join(' ')})'`] : [];
     const specs = options.map((option) => {
-      const value = takesValue(option) ? `:${option.value}:${zshValues(option)}` : '';
+      const value = takesValue(option) ? `:${option.value.replaceAll(':', '\\:')}:${zshValues(option)}` : '';
       return quoted(`${option.long}[${option.description.replace(/[[\]:]/g, ' ')}]${value}`);
     });
-    return `    ${name}) _arguments ${[...specs, "'*:argument:'"].join(' ')} ;;`;
+    return `    ${name}) _arguments ${[...specs, ...first, "'*:argument:'"].join(' ')} ;;`;
   });
   return `#compdef holdfast
 _holdfast() {
@@ -93,8 +89,7 @@ ${words.join('\n')}
   shift words
   (( CURRENT-- ))
   case "$command" in
-    completion) _values shell ${SHELLS.join(' ')} ;;
-${cases.filter((line) => !line.startsWith('    completion)')).join('\n')}
+${cases.join('\n')}
   esac
 }
 compdef _holdfast holdfast
@@ -106,20 +101,22 @@ function zshValues(option: OptionEntry): string {
 }
 
 function fish(commands: readonly CommandEntry[]): string {
-  const lines = commands.flatMap(({ name, summary, options }) => [
-    `complete -c holdfast -n __fish_use_subcommand -a ${name} -d ${quoted(summary)}`,
-    ...options.map((option) => {
-      const short = option.short === '' ? '' : ` -s ${option.short.slice(1)}`;
-      const words = option.choices.length > 0 ? ` -a ${quoted(option.choices.join(' '))}` : '';
-      const value = isFile(option) ? ' -r -F' : takesValue(option) ? ` -x${words}` : '';
-      const when = `-n ${quoted(`__fish_seen_subcommand_from ${name}`)}`;
-      return `complete -c holdfast ${when} -l ${option.long.slice(2)}${short}${value} -d ${quoted(option.description)}`;
-    }),
-  ]);
+  const lines = commands.flatMap(({ name, summary, firstWords, options }) => {
+    const when = `-n ${quoted(`__fish_seen_subcommand_from ${name}`)}`;
+    return [
+      `complete -c holdfast -n __fish_use_subcommand -a ${name} -d ${quoted(summary)}`,
+      ...(firstWords.length === 0 ? [] : [`complete -c holdfast ${when} -a ${quoted(firstWords.join(' '))}`]),
+      ...options.map((option) => {
+        const short = option.short === '' ? '' : ` -s ${option.short.slice(1)}`;
+        const words = option.choices.length > 0 ? ` -a ${quoted(option.choices.join(' '))}` : '';
+        const value = isFile(option) ? ' -r -F' : takesValue(option) ? ` -x${words}` : '';
+        return `complete -c holdfast ${when} -l ${option.long.slice(2)}${short}${value} -d ${quoted(option.description)}`;
+      }),
+    ];
+  });
   return `# fish completion for holdfast
 complete -c holdfast -f
 ${lines.join('\n')}
-complete -c holdfast -n '__fish_seen_subcommand_from completion' -a '${SHELLS.join(' ')}'
 `;
 }
 

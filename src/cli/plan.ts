@@ -1,6 +1,6 @@
 // `holdfast plan`: what draining, adding or removing a server would do to the sessions of its pool.
 
-import { type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command, InvalidArgumentError } from 'commander';
 import type { PlanDocument } from '../admin/source.ts';
 import { formatDuration } from '../base/units.ts';
 import { WEIGHT_MAX } from '../config/limits.ts';
@@ -15,7 +15,7 @@ type PlanOptions = AdminCommandOptions & { readonly weight: number };
 export function register(program: Command): void {
   const command = program.command('plan').summary('dry run: what a change would do to the sessions');
   command.description('Predict what draining, adding or removing a server would do. Nothing is changed.');
-  command.argument('<action>', ACTIONS.join(', '), parseAction);
+  command.addArgument(new Argument('<action>', 'the change').choices(ACTIONS));
   command.argument('<pool/server>', 'the server', parseServerPath);
   command.option('--weight <n>', 'of a server to be added', parseWeight, 1);
   addAdminOptions(command).action(async (action: string, given: ServerPath, options: PlanOptions) => {
@@ -40,12 +40,6 @@ export function describePlan({ pool, server }: ServerPath, plan: PlanDocument): 
     ...plan.notes,
     `afterwards: ${plan.after.map(({ server: name, sessions }) => `${name} ${sessions}`).join(', ')}`,
   ];
-}
-
-function parseAction(text: string): string {
-  const action = ACTIONS.find((known) => known === text);
-  if (action === undefined) throw new InvalidArgumentError(`expected ${ACTIONS.join(', ')}.`);
-  return action;
 }
 
 function parseWeight(text: string): number {

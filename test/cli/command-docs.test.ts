@@ -61,5 +61,22 @@ describe('completion', () => {
     }
     const ask = `${script}\ncomplete -C 'holdfast drain --dead'`;
     expect(execFileSync(program, ['--no-config', '-c', ask], { encoding: 'utf8' })).toMatch(/^--deadline\t/);
+    const words = `${script}\ncomplete -C 'holdfast plan dr'; complete -C 'holdfast completion z'`;
+    expect(execFileSync(program, ['--no-config', '-c', words], { encoding: 'utf8' })).toBe('drain\nzsh\n');
+  });
+
+  test('in zsh: words of the argument; a colon in the name of a value does not end the name', ({ skip }) => {
+    /** What the completion of zsh is told. */
+    const told = (command: string): readonly string[] => {
+      const stubs = 'compdef() { : }; _arguments() { print -rl -- "$@" }';
+      const ask = `words=(holdfast ${command} ''); CURRENT=3; _holdfast`;
+      const script = completionScript('zsh', COMMANDS);
+      return execFileSync(needs('zsh', skip), ['-fc', `${stubs}\n${script}\n${ask}`], {
+        encoding: 'utf8',
+      }).split('\n');
+    };
+    expect(told('plan')).toContain('1:word:(drain add remove)');
+    expect(told('completion')).toContain('1:word:(bash zsh fish)');
+    expect(told('explain').find((spec) => spec.startsWith('--header['))).toMatch(/\]:name\\:value:$/);
   });
 });

@@ -3,6 +3,7 @@
 
 import { WEIGHT_MAX } from '../config/limits.ts';
 import { PLAN_ACTIONS } from '../sessions/plan.ts';
+import { MODES } from './server-change.ts';
 
 interface Operation {
   readonly method: 'get' | 'patch' | 'post';
@@ -25,7 +26,6 @@ const JSON_TYPE = 'application/json';
 const TEXT_TYPE = 'text/plain';
 const NO_POOL = 'there is no such pool or server';
 const BAD_TOKEN = 'a token is needed, or this one is wrong';
-const MODES = ['ready', 'drain', 'maintenance'] as const;
 
 /** Every route of the API; the page's own files are not part of it. */
 export const OPERATIONS: readonly Operation[] = [
@@ -91,7 +91,6 @@ export const OPERATIONS: readonly Operation[] = [
       400: 'the body is not understood',
       404: NO_POOL,
       409: 'it cannot be now',
-      413: 'the body is too large',
       415: 'the body is not JSON',
     },
   },
@@ -207,9 +206,14 @@ function describe(operation: Operation): object {
     schema: { type: 'string' },
   }));
   const schema = path === '/api/status' ? { $ref: '#/components/schemas/Status' } : {};
+  // what answers with text says what is wrong as text too
+  const error =
+    operation.type === TEXT_TYPE
+      ? { [TEXT_TYPE]: { schema: {} } }
+      : { [JSON_TYPE]: { schema: { $ref: '#/components/schemas/Error' } } };
   const errors = Object.entries(errorsOf(operation)).map(([status, description]) => [
     status,
-    { description, content: { [JSON_TYPE]: { schema: { $ref: '#/components/schemas/Error' } } } },
+    { description, content: error },
   ]);
   return {
     summary,
@@ -225,10 +229,11 @@ function describe(operation: Operation): object {
   };
 }
 
-function errorsOf({ changes, errors = {} }: Operation): Readonly<Record<number, string>> {
+function errorsOf({ method, changes, errors = {} }: Operation): Readonly<Record<number, string>> {
   const guarded =
     changes === true ? { 401: BAD_TOKEN, 403: 'the request comes from a page of another site' } : {};
-  return { ...errors, ...guarded };
+  const limited = method === 'get' ? {} : { 413: 'the body is too large' };
+  return { ...errors, ...guarded, ...limited };
 }
 
 /** docs/api.md. */
@@ -250,7 +255,7 @@ Written by \`npm run docs\`. The same for programs: \`GET /api/openapi.json\` (O
 
     curl -s http://127.0.0.1:9090/api/status
     curl -s -X PATCH -H 'content-type: application/json' -d '{"mode":"drain"}' http://127.0.0.1:9090/api/pools/shop/servers/a
-    curl -s http://127.0.0.1:9090/api/pools/shop/plan?action=remove\\&server=a
+    curl -s 'http://127.0.0.1:9090/api/pools/shop/plan?action=remove&server=a'
 
 With \`admin.token\` requests that change something carry \`Authorization: Bearer TOKEN\`. Errors are
 \`{"error": {"code": "not-found", "message": "…"}}\` with the status below. On a loopback address only loopback names are served, so that no

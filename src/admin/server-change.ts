@@ -5,7 +5,7 @@ import type { ServerMode } from '../config/model.ts';
 import type { ServerChange } from '../control/results.ts';
 import { jsonObject } from './json-body.ts';
 
-const MODES: readonly ServerMode[] = ['ready', 'drain', 'maintenance'];
+export const MODES: readonly ServerMode[] = ['ready', 'drain', 'maintenance'];
 
 /** The change, or a sentence that says what is wrong with the text. */
 export function parseServerChange(text: string): ServerChange | string {

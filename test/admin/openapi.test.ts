@@ -4,19 +4,21 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { EventFeed } from '../../src/admin/events.ts';
 import { apiReference, OPERATIONS, openApiDocument, STATUS_PROPERTIES } from '../../src/admin/openapi.ts';
-import { createRoutes } from '../../src/admin/routes.ts';
+import { BODY_BYTES_MAX, createRoutes } from '../../src/admin/routes.ts';
 import { packageVersion } from '../../src/base/version.ts';
 import { Source } from './fixture.ts';
 
-const app = createRoutes({
-  source: new Source(),
-  feed: new EventFeed(),
-  token: '',
-  isLoopbackOnly: false,
-  onError: (error) => {
-    throw error;
-  },
-});
+const routesOf = (source: Source): ReturnType<typeof createRoutes> =>
+  createRoutes({
+    source,
+    feed: new EventFeed(),
+    token: '',
+    isLoopbackOnly: false,
+    onError: (error) => {
+      throw error;
+    },
+  });
+const app = routesOf(new Source());
 
 test('every route is described, and nothing else', () => {
   const described = OPERATIONS.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
@@ -31,6 +33,28 @@ test('the document is served, and a status document has what it says and no more
   expect(document).toEqual(JSON.parse(JSON.stringify(openApiDocument(packageVersion()))));
   const status = (await (await app.request('/api/status')).json()) as object;
   expect(Object.keys(status).sort()).toEqual(Object.keys(STATUS_PROPERTIES).sort());
+});
+
+test('errors have the type that the document says', async () => {
+  const { paths } = openApiDocument('') as {
+    readonly paths: Readonly<
+      Record<string, Readonly<Record<string, { responses: Record<string, { content: object }> }>>>
+    >;
+  };
+  const source = new Source();
+  source.ready = () => ({ ok: false, reasons: ['pool shop has no eligible server'] });
+  const sick = routesOf(source);
+  const ask = async (method: string, path: string, body: string): Promise<readonly [number, string]> => {
+    const request = method === 'get' ? {} : { method: method.toUpperCase(), body };
+    const { status, headers } = await sick.request(path.replace(/\{\w+\}/g, 'none'), request);
+    return [status, headers.get('content-type')?.split(';')[0] ?? ''];
+  };
+  const described = (method: string, path: string, status: number): readonly string[] =>
+    Object.keys(paths[path]?.[method]?.responses[status]?.content ?? {});
+  expect(await ask('get', '/readyz', '')).toEqual([503, ...described('get', '/readyz', 503)]);
+  const large = 'x'.repeat(BODY_BYTES_MAX + 1);
+  for (const { method, path } of OPERATIONS.filter((operation) => operation.method !== 'get'))
+    expect([path, ...(await ask(method, path, large))]).toEqual([path, 413, ...described(method, path, 413)]);
 });
 
 test('docs/api.md is in step: `npm run docs` writes it', () => {

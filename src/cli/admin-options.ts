@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../base/units.ts';
+import { WEIGHT_MAX } from '../config/limits.ts';
 import type { ServerPath } from './admin-access.ts';
 
 export const ADMIN_URL_DEFAULT = 'http://127.0.0.1:9090';
@@ -42,6 +43,12 @@ export function parseDeadline(text: string): number {
   const deadlineMs = parseDuration(text);
   if (deadlineMs === null) throw new InvalidArgumentError('expected a duration such as 30s, 10m or 1h30m.');
   return deadlineMs;
+}
+
+export function parseWeight(text: string): number {
+  const weight = text.trim() === '' ? Number.NaN : Number(text);
+  if (!(weight >= 0 && weight <= WEIGHT_MAX)) throw new InvalidArgumentError(`expected 0 to ${WEIGHT_MAX}.`);
+  return weight;
 }
 
 /** With or without `http://`; no path. */

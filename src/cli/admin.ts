@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { WEIGHT_MAX } from '../config/limits.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
-import { addAdminOptions, parseDeadline, parseServerPath } from './admin-options.ts';
+import { addAdminOptions, parseDeadline, parseServerPath, parseWeight } from './admin-options.ts';
 import { EXIT_USAGE } from './exit.ts';
 
 const TOP_DEFAULT = 10;
@@ -138,12 +138,6 @@ function registerReload(program: Command): void {
     const { reload } = await import('./reload.ts');
     process.exitCode = await reload(options);
   });
-}
-
-function parseWeight(text: string): number {
-  const weight = text.trim() === '' ? Number.NaN : Number(text);
-  if (!(weight >= 0 && weight <= WEIGHT_MAX)) throw new InvalidArgumentError(`expected 0 to ${WEIGHT_MAX}.`);
-  return weight;
 }
 
 function parseTop(text: string): number {

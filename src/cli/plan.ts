@@ -1,11 +1,10 @@
 // `holdfast plan`: what draining, adding or removing a server would do to the sessions of its pool.
 
-import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { PlanDocument } from '../admin/source.ts';
 import { formatDuration } from '../base/units.ts';
-import { WEIGHT_MAX } from '../config/limits.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
-import { addAdminOptions, parseServerPath } from './admin-options.ts';
+import { addAdminOptions, parseServerPath, parseWeight } from './admin-options.ts';
 import { counted, print } from './output.ts';
 
 const ACTIONS = ['drain', 'add', 'remove'] as const;
@@ -40,10 +39,4 @@ export function describePlan({ pool, server }: ServerPath, plan: PlanDocument): 
     ...plan.notes,
     `afterwards: ${plan.after.map(({ server: name, sessions }) => `${name} ${sessions}`).join(', ')}`,
   ];
-}
-
-function parseWeight(text: string): number {
-  const weight = text.trim() === '' ? Number.NaN : Number(text);
-  if (!(weight >= 0 && weight <= WEIGHT_MAX)) throw new InvalidArgumentError(`expected 0 to ${WEIGHT_MAX}.`);
-  return weight;
 }

@@ -87,6 +87,22 @@ describe('the documents', () => {
     expect(dead).toEqual([]);
   });
 
+  test('have tables whose rows are as long as their heads', () => {
+    const uneven = wrong(({ text }) => {
+      let columns = 0;
+      // a vertical line divides cells within code too, unless it is escaped
+      return text
+        .replace(/^```[\s\S]*?^```$/gm, '')
+        .split('\n')
+        .filter((line) => {
+          const cells = line.startsWith('|') ? line.replaceAll('\\|', '').split('|').length : 0;
+          columns = cells === 0 || columns === 0 ? cells : columns;
+          return cells !== columns;
+        });
+    });
+    expect(uneven).toEqual([]);
+  });
+
   test('name npm scripts that exist', () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(
       readFileSync(join(ROOT, 'package.json'), 'utf8'),

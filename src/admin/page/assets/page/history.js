@@ -23,6 +23,9 @@ const GAP_SECONDS = 3.5;
 /** @type {Live} */
 const UNKNOWN = { requestRate: null, errorRate: null, p50: null, p99: null, classes: {} };
 
+/** Classes of status whose rates are drawn; what is informational or without an answer is left out. */
+const CLASSES = /** @type {const} */ (['2xx', '3xx', '4xx', '5xx']);
+
 /** Names that make a series of a pool beside the sessions of each server. */
 export const POOL_SERIES = /** @type {const} */ ([
   'requestRate',
@@ -34,14 +37,8 @@ export const POOL_SERIES = /** @type {const} */ ([
   'average',
   'largest',
   'smallest',
-  '2xx',
-  '3xx',
-  '4xx',
-  '5xx',
+  ...CLASSES,
 ]);
-
-/** Classes of status whose rates are drawn; what is informational or without an answer is left out. */
-export const CLASSES = /** @type {const} */ (['2xx', '3xx', '4xx', '5xx']);
 
 /** @typedef {(typeof POOL_SERIES)[number]} PoolSeries */
 

@@ -76,6 +76,7 @@ export class Member {
   /** Resolves when a new worker is ready to listen. One that the system gives no thread to has ended as others do. */
   async start(data: Omit<WorkerData, 'worker'>): Promise<void> {
     const { index } = this;
+    this.#startedMs = performance.now();
     let worker: Worker;
     try {
       worker = this.#makeWorker({ ...data, worker: index });
@@ -86,7 +87,6 @@ export class Member {
     this.worker = worker;
     this.isDrained = false;
     this.isSilent = false;
-    this.#startedMs = performance.now();
     this.#pulse = new Pulse();
     return new Promise((resolve, reject) => {
       const timer = this.#giveUpAfter(START_MS, 'does not start', reject);

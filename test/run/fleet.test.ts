@@ -144,6 +144,19 @@ test('a system that gives no threads for a while: the fleet goes on, and has the
   for (let count = 0; count < 10; count += 1) expect(await serves(path)).toBe(true);
 });
 
+test('where no thread is to be had the pauses grow, however long the last one has lived', async () => {
+  vi.spyOn(performance, 'now').mockReturnValue(3_600_000);
+  const pauses: number[] = [];
+  const home = {
+    onMessage: () => undefined,
+    onExit: (member: Member) => pauses.push(member.nextBackoffMs(false)),
+  };
+  const member = new Member(0, home, createLogger('silent'));
+  const data = { handles: () => undefined } as unknown as Parameters<Member['start']>[0];
+  for (let count = 0; count < 3; count += 1) await expect(member.start(data)).rejects.toThrow('cloned');
+  expect(pauses).toEqual([100, 200, 400]);
+});
+
 test('what a dead thread has counted of clients, and that it waits, is forgotten', async () => {
   const { balancer, workers } = await scene();
   const { shared } = balancer.control;

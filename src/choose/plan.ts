@@ -207,7 +207,8 @@ function readSticky(
     source,
     sources,
     readsCookies: sources.some(({ kind }) => kind === 'cookie'),
-    isBoundByRequests: sticky.bound.by === 'requests' && sticky.bound.factor > 0,
+    isBoundByRequests:
+      sticky.bound.by === 'requests' && sticky.bound.factor > 0 && sticky.mode !== 'cookie-pin',
     isHashed:
       sticky.mode === 'header-hash' || sticky.mode === 'address-hash' || sticky.mode === 'cookie-hash',
     learns,

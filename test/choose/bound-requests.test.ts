@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { Mode, Verdict } from '../../src/shared/control.ts';
 import { World, type WorldOptions } from './fixture.ts';
+import { cookiePair } from './messages.ts';
 
 const STICKY = {
   mode: 'header-hash',
@@ -81,4 +82,11 @@ test('a home that drains or has sessions without a backup is asked all the same'
   world.shared.control.setUnbacked(world.slotOf(home!), 0);
   for (const name of others(world, home!)) world.setVerdict(name, Verdict.down);
   expect(world.exchange(KEY)).toMatchObject({ server: home, outcome: 'home' });
+});
+
+test('with mode cookie-pin the bound has no effect, as the check of the configuration says', () => {
+  const world = worldOf({ sticky: { mode: 'cookie-pin', bound: STICKY.bound } });
+  const { server: home, setCookie } = world.exchange();
+  world.addInFlight(home!, 40);
+  expect(world.exchange({ cookie: cookiePair(setCookie) })).toMatchObject({ server: home, outcome: 'home' });
 });

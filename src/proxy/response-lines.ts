@@ -29,6 +29,7 @@ export function responseLines(
   hsts: string | null = null,
 ): string {
   const { lines } = head;
+  const isUnframed = reframe === Reframe.toClose || reframe === Reframe.toStream;
   const isUsual = head.isVersion11 && head.reasonEnd > head.reasonBegin;
   let text = isUsual ? '' : `HTTP/1.1 ${head.status} ${latin1(buffer, head.reasonBegin, head.reasonEnd)}\r\n`;
   let copiedTo = isUsual ? head.lineBegin : head.fieldsBegin;
@@ -37,8 +38,8 @@ export function responseLines(
     const isCut =
       RESPONSE_CUT[field] === 1 ||
       (hsts !== null && field === Field.strictTransport) ||
-      (reframe === Reframe.toClose && (field === Field.transferEncoding || field === Field.trailer)) ||
-      (reframe === Reframe.toStream && field === Field.transferEncoding);
+      (isUnframed &&
+        (field === Field.transferEncoding || (reframe === Reframe.toClose && field === Field.trailer)));
     if (!isCut) continue;
     const lineBegin = lines.lineBegin[index] as number;
     if (lineBegin > copiedTo) text += latin1(buffer, copiedTo, lineBegin);

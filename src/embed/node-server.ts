@@ -6,7 +6,7 @@
 import { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { badResponseDetail } from '../exchange/bad-responses.ts';
-import type { PartOwner, ServerStream, ServerStreamUser, Trailers } from '../exchange/streams.ts';
+import type { PartOwner, RequestBody, ServerStream, ServerStreamUser } from '../exchange/streams.ts';
 import { mayTrailersPass } from '../http1/chunked.ts';
 import type { Stripe } from '../shared/stripe.ts';
 import { catchListeners, errorOf, ignoreErrors, overhear } from './guard.ts';
@@ -68,7 +68,7 @@ export abstract class NodeServer extends NodeParts implements ServerStream, Forw
   protected abstract onRequest(outgoing: ClientRequest): void;
   abstract writeBody(part: Buffer, from: PartOwner): boolean;
   abstract send(headText: string, body: Buffer | null, from: PartOwner): boolean;
-  abstract endRequest(trailers: Trailers): void;
+  abstract endRequest(body: RequestBody): void;
   abstract release(isRequestDone: boolean): void;
   abstract endTunnelHalf(): void;
   abstract finish(): void;

@@ -3,7 +3,7 @@
 // truncated response open, and join or drop header lines.
 
 import type { ClientRequest } from 'node:http';
-import type { PartOwner, Trailers } from '../exchange/streams.ts';
+import type { PartOwner, RequestBody } from '../exchange/streams.ts';
 import { pairsOf } from './lines.ts';
 import { NodeServer } from './node-server.ts';
 
@@ -43,7 +43,7 @@ export class WebServer extends NodeServer {
     return false;
   }
 
-  endRequest(trailers: Trailers): void {
+  endRequest({ trailers }: RequestBody): void {
     const { outgoing } = this;
     if (outgoing === null) return;
     if (trailers.length > 0) outgoing.addTrailers(pairsOf(trailers));

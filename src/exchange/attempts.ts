@@ -137,7 +137,7 @@ export class Attempts {
     this.#exchange.record?.sent(nowMs);
     if (request.sendTo(server, client)) client.resumeRequest();
     else if (!client.requestBody.isDone) client.pauseRequest();
-    if (client.requestBody.isDone) server.endRequest(client.requestBody.trailers);
+    if (client.requestBody.isDone) server.endRequest(client.requestBody);
     this.#exchange.deadline.awaitNext(nowMs);
   }
 

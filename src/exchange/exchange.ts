@@ -130,7 +130,7 @@ export class Exchange implements ServerStreamUser {
         this.request.passed(part, from);
         if (!server.writeBody(part, from)) client.pauseRequest();
       }
-      if (client.requestBody.isDone) server.endRequest(client.requestBody.trailers);
+      if (client.requestBody.isDone) server.endRequest(client.requestBody);
     }
     this.deadline.awaitNext(this.services.clock.nowMs());
   }

@@ -122,7 +122,7 @@ export interface ServerStream extends PartOwner {
   send(headText: string, body: Buffer | null, from: PartOwner): boolean;
   writeBody(part: Buffer, from: PartOwner): boolean;
   /** The request has been sent to its last byte: once for each `send`. */
-  endRequest(trailers: Trailers): void;
+  endRequest(body: RequestBody): void;
   pause(): void;
   resume(): void;
   /** The response is whole: the connection may serve others if that is safe. */

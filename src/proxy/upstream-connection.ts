@@ -11,10 +11,10 @@ import { changedHead, type HeadChange } from '../exchange/server-head.ts';
 import type {
   Answer,
   PartOwner,
+  RequestBody,
   ServerStream,
   ServerStreamUser,
   Sink,
-  Trailers,
 } from '../exchange/streams.ts';
 import { CHUNK_TAIL, encodeChunkHead, lastChunk } from '../http1/chunked.ts';
 import { type ReadBuffers, Reader } from './read-buffers.ts';
@@ -125,8 +125,8 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   }
 
   /** The framing of the body says where it ends, or its last chunk does. */
-  endRequest(trailers: Trailers): void {
-    if (this.#makesChunks) this.#socket.write(lastChunk(trailers), 'latin1');
+  endRequest(body: RequestBody): void {
+    if (body.needsChunks) this.#socket.write(lastChunk(body.trailers), 'latin1');
   }
 
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {

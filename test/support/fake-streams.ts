@@ -8,6 +8,7 @@ import {
   type ClientStream,
   NO_TRAILERS,
   type PartOwner,
+  type RequestBody,
   type ServerStream,
   type ServerStreamUser,
   type Sink,
@@ -206,7 +207,7 @@ export class FakeServer implements ServerStream {
     from.writeTo(this.received, part);
     return !this.isFull;
   }
-  endRequest(trailers: Trailers): void {
+  endRequest({ trailers }: RequestBody): void {
     this.requestEnds.push(trailers);
   }
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {

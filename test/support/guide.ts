@@ -33,7 +33,8 @@ export function follow(commands: readonly string[], folder: string, holdfast: st
   const mark = '\u0001';
   const script = [
     `trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT`,
-    `npx() { shift; ${holdfast} "$@"; }`,
+    // in the background it is the process itself that a later kill is for
+    `npx() { shift; if [ $BASHPID != $$ ]; then exec ${holdfast} "$@"; fi; ${holdfast} "$@"; }`,
     ...commands.flatMap((command, index) => [`printf '${mark}${index}\\n'`, command]),
   ].join('\n');
   return new Promise((resolve, reject) => {

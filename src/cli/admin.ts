@@ -6,6 +6,8 @@ import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { addAdminOptions, parseDeadline, parseServerPath, parseWeight } from './admin-options.ts';
 import { EXIT_USAGE } from './exit.ts';
 
+type WaitOptions = AdminCommandOptions & { readonly wait?: boolean; readonly deadline?: number };
+
 const TOP_DEFAULT = 10;
 const TOP_MAX = 1_000;
 
@@ -63,15 +65,10 @@ function registerDrain(program: Command): void {
   command.option('--wait', 'show what is left until the server is empty');
   command.option('--deadline <duration>', 'with --wait: maintenance after so long, e.g. 10m', parseDeadline);
   addAdminOptions(command.addHelpText('after', DRAIN_NOTES)).action(
-    async (
-      path: ServerPath,
-      options: AdminCommandOptions & { readonly wait?: boolean; readonly deadline?: number },
-    ) => {
-      const isWaiting = options.wait === true;
-      if (options.deadline !== undefined && !isWaiting)
-        command.error('error: --deadline needs --wait', { exitCode: EXIT_USAGE });
+    async (path: ServerPath, options: WaitOptions) => {
+      refuseDeadlineAlone(command, options);
       const { drainServer } = await import('./drain.ts');
-      process.exitCode = await drainServer(path, options, isWaiting, options.deadline ?? null);
+      process.exitCode = await drainServer(path, options, options.wait === true, options.deadline ?? null);
     },
   );
 }
@@ -83,18 +80,19 @@ function registerReady(program: Command): void {
   command.option('--wait', 'return when it takes part');
   command.option('--deadline <duration>', 'with --wait: no longer than this, e.g. 30s', parseDeadline);
   addAdminOptions(command.addHelpText('after', READY_NOTES)).action(
-    async (
-      path: ServerPath,
-      options: AdminCommandOptions & { readonly wait?: boolean; readonly deadline?: number },
-    ) => {
-      if (options.deadline !== undefined && options.wait !== true)
-        command.error('error: --deadline needs --wait', { exitCode: EXIT_USAGE });
+    async (path: ServerPath, options: WaitOptions) => {
+      refuseDeadlineAlone(command, options);
       const { changeServer, readyServer } = await import('./change.ts');
       process.exitCode = await (options.wait === true
         ? readyServer(path, options, options.deadline ?? null)
         : changeServer(path, { mode: 'ready' }, options));
     },
   );
+}
+
+function refuseDeadlineAlone(command: Command, { wait, deadline }: WaitOptions): void {
+  if (deadline !== undefined && wait !== true)
+    command.error('error: --deadline needs --wait', { exitCode: EXIT_USAGE });
 }
 
 function registerMaintenance(program: Command): void {

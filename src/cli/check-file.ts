@@ -5,6 +5,7 @@ import type { HoldfastConfig } from '../config/model.ts';
 import { type Problem, problemLines } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { EXIT_FAILED, EXIT_OK } from './exit.ts';
+import { counted } from './output.ts';
 
 /** Returns the exit status. With `print`, standard output is the effective configuration and loads again. */
 export async function checkFile(file: string, print: boolean): Promise<number> {
@@ -58,8 +59,4 @@ function summary(config: HoldfastConfig): string {
     counted(serverCount, 'server'),
   ];
   return [`listening on ${addresses}`, ...counts].join(', ');
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

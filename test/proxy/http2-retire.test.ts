@@ -1,10 +1,10 @@
-// Connections that are not yet known to speak HTTP/2 when another process takes the listener.
+// Connections of HTTP/2, and those not yet known to speak it, when another process takes the listener.
 
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { echo, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { frame, number, PREFACE, request, Type } from '../support/http2-peer.ts';
+import { frame, Http2Peer, number, PREFACE, request, Type } from '../support/http2-peer.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { runThread } from '../support/proxy-thread.ts';
 
@@ -34,5 +34,33 @@ test('who has yet to speak when another process takes the listener is answered, 
   );
   expect(said.map((each) => heard.includes(each))).toEqual([true, true]);
   socket.destroy();
+  await running.isQuiet();
+});
+
+test('a client that knows that the connection ends has a second to read what it has and to end it', async () => {
+  const backend = await httpBackend('a', echo('a'));
+  const running = await runThread(
+    `pools: { web: { health: off, servers: ["${backend.url}"] } }`,
+    'h2c: true',
+  );
+  const [patient, prompt] = [new Http2Peer(running.port), new Http2Peer(running.port)];
+  for (const peer of [patient, prompt]) {
+    peer.send(request(1));
+    await peer.until(() => peer.isWhole(1), 'a response');
+  }
+  running.thread.retire();
+  for (const peer of [patient, prompt]) {
+    peer.send(frame(Type.ping, 1, 0, 'holdfast'));
+    await peer.until(() => peer.of(Type.goaway).length === 2, 'the end said twice');
+    await peer.synced();
+    expect(peer.isClosed).toBe(false);
+  }
+  prompt.socket.end();
+  await prompt.until(() => prompt.isClosed, 'the end of who has ended');
+  running.pass(500);
+  await patient.synced();
+  expect(patient.isClosed).toBe(false);
+  running.pass(500);
+  await patient.until(() => patient.isClosed, 'the end');
   await running.isQuiet();
 });

@@ -1,12 +1,21 @@
 // What an HTTP/2 connection waits for. Its requests have deadlines of their own (exchange/exchange-deadline.ts).
 //
 //   head     the preface, or the end of a header block
-//   idle     the next request, while there is none
+//   idle     the next request, while there is none; on a connection that is to end, the client's end
 //   pong     the answer to our PING, when the connection is to end
 //   taken    some of the responses that are complete
 //   linger   the client's end, once ours was written
 
 import { type DeadlineOwner, NEVER } from '../../exchange/deadlines.ts';
+
+/** How long the client's end is waited for where nothing is left that it should read. */
+export const LINGER_MS = 2000;
+/** The same where it may have responses to read: who does sends WINDOW_UPDATE, which a socket closed answers with a reset. */
+export const FLUSH_MS = 60_000;
+/** How long a client that knows that the connection ends may take to end it: some lose what they have not read when we do. */
+export const PARTING_MS = 1000;
+/** How long the answer to our PING is waited for before streams are begun no more. */
+export const PONG_MS = 1000;
 
 export const WAITS = ['head', 'idle', 'pong', 'taken', 'linger'] as const;
 export type Wait = (typeof WAITS)[number];

@@ -1,8 +1,9 @@
 // One client's connection that speaks HTTP/2: its socket, what it waits for, and how it ends.
 //
-//   open ── stop: GOAWAY for later, PING ──> asked ── the answer, or 1 s: GOAWAY ──> finishing ── the last stream ──┐
-//     ├── an error of the connection: GOAWAY ── the client has gone away, or is idle ───────────────────────────────┤
-//     └── cut off                                                   closed <── client's end, or 60 s ─ lingering <──┘
+//   open ── stop: GOAWAY for later, PING ──> asked ── the answer, or 1 s: GOAWAY ──> finishing
+//     │                                                    the last stream, and the client's end or 1 s ──┐
+//     ├── an error of the connection: GOAWAY ── the client has gone away, or is idle ─────────────────────┤
+//     └── cut off                                         closed <── client's end, or 60 s ─ lingering <──┘
 
 import type { Socket } from 'node:net';
 import { countRejection } from '../../exchange/accounts.ts';
@@ -25,17 +26,11 @@ import type {
 } from '../connection-services.ts';
 import { listenTo, Reader, takeOver } from '../read-buffers.ts';
 import { Http2ClientStream } from './client-stream.ts';
-import { ConnectionTimes } from './connection-times.ts';
+import { ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
 import { Http2Output } from './output.ts';
 import { beginRequest, type RequestOrigin, refuseLarge } from './requests.ts';
 import { failReceiving, owingOf, Untaken } from './slow-client.ts';
 
-/** How long the client's end is waited for where nothing is left that it should read. */
-const LINGER_MS = 2000;
-/** The same where it may have responses to read: who does sends WINDOW_UPDATE, which a socket closed answers with a reset. */
-const FLUSH_MS = 60_000;
-/** How long the answer to our PING is waited for before streams are begun no more. */
-const PONG_MS = 1000;
 /** A client that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
@@ -83,9 +78,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     this.http2 = new Http2Connection(this.#output, listener.config.http2, this);
     this.#untaken = new Untaken(this.http2);
     thread.own.addHttp2Connections(listener.index, 1);
-    socket.on('error', () => {
-      // 'close' follows and does the work
-    });
+    socket.on('error', () => undefined); // 'close' follows and does the work
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     socket.on('close', () => this.#onClose());
@@ -167,8 +160,13 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
 
   #onIdle(): void {
     const { keepAliveMs } = this.listener.config.timeouts;
-    if (this.#isFinishing || this.http2.isPeerLeaving || this.#hasEnded) this.#endPolitely(FLUSH_MS);
-    else this.#times.set('idle', this.thread.clock.nowMs() + keepAliveMs);
+    if (this.#hasEnded) this.#endPolitely(FLUSH_MS);
+    else this.#times.set('idle', this.thread.clock.nowMs() + (this.#isParting ? PARTING_MS : keepAliveMs));
+  }
+
+  /** After the last stream the client ends the connection, or else we do. */
+  get #isParting(): boolean {
+    return this.#isFinishing || this.http2.isPeerLeaving;
   }
 
   // -- the socket
@@ -198,6 +196,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     const isAnswered = this.listener.config.halfClose === 'answer';
     if (this.#isClosing) this.#endSocket();
     else if (isAnswered && this.http2.streams.size > 0) this.#abort((stream) => !stream.isRequestWhole);
+    else if (this.http2.streams.size === 0) this.#endPolitely(LINGER_MS);
     else this.destroy();
   }
 
@@ -294,7 +293,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     else if (wait === 'pong') this.#finishStreams();
     else if (wait === 'idle') {
       this.http2.refuseFurther();
-      this.#endPolitely(LINGER_MS);
+      this.#endPolitely(this.#isParting ? FLUSH_MS : LINGER_MS);
     } else if (wait !== null) this.destroy();
   }
 }

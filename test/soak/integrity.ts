@@ -127,7 +127,8 @@ ${integrityPools(url, own?.caFile ?? null)}`;
       await replace();
     }
   }
-  await pause(Math.min(5000, leftMs() / 3));
+  // a process that has just taken over is not warm before its heap has grown to what the load needs
+  await pause(Math.min(15_000, leftMs() / 2));
   const warmMb = residentMb(running);
   await asking;
   const endMb = residentMb(running);

@@ -11,6 +11,7 @@
 
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../src/base/random.ts';
+import { median } from '../bench/statistics.ts';
 import { authority } from '../support/authority.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { Http2IntegrityUser } from '../support/integrity-http2-user.ts';
@@ -129,9 +130,14 @@ ${integrityPools(url, own?.caFile ?? null)}`;
   }
   // a process that has just taken over is not warm before its heap has grown to what the load needs
   await pause(Math.min(15_000, leftMs() / 2));
-  const warmMb = residentMb(running);
+  // the middle of many looks: what is resident goes up and down by tens of megabytes with each collection
+  const looks = [residentMb(running)];
+  const looking = setInterval(() => looks.push(residentMb(running)), 250);
   await asking;
-  const endMb = residentMb(running);
+  clearInterval(looking);
+  looks.push(residentMb(running));
+  const half = Math.ceil(looks.length / 2);
+  const [warmMb, endMb] = [median(looks.slice(0, half)), median(looks.slice(half))];
   const { responses, uploads, tunnels, takeovers, wrong, cut } = findings;
   process.stdout.write(
     `${responses} responses, ${uploads} of them to uploads, ${tunnels} tunnels, ${takeovers} takeovers in ${((performance.now() - beganMs) / 1000).toFixed(0)} s (SEED=${seed}): ` +

@@ -29,6 +29,8 @@ export class ConnectionTimes {
     taken: NEVER,
     linger: NEVER,
   };
+  /** What the owner's deadline was when we set it. */
+  #toldMs = NEVER;
 
   constructor(owner: DeadlineOwner) {
     this.#owner = owner;
@@ -39,6 +41,7 @@ export class ConnectionTimes {
   }
 
   set(wait: Wait, byMs: number): void {
+    this.#extend();
     this.#byMs[wait] = byMs;
     this.#tell();
   }
@@ -55,14 +58,22 @@ export class ConnectionTimes {
 
   /** Takes one that has passed; null: none has. */
   take(nowMs: number): Wait | null {
+    this.#extend();
     const passed = WAITS.find((wait) => this.#byMs[wait] <= nowMs) ?? null;
     if (passed !== null) this.#byMs[passed] = NEVER;
     this.#tell();
     return passed;
   }
 
+  /** The owner's deadline is put off where this thread stood still (exchange/deadlines.ts), and so is all that is waited for. */
+  #extend(): void {
+    const putOffMs = this.#owner.deadlineMs - this.#toldMs;
+    if (putOffMs > 0) for (const each of WAITS) this.#byMs[each] += putOffMs;
+  }
+
   #tell(): void {
     const { head, idle, pong, taken, linger } = this.#byMs;
-    this.#owner.deadlineMs = Math.min(head, idle, pong, taken, linger);
+    this.#toldMs = Math.min(head, idle, pong, taken, linger);
+    this.#owner.deadlineMs = this.#toldMs;
   }
 }

@@ -11,6 +11,7 @@ import { indexOfSlot } from '../choose/plan.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
 import { AFFINITY_OUTCOMES } from '../shared/stripe.ts';
+import { ownLine, requestIdIn } from './request-lines.ts';
 import { loggedTls, type TlsFacts } from './tls-facts.ts';
 
 /** Longer targets and hosts are cut, so that a line has a limit. */
@@ -18,7 +19,6 @@ const TARGET_CHARS_MAX = 2048;
 const HOST_CHARS_MAX = 256;
 /** Lines are handed over when so much has gathered, and at each tick of the thread. */
 const BATCH_CHARS_MAX = 64 * 1024;
-const REQUEST_ID = 'x-request-id: ';
 const TRACEPARENT = 'traceparent: ';
 
 interface Attempt {
@@ -99,7 +99,7 @@ export class AccessRecord {
       head.hostBegin,
       Math.min(head.hostEnd, head.hostBegin + HOST_CHARS_MAX),
     );
-    this.requestId = ownLine(headText, REQUEST_ID) || fieldValue(buffer, head, Field.requestId);
+    this.requestId = requestIdIn(headText);
     this.trace = traceId(fieldValue(buffer, head, Field.traceparent) || ownLine(headText, TRACEPARENT));
     this.bytesIn = head.fieldsEnd + 2 - head.lineBegin;
     this.startedMs = nowMs;
@@ -233,14 +233,6 @@ export class AccessLog {
 
 function serverName(plan: PoolPlan | null, slot: number): string | null {
   return plan?.config.servers[indexOfSlot(plan, slot)]?.name ?? null;
-}
-
-/** Value of a line that we added ourselves: always in lower case, after the client's own lines. */
-function ownLine(headText: string, name: string): string {
-  const at = headText.lastIndexOf(`\r\n${name}`);
-  if (at < 0) return '';
-  const begin = at + 2 + name.length;
-  return headText.slice(begin, headText.indexOf('\r\n', begin));
 }
 
 function fieldValue(buffer: Buffer, head: RequestHead, field: Field): string {

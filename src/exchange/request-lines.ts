@@ -38,8 +38,16 @@ const ID_CHARS_MAX = 256;
 
 /** The id under which a request went on, out of its own head: a trusted peer's or ours. '' when it has none. */
 export function requestIdIn(headText: string): string {
-  const found = /^x-request-id:[ \t]*([^\r\n]*)/im.exec(headText);
-  return (found?.[1] ?? '').trimEnd().slice(0, ID_CHARS_MAX);
+  const id = ownLine(headText, 'x-request-id: ') || (/^x-request-id:([^\r\n]*)/im.exec(headText)?.[1] ?? '');
+  return id.trim().slice(0, ID_CHARS_MAX);
+}
+
+/** Value of a line that we added ourselves: always in lower case, after the client's own lines. */
+export function ownLine(headText: string, name: string): string {
+  const at = headText.lastIndexOf(`\r\n${name}`);
+  if (at < 0) return '';
+  const begin = at + 2 + name.length;
+  return headText.slice(begin, headText.indexOf('\r\n', begin));
 }
 
 /** The id of a request that does not go on: the one that a trusted peer gives it, or a new one. */

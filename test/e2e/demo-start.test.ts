@@ -48,7 +48,7 @@ function isAlive(pid: number): boolean {
 
 /** What was written to standard error beside the log: on a busy machine a health check may be late, and be logged. */
 function complaints(err: string): string[] {
-  return err.split('\n').filter((line) => line !== '' && !line.startsWith('{"level":40,'));
+  return err.split('\n').filter((line) => line !== '' && !line.startsWith('{"level":"warn",'));
 }
 
 /** Every process below this one, by /proc. */

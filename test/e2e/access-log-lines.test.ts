@@ -43,8 +43,10 @@ listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }
 `;
 
+/** Those that have come whole. */
 function linesOf(text: string): Line[] {
   return text
+    .slice(0, text.lastIndexOf('\n') + 1)
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Line);

@@ -18,10 +18,11 @@ function logFile(): string {
 }
 
 async function linesWhen(file: string, count: number): Promise<Line[]> {
+  // the last may be on its way
   const read = (): Line[] =>
     readFileSync(file, 'utf8')
       .split('\n')
-      .filter((line) => line !== '')
+      .slice(0, -1)
       .map((line) => JSON.parse(line) as Line);
   return eventually(() => (read().length >= count ? read() : null), {
     what: () => readFileSync(file, 'utf8'),

@@ -143,6 +143,8 @@ export class Chooser {
       if (affinity.home === plan.homes[index]) return true;
       if (!this.#ledger.move(plan, affinity, index)) return false;
       affinity.isCookieDue = plan.source === Source.ownCookie;
+    } else if (affinity.isEnded) {
+      return true;
     } else if (affinity.hasKey) {
       if (!this.#beginKnown(plan, affinity, index, nowMs)) return false;
     } else if (plan.source === Source.ownCookie) {
@@ -171,8 +173,7 @@ export class Chooser {
     affinity.isAnswered = true;
     this.refusals.reached(slot);
     if (plan.source === Source.none) return '';
-    // what it held is gone: it has been ended meanwhile, and this answer does not bring it back
-    if (affinity.entry !== -1 && !this.#ledger.holdsEntry(affinity)) affinity.isEnded = true;
+    this.#ledger.holdsEntry(affinity); // sees whether the session has ended meanwhile
     if (saysSessionEnds(buffer, head)) {
       const removal = this.#endSession(plan, affinity, isSecure);
       if (!plan.learns) return removal;

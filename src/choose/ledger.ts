@@ -33,12 +33,16 @@ export class Ledger {
     this.#shared = shared;
   }
 
-  /** The entry the affinity holds is still its session's. Forgets it otherwise. */
+  /**
+   * The entry the affinity holds is still its session's. Forgets it otherwise: what is in use goes only when its session
+   * ends, and no retry or answer of this exchange brings it back.
+   */
   holdsEntry(affinity: Affinity): boolean {
     const { entry } = affinity;
     if (entry === -1) return false;
     if (this.#shared.table.isOf(entry, affinity.keyLow, affinity.keyHigh)) return true;
     affinity.entry = -1;
+    affinity.isEnded = true;
     return false;
   }
 

@@ -137,3 +137,72 @@ test('an answer that was under way does not set our cookie again when its sessio
   expect(answerTo(true)).toBe('');
   expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
 });
+
+describe('a request under way while another logs out, and then tried again', () => {
+  const OWN: WorldOptions = { workers: 2, sticky: { mode: 'cookie-hash' } };
+  const end = 'X-Holdfast-Session: end';
+  const shows = (value: string) => ({ cookie: `sid=${value}`, headers: [`X-Session-Id: ${value}`] });
+
+  test.each([
+    ['learned from a cookie', COOKIE, 0],
+    ['learned from a header', HEADER, 0],
+    ['of our cookie', OWN, 0],
+    ['learned from a cookie, on another thread', COOKIE, 1],
+    ['of our cookie, on another thread', OWN, 1],
+  ])('does not begin the session again: %s', (_, options, thread) => {
+    const world = new World(options);
+    const set = ['Set-Cookie: sid=mine; Path=/', 'X-Session-Id: mine'];
+    const first = world.exchange({ responseHeaders: set });
+    const request = options === OWN ? { cookie: first.setCookie.split(';')[0]! } : shows('mine');
+    world.exchange(request);
+    world.clock.advance(world.config.sticky.idleMs / 4); // our cookie would be due again
+    const slow = world.begin(request);
+    expect(slow.attempt()).toBe(first.server);
+    slow.tried.push(slow.slot);
+    world.exchange({ ...request, responseHeaders: [end] }, thread);
+    expect(slow.attempt()).toBe(first.server);
+    expect(slow.answer(options === OWN ? [] : set)).toBe('');
+    slow.finish();
+    expect(world.entries()).toMatchObject({ used: 0, aliases: 0, busy: 0 });
+    expect(world.ended(first.server!, 'logout')).toBe(1);
+    expect(world.placed(first.server!)).toBe(0);
+  });
+
+  test.each([
+    ['before it is chosen for', 0],
+    ['between choosing and going there', 1],
+  ])("goes to another server as nobody's where its home has gone too, ended %s", (_, order) => {
+    const world = new World(OWN);
+    const { server, setCookie } = world.exchange();
+    const request = { cookie: setCookie.split(';')[0]! };
+    world.exchange(request);
+    const slow = world.begin(request);
+    slow.attempt();
+    slow.tried.push(slow.slot);
+    world.setVerdict(server!, Verdict.down);
+    if (order === 1) slow.choose();
+    expect(world.shared.table.remove(slow.affinity.entry, slow.affinity.keyLow, slow.affinity.keyHigh)).toBe(
+      true,
+    );
+    if (order === 0) slow.choose();
+    expect(slow.commit()).toBe(true);
+    expect(slow.answer()).toBe('');
+    slow.finish();
+    expect(world.entries()).toMatchObject({ used: 0, busy: 0 });
+    expect(world.moves('failure')).toBe(0);
+  });
+
+  test('the answer may still begin the next one', () => {
+    const world = new World(COOKIE);
+    const { server } = world.exchange({ responseHeaders: [set('one')] });
+    const slow = world.begin(shown('one'));
+    slow.attempt();
+    slow.tried.push(slow.slot);
+    world.exchange({ ...shown('one'), responseHeaders: [end] }, 1);
+    slow.attempt();
+    slow.answer([set('two')]);
+    slow.finish();
+    expect(world.exchange(shown('two'))).toMatchObject({ server, outcome: 'home' });
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+  });
+});

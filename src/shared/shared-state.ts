@@ -8,6 +8,9 @@ import { SessionTable, type SessionTableHandle } from './session-table.ts';
 import { Gauge, type HandshakeResult, Stripe } from './stripe.ts';
 import { WaitingThreads } from './waiting-threads.ts';
 
+/** Two threads that take a place in step, again and again, let go of it in the end. */
+const PLACE_TRIES = 100;
+
 /** What main posts to a worker. */
 export interface SharedHandles {
   readonly control: SharedArrayBuffer;
@@ -185,13 +188,17 @@ export class SharedState {
   }
 
   /**
-   * Counts on one more session on the slot and says whether it has at most `most` then; takes it back otherwise. Of two
-   * threads that take the last place at once one is told no, or both. To be given back when the session itself counts.
+   * Counts on one more session on the slot and says whether it has at most `most` then; takes it back otherwise. Of threads
+   * that take the last place at once one gets it: who is told no has looked once more after taking back, so that the last
+   * to do so finds the place free. To be given back when the session itself counts.
    */
   takePlace(slot: number, most: number): boolean {
-    this.own.addGaugeInOrder(slot, Gauge.sessionsReserved, 1);
-    if (this.placedSessionsMost(slot) <= most) return true;
-    this.givePlaceBack(slot);
+    for (let tries = 0; tries < PLACE_TRIES; tries += 1) {
+      this.own.addGaugeInOrder(slot, Gauge.sessionsReserved, 1);
+      if (this.placedSessionsMost(slot) <= most) return true;
+      this.givePlaceBack(slot);
+      if (this.placedSessionsMost(slot) >= most) return false;
+    }
     return false;
   }
 

@@ -13,6 +13,7 @@ import {
   PoolCounter,
   Stripe,
 } from '../../src/shared/stripe.ts';
+import { interleave } from '../support/interleave.ts';
 
 describe('control cells', () => {
   test('every cell of every slot stands alone', () => {
@@ -172,6 +173,24 @@ describe('shared state', () => {
     expect([worker.takePlace(1, 25), worker.placedSessions(1)]).toEqual([true, 23]);
     worker.givePlaceBack(1);
     expect(worker.placedSessions(1)).toBe(22);
+  });
+
+  test('of two threads that take the last place at once one gets it', () => {
+    const main = SharedState.create(2, 100, 0);
+    const [one, other] = [0, 1].map((worker) => SharedState.attach(main.handles(), worker));
+    // both have counted themselves, and see that they are too many
+    other!.own.addGaugeInOrder(1, Gauge.sessionsReserved, 1);
+    const isTakingBack = (_: Int32Array, __: number, amount: number): boolean => amount === -1;
+    let isTaken = false;
+    interleave(
+      'add',
+      isTakingBack,
+      () => other!.givePlaceBack(1),
+      () => {
+        isTaken = one!.takePlace(1, 1);
+      },
+    );
+    expect([isTaken, other!.takePlace(1, 1), main.placedSessions(1)]).toEqual([true, false, 1]);
   });
 
   test('for a limit a session that begins to count while they are summed is not missed', () => {

@@ -33,14 +33,10 @@ export class Ledger {
     this.#shared = shared;
   }
 
-  /**
-   * The entry the affinity holds is still its session's. Forgets it otherwise: what is in use goes only when its session
-   * ends, and no retry or answer of this exchange brings it back.
-   */
+  /** The entry the affinity holds is still its session's. Otherwise that has ended: nothing else takes what is in use. */
   holdsEntry(affinity: Affinity): boolean {
-    const { entry } = affinity;
-    if (entry === -1) return false;
-    if (this.#shared.table.isOf(entry, affinity.keyLow, affinity.keyHigh)) return true;
+    if (affinity.entry === -1) return false;
+    if (this.#shared.table.isOf(affinity.entry, affinity.keyLow, affinity.keyHigh)) return true;
     affinity.entry = -1;
     affinity.isEnded = true;
     return false;

@@ -5,8 +5,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { loadSecret } from '../../src/sessions/kept-files.ts';
 import { readSessions, restoreSessions, saveSessions } from '../../src/sessions/store.ts';
+import type { Revision } from '../../src/shared/revision.ts';
 import { homeGeneration, homeSlot, packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
+import { POOL_ID, SECRET, World } from '../choose/fixture.ts';
 import { Revisions, slotOf } from '../support/revision.ts';
 
 const STICKY = 'sticky: { mode: cookie-hash, idle: 30m, life: 24h }';
@@ -69,6 +71,15 @@ function readGood(): Extract<ReturnType<typeof readSessions>, { kind: 'read' }> 
   return stored;
 }
 
+/** The world's one pool, as main has it. */
+function revisionOf(world: World): Revision {
+  const { config, shared } = world;
+  const slots = config.servers.map(({ name }) => world.slotOf(name));
+  const generations = slots.map((slot) => shared.control.generation(slot));
+  const pools = [{ id: POOL_ID, config, slots, generations, keys: [SECRET] }];
+  return { ...new Revisions(shared).next(POOL), pools };
+}
+
 describe('save and restore', () => {
   test('sessions come back under the server of the same name, with age, last sight and requests', () => {
     firstLife(9);
@@ -126,6 +137,25 @@ describe('save and restore', () => {
     expect(readdirSync(directory)).toEqual(['holdfast.sessions']);
     expect(readGood().contents.header.records).toBe(4);
   });
+
+  test.each([
+    ['/mcp', 1, 0],
+    ['/documents/7', 1, 1],
+  ])(
+    'DELETE %s after a restart: the place where a session of a header began is known',
+    (target, ended, used) => {
+      const sticky = { mode: 'learn', cookieOwner: 'application', header: 'x-session-id' } as const;
+      const headers = ['X-Session-Id: mine'];
+      const before = new World({ sticky });
+      before.exchange({ method: 'POST', target: '/mcp', responseHeaders: headers });
+      saveSessions(path, before.shared.table, revisionOf(before), [], before.clock);
+      const after = new World({ sticky });
+      restoreSessions(readGood().contents, after.shared.table, revisionOf(after), after.clock);
+      const { server } = after.exchange({ method: 'DELETE', target, headers });
+      expect(after.ended(server!, 'logout')).toBe(ended);
+      expect(after.entries()).toMatchObject({ used, busy: 0 });
+    },
+  );
 
   test('a directory that is not there is reported, not thrown', () => {
     const { clock, shared, revisions } = new Life(START);

@@ -1,22 +1,25 @@
-// A client's HTTP/2 connection: frames to requests, and what each frame may do in the state that its stream is in
-// (RFC 9113 sections 5 and 6). No sockets, no clock: whoever reads says when it is.
+// One connection that speaks HTTP/2, as either end has it: frames to heads, bodies and trailers, and what each frame may do in
+// the state that its stream is in (RFC 9113 sections 5 and 6). No sockets, no clock: whoever reads says when it is.
 //
 //   a stream's error ends the stream: RST_STREAM.  The connection's ends all: GOAWAY, and nothing is read any more.
 //   What the peer makes us answer or end is counted (abuse.ts); too much of it is an error of the connection.
+//
+//   ServerEnd (server-end.ts)    the peer opens streams: requests come, responses go
+//   ClientEnd (client-end.ts)    we open them: requests go, responses come
 
 import { type AbuseKind, EventRate, type Http2Limits } from './abuse.ts';
-import { ErrorCode, Flag, FrameType, Setting, STREAM_ID_MAX, WINDOW_FIRST } from './codes.ts';
+import { ErrorCode, Flag, FrameType, Setting, WINDOW_FIRST } from './codes.ts';
 import { ControlFrames } from './control-frames.ts';
 import { DataReceiver } from './data-receiver.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { type ByteOutput, FrameWriter } from './frame-writer.ts';
 import { CONTINUATIONS_MAX, findFragment, fragment, HeaderBlock } from './header-block.ts';
-import { Decoded, HpackDecoder } from './hpack-decoder.ts';
-import { Preface } from './preface.ts';
+import { Decoded, type FieldSink, HpackDecoder } from './hpack-decoder.ts';
+import type { PeerSettings } from './peer-settings.ts';
 import { StreamReceiveWindow } from './receive-window.ts';
-import { NO_FIELDS, RequestFields, TrailerFields } from './request-fields.ts';
 import { type Outlet, Sender } from './sender.ts';
-import { Http2Stream } from './stream.ts';
+import { Http2Stream, type StreamUser } from './stream.ts';
+import { NO_FIELDS, TrailerFields } from './trailer-fields.ts';
 
 /** Streams that we have ended: what the peer has sent before it heard is passed over. */
 const ENDED_MAX = 256;
@@ -24,34 +27,30 @@ const ENDED_MAX = 256;
 const CONTINUATION_BYTES_LEAST = 1024;
 
 export interface ConnectionUser extends Outlet {
-  /** A request has begun, which `fields` describe until this returns. The user gives the stream a user, or ends it. */
-  onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void;
-  /** The head of a request is larger than allowed; the stream takes a reply. */
-  onHeadTooLarge(stream: Http2Stream): void;
   onAbuse(kind: AbuseKind): void;
   /** The connection is over, and GOAWAY is written. `detail` says why. */
   onConnectionError(code: ErrorCode, detail: string): void;
   /** The peer has answered our PING. */
   onPong(): void;
-  /** The number of streams has changed, or the peer will open no more. */
+  /** The number of streams has changed, or the peer wants no more. */
   onStreams(): void;
 }
 
-export class Http2Connection implements FrameSink {
-  readonly streams = new Map<number, Http2Stream>();
+export abstract class Http2Connection<User extends StreamUser = StreamUser> implements FrameSink {
+  readonly streams = new Map<number, Http2Stream<User>>();
   readonly sender: Sender;
   readonly writer: FrameWriter;
   readonly limits: Http2Limits;
   readonly user: ConnectionUser;
-  /** The peer has said that it will open no more streams. */
+  /** The peer has said that the connection is to end. */
   isPeerLeaving = false;
   isOver = false;
-  /** The last stream that the peer has opened. */
+  /** The last stream that was opened. */
   lastId = 0;
-  readonly #preface = new Preface();
+  /** Of the head that has just come: the stream that it depends on, by the priorities of old; -1: none. */
+  protected dependsOn = -1;
   readonly #reader = new FrameReader(this);
   readonly #decoder = new HpackDecoder();
-  readonly #fields = new RequestFields();
   readonly #trailers = new TrailerFields();
   readonly #block = new HeaderBlock();
   readonly #control: ControlFrames;
@@ -60,8 +59,6 @@ export class Http2Connection implements FrameSink {
   readonly #ended = new Set<number>();
   readonly #resets: EventRate;
   readonly #frames: EventRate;
-  /** Streams beyond this one are not begun: GOAWAY has said so. */
-  #lastTaken = STREAM_ID_MAX;
   #nowMs = 0;
 
   constructor(output: ByteOutput, limits: Http2Limits, user: ConnectionUser) {
@@ -76,28 +73,60 @@ export class Http2Connection implements FrameSink {
     this.#frames = new EventRate(limits.frames);
   }
 
-  /** Our side of the preface. */
-  begin(): void {
+  /** Our SETTINGS, which either end says, and these. */
+  protected announce(values: readonly (readonly [setting: number, value: number])[]): void {
     this.writer.settings([
-      [Setting.maxConcurrentStreams, this.limits.streams],
       [Setting.initialWindowSize, this.#windowFirst],
       [Setting.maxHeaderListSize, this.limits.headerBytes],
-      [Setting.enableConnectProtocol, 1],
-      [Setting.noPriorities, 1],
+      ...values,
     ]);
     this.#data.openWindow();
+  }
+
+  /** Where the peer's frames begin in what it sends first. */
+  protected abstract skipPreface(chunk: Buffer): number;
+
+  /** A head has come, on a stream that the peer opens (null), or that awaits it. */
+  protected abstract onHead(
+    id: number,
+    stream: Http2Stream<User> | null,
+    isLast: boolean,
+    bytes: Buffer,
+    begin: number,
+    end: number,
+  ): void;
+
+  /** The response is whole. */
+  protected abstract isAnswered(stream: Http2Stream): boolean;
+
+  /** What ends a stream that is answered while its request goes on. */
+  protected abstract readonly answeredCode: ErrorCode;
+
+  /** The last stream of the peer that we have looked at, for GOAWAY. */
+  protected abstract get lastOfPeer(): number;
+
+  /** The peer's SETTINGS have come or changed. */
+  abstract onSettings(): void;
+
+  /** The peer ends the connection; it has looked at none of our streams beyond `lastId`. */
+  onPeerGoaway(_lastId: number): void {
+    this.isPeerLeaving = true;
+    this.user.onStreams();
+  }
+
+  protected get settings(): PeerSettings {
+    return this.#control.settings;
   }
 
   /** Bytes of the peer, valid until this returns. */
   read(chunk: Buffer, nowMs: number): void {
     this.#nowMs = nowMs;
     if (this.isOver) return;
-    const begin = this.#preface.read(chunk);
-    if (begin < 0) this.fail(ErrorCode.protocolError, 'a malformed preface');
-    else this.#reader.read(chunk, begin);
+    const begin = this.skipPreface(chunk);
+    if (!this.isOver) this.#reader.read(chunk, begin);
   }
 
-  /** The peer's preface and SETTINGS have come. */
+  /** The peer's SETTINGS have come. */
   get isSpoken(): boolean {
     return this.#control.isSpoken;
   }
@@ -122,7 +151,7 @@ export class Http2Connection implements FrameSink {
     else this.#control.onFrame(type, flags, streamId, bytes, begin, end);
   }
 
-  // -- requests
+  // -- heads and trailers
 
   #onHeaders(flags: number, streamId: number, bytes: Buffer, begin: number, end: number): void {
     findFragment(flags, bytes, begin, end);
@@ -130,9 +159,10 @@ export class Http2Connection implements FrameSink {
     const isLast = (flags & Flag.endStream) !== 0;
     if (streamId % 2 === 0) this.fail(ErrorCode.protocolError, 'HEADERS on a stream that no client opens');
     else if (fragment.fault !== '') this.fail(ErrorCode.protocolError, fragment.fault);
-    else if (isWhole)
-      this.#onBlock(streamId, isLast, fragment.dependsOn, bytes, fragment.begin, fragment.end);
-    else {
+    else if (isWhole) {
+      this.dependsOn = fragment.dependsOn;
+      this.#onBlock(streamId, isLast, bytes, fragment.begin, fragment.end);
+    } else {
       this.#block.begin(streamId, isLast);
       this.#addToBlock(bytes, fragment.begin, fragment.end);
     }
@@ -147,7 +177,8 @@ export class Http2Connection implements FrameSink {
     if (this.isOver || (flags & Flag.endHeaders) === 0) return;
     const { streamId, isLast } = block;
     const whole = block.take();
-    this.#onBlock(streamId, isLast, -1, whole, 0, whole.length);
+    this.dependsOn = -1;
+    this.#onBlock(streamId, isLast, whole, 0, whole.length);
   }
 
   #addToBlock(bytes: Buffer, begin: number, end: number): void {
@@ -155,15 +186,15 @@ export class Http2Connection implements FrameSink {
     if (this.#block.bytes > this.limits.headerBytes) this.calm('headers');
   }
 
-  #onBlock(id: number, isLast: boolean, dependsOn: number, bytes: Buffer, begin: number, end: number): void {
-    const stream = this.streams.get(id);
-    if (stream !== undefined) this.#onTrailers(stream, isLast, bytes, begin, end);
-    else if (id > this.lastId) this.#onRequest(id, isLast, dependsOn, bytes, begin, end);
+  #onBlock(id: number, isLast: boolean, bytes: Buffer, begin: number, end: number): void {
+    const stream = this.streams.get(id) ?? null;
+    if (stream !== null && !stream.isHeadDue) this.#onTrailers(stream, isLast, bytes, begin, end);
+    else if (stream !== null || id > this.lastId) this.onHead(id, stream, isLast, bytes, begin, end);
     else if (!this.#ended.has(id)) this.fail(ErrorCode.streamClosed, 'HEADERS on a stream that is closed');
-    else this.#decode(bytes, begin, end, NO_FIELDS);
+    else if (!this.countFrame('frames')) this.decode(bytes, begin, end, NO_FIELDS);
   }
 
-  #decode(bytes: Buffer, begin: number, end: number, sink: typeof NO_FIELDS): Decoded {
+  protected decode(bytes: Buffer, begin: number, end: number, sink: FieldSink): Decoded {
     const decoded = this.#decoder.decode(bytes, begin, end, this.limits.headerBytes, sink);
     if (decoded === Decoded.bomb) this.calm('headers');
     else if (decoded === Decoded.malformed)
@@ -171,59 +202,38 @@ export class Http2Connection implements FrameSink {
     return decoded;
   }
 
-  #onRequest(
-    id: number,
-    isLast: boolean,
-    dependsOn: number,
-    bytes: Buffer,
-    begin: number,
-    end: number,
-  ): void {
-    const fields = this.#fields;
-    this.lastId = id;
-    fields.begin();
-    const decoded = this.#decode(bytes, begin, end, fields);
-    if (this.isOver) return;
-    if (id > this.#lastTaken) this.#noteEnded(id);
-    else if (this.streams.size >= this.limits.streams) {
-      this.user.onAbuse('streams');
-      this.#refuse(id, ErrorCode.refusedStream);
-    } else if (dependsOn === id || (decoded === Decoded.whole && fields.check(!isLast) !== ''))
-      this.#refuse(id, ErrorCode.protocolError);
-    else this.#beginStream(id, isLast, decoded);
-  }
-
-  #beginStream(id: number, isLast: boolean, decoded: Decoded): void {
-    const fields = this.#fields;
+  /** A stream that begins now. `urgency` as RFC 9218 has it. */
+  protected addStream(id: number, urgency: number): Http2Stream<User> {
     const window = new StreamReceiveWindow(this.#windowFirst, this.limits.window);
-    const { initialWindow } = this.#control.settings;
-    const stream = new Http2Stream(id, window, initialWindow, fields.urgency);
+    const stream = new Http2Stream<User>(id, window, this.settings.initialWindow, urgency);
+    this.lastId = id;
     this.streams.set(id, stream);
-    stream.isRequestWhole = isLast;
-    stream.bytesLeft = fields.isWebSocket ? -1 : fields.contentLength;
-    this.user.onStreams();
-    if (decoded === Decoded.tooLarge) this.user.onHeadTooLarge(stream);
-    else this.user.onRequest(stream, fields, !isLast);
+    return stream;
   }
 
   #onTrailers(stream: Http2Stream, isLast: boolean, bytes: Buffer, begin: number, end: number): void {
     const trailers = this.#trailers;
     trailers.begin();
-    const decoded = this.#decode(bytes, begin, end, trailers);
+    const decoded = this.decode(bytes, begin, end, trailers);
     if (this.isOver) return;
-    if (stream.isRequestWhole) this.endStream(stream, ErrorCode.streamClosed);
+    if (stream.isReceived) this.endStream(stream, ErrorCode.streamClosed, 'HEADERS behind its end');
     else if (!isLast || trailers.fault !== '' || decoded !== Decoded.whole)
-      this.endStream(stream, ErrorCode.protocolError);
-    else this.onRequestEnd(stream, trailers.fields);
+      this.endStream(
+        stream,
+        ErrorCode.protocolError,
+        trailers.fault || 'trailers that do not end it, or too large',
+      );
+    else this.onReceived(stream, trailers.fields);
   }
 
-  onRequestEnd(stream: Http2Stream, trailers: readonly string[]): void {
+  /** The peer's part of the stream is whole. */
+  onReceived(stream: Http2Stream, trailers: readonly string[]): void {
     if (stream.bytesLeft > 0) {
-      this.endStream(stream, ErrorCode.protocolError);
+      this.endStream(stream, ErrorCode.protocolError, 'a body shorter than its content-length');
       return;
     }
-    stream.isRequestWhole = true;
-    stream.user?.onRequestEnd(trailers);
+    stream.isReceived = true;
+    stream.user?.onEnd(trailers);
     this.#settle(stream);
   }
 
@@ -244,7 +254,7 @@ export class Http2Connection implements FrameSink {
   }
 
   onClosedData(id: number): void {
-    if (!this.#ended.has(id)) this.#refuse(id, ErrorCode.streamClosed);
+    if (!this.#ended.has(id)) this.refuse(id, ErrorCode.streamClosed);
   }
 
   /** So many bytes of its data were taken. */
@@ -254,7 +264,7 @@ export class Http2Connection implements FrameSink {
 
   // -- ends
 
-  /** The exchange behind the stream is over; what its response still has to send is sent. */
+  /** The exchange behind the stream is over; what it still has to send is sent. */
   leave(stream: Http2Stream): void {
     stream.user = null;
     this.#settle(stream);
@@ -262,10 +272,10 @@ export class Http2Connection implements FrameSink {
 
   /** A stream goes when its response is whole and its exchange over; an upload that nobody needs is stopped. */
   #settle(stream: Http2Stream): void {
-    if (stream.isGone || !stream.isResponseWhole || stream.user !== null) return;
-    if (!stream.isRequestWhole) {
-      this.sender.reset(stream.id, ErrorCode.noError);
-      this.#noteEnded(stream.id);
+    if (stream.isGone || stream.user !== null || !this.isAnswered(stream)) return;
+    if (!(stream.isSent && stream.isReceived)) {
+      this.sender.reset(stream.id, this.answeredCode);
+      this.noteEnded(stream.id);
     }
     this.#remove(stream);
   }
@@ -274,32 +284,32 @@ export class Http2Connection implements FrameSink {
   reset(stream: Http2Stream, code: ErrorCode): void {
     if (stream.isGone) return;
     this.sender.reset(stream.id, code);
-    this.#noteEnded(stream.id);
+    this.noteEnded(stream.id);
     this.#remove(stream);
   }
 
   /** Ends a stream because of what the peer has done. */
-  endStream(stream: Http2Stream, code: ErrorCode): void {
+  endStream(stream: Http2Stream, code: ErrorCode, fault: string): void {
     const { user } = stream;
     this.reset(stream, code);
     stream.user = null;
-    user?.onReset();
+    user?.onReset(code, fault);
     this.#countReset();
   }
 
   /** The peer has ended it. */
-  onPeerReset(stream: Http2Stream): void {
+  onPeerReset(stream: Http2Stream, code: number): void {
     const { user } = stream;
     this.#remove(stream);
     stream.user = null;
-    user?.onReset();
+    user?.onReset(code, '');
     this.#countReset();
   }
 
   /** Ends a stream that has not begun, or is no more. */
-  #refuse(id: number, code: ErrorCode): void {
+  protected refuse(id: number, code: ErrorCode): void {
     this.sender.reset(id, code);
-    this.#noteEnded(id);
+    this.noteEnded(id);
     this.#countReset();
   }
 
@@ -307,7 +317,7 @@ export class Http2Connection implements FrameSink {
     if (this.#resets.isTooMany(this.#nowMs)) this.calm('resets');
   }
 
-  #noteEnded(id: number): void {
+  protected noteEnded(id: number): void {
     this.#ended.add(id);
     if (this.#ended.size <= ENDED_MAX) return;
     for (const oldest of this.#ended) {
@@ -341,7 +351,7 @@ export class Http2Connection implements FrameSink {
   fail(code: ErrorCode, detail: string): void {
     if (this.isOver) return;
     this.close();
-    this.writer.goaway(this.lastId, code);
+    this.writer.goaway(this.lastOfPeer, code);
     this.user.onConnectionError(code, detail);
   }
 
@@ -351,18 +361,10 @@ export class Http2Connection implements FrameSink {
     this.#reader.stop();
   }
 
-  /** First step of an end in order: no new streams, please; those on their way are taken. The peer answers the PING. */
-  announceEnd(): void {
-    this.writer.goaway(STREAM_ID_MAX, ErrorCode.noError);
+  /** `onPong` follows. */
+  ping(): void {
     this.writer.ping(0, PING_PAYLOAD, 0);
-  }
-
-  /** Second step: later streams are not begun. */
-  refuseFurther(): void {
-    this.#lastTaken = Math.min(this.#lastTaken, this.lastId);
-    this.writer.goaway(this.#lastTaken, ErrorCode.noError);
   }
 }
 
-/** Of our PING, whose answer is awaited. */
-export const PING_PAYLOAD: Buffer = Buffer.from('holdfast');
+const PING_PAYLOAD: Buffer = Buffer.from('holdfast');

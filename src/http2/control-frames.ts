@@ -20,12 +20,13 @@ interface ControlledConnection {
   readonly lastId: number;
   readonly sender: Sender;
   readonly writer: FrameWriter;
-  readonly user: { onPong(): void; onStreams(): void };
-  isPeerLeaving: boolean;
+  readonly user: { onPong(): void };
+  onSettings(): void;
+  onPeerGoaway(lastId: number): void;
   countFrame(kind: AbuseKind): boolean;
   fail(code: ErrorCode, detail: string): void;
-  endStream(stream: Http2Stream, code: ErrorCode): void;
-  onPeerReset(stream: Http2Stream): void;
+  endStream(stream: Http2Stream, code: ErrorCode, fault: string): void;
+  onPeerReset(stream: Http2Stream, code: number): void;
 }
 
 export class ControlFrames {
@@ -53,7 +54,7 @@ export class ControlFrames {
         this.#onWindowUpdate(streamId, bytes, begin, length);
         break;
       case FrameType.rstStream:
-        this.#onRstStream(streamId, length);
+        this.#onRstStream(streamId, bytes, begin, length);
         break;
       case FrameType.priority:
         this.#onPriority(streamId, bytes, begin, length);
@@ -62,10 +63,10 @@ export class ControlFrames {
         this.#onPriorityUpdate(streamId, bytes, begin, end);
         break;
       case FrameType.goaway:
-        this.#onGoaway(streamId, length);
+        this.#onGoaway(streamId, bytes, begin, length);
         break;
       case FrameType.pushPromise:
-        this.#fail('PUSH_PROMISE of a client');
+        this.#fail('PUSH_PROMISE, which nobody has allowed');
         break;
       default:
         this.#connection.countFrame('frames');
@@ -108,6 +109,7 @@ export class ControlFrames {
       return;
     }
     writer.settingsAck();
+    this.#connection.onSettings();
     sender.pump();
   }
 
@@ -139,17 +141,17 @@ export class ControlFrames {
   #openStream(stream: Http2Stream | undefined, isIdle: boolean, increment: number): void {
     if (isIdle) this.#fail('WINDOW_UPDATE on an idle stream');
     if (stream === undefined) return;
-    if (increment === 0) this.#connection.endStream(stream, ErrorCode.protocolError);
+    if (increment === 0) this.#connection.endStream(stream, ErrorCode.protocolError, 'a WINDOW_UPDATE of 0');
     else if (!this.#connection.sender.openStream(stream, increment))
-      this.#connection.endStream(stream, ErrorCode.flowControlError);
+      this.#connection.endStream(stream, ErrorCode.flowControlError, 'a window that is too large');
   }
 
-  #onRstStream(streamId: number, length: number): void {
+  #onRstStream(streamId: number, bytes: Buffer, begin: number, length: number): void {
     const { streams, lastId } = this.#connection;
     const stream = streams.get(streamId);
     if (length !== 4) this.#failSize('RST_STREAM');
     else if (streamId === 0 || streamId > lastId) this.#fail('RST_STREAM on an idle stream');
-    else if (stream !== undefined) this.#connection.onPeerReset(stream);
+    else if (stream !== undefined) this.#connection.onPeerReset(stream, bytes.readUInt32BE(begin));
     else this.#connection.countFrame('frames');
   }
 
@@ -162,7 +164,7 @@ export class ControlFrames {
     else if ((bytes.readUInt32BE(begin) & 0x7fffffff) === streamId) {
       const stream = connection.streams.get(streamId);
       if (stream === undefined) this.#fail('a stream that depends on itself');
-      else connection.endStream(stream, ErrorCode.protocolError);
+      else connection.endStream(stream, ErrorCode.protocolError, 'a stream that depends on itself');
     }
   }
 
@@ -177,13 +179,11 @@ export class ControlFrames {
     }
   }
 
-  #onGoaway(streamId: number, length: number): void {
+  #onGoaway(streamId: number, bytes: Buffer, begin: number, length: number): void {
     const connection = this.#connection;
     if (streamId !== 0) this.#fail('GOAWAY on a stream');
     else if (length < 8) this.#failSize('GOAWAY');
-    else if (!connection.countFrame('frames')) {
-      connection.isPeerLeaving = true;
-      connection.user.onStreams();
-    }
+    else if (!connection.countFrame('frames'))
+      connection.onPeerGoaway(bytes.readUInt32BE(begin) & 0x7fffffff);
   }
 }

@@ -1,4 +1,4 @@
-// The bodies of requests: which stream DATA belongs to, whether it may come, and when the peer may send more.
+// Bodies that come: which stream DATA belongs to, whether it may come, and when the peer may send more.
 
 import type { AbuseKind, Http2Limits } from './abuse.ts';
 import { ErrorCode, Flag } from './codes.ts';
@@ -16,10 +16,10 @@ interface ReceivingConnection {
   readonly isOver: boolean;
   countFrame(kind: AbuseKind): boolean;
   fail(code: ErrorCode, detail: string): void;
-  endStream(stream: Http2Stream, code: ErrorCode): void;
+  endStream(stream: Http2Stream, code: ErrorCode, fault: string): void;
   /** DATA on a stream that is no more. */
   onClosedData(id: number): void;
-  onRequestEnd(stream: Http2Stream, trailers: readonly string[]): void;
+  onReceived(stream: Http2Stream, trailers: readonly string[]): void;
 }
 
 export class DataReceiver {
@@ -55,12 +55,13 @@ export class DataReceiver {
 
   #beginOf(stream: Http2Stream, length: number): void {
     const connection = this.#connection;
-    if (stream.isRequestWhole) connection.endStream(stream, ErrorCode.streamClosed);
+    if (stream.isHeadDue) connection.endStream(stream, ErrorCode.protocolError, 'DATA before a head');
+    else if (stream.isReceived) connection.endStream(stream, ErrorCode.streamClosed, 'DATA behind its end');
     else if (stream.receiveWindow.receive(length)) this.#stream = stream;
     else {
       // the stream gives back all that it has
       this.#left = 0;
-      connection.endStream(stream, ErrorCode.flowControlError);
+      connection.endStream(stream, ErrorCode.flowControlError, 'more DATA than it was granted');
     }
   }
 
@@ -79,7 +80,7 @@ export class DataReceiver {
     if (stream.bytesLeft >= 0) {
       stream.bytesLeft -= bytes;
       if (stream.bytesLeft < 0) {
-        this.#connection.endStream(stream, ErrorCode.protocolError);
+        this.#connection.endStream(stream, ErrorCode.protocolError, 'a body longer than its content-length');
         return;
       }
     }
@@ -94,7 +95,7 @@ export class DataReceiver {
     this.#left = 0;
     this.#stream = null;
     if (padding > 0) this.taken(stream, padding);
-    if ((this.#flags & Flag.endStream) !== 0) this.#connection.onRequestEnd(stream, NO_TRAILERS);
+    if ((this.#flags & Flag.endStream) !== 0) this.#connection.onReceived(stream, NO_TRAILERS);
     this.openWindow();
   }
 
@@ -103,7 +104,7 @@ export class DataReceiver {
     if (stream.isGone) return;
     this.#window.take(bytes);
     const increment = stream.receiveWindow.take(bytes);
-    if (increment > 0 && !stream.isRequestWhole) this.#connection.writer.windowUpdate(stream.id, increment);
+    if (increment > 0 && !stream.isReceived) this.#connection.writer.windowUpdate(stream.id, increment);
     this.openWindow();
   }
 

@@ -1,7 +1,7 @@
 // Frames into memory that somebody lends. Control frames are a few bytes; header blocks are cut where they are too long
 // for one frame (RFC 9113 section 6.10).
 
-import { type ErrorCode, Flag, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, FrameType } from './codes.ts';
+import { type ErrorCode, Flag, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, FrameType, PREFACE } from './codes.ts';
 
 /** Where frames are written, one after the other. */
 export interface ByteOutput {
@@ -47,6 +47,12 @@ export class FrameWriter {
   #withNumber(type: number, streamId: number, value: number): void {
     const bytes = this.#begin(4, type, 0, streamId);
     bytes.writeUInt32BE(value, this.#output.at + FRAME_HEAD_BYTES);
+  }
+
+  /** What a client begins with. */
+  preface(): void {
+    const bytes = this.#output.reserve(PREFACE.length);
+    bytes.write(PREFACE, this.#output.at, 'latin1');
   }
 
   settings(values: readonly (readonly [setting: number, value: number])[]): void {

@@ -9,6 +9,12 @@ export const SETTING_BYTES = 6;
 export class PeerSettings {
   initialWindow = WINDOW_FIRST;
   headerTableBytes = 4096;
+  /** Streams of ours at once. */
+  streamsMax = Number.POSITIVE_INFINITY;
+  /** Of a client: it takes pushed streams. A server may not say so. */
+  mayPush = false;
+  /** Takes extended CONNECT (RFC 8441). */
+  takesConnect = false;
 
   /** Takes them over from bytes[begin, end). Returns 0, or the error that the connection ends with. */
   apply(bytes: Buffer, begin: number, end: number): ErrorCode {
@@ -31,9 +37,16 @@ export class PeerSettings {
       case Setting.maxFrameSize:
         if (value < FRAME_BYTES_LEAST || value > FRAME_BYTES_MOST) return ErrorCode.protocolError;
         break;
+      case Setting.maxConcurrentStreams:
+        this.streamsMax = value;
+        break;
       case Setting.enablePush:
+        if (value > 1) return ErrorCode.protocolError;
+        this.mayPush = value === 1;
+        break;
       case Setting.enableConnectProtocol:
         if (value > 1) return ErrorCode.protocolError;
+        this.takesConnect = value === 1;
         break;
       default:
       // of no concern, or unknown

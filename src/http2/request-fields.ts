@@ -8,11 +8,7 @@
 import { TARGET, TOKEN } from '../http1/bytes.ts';
 import type { HeaderField } from './header-field.ts';
 import type { FieldSink } from './hpack-decoder.ts';
-
-/** They belong to one connection of HTTP/1 (RFC 9113 section 8.2.2). */
-const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
-  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings'],
-]);
+import { CONNECTION_FIELDS } from './trailer-fields.ts';
 
 export const URGENCY_DEFAULT = 3;
 /** All that HTTP/1's parser takes (http1/framing.ts): a length that it alone saw would be nobody's to hold a body to. */
@@ -173,26 +169,6 @@ export class RequestFields implements FieldSink {
     return `${text}\r\n`;
   }
 }
-
-/** Fields behind a body: no pseudo-fields among them. */
-export class TrailerFields implements FieldSink {
-  fault = '';
-  /** `[name, value, ...]` */
-  fields: string[] = [];
-
-  begin(): void {
-    this.fault = '';
-    this.fields = [];
-  }
-
-  onField({ name, value, isValid, isPseudo }: HeaderField): void {
-    if (!isValid || isPseudo || CONNECTION_FIELDS.has(name)) this.fault = 'a trailer that may not be one';
-    else this.fields.push(name, value);
-  }
-}
-
-/** What is decoded to keep the tables in step, and no more. */
-export const NO_FIELDS: FieldSink = { onField: () => undefined };
 
 function isToken(text: string): boolean {
   for (let at = 0; at < text.length; at += 1) if (TOKEN[text.charCodeAt(at)] !== 1) return false;

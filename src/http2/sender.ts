@@ -31,13 +31,13 @@ export class Sender {
   #window = WINDOW_FIRST;
   readonly #writer: FrameWriter;
   readonly #outlet: Outlet;
-  readonly #onResponseWhole: (stream: Http2Stream) => void;
+  readonly #onSent: (stream: Http2Stream) => void;
   readonly #queue: Http2Stream[] = [];
 
-  constructor(writer: FrameWriter, outlet: Outlet, onResponseWhole: (stream: Http2Stream) => void) {
+  constructor(writer: FrameWriter, outlet: Outlet, onSent: (stream: Http2Stream) => void) {
     this.#writer = writer;
     this.#outlet = outlet;
-    this.#onResponseWhole = onResponseWhole;
+    this.#onSent = onSent;
   }
 
   /** The connection's window opens; false: beyond what one may have. */
@@ -61,7 +61,7 @@ export class Sender {
     if (isLast) this.#whole(stream);
   }
 
-  /** `isLast`: the response ends with it. False: onDrained follows. */
+  /** `isLast`: our part of the stream ends with it. False: onDrained follows. */
   write(stream: Http2Stream, part: Buffer, from: PartKeeper, isLast: boolean): boolean {
     let sent = 0;
     if (stream.waitingBytes === 0 && this.#queue.length === 0)
@@ -75,9 +75,9 @@ export class Sender {
     return false;
   }
 
-  /** The response ends, after what waits of it. */
+  /** Our part of the stream ends, after what waits of it. */
   end(stream: Http2Stream, trailers: readonly string[]): void {
-    if (stream.isResponseWhole || stream.endsWith !== null) return;
+    if (stream.isSent || stream.endsWith !== null) return;
     if (stream.waitingBytes > 0) stream.endsWith = trailers;
     else if (trailers.length > 0) this.#writeTrailers(stream, trailers);
     else {
@@ -117,7 +117,7 @@ export class Sender {
 
   #drained(stream: Http2Stream): void {
     const { endsWith } = stream;
-    if (endsWith !== null && !stream.isResponseWhole) {
+    if (endsWith !== null && !stream.isSent) {
       stream.endsWith = null;
       this.end(stream, endsWith);
     }
@@ -156,8 +156,8 @@ export class Sender {
   }
 
   #whole(stream: Http2Stream): void {
-    stream.isResponseWhole = true;
-    this.#onResponseWhole(stream);
+    stream.isSent = true;
+    this.#onSent(stream);
   }
 
   #enqueue(stream: Http2Stream): void {

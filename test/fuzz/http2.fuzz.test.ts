@@ -4,8 +4,8 @@
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { Http2Limits } from '../../src/http2/abuse.ts';
-import { Http2Connection } from '../../src/http2/connection.ts';
 import { FrameReader } from '../../src/http2/frame-reader.ts';
+import { ServerEnd } from '../../src/http2/server-end.ts';
 import type { Http2Stream, StreamUser } from '../../src/http2/stream.ts';
 import { frame, number, PREFACE, request, Type } from '../support/http2-peer.ts';
 import { seeds } from '../support/seeds.ts';
@@ -59,7 +59,7 @@ class Written {
 /** Answers requests as it happens, like an exchange behind each stream. */
 class Scene {
   readonly written = new Written();
-  readonly http2: Http2Connection;
+  readonly http2: ServerEnd;
   isOver = false;
   begunAfterEnd = 0;
   readonly #random: SeededRandom;
@@ -67,7 +67,7 @@ class Scene {
 
   constructor(random: SeededRandom) {
     this.#random = random;
-    this.http2 = new Http2Connection(this.written, LIMITS, {
+    this.http2 = new ServerEnd(this.written, LIMITS, {
       isFull: false,
       onRequest: (stream) => this.#onRequest(stream),
       onHeadTooLarge: (stream) => this.#answer(stream),
@@ -89,12 +89,12 @@ class Scene {
         if (this.#random.next() < 0.7) this.http2.taken(stream, bytes);
         else this.#untaken.set(stream, (this.#untaken.get(stream) ?? 0) + bytes);
       },
-      onRequestEnd: () => this.#answer(stream),
+      onEnd: () => this.#answer(stream),
       onReset: () => undefined,
       onDrained: () => undefined,
     };
     stream.user = user;
-    if (stream.isRequestWhole || this.#random.next() < 0.2) this.#answer(stream);
+    if (stream.isReceived || this.#random.next() < 0.2) this.#answer(stream);
   }
 
   #answer(stream: Http2Stream): void {

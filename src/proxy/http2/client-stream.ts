@@ -151,7 +151,7 @@ export class Http2ClientStream implements ClientStream, StreamUser, UploadingStr
     this.#upload.add(buffer.subarray(begin, end));
   }
 
-  onRequestEnd(trailers: Trailers): void {
+  onEnd(trailers: Trailers): void {
     this.#upload.end(trailers);
   }
 

@@ -12,8 +12,8 @@ import type { Transfer } from '../../exchange/min-rate.ts';
 import type { Sink } from '../../exchange/streams.ts';
 import type { AbuseKind } from '../../http2/abuse.ts';
 import { ErrorCode } from '../../http2/codes.ts';
-import { type ConnectionUser, Http2Connection } from '../../http2/connection.ts';
 import type { RequestFields } from '../../http2/request-fields.ts';
+import { ServerEnd, type ServerEndUser } from '../../http2/server-end.ts';
 import type { Http2Stream } from '../../http2/stream.ts';
 import { NO_POOL } from '../../shared/stripe.ts';
 import { ClientFacts } from '../client-facts.ts';
@@ -34,11 +34,11 @@ import { failReceiving, owingOf, Untaken } from './slow-client.ts';
 /** A client that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
-export class Http2ClientConnection implements ConnectionUser, ServedConnection, RequestOrigin {
+export class Http2ClientConnection implements ServerEndUser, ServedConnection, RequestOrigin {
   readonly socket: Socket;
   readonly listener: ConnectionListener;
   readonly thread: ConnectionServices;
-  readonly http2: Http2Connection;
+  readonly http2: ServerEnd;
   readonly facts: ClientFacts;
   addressCells = -1;
   deadlineMs = NEVER;
@@ -75,7 +75,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     this.thread = thread;
     this.facts = new ClientFacts(accepted, listener, socket);
     this.#times.set('head', nowMs + listener.config.timeouts.headerMs);
-    this.http2 = new Http2Connection(this.#output, listener.config.http2, this);
+    this.http2 = new ServerEnd(this.#output, listener.config.http2, this);
     this.#untaken = new Untaken(this.http2);
     thread.own.addHttp2Connections(listener.index, 1);
     socket.on('error', () => undefined); // 'close' follows and does the work
@@ -195,7 +195,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
     this.#hasEnded = true;
     const isAnswered = this.listener.config.halfClose === 'answer';
     if (this.#isClosing) this.#endSocket();
-    else if (isAnswered && this.http2.streams.size > 0) this.#abort((stream) => !stream.isRequestWhole);
+    else if (isAnswered && this.http2.streams.size > 0) this.#abort((stream) => !stream.isReceived);
     else if (this.http2.streams.size === 0) this.#endPolitely(LINGER_MS);
     else this.destroy();
   }
@@ -219,7 +219,7 @@ export class Http2ClientConnection implements ConnectionUser, ServedConnection, 
       const { user } = stream;
       this.http2.reset(stream, ErrorCode.cancel);
       stream.user = null;
-      user?.onReset();
+      user?.onReset(ErrorCode.cancel, '');
     }
   }
 

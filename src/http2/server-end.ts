@@ -1,0 +1,102 @@
+// The end of a connection that serves: the peer, a client, opens streams with its requests.
+
+import type { Http2Limits } from './abuse.ts';
+import { ErrorCode, Setting, STREAM_ID_MAX } from './codes.ts';
+import { type ConnectionUser, Http2Connection } from './connection.ts';
+import type { ByteOutput } from './frame-writer.ts';
+import { Decoded } from './hpack-decoder.ts';
+import { Preface } from './preface.ts';
+import { RequestFields } from './request-fields.ts';
+import type { Http2Stream } from './stream.ts';
+
+export interface ServerEndUser extends ConnectionUser {
+  /** A request has begun, which `fields` describe until this returns. The user gives the stream a user, or ends it. */
+  onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void;
+  /** The head of a request is larger than allowed; the stream takes a reply. */
+  onHeadTooLarge(stream: Http2Stream): void;
+}
+
+export class ServerEnd extends Http2Connection {
+  protected readonly answeredCode = ErrorCode.noError;
+  readonly #server: ServerEndUser;
+  readonly #preface = new Preface();
+  readonly #fields = new RequestFields();
+  /** Streams beyond this one are not begun: GOAWAY has said so. */
+  #lastTaken = STREAM_ID_MAX;
+
+  constructor(output: ByteOutput, limits: Http2Limits, user: ServerEndUser) {
+    super(output, limits, user);
+    this.#server = user;
+  }
+
+  /** Our side of the preface. */
+  begin(): void {
+    this.announce([
+      [Setting.maxConcurrentStreams, this.limits.streams],
+      [Setting.enableConnectProtocol, 1],
+      [Setting.noPriorities, 1],
+    ]);
+  }
+
+  protected skipPreface(chunk: Buffer): number {
+    const begin = this.#preface.read(chunk);
+    if (begin < 0) this.fail(ErrorCode.protocolError, 'a malformed preface');
+    return begin;
+  }
+
+  protected isAnswered(stream: Http2Stream): boolean {
+    return stream.isSent;
+  }
+
+  protected get lastOfPeer(): number {
+    return this.lastId;
+  }
+
+  onSettings(): void {
+    // what a client allows is no limit on its requests
+  }
+
+  protected onHead(
+    id: number,
+    _stream: null,
+    isLast: boolean,
+    bytes: Buffer,
+    begin: number,
+    end: number,
+  ): void {
+    const fields = this.#fields;
+    this.lastId = id;
+    fields.begin();
+    const decoded = this.decode(bytes, begin, end, fields);
+    if (this.isOver) return;
+    if (id > this.#lastTaken) this.noteEnded(id);
+    else if (this.streams.size >= this.limits.streams) {
+      this.user.onAbuse('streams');
+      this.refuse(id, ErrorCode.refusedStream);
+    } else if (this.dependsOn === id || (decoded === Decoded.whole && fields.check(!isLast) !== ''))
+      this.refuse(id, ErrorCode.protocolError);
+    else this.#beginStream(id, isLast, decoded);
+  }
+
+  #beginStream(id: number, isLast: boolean, decoded: Decoded): void {
+    const fields = this.#fields;
+    const stream = this.addStream(id, fields.urgency);
+    stream.isReceived = isLast;
+    stream.bytesLeft = fields.isWebSocket ? -1 : fields.contentLength;
+    this.user.onStreams();
+    if (decoded === Decoded.tooLarge) this.#server.onHeadTooLarge(stream);
+    else this.#server.onRequest(stream, fields, !isLast);
+  }
+
+  /** First step of an end in order: no new streams, please; those on their way are taken. The peer answers the PING. */
+  announceEnd(): void {
+    this.writer.goaway(STREAM_ID_MAX, ErrorCode.noError);
+    this.ping();
+  }
+
+  /** Second step: later streams are not begun. */
+  refuseFurther(): void {
+    this.#lastTaken = Math.min(this.#lastTaken, this.lastId);
+    this.writer.goaway(this.#lastTaken, ErrorCode.noError);
+  }
+}

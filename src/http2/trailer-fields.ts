@@ -1,0 +1,29 @@
+// Fields behind a body, and which fields HTTP/2 knows nowhere.
+
+import type { HeaderField } from './header-field.ts';
+import type { FieldSink } from './hpack-decoder.ts';
+
+/** They belong to one connection of HTTP/1 (RFC 9113 section 8.2.2). */
+export const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings'],
+]);
+
+/** No pseudo-fields are among them. */
+export class TrailerFields implements FieldSink {
+  fault = '';
+  /** `[name, value, ...]` */
+  fields: string[] = [];
+
+  begin(): void {
+    this.fault = '';
+    this.fields = [];
+  }
+
+  onField({ name, value, isValid, isPseudo }: HeaderField): void {
+    if (!isValid || isPseudo || CONNECTION_FIELDS.has(name)) this.fault = 'a trailer that may not be one';
+    else this.fields.push(name, value);
+  }
+}
+
+/** What is decoded to keep the tables in step, and no more. */
+export const NO_FIELDS: FieldSink = { onField: () => undefined };

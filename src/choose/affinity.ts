@@ -95,6 +95,8 @@ export class Affinity {
   arrival: number = Finding.none;
   /** Index into AFFINITY_OUTCOMES. */
   outcome: number = Finding.none;
+  /** Slot of the home that a failure has driven the session from with this exchange, -1 for none. */
+  leftSlot = -1;
   /** Why the latest choice is not the home: counted by commit. */
   pendingReason: number = Reason.none;
   /** Index into MOVE_REASONS, -1 when the session did not move with this exchange. */
@@ -126,6 +128,13 @@ export class Affinity {
     this.saidCount += 1;
   }
 
+  /** A new exchange begins, of a client at this address. */
+  begin(clientAddress: string): void {
+    this.reset();
+    this.isOpen = true;
+    this.clientAddress = clientAddress;
+  }
+
   reset(): void {
     this.keyLow = 0;
     this.keyHigh = 0;
@@ -155,6 +164,7 @@ export class Affinity {
     this.reservedSlot = -1;
     this.arrival = Finding.none;
     this.outcome = Finding.none;
+    this.leftSlot = -1;
     this.pendingReason = Reason.none;
     this.moveReason = Reason.none;
     this.cookieToSet = '';

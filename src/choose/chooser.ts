@@ -13,6 +13,7 @@ import { AddressLimit, mayBegin } from './address-limit.ts';
 import { readAdopted } from './adopted-cookies.ts';
 import { type Affinity, Finding, Reason } from './affinity.ts';
 import { placeOf } from './cookie-scope.ts';
+import { giveBackDeclined } from './declined.ts';
 import { Elector } from './elector.ts';
 import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
@@ -54,9 +55,7 @@ export class Chooser {
     wallMs: number,
     affinity: Affinity,
   ): void {
-    affinity.reset();
-    affinity.isOpen = true;
-    affinity.clientAddress = clientAddress;
+    affinity.begin(clientAddress);
     if (plan.source === Source.none) return;
     affinity.isDelete = head.method === 'DELETE';
     // first, since what it takes away is not of the session's key
@@ -174,6 +173,7 @@ export class Chooser {
     this.refusals.reached(slot);
     if (plan.source === Source.none) return '';
     this.#ledger.holdsEntry(affinity); // sees whether the session has ended meanwhile
+    if (affinity.moveReason === Reason.failure) giveBackDeclined(plan, affinity, this.#ledger, head.status);
     if (saysSessionEnds(buffer, head)) {
       const removal = this.#endSession(plan, affinity, isSecure);
       if (!plan.learns) return removal;

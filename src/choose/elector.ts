@@ -171,6 +171,8 @@ export class Elector {
     if (index === NONE_FREE) return this.#failGathered(affinity, Gathered.busy);
     const slot = plan.slots[index] as number;
     const isMove = slot !== affinity.homeSlot;
+    if (isMove && reason === Reason.failure && affinity.leftSlot === NO_SLOT)
+      affinity.leftSlot = affinity.homeSlot;
     affinity.pendingReason = isMove ? reason : Reason.none;
     affinity.outcome = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
     return slot;

@@ -70,6 +70,47 @@ describe.each(MODES)('$title', (mode) => {
     expect(world.total((name) => world.created(name))).toBe(40);
   });
 
+  test('who answers 503 has not taken the session of a dead home: it is at home when that is up again', () => {
+    const world = make({ pool: { state: 'shared' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    for (let times = 0; times < 3; times += 1) {
+      const declined = visit(world, client, times % 2, { status: 503 });
+      expect(declined).toMatchObject({ outcome: 'moved', moveReason: 'failure', setCookie: '' });
+      expect(declined.server).not.toBe(home);
+    }
+    expect(world.entries().homes).toEqual(new Map([[home, 1]]));
+    expect([world.placed(home), world.total((name) => world.placed(name))]).toEqual([1, 1]);
+    world.setVerdict(home, Verdict.up);
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
+    world.setVerdict(home, Verdict.down);
+    const taken = visit(world, client);
+    world.setVerdict(home, Verdict.up);
+    expect(visit(world, client)).toMatchObject({ server: taken.server, outcome: 'home' });
+    expect(world.total((name) => world.lost(name, 'failure'))).toBe(0);
+  });
+
+  test('another request has moved the session since: its 503 moves nothing back', () => {
+    const world = make({ pool: { state: 'shared' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    const [first, second] = [world.begin(client.request()), world.begin(client.request(), 1)];
+    first.choose();
+    second.choose();
+    first.commit();
+    if (!second.commit()) second.attempt();
+    second.answer([], false, 503);
+    first.answer();
+    client.receive(first.finish());
+    const { server } = second.finish();
+    world.setVerdict(home, Verdict.up);
+    expect(visit(world, client)).toMatchObject({ server, outcome: 'home' });
+  });
+
   test('parallel requests of a session whose home died come to the same new home; it is lost once', () => {
     const world = make();
     const client = mode.client(1);

@@ -106,7 +106,7 @@ export class Discovery {
     const { log, clock } = this.#options;
     const { pool, config, lookup } = watched;
     try {
-      const { servers, unknownTargets } = await lookup(config);
+      const { servers, unknownTargets } = await lookup(config, watched.members);
       if (watched.isEnded || this.#isStopped) return;
       if (watched.isFailing) log.info({ pool, source: config.source }, `${config.source}: answers again`);
       watched.isFailing = false;
@@ -176,7 +176,18 @@ export class Discovery {
     return [...found.values()];
   }
 
-  /** Servers in use come first, so that an answer that is cut is cut to the same ones again. */
+  /** Why what is written leaves no room for servers that were found and are in use; null: it does. */
+  refusal(config: HoldfastConfig, room: Room): string | null {
+    const written = config.pools.reduce((sum, { servers }) => sum + servers.length, 0);
+    let inUse = 0;
+    for (const pool of config.pools)
+      for (const server of this.#foundIn(pool))
+        if (server.mode === 'ready' && room.has(pool.name, server)) inUse += 1;
+    if (inUse === 0 || written + inUse <= SERVERS_MAX) return null;
+    return `${written} servers beside ${inUse} that were found and are in use: there may be ${SERVERS_MAX} in all`;
+  }
+
+  /** Servers in use stay, so that an answer that is cut is cut to the same ones again; newcomers come in by their names. */
   #fitting(
     config: HoldfastConfig,
     found: readonly (readonly ServerConfig[])[],
@@ -194,15 +205,15 @@ export class Discovery {
       ),
     );
     const all = [...isIn.keys()];
-    const leaving = all.filter((server) => server.mode !== 'ready' && isIn.get(server) === true);
-    const present = all.filter(({ mode }) => mode === 'ready');
-    const known = present.filter((server) => isIn.get(server) === true).slice(0, Math.max(0, allowed));
-    const newcomers = present.filter((server) => isIn.get(server) === false);
-    const wanted = newcomers.slice(0, Math.max(0, allowed - known.length));
+    const known = all.filter((server) => isIn.get(server) === true);
+    const present = known.filter(({ mode }) => mode === 'ready').length;
+    const newcomers = all.filter((server) => isIn.get(server) === false && server.mode === 'ready');
+    const byName = newcomers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const wanted = byName.slice(0, Math.max(0, allowed - present));
     const fitting = wanted.slice(0, Math.max(0, free));
     this.#shortOf = fitting.length < wanted.length ? room : null;
-    this.#sayLeftOut(present.length - known.length - fitting.length);
-    return new Set([...leaving, ...known, ...fitting]);
+    this.#sayLeftOut(newcomers.length - fitting.length);
+    return new Set([...known, ...fitting]);
   }
 
   #sayLeftOut(count: number): void {

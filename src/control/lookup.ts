@@ -6,7 +6,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { parseServerUrl, serverAt, serverNameOf } from '../config/address.ts';
 import { WEIGHT_MAX } from '../config/limits.ts';
 import type { DiscoveryConfig } from '../config/model.ts';
-import type { FoundServer } from './membership.ts';
+import type { FoundServer, Known } from './membership.ts';
 import { searchNames } from './search-list.ts';
 
 const QUERY_MS = 2000;
@@ -27,20 +27,20 @@ export interface Found {
   readonly unknownTargets: readonly string[];
 }
 
-export type Lookup = (discovery: DiscoveryConfig) => Promise<Found>;
+export type Lookup = (discovery: DiscoveryConfig, known: Known) => Promise<Found>;
 
 /** Looks through these name servers; none: as the system does, with its hosts file and search list. */
 export function createLookup(nameServers: readonly string[]): Lookup {
-  return async (discovery) => {
-    const { servers, unknownTargets } = await within(LOOK_MS_MAX, resolve(discovery, nameServers));
+  return async (discovery, known) => {
+    const { servers, unknownTargets } = await within(LOOK_MS_MAX, resolve(discovery, nameServers, known));
     if (servers.length === 0) throw new Error('no servers found');
-    return { servers: bounded(distinct(servers)), unknownTargets };
+    return { servers: bounded(distinct(servers), known), unknownTargets };
   };
 }
 
-function resolve(discovery: DiscoveryConfig, nameServers: readonly string[]): Promise<Found> {
+function resolve(discovery: DiscoveryConfig, nameServers: readonly string[], known: Known): Promise<Found> {
   if (discovery.kind === 'file') return inFile(discovery.path);
-  return inDns(discovery, nameServers.length > 0 ? new NameServers(nameServers) : new System());
+  return inDns(discovery, nameServers.length > 0 ? new NameServers(nameServers) : new System(), known);
 }
 
 /** What nobody waits for any more may still go on: a question to the system cannot be taken back. */
@@ -70,10 +70,15 @@ function distinct(found: readonly FoundServer[]): readonly FoundServer[] {
   return [...best.values()];
 }
 
-/** By name, so that an answer in another order is cut to the same servers. */
-function bounded(found: readonly FoundServer[]): readonly FoundServer[] {
+function bounded(found: readonly FoundServer[], known: Known): readonly FoundServer[] {
   if (found.length <= FOUND_MAX) return found;
-  return found.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, FOUND_MAX);
+  const byName = found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return knownFirst(byName, ({ name }) => known.hasServer(name)).slice(0, FOUND_MAX);
+}
+
+/** So that what is cut are newcomers, and, in whatever order an answer comes, always the same ones. */
+function knownFirst<T>(sorted: readonly T[], isKnown: (one: T) => boolean): readonly T[] {
+  return [...sorted.filter(isKnown), ...sorted.filter((one) => !isKnown(one))];
 }
 
 type DnsDiscovery = Extract<DiscoveryConfig, { kind: 'dns' }>;
@@ -124,8 +129,8 @@ class System implements Names {
   }
 }
 
-async function inDns({ name, port, type }: DnsDiscovery, names: Names): Promise<Found> {
-  if (type === 'SRV') return inSrv(names, name);
+async function inDns({ name, port, type }: DnsDiscovery, names: Names, known: Known): Promise<Found> {
+  if (type === 'SRV') return inSrv(names, name, known);
   const addresses = await names.addresses(name, type === 'A' ? 4 : 6);
   const servers = addresses.map((address) => ({ ...at(address, port ?? 0), ...PLAIN }));
   return { servers, unknownTargets: [] };
@@ -137,9 +142,12 @@ const PLAIN = { weight: 1, backup: false, target: null } as const;
  * RFC 2782: the lowest priority serves; the others are for when none of it can. A weight of 0 is a small one, the
  * target "." says that there is no such service. One name that is wrong or does not answer spoils none of the others.
  */
-async function inSrv(names: Names, name: string): Promise<Found> {
+async function inSrv(names: Names, name: string, known: Known): Promise<Found> {
   const records = (await names.srv(name)).filter(({ name: target, port }) => isHost(target) && port > 0);
-  const targets = [...new Set(records.map((record) => record.name))].toSorted().slice(0, TARGETS_MAX);
+  const targets = askedFor(
+    records.map((record) => record.name),
+    known,
+  );
   const asked = await Promise.all(
     targets.map(async (target) => ({ target, ...(await addressesOf(names, target)) })),
   );
@@ -157,6 +165,12 @@ async function inSrv(names: Names, name: string): Promise<Found> {
     servers,
     unknownTargets: failed.filter(({ error }) => !isNone(error)).map(({ target }) => target),
   };
+}
+
+/** Each name once, as many as are asked for. */
+export function askedFor(targets: readonly string[], known: Known): readonly string[] {
+  const sorted = [...new Set(targets)].toSorted();
+  return knownFirst(sorted, (target) => known.hasTarget(target)).slice(0, TARGETS_MAX);
 }
 
 function isHost(target: string): boolean {

@@ -11,6 +11,12 @@ export interface FoundServer extends ServerAddress, Pick<ServerConfig, 'name' | 
   readonly target: string | null;
 }
 
+/** What earlier looks have found: it stays where an answer has more than may be used. */
+export interface Known {
+  hasServer(name: string): boolean;
+  hasTarget(target: string): boolean;
+}
+
 /** A server that has left stays at least so long: counts of sessions and requests lag behind by a sweep. */
 export const LEAVING_MS_MIN = 5_000;
 /** And at most so long, whoever is still there. */
@@ -25,12 +31,22 @@ interface Member {
 /** Those of each server that is found. */
 type ServerLimits = Pick<ServerConfig, 'maxConnections' | 'maxSessions'>;
 
-export class Membership {
+export class Membership implements Known {
   readonly #limits: ServerLimits;
   readonly #members = new Map<string, Member>();
+  /** Of the servers present now. */
+  #targets: ReadonlySet<string | null> = new Set();
 
   constructor({ maxConnections, maxSessions }: ServerLimits) {
     this.#limits = { maxConnections, maxSessions };
+  }
+
+  hasServer(name: string): boolean {
+    return this.#members.has(name);
+  }
+
+  hasTarget(target: string): boolean {
+    return this.#targets.has(target);
   }
 
   /** Servers present now. */
@@ -58,6 +74,8 @@ export class Membership {
       member.leftMs = nowMs;
       isChanged = true;
     }
+    const present = [...this.#members.values()].filter(({ leftMs }) => leftMs === null);
+    this.#targets = new Set(present.map((member) => member.found.target));
     return isChanged;
   }
 

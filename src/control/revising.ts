@@ -120,7 +120,8 @@ export class Revising {
     await discovery.prepare(config);
     const next = discovery.expand(config, slots);
     // meanwhile it may have been stopped: nothing is opened or begun any more
-    const refusal = this.#balancer.isStopping ? STOPPING : slots.refusal(next);
+    const noRoom = discovery.refusal(config, slots) ?? slots.refusal(next);
+    const refusal = this.#balancer.isStopping ? STOPPING : noRoom;
     if (refusal !== null) {
       discovery.apply(old);
       return refuse(refusal);

@@ -7,9 +7,12 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { DiscoveryConfig } from '../../src/config/model.ts';
-import { createLookup } from '../../src/control/lookup.ts';
+import { askedFor, createLookup, parseServerList } from '../../src/control/lookup.ts';
+import { Membership } from '../../src/control/membership.ts';
 import { completions } from '../../src/control/search-list.ts';
 import { type DnsServer, dnsServer } from '../support/dns-server.ts';
+
+const NOTHING = new Membership({ maxConnections: 0, maxSessions: 0 });
 
 function look(dns: DnsServer | null, type: 'A' | 'AAAA' | 'SRV', name: string) {
   const config: DiscoveryConfig = {
@@ -22,7 +25,7 @@ function look(dns: DnsServer | null, type: 'A' | 'AAAA' | 'SRV', name: string) {
     maxConnections: 0,
     maxSessions: 0,
   };
-  return createLookup(dns === null ? [] : [dns.address])(config);
+  return createLookup(dns === null ? [] : [dns.address])(config, NOTHING);
 }
 
 const shown = (found: Awaited<ReturnType<typeof look>>): readonly string[] =>
@@ -131,7 +134,7 @@ test('SRV: a target that is wrong, gone or not to be asked for spoils none of th
   await expect(look(dns, 'SRV', '_shop._tcp.test')).rejects.toThrow('no servers found');
 });
 
-test('an answer of more servers than anybody can use is cut, in whatever order it comes', async () => {
+test('an answer of more servers than anybody can use is cut in whatever order it comes, and never to newcomers', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-lookup-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'servers');
@@ -145,10 +148,29 @@ test('an answer of more servers than anybody can use is cut, in whatever order i
   };
   const urls = Array.from({ length: 5000 }, (_, index) => `http://10.0.${index >> 8}.${index & 255}`);
   writeFileSync(path, urls.join('\n'));
-  const first = await createLookup([])(file);
+  const first = await createLookup([])(file, NOTHING);
   writeFileSync(path, urls.toReversed().join('\n'));
   expect(first.servers.length).toBe(4096);
-  expect(await createLookup([])(file)).toEqual(first);
+  expect(await createLookup([])(file, NOTHING)).toEqual(first);
+  const members = new Membership(file);
+  members.apply(first.servers, [], 0);
+  const before = Array.from({ length: 5000 }, (_, index) => `http://10.${index >> 8}.0.${index & 255}:1`);
+  writeFileSync(path, [...before, ...urls].join('\n'));
+  const second = await createLookup([])(file, members);
+  expect(second.servers.length).toBe(4096);
+  expect(members.apply(second.servers, second.unknownTargets, 1)).toBe(false);
+});
+
+test('SRV: of more names than are asked for, those of servers in use are', () => {
+  const members = new Membership({ maxConnections: 0, maxSessions: 0 });
+  const [of] = parseServerList('http://192.0.2.1').map((server) => ({ ...server, target: 'zz.test' }));
+  members.apply([of!], [], 0);
+  const many = Array.from({ length: 2000 }, (_, index) => `s${index}.test`);
+  const asked = askedFor([...many, ...many, 'zz.test'], members);
+  expect([asked.length, asked[0], new Set(asked).size]).toEqual([1024, 'zz.test', 1024]);
+  expect(askedFor(many.toReversed(), NOTHING)).toEqual(askedFor(many, NOTHING));
+  members.apply(parseServerList('http://192.0.2.2'), [], 1);
+  expect(askedFor([...many, 'zz.test'], members)).not.toContain('zz.test');
 });
 
 test('what is no file, or too large a one, is refused at once and not read', async () => {
@@ -159,14 +181,10 @@ test('what is no file, or too large a one, is refused at once and not read', asy
   const large = join(directory, 'large');
   writeFileSync(large, '#'.repeat(1024 * 1024 + 1));
   const inFile = (path: string) =>
-    createLookup([])({
-      kind: 'file',
-      source: 'file',
-      path,
-      refreshMs: 1000,
-      maxConnections: 0,
-      maxSessions: 0,
-    });
+    createLookup([])(
+      { kind: 'file', source: 'file', path, refreshMs: 1000, maxConnections: 0, maxSessions: 0 },
+      NOTHING,
+    );
   await expect(inFile(pipe)).rejects.toThrow('not a file');
   await expect(inFile('/dev/zero')).rejects.toThrow('not a file');
   await expect(inFile(directory)).rejects.toThrow('not a file');

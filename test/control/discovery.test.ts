@@ -221,6 +221,15 @@ test('one answer after another of more servers than there may be: those in use s
   expect(said[1]).toBe('all servers that were found are used');
 });
 
+test('newcomers beyond the limit are the same ones whatever order they are found in, also for another process', async () => {
+  const { after, answers } = await scene();
+  answers(() => [...found('a', 'b'), ...many(SERVERS_MAX + 10)]);
+  const first = await after(25_000);
+  const other = await scene();
+  other.answers(() => [...many(SERVERS_MAX + 10).toReversed(), ...found('b', 'a')]);
+  expect((await other.after(25_000)).toSorted()).toEqual(first.toSorted());
+});
+
 test('newcomers wait for room that removed servers still take, and come in without another answer', async () => {
   const { after, answers, room, said } = await scene();
   room.max = 5;

@@ -161,6 +161,31 @@ test('names with more servers than there may be are cut, and a later good answer
   expect(serversOf(balancer)).toBe(2);
 });
 
+test('written servers do not push out those that were found and are in use: the reload is refused', async () => {
+  const { balancer, revising, reload, write } = await start();
+  const urls = (count: number) =>
+    Array.from({ length: count }, (_, index) => `"http://10.9.1.1:${index + 1}"`);
+  const both = (count: number): void => {
+    const servers = [...urls(count), `{ dns: { name: ${SMALL}, port: 80 } }`];
+    write(`listen: [{ address: 127.0.0.1:0 }]\npools: { p0: { servers: [${servers.join(', ')}] } }\n`);
+  };
+  both(SERVERS_MAX - 1);
+  expect(await reload()).toMatchObject({
+    ok: false,
+    message: '1023 servers beside 2 that were found and are in use: there may be 1024 in all',
+  });
+  expect([serversOf(balancer), balancer.swaps]).toEqual([2, []]);
+  both(SERVERS_MAX - 2);
+  expect(await reload()).toMatchObject({ ok: true });
+  await revising.rediscover();
+  expect(serversOf(balancer)).toBe(SERVERS_MAX);
+  // without those that are found there is room
+  write(
+    `listen: [{ address: 127.0.0.1:0 }]\npools: { p0: { servers: [${urls(SERVERS_MAX).join(', ')}] } }\n`,
+  );
+  expect(await reload()).toMatchObject({ ok: true });
+});
+
 test('whatever is thrown in a change is its refusal, also for those who wait for it', async () => {
   const { balancer, revising, reload } = await start();
   balancer.failure = new Error('the disk is on fire');

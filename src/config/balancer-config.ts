@@ -34,6 +34,8 @@ export interface BalancerConfig {
   readonly via?: string | undefined;
   /** `on`: the reply to a response that is not valid HTTP says to the client what was wrong with it; log and access log always do. Default: `off`. */
   readonly errorDetails?: 'off' | 'on' | Substitution | undefined;
+  /** your own pages for what the balancer answers itself: a file for a status or for `4xx` and `5xx`, of up to 64KiB, read at the start and at each reload. `.html` for browsers, `.json` and `.txt` for who asks for those; a list for several. `{{status}}`, `{{reason}}`, `{{error}}` and `{{requestId}}` in it are filled in. */
+  readonly errorPages?: Readonly<Record<string, readonly string[] | string>> | undefined;
   /** name servers for `dns` in servers, as `127.0.0.1` or `127.0.0.1:5353`; none: names are found as the system finds them. */
   readonly resolver?: readonly string[] | undefined;
   /** the end of the process. */
@@ -402,6 +404,8 @@ export interface BalancerPool {
     /** most interim responses (100, 102, 103) to one request; one more and it is answered 502. Default: `16`. */
     readonly interimResponses?: number | Substitution | undefined;
   } | undefined;
+  /** as `errorPages` of all, for this pool, before those. */
+  readonly errorPages?: Readonly<Record<string, readonly string[] | string>> | undefined;
   /** a server that comes up grows to its full weight over this time. Default: `0s`. */
   readonly slowStart?: string | number | undefined;
   /** holds responses of at most 64KiB back until they are complete, so that nobody acts on a reply whose session is still being saved: redirects; those and replies that set a cookie; those and all of known length. Default: `off`. */

@@ -2,6 +2,7 @@
 // frozen. print.ts takes it back.
 
 import { tlsConfig } from './certificate-names.ts';
+import { NO_PAGES } from './error-pages.ts';
 import type {
   HealthConfig,
   HoldfastConfig,
@@ -27,6 +28,7 @@ export function buildConfig(written: Written): HoldfastConfig {
     admin: admin === null ? null : { host: admin.address.host, port: admin.address.port, token: admin.token },
     routes: buildRoutes(written, pools),
     pools,
+    pages: NO_PAGES,
   });
 }
 
@@ -66,6 +68,7 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
       cert: null,
       key: null,
     },
+    pages: NO_PAGES,
   };
 }
 

@@ -3,6 +3,7 @@
 import type { Files } from '../tls/files.ts';
 import { formatHostPort, isLoopback } from './address.ts';
 import { checkName } from './check-text.ts';
+import { checkErrorPages } from './error-pages.ts';
 import { checkHealth } from './health-checks.ts';
 import { POOLS_MAX, SERVERS_MAX } from './limits.ts';
 import { checkLoops } from './loop-checks.ts';
@@ -33,6 +34,7 @@ export function crossCheck(
   checkUnreached(written, remarks);
   checkRateLimits(written, remarks);
   checkLoops(written, remarks);
+  checkErrorPages(['errorPages'], written.errorPages, remarks);
   if (poolNames.length === 0) remarks.error(['pools'], '"pools" must name at least one pool');
   if (poolNames.length > POOLS_MAX)
     remarks.error(['pools'], `"pools" must have at most ${POOLS_MAX} entries`);
@@ -163,6 +165,7 @@ function checkPool(name: string, pool: WrittenPool, isOnly: boolean, remarks: Re
   checkBound([...at, 'sticky', 'bound'], pool, remarks);
   checkHealth([...at, 'health'], pool, remarks);
   checkServerTls(at, pool, remarks);
+  checkErrorPages([...at, 'errorPages'], pool.errorPages, remarks);
 }
 
 function checkServers(at: Path, pool: WrittenPool, remarks: Remarks): void {

@@ -5,6 +5,7 @@
 import type { TlsSettings } from '../base/tls-client.ts';
 import type { TlsConfig } from '../tls/options.ts';
 import type { ServerAddress } from './address.ts';
+import type { ErrorPages } from './error-pages.ts';
 import type { WrittenAddress } from './leaf-address.ts';
 import type {
   Written,
@@ -79,6 +80,8 @@ export interface PoolConfig extends Omit<WrittenPool, 'sticky' | 'queue' | 'serv
   readonly discovery: readonly DiscoveryConfig[];
   /** How its https servers are spoken to: `tls`, with what its files hold (server-tls-files.ts). */
   readonly secure: TlsSettings;
+  /** What the files of `errorPages` hold (named-files.ts). */
+  readonly pages: ErrorPages;
 }
 
 export interface RateLimitConfig extends WrittenRateLimit {}
@@ -92,4 +95,6 @@ export interface HoldfastConfig extends Omit<Written, 'listen' | 'admin' | 'rout
   readonly admin: { readonly host: string; readonly port: number; readonly token: string } | null;
   readonly routes: readonly RouteConfig[];
   readonly pools: readonly PoolConfig[];
+  /** What the files of `errorPages` hold (named-files.ts). */
+  readonly pages: ErrorPages;
 }

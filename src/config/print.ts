@@ -36,7 +36,7 @@ function listenerAsRead({ address, host, port, socket, ...rest }: ListenConfig):
   return { ...rest, address: { address }, mode };
 }
 
-function poolAsRead({ name, discovery, secure, ...pool }: PoolConfig): object {
+function poolAsRead({ name, discovery, secure, pages, ...pool }: PoolConfig): object {
   return {
     ...pool,
     sticky: stickyAsRead(pool.sticky),

@@ -5,8 +5,8 @@ import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/message-of.ts';
 import { realFiles } from '../tls/files.ts';
 import { type Loaded, loadConfig } from './load.ts';
-import { withServerTlsFiles } from './server-tls-files.ts';
-import { TEXT_LENGTH_MAX } from './source.ts';
+import { withNamedFiles } from './named-files.ts';
+import { type SourceOptions, TEXT_LENGTH_MAX } from './source.ts';
 
 /** Reads and checks the file. A file that cannot be read is a problem like any other, without a line. Never throws. */
 export async function readConfigFile(
@@ -19,10 +19,15 @@ export async function readConfigFile(
       return unreadable(path, `the file has ${size} bytes, at most ${TEXT_LENGTH_MAX} are read`);
     const files = realFiles(systemClock.wallMs());
     const loaded = loadConfig(await readFile(path, 'utf8'), { file: path, env, files });
-    return withServerTlsFiles(loaded, path, files);
+    return withNamedFiles(loaded, path, files);
   } catch (error) {
     return unreadable(path, reasonOf(error));
   }
+}
+
+/** Reads and checks a configuration that is no file; those that it names are found from the working directory. */
+export function readConfigText(text: string, options: Omit<SourceOptions, 'files'>): Loaded {
+  return withNamedFiles(loadConfig(text, options), options.file, realFiles(systemClock.wallMs()));
 }
 
 function unreadable(file: string, message: string): Loaded {

@@ -8,6 +8,7 @@ import {
   checkHeaderValue,
   checkHealthHost,
   checkHealthPath,
+  checkPath,
   checkViaName,
 } from './check-text.ts';
 import { choice, decimal, duration, integer, leaf, percent, shownValue, statusRanges, text } from './leaf.ts';
@@ -20,6 +21,7 @@ import {
   type Mapping,
   mapping,
   names,
+  oneOrMore,
   optional,
   type Reading,
   required,
@@ -39,6 +41,9 @@ export function passphrase(): Leaf<string, string, ''> {
     value === '' ? 'must not be empty, leave the key out for a key that is not encrypted' : null;
   return text('text', check, true);
 }
+
+/** Files by status or class of it; where they are is checked in error-pages.ts. */
+export const errorPages = names(oneOrMore(text('path', checkPath), 3));
 
 export const accessLog = mapping({
   format: key(choice(['json']), 'json', 'one JSON object per line'),

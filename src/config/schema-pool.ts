@@ -4,7 +4,7 @@ import { checkDomain, checkHealthHost, checkName, checkPath } from './check-text
 import { choice, decimal, duration, flag, integer, integerOrAuto, percent, size, text } from './leaf.ts';
 import { serverUrl } from './leaf-address.ts';
 import { SERVERS_MAX, WEIGHT_MAX } from './limits.ts';
-import { dnsServers, fileServers, health, orOff, passive, passphrase } from './schema-parts.ts';
+import { dnsServers, errorPages, fileServers, health, orOff, passive, passphrase } from './schema-parts.ts';
 import { sticky } from './schema-sticky.ts';
 import { either, key, list, mapping, optional, required, short } from './table.ts';
 
@@ -180,6 +180,7 @@ export const pool = mapping(
       {},
       'how much a server may send',
     ),
+    errorPages: key(errorPages, {}, 'as `errorPages` of all, for this pool, before those'),
     slowStart: key(duration(0, HOUR), '0s', 'a server that comes up grows to its full weight over this time'),
     holdUntilComplete: key(
       choice(['off', 'redirects', 'set-cookie', 'small']),

@@ -10,6 +10,7 @@ import { listener } from './schema-listen.ts';
 import {
   accessLog,
   type dnsServers,
+  errorPages,
   type fileServers,
   type health,
   orOff,
@@ -145,6 +146,11 @@ export const configSchema = mapping({
     'off',
     '`on`: the reply to a response that is not valid HTTP says to the client what was wrong with it; log and access log always do',
     'showsDetails',
+  ),
+  errorPages: key(
+    errorPages,
+    {},
+    'your own pages for what the balancer answers itself: a file for a status or for `4xx` and `5xx`, of up to 64KiB, read at the start and at each reload. `.html` for browsers, `.json` and `.txt` for who asks for those; a list for several. `{{status}}`, `{{reason}}`, `{{error}}` and `{{requestId}}` in it are filled in',
   ),
   resolver: key(
     list(nameServer(), { max: 8 }),

@@ -32,6 +32,7 @@ export class Client implements LimitedClient, Forwarding {
   readonly localPort: number;
   readonly forwardingLines: string;
   readonly streamId = 0;
+  readonly tls = null;
   /** Stands in for the Host that an HTTP/1.0 client did not send. */
   readonly listenAuthority: string;
   lastHost = '';

@@ -3,10 +3,10 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BalancerConfig } from '../config/balancer-config.ts';
-import { type Loaded, loadConfig } from '../config/load.ts';
+import type { Loaded } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
-import { readConfigFile } from '../config/read-config-file.ts';
+import { readConfigFile, readConfigText } from '../config/read-config-file.ts';
 import { embeddedConfig, refusePools, refuseUnsupported } from './unsupported-keys.ts';
 
 /** Name in messages of a configuration that is no file. */
@@ -47,7 +47,7 @@ export async function readConfigInput(input: ConfigInput, env?: Environment): Pr
   const file = fileOf(input);
   if (file !== null) return checked(await readConfigFile(file, env), file, formatProblem);
   const options = { file: UNNAMED, env: env ?? process.env };
-  if (typeof input === 'string') return checked(loadConfig(input, options), null, formatProblem);
+  if (typeof input === 'string') return checked(readConfigText(input, options), null, formatProblem);
   // JSON is YAML: the object takes the same way through the same checks
   const text = JSON.stringify(input, null, 1);
   const lines = text.split('\n');
@@ -55,7 +55,7 @@ export async function readConfigInput(input: ConfigInput, env?: Environment): Pr
     const line = lines[problem.line - 1]?.trim() ?? '';
     return line === '' ? problem.message : `${problem.message} (at ${line})`;
   };
-  return checked(loadConfig(text, options), null, format);
+  return checked(readConfigText(text, options), null, format);
 }
 
 function fileOf(input: ConfigInput): string | null {

@@ -11,11 +11,11 @@ import { FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
-import { clientAddressOf } from '../exchange/believed.ts';
 import { requestRefusal } from '../exchange/refusals.ts';
-import { asksForWebSocket, requestIdOf } from '../exchange/request-lines.ts';
+import { plainContent } from '../exchange/reply-content.ts';
+import { asksForWebSocket } from '../exchange/request-lines.ts';
+import { turnAway } from '../exchange/turn-away.ts';
 import { Body, RequestHead } from '../http1/message.ts';
-import { NO_POOL } from '../shared/stripe.ts';
 import type { Client } from './clients.ts';
 import type { DataPath } from './data-path.ts';
 import { isLeftToOthers, responseTo } from './declined-upgrade.ts';
@@ -43,7 +43,7 @@ const AS_UPGRADE: RequestReading = { upgrade: true, bodyBytes: -1 };
 interface Refused {
   readonly kind: FailureKind;
   readonly detail: string;
-  readonly pool: number;
+  readonly plan: PoolPlan | null;
   readonly isParsed: boolean;
   readonly retryAfterSeconds: number;
 }
@@ -95,7 +95,7 @@ export class Intake {
       const error = new Error('the request body was read already: mount the balancer before body parsers');
       if (hasNext) return error;
       path.onThrown(error);
-      replyTo(response, 'not-implemented');
+      replyTo(response, 'not-implemented', plainContent('not-implemented', ''));
     } catch (error) {
       path.onThrown(errorOf(error));
       response.destroy();
@@ -121,14 +121,17 @@ export class Intake {
     ignoreErrors(request);
     ignoreErrors(response);
     request.resume();
-    countRefusal(this.#path.own, 'no-route', NO_POOL);
-    replyTo(response, 'no-route');
+    countRefusal(this.#path.own, 'no-route', null);
+    const { accept = '' } = request.headers;
+    replyTo(response, 'no-route', this.#path.ownReply('no-route', '', `accept:${accept}`, '', null));
   }
 
   /** Leaves an upgrade to the server's other listeners; where there are none it gets a 404. */
   leaveUpgrade(request: IncomingMessage, socket: Duplex): void {
     ignoreErrors(socket);
-    const answer = (): void => replyOn(socket, 'no-route');
+    const answer = (): void => {
+      replyOn(socket, 'no-route');
+    };
     if (!isLeftToOthers(request, socket, answer)) answer();
   }
 
@@ -172,7 +175,7 @@ export class Intake {
     const { heads, listen } = path;
     const headBytes = heads.parseRequest(request, reading);
     if (headBytes < 0)
-      return { ...requestRefusal(headBytes), pool: NO_POOL, isParsed: false, retryAfterSeconds: 1 };
+      return { ...requestRefusal(headBytes), plan: null, isParsed: false, retryAfterSeconds: 1 };
     const nowMs = path.clock.turn();
     const plan = admit(path, heads.buffer, heads.request, client, listen.address, nowMs);
     const kind = plan === null ? refused.kind : this.#refusal(request, client);
@@ -181,7 +184,7 @@ export class Intake {
     return {
       kind: kind ?? 'no-route',
       detail: '',
-      pool: plan === null ? refused.pool : plan.id,
+      plan: plan ?? refused.plan,
       isParsed: true,
       retryAfterSeconds: plan === null ? retryAfterSeconds : 1,
     };
@@ -198,22 +201,16 @@ export class Intake {
   }
 
   /** Answers, counts and logs a request that does not become an exchange. */
-  #refuse(
-    { kind, detail, pool, isParsed, retryAfterSeconds }: Refused,
-    request: NodeRequest,
-    client: Client,
-    response: NodeResponse,
-  ): void {
-    const { own, accessLog, heads, clock, isTrustedAddress } = this.#path;
-    countRefusal(own, kind, pool);
+  #refuse(why: Refused, request: NodeRequest, client: Client, response: NodeResponse): void {
+    const { heads } = this.#path;
+    const { kind, isParsed, retryAfterSeconds } = why;
     const head = isParsed ? heads.request : NO_HEAD;
-    const requestId = requestIdOf(heads.buffer, head, client);
-    if (accessLog.draws()) {
-      const address = clientAddressOf(heads.buffer, head, client, isTrustedAddress);
-      accessLog.refused(heads.buffer, head, address, kind, clock.nowMs(), clock.wallMs(), requestId);
-    }
     request.resume();
-    if (FAILURES[kind].status === 0) breakOff(response);
-    else replyTo(response, kind, detail, { retryAfterSeconds, requestId });
+    turnAway(this.#path, client, heads.buffer, head, why, (content, requestId) => {
+      if (FAILURES[kind].status > 0)
+        return replyTo(response, kind, content, { retryAfterSeconds, requestId });
+      breakOff(response);
+      return 0;
+    });
   }
 }

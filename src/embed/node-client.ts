@@ -8,6 +8,7 @@ import { FAILURES, type FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { ReplyContent } from '../exchange/reply-content.ts';
 import {
   type Answer,
   type ClientStream,
@@ -162,8 +163,8 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   protected abstract left(): void;
   /** Nothing more can be said to the client. */
   protected abstract cut(): void;
-  /** Our own reply, unless somebody else has answered. */
-  protected abstract writeReply(kind: FailureKind, detail: string, requestId: string): void;
+  /** Our own reply, unless somebody else has answered. Returns how many bytes. */
+  protected abstract writeReply(kind: FailureKind, content: ReplyContent, requestId: string): number;
 
   /** Not passed on: node:http has no way for those that a server sends. */
   writeInterim(): boolean {
@@ -180,13 +181,15 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
     this.cut();
   }
 
-  reply(kind: FailureKind, detail: string, requestId: string): void {
+  reply(kind: FailureKind, content: ReplyContent, requestId: string): number {
     this.#exchange = null;
+    let bytes = 0;
     this.guard.run(() => {
       const error = this.lastError ?? new Error(FAILURES[kind].text);
       this.#report(error);
-      this.writeReply(kind, detail, requestId);
+      bytes = this.writeReply(kind, content, requestId);
     });
+    return bytes;
   }
 
   abortSlow(isReceiving: boolean): void {

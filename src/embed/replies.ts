@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
+import { plainContent, type ReplyContent } from '../exchange/reply-content.ts';
 import { formatReply, type ReplyMore } from '../proxy/replies.ts';
 import { linesOf, setLines } from './lines.ts';
 import { linesFor, type NodeRequest, type NodeResponse, setStatus } from './node-messages.ts';
@@ -18,22 +19,39 @@ const LINGER_MS = 2000;
 /** How long a slow reader may take for what was written last. */
 const FLUSH_MS = 60_000;
 
-/** Answers, unless somebody has already; the connection stays usable where node:http allows it. */
-export function replyTo(response: NodeResponse, kind: FailureKind, detail = '', more?: ReplyMore): void {
-  if (response.headersSent || response.writableEnded) return;
+/**
+ * Answers, unless somebody has already; the connection stays usable where node:http allows it. Returns how many bytes, as
+ * HTTP/1 has them.
+ */
+export function replyTo(
+  response: NodeResponse,
+  kind: FailureKind,
+  content: ReplyContent,
+  more?: ReplyMore,
+): number {
+  if (response.headersSent || response.writableEnded) return 0;
   const { status } = FAILURES[kind];
-  const text = formatReply(kind, detail, false, CLOSING.includes(kind), more);
+  const text = formatReply(kind, content, CLOSING.includes(kind), more);
   for (const name of OTHERS) if (response.hasHeader(name)) response.removeHeader(name);
   setLines(response, linesFor(response, linesOf(text)));
   setStatus(response, status, STATUS_CODES[status] ?? '');
-  response.end(text.slice(text.indexOf('\r\n\r\n') + 4));
+  // node:http leaves it out where the request was HEAD
+  response.end(content.body, 'latin1');
+  return text.length;
 }
 
-/** Answers on the bare connection and closes it, in bounded time. */
-export function replyOn(socket: Duplex, kind: FailureKind, detail = '', more?: ReplyMore): void {
-  if (socket.writableEnded || socket.destroyed) return;
-  socket.write(formatReply(kind, detail, false, true, more), 'latin1');
+/** Answers on the bare connection and closes it, in bounded time. Returns how many bytes. */
+export function replyOn(
+  socket: Duplex,
+  kind: FailureKind,
+  content: ReplyContent = plainContent(kind, ''),
+  more?: ReplyMore,
+): number {
+  if (socket.writableEnded || socket.destroyed) return 0;
+  const text = formatReply(kind, content, true, more);
+  socket.write(text, 'latin1');
   endPolitely(socket);
+  return text.length;
 }
 
 /** What was written is still sent, what comes is dropped; the connection goes in bounded time, whatever the client does. */

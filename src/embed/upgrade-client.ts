@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
+import type { ReplyContent } from '../exchange/reply-content.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
 import type { Answer, PartOwner } from '../exchange/streams.ts';
 import { Reframe, responseLines, tunnelLines } from '../proxy/response-lines.ts';
@@ -126,7 +127,7 @@ export class UpgradeClient extends NodeClient {
     this.socket.destroy();
   }
 
-  protected writeReply(kind: FailureKind, detail: string, requestId: string): void {
-    replyOn(this.socket, kind, detail, { requestId });
+  protected writeReply(kind: FailureKind, content: ReplyContent, requestId: string): number {
+    return replyOn(this.socket, kind, content, { requestId });
   }
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
+import type { ReplyContent } from '../exchange/reply-content.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
 import type { Answer, PartOwner, Trailers } from '../exchange/streams.ts';
 import { forOneClient } from '../http1/caching.ts';
@@ -228,11 +229,12 @@ export class WebClient extends NodeClient {
     breakOff(this.response);
   }
 
-  protected writeReply(kind: FailureKind, detail: string, requestId: string): void {
+  protected writeReply(kind: FailureKind, content: ReplyContent, requestId: string): number {
     this.#head = null;
     this.request.resume();
-    replyTo(this.response, kind, detail, { requestId });
+    const bytes = replyTo(this.response, kind, content, { requestId });
     if (kind === 'body-too-large') stopUpload(this.request);
+    return bytes;
   }
 
   /** Requests without an upgrade lead to no tunnel. */

@@ -33,10 +33,10 @@ export function countRejection(own: Stripe, kind: FailureKind, pool: number): vo
   own.countRejected(FAILURE_KINDS.indexOf(kind), pool);
 }
 
-/** A request was routed to the pool, and then refused before it could become an exchange. NO_POOL: not even routed. */
-export function countRefusal(own: Stripe, kind: FailureKind, pool: number): void {
-  if (pool !== NO_POOL) own.countPool(pool, PoolCounter.requests);
-  countRejection(own, kind, pool);
+/** A request was routed to the pool, and then refused before it could become an exchange. null: not even routed. */
+export function countRefusal(own: Stripe, kind: FailureKind, plan: PoolPlan | null): void {
+  if (plan !== null) own.countPool(plan.id, PoolCounter.requests);
+  countRejection(own, kind, plan?.id ?? NO_POOL);
 }
 
 /** An attempt on the server failed. What is the server's fault is a signal for passive health. */

@@ -5,7 +5,6 @@ import type { PoolPlan } from '../choose/plan.ts';
 import type { Router } from '../choose/route.ts';
 import type { RequestHead } from '../http1/message.ts';
 import { goesRound } from '../http1/via.ts';
-import { NO_POOL } from '../shared/stripe.ts';
 import { clientAddressOf, type Peer } from './believed.ts';
 import type { ClientLimits } from './client-limits.ts';
 
@@ -18,16 +17,16 @@ export interface Gate {
   readonly isTrustedAddress: (address: string) => boolean;
 }
 
-/** Why a request was refused, and to which pool it would have gone; of the last one, valid until the next is asked about. */
-export const refused: { kind: FailureKind; pool: number; retryAfterSeconds: number } = {
+/** Why a request was refused, and to which pool it would have gone (null: none is known); of the last one, valid until the next is asked about. */
+export const refused: { kind: FailureKind; plan: PoolPlan | null; retryAfterSeconds: number } = {
   kind: 'no-route',
-  pool: NO_POOL,
+  plan: null,
   retryAfterSeconds: 1,
 };
 
-function refuse(kind: FailureKind, pool: number, retryAfterSeconds = 1): null {
+function refuse(kind: FailureKind, plan: PoolPlan | null, retryAfterSeconds = 1): null {
   refused.kind = kind;
-  refused.pool = pool;
+  refused.plan = plan;
   refused.retryAfterSeconds = retryAfterSeconds;
   return null;
 }
@@ -43,11 +42,11 @@ export function admit(
 ): PoolPlan | null {
   const { router, limits, isTrustedAddress } = gate;
   const plan = router.route(buffer, head);
-  if (plan === null) return refuse('no-route', NO_POOL);
-  if (head.maxForwards === 0) return refuse('max-forwards', plan.id);
-  if (goesRound(buffer, head, gate.via)) return refuse('loop-detected', plan.id);
+  if (plan === null) return refuse('no-route', null);
+  if (head.maxForwards === 0) return refuse('max-forwards', plan);
+  if (goesRound(buffer, head, gate.via)) return refuse('loop-detected', plan);
   if (!limits.hasRates) return plan;
   const address = (): string => clientAddressOf(buffer, head, peer, isTrustedAddress);
   const waitMs = limits.rateOf(router.matched, listener)?.take(buffer, head, address, nowMs) ?? 0;
-  return waitMs > 0 ? refuse('too-many-requests', plan.id, Math.ceil(waitMs / 1000)) : plan;
+  return waitMs > 0 ? refuse('too-many-requests', plan, Math.ceil(waitMs / 1000)) : plan;
 }

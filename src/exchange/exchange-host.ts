@@ -2,7 +2,7 @@
 // swap to a new revision.
 
 import { type Clock, TurnClock } from '../base/clock.ts';
-import type { FailureSide } from '../base/failure.ts';
+import type { FailureKind, FailureSide } from '../base/failure.ts';
 import type { LogLevel } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { compileTrusted } from '../base/trusted.ts';
@@ -10,6 +10,7 @@ import { Chooser } from '../choose/chooser.ts';
 import { compilePool, type PoolPlan, watchedHeaders } from '../choose/plan.ts';
 import type { RetryBudget } from '../choose/retry.ts';
 import { Router } from '../choose/route.ts';
+import { type ErrorPages, NO_PAGES } from '../config/error-pages.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import type { RequestHead } from '../http1/message.ts';
 import type { PoolRevision, Revision } from '../shared/revision.ts';
@@ -22,6 +23,7 @@ import { ClientLimits } from './client-limits.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { PoolRuntimes } from './pool-runtimes.ts';
+import { type ReplyContent, replyContent } from './reply-content.ts';
 import type { ExchangeServices } from './services.ts';
 import type { ServerStreams } from './streams.ts';
 import type { TakeoverBarrier } from './takeover-barrier.ts';
@@ -73,6 +75,7 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
     if (this.#spare.length < SPARE_EXCHANGES_MAX) this.#spare.push(exchange);
   };
   #showsDetails = false;
+  #pages: ErrorPages = NO_PAGES;
 
   /** `onTick`: about ten times a second. Nothing is in force before `apply`. */
   constructor(
@@ -131,6 +134,7 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
     this.startsTraces = config.startsTraces;
     this.via = config.via?.toLowerCase() ?? null;
     this.#showsDetails = config.showsDetails;
+    this.#pages = config.pages;
     this.accessLog.configure(config.accessLog);
     this.configure(revision, watched);
   }
@@ -187,6 +191,16 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
 
   slotFreed(plan: PoolPlan, slot: number): void {
     this.pools.slotFreed(plan, slot);
+  }
+
+  ownReply(
+    kind: FailureKind,
+    detail: string,
+    fields: string,
+    requestId: string,
+    plan: PoolPlan | null,
+  ): ReplyContent {
+    return replyContent(kind, detail, fields, requestId, [plan?.config.pages ?? NO_PAGES, this.#pages]);
   }
 
   tells({ side }: { readonly side: FailureSide }): boolean {

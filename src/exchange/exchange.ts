@@ -49,7 +49,7 @@ export class Exchange implements ServerStreamUser {
   readonly request: ReplayableRequest = new ReplayableRequest();
   /** Slots of the servers that it has been to, kept by its attempts. */
   readonly tried: number[] = [];
-  readonly #attempts: Attempts = new Attempts(this);
+  readonly attempts: Attempts = new Attempts(this);
   #startedMs = 0;
 
   /** `onOver` may use the object for another exchange. */
@@ -59,26 +59,17 @@ export class Exchange implements ServerStreamUser {
   }
 
   get server(): ServerStream | null {
-    return this.#attempts.server;
+    return this.attempts.server;
   }
 
   /** -1: none is chosen. */
   get slot(): number {
-    return this.#attempts.slot;
+    return this.attempts.slot;
   }
 
   /** The current attempt's head was written. */
   get isSent(): boolean {
-    return this.#attempts.isSent;
-  }
-
-  get waitFailure(): FailureKind {
-    return this.#attempts.waitFailure;
-  }
-
-  /** Since the current attempt's head was written; -1 when this thread stood still meanwhile. */
-  tookMs(nowMs: number): number {
-    return this.#attempts.tookMs(nowMs);
+    return this.attempts.isSent;
   }
 
   /** Takes the request whose head was just parsed, with what came of its body: buffer[bodyBegin..bodyEnd]. */
@@ -93,7 +84,7 @@ export class Exchange implements ServerStreamUser {
     this.takesFramed = client.takesFramed;
     this.request.isIdempotent = head.isIdempotent;
     this.wantsUpgrade = asksForWebSocket(buffer, head);
-    this.#attempts.begin(plan);
+    this.attempts.begin(plan);
     this.response.begin(plan.config.limits.interimResponses);
     services.deadlines.add(this.deadline);
     affinity.reset();
@@ -108,7 +99,7 @@ export class Exchange implements ServerStreamUser {
       this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs, client);
     if (this.#isBodyRefused(client)) return;
     if (bodyEnd > bodyBegin) this.request.keep(buffer.subarray(bodyBegin, bodyEnd));
-    this.#attempts.next(nowMs);
+    this.attempts.next(nowMs);
   }
 
   #isBodyRefused(client: ClientStream): boolean {
@@ -121,7 +112,7 @@ export class Exchange implements ServerStreamUser {
   onRequestPart(part: Buffer, from: PartOwner): void {
     const { client, server } = this;
     if (client === null || this.#isBodyRefused(client)) return;
-    if (server === null || !this.#attempts.isSent) {
+    if (server === null || !this.attempts.isSent) {
       // one part is kept and no more; until one comes, reading on notices that the client goes
       this.request.keep(part);
       if (!client.requestBody.isDone) client.pauseRequest();
@@ -142,7 +133,11 @@ export class Exchange implements ServerStreamUser {
 
   onConnected(): void {
     this.services.chooser.refusals.reached(this.slot);
-    this.#attempts.onConnected(this.services.clock.nowMs());
+    this.attempts.onConnected(this.services.clock.nowMs());
+  }
+
+  get waitFailure(): FailureKind {
+    return this.attempts.waitFailure;
   }
 
   get responseLimits(): HeadLimits {
@@ -153,7 +148,7 @@ export class Exchange implements ServerStreamUser {
   onUnreachable(kind: Unreachable, detail = ''): void {
     if (kind !== 'out-of-resources') this.services.notReached(this.slot);
     if (detail !== '') this.#noteBad(detail);
-    this.#attempts.failed(kind, detail);
+    this.attempts.failed(kind, detail);
   }
 
   onInterim(answer: Answer): void {
@@ -175,12 +170,12 @@ export class Exchange implements ServerStreamUser {
   onBadResponse(detail: string): void {
     this.#noteBad(detail);
     if (this.response.isStarted) this.response.onBroken();
-    else this.#attempts.failed('bad-response', detail);
+    else this.attempts.failed('bad-response', detail);
   }
 
   onServerClosed(): void {
     if (this.response.isStarted) this.response.onBroken();
-    else this.#attempts.failed('server-closed', '');
+    else this.attempts.failed('server-closed', '');
   }
 
   onTunnelHalfClosed(): void {
@@ -205,7 +200,7 @@ export class Exchange implements ServerStreamUser {
   /** Ends the attempt ourselves, for this reason. */
   abandonAttempt(kind: FailureKind, detail: string): void {
     this.server?.destroy();
-    this.#attempts.failed(kind, detail);
+    this.attempts.failed(kind, detail);
   }
 
   /** The server's answer is none that we may pass on. */
@@ -216,27 +211,34 @@ export class Exchange implements ServerStreamUser {
 
   /** A server is free again, or may be: called by the thread's queue. */
   retryFromQueue(nowMs: number): void {
-    this.#attempts.retryFromQueue(nowMs);
+    this.attempts.retryFromQueue(nowMs);
   }
 
   /** A status the pool wants retried: true when another attempt has been made instead of relaying it. */
   retryStatus(status: number): boolean {
-    return this.#attempts.retryStatus(status);
+    return this.attempts.retryStatus(status);
   }
 
   /** Ends the exchange with our own reply, or by breaking the response off when it has begun. */
   fail(kind: FailureKind, detail: string, failedSlot: number = this.slot): void {
-    const { client, plan, response } = this;
+    const { client, plan, response, services } = this;
     if (client === null || plan === null) return;
+    const { headText } = this.request;
     const facts = FAILURES[kind];
     const isBroken = response.isHeadSent || facts.status === 0;
     this.record?.end(kind, detail);
     if (failedSlot !== NO_SLOT) this.#count(failedSlot, isBroken ? 0 : Math.floor(facts.status / 100));
-    countRejection(this.services.own, kind, plan.id);
-    const requestId = isBroken ? '' : requestIdIn(this.request.headText);
+    countRejection(services.own, kind, plan.id);
+    // how much is answered is known last
+    const record = isBroken ? null : this.#finishRecord(client);
     this.#close();
-    if (isBroken) client.reset();
-    else client.reply(kind, this.services.tells(facts) ? detail : '', requestId);
+    if (isBroken) {
+      client.reset();
+      return;
+    }
+    const id = requestIdIn(headText);
+    const content = services.ownReply(kind, services.tells(facts) ? detail : '', headText, id, plan);
+    services.accessLog.write(record, client.reply(kind, content, id), plan, services.clock);
   }
 
   /** The response went out whole. */
@@ -246,7 +248,7 @@ export class Exchange implements ServerStreamUser {
     client.endResponse(trailers);
     if (response.status >= SERVER_ERROR) this.services.own.countPool(plan.id, PoolCounter.serverErrors);
     this.#count(this.slot, Math.floor(response.status / 100));
-    this.#attempts.server = null;
+    this.attempts.server = null;
     if (response.tunnel.isOpen) server?.finish();
     else server?.release(client.requestBody.isDone);
     this.#close();
@@ -275,11 +277,11 @@ export class Exchange implements ServerStreamUser {
   #close(): void {
     const { client, plan, services, slot } = this;
     if (client === null || plan === null) return;
-    this.#log(client, plan);
+    services.accessLog.write(this.#finishRecord(client), client.bytes, plan, services.clock);
     this.client = null;
     services.deadlines.remove(this.deadline);
     this.deadline.await('nothing', NEVER);
-    this.#attempts.close(plan);
+    this.attempts.close(plan);
     services.chooser.finish(plan, this.affinity, services.clock.nowMs());
     services.slotFreed(plan, slot);
     this.plan = null;
@@ -288,13 +290,11 @@ export class Exchange implements ServerStreamUser {
     this.#onOver(this);
   }
 
-  #log(client: ClientStream, plan: PoolPlan): void {
-    const { record, response, affinity } = this;
-    if (record === null) return;
-    const { clock, accessLog } = this.services;
-    const sent = { isHeadSent: response.isHeadSent, status: response.status, bytes: client.bytes };
-    const logged = { requestBody: client.requestBody, relay: sent, affinity };
-    accessLog.finish(record, logged, plan, clock.nowMs(), clock.wallMs());
+  /** Takes the record away, to be written. */
+  #finishRecord(client: ClientStream): AccessRecord | null {
+    const { record } = this;
+    record?.take(client.requestBody, this.response, this.affinity.outcome);
     this.record = null;
+    return record;
   }
 }

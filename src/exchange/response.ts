@@ -23,7 +23,7 @@ interface AnsweredExchange extends TunneledExchange {
   readonly record: AccessRecord | null;
   readonly slot: number;
   readonly isSecure: boolean;
-  tookMs(nowMs: number): number;
+  readonly attempts: { tookMs(nowMs: number): number };
   retryStatus(status: number): boolean;
   refuseAnswer(detail: string): void;
   fail(kind: FailureKind, detail: string): void;
@@ -79,7 +79,7 @@ export class Response {
     exchange.record?.answered(nowMs);
     if (plan === null || client === null) return;
     const { status } = head;
-    const tookMs = exchange.tookMs(nowMs);
+    const tookMs = exchange.attempts.tookMs(nowMs);
     countAnswer(services.shared, plan, slot, status, affinity.clientAddress, tookMs, nowMs);
     if (exchange.retryStatus(status)) return;
     this.status = status;

@@ -1,7 +1,7 @@
 // What a thread lends to its exchanges: shared memory, clock, choosing, and what several of them have in common.
 
 import type { TurnClock } from '../base/clock.ts';
-import type { FailureSide } from '../base/failure.ts';
+import type { FailureKind, FailureSide } from '../base/failure.ts';
 import type { Chooser } from '../choose/chooser.ts';
 import type { PoolPlan } from '../choose/plan.ts';
 import type { RetryBudget } from '../choose/retry.ts';
@@ -11,6 +11,7 @@ import type { Stripe } from '../shared/stripe.ts';
 import type { AccessLog } from './access-log.ts';
 import type { BadResponses } from './bad-responses.ts';
 import type { Deadlines } from './deadlines.ts';
+import type { ReplyContent } from './reply-content.ts';
 import type { ServerStreams } from './streams.ts';
 import type { TakeoverBarrier } from './takeover-barrier.ts';
 import type { WaitQueue } from './wait-queue.ts';
@@ -40,4 +41,12 @@ export interface ExchangeServices {
   /** May the client know what exactly was wrong? */
   tells(facts: { readonly side: FailureSide }): boolean;
   slotFreed(plan: PoolPlan, slot: number): void;
+  /** What our own reply to a request says. `fields`: its header lines. `plan`: null where no pool is known. */
+  ownReply(
+    kind: FailureKind,
+    detail: string,
+    fields: string,
+    requestId: string,
+    plan: PoolPlan | null,
+  ): ReplyContent;
 }

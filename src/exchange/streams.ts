@@ -10,6 +10,7 @@ import type { FailureKind } from '../base/failure.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { HeadLimits, ResponseHead } from '../http1/message.ts';
+import type { ReplyContent } from './reply-content.ts';
 import type { Forwarding } from './request-lines.ts';
 import type { Withholdable } from './takeover-barrier.ts';
 import type { TlsFacts } from './tls-facts.ts';
@@ -104,8 +105,11 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   leave(): void;
   /** The client sees that the response is broken off, and the exchange is over. */
   reset(): void;
-  /** Our own reply instead of a response, with the id that is in the log; the exchange is over. */
-  reply(kind: FailureKind, detail: string, requestId: string): void;
+  /**
+   * Our own reply instead of a response, with the id that is in the log; the exchange is over. Returns how many bytes were
+   * written, the head included.
+   */
+  reply(kind: FailureKind, content: ReplyContent, requestId: string): number;
   /** The server switches protocols. Returns the bytes that the client has sent ahead. */
   openTunnel(answer: Answer, setCookie: string): Buffer | null;
   writeTunnel(part: Buffer, from: PartOwner): boolean;

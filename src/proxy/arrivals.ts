@@ -10,6 +10,7 @@
 import type { Socket } from 'node:net';
 import { type Ends, parseProxyHeader } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
+import { AccessRecord } from '../exchange/access-log.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import type { Counted } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, type Deadlines, NEVER } from '../exchange/deadlines.ts';
@@ -168,8 +169,9 @@ export class Arrivals implements ArrivalOwner {
     const { own, clock, accessLog } = this.#thread;
     const nowMs = clock.turn();
     countRejection(own, 'bad-proxy-header', NO_POOL);
-    if (accessLog.draws())
-      accessLog.refused(EMPTY, NO_HEAD, peerAddress, 'bad-proxy-header', nowMs, clock.wallMs(), '');
+    const record = accessLog.draws() ? new AccessRecord(EMPTY, NO_HEAD, peerAddress, '', nowMs) : null;
+    record?.turnedAway('bad-proxy-header', '');
+    accessLog.write(record, 0, null, clock);
     this.#log.warn(`PROXY header of ${peerAddress} refused: ${why}`, nowMs);
   }
 

@@ -1,6 +1,7 @@
 // What an authority is answered that asks over HTTP for a token of ours (RFC 8555 section 8.3). All else goes its usual way.
 
 import { latin1 } from '../base/latin1.ts';
+import type { ReplyContent } from '../exchange/reply-content.ts';
 import type { RequestHead } from '../http1/message.ts';
 
 const PLACE = '/.well-known/acme-challenge/';
@@ -10,10 +11,11 @@ export function challengeAnswer(
   buffer: Buffer,
   head: RequestHead,
   tokens: Readonly<Record<string, string>>,
-): string | null {
+): ReplyContent | null {
   if (head.method !== 'GET' && head.method !== 'HEAD') return null;
   const path = latin1(buffer, head.pathBegin, head.targetEnd);
   if (!path.startsWith(PLACE)) return null;
   const token = path.slice(PLACE.length);
-  return Object.hasOwn(tokens, token) ? (tokens[token] ?? null) : null;
+  const answer = Object.hasOwn(tokens, token) ? tokens[token] : undefined;
+  return answer === undefined ? null : { type: 'text/plain; charset=utf-8', body: answer };
 }

@@ -8,6 +8,7 @@ import type { FailureKind } from '../base/failure.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import { NEVER } from '../exchange/deadlines.ts';
 import type { Transfer } from '../exchange/min-rate.ts';
+import { plainContent, type ReplyContent } from '../exchange/reply-content.ts';
 import { NO_POOL } from '../shared/stripe.ts';
 import { ClientFacts } from './client-facts.ts';
 import { ClientRequests, type RequestSource } from './client-requests.ts';
@@ -138,13 +139,14 @@ export class ClientConnection implements ServedConnection, ClientTransport, Requ
   /** Our own reply where there is no exchange, after which the connection ends. */
   refuse(kind: FailureKind, detail: string): void {
     countRejection(this.thread.own, kind, NO_POOL);
-    this.sendReply(kind, detail, false, false);
+    this.sendReply(kind, plainContent(kind, detail), false);
   }
 
-  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void {
-    const reply = formatReply(kind, detail, isHead, !isKept, { ...more, hsts: this.listener.hsts });
+  sendReply(kind: FailureKind, content: ReplyContent, isKept: boolean, more?: ReplyMore): number {
+    const reply = formatReply(kind, content, !isKept, { ...more, hsts: this.listener.hsts });
     this.socket.write(reply, 'latin1');
     this.exchangeDone(isKept);
+    return reply.length;
   }
 
   /** What the client owes: request bytes once it has begun to send them, or taking what we wrote. Tunnels owe nothing. */

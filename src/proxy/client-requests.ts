@@ -1,16 +1,14 @@
 // The requests of one client connection: heads out of bytes, one exchange at a time, pipelined ones answered in order.
 
 import type { FailureKind } from '../base/failure.ts';
-import { countRefusal } from '../exchange/accounts.ts';
 import { admit, refused } from '../exchange/admission.ts';
-import { clientAddressOf } from '../exchange/believed.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { requestRefusal, tlsInTheClear } from '../exchange/refusals.ts';
-import { requestIdOf } from '../exchange/request-lines.ts';
+import type { ReplyContent } from '../exchange/reply-content.ts';
+import { type TurnedAway, turnAway } from '../exchange/turn-away.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
-import { NO_POOL } from '../shared/stripe.ts';
 import { challengeAnswer } from './challenge-answer.ts';
 import type { Http1ClientStream } from './client-stream.ts';
 import type { ConnectionListener, ConnectionServices, Unfinished } from './connection-services.ts';
@@ -37,7 +35,7 @@ export interface RequestSource {
   onHeadBegun(nowMs: number): void;
   onExchangeBegun(): void;
   /** Our own reply; the connection ends unless it is kept. */
-  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more?: ReplyMore): void;
+  sendReply(kind: FailureKind, content: ReplyContent, isKept: boolean, more?: ReplyMore): number;
 }
 
 export class ClientRequests {
@@ -154,16 +152,14 @@ export class ClientRequests {
     this.#pending = null;
     const { address, redirectToHttps } = listener.config;
     const content = thread.tokens === null ? null : challengeAnswer(buffer, head, thread.tokens);
-    if (content !== null) return this.#refuse(buffer, headEnd, 'acme-challenge', NO_POOL, { content });
+    if (content !== null)
+      return this.#refuse(buffer, headEnd, { kind: 'acme-challenge', plan: null, content });
     if (redirectToHttps) {
       const location = secureUrl(buffer, head, listener.authority, thread.httpsPort);
-      return this.#refuse(buffer, headEnd, 'redirected', NO_POOL, { location });
+      return this.#refuse(buffer, headEnd, { kind: 'redirected', plan: null }, { location });
     }
     const plan = admit(thread, buffer, head, this.#source.stream, address, nowMs);
-    if (plan === null) {
-      const { kind, pool, retryAfterSeconds } = refused;
-      return this.#refuse(buffer, headEnd, kind, pool, { retryAfterSeconds });
-    }
+    if (plan === null) return this.#refuse(buffer, headEnd, refused, refused);
     const exchange = thread.takeExchange();
     this.exchange = exchange;
     this.#source.onExchangeBegun();
@@ -186,35 +182,27 @@ export class ClientRequests {
   }
 
   /** A whole head, but the request goes nowhere. True when the connection goes on. */
-  #refuse(buffer: Buffer, headEnd: number, kind: FailureKind, pool: number, more: ReplyMore): boolean {
+  #refuse(buffer: Buffer, headEnd: number, why: TurnedAway, more?: ReplyMore): boolean {
     const { thread, listener } = this.#source;
     const head = thread.requestHead;
     const mayKeep = head.versionMinor === 1 && head.body === 0 && !listener.isStopping;
     const isKept = mayKeep && head.keepAlive && this.mayServeMore();
     if (isKept && headEnd < buffer.length) this.#pending = buffer.subarray(headEnd);
-    const requestId = this.#log(buffer, head, kind);
-    countRefusal(thread.own, kind, pool);
-    this.#source.sendReply(kind, '', head.method === 'HEAD', isKept, { ...more, requestId });
+    this.#turnAway(buffer, head, why, isKept, more);
     return isKept;
   }
 
   /** What came does not make a head, or not in time. The connection ends. */
   refuseUnread(kind: FailureKind, detail: string): void {
-    const requestId = this.#log(EMPTY, NO_HEAD, kind);
-    countRefusal(this.#source.thread.own, kind, NO_POOL);
-    this.#source.sendReply(kind, detail, false, false, { requestId });
+    this.#turnAway(EMPTY, NO_HEAD, { kind, detail, plan: null }, false);
   }
 
-  /** Logs a request that does not become an exchange. Returns its id. */
-  #log(buffer: Buffer, head: RequestHead, kind: FailureKind): string {
-    const { stream, thread } = this.#source;
-    const { accessLog, clock, isTrustedAddress } = thread;
-    const requestId = requestIdOf(buffer, head, stream);
-    if (accessLog.draws()) {
-      const client = clientAddressOf(buffer, head, stream, isTrustedAddress);
-      accessLog.refused(buffer, head, client, kind, clock.nowMs(), clock.wallMs(), requestId, stream);
-    }
-    return requestId;
+  #turnAway(buffer: Buffer, head: RequestHead, why: TurnedAway, isKept: boolean, more?: ReplyMore): void {
+    const source = this.#source;
+    const isHead = head.method === 'HEAD';
+    turnAway(source.thread, source.stream, buffer, head, why, (content, requestId) =>
+      source.sendReply(why.kind, content, isKept, { ...more, isHead, requestId }),
+    );
   }
 
   /** The connection has ended. */

@@ -9,6 +9,7 @@ import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
+import type { ReplyContent } from '../exchange/reply-content.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
 import type { Answer, ClientStream, PartOwner, Sink } from '../exchange/streams.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
@@ -36,7 +37,7 @@ export interface ClientTransport {
   /** The exchange is over, its response written. */
   exchangeDone(isKept: boolean): void;
   /** The exchange is over: our own reply. */
-  sendReply(kind: FailureKind, detail: string, isHead: boolean, isKept: boolean, more: ReplyMore): void;
+  sendReply(kind: FailureKind, content: ReplyContent, isKept: boolean, more: ReplyMore): number;
   /** The exchange is over: the client sees that it is broken. */
   breakOff(): void;
   withhold(): void;
@@ -208,12 +209,12 @@ export class Http1ClientStream implements ClientStream {
     this.#transport.breakOff();
   }
 
-  reply(kind: FailureKind, detail: string, requestId: string): void {
+  reply(kind: FailureKind, content: ReplyContent, requestId: string): number {
     this.#held.release();
     const isDraining = this.#transport.listener.isStopping;
     const mayKeep = FAILURES[kind].side !== 'client' && this.#versionMinor === 1 && !isDraining;
     const isKept = mayKeep && this.keepAlive && this.requestBody.isDone && this.#transport.mayServeMore();
-    this.#transport.sendReply(kind, detail, this.#isHead, isKept, { requestId });
+    return this.#transport.sendReply(kind, content, isKept, { isHead: this.#isHead, requestId });
   }
 
   openTunnel({ buffer, head }: Answer, setCookie: string): Buffer | null {

@@ -1,31 +1,26 @@
 // What a thread and a listener lend to their client connections.
 
 import type { Socket } from 'node:net';
-import type { TurnClock } from '../base/clock.ts';
 import type { LogLevel } from '../base/log.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
-import type { AccessLog } from '../exchange/access-log.ts';
 import type { Gate } from '../exchange/admission.ts';
 import type { LimitedClient } from '../exchange/client-limits.ts';
 import type { DeadlineOwner, Deadlines } from '../exchange/deadlines.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { QuietLog } from '../exchange/quiet-log.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
+import type { Doorkeeper } from '../exchange/turn-away.ts';
 import type { HeadLimits, RequestHead } from '../http1/message.ts';
-import type { Stripe } from '../shared/stripe.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import type { TurnEnd } from './turn-end.ts';
 
 /** The thread as its client connections see it. */
-export interface ConnectionServices extends Gate {
-  readonly own: Stripe;
-  readonly clock: TurnClock;
+export interface ConnectionServices extends Gate, Doorkeeper {
   readonly buffers: ReadBuffers;
   readonly turnEnd: TurnEnd;
   /** The last head parsed on this thread; valid until the next is. */
   readonly requestHead: RequestHead;
-  readonly accessLog: AccessLog;
   /** Port of the first listener with TLS; 443 where there is none. */
   readonly httpsPort: number;
   /** As Revision.tokens; null: nobody asks. */

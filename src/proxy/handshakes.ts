@@ -16,7 +16,7 @@ import { type HandshakeResult, NO_POOL, type Stripe } from '../shared/stripe.ts'
 import { type ListenerSecrets, TlsContexts } from '../tls/contexts.ts';
 import type { TlsConfig } from '../tls/options.ts';
 import type { AcceptedClient } from './connection-services.ts';
-import { formatReply } from './replies.ts';
+import { formatPlainReply } from './replies.ts';
 import { Handshake, type HandshakeOwner, type HandshakePeer } from './tls-handshake.ts';
 
 /** How many of the oldest are looked at for one that is silent. */
@@ -114,7 +114,7 @@ export class Handshakes implements HandshakeOwner {
     const { own, clock } = this.#thread;
     countRejection(own, 'bad-request', NO_POOL);
     this.#home.mistakes.warn(`request of ${peerAddress}: ${PLAIN}`, clock.turn());
-    return formatReply('bad-request', PLAIN, false, true);
+    return formatPlainReply('bad-request', PLAIN);
   }
 
   #over(handshake: Handshake, result: HandshakeResult): void {

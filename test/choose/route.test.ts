@@ -31,6 +31,8 @@ function routerOf(routes: readonly RouteConfig[], pools: readonly string[] = POO
       startsTraces: false,
       via: null,
       showsDetails: false,
+      errorPages: {},
+      pages: {},
       resolver: [],
       shutdown: { graceMs: 0 },
       sessions: { max: 1000, file: null, saveEveryMs: 5000, perAddress: 0 },

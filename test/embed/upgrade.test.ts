@@ -185,7 +185,7 @@ test('limits and the access log see upgrades as they see requests', async () => 
     return text.split('\n').length === 2 ? text.split('\n').map((line) => JSON.parse(line)) : null;
   });
   expect(lines).toMatchObject([
-    { target: '/chat//room', status: 429, error: 'too-many-requests', pool: null },
+    { target: '/chat//room', status: 429, error: 'too-many-requests', pool: 'web' },
     { target: '/', status: 101, error: null, pool: 'web', server: 'a' },
   ]);
 });

@@ -7,7 +7,7 @@ import type { TlsOptions } from 'node:tls';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
-import { withServerTlsFiles } from '../../src/config/server-tls-files.ts';
+import { withNamedFiles } from '../../src/config/named-files.ts';
 import { createProbe } from '../../src/health/probe.ts';
 import { realFiles } from '../../src/tls/files.ts';
 import { type Authority, authority, type Certificate } from '../support/authority.ts';
@@ -67,7 +67,7 @@ async function ask({ port }: RunningThread, body = ''): Promise<string> {
 }
 
 const load = (yaml: string): Loaded =>
-  withServerTlsFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f', realFiles(Date.now()));
+  withNamedFiles(loadConfig(yaml, { file: 'f', env: {} }), 'f', realFiles(Date.now()));
 
 /** What a check of the pool's first server says. */
 async function checked(yaml: string): Promise<string> {

@@ -12,7 +12,7 @@ import { Verdict } from '../../src/shared/control.ts';
 import { Counter, Gauge, PoolCounter } from '../../src/shared/stripe.ts';
 import { type Browser, Play, type Step } from '../support/exchange-play.ts';
 import { ExchangeScene } from '../support/exchange-scene.ts';
-import type { FakeServer } from '../support/fake-streams.ts';
+import { type FakeServer, REPLY_BYTES } from '../support/fake-streams.ts';
 import type { PoolText } from '../support/revision.ts';
 import { seeds } from '../support/seeds.ts';
 
@@ -278,10 +278,11 @@ class Simulation extends ExchangeScene {
       const error = play.isAborted ? 'client-aborted' : outcome === 'whole' ? null : line['error'];
       const isKnown = error === null || FAILURE_KINDS.includes(error as FailureKind);
       assert.ok(isKnown, `ended by ${String(error)}`);
-      if (outcome !== undefined && outcome !== 'whole' && outcome !== 'broken') assert.equal(error, outcome);
+      const isReplied = outcome !== undefined && outcome !== 'whole' && outcome !== 'broken';
+      if (isReplied) assert.equal(error, outcome);
       assert.deepEqual(
         [line['error'], line['bytesOut']],
-        [error, play.client.bytes],
+        [error, isReplied ? REPLY_BYTES : play.client.bytes],
         logged.get(`/${play.id}`) ?? '',
       );
       if (outcome === 'whole') assert.equal(line['status'], play.client.statuses[0]);

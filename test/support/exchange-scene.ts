@@ -1,6 +1,7 @@
 // A thread without sockets: exchanges between streams that the test plays, on a clock that it moves.
 
 import { ManualClock, TurnClock } from '../../src/base/clock.ts';
+import type { FailureKind } from '../../src/base/failure.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Chooser } from '../../src/choose/chooser.ts';
 import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
@@ -9,6 +10,7 @@ import { AccessLog } from '../../src/exchange/access-log.ts';
 import { BadResponses } from '../../src/exchange/bad-responses.ts';
 import { Deadlines } from '../../src/exchange/deadlines.ts';
 import { Exchange } from '../../src/exchange/exchange.ts';
+import { plainContent, type ReplyContent } from '../../src/exchange/reply-content.ts';
 import type { ExchangeServices } from '../../src/exchange/services.ts';
 import { Answer, type ServerStreams, type ServerStreamUser } from '../../src/exchange/streams.ts';
 import { TakeoverBarrier } from '../../src/exchange/takeover-barrier.ts';
@@ -166,6 +168,9 @@ export class ExchangeScene implements ExchangeServices {
 
   notReached(slot: number): void {
     this.chooser.refusals.refused(slot, this.clock.nowMs());
+  }
+  ownReply(kind: FailureKind, detail: string): ReplyContent {
+    return plainContent(kind, detail);
   }
   tells(): boolean {
     return true;

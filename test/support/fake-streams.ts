@@ -144,9 +144,10 @@ export class FakeClient implements ClientStream {
     this.#drop();
     this.outcomes.push('broken');
   }
-  reply(kind: FailureKind): void {
+  reply(kind: FailureKind): number {
     this.#drop();
     this.outcomes.push(kind);
+    return REPLY_BYTES;
   }
   #drop(): void {
     this.isHolding = false;
@@ -165,6 +166,9 @@ export class FakeClient implements ClientStream {
     this.halvesEnded += 1;
   }
 }
+
+/** As long as our own reply is said to be. */
+export const REPLY_BYTES = 200;
 
 export type StreamEnd = 'open' | 'released' | 'finished' | 'destroyed';
 

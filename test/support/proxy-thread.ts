@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
-import { withServerTlsFiles } from '../../src/config/server-tls-files.ts';
+import { withNamedFiles } from '../../src/config/named-files.ts';
 import { SlotRegistry } from '../../src/control/slots.ts';
 import { ProxyThread } from '../../src/proxy/thread.ts';
 import { UpstreamSocket } from '../../src/proxy/upstream-socket.ts';
@@ -49,7 +49,7 @@ export interface RunningThread {
 export async function runThread(yaml: string, listener = ''): Promise<RunningThread> {
   const text = `listen: [{ address: 127.0.0.1:0, ${listener} }]\nadmin: off\n${yaml}`;
   const loaded = loadConfig(text, { file: 'test.yaml', env: {} });
-  const { config, problems } = withServerTlsFiles(loaded, 'test.yaml', realFiles(systemClock.wallMs()));
+  const { config, problems } = withNamedFiles(loaded, 'test.yaml', realFiles(systemClock.wallMs()));
   if (config === null) throw new Error(`the test's own configuration is wrong: ${JSON.stringify(problems)}`);
   const shared = SharedState.create(1, SESSIONS_MAX, systemClock.nowMs());
   const revision = {

@@ -9,6 +9,7 @@ import type { FailureKind } from '../../base/failure.ts';
 import type { Ends } from '../../base/proxy-protocol.ts';
 import type { ListenConfig } from '../../config/model.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { ReplyContent } from '../../exchange/reply-content.ts';
 import { ResponseBuffer } from '../../exchange/response-buffer.ts';
 import {
   type Answer,
@@ -249,27 +250,22 @@ export class Http2ClientStream implements ClientStream, StreamUser, UploadingStr
   }
 
   /** Also where there was no exchange. */
-  reply(kind: FailureKind, detail: string, requestId: string, more?: ReplyMore): void {
+  reply(kind: FailureKind, content: ReplyContent, requestId: string, more?: ReplyMore): number {
     this.#held.release();
-    const text = formatReply(kind, detail, this.#isHead, false, { ...more, requestId });
+    const { hsts } = this.#transport.listener;
+    const text = formatReply(kind, content, false, { ...more, isHead: this.#isHead, requestId, hsts });
     const headEnd = text.indexOf('\r\n\r\n') + 4;
     const isLast = headEnd === text.length;
     this.#sendHead(Number(text.slice(9, 12)), text.slice(0, headEnd), isLast);
     if (!isLast) this.#write(Buffer.from(text.slice(headEnd), 'latin1'), OWN, true);
     this.leave();
+    return this.bytes;
   }
 
   /** What the client has sent ahead follows when the tunnel asks for it. */
   openTunnel({ buffer, head }: Answer, setCookie: string): null {
-    const text = responseLines(
-      buffer,
-      head,
-      Reframe.toStream,
-      setCookie,
-      '',
-      undefined,
-      this.#transport.listener.hsts,
-    );
+    const { hsts } = this.#transport.listener;
+    const text = responseLines(buffer, head, Reframe.toStream, setCookie, '', undefined, hsts);
     this.#sendHead(OK, withoutSocketLines(text), false);
     return null;
   }

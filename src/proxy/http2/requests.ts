@@ -1,17 +1,13 @@
 // The requests of one HTTP/2 connection: fields to heads, heads to exchanges, one for each stream.
 
-import type { FailureKind } from '../../base/failure.ts';
 import { fillRandomBytes } from '../../base/random.ts';
-import { countRefusal } from '../../exchange/accounts.ts';
 import { admit, refused } from '../../exchange/admission.ts';
-import { clientAddressOf } from '../../exchange/believed.ts';
 import { requestRefusal } from '../../exchange/refusals.ts';
-import { requestIdOf } from '../../exchange/request-lines.ts';
+import { type TurnedAway, turnAway } from '../../exchange/turn-away.ts';
 import { RequestHead } from '../../http1/message.ts';
 import { parseRequestHead } from '../../http1/request.ts';
 import type { RequestFields } from '../../http2/request-fields.ts';
 import type { Http2Stream } from '../../http2/stream.ts';
-import { NO_POOL } from '../../shared/stripe.ts';
 import type { ConnectionListener, ConnectionServices } from '../connection-services.ts';
 import type { ReplyMore } from '../replies.ts';
 import { secureUrl } from '../secure-url.ts';
@@ -46,18 +42,18 @@ export function beginRequest(
   const headEnd = parseRequestHead(headBytes, 0, length, listener.headLimits, head);
   if (headEnd !== length || !isSupported) {
     const { kind, detail } = isSupported ? requestRefusal(Math.min(headEnd, -1)) : UNKNOWN_PROTOCOL;
-    refuse(origin, client, EMPTY, NO_HEAD, { kind, detail, pool: NO_POOL });
+    refuse(origin, client, EMPTY, NO_HEAD, { kind, detail, plan: null });
     return;
   }
   const { address, redirectToHttps } = listener.config;
   if (redirectToHttps) {
     const location = secureUrl(headBytes, head, listener.authority, thread.httpsPort);
-    refuse(origin, client, headBytes, head, { kind: 'redirected', pool: NO_POOL, location });
+    refuse(origin, client, headBytes, head, { kind: 'redirected', plan: null }, { location });
     return;
   }
   const plan = admit(thread, headBytes, head, client, address, thread.clock.nowMs());
   if (plan === null) {
-    refuse(origin, client, headBytes, head, refused);
+    refuse(origin, client, headBytes, head, refused, refused);
     return;
   }
   const exchange = thread.takeExchange();
@@ -69,7 +65,7 @@ export function beginRequest(
 /** A head that is larger than allowed. */
 export function refuseLarge(origin: RequestOrigin, stream: Http2Stream): void {
   const client = new Http2ClientStream(stream, origin, false, false);
-  refuse(origin, client, EMPTY, NO_HEAD, { kind: 'head-too-large', pool: NO_POOL });
+  refuse(origin, client, EMPTY, NO_HEAD, { kind: 'head-too-large', plan: null });
 }
 
 const UNKNOWN_PROTOCOL = {
@@ -88,28 +84,16 @@ function socketKey(): string {
   return bytes.toString('base64');
 }
 
-/** Why a request does not become an exchange. */
-interface Refused extends ReplyMore {
-  readonly kind: FailureKind;
-  readonly detail?: string;
-  readonly pool: number;
-}
-
-/** Answers, counts and logs it. */
+/** Answers, counts and logs a request that does not become an exchange. */
 function refuse(
   { thread }: RequestOrigin,
   client: Http2ClientStream,
   buffer: Buffer,
   head: RequestHead,
-  why: Refused,
+  why: TurnedAway,
+  more?: ReplyMore,
 ): void {
-  const { own, accessLog, clock, isTrustedAddress } = thread;
-  const { kind, detail = '', pool } = why;
-  countRefusal(own, kind, pool);
-  const requestId = requestIdOf(buffer, head, client);
-  if (accessLog.draws()) {
-    const address = clientAddressOf(buffer, head, client, isTrustedAddress);
-    accessLog.refused(buffer, head, address, kind, clock.nowMs(), clock.wallMs(), requestId, client);
-  }
-  client.reply(kind, detail, requestId, why);
+  turnAway(thread, client, buffer, head, why, (content, requestId) =>
+    client.reply(why.kind, content, requestId, more),
+  );
 }

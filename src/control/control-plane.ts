@@ -72,8 +72,7 @@ export class ControlPlane implements Revisable {
   isStopping = false;
   /** What handles requests swaps to the revision; the swap is over when this resolves. */
   onRevision: (revision: Revision) => Promise<void> | void = () => undefined;
-  /** Rejects with StartError when a listener that is new cannot be opened. */
-  assertListenable: (old: HoldfastConfig, next: HoldfastConfig) => Promise<void> | void = () => undefined;
+  prepareListeners: Revisable['prepareListeners'] = () => () => undefined; // none, but in the program
   readonly #droppedSecrets = new DroppedSecrets();
   readonly #keeper: SessionKeeper | null; // null: without `sessions.file`
   readonly #besides: ControlOptions['besides'];
@@ -161,13 +160,13 @@ export class ControlPlane implements Revisable {
 
   /** With what a former process had saved put back. */
   #firstRevision(config: HoldfastConfig, predecessor: ControlOptions['predecessor']): Revision {
-    const { max } = config.sessions;
+    const { max, file } = config.sessions;
     const stored = predecessor?.readSessions(max) ?? this.#keeper?.read(max);
     if (stored?.kind === 'read') this.slots.restoreChanges(settingsByServer(stored.operator));
     const revision = this.#revise(this.discovery.expand(config, this.slots));
     if (stored?.kind === 'read') {
       const report = restoreStored(stored, this.shared.table, revision, systemClock);
-      this.log.info({ ...report, file: config.sessions.file }, 'sessions restored');
+      this.log.info({ ...report, file }, 'sessions restored');
     }
     return revision;
   }
@@ -221,7 +220,8 @@ export class ControlPlane implements Revisable {
   }
 
   #revise(config: HoldfastConfig): Revision {
-    return { ...this.slots.revise(config, this.secret), ...this.#besides?.(config) };
+    const besides = this.#besides?.(config); // first: where it throws no server has been removed
+    return { ...this.slots.revise(config, this.secret), ...besides };
   }
 
   /** For Revising, which says whether there is room: the next revision, swapped to everywhere. */

@@ -20,9 +20,15 @@ export interface Revisable {
   readonly slots: SlotRegistry;
   readonly discovery: Discovery;
   publish(event: ChangeEvent): void;
-  /** Rejects with StartError when a listener that is new cannot be opened. */
-  assertListenable(old: HoldfastConfig, next: HoldfastConfig): Promise<void> | void;
-  /** Makes the next revision of it, for which there is room, and swaps all threads to it. Says what that has ended. */
+  /**
+   * Prepares what the next configuration listens with, for `swap`. Rejects with StartError when it cannot; resolves with how
+   * to let go of it where the change is not made after all.
+   */
+  prepareListeners(old: HoldfastConfig, next: HoldfastConfig): Promise<() => void> | (() => void);
+  /**
+   * Makes the next revision of it, for which there is room, and swaps all threads to it. Says what that has ended. Where it
+   * rejects nothing has changed.
+   */
   swap(config: HoldfastConfig): Promise<readonly string[]>;
 }
 
@@ -111,25 +117,37 @@ export class Revising {
   }
 
   async #reload(read: ReadConfig): Promise<ReloadResult> {
-    const { discovery, slots, log } = this.#balancer;
     const found = await read();
     if (typeof found === 'string') return refuse(found);
     const { config, onAccepted } = found;
     const old = this.#written;
-    await this.#balancer.assertListenable(old, config);
-    await discovery.prepare(config);
-    const next = discovery.expand(config, slots);
-    // meanwhile it may have been stopped: nothing is opened or begun any more
-    const noRoom = discovery.refusal(config, slots) ?? slots.refusal(next);
-    const refusal = this.#balancer.isStopping ? STOPPING : noRoom;
-    if (refusal !== null) {
-      discovery.apply(old);
-      return refuse(refusal);
+    const letGo = await this.#balancer.prepareListeners(old, config);
+    try {
+      return await this.#prepareAndSwap(old, config, onAccepted);
+    } finally {
+      if (this.#written === old) {
+        this.#balancer.discovery.apply(old);
+        letGo();
+      }
     }
+  }
+
+  async #prepareAndSwap(
+    old: HoldfastConfig,
+    config: HoldfastConfig,
+    onAccepted: (() => void) | undefined,
+  ): Promise<ReloadResult> {
+    const { discovery, slots, log } = this.#balancer;
+    await discovery.prepare(config);
+    // meanwhile it may have been stopped: nothing is opened or begun any more
+    if (this.#balancer.isStopping) return refuse(STOPPING);
+    const next = discovery.expand(config, slots);
+    const noRoom = discovery.refusal(config, slots) ?? slots.refusal(next);
+    if (noRoom !== null) return refuse(noRoom);
+    const ended = await this.#balancer.swap(next);
     discovery.apply(config);
     this.#written = config;
     onAccepted?.();
-    const ended = await this.#balancer.swap(next);
     for (const sentence of ended) log.warn({}, sentence);
     return this.#swapped(old, config, ended);
   }

@@ -61,9 +61,10 @@ export class Balancer {
     const clientsMax = this.descriptors?.clients ?? null;
     const onAccessLines = (lines: string): void => accessLog.add(lines);
     this.fleet = new Fleet({ shared, threads, reusePort, clientsMax, log, onAccessLines });
-    control.assertListenable = async (old, next) => {
+    control.prepareListeners = async (old, next) => {
       await assertNewPortsFree(old, next);
       certificates.assertRight(next);
+      return () => certificates.letGo();
     };
     control.onRevision = async (revision) => {
       this.ports = await this.fleet.apply(revision);

@@ -5,7 +5,8 @@
 //   file changes ── the same for another look ──> read, checked ──┬── right: the next revision has them
 //                                                                 └── wrong: said once, nothing changes
 //   authority (acme/) ── another certificate, or a challenge that is to be answered ──> the next revision has it
-
+//   reload ── read, checked, prepared ──┬── its revision is made: in use
+//                                       └── it is refused: let go
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { AutomaticCertificates } from '../acme/automatic.ts';
@@ -34,6 +35,15 @@ interface Loaded {
   readonly material: TlsMaterial;
 }
 
+/** What one look at the files has found. */
+interface Reading {
+  /** Of the files, before they were read. */
+  readonly stamp: string;
+  readonly loaded: ReadonlyMap<string, Loaded>;
+  /** What is wrong with them; null: nothing. */
+  readonly refused: string | null;
+}
+
 /** The balancer as its certificates see it. */
 interface Publisher {
   readonly revising: Pick<Revising, 'refresh'>;
@@ -44,12 +54,14 @@ export class Certificates {
   readonly #clock: Clock;
   readonly #tickets: TicketKeys;
   readonly #automatic: AutomaticCertificates;
-  /** Those in use, and those that were read for a change that is under way. */
+  /** Those in use, or to be used from the next revision on. */
   readonly #loaded = new Map<string, Loaded>();
+  /** Those that were read for a reload that is under way. */
+  #prepared: Reading | null = null;
   #own: Certificate | null = null;
   #timer: NodeJS.Timeout | null = null;
   #config: HoldfastConfig | null = null;
-  /** Of all files, when they were read last; and when they were looked at last. */
+  /** Of all files of those in use, when they were read last; and when they were looked at last. */
   #readStamp = '';
   #lookedStamp = '';
 
@@ -73,16 +85,22 @@ export class Certificates {
     return this.#tickets.current;
   }
 
-  /** Reads all again; they are used from the next revision on. Throws StartError when they are wrong, and nothing has changed. */
+  /** Reads all again; the next revision has them, unless `letGo` is called first. Throws StartError when they are wrong. */
   assertRight(config: HoldfastConfig): void {
-    const refused = this.#read(config);
-    if (refused !== null) throw new StartError(refused);
+    const reading = this.#read(config);
+    if (reading.refused !== null) throw new StartError(reading.refused);
+    this.#prepared = reading;
     this.#automatic.retry();
   }
 
-  #read(config: HoldfastConfig): string | null {
+  /** The revision that `assertRight` was asked for is not made: files that it has found changed are still to be taken. */
+  letGo(): void {
+    this.#prepared = null;
+  }
+
+  #read(config: HoldfastConfig): Reading {
     const stamp = this.#stampOf(config);
-    const found = new Map<string, Loaded>();
+    const loaded = new Map<string, Loaded>();
     const wrong: string[] = [];
     for (const listen of config.listen) {
       if (listen.tls === null) continue;
@@ -91,18 +109,22 @@ export class Certificates {
       const material = readMaterial(listen.tls, files, faults, () => this.#selfSigned());
       const errors = faults.list.filter(({ severity }) => severity === 'error');
       wrong.push(...errors.map(({ message }) => `listener ${listen.address}: ${message}`));
-      if (material !== null) found.set(keyOf(listen), { listen, material });
+      if (material !== null) loaded.set(keyOf(listen), { listen, material });
     }
+    return { stamp, loaded, refused: wrong.length > 0 ? wrong.join('\n') : null };
+  }
+
+  #take({ stamp, loaded }: Reading): void {
     this.#readStamp = stamp;
     this.#lookedStamp = stamp;
-    if (wrong.length > 0) return wrong.join('\n');
-    for (const [key, loaded] of found) this.#loaded.set(key, loaded);
-    return null;
+    for (const [key, one] of loaded) this.#loaded.set(key, one);
   }
 
   /** For a revision of a configuration whose certificates are right. From now on they are watched. */
   besides(config: HoldfastConfig): Pick<Revision, 'secrets' | 'tokens'> {
     const inUse = new Set(config.listen.map(keyOf));
+    if (this.#prepared !== null) this.#take(this.#prepared);
+    this.#prepared = null;
     this.#automatic.configure(config.listen.flatMap(({ tls }) => tls?.acme ?? []));
     const { proofs, tokens } = this.#automatic.challenges;
     const secrets = config.listen.map((listen) => {
@@ -153,7 +175,10 @@ export class Certificates {
     this.#lookedStamp = stamp;
     // who writes certificate and key writes one after the other
     if (stamp === this.#readStamp || !isSettled) return;
-    void revising.refresh('certificates have changed', this.#read(config));
+    const reading = this.#read(config);
+    if (reading.refused === null) this.#take(reading);
+    else this.#readStamp = reading.stamp;
+    void revising.refresh('certificates have changed', reading.refused);
   }
 
   #stampOf({ listen }: HoldfastConfig): string {

@@ -52,6 +52,13 @@ export type ToWorker =
   /** Exit now. */
   | { readonly type: 'end' };
 
+export interface ListenFailed {
+  readonly type: 'listen-failed';
+  readonly address: string;
+  readonly code: string;
+  readonly message: string;
+}
+
 export type FromWorker =
   /** `threadId`: as the system numbers threads, null where it does not. */
   | { readonly type: 'ready'; readonly threadId: number | null }
@@ -60,12 +67,7 @@ export type FromWorker =
       readonly ports: readonly number[];
       readonly sockets: readonly ListeningSocket[];
     }
-  | {
-      readonly type: 'listen-failed';
-      readonly address: string;
-      readonly code: string;
-      readonly message: string;
-    }
+  | ListenFailed
   | {
       readonly type: 'applied';
       readonly revision: number;

@@ -7,7 +7,8 @@ import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { ProxyThread } from '../proxy/thread.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
-import type { Descriptors, FromWorker, ToWorker, WorkerData } from './messages.ts';
+import type { Descriptors, FromWorker, ListenFailed, ToWorker, WorkerData } from './messages.ts';
+import { listenMessage } from './ports.ts';
 import { ownThreadId } from './thread-time.ts';
 
 const data = workerData as WorkerData;
@@ -38,12 +39,12 @@ const thread = new ProxyThread(
 );
 let current = data.revision;
 
-/** Opens what is not open yet. Null, and main told, when one cannot be opened. */
+/** Opens what is not open yet. The ports, or which one cannot be opened. */
 async function listen(
   revision: Revision,
   ports: readonly number[],
   fds: Descriptors,
-): Promise<readonly number[] | null> {
+): Promise<readonly number[] | ListenFailed> {
   const bound: number[] = [];
   for (const [index, wanted] of ports.entries()) {
     try {
@@ -51,8 +52,7 @@ async function listen(
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const address = revision.config.listen[index]?.address ?? '';
-      say({ type: 'listen-failed', address, code: code ?? '', message });
-      return null;
+      return { type: 'listen-failed', address, code: code ?? '', message };
     }
   }
   return bound;
@@ -61,14 +61,18 @@ async function listen(
 async function begin(ports: readonly number[], fds: Descriptors): Promise<void> {
   // a reload may have come while this thread started: the ports are those of the newest
   const bound = await listen(current, ports, fds);
-  if (bound !== null) say({ type: 'listening', ports: bound, sockets: thread.sockets });
+  if ('type' in bound) say(bound);
+  else say({ type: 'listening', ports: bound, sockets: thread.sockets });
 }
 
 async function swap(revision: Revision, ports: readonly number[], fds: Descriptors): Promise<void> {
   current = revision;
   thread.apply(revision);
-  const bound = await listen(revision, ports, fds);
-  say({ type: 'applied', revision: revision.number, ports: bound ?? ports, sockets: thread.sockets });
+  const found = await listen(revision, ports, fds);
+  const isBound = !('type' in found);
+  if (!isBound) say({ type: 'log', level: 'error', message: listenMessage(found) });
+  const bound = isBound ? found : ports;
+  say({ type: 'applied', revision: revision.number, ports: bound, sockets: thread.sockets });
 }
 
 port.on('message', (message: ToWorker) => {

@@ -1,4 +1,4 @@
-// What a control plane that could not be made leaves behind.
+// What a control plane, or a revision of it, that could not be made leaves behind.
 
 import { expect, test, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
@@ -33,4 +33,38 @@ test('one that cannot be made watches no clock', async () => {
   await control.end();
   expect(watching).toBe(0);
   spy.mockRestore();
+});
+
+test('a revision that cannot be made removes no server and moves no session', async () => {
+  const configOf = (...servers: readonly string[]) => {
+    const yaml = `{ pools: { shop: { health: off, servers: [${servers.join(', ')}] } } }`;
+    return loadConfig(yaml, { file: 'test.yaml', env: {} }).config!;
+  };
+  const [first, second] = ['"http://127.0.0.1:1"', '"http://127.0.0.1:2"'];
+  const config = configOf(first!, second!);
+  let fault: Error | null = null;
+  const besides = (): Record<string, never> => {
+    if (fault !== null) throw fault;
+    return {};
+  };
+  const control = await ControlPlane.create({ config, log: createLogger('silent'), threads: 1, besides });
+  const { revision, shared, slots } = control;
+  const before = revision.pools[0]!.generations;
+  let isPrepared = false;
+  control.prepareListeners = () => {
+    isPrepared = true;
+    return () => {
+      isPrepared = false;
+    };
+  };
+  fault = new StartError('a fault made by a test');
+  const reload = (next = configOf(first!)) => control.revising.reload(async () => ({ config: next }));
+  expect(await reload()).toMatchObject({ ok: false, message: 'a fault made by a test' });
+  expect([control.revision, control.revising.written, isPrepared]).toEqual([revision, config, false]);
+  expect(revision.pools[0]!.slots.map((slot) => shared.control.generation(slot))).toEqual(before);
+  expect(slots.has('shop', { name: '127.0.0.1:2' })).toBe(true);
+  fault = null;
+  expect(await reload()).toMatchObject({ ok: true, revision: 2 });
+  expect([isPrepared, slots.has('shop', { name: '127.0.0.1:2' })]).toEqual([true, false]);
+  await control.end();
 });

@@ -54,8 +54,12 @@ class Quiet implements Revisable {
   publish({ type, ok }: { readonly type: string; readonly ok?: unknown }): void {
     this.events.push(`${type} ${ok}`);
   }
-  assertListenable(): void {
-    // There are no listeners.
+  prepared = 0;
+  prepareListeners(): () => void {
+    this.prepared += 1;
+    return () => {
+      this.prepared -= 1;
+    };
   }
   async swap(config: HoldfastConfig): Promise<readonly string[]> {
     if (this.failure !== null) throw this.failure;
@@ -135,8 +139,10 @@ test('a reload for whose servers there is no room is refused, and nothing is for
   write(yaml(SMALL));
   expect(await reload()).toMatchObject({ ok: true });
   writeMany(4);
+  const { prepared } = balancer;
   const refused = await reload();
   expect(refused).toMatchObject({ ok: false, code: 'conflict' });
+  expect(balancer.prepared).toBe(prepared);
   expect([balancer.revision.number, serversOf(balancer)]).toEqual([6, 2]);
   // what was found before is known still
   await revising.rediscover();
@@ -196,6 +202,24 @@ test('whatever is thrown in a change is its refusal, also for those who wait for
   ]);
   balancer.failure = null;
   expect(await reload()).toMatchObject({ ok: true });
+});
+
+test('whatever a reload is refused for, what was prepared for it is let go, and what it would find is looked for no more', async () => {
+  const { balancer, revising, reload, write } = await start();
+  const written = revising.written;
+  const sources = (): readonly string[] => balancer.discovery.reports().map(({ source }) => source);
+  write(yaml(SMALL, HUGE));
+  balancer.failure = new Error('the disk is on fire');
+  expect(await reload()).toMatchObject({ ok: false });
+  expect([balancer.prepared, sources(), revising.written]).toEqual([0, [`dns A ${SMALL}`], written]);
+  balancer.failure = null;
+  balancer.prepareListeners = () => {
+    throw new Error('the port is taken');
+  };
+  expect(await reload()).toMatchObject({ ok: false, message: 'the port is taken' });
+  expect([sources(), revising.written]).toEqual([[`dns A ${SMALL}`], written]);
+  await revising.rediscover();
+  expect(serversOf(balancer)).toBe(2);
 });
 
 test('reloads and what discovery finds follow each other; each is judged by what the one before has left', async () => {

@@ -1,8 +1,9 @@
 // What becomes of listening sockets and of the fleet itself when threads die at the wrong moment: in this process, whose
 // descriptors are counted.
 
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -101,6 +102,29 @@ test('one that dies before it swaps to a revision with another listener leaves n
   const found = new Set(balancer.fleet.sockets.map(({ fd }) => identityOf(fd)));
   expect([...found].map(descriptorsOf)).toEqual([2, 2]);
   for (let count = 0; count < 10; count += 1) expect(await serves(other)).toBe(true);
+});
+
+test('a port that somebody else takes in the middle of a reload: the log says so, and the others are served', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-fleet-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'socket');
+  const log = createLogger('silent');
+  const said = vi.spyOn(log, 'error');
+  const running = await startBalancer(configOf(`"unix:${path}"`), log, 2, () => undefined);
+  whenDone(() => running.stop());
+  const other = createServer();
+  other.listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  whenDone(() => other.close());
+  const { port } = other.address() as AddressInfo;
+  const { control } = running.balancer;
+  control.prepareListeners = () => () => undefined; // it was free then
+  const config = configOf(`["unix:${path}", "127.0.0.1:${port}"]`);
+  expect(await control.revising.reload(async () => ({ config }))).toMatchObject({ ok: true });
+  const taken = `cannot listen on 127.0.0.1:${port}: the port is taken by another process; stop it or choose another port`;
+  await eventually(() => said.mock.calls.length === 2);
+  expect(said.mock.calls.map(([, message]) => message)).toEqual([taken, taken]);
+  expect(await serves(path)).toBe(true);
 });
 
 test('what a thread is given and does not listen on it closes', async () => {

@@ -13,7 +13,7 @@ export interface ServerEndUser extends ConnectionUser {
   /** A request has begun, which `fields` describe until this returns. The user gives the stream a user, or ends it. */
   onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void;
   /** The head of a request is larger than allowed; the stream takes a reply. */
-  onHeadTooLarge(stream: Http2Stream): void;
+  onHeadTooLarge(stream: Http2Stream, fields: RequestFields): void;
 }
 
 export class ServerEnd extends Http2Connection {
@@ -84,7 +84,7 @@ export class ServerEnd extends Http2Connection {
     stream.isReceived = isLast;
     stream.bytesLeft = fields.isWebSocket ? -1 : fields.contentLength;
     this.user.onStreams();
-    if (decoded === Decoded.tooLarge) this.#server.onHeadTooLarge(stream);
+    if (decoded === Decoded.tooLarge) this.#server.onHeadTooLarge(stream, fields);
     else this.#server.onRequest(stream, fields, !isLast);
   }
 

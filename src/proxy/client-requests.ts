@@ -1,7 +1,6 @@
 // The requests of one client connection: heads out of bytes, one exchange at a time, pipelined ones answered in order.
 
 import type { FailureKind } from '../base/failure.ts';
-import { admit, refused } from '../exchange/admission.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { requestRefusal, tlsInTheClear } from '../exchange/refusals.ts';
 import type { ReplyContent } from '../exchange/reply-content.ts';
@@ -9,12 +8,11 @@ import { type TurnedAway, turnAway } from '../exchange/turn-away.ts';
 import { mayEndHead } from '../http1/completeness.ts';
 import { INCOMPLETE, RequestHead } from '../http1/message.ts';
 import { parseRequestHead } from '../http1/request.ts';
-import { challengeAnswer } from './challenge-answer.ts';
 import type { Http1ClientStream } from './client-stream.ts';
 import type { ConnectionListener, ConnectionServices, Unfinished } from './connection-services.ts';
+import { answer, enter } from './entry.ts';
 import type { Reader } from './read-buffers.ts';
 import type { ReplyMore } from './replies.ts';
-import { secureUrl } from './secure-url.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NO_HEAD = new RequestHead();
@@ -136,11 +134,10 @@ export class ClientRequests {
   /** False when the bytes do not make a head yet or the connection is ending. */
   #beginNext(buffer: Buffer): boolean {
     const { thread, listener } = this.#source;
-    const nowMs = thread.clock.nowMs();
     const head = thread.requestHead;
     const headEnd = parseRequestHead(buffer, 0, buffer.length, listener.headLimits, head);
     if (headEnd === INCOMPLETE) {
-      this.#source.onHeadBegun(nowMs);
+      this.#source.onHeadBegun(thread.clock.nowMs());
       return false;
     }
     if (headEnd < 0) {
@@ -150,16 +147,8 @@ export class ClientRequests {
     }
     this.#count += 1;
     this.#pending = null;
-    const { address, redirectToHttps } = listener.config;
-    const content = thread.tokens === null ? null : challengeAnswer(buffer, head, thread.tokens);
-    if (content !== null)
-      return this.#refuse(buffer, headEnd, { kind: 'acme-challenge', plan: null, content });
-    if (redirectToHttps) {
-      const location = secureUrl(buffer, head, listener.authority, thread.httpsPort);
-      return this.#refuse(buffer, headEnd, { kind: 'redirected', plan: null }, { location });
-    }
-    const plan = admit(thread, buffer, head, this.#source.stream, address, nowMs);
-    if (plan === null) return this.#refuse(buffer, headEnd, refused, refused);
+    const plan = enter(thread, listener, buffer, head, this.#source.stream);
+    if (plan === null) return this.#refuse(buffer, headEnd, answer, answer);
     const exchange = thread.takeExchange();
     this.exchange = exchange;
     this.#source.onExchangeBegun();

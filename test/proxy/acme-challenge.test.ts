@@ -5,6 +5,7 @@ import { type ConnectionOptions, connect, type DetailedPeerCertificate } from 'n
 import { expect, test } from 'vitest';
 import { challengeCertificate } from '../../src/tls/self-signed.ts';
 import { httpBackend } from '../support/backend.ts';
+import { Http2Peer, request } from '../support/http2-peer.ts';
 import { runThread } from '../support/proxy-thread.ts';
 import { rawClient } from '../support/raw-client.ts';
 
@@ -32,6 +33,23 @@ test.each(['', 'redirectToHttps: true'])(
     await isQuiet();
   },
 );
+
+test('a token of ours is answered in HTTP/2 as well', async () => {
+  const backend = await httpBackend('a');
+  const { port, apply, isQuiet } = await runThread(
+    `pools: { web: { servers: ["${backend.url}"] } }`,
+    'h2c: true, redirectToHttps: true',
+  );
+  apply({ tokens: { [TOKEN]: ANSWER } });
+  const peer = new Http2Peer(port);
+  peer.send(request(1, [], `${PLACE}${TOKEN}`));
+  peer.send(request(3, [], `${PLACE}${TOKEN}`, 'HEAD', true));
+  await peer.until(() => peer.isWhole(1) && peer.isWhole(3), 'both answers');
+  expect(peer.body(1)).toBe(ANSWER);
+  expect(peer.body(3)).toBe('');
+  peer.socket.destroy();
+  await isQuiet();
+});
 
 test.each([
   `GET ${PLACE}another`,

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { ABUSE_KINDS, type AbuseKind } from '../../src/http2/abuse.ts';
+import { PoolCounter } from '../../src/shared/stripe.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import {
@@ -143,6 +144,51 @@ test('resets: malformed requests', async () => {
   const peer = new Http2Peer(running.port);
   peer.send(repeat(100, (index) => request(1 + 2 * index, [['connection', 'close']])));
   await calms(running, peer, 'resets');
+});
+
+test('what is taken back before its read is over never reaches a server', async () => {
+  const running = await run('resets: 200/10s');
+  const peer = new Http2Peer(running.port);
+  await peer.synced();
+  peer.send(
+    repeat(40, (index) =>
+      Buffer.concat([
+        request(1 + 2 * index, [], '/', 'POST'),
+        frame(Type.data, 0, 1 + 2 * index, 'x'),
+        index % 2 === 0
+          ? frame(Type.reset, 0, 1 + 2 * index, number(8))
+          : frame(Type.window, 0, 1 + 2 * index, number(0)),
+      ]),
+    ),
+  );
+  await peer.synced();
+  expect(running.thread.own.poolCounter(0, PoolCounter.requests)).toBe(0);
+  expect(running.thread.own.http2Streams(0)).toBe(0);
+  peer.socket.destroy();
+  await running.isQuiet();
+});
+
+test('who asks for much at once shares the thread with others', async () => {
+  const order: string[] = [];
+  const backend = await httpBackend('a', (incoming, response) => {
+    order.push(incoming.url ?? '');
+    response.end('ok');
+  });
+  const running = await runThread(
+    `pools: { web: { health: off, servers: ["${backend.url}"] } }`,
+    'h2c: true',
+  );
+  const greedy = new Http2Peer(running.port);
+  const modest = new Http2Peer(running.port);
+  await Promise.all([greedy.synced(), modest.synced()]);
+  greedy.send(repeat(100, (index) => request(1 + 2 * index, [], '/greedy')));
+  modest.send(request(1, [], '/modest'));
+  await greedy.until(() => greedy.isWhole(199), 'the last answer');
+  await modest.until(() => modest.isWhole(1), 'an answer');
+  expect(order).toHaveLength(101);
+  expect(order.indexOf('/modest')).toBeLessThan(60);
+  for (const peer of [greedy, modest]) peer.socket.destroy();
+  await running.isQuiet();
 });
 
 test('streams: more requests at once than announced are refused, and begin when there is room', async () => {

@@ -167,6 +167,16 @@ pools:
   await running.isQuiet();
 });
 
+test('a HEAD whose fields are too large is answered without a body', async () => {
+  const backend = await httpBackend('a');
+  const running = await run(backend.url, 'h2c: true, http2: { headerBytes: 4KiB }');
+  const peer = new Http2Peer(running.port);
+  peer.send(request(1, [['x', 'y'.repeat(5000)]], '/', 'HEAD', true), request(3, [['x', 'y'.repeat(3000)]]));
+  await peer.until(() => peer.isWhole(1) && peer.isWhole(3), 'both answers');
+  expect(peer.of(Type.data, 1)).toEqual([]);
+  peer.socket.destroy();
+});
+
 test('our own replies: no route, no server, a body that is too large; the connection goes on', async () => {
   const backend = await httpBackend('a');
   const running = await runThread(

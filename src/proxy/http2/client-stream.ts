@@ -6,8 +6,6 @@
 // A WebSocket (RFC 8441) is a stream whose DATA is the tunnel, both ways.
 
 import type { FailureKind } from '../../base/failure.ts';
-import type { Ends } from '../../base/proxy-protocol.ts';
-import type { ListenConfig } from '../../config/model.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { ReplyContent } from '../../exchange/reply-content.ts';
 import { ResponseBuffer } from '../../exchange/response-buffer.ts';
@@ -19,35 +17,34 @@ import {
   type Sink,
   type Trailers,
 } from '../../exchange/streams.ts';
-import type { TlsFacts } from '../../exchange/tls-facts.ts';
+import type { RequestHead } from '../../http1/message.ts';
 import { ErrorCode } from '../../http2/codes.ts';
 import type { Http2Connection } from '../../http2/connection.ts';
 import type { PartKeeper } from '../../http2/sender.ts';
 import type { Http2Stream, StreamUser } from '../../http2/stream.ts';
-import type { ClientFacts } from '../client-facts.ts';
 import type { ConnectionListener } from '../connection-services.ts';
 import { formatReply, type ReplyMore } from '../replies.ts';
 import { Reframe, responseLines } from '../response-lines.ts';
 import type { TurnEnd } from '../turn-end.ts';
 import type { Http2RequestBody } from './request-body.ts';
 import { encodeHead, withoutSocketLines } from './response-head.ts';
+import { type FactsSource, StreamFacts } from './stream-facts.ts';
 import { Upload, type UploadingStream } from './upload.ts';
 
 const OK = 200;
 
 /** The connection as its streams see it. */
-export interface StreamTransport extends PartOwner {
+export interface StreamTransport extends PartOwner, FactsSource {
   readonly http2: Http2Connection;
   readonly listener: ConnectionListener;
   readonly thread: { readonly turnEnd: TurnEnd };
-  readonly facts: ClientFacts;
   withhold(): void;
   release(): void;
   /** A response is complete, but the client has not taken all of it. */
   onUntaken(): void;
 }
 
-export class Http2ClientStream implements ClientStream, StreamUser, UploadingStream {
+export class Http2ClientStream extends StreamFacts implements ClientStream, StreamUser, UploadingStream {
   readonly takesFramed = false;
   exchange: Exchange | null = null;
   bytes = 0;
@@ -60,58 +57,26 @@ export class Http2ClientStream implements ClientStream, StreamUser, UploadingStr
   readonly #upload: Upload = new Upload(this);
 
   constructor(stream: Http2Stream, transport: StreamTransport, isHead: boolean, isSocket: boolean) {
+    super(transport);
     this.#stream = stream;
     this.#transport = transport;
     this.#isHead = isHead;
     this.isSocket = isSocket;
   }
 
+  /** `isWhole`: no body follows the head. */
+  begin(exchange: Exchange, head: RequestHead, isWhole: boolean): void {
+    this.exchange = exchange;
+    this.requestBody.begin(head, isWhole);
+  }
+
+  /** What has come of its body until then follows. */
+  onBegun(): void {
+    this.#upload.onBegun();
+  }
+
   get streamId(): number {
     return this.#stream.id;
-  }
-
-  get config(): ListenConfig {
-    return this.#transport.listener.config;
-  }
-
-  get ends(): Ends | null {
-    return this.#transport.facts.ends;
-  }
-
-  get tls(): TlsFacts | null {
-    return this.#transport.facts.tls;
-  }
-
-  get peerAddress(): string {
-    return this.#transport.facts.peerAddress;
-  }
-
-  get isTrusted(): boolean {
-    return this.#transport.facts.isTrusted;
-  }
-
-  get scheme(): 'http' | 'https' {
-    return this.#transport.facts.scheme;
-  }
-
-  get localPort(): number {
-    return this.#transport.facts.localPort;
-  }
-
-  get forwardingLines(): string {
-    return this.#transport.facts.forwardingLines;
-  }
-
-  get listenAuthority(): string {
-    return this.#transport.facts.listenAuthority;
-  }
-
-  get lastHost(): string {
-    return this.#transport.facts.lastHost;
-  }
-
-  set lastHost(host: string) {
-    this.#transport.facts.lastHost = host;
   }
 
   writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {

@@ -28,7 +28,7 @@ import { listenTo, Reader, takeOver } from '../read-buffers.ts';
 import { Http2ClientStream } from './client-stream.ts';
 import { ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
 import { Http2Output } from './output.ts';
-import { beginRequest, type RequestOrigin, refuseLarge } from './requests.ts';
+import { ArrivedRequests, type RequestOrigin, refuseLarge } from './requests.ts';
 import { failReceiving, owingOf, Untaken } from './slow-client.ts';
 
 /** A client that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
@@ -48,7 +48,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   readonly #onClosed: (connection: ServedConnection) => void;
   readonly #times = new ConnectionTimes(this);
   readonly #untaken: Untaken;
-  #requests = 0;
+  readonly #arrived: ArrivedRequests = new ArrivedRequests(this);
   #counted = 0;
   /** It ends with its last stream. */
   #isFinishing = false;
@@ -124,14 +124,12 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   }
 
   onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void {
-    const { requestsPerConnection } = this.listener.config.limits;
-    this.#requests += 1;
-    if (this.#requests === requestsPerConnection) this.stop();
-    beginRequest(this, stream, fields, hasBody);
+    const count = this.#arrived.add(stream, fields, hasBody);
+    if (count === this.listener.config.limits.requestsPerConnection) this.stop();
   }
 
-  onHeadTooLarge(stream: Http2Stream): void {
-    refuseLarge(this, stream);
+  onHeadTooLarge(stream: Http2Stream, { method }: RequestFields): void {
+    refuseLarge(this, stream, method === 'HEAD');
   }
 
   onAbuse(kind: AbuseKind): void {
@@ -176,6 +174,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     const { http2, thread } = this;
     const nowMs = thread.clock.turn();
     http2.read(chunk, nowMs);
+    this.#arrived.begin();
     this.#reader.release();
     const isHeadDue = !http2.isSpoken || http2.isInBlock;
     if (!isHeadDue) this.#times.clear('head');

@@ -1,7 +1,9 @@
 // The requests of one HTTP/2 connection: fields to heads, heads to exchanges, one for each stream.
+//
+//   HEADERS ── until the read is over ──> taken back meanwhile: nothing has begun
+//                                   \──> so many begin now, others with the next turns: who floods shares the thread
 
 import { fillRandomBytes } from '../../base/random.ts';
-import { admit, refused } from '../../exchange/admission.ts';
 import { requestRefusal } from '../../exchange/refusals.ts';
 import { type TurnedAway, turnAway } from '../../exchange/turn-away.ts';
 import { RequestHead } from '../../http1/message.ts';
@@ -9,10 +11,13 @@ import { parseRequestHead } from '../../http1/request.ts';
 import type { RequestFields } from '../../http2/request-fields.ts';
 import type { Http2Stream } from '../../http2/stream.ts';
 import type { ConnectionListener, ConnectionServices } from '../connection-services.ts';
+import { answer, enter } from '../entry.ts';
 import type { ReplyMore } from '../replies.ts';
-import { secureUrl } from '../secure-url.ts';
+import type { TurnEnding } from '../turn-end.ts';
 import { Http2ClientStream, type StreamTransport } from './client-stream.ts';
 
+/** Requests of one connection that begin in one turn: each is a write to a server, or a new connection to one. */
+const BEGUN_PER_TURN = 16;
 const SOCKET_KEY_BYTES = 16;
 const EMPTY = Buffer.alloc(0);
 const NO_HEAD = new RequestHead();
@@ -25,53 +30,103 @@ export interface RequestOrigin extends StreamTransport {
   readonly listener: ConnectionListener;
 }
 
-/** Begins the exchange of a request, or answers it. */
-export function beginRequest(
+/** A request that has come. `text`: its head as HTTP/1 has it. */
+interface Arrived {
+  readonly stream: Http2Stream;
+  readonly client: Http2ClientStream;
+  readonly text: string;
+  readonly hasBody: boolean;
+}
+
+export class ArrivedRequests implements TurnEnding {
+  readonly #origin: RequestOrigin;
+  #waiting: Arrived[] = [];
+  #isPutOff = false;
+  #count = 0;
+
+  constructor(origin: RequestOrigin) {
+    this.#origin = origin;
+  }
+
+  /** `fields` describe it until this returns. The how manieth it is of the connection. */
+  add(stream: Http2Stream, fields: RequestFields, hasBody: boolean): number {
+    this.#count += 1;
+    const { isWebSocket, method, protocol } = fields;
+    const client = new Http2ClientStream(stream, this.#origin, method === 'HEAD', isWebSocket);
+    stream.user = client;
+    if (protocol !== '' && !isWebSocket) refuse(this.#origin, client, EMPTY, NO_HEAD, UNKNOWN_PROTOCOL);
+    else {
+      const text = fields.headText(hasBody, isWebSocket ? socketKey() : '');
+      this.#waiting.push({ stream, client, text, hasBody: hasBody && !isWebSocket });
+    }
+    return this.#count;
+  }
+
+  /** The read is over. */
+  begin(): void {
+    if (this.#waiting.length > 0 && !this.#isPutOff) this.#beginSome();
+  }
+
+  #beginSome(): void {
+    const waiting = this.#waiting;
+    let begun = 0;
+    let at = 0;
+    for (; at < waiting.length && begun < BEGUN_PER_TURN; at += 1) {
+      const { stream, client, text, hasBody } = waiting[at] as Arrived;
+      if (stream.isGone) continue;
+      beginRequest(this.#origin, client, text, hasBody);
+      begun += 1;
+    }
+    this.#waiting = at === waiting.length ? [] : waiting.slice(at);
+    if (this.#waiting.length === 0) return;
+    this.#isPutOff = true;
+    this.#origin.thread.turnEnd.add(this);
+  }
+
+  onTurnEnd(): void {
+    this.#isPutOff = false;
+    this.#beginSome();
+  }
+}
+
+/** Begins its exchange, or answers it. */
+function beginRequest(
   origin: RequestOrigin,
-  stream: Http2Stream,
-  fields: RequestFields,
+  client: Http2ClientStream,
+  text: string,
   hasBody: boolean,
 ): void {
   const { thread, listener } = origin;
   const head = thread.requestHead;
-  const { isWebSocket } = fields;
-  const isSupported = fields.protocol === '' || isWebSocket;
-  const client = new Http2ClientStream(stream, origin, fields.method === 'HEAD', isWebSocket);
-  stream.user = client;
-  const length = writeHead(fields.headText(hasBody, isWebSocket ? socketKey() : ''));
+  const length = writeHead(text);
   const headEnd = parseRequestHead(headBytes, 0, length, listener.headLimits, head);
-  if (headEnd !== length || !isSupported) {
-    const { kind, detail } = isSupported ? requestRefusal(Math.min(headEnd, -1)) : UNKNOWN_PROTOCOL;
+  if (headEnd !== length) {
+    const { kind, detail } = requestRefusal(Math.min(headEnd, -1));
     refuse(origin, client, EMPTY, NO_HEAD, { kind, detail, plan: null });
     return;
   }
-  const { address, redirectToHttps } = listener.config;
-  if (redirectToHttps) {
-    const location = secureUrl(headBytes, head, listener.authority, thread.httpsPort);
-    refuse(origin, client, headBytes, head, { kind: 'redirected', plan: null }, { location });
-    return;
-  }
-  const plan = admit(thread, headBytes, head, client, address, thread.clock.nowMs());
+  const plan = enter(thread, listener, headBytes, head, client);
   if (plan === null) {
-    refuse(origin, client, headBytes, head, refused, refused);
+    refuse(origin, client, headBytes, head, answer, answer);
     return;
   }
   const exchange = thread.takeExchange();
-  client.exchange = exchange;
-  client.requestBody.begin(head, !hasBody || isWebSocket);
+  client.begin(exchange, head, !hasBody);
   exchange.begin(client, plan, headBytes, headEnd, headEnd);
+  client.onBegun();
 }
 
-/** A head that is larger than allowed. */
-export function refuseLarge(origin: RequestOrigin, stream: Http2Stream): void {
-  const client = new Http2ClientStream(stream, origin, false, false);
+/** A head that is larger than allowed. `isHead`: of a HEAD, as far as it was read. */
+export function refuseLarge(origin: RequestOrigin, stream: Http2Stream, isHead: boolean): void {
+  const client = new Http2ClientStream(stream, origin, isHead, false);
   refuse(origin, client, EMPTY, NO_HEAD, { kind: 'head-too-large', plan: null });
 }
 
-const UNKNOWN_PROTOCOL = {
+const UNKNOWN_PROTOCOL: TurnedAway = {
   kind: 'not-implemented',
   detail: 'only websocket is supported as :protocol',
-} as const;
+  plan: null,
+};
 
 function writeHead(text: string): number {
   if (headBytes.length < text.length) headBytes = Buffer.allocUnsafe(2 * text.length);

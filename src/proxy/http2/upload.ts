@@ -45,9 +45,10 @@ export class Upload implements TurnEnding {
     return this.#stream.exchange?.response.tunnel.isOpen === true;
   }
 
-  /** Nothing is passed on: the exchange does not want it, or the tunnel is not open. */
+  /** Nothing is passed on: the exchange has not begun or does not want it, or the tunnel is not open. */
   get #isStopped(): boolean {
-    return this.isPaused || (this.#stream.isSocket && !this.isTunnel);
+    const { exchange, isSocket } = this.#stream;
+    return this.isPaused || exchange === null || (isSocket && !this.isTunnel);
   }
 
   add(part: Buffer): void {
@@ -100,6 +101,11 @@ export class Upload implements TurnEnding {
   resume(): void {
     this.isPaused = false;
     this.#giveBack();
+    this.onBegun();
+  }
+
+  /** The exchange has begun. */
+  onBegun(): void {
     if (!this.#kept.isEmpty || this.#keptEnd !== null) this.#putOff();
   }
 

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { CATALOGUE, METRIC_NAMES, metricsManual } from '../../src/metrics/catalogue.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
-import { Verdict } from '../../src/shared/control.ts';
+import { Mode, Verdict } from '../../src/shared/control.ts';
 import { AFFINITY_OUTCOMES, Counter, Gauge, NO_POOL, PoolCounter } from '../../src/shared/stripe.ts';
 import { Balancer, POOL } from './fixture.ts';
 
@@ -185,23 +185,66 @@ describe('values', () => {
     expect(await lines('holdfast_session_table_entries')).toEqual(['holdfast_session_table_entries 103']);
   });
 
+  test('a server that is up and ready with weight 0 is not eligible', async () => {
+    const { control } = balancer.shared;
+    for (const name of ['a', 'b']) {
+      control.setVerdict(balancer.slot(`shop/${name}`), Verdict.up);
+      control.setMode(balancer.slot(`shop/${name}`), Mode.ready);
+    }
+    control.setWeight(balancer.slot('shop/a'), 0);
+    expect(await lines('holdfast_pool_servers_eligible')).toEqual([
+      'holdfast_pool_servers_eligible{pool="shop"} 1',
+    ]);
+  });
+
+  test('the time to the first byte is averaged over the threads that have measured it', async () => {
+    balancer.workers[1]?.own.smoothFirstByte(balancer.slot('shop/a'), 250);
+    balancer.workers[0]?.own.smoothFirstByte(balancer.slot('shop/b'), 100);
+    balancer.workers[1]?.own.smoothFirstByte(balancer.slot('shop/b'), 300);
+    expect(await lines('holdfast_server_first_byte_seconds')).toEqual([
+      'holdfast_server_first_byte_seconds{pool="shop",server="a"} 0.25',
+      'holdfast_server_first_byte_seconds{pool="shop",server="b"} 0.2',
+      'holdfast_server_first_byte_seconds{pool="shop",server="c"} 0',
+    ]);
+  });
+
   test('client connections go by the listener, wherever a reload puts it', async () => {
     const { current } = balancer;
     if (current === null) throw new Error('no revision yet');
     const [first] = current.config.listen;
     if (first === undefined) throw new Error('no listener');
     const listen = [
-      { ...first, address: '127.0.0.1:3' },
-      { ...first, address: '127.0.0.1:1' },
+      { ...first, address: '127.0.0.1:3', h2c: true },
+      { ...first, address: '127.0.0.1:1', h2c: true },
     ];
     balancer.current = { ...current, config: { ...current.config, listen }, listenerIds: [2, 0] };
     balancer.workers[0]?.own.addClientConnections(0, 5);
     balancer.workers[1]?.own.addClientConnections(1, 11);
     balancer.workers[1]?.own.addClientConnections(2, 7);
+    for (const [thread, listener, times] of [
+      [0, 0, 2],
+      [1, 1, 4],
+      [1, 2, 3],
+    ] as const) {
+      balancer.workers[thread]?.own.addHttp2Connections(listener, times);
+      balancer.workers[thread]?.own.addHttp2Streams(listener, 10 * times);
+      for (let time = 0; time < times; time += 1)
+        balancer.workers[thread]?.own.countHttp2Abuse(listener, 'resets');
+    }
     expect(await lines('holdfast_client_connections')).toEqual([
       'holdfast_client_connections{listener="127.0.0.1:3"} 7',
       'holdfast_client_connections{listener="127.0.0.1:1"} 5',
     ]);
+    for (const [metric, more, factor] of [
+      ['holdfast_http2_connections', '', 1],
+      ['holdfast_http2_streams', '', 10],
+      ['holdfast_http2_abuse_total', ',kind="resets"', 1],
+    ] as const) {
+      expect((await lines(metric)).filter((line) => line.includes(more))).toEqual([
+        `${metric}{listener="127.0.0.1:3"${more}} ${3 * factor}`,
+        `${metric}{listener="127.0.0.1:1"${more}} ${2 * factor}`,
+      ]);
+    }
   });
 
   test('pool and global counters', async () => {

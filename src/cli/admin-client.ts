@@ -1,16 +1,14 @@
-// The command line's client of the admin API: one request at a time through undici, and what to say when it fails.
+// The command line's client of the admin API: one request at a time, and what to say when it fails.
 
-import { request } from 'undici';
 import type { ExplainDocument, PlanDocument } from '../admin/source.ts';
 import type { ServerStatus, StatusDocument } from '../admin/status.ts';
 import { packageVersion } from '../base/version.ts';
 import { didYouMean } from '../config/suggest.ts';
 import type { KeptEvent } from '../control/event-log.ts';
 import type { AdminAccess, ServerPath } from './admin-access.ts';
+import { type AdminRequest, send, textOf } from './admin-request.ts';
 import { EXIT_FAILED, EXIT_OK } from './exit.ts';
 
-/** A request that takes longer has failed: the admin server answers from memory. A reload waits for all threads. */
-const TIMEOUT_MS = 10_000;
 const BODY_CHARACTERS_MAX = 8 * 1024 * 1024;
 const SHOWN_CHARACTERS_MAX = 200;
 const NAMES_SHOWN_MAX = 20;
@@ -63,13 +61,12 @@ export class AdminClient {
     const url = new URL('/api/events', admin);
     const tried = `GET ${url.origin}${url.pathname}`;
     const headers = this.#headers(null);
-    const stream = await request(url, { headers, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS }).catch(
-      (error) => {
-        throw new AdminFailure(`${tried}: ${whyUnreachable(error)}`);
-      },
-    );
-    if (stream.statusCode !== 200)
-      throw new AdminFailure(strangeAnswer(tried, stream.statusCode, await stream.body.text()));
+    const stream = await send({ method: 'GET', url, headers, body: null }).catch((error) => {
+      throw unreachable(tried, error);
+    });
+    const status = stream.statusCode ?? 0;
+    if (status !== 200)
+      throw new AdminFailure(strangeAnswer(tried, status, await textOf(stream, BODY_CHARACTERS_MAX)));
     // what comes while the last ones are asked for is among them, or comes after them
     let last = 0;
     for (const event of await this.recentEvents()) {
@@ -77,7 +74,7 @@ export class AdminClient {
       last = event.number;
     }
     try {
-      for await (const event of changesOf(stream.body.setEncoding('utf8')))
+      for await (const event of changesOf(stream.setEncoding('utf8')))
         if (event.number > last) onEvent(event);
     } catch {
       // the balancer has ended in the middle of it, which is an end like another
@@ -150,7 +147,7 @@ export class AdminClient {
     }
   }
 
-  async #ask(method: 'GET' | 'PATCH' | 'POST', path: string, body: object | null): Promise<unknown> {
+  async #ask(method: AdminRequest['method'], path: string, body: object | null): Promise<unknown> {
     const { admin, token } = this.#access;
     const url = new URL(path, admin);
     const tried = `${method} ${url.origin}${url.pathname}`;
@@ -174,23 +171,22 @@ export class AdminClient {
   }
 
   async #send(
-    method: 'GET' | 'PATCH' | 'POST',
+    method: AdminRequest['method'],
     url: URL,
     tried: string,
     body: object | null,
   ): Promise<{ status: number; text: string }> {
+    const headers = this.#headers(body);
     try {
-      const response = await request(url, {
+      const response = await send({
         method,
-        headers: this.#headers(body),
+        url,
+        headers,
         body: body === null ? null : JSON.stringify(body),
-        headersTimeout: TIMEOUT_MS,
-        bodyTimeout: TIMEOUT_MS,
       });
-      const text = (await response.body.text()).slice(0, BODY_CHARACTERS_MAX);
-      return { status: response.statusCode, text };
+      return { status: response.statusCode ?? 0, text: await textOf(response, BODY_CHARACTERS_MAX) };
     } catch (error) {
-      throw new AdminFailure(`${tried}: ${whyUnreachable(error)}`);
+      throw unreachable(tried, error as Error);
     }
   }
 }
@@ -240,18 +236,10 @@ export function unknownPool(status: StatusDocument, pool: string): string {
   return `there is no pool ${pool}${didYouMean(pool, names) || all}`;
 }
 
-function whyUnreachable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const reasons: Readonly<Record<string, string>> = {
-    ECONNREFUSED: 'nothing listens there',
-    ENOTFOUND: 'the name is not known',
-    EHOSTUNREACH: 'the host cannot be reached',
-    UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
-    UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-    UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
-  };
-  const reason = reasons[code] ?? (error instanceof Error ? error.message || code : String(error));
-  return `${reason}; is the balancer running, and is this its admin address? (--admin URL or HOLDFAST_ADMIN_URL)`;
+function unreachable(tried: string, { message }: Error): AdminFailure {
+  return new AdminFailure(
+    `${tried}: ${message}; is the balancer running, and is this its admin address? (--admin URL or HOLDFAST_ADMIN_URL)`,
+  );
 }
 
 function strangeAnswer(tried: string, status: number, text: string): string {

@@ -90,6 +90,12 @@ export const FAILURES = {
     mayRetry: true,
     text: 'the server closed the connection before it answered',
   },
+  'stream-refused': {
+    side: 'server',
+    status: 503,
+    mayRetry: true,
+    text: 'the server did not take the request',
+  },
   'bad-response': {
     side: 'server',
     status: 502,
@@ -183,6 +189,7 @@ export const RETRY_REASONS = [
   'connect-timeout',
   'tls-failed',
   'server-closed',
+  'stream-refused',
   'response-timeout',
   'status',
 ] as const;

@@ -45,13 +45,20 @@ export class TlsClient {
   readonly #settings: TlsSettings;
   readonly #serverName: string;
   readonly #resumes: boolean;
+  readonly #protocols: readonly string[];
   #session: Buffer | null = null;
 
-  /** `resumes`: a resumed session is not verified again; a check should not. */
-  constructor(settings: TlsSettings, host: string, resumes: boolean) {
+  /** `resumes`: a resumed session is not verified again; a check should not. `protocols`: offered by ALPN, the best first. */
+  constructor(
+    settings: TlsSettings,
+    host: string,
+    resumes: boolean,
+    protocols: readonly string[] = ['http/1.1'],
+  ) {
     this.#settings = settings;
     this.#serverName = settings.serverName ?? host;
     this.#resumes = resumes;
+    this.#protocols = protocols;
   }
 
   /**
@@ -67,7 +74,7 @@ export class TlsClient {
       servername: isIP(this.#serverName) === 0 ? this.#serverName : '',
       secureContext: contextOf(this.#settings),
       rejectUnauthorized: this.#settings.isVerified,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...this.#protocols],
       allowHalfOpen: true,
       ...(this.#session === null ? {} : { session: this.#session }),
       ...(onread === null || before !== null ? {} : { onread }),

@@ -14,12 +14,15 @@ export interface FailedAttempt {
   readonly responseStarted: boolean;
 }
 
-/** Nothing may have reached the client; and the server may not have acted on it, unless acting twice is harmless. */
+/**
+ * Nothing may have reached the client; and the server may not have acted on it, unless acting twice is harmless. One that
+ * refuses a stream says that it has not.
+ */
 export function mayRetry(attempt: FailedAttempt): boolean {
   if (attempt.responseStarted || attempt.attemptsLeft <= 0) return false;
   if (!FAILURES[attempt.failureKind].mayRetry) return false;
   if (!attempt.sentBytes) return true;
-  return attempt.isIdempotent && attempt.bodyReplayable;
+  return (attempt.isIdempotent || attempt.failureKind === 'stream-refused') && attempt.bodyReplayable;
 }
 
 /** Tokens at the start, and as many as a quiet pool regains by time alone. */

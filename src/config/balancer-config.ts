@@ -378,6 +378,8 @@ export interface BalancerPool {
     /** how long an idle connection is kept: the newest is taken first, so that those too many grow old. Default: `60s`. */
     readonly idle?: string | number | undefined;
   } | undefined;
+  /** what servers are spoken to in. `h2`: HTTP/2, with an `https://` URL as the handshake agrees (ALPN), with `http://` without asking. `auto`: with `https://` what the server prefers of both, with `http://` HTTP/1. WebSockets go over HTTP/1 connections of their own. Default: `h1`. */
+  readonly protocol?: 'h1' | 'h2' | 'auto' | Substitution | undefined;
   /** how servers with an `https://` URL are spoken to, checks included. */
   readonly tls?: {
     /** whether the certificate must be for the name of the server, current, and of a known authority. `off`: whoever is on the way can be the server, and read and change everything. Default: `on`. */

@@ -153,6 +153,11 @@ export const pool = mapping(
       {},
       'idle connections to servers',
     ),
+    protocol: key(
+      choice(['h1', 'h2', 'auto']),
+      'h1',
+      'what servers are spoken to in. `h2`: HTTP/2, with an `https://` URL as the handshake agrees (ALPN), with `http://` without asking. `auto`: with `https://` what the server prefers of both, with `http://` HTTP/1. WebSockets go over HTTP/1 connections of their own',
+    ),
     tls: key(tls, {}, 'how servers with an `https://` URL are spoken to, checks included'),
     sendProxyProtocol: key(
       choice(['off', 'v1', 'v2']),

@@ -12,6 +12,7 @@ export class NodeBody implements RequestBody {
   trailers: Trailers = NO_TRAILERS;
   /** node:http writes them itself. */
   readonly needsChunks = false;
+  readonly isFramed = false;
   #left: number;
 
   constructor({ body, contentLength }: RequestHead) {

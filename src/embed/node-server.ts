@@ -58,6 +58,8 @@ export abstract class NodeServer extends NodeParts implements ServerStream, Forw
     client.lastError = null;
   }
 
+  readonly mayRefuse = false;
+
   get isReused(): boolean {
     return this.outgoing?.reusedSocket === true;
   }
@@ -265,7 +267,7 @@ export abstract class NodeServer extends NodeParts implements ServerStream, Forw
   protected awaitConnection(outgoing: ClientRequest, socket: Duplex | null): void {
     const { guard } = this.client;
     const tell = (): void => {
-      if (this.isOn(outgoing)) this.user?.onConnected();
+      if (this.isOn(outgoing)) this.user?.onConnected(this);
     };
     if (socket !== null && 'connecting' in socket && socket.connecting === true) {
       guard.once(socket, 'connect', () => {

@@ -43,10 +43,11 @@ export function refuseUnsupported(written: readonly WrittenValue[], file: string
 }
 
 /** What of a pool only the program does, as text; null: nothing. */
-function onlyProgram({ host, sendProxyProtocol, servers, sticky }: PoolConfig): string | null {
+function onlyProgram({ host, protocol, sendProxyProtocol, servers, sticky }: PoolConfig): string | null {
   if (sticky.adopt?.some(({ separator }) => separator !== null) === true)
     return '"adopt" with a "separator", cookies are passed on as they are';
   if (sendProxyProtocol !== 'off') return `"sendProxyProtocol: ${sendProxyProtocol}"`;
+  if (protocol !== 'h1') return `"protocol: ${protocol}", HTTP/2 to servers`;
   if (host !== 'keep') return '"host", the Host field is passed on as it is';
   for (const { url, socketPath, basePath, isTls } of servers) {
     if (isTls) return `"${url}", a server over TLS`;

@@ -50,7 +50,8 @@ export function countFailure(
   const { own, control } = shared;
   if (FAILURES[kind].side === 'self') return;
   own.count(slot, Counter.failures);
-  if (FAILURES[kind].side !== 'server') return;
+  // a server that does not take a request says so in order: it goes away, or has enough to do
+  if (FAILURES[kind].side !== 'server' || kind === 'stream-refused') return;
   const isConnect = CONNECT_KINDS.has(kind);
   own.count(slot, isConnect ? CONNECT : RESPONSE);
   own.noteOutcome(slot, true, nowMs);

@@ -63,8 +63,10 @@ export class Attempts {
     return this.#wait.failure;
   }
 
-  onConnected(nowMs: number): void {
-    if (!this.isSent) this.#send(nowMs);
+  onConnected(stream: ServerStream, nowMs: number): void {
+    if (this.isSent) return;
+    this.server = stream;
+    this.#send(nowMs);
   }
 
   /** Chooses a server and goes there, or waits for one. */
@@ -144,15 +146,15 @@ export class Attempts {
   /** The attempt is over without a response head, and its stream with it: try another server, or tell the client. */
   failed(kind: FailureKind, detail: string): void {
     const { services, plan, affinity, client } = this.#exchange;
-    const { slot, server } = this;
+    const { slot } = this;
     if (plan === null || client === null) return;
     const nowMs = services.clock.nowMs();
-    const isStale = kind === 'server-closed' && server?.isReused === true && !this.#hasRetriedStale;
+    const isOnceMore = this.#mayAskAgain(kind);
     this.server = null;
     const wasSent = this.isSent;
     this.isSent = false;
     this.#exchange.response.reset();
-    if (isStale && this.#exchange.request.mayRepeat) {
+    if (isOnceMore) {
       this.#hasRetriedStale = true;
       this.#connect(nowMs);
       return;
@@ -175,6 +177,14 @@ export class Attempts {
       this.#again(plan, kind as RetryReason, nowMs);
     else this.#exchange.fail(kind, detail, slot);
     services.slotFreed(plan, slot);
+  }
+
+  /** The same server, once, on another connection: it has not looked at the request, or had closed this one before it came. */
+  #mayAskAgain(kind: FailureKind): boolean {
+    const { request } = this.#exchange;
+    if (this.#hasRetriedStale) return false;
+    if (kind === 'stream-refused') return request.isReplayable;
+    return kind === 'server-closed' && this.server?.isReused === true && request.mayRepeat;
   }
 
   #again(plan: PoolPlan, reason: RetryReason, nowMs: number): void {

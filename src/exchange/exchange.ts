@@ -131,9 +131,9 @@ export class Exchange implements ServerStreamUser {
     this.request.own(from);
   }
 
-  onConnected(): void {
+  onConnected(stream: ServerStream): void {
     this.services.chooser.refusals.reached(this.slot);
-    this.attempts.onConnected(this.services.clock.nowMs());
+    this.attempts.onConnected(stream, this.services.clock.nowMs());
   }
 
   get waitFailure(): FailureKind {
@@ -146,7 +146,7 @@ export class Exchange implements ServerStreamUser {
   }
 
   onUnreachable(kind: Unreachable, detail = ''): void {
-    if (kind !== 'out-of-resources') this.services.notReached(this.slot);
+    if (kind !== 'out-of-resources' && kind !== 'stream-refused') this.services.notReached(this.slot);
     if (detail !== '') this.#noteBad(detail);
     this.attempts.failed(kind, detail);
   }

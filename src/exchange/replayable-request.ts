@@ -1,7 +1,8 @@
 // A request as far as it is kept: to be sent once a connection is there, and sent again where that is allowed.
 //
 //   not sent    every part is kept                              (the client is paused after the first)
-//   sent        parts are kept too while all of them are, they may be sent again, and are not too many
+//   sent        parts are kept too while all of them are, they may be sent again, and are not too many: what is idempotent,
+//               and all that goes to a server that may say that it has not looked at it
 //
 // So what is kept is always the beginning of the body: sent again, the rest follows it as it comes.
 
@@ -17,6 +18,7 @@ export class ReplayableRequest {
   /** All that came of it is kept: another attempt could send it once more. */
   isReplayable = true;
   #body: Buffer | null = null;
+  #mayBeRefused = false;
 
   /** A part that cannot be sent yet. */
   keep(part: Buffer): void {
@@ -27,12 +29,16 @@ export class ReplayableRequest {
   /** A part goes to the server now. */
   passed(part: Buffer, from: PartOwner): void {
     const bytes = (this.#body?.length ?? 0) + part.length;
-    if (this.mayRepeat && bytes <= REPLAY_BYTES_MAX) {
+    if (this.#isKept && bytes <= REPLAY_BYTES_MAX) {
       this.keep(from.copy(part));
       return;
     }
     this.isReplayable = false;
     this.#body = null;
+  }
+
+  get #isKept(): boolean {
+    return this.isReplayable && (this.isIdempotent || this.#mayBeRefused);
   }
 
   /** Sending it once more is possible and does no harm (RFC 9110 section 9.2.2). */
@@ -48,7 +54,11 @@ export class ReplayableRequest {
   /** Sends the head and what is kept of the body. False: wait for drain. */
   sendTo(server: ServerStream, from: PartOwner): boolean {
     const body = this.#body;
-    if (!this.mayRepeat) this.#body = null;
+    this.#mayBeRefused = server.mayRefuse;
+    if (!this.#isKept) {
+      if (body !== null) this.isReplayable = false;
+      this.#body = null;
+    }
     return server.send(this.headText, body, from);
   }
 

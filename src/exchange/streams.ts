@@ -54,6 +54,8 @@ export interface RequestBody {
   readonly trailers: Trailers;
   /** Its parts are data without framing and no length was announced: HTTP/1 passes it on in chunks. */
   readonly needsChunks: boolean;
+  /** Its parts are chunks as HTTP/1 frames them, trailers among them. */
+  readonly isFramed: boolean;
 }
 
 /** A response head as it was received, and what came of the body with it. One is reused for all of a thread. */
@@ -122,6 +124,8 @@ export interface ServerStream extends PartOwner {
   readonly slot: number;
   /** Its connection has carried an exchange before: the server may have closed it without our knowing. */
   readonly isReused: boolean;
+  /** The server can say that it has not looked at a request: `stream-refused`. */
+  readonly mayRefuse: boolean;
   /** Sends the head and what there is of the body. False: `onServerDrain` follows. */
   send(headText: string, body: Buffer | null, from: PartOwner): boolean;
   writeBody(part: Buffer, from: PartOwner): boolean;
@@ -139,8 +143,16 @@ export interface ServerStream extends PartOwner {
   destroy(): void;
 }
 
-/** Why there is no connection. `out-of-resources` is our own trouble: nothing is known of the server. */
-export type Unreachable = 'connect-failed' | 'connect-timeout' | 'tls-failed' | 'out-of-resources';
+/**
+ * Why the server has not seen the request. `out-of-resources` is our own trouble: nothing is known of the server.
+ * `stream-refused`: it has been sent to it, and it says that it has not looked at it: whatever it asks, it may be sent again.
+ */
+export type Unreachable =
+  | 'connect-failed'
+  | 'connect-timeout'
+  | 'tls-failed'
+  | 'stream-refused'
+  | 'out-of-resources';
 
 /** What a server's stream tells its exchange. */
 export interface ServerStreamUser {
@@ -150,8 +162,9 @@ export interface ServerStreamUser {
   readonly takesFramed: boolean;
   readonly responseLimits: HeadLimits;
   readonly client: Pick<ClientStream, 'ends' | 'requestBody'> | null;
-  onConnected(): void;
-  /** The connection could not be made; `detail` says why where it is not plain. */
+  /** The stream that `open` gave is, or the one that it has become once it was known what the server speaks. */
+  onConnected(stream: ServerStream): void;
+  /** The stream is destroyed; `detail` says why where it is not plain. */
   onUnreachable(kind: Unreachable, detail?: string): void;
   onInterim(answer: Answer): void;
   /** A final head, or 101 as an answer to an upgrade. */

@@ -156,8 +156,8 @@ export class HealthMonitor {
     const watched =
       isKept && old !== undefined ? old : this.#begin(pool.config.name, slot, generation, server);
     watched.watch.setPaused(this.#shared.control.mode(slot) === Mode.maintenance);
-    const { health, sendProxyProtocol, secure } = pool.config;
-    watched.watch.configure(server, health, { sendProxyProtocol, secure });
+    const { health, protocol, sendProxyProtocol, secure } = pool.config;
+    watched.watch.configure(server, health, { protocol, sendProxyProtocol, secure });
     if (!isKept) this.#tell(watched, watched.watch.verdict.verdict);
   }
 

@@ -34,7 +34,7 @@ export interface Probe {
 }
 
 /** How a pool's servers are connected to. */
-export type Road = Pick<PoolConfig, 'sendProxyProtocol' | 'secure'>;
+export type Road = Pick<PoolConfig, 'protocol' | 'sendProxyProtocol' | 'secure'>;
 
 export type ProbeFactory = (server: ServerConfig, health: HealthConfig, road: Road) => Probe;
 
@@ -94,6 +94,8 @@ class HttpProbe implements Probe {
       return failed(error);
     } finally {
       timer.cancel();
+      // in HTTP/2 it would be kept
+      if (this.#road.protocol !== 'h1') this.close();
     }
   }
 
@@ -172,13 +174,24 @@ class TcpProbe implements Probe {
   }
 }
 
+/** Offered by ALPN. */
+const PROTOCOLS: Readonly<Record<Road['protocol'], readonly string[]>> = {
+  h1: ['http/1.1'],
+  h2: ['h2'],
+  auto: ['h2', 'http/1.1'],
+};
+
 /** A connection like those of requests, but for our own. Header first: it is written before anything else can be. */
-function open(server: ServerConfig, { port }: HealthConfig, { sendProxyProtocol, secure }: Road): Socket {
+function open(server: ServerConfig, { port }: HealthConfig, road: Road): Socket {
+  const { protocol, sendProxyProtocol, secure } = road;
   const place = placeOf(port === null ? server : { ...server, port });
   const before = sendProxyProtocol === 'off' ? null : formatProxyHeader(sendProxyProtocol, null);
   // a whole handshake each time: a session that is resumed says nothing of the certificate
-  if (server.isTls) return new TlsClient(secure, server.host, false).connect(place, before, null);
+  if (server.isTls)
+    return new TlsClient(secure, server.host, false, PROTOCOLS[protocol]).connect(place, before, null);
   const socket = connect(place);
+  // what undici looks at to know what is spoken
+  if (protocol === 'h2') Object.assign(socket, { alpnProtocol: 'h2' });
   if (before !== null) socket.write(before, 'latin1');
   return socket;
 }

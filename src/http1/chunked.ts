@@ -269,9 +269,6 @@ export function encodeChunkHead(size: number): string {
 /** Follows the data of each chunk. */
 export const CHUNK_TAIL = '\r\n';
 
-/** Ends a chunked body without trailers. */
-export const LAST_CHUNK = '0\r\n\r\n';
-
 /** Ends a chunked body with these trailers: `[name, value, ...]`, each of them allowed. */
 export function lastChunk(trailers: readonly string[]): string {
   let text = '0\r\n';

@@ -298,11 +298,11 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   }
 
   /** The peer has ended it. */
-  onPeerReset(stream: Http2Stream, code: number): void {
+  onPeerReset(stream: Http2Stream, code: number, fault = ''): void {
     const { user } = stream;
     this.#remove(stream);
     stream.user = null;
-    user?.onReset(code, '');
+    user?.onReset(code, fault);
     this.#countReset();
   }
 

@@ -12,6 +12,11 @@ export class BodyReader {
   refusal = 0;
   /** What has framing keeps it. */
   readonly needsChunks = false;
+  /** Of a request: nobody asks for its data alone. */
+  get isFramed(): boolean {
+    return this.kind === Body.chunked;
+  }
+
   /** Body bytes seen, chunk framing included. */
   bytes = 0;
   #left = 0;

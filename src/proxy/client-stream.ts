@@ -11,9 +11,9 @@ import type { Ends } from '../base/proxy-protocol.ts';
 import type { ListenConfig } from '../config/model.ts';
 import type { ReplyContent } from '../exchange/reply-content.ts';
 import { ResponseBuffer } from '../exchange/response-buffer.ts';
-import type { Answer, ClientStream, PartOwner, Sink } from '../exchange/streams.ts';
+import type { Answer, ClientStream, PartOwner, Sink, Trailers } from '../exchange/streams.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
-import { CHUNK_TAIL, encodeChunkHead, LAST_CHUNK } from '../http1/chunked.ts';
+import { CHUNK_TAIL, encodeChunkHead, lastChunk } from '../http1/chunked.ts';
 import { Body, type RequestHead } from '../http1/message.ts';
 import { BodyReader } from './body-reader.ts';
 import type { ClientFacts } from './client-facts.ts';
@@ -195,8 +195,8 @@ export class Http1ClientStream implements ClientStream {
     return this.#write(part, from, encodeChunkHead(part.length), CHUNK_TAIL);
   }
 
-  endResponse(): void {
-    if (this.#reframe === Reframe.toChunked) this.#writeText(LAST_CHUNK);
+  endResponse(trailers: Trailers): void {
+    if (this.#reframe === Reframe.toChunked) this.#writeText(lastChunk(trailers));
     this.#sendHeld();
   }
 

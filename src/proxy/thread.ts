@@ -7,6 +7,7 @@ import { Answer } from '../exchange/streams.ts';
 import { TakeoverBarrier } from '../exchange/takeover-barrier.ts';
 import { RequestHead, ResponseHead } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
+import { Http2Pool, mayBeHttp2 } from './http2-server/server-pool.ts';
 import { Listeners } from './listeners.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { TurnEnd } from './turn-end.ts';
@@ -21,7 +22,7 @@ export interface ProxyThreadOptions extends HostOptions {
   readonly onWithheld: (keys: readonly number[]) => void;
 }
 
-export class ProxyThread extends ExchangeHost<UpstreamPool> {
+export class ProxyThread extends ExchangeHost<UpstreamPool | Http2Pool> {
   readonly buffers: ReadBuffers = new ReadBuffers();
   readonly turnEnd: TurnEnd = new TurnEnd();
   readonly requestHead: RequestHead = new RequestHead();
@@ -52,8 +53,9 @@ export class ProxyThread extends ExchangeHost<UpstreamPool> {
     generation: number,
     server: ServerConfig,
     config: PoolConfig,
-  ): UpstreamPool {
-    return new UpstreamPool(slot, generation, server, config, this);
+  ): UpstreamPool | Http2Pool {
+    const Pool = mayBeHttp2(server, config) ? Http2Pool : UpstreamPool;
+    return new Pool(slot, generation, server, config, this);
   }
 
   protected configure(revision: Revision, watched: readonly string[]): void {

@@ -59,6 +59,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   #hasRead = false;
   /** Has carried an exchange before: the server may have closed it without our knowing. */
   isReused = false;
+  readonly mayRefuse = false;
   readonly startedMs: number;
   /** What it begins with, where that says whose requests it carries. */
   readonly proxyHeader: string | null;
@@ -220,7 +221,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.isConnected = true;
     this.deadlineMs = NEVER;
     this.pool.connected(this);
-    this.user?.onConnected();
+    this.user?.onConnected(this);
   }
 
   #onRead(chunk: Buffer): void {

@@ -42,6 +42,7 @@ export class UpstreamPool implements ServerStreams {
   readonly #server: ServerConfig;
   readonly #secure: PoolConfig['secure'];
   readonly #sendsHeader: PoolConfig['sendProxyProtocol'];
+  readonly #protocol: PoolConfig['protocol'];
   readonly #all = new Set<UpstreamConnection>();
   readonly #stripe: Stripe;
   readonly #deadlines: Deadlines;
@@ -61,6 +62,7 @@ export class UpstreamPool implements ServerStreams {
     this.#server = server;
     this.place = placeOf(server);
     this.#sendsHeader = config.sendProxyProtocol;
+    this.#protocol = config.protocol;
     this.#secure = config.secure;
     this.tls = server.isTls ? new TlsClient(config.secure, server.host, true) : null;
     this.#stripe = services.own;
@@ -75,9 +77,16 @@ export class UpstreamPool implements ServerStreams {
   }
 
   /** Leads to this server, this way, and is not retired: a server that was removed may come back. */
-  isOf({ url }: ServerConfig, generation: number, { sendProxyProtocol, secure }: PoolConfig): boolean {
+  isOf(
+    { url }: ServerConfig,
+    generation: number,
+    { protocol, sendProxyProtocol, secure }: PoolConfig,
+  ): boolean {
     const isThere = this.#server.url === url && this.#sendsHeader === sendProxyProtocol;
-    const isSame = isThere && (this.tls === null || isDeepStrictEqual(this.#secure, secure));
+    const isSame =
+      isThere &&
+      this.#protocol === protocol &&
+      (this.tls === null || isDeepStrictEqual(this.#secure, secure));
     return isSame && this.generation === generation && !this.#isRetired;
   }
 

@@ -98,7 +98,7 @@ export function poolOf(options: WorldOptions): PoolConfig {
     timeouts: { connectMs: 1000, responseMs: 1000, idleMs: 1000 },
     keepAlive: { max: 10, idleMs: 1000 },
     host: 'keep',
-    sendProxyProtocol: 'off',
+    ...({ protocol: 'h1', sendProxyProtocol: 'off' } as const),
     tls: { verify: 'on', ca: null, serverName: null, cert: null, key: null, passphrase: null },
     secure: { isVerified: true, serverName: null, ca: null, cert: null, key: null },
     limits: { responseHeadBytes: 65_536, interimResponses: 16 },

@@ -27,10 +27,10 @@ describe('waiting for a server', () => {
     world.begin(first, GET);
     world.begin(second, GET);
     expect([world.streams.length, world.left()['queued']]).toEqual([1, 1]);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'hello');
     expect(world.streams.length).toBe(2);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'world');
     expect([first.body.text, second.body.text, world.left()]).toEqual(['hello', 'world', NOTHING_LEFT]);
   });
@@ -63,7 +63,7 @@ describe('waiting for a place when one is free that is not at home', () => {
     const world = scene(`health: off\nstate: ${state}\nsticky: { mode: cookie-pin }`, servers);
     const visitor = world.client();
     world.begin(visitor, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'hello');
     const cookie = cookieOf(visitor);
     const home = world.last.slot;
@@ -121,7 +121,7 @@ describe('a tunnel', () => {
     const client = world.client();
     client.early = Buffer.from('early');
     const exchange = world.begin(client, UPGRADE);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, SWITCH, 'hi');
     expect(exchange.response.tunnel.isOpen).toBe(true);
     return { world, client };
@@ -148,7 +148,7 @@ describe('a tunnel', () => {
     const world = scene();
     const client = world.client();
     const exchange = world.begin(client, UPGRADE);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, SWITCH);
     exchange.response.tunnel.onClientEnd();
     expect(world.last.halvesEnded).toBe(1);
@@ -172,7 +172,7 @@ describe('a client that goes', () => {
   ])('%s: everything stops and is given back', (_when, steps) => {
     const world = scene();
     const exchange = world.begin(world.client(), GET);
-    if (steps > 0) world.last.user.onConnected();
+    if (steps > 0) world.last.user.onConnected(world.last);
     if (steps > 1) world.sendHead(world.last, OK, 'he', false);
     exchange.abort();
     exchange.abort();
@@ -185,7 +185,7 @@ test('during a takeover the client waits until the successor knows its session',
   const client = world.client();
   world.retire();
   world.begin(client, GET);
-  world.last.user.onConnected();
+  world.last.user.onConnected(world.last);
   world.sendHead(world.last, OK, 'hello');
   expect([client.isWithheld, client.setCookie !== '', world.asked.length]).toEqual([true, true, 1]);
   world.barrier?.successorKnows();
@@ -202,7 +202,7 @@ describe('waiting while a reload comes', () => {
     const other = scene(STICKY, ['c=http://127.0.0.1:3']);
     const visitor = other.client();
     other.begin(visitor, GET);
-    other.last.user.onConnected();
+    other.last.user.onConnected(other.last);
     other.sendHead(other.last, OK, 'hello');
 
     const world = scene(STICKY, ['a=http://127.0.0.1:1', 'b=http://127.0.0.1:2']);
@@ -214,7 +214,7 @@ describe('waiting while a reload comes', () => {
     world.reload({ more: STICKY, servers });
     world.pass(1);
     expect(world.last.slot).toBe(world.plan.slots[2]);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'hello');
     expect([client.setCookie, world.left()]).toEqual(['', NOTHING_LEFT]);
   });

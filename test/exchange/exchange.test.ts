@@ -20,7 +20,7 @@ describe('a request that is answered', () => {
     const client = world.client();
     world.begin(client, GET);
     expect(world.last.received.text).toBe('');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     expect(world.last.received.text).toMatch(/^GET \/x HTTP\/1\.1\r\nhost: shop\r\n/);
     world.sendHead(world.last, OK, 'hello');
     expect([client.outcomes, client.statuses, client.body.text]).toEqual([['whole'], [200], 'hello']);
@@ -39,7 +39,7 @@ describe('a request that is answered', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     const exchange = world.begin(client, POST, 'ab');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendPart(client, exchange, 'cd', false);
     world.sendPart(client, exchange, 'ef', true);
     expect(world.last.received.text.endsWith('\r\n\r\nabcdef')).toBe(true);
@@ -56,7 +56,7 @@ describe('a request that is answered', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     const exchange = world.begin(client, POST, 'abcdef');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     expect(world.last.requestEnds).toEqual([]);
     client.requestBody.trailers = ['x-sum', '6'];
     world.sendPart(client, exchange, '', true);
@@ -71,7 +71,7 @@ describe('a request that is answered', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     world.begin(client, POST, 'ab');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'hello');
     expect([world.last.ends, world.last.wasRequestDone, client.outcomes]).toEqual([
       ['released'],
@@ -83,7 +83,7 @@ describe('a request that is answered', () => {
   test('counts its bytes, its status and its time once', () => {
     const world = scene();
     world.begin(world.client(), GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'hello');
     const { slot } = world.last;
     expect(world.own.counter(slot, Counter.code + 2)).toBe(1);
@@ -100,7 +100,7 @@ describe('interim responses', () => {
     const world = scene('limits: { interimResponses: 2 }\nretry: { attempts: 0 }');
     const client = world.client();
     world.begin(client, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     for (let count = 0; count < 3; count += 1) world.sendHead(world.last, CONTINUE);
     expect([client.interims, client.outcomes, world.last.ends]).toEqual([2, ['bad-response'], ['destroyed']]);
     expect(world.left()).toEqual(NOTHING_LEFT);
@@ -111,7 +111,7 @@ describe('interim responses', () => {
     const client = world.client();
     world.begin(client, GET);
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      world.last.user.onConnected();
+      world.last.user.onConnected(world.last);
       world.sendHead(world.last, CONTINUE);
       world.last.user.onServerClosed();
     }
@@ -139,7 +139,7 @@ describe('an attempt that fails', () => {
     const client = world.client();
     const trial = (): void => {
       const isConnecting = kind === 'connect-failed' || kind === 'connect-timeout';
-      if (!isConnecting) world.last.user.onConnected();
+      if (!isConnecting) world.last.user.onConnected(world.last);
       if (kind !== 'response-timeout') world.last.destroy();
       fail(world);
     };
@@ -168,7 +168,7 @@ describe('an attempt that fails', () => {
     stale.destroy();
     stale.user.onServerClosed();
     expect([world.last.slot, world.last.isReused]).toEqual([stale.slot, false]);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.last.destroy();
     world.last.user.onServerClosed();
     expect([client.outcomes, world.streams.length, world.left()]).toEqual([
@@ -186,7 +186,7 @@ describe('an attempt that fails', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     const exchange = world.begin(client, POST.replace('POST', 'PUT'), 'ab');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     for (let at = 0; at < part.length; at += 4000)
       world.sendPart(client, exchange, part.slice(at, at + 4000), false);
     world.last.destroy();
@@ -196,7 +196,7 @@ describe('an attempt that fails', () => {
       expect(client.outcomes).toEqual(['server-closed']);
       return;
     }
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendPart(client, exchange, 'ef', true);
     expect(world.last.received.text.endsWith(`\r\n\r\nab${part}ef`)).toBe(true);
     expect(world.last.requestEnds).toHaveLength(1);
@@ -207,7 +207,7 @@ describe('an attempt that fails', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     const exchange = world.begin(client, POST, 'ab');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendPart(client, exchange, 'cd', false);
     world.last.destroy();
     world.last.user.onServerClosed();
@@ -219,7 +219,7 @@ describe('an attempt that fails', () => {
     const client = world.client();
     world.begin(client, POST, 'abcdef');
     world.last.user.onUnreachable('connect-failed');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     expect(world.last.received.text.endsWith('\r\n\r\nabcdef')).toBe(true);
   });
 
@@ -228,7 +228,7 @@ describe('an attempt that fails', () => {
     const client = world.client();
     world.begin(client, GET);
     for (const body of ['first', 'again']) {
-      world.last.user.onConnected();
+      world.last.user.onConnected(world.last);
       world.sendHead(world.last, 'HTTP/1.1 503 Busy\r\ncontent-length: 5\r\n\r\n', body);
     }
     expect([client.statuses, client.body.text, world.streams.length]).toEqual([[503], 'again', 2]);
@@ -242,7 +242,7 @@ describe('a response that breaks', () => {
     const world = scene();
     const client = world.client();
     world.begin(client, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'he', false);
     world.last.destroy();
     world.last.user.onServerClosed();
@@ -253,7 +253,7 @@ describe('a response that breaks', () => {
     const world = scene('holdUntilComplete: small');
     const client = world.client();
     world.begin(client, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'he', false);
     expect(client.isHolding).toBe(true);
     world.last.destroy();
@@ -265,7 +265,7 @@ describe('a response that breaks', () => {
     const world = scene('holdUntilComplete: small');
     const client = world.client();
     world.begin(client, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'he', false);
     const { slot } = world.last;
     world.pass(60_001);
@@ -279,7 +279,7 @@ describe('back-pressure', () => {
     const world = scene();
     const client = world.client();
     const exchange = world.begin(client, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     client.isFull = true;
     world.sendHead(world.last, OK, 'he', false);
     expect(world.last.isPaused).toBe(true);
@@ -292,7 +292,7 @@ describe('back-pressure', () => {
     const world = scene();
     const client = world.client();
     world.begin(client, GET);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     client.isFull = true;
     world.sendHead(world.last, OK, 'he', false);
     const { slot } = world.last;
@@ -305,7 +305,7 @@ describe('back-pressure', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     const exchange = world.begin(client, POST, 'ab');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.last.isFull = true;
     world.sendPart(client, exchange, 'cd', false);
     expect(client.isPaused).toBe(true);
@@ -321,7 +321,7 @@ describe('back-pressure', () => {
     const exchange = world.begin(client, POST);
     world.sendPart(client, exchange, 'ab', false);
     expect(client.isPaused).toBe(true);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     expect([client.isPaused, world.last.received.text.endsWith('\r\n\r\nab')]).toEqual([false, true]);
   });
 });
@@ -350,7 +350,7 @@ describe('limits of the request', () => {
     });
     client.requestBody.isDone = false;
     const exchange = world.begin(client, POST);
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.sendHead(world.last, OK, 'he', false);
     client.requestBody.expectedBytes = 51;
     world.sendPart(client, exchange, 'x', false);
@@ -362,7 +362,7 @@ describe('limits of the request', () => {
     const client = world.client();
     client.requestBody.isDone = false;
     world.begin(client, POST, 'ab');
-    world.last.user.onConnected();
+    world.last.user.onConnected(world.last);
     world.pass(30_001);
     expect([client.outcomes, world.left()]).toEqual([['request-timeout'], NOTHING_LEFT]);
   });

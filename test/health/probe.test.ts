@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { serverAt } from '../../src/config/address.ts';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
 import { createProbe, type Probe, type Road } from '../../src/health/probe.ts';
+import { http2Backend } from '../support/http2-backend.ts';
 
 const SECURE = { isVerified: true, serverName: null, ca: null, cert: null, key: null };
 const SAYS_NOTHING = { mode: 'ready', weight: null, unbacked: 0 };
@@ -49,7 +50,7 @@ function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<R
       status: [[200, 399]],
       ...health,
     },
-    { sendProxyProtocol: 'off', secure: SECURE, ...road },
+    { protocol: 'h1', sendProxyProtocol: 'off', secure: SECURE, ...road },
   );
   probes.push(made);
   return made;
@@ -58,6 +59,23 @@ function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<R
 const serve = (listener: RequestListener): Promise<number> => listen(createServer(listener));
 
 describe('an HTTP check', () => {
+  test('in HTTP/2 as well, each time on a new connection', async () => {
+    const backend = await http2Backend((stream, headers) => {
+      stream.respond({ ':status': headers[':path'] === '/healthz' ? 200 : 404 });
+      stream.end('all well');
+    });
+    const port = Number(new URL(backend.url).port);
+    const checked = probe(port, { body: 'well' }, { protocol: 'h2' });
+    for (let round = 1; round <= 2; round += 1) {
+      expect(await checked.check()).toMatchObject({ result: 'success', detail: 'status 200' });
+      expect(backend.connections()).toBe(round);
+    }
+    expect(await probe(port, { path: '/other' }, { protocol: 'h2' }).check()).toMatchObject({
+      result: 'failure',
+      detail: 'status 404',
+    });
+  });
+
   test('asks for the path as holdfast-health, each time on a new connection', async () => {
     const seen: string[] = [];
     const port = await serve((request, response) => {

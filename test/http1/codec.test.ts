@@ -5,7 +5,7 @@ import {
   CHUNK_TAIL,
   ChunkedScanner,
   encodeChunkHead,
-  LAST_CHUNK,
+  lastChunk,
   SIZE_DIGITS_MAX,
 } from '../../src/http1/chunked.ts';
 import { mayEndHead } from '../../src/http1/completeness.ts';
@@ -122,7 +122,7 @@ describe('chunked', () => {
   it('encoder writes what the scanner reads', () => {
     let text = '';
     for (const size of [1, 15, 16, 65536]) text += encodeChunkHead(size) + 'x'.repeat(size) + CHUNK_TAIL;
-    const bytes = Buffer.from(text + LAST_CHUNK);
+    const bytes = Buffer.from(text + lastChunk([]));
     const scanner = new ChunkedScanner();
     expect(scanner.scan(bytes, 0, bytes.length)).toBe(bytes.length);
     expect([scanner.done, scanner.dataBytes]).toEqual([true, 65568]);

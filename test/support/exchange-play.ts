@@ -176,7 +176,7 @@ export class Play {
 
   #connect(stream: FakeServer): void {
     stream.isConnected = true;
-    stream.user.onConnected();
+    stream.user.onConnected(stream);
     const isMoreToCome = stream.isFull && !this.client.requestBody.isDone;
     if (isMoreToCome) assert.ok(this.client.isPaused, 'the client is read although the server is full');
   }

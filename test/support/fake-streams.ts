@@ -60,6 +60,7 @@ export class FakeClient implements ClientStream {
     refusal: 0,
     trailers: NO_TRAILERS as Trailers,
     needsChunks: false,
+    isFramed: false,
   };
   /** After the response's body. */
   trailers: Trailers | null = null;
@@ -175,6 +176,7 @@ export type StreamEnd = 'open' | 'released' | 'finished' | 'destroyed';
 export class FakeServer implements ServerStream {
   readonly slot: number;
   readonly isReused: boolean;
+  readonly mayRefuse = false;
   readonly memory = new Memory();
   /** The request as it was sent. */
   readonly received = new Notes();

@@ -75,11 +75,30 @@ export function request(
   return frame(Type.headers, END_HEADERS | (isLast ? END_STREAM : 0), stream, block(fields));
 }
 
+/** Cuts bytes into frames. */
+export class FrameBuffer {
+  #bytes: Buffer = Buffer.alloc(0);
+
+  add(chunk: Buffer): readonly Frame[] {
+    const frames: Frame[] = [];
+    this.#bytes = Buffer.concat([this.#bytes, chunk]);
+    while (this.#bytes.length >= FRAME_HEAD_BYTES) {
+      const end = FRAME_HEAD_BYTES + this.#bytes.readUIntBE(0, 3);
+      if (this.#bytes.length < end) break;
+      const payload = this.#bytes.subarray(FRAME_HEAD_BYTES, end);
+      const [type = 0, flags = 0] = this.#bytes.subarray(3);
+      frames.push({ type, flags, stream: this.#bytes.readUInt32BE(5) & 0x7fffffff, payload });
+      this.#bytes = this.#bytes.subarray(end);
+    }
+    return frames;
+  }
+}
+
 export class Http2Peer {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   isClosed = false;
-  #bytes: Buffer = Buffer.alloc(0);
+  readonly #buffer = new FrameBuffer();
 
   /** Sends the preface and SETTINGS with these values. */
   constructor(port: number, settings: readonly (readonly [setting: number, value: number])[] = []) {
@@ -89,7 +108,7 @@ export class Http2Peer {
     this.socket.on('close', () => {
       this.isClosed = true;
     });
-    this.socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.socket.on('data', (chunk: Buffer) => this.frames.push(...this.#buffer.add(chunk)));
     const values = settings.map(([setting, value]) => {
       const bytes = Buffer.alloc(6);
       bytes.writeUInt16BE(setting);
@@ -101,18 +120,6 @@ export class Http2Peer {
 
   send(...frames: readonly Buffer[]): void {
     if (!this.isClosed) this.socket.write(Buffer.concat(frames));
-  }
-
-  #read(chunk: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    while (this.#bytes.length >= FRAME_HEAD_BYTES) {
-      const end = FRAME_HEAD_BYTES + this.#bytes.readUIntBE(0, 3);
-      if (this.#bytes.length < end) return;
-      const payload = this.#bytes.subarray(FRAME_HEAD_BYTES, end);
-      const [type = 0, flags = 0] = this.#bytes.subarray(3);
-      this.frames.push({ type, flags, stream: this.#bytes.readUInt32BE(5) & 0x7fffffff, payload });
-      this.#bytes = this.#bytes.subarray(end);
-    }
   }
 
   of(type: number, stream?: number): readonly Frame[] {

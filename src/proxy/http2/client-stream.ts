@@ -54,7 +54,7 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
   readonly isSocket: boolean;
   readonly #held = new ResponseBuffer();
   #heldHead: { readonly status: number; readonly text: string } | null = null;
-  readonly #upload: Upload = new Upload(this);
+  readonly #upload: Upload;
 
   constructor(stream: Http2Stream, transport: StreamTransport, isHead: boolean, isSocket: boolean) {
     super(transport);
@@ -62,6 +62,7 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     this.#transport = transport;
     this.#isHead = isHead;
     this.isSocket = isSocket;
+    this.#upload = new Upload(this);
   }
 
   /** `isWhole`: no body follows the head. */
@@ -72,7 +73,7 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
 
   /** What has come of its body until then follows. */
   onBegun(): void {
-    this.#upload.onBegun();
+    this.#upload.goOn();
   }
 
   get streamId(): number {

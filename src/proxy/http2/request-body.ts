@@ -10,6 +10,7 @@ export class Http2RequestBody implements RequestBody {
   refusal = 0;
   trailers: Trailers = NO_TRAILERS;
   needsChunks = false;
+  readonly isFramed = false;
   #announced = 0;
 
   /** `isWhole`: the head ended the stream, or what follows is no body. */

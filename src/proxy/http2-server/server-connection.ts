@@ -1,0 +1,294 @@
+// One connection to a server that speaks HTTP/2, shared by the streams of many exchanges.
+//
+//   connecting ── SETTINGS came ──> open ── GOAWAY of the server, or the server is no longer ours ──> leaving
+//        │                           │  └── no stream for keepAlive.idle ── GOAWAY ──> closing         │ the last stream
+//        │ timeouts.connect          │ silence ── PING ── no answer                                    v
+//        └───────────────────────────┴──────────────> closed <──────────────── closing: what is written is sent, or too late
+
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { TurnClock } from '../../base/clock.ts';
+import { isOwnTrouble } from '../../base/own-trouble.ts';
+import type { TlsClient } from '../../base/tls-client.ts';
+import { tlsFailure } from '../../base/tls-failure.ts';
+import type { Place } from '../../config/address.ts';
+import { type DeadlineOwner, NEVER } from '../../exchange/deadlines.ts';
+import type { Sink, Unreachable } from '../../exchange/streams.ts';
+import type { Http2Limits } from '../../http2/abuse.ts';
+import { ClientEnd, type ClientEndUser } from '../../http2/client-end.ts';
+import type { ErrorCode } from '../../http2/codes.ts';
+import { Http2Output } from '../http2/output.ts';
+import { type ReadBuffers, Reader } from '../read-buffers.ts';
+import type { TurnEnd } from '../turn-end.ts';
+import { connectTo } from '../upstream-socket.ts';
+import type { Http2ServerStream, StreamConnection } from './server-stream.ts';
+import { Watch } from './watch.ts';
+
+/** How long what was written last may take to be sent. */
+const FLUSH_MS = 30_000;
+/** A server that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
+const UNREAD_BYTES_MAX = 4 * 1024 * 1024;
+
+/** The pool as its connections see it. */
+export interface ServerLine {
+  readonly place: Place;
+  /** Null: it is in the clear. */
+  readonly tls: TlsClient | null;
+  readonly buffers: ReadBuffers;
+  readonly clock: TurnClock;
+  readonly turnEnd: TurnEnd;
+  readonly connectTimeoutMs: number;
+  /** How long a connection without streams is kept. */
+  readonly idleMs: number;
+  opened(connection: Http2ServerConnection): void;
+  /** It has streams, or has none. */
+  counted(connection: Http2ServerConnection, isIdle: boolean): void;
+  /** Whether it is kept without streams. */
+  keepsIdle(): boolean;
+  forget(connection: Http2ServerConnection): void;
+  /** It has no room for a stream that awaits one. */
+  reopen(stream: Http2ServerStream): void;
+  /** The server has chosen HTTP/1 in the handshake; these have awaited it. */
+  speaksHttp1(waiting: readonly Http2ServerStream[]): void;
+  /** A connection could not be opened for want of a descriptor, a port or memory. */
+  shortOfDescriptors(): void;
+}
+
+export class Http2ServerConnection implements ClientEndUser, StreamConnection, DeadlineOwner {
+  deadlineMs: number;
+  deadlineIndex = -1;
+  readonly http2: ClientEnd;
+  readonly scheme: 'http' | 'https';
+  /** What it begins with, where that says whose requests it carries. */
+  readonly proxyHeader: string | null;
+  readonly startedMs: number;
+  /** They get their streams when it is open. */
+  readonly awaiting: Http2ServerStream[] = [];
+  isUsed = false;
+  isClosed = false;
+  readonly #line: ServerLine;
+  readonly #socket: Socket;
+  readonly #reader: Reader;
+  readonly #output: Http2Output;
+  readonly #watch: Watch;
+  #isSecured = false;
+  /** SETTINGS came: streams may be opened. */
+  isOpen = false;
+  /** No new streams; it goes with its last. */
+  #isLeaving = false;
+  #isClosing = false;
+  #error: Error | null = null;
+  /** Written by the pool: it is counted as idle. */
+  isCountedIdle = false;
+
+  constructor(line: ServerLine, proxyHeader: string | null, limits: Http2Limits, nowMs: number) {
+    this.#line = line;
+    this.proxyHeader = proxyHeader;
+    this.startedMs = nowMs;
+    this.deadlineMs = nowMs + line.connectTimeoutMs;
+    this.scheme = line.tls === null ? 'http' : 'https';
+    const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
+    this.#reader = new Reader(line.buffers, onChunk);
+    this.#socket = connectTo(line, proxyHeader, this.#reader, onChunk);
+    this.#output = new Http2Output(this.#socket, line.buffers, line.turnEnd);
+    this.http2 = new ClientEnd(this.#output, limits, this);
+    this.#watch = new Watch(this.http2);
+    this.#socket.on('error', (error) => this.#onError(error));
+    this.#socket.on(line.tls === null ? 'connect' : 'secureConnect', () => this.#onConnect());
+    this.#socket.on('end', () => this.#onClose());
+    this.#socket.on('drain', () => this.#onDrain());
+    this.#socket.on('close', () => this.#onClose());
+  }
+
+  // -- as its pool and its streams see it
+
+  /** Streams that may be opened now. */
+  get room(): number {
+    if (!this.isOpen || this.#isLeaving || this.#isClosing || this.#watch.isInDoubt) return 0;
+    return this.http2.streamsMax - this.http2.streams.size;
+  }
+
+  get isIdle(): boolean {
+    return this.isOpen && this.http2.streams.size === 0;
+  }
+
+  writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
+    return this.#reader.writeTo(sink, part, before, after);
+  }
+
+  copy(part: Buffer): Buffer {
+    return this.#reader.copy(part);
+  }
+
+  onGivenUp(): void {
+    if (this.isOpen) this.deadlineMs = Math.min(this.deadlineMs, this.#watch.doubt(this.#nowMs));
+  }
+
+  get #nowMs(): number {
+    return this.#line.clock.nowMs();
+  }
+
+  // -- as HTTP/2 sees it
+
+  get isFull(): boolean {
+    return this.#output.isFull;
+  }
+
+  onAbuse(): void {
+    // an error of the connection follows, which says what it was
+  }
+
+  onConnectionError(_code: ErrorCode, detail: string): void {
+    this.#fail(`HTTP/2: ${detail}`);
+  }
+
+  onPong(): void {
+    // whatever is read says that it lives
+  }
+
+  onSettings(): void {
+    if (this.isOpen) return;
+    this.isOpen = true;
+    this.deadlineMs = NEVER;
+    this.#line.opened(this);
+    if (this.http2.streamsMax === 0) {
+      this.#fail('HTTP/2: a server that takes no streams');
+      return;
+    }
+    for (const stream of this.awaiting.splice(0)) {
+      if (stream.user === null) continue;
+      if (this.room > 0) this.#give(stream);
+      else this.#line.reopen(stream);
+    }
+    this.onStreams();
+  }
+
+  #give(stream: Http2ServerStream): void {
+    stream.connect(this);
+    this.isUsed = true;
+    stream.user?.onConnected(stream);
+  }
+
+  /** The next exchange. */
+  take(stream: Http2ServerStream): void {
+    stream.connect(this);
+    this.isUsed = true;
+  }
+
+  onStreams(): void {
+    if (!this.isOpen || this.isClosed) return;
+    const isIdle = this.isIdle;
+    this.#line.counted(this, isIdle);
+    if (this.http2.isPeerLeaving) this.#isLeaving = true;
+    if (this.#isClosing) return;
+    if (!isIdle) this.deadlineMs = this.#watch.next(this.#nowMs);
+    else if (this.#isLeaving || !this.#line.keepsIdle()) this.#close();
+    else this.deadlineMs = this.#nowMs + this.#line.idleMs;
+  }
+
+  // -- ends
+
+  /** No new streams; it ends with its last. */
+  leave(): void {
+    this.#isLeaving = true;
+    if (!this.isOpen && this.awaiting.every(({ user }) => user === null)) this.destroy();
+    else this.onStreams();
+  }
+
+  #close(): void {
+    this.#isClosing = true;
+    this.http2.announceEnd();
+    this.#output.flush();
+    this.deadlineMs = this.#nowMs + FLUSH_MS;
+    this.#socket.destroySoon();
+  }
+
+  /** What came is no HTTP/2 that may be passed on: all its streams end with it. */
+  #fail(detail: string): void {
+    this.#isClosing = true;
+    this.#output.flush();
+    this.#end(detail);
+  }
+
+  destroy(): void {
+    this.#end('');
+  }
+
+  #end(fault: string): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.deadlineMs = NEVER;
+    this.#line.forget(this);
+    this.#socket.destroy();
+    this.http2.close();
+    this.#endAwaiting(fault);
+    this.http2.breakAll(fault);
+  }
+
+  #endAwaiting(fault: string): void {
+    const waiting = this.awaiting.splice(0);
+    if (waiting.length === 0) return;
+    const error = this.#error;
+    const isOwn = isOwnTrouble(error);
+    if (isOwn) this.#line.shortOfDescriptors();
+    const failure = this.#line.tls === null || isOwn ? null : tlsFailure(error);
+    const kind: Unreachable = isOwn ? 'out-of-resources' : failure === null ? 'connect-failed' : 'tls-failed';
+    for (const { user } of waiting) user?.onUnreachable(kind, failure ?? fault);
+  }
+
+  onDeadline(nowMs: number): void {
+    this.deadlineMs = NEVER;
+    if (!this.isOpen) this.#onConnectTimeout();
+    else if (this.#isClosing) this.destroy();
+    else if (this.isIdle) this.#close();
+    else if (this.#watch.isDead(nowMs)) this.destroy();
+    else this.deadlineMs = this.#watch.next(nowMs);
+  }
+
+  #onConnectTimeout(): void {
+    const waiting = this.awaiting.splice(0);
+    this.destroy();
+    for (const { user } of waiting) user?.onUnreachable('connect-timeout');
+  }
+
+  // -- the socket
+
+  #onConnect(): void {
+    this.#line.clock.turn();
+    this.#isSecured = true;
+    if (this.#line.tls !== null && (this.#socket as TLSSocket).alpnProtocol !== 'h2') {
+      const waiting = this.awaiting.splice(0);
+      this.destroy();
+      this.#line.speaksHttp1(waiting);
+      return;
+    }
+    this.http2.begin();
+  }
+
+  #onRead(chunk: Buffer): void {
+    const nowMs = this.#line.clock.turn();
+    if (this.isClosed || !this.#isSecured) return;
+    this.#watch.onRead(nowMs);
+    this.http2.read(chunk, nowMs);
+    this.#reader.release();
+    if (this.#socket.writableLength > UNREAD_BYTES_MAX) this.http2.calm('unread');
+  }
+
+  #onDrain(): void {
+    this.#line.clock.turn();
+    this.http2.sender.pump();
+  }
+
+  #onError(error: Error): void {
+    this.#error = error;
+    if (this.#line.tls !== null) this.#socket.destroy();
+  }
+
+  /** Either half: HTTP/2 has no use for the other alone. */
+  #onClose(): void {
+    this.#line.clock.turn();
+    // in the middle of a handshake: 'error' follows
+    if (this.#line.tls !== null && !this.#isSecured && !this.#socket.destroyed) return;
+    this.destroy();
+  }
+}

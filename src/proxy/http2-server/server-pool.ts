@@ -1,0 +1,254 @@
+// Connections of one thread to one server that speaks HTTP/2, or may.
+//
+//   an exchange ── a connection with room: the fullest ──> a stream of it
+//       └── none ── one that is being opened, or a new one ──> a stream when it is open
+//
+// Another is opened before all are full. WebSockets go over connections of HTTP/1, and so does all else while the server
+// is known to speak nothing newer.
+
+import type { TurnClock } from '../../base/clock.ts';
+import { TlsClient } from '../../base/tls-client.ts';
+import type { Place } from '../../config/address.ts';
+import type { PoolConfig, ServerConfig } from '../../config/model.ts';
+import { changedHead } from '../../exchange/server-head.ts';
+import type { Answer, ServerStream, ServerStreamUser } from '../../exchange/streams.ts';
+import { HEADER_COUNT_MAX } from '../../http1/message.ts';
+import type { Http2Limits } from '../../http2/abuse.ts';
+import { ENTRY_BYTES } from '../../http2/header-field.ts';
+import { Counter, Gauge } from '../../shared/stripe.ts';
+import type { ReadBuffers } from '../read-buffers.ts';
+import type { TurnEnd } from '../turn-end.ts';
+import { UpstreamPool, type UpstreamServices } from '../upstream-pool.ts';
+import { Http2ServerConnection, type ServerLine } from './server-connection.ts';
+import { Http2ServerStream, type StreamHome } from './server-stream.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** Streams that a connection is expected to have room for until its server says. */
+const STREAMS_EXPECTED = 100;
+/** Another connection is opened when less than this share of the streams of one is left. */
+const AHEAD_SHARE = 1 / 8;
+/** How long a server that has chosen HTTP/1 is not asked again. */
+const HTTP1_MS = 60_000;
+
+/** What a server may have on its way or make us do; it is the receiving side of what a listener's `http2` says. */
+const LIMITS: Omit<Http2Limits, 'headerBytes'> = {
+  streams: 0,
+  window: MIB,
+  connectionWindow: 16 * MIB,
+  resets: { count: Number.POSITIVE_INFINITY, withinMs: 1000 },
+  frames: { count: 1000, withinMs: 1000 },
+};
+
+/** What the thread lends to its pools. */
+export interface Http2Services extends UpstreamServices {
+  readonly turnEnd: TurnEnd;
+}
+
+/** Whether servers of the pool are spoken to in HTTP/2, or asked for it. */
+export function mayBeHttp2({ isTls }: ServerConfig, { protocol }: PoolConfig): boolean {
+  return protocol === 'h2' || (protocol === 'auto' && isTls);
+}
+
+export class Http2Pool implements ServerLine, StreamHome {
+  readonly slot: number;
+  readonly tls: TlsClient | null;
+  idleMs = 0;
+  readonly #http1: UpstreamPool;
+  readonly #services: Http2Services;
+  readonly #isAsked: boolean;
+  readonly #connections: Http2ServerConnection[] = [];
+  #limits: Http2Limits = { ...LIMITS, headerBytes: 0 };
+  #idleMax = 0;
+  #idle = 0;
+  #isRetired = false;
+  #expected = STREAMS_EXPECTED;
+  #http1UntilMs = 0;
+
+  constructor(
+    slot: number,
+    generation: number,
+    server: ServerConfig,
+    config: PoolConfig,
+    services: Http2Services,
+  ) {
+    this.slot = slot;
+    this.#services = services;
+    this.#isAsked = config.protocol === 'auto';
+    const offered = this.#isAsked ? ['h2', 'http/1.1'] : ['h2'];
+    this.tls = server.isTls ? new TlsClient(config.secure, server.host, true, offered) : null;
+    this.#http1 = new UpstreamPool(slot, generation, server, config, services);
+  }
+
+  // -- as the thread sees it
+
+  isOf(server: ServerConfig, generation: number, config: PoolConfig): boolean {
+    return this.#http1.isOf(server, generation, config);
+  }
+
+  configure(config: PoolConfig): void {
+    this.#http1.configure(config);
+    this.idleMs = config.keepAlive.idleMs;
+    this.#idleMax = config.keepAlive.max ?? Number.POSITIVE_INFINITY;
+    // HPACK counts more for each field than HTTP/1 writes
+    const headerBytes = config.limits.responseHeadBytes + ENTRY_BYTES * HEADER_COUNT_MAX;
+    this.#limits = { ...LIMITS, headerBytes };
+  }
+
+  /** No connection is open. */
+  get isEmpty(): boolean {
+    return this.#connections.length === 0 && this.#http1.isEmpty;
+  }
+
+  closeIdle(): void {
+    this.#http1.closeIdle();
+    for (const connection of [...this.#connections]) if (connection.isIdle) connection.destroy();
+  }
+
+  retire(): void {
+    this.#isRetired = true;
+    this.#http1.retire();
+    for (const connection of [...this.#connections]) connection.leave();
+  }
+
+  // -- as exchanges see it
+
+  takeIdle(user: ServerStreamUser): ServerStream | null {
+    if (user.wantsUpgrade || this.#http1UntilMs > 0) {
+      const idle = this.#http1.takeIdle(user);
+      if (idle !== null || user.wantsUpgrade) return idle;
+    }
+    const connection = this.#fullest(this.#http1.headerFor(user));
+    if (connection === null) return null;
+    const stream = new Http2ServerStream(this, user);
+    connection.take(stream);
+    return stream;
+  }
+
+  /** The one with the most streams that has room: the others grow idle, and go. O(connections). */
+  #fullest(header: string | null): Http2ServerConnection | null {
+    let fullest: Http2ServerConnection | null = null;
+    let room = -1;
+    for (const connection of this.#connections) {
+      if (connection.room <= 0 || connection.proxyHeader !== header) continue;
+      room += connection.room;
+      if (fullest === null || connection.room < fullest.room) fullest = connection;
+    }
+    if (fullest !== null && room < AHEAD_SHARE * fullest.http2.streamsMax) this.#openAhead(header);
+    return fullest;
+  }
+
+  #openAhead(header: string | null): void {
+    if (this.#isRetired || this.#connections.some(({ isOpen }) => !isOpen)) return;
+    this.#connect(header, this.clock.nowMs());
+  }
+
+  open(user: ServerStreamUser, nowMs: number): ServerStream {
+    if (user.wantsUpgrade || nowMs < this.#http1UntilMs) return this.#http1.open(user, nowMs);
+    const stream = new Http2ServerStream(this, user);
+    this.#await(stream, user, nowMs);
+    return stream;
+  }
+
+  #await(stream: Http2ServerStream, user: ServerStreamUser, nowMs: number): void {
+    const header = this.#http1.headerFor(user);
+    const opening = this.#connections.find(
+      ({ isOpen, isClosed, awaiting, proxyHeader }) =>
+        !isOpen && !isClosed && proxyHeader === header && awaiting.length < this.#expected,
+    );
+    (opening ?? this.#connect(header, nowMs)).awaiting.push(stream);
+  }
+
+  #connect(header: string | null, nowMs: number): Http2ServerConnection {
+    const { own, deadlines } = this.#services;
+    const connection = new Http2ServerConnection(this, header, this.#limits, nowMs);
+    this.#connections.push(connection);
+    own.addGauge(this.slot, Gauge.upstreamActive, 1);
+    deadlines.add(connection);
+    return connection;
+  }
+
+  // -- as its connections see it
+
+  get place(): Place {
+    return this.#http1.place;
+  }
+
+  get buffers(): ReadBuffers {
+    return this.#services.buffers;
+  }
+
+  get clock(): TurnClock {
+    return this.#services.clock;
+  }
+
+  get turnEnd(): TurnEnd {
+    return this.#services.turnEnd;
+  }
+
+  get connectTimeoutMs(): number {
+    return this.#http1.connectTimeoutMs;
+  }
+
+  get answer(): Answer {
+    return this.#services.answer;
+  }
+
+  changed(headText: string): string {
+    const { headChange } = this.#http1;
+    return headChange === null ? headText : changedHead(headText, headChange);
+  }
+
+  opened(connection: Http2ServerConnection): void {
+    const { streamsMax } = connection.http2;
+    const seconds = (this.clock.nowMs() - connection.startedMs) / 1000;
+    this.#services.own.observe(this.slot, Counter.connectSum, seconds);
+    this.#expected = Math.max(1, Math.min(streamsMax, STREAMS_EXPECTED));
+    this.#http1UntilMs = 0;
+    if (this.#isRetired) connection.leave();
+  }
+
+  counted(connection: Http2ServerConnection, isIdle: boolean): void {
+    if (connection.isCountedIdle === isIdle) return;
+    const { own } = this.#services;
+    const change = isIdle ? 1 : -1;
+    connection.isCountedIdle = isIdle;
+    this.#idle += change;
+    own.addGauge(this.slot, Gauge.upstreamIdle, change);
+    own.addGauge(this.slot, Gauge.upstreamActive, -change);
+  }
+
+  keepsIdle(): boolean {
+    return !this.#isRetired && this.idleMs > 0 && this.#idle <= this.#idleMax;
+  }
+
+  forget(connection: Http2ServerConnection): void {
+    const { own, deadlines } = this.#services;
+    const index = this.#connections.indexOf(connection);
+    if (index < 0) return;
+    this.counted(connection, false);
+    this.#connections.splice(index, 1);
+    deadlines.remove(connection);
+    own.addGauge(this.slot, Gauge.upstreamActive, -1);
+  }
+
+  reopen(stream: Http2ServerStream): void {
+    if (stream.user !== null) this.#await(stream, stream.user, this.clock.nowMs());
+  }
+
+  /** `auto`: so be it, for a while. Otherwise the server is not what it should be. */
+  speaksHttp1(waiting: readonly Http2ServerStream[]): void {
+    const nowMs = this.clock.nowMs();
+    if (this.#isAsked) this.#http1UntilMs = nowMs + HTTP1_MS;
+    for (const stream of waiting) {
+      const { user } = stream;
+      if (user === null) continue;
+      if (this.#isAsked) stream.replace(this.#http1.open(user, nowMs));
+      else user.onUnreachable('tls-failed', 'the server does not offer HTTP/2 in the handshake (ALPN)');
+    }
+  }
+
+  shortOfDescriptors(): void {
+    this.#services.closeIdle();
+  }
+}

@@ -1,0 +1,248 @@
+// The server's side of an attempt in HTTP/2: one stream of a connection that many share.
+//
+//   awaits its connection ── it is open ──> connected ── send ──> a stream of it, until the response is whole or broken off
+//      \── the server speaks HTTP/1 alone ──> another stream in its place
+
+import type {
+  Answer,
+  PartOwner,
+  RequestBody,
+  ServerStream,
+  ServerStreamUser,
+  Sink,
+  Trailers,
+} from '../../exchange/streams.ts';
+import { ChunkedScanner, type ChunkSink, mayTrailersPass } from '../../http1/chunked.ts';
+import type { ClientEnd, ResponseUser } from '../../http2/client-end.ts';
+import { ErrorCode } from '../../http2/codes.ts';
+import type { ResponseFields } from '../../http2/response-fields.ts';
+import type { Http2Stream } from '../../http2/stream.ts';
+import type { TurnEnd } from '../turn-end.ts';
+import { isInAnswer, readAnswer } from './answer-head.ts';
+import { Download, type DownloadingStream } from './download.ts';
+import { encodeRequest } from './request-head.ts';
+
+/** The connection as its streams see it. */
+export interface StreamConnection extends PartOwner {
+  readonly http2: ClientEnd;
+  readonly scheme: 'http' | 'https';
+  /** It has carried an exchange before. */
+  readonly isUsed: boolean;
+  readonly isClosed: boolean;
+  /** A stream was given up: perhaps the connection is dead. */
+  onGivenUp(): void;
+}
+
+/** The server as its streams see it. */
+export interface StreamHome {
+  readonly slot: number;
+  readonly answer: Answer;
+  readonly turnEnd: TurnEnd;
+  /** The head as this server wants it. */
+  changed(headText: string): string;
+}
+
+export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink, DownloadingStream {
+  readonly slot: number;
+  readonly mayRefuse = true;
+  isReused = false;
+  /** Null once the exchange has let go of it. */
+  user: ServerStreamUser | null;
+  readonly #home: StreamHome;
+  readonly #download: Download;
+  /** Null while it awaits one. */
+  #connection: StreamConnection | null = null;
+  #stream: Http2Stream | null = null;
+  #replacement: ServerStream | null = null;
+  /** Takes the framing of HTTP/1 off the request's body; null: it has none. */
+  #chunks: ChunkedScanner | null = null;
+  /** Whose memory the part is in that the scanner reads. */
+  #from: PartOwner | null = null;
+
+  constructor(home: StreamHome, user: ServerStreamUser) {
+    this.#home = home;
+    this.slot = home.slot;
+    this.user = user;
+    this.#download = new Download(this, home.turnEnd);
+  }
+
+  get isHead(): boolean {
+    return this.user?.isHead === true;
+  }
+
+  /** It has a connection: the request may be sent. */
+  connect(connection: StreamConnection): void {
+    this.#connection = connection;
+    this.isReused = connection.isUsed;
+  }
+
+  /** Another stream carries the exchange from now on. */
+  replace(stream: ServerStream): void {
+    this.user = null;
+    this.#replacement = stream;
+  }
+
+  // -- the request
+
+  send(headText: string, body: Buffer | null, from: PartOwner): boolean {
+    const connection = this.#connection;
+    const requestBody = this.user?.client?.requestBody;
+    if (connection === null) throw new Error('a request without a connection');
+    const { http2, scheme } = connection;
+    const stream = http2.open(this);
+    this.#stream = stream;
+    const isFramed = requestBody?.isFramed === true;
+    const isWhole = requestBody?.isDone === true && !isFramed && requestBody.trailers.length === 0;
+    if (isFramed) {
+      this.#chunks = new ChunkedScanner();
+      this.#chunks.sink = this;
+    }
+    encodeRequest(http2.sender.encoder, this.#home.changed(headText), scheme);
+    http2.sender.headers(stream, isWhole && body === null);
+    return body === null || this.#write(body, from, isWhole);
+  }
+
+  writeBody(part: Buffer, from: PartOwner): boolean {
+    return this.#write(part, from, false);
+  }
+
+  #write(part: Buffer, from: PartOwner, isLast: boolean): boolean {
+    const stream = this.#stream;
+    const sender = this.#connection?.http2.sender;
+    // a server that has answered may want no more
+    if (stream === null || stream.isGone || sender === undefined) return true;
+    if (this.#chunks === null) return sender.write(stream, part, from, isLast);
+    this.#from = from;
+    this.#chunks.scan(part, 0, part.length);
+    this.#from = null;
+    return stream.waitingBytes === 0;
+  }
+
+  onChunkData(buffer: Buffer, begin: number, end: number): void {
+    const stream = this.#stream;
+    if (stream === null || this.#from === null || end === begin) return;
+    this.#connection?.http2.sender.write(stream, buffer.subarray(begin, end), this.#from, false);
+  }
+
+  endRequest({ trailers }: RequestBody): void {
+    const stream = this.#stream;
+    if (stream !== null && !stream.isGone)
+      this.#connection?.http2.sender.end(stream, this.#chunks?.trailers ?? trailers);
+  }
+
+  onDrained(): void {
+    this.user?.onServerDrain();
+  }
+
+  // -- the response
+
+  onHead(fields: ResponseFields, isLast: boolean): void {
+    const { user } = this;
+    if (user === null) return;
+    if (!fields.isInterim) {
+      this.#download.head(fields.headText);
+      if (isLast) this.#download.end([]);
+    } else if (this.#read(fields.headText, null, false)) user.onInterim(this.#home.answer);
+  }
+
+  /** False: it may not be passed on, and all is over. */
+  #read(text: string, part: Buffer | null, isLast: boolean): boolean {
+    const { user } = this;
+    if (user === null) return false;
+    const fault = readAnswer(this.#home.answer, user, text, part, isLast);
+    if (fault === '') return true;
+    this.#refuse(fault);
+    return false;
+  }
+
+  #refuse(fault: string): void {
+    const { user } = this;
+    this.destroy();
+    user?.onBadResponse(fault);
+  }
+
+  onAnswer(text: string, part: Buffer | null, isLast: boolean): void {
+    if (this.#read(text, part, isLast)) this.user?.onAnswer(this.#home.answer);
+  }
+
+  onData(buffer: Buffer, begin: number, end: number): void {
+    this.#download.add(buffer.subarray(begin, end));
+  }
+
+  onPart(part: Buffer): void {
+    this.user?.onResponsePart(part);
+  }
+
+  onEnd(trailers: Trailers): void {
+    this.#download.end(trailers);
+  }
+
+  onDownloaded(trailers: Trailers): void {
+    if (mayTrailersPass(trailers)) this.user?.onResponseEnd(trailers);
+    else this.#refuse('a trailer that may not be one');
+  }
+
+  taken(bytes: number): void {
+    if (this.#stream !== null) this.#connection?.http2.taken(this.#stream, bytes);
+  }
+
+  pause(): void {
+    this.#download.pause();
+  }
+
+  resume(): void {
+    this.#download.resume();
+  }
+
+  writeTo(sink: Sink, part: Buffer, before = '', after = ''): boolean {
+    const connection = this.#connection;
+    if (connection === null) throw new Error('bytes of no connection');
+    return connection.writeTo(sink, part, before, after);
+  }
+
+  copy(part: Buffer): Buffer {
+    return isInAnswer(part) ? Buffer.from(part) : (this.#connection?.copy(part) ?? part);
+  }
+
+  // -- ends
+
+  /** A server that has answered to the end may end the stream as it likes: what is still to be passed on is here. */
+  onReset(code: number, fault: string): void {
+    if (this.#stream?.isReceived === true) return;
+    const user = this.#letGo();
+    if (this.#connection?.isClosed !== true) this.isReused = false;
+    if (fault !== '') user?.onBadResponse(fault);
+    else if (code === ErrorCode.refusedStream) user?.onUnreachable('stream-refused');
+    else user?.onServerClosed();
+  }
+
+  #letGo(): ServerStreamUser | null {
+    const { user } = this;
+    this.user = null;
+    this.#download.clear();
+    return user;
+  }
+
+  release(): void {
+    this.#letGo();
+    if (this.#stream !== null) this.#connection?.http2.leave(this.#stream);
+  }
+
+  endTunnelHalf(): void {
+    if (this.#stream !== null) this.#connection?.http2.sender.end(this.#stream, []);
+  }
+
+  finish(): void {
+    this.release();
+  }
+
+  destroy(): void {
+    this.#replacement?.destroy();
+    this.#letGo();
+    const stream = this.#stream;
+    if (stream === null || stream.isGone) return;
+    if (stream.isReceived) this.#connection?.http2.leave(stream);
+    else this.#connection?.http2.reset(stream, ErrorCode.cancel);
+    this.#connection?.onGivenUp();
+  }
+}

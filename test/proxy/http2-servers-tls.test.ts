@@ -1,0 +1,120 @@
+// HTTP/2 to servers over TLS: what the handshake agrees on, and what becomes of servers that speak HTTP/1 alone.
+
+import { createServer, request as httpRequest } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { beforeEach, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { type Authority, authority, type Certificate } from '../support/authority.ts';
+import { echo } from '../support/backend.ts';
+import { http2Backend } from '../support/http2-backend.ts';
+import { whenDone } from '../support/lifetime.ts';
+import { type RunningThread, runThread } from '../support/proxy-thread.ts';
+
+let own: Authority;
+let good: Certificate;
+
+beforeEach(({ skip }) => {
+  own = authority(skip);
+  good = own.issue('IP:127.0.0.1');
+});
+
+const run = (protocol: string, url: string): Promise<RunningThread> =>
+  runThread(
+    `pools: { web: { protocol: ${protocol}, health: off, retry: { attempts: 0 }, queue: { whenDown: 0s }, tls: { ca: ${own.caFile} }, servers: ["${url}"] } }`,
+  );
+
+function ask(port: number): Promise<{ status: number; error: unknown; body: string }> {
+  return new Promise((resolve, reject) => {
+    httpRequest({ port, host: '127.0.0.1', agent: false }, (answer) => {
+      let body = '';
+      answer.on('data', (part: Buffer) => {
+        body += part.toString();
+      });
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, error: answer.headers['x-holdfast-error'], body }),
+      );
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+async function http1OverTls(): Promise<{ url: string; connections(): number }> {
+  let connections = 0;
+  const server = createHttpsServer({ cert: good.cert, key: good.key, keepAliveTimeout: 60_000 }, echo('old'));
+  server.on('connection', () => {
+    connections += 1;
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  whenDone(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `https://127.0.0.1:${port}`, connections: () => connections };
+}
+
+test.each(['h2', 'auto'])('%s: a server that offers HTTP/2 gets it', async (protocol) => {
+  const backend = await http2Backend(undefined, {}, { cert: good.cert, key: good.key, allowHTTP1: true });
+  const running = await run(protocol, backend.url);
+  const { status, body } = await ask(running.port);
+  expect([status, JSON.parse(body).headers[':scheme']]).toEqual([200, 'https']);
+  for (let index = 0; index < 5; index += 1) await ask(running.port);
+  expect(backend.connections()).toBe(1);
+  await running.isQuiet();
+});
+
+test('auto: a server that has HTTP/1 alone is served by it, over connections that are used again', async () => {
+  const server = await http1OverTls();
+  const running = await run('auto', server.url);
+  const replies = await Promise.all(Array.from({ length: 5 }, () => ask(running.port)));
+  for (const { status, body } of replies) expect([status, JSON.parse(body).server]).toEqual([200, 'old']);
+  const before = server.connections();
+  for (let index = 0; index < 5; index += 1) expect((await ask(running.port)).status).toBe(200);
+  expect(server.connections()).toBe(before);
+  await running.isQuiet();
+});
+
+test('h2: a server that has HTTP/1 alone is not reached, and it is said why', async () => {
+  const server = await http1OverTls();
+  const running = await run('h2', server.url);
+  const reply = await ask(running.port);
+  expect([reply.status, reply.error]).toEqual([502, 'tls-failed']);
+  expect(running.log.join()).toMatch(/ALPN|no application protocol/);
+  await running.isQuiet();
+});
+
+test('auto in the clear is HTTP/1', async () => {
+  const server = createServer(echo('plain'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  whenDone(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const running = await run('auto', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  expect(JSON.parse((await ask(running.port)).body).server).toBe('plain');
+  await running.isQuiet();
+});
+
+test('a WebSocket to a pool of HTTP/2 goes over a connection of HTTP/1', async () => {
+  const backend = await http2Backend(undefined, {}, { cert: good.cert, key: good.key, allowHTTP1: true });
+  const sockets = new WebSocketServer({ noServer: true });
+  backend.server.on('upgrade', (request, socket, head) =>
+    sockets.handleUpgrade(request, socket, head, (client) =>
+      client.on('message', (data) => client.send(data)),
+    ),
+  );
+  const running = await run('h2', backend.url);
+  expect((await ask(running.port)).status).toBe(200);
+  const client = new WebSocket(`ws://127.0.0.1:${running.port}/`);
+  const echoed = await new Promise<string>((resolve, reject) => {
+    client.on('open', () => client.send('hello'));
+    client.on('message', (data) => resolve(String(data)));
+    client.on('error', reject);
+  });
+  expect(echoed).toBe('hello');
+  client.terminate();
+  sockets.close();
+});

@@ -189,7 +189,7 @@ test('the documents name commands and options that exist', { timeout: 60_000 }, 
 
 /** Written like our keys, but another program's, or JavaScript. */
 const FOREIGN =
-  /^(http|strict|balancer|proxyRes|request|error|package|net|outlier_detection|strategy|forwardedHeaders|shop)\b/;
+  /^(http|strict|balancer|proxyRes|request|error|package|net|outlier_detection|strategy|forwardedHeaders|shop|koa|rack|saveUninitialized|server)\b/;
 
 test('the documents name configuration keys that exist', () => {
   const paths = keyPaths(configSchema);

@@ -27,7 +27,10 @@ bits count. A request over the limit gets 429 with Retry-After; a connection is 
 | \`header-hash\` | a header | the hash |
 | \`address-hash\` | the client's address | the hash |
 
-\`learn\` needs one of \`cookie\`, \`header\` and \`from\`; \`header-hash\` needs \`header\` or \`from\`. A key that the mode does not read is a warning.`,
+\`learn\` needs one of \`cookie\`, \`header\` and \`from\`; \`header-hash\` needs \`header\` or \`from\`. A key that the mode does not read is a warning. So is a
+cookie that is known to have another value again and again (\`session\` of Flask and cookie-session, \`koa.sess\`, \`_NAME_session\` of Rails, \`rack.session\`,
+\`laravel_session\`, \`PLAY_SESSION\`, \`authjs.session-token\`) with \`learn\` and \`cookie-hash\`: each value has to be learned, and what is learned does not outlast a restart.
+Use \`cookie-hash\` without \`cookie\` there. A value that changes at log-in only (PHP, Tomcat, express-session) is what \`learn\` is for.`,
   'pools.NAME.sticky.attributes': `Browsers drop a cookie that breaks their rules without a word, and the affinity with it. So these are errors, for cookies
 the balancer sets: \`__Host-\` and \`__Secure-\` names without \`secure: true\` (with \`auto\` who comes in the clear gets none; say it when all come over
 TLS); \`__Host-\` with a \`domain\` or a \`path\` other than \`/\`; \`sameSite: None\` or \`partitioned\` with \`secure: false\`. With

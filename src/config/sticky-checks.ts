@@ -2,6 +2,7 @@
 
 import { formatDuration } from '../base/units.ts';
 import type { Remarks } from './remarks.ts';
+import { checkRolling } from './rolling-cookies.ts';
 import type { Written, WrittenSticky } from './schema.ts';
 import type { Path } from './tree.ts';
 
@@ -51,6 +52,7 @@ export function stickyProblems(
   checkMode(at, written, remarks);
   checkOwner(at, written, remarks);
   checkWhenLost(pool, at, written, remarks);
+  if (isNamedByApplication(pool, written)) checkRolling(at, written, remarks);
   checkAdopt(at, written, setsCookie(written, pool) ? cookieOf(written, pool, isOnly) : null, remarks);
   if (written.idleMs > written.lifeMs) {
     remarks.error([...at, 'idle'], '"idle" must not be longer than "life"', [
@@ -67,6 +69,11 @@ export function stickyProblems(
   if (!setsCookie(written, pool)) return;
   checkCookie(at, written, cookieOf(written, pool, isOnly), remarks);
   checkMaxAge(at, written, remarks);
+}
+
+function isNamedByApplication(pool: string, sticky: WrittenSticky): boolean {
+  const { mode } = sticky;
+  return mode === 'learn' || (mode === 'cookie-hash' && ownerOf(sticky, pool) === 'application');
 }
 
 function setsCookie(sticky: WrittenSticky, pool: string): boolean {
@@ -238,8 +245,7 @@ function checkWhenLost(pool: string, at: Path, sticky: WrittenSticky, remarks: R
   if (whenLost === 'move') return;
   const path = [...at, 'whenLost'];
   const involves = [[...at, 'mode']];
-  const isLearned = mode === 'learn' || (mode === 'cookie-hash' && ownerOf(sticky, pool) === 'application');
-  if (!isLearned)
+  if (!isNamedByApplication(pool, sticky))
     remarks.error(
       path,
       `"whenLost: 404" needs sessions that the application names, mode learn or cookie-hash with its cookie: with ${mode} a client would be told for ever`,

@@ -32,6 +32,12 @@ const PROGRAMS = {
   redis: { variable: 'REDIS_SERVER', names: ['redis-server'], debianPackage: 'redis-server' },
   // the system's: packages of Debian are for no other
   python: { variable: 'PYTHON', names: ['/usr/bin/python3'], debianPackage: 'python3-h2' },
+  gunicorn: { variable: 'GUNICORN', names: ['gunicorn', 'gunicorn3'], debianPackage: 'gunicorn' },
+  tomcat: {
+    variable: 'CATALINA',
+    names: ['/usr/share/tomcat10/bin/catalina.sh'],
+    debianPackage: 'tomcat10',
+  },
   curl: { variable: 'CURL', names: ['curl'], debianPackage: 'curl' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
@@ -55,12 +61,21 @@ export function needs(program: NeededProgram, skip: (reason: string) => never): 
 
 /** Path of a Python with hpack and hyperframe, the HTTP/2 of others. As `needs` where there is none. */
 export function needsPythonHttp2(skip: (reason: string) => never): string {
+  return needsPythonModules(['hpack', 'hyperframe'], 'python3-h2', skip);
+}
+
+/** Path of a Python with these modules. As `needs` where there is none. */
+export function needsPythonModules(
+  modules: readonly string[],
+  debianPackage: string,
+  skip: (reason: string) => never,
+): string {
   const python = needs('python', skip);
   try {
-    execFileSync(python, ['-c', 'import hpack, hyperframe'], { stdio: 'ignore' });
+    execFileSync(python, ['-c', `import ${modules.join(', ')}`], { stdio: 'ignore' });
     return python;
   } catch {
-    const reason = `${python} has no hpack or hyperframe: install the package python3-h2`;
+    const reason = `${python} has no ${modules.join(' or ')}: install the package ${debianPackage}`;
     if (process.env['CI'] === 'true') throw new Error(`${reason}; where CI=true tests are not skipped`);
     return skip(reason);
   }

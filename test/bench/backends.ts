@@ -76,7 +76,7 @@ events { worker_connections 8192; }
 http {
   access_log off; default_type "text/html; charset=utf-8"; server_tokens off;
   sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=16 inactive=1h;
-  keepalive_timeout 600s; keepalive_requests 1000000000;
+  keepalive_timeout 600s; keepalive_requests 1000000000; large_client_header_buffers 4 32k;
   ${temporaryFolders(folder)}
   ${list.map(server).join('')}
 }

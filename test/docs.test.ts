@@ -108,7 +108,7 @@ describe('the documents', () => {
       readFileSync(join(ROOT, 'package.json'), 'utf8'),
     );
     const named = wrong(({ text }) =>
-      [...text.matchAll(/npm run ([a-z:]+)/g)]
+      [...text.matchAll(/npm run ([a-z0-9:-]+)/g)]
         .map((match) => match[1] ?? '')
         .filter((name) => !Object.hasOwn(scripts, name)),
     );

@@ -1,7 +1,7 @@
 // Several requests of one session at once: whichever is first, and whatever becomes of the others, a home that lives
 // keeps the session.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Verdict } from '../../src/shared/control.ts';
 import { type Exchange, type ExchangeOptions, World, type WorldOptions } from './fixture.ts';
 
@@ -205,4 +205,78 @@ describe('a request under way while another logs out, and then tried again', () 
     expect(world.exchange(shown('two'))).toMatchObject({ server, outcome: 'home' });
     expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
   });
+});
+
+describe('two threads begin a session of one key in the same moment', () => {
+  /** Both have looked, and found nothing, before either begins it. */
+  const bothBegin = () => {
+    const { world, first, second } = apart(COOKIE, shown('unknown'));
+    const { table } = world.workers[0]!;
+    const insert = table.insert.bind(table);
+    const spy = vi.spyOn(table, 'insert').mockImplementation((...entry) => {
+      spy.mockRestore();
+      expect(second.commit()).toBe(true);
+      return insert(...entry);
+    });
+    expect(first.commit()).toBe(true);
+    return { world, first, second };
+  };
+
+  test('it counts where it is, and nowhere else', () => {
+    const { world, first, second } = bothBegin();
+    const [home, other] = [world.nameOf(first.slot), world.nameOf(second.slot)];
+    expect([world.placed(home), world.placed(other)]).toEqual([1, 0]);
+    expect(world.entries()).toMatchObject({ used: 1, busy: 1, homes: new Map([[home, 1]]) });
+    for (const one of [first, second]) {
+      one.answer();
+      one.finish();
+    }
+    expect(world.entries()).toMatchObject({ used: 1, busy: 0 });
+    expect(world.total((name) => world.placed(name))).toBe(1);
+  });
+
+  test('the end of a tunnel ends no count while the other request is there', () => {
+    const { world, first, second } = bothBegin();
+    first.answer([], false, 101);
+    expect(world.entries()).toMatchObject({ tentative: 0 });
+    first.finish();
+    expect(world.entries()).toMatchObject({ used: 1, busy: 1, tentative: 0 });
+    second.finish();
+  });
+});
+
+test('a route that another request still uses stays when its client gets a session', () => {
+  const world = new World(COOKIE);
+  const first = world.begin(shown('unknown'));
+  const home = first.attempt();
+  const second = world.begin(shown('unknown'), 1);
+  expect(second.attempt()).toBe(home);
+  first.answer([set('real')]);
+  first.finish();
+  expect(world.entries()).toMatchObject({ used: 2, tentative: 1, busy: 1 });
+  second.answer();
+  second.finish();
+  expect(world.exchange(shown('unknown'))).toMatchObject({ server: home, outcome: 'home' });
+  const alone = world.begin(shown('another'));
+  alone.attempt();
+  alone.answer([set('more')]);
+  alone.finish();
+  expect(world.entries()).toMatchObject({ used: 3, tentative: 1, busy: 0 });
+});
+
+test('a session that is driven from one server to the next within a request moves and is lost once', () => {
+  const world = new World({ ...COOKIE, pool: { state: 'local' } });
+  const home = world.exchange({ responseHeaders: [set('mine')] }).server!;
+  const slow = world.begin(shown('mine'));
+  world.setVerdict(home, Verdict.down);
+  for (let server = slow.attempt(), time = 0; time < 2; time += 1, server = slow.attempt()) {
+    expect(server).not.toBe(home);
+    slow.tried.push(slow.slot);
+    world.setVerdict(server!, Verdict.down);
+  }
+  slow.answer();
+  slow.finish();
+  expect([world.moves('failure'), world.lost(home, 'failure'), world.lostInPool('failure')]).toEqual([
+    1, 1, 1,
+  ]);
 });

@@ -51,7 +51,10 @@ describe.each(LEARNED)('$title', (mode) => {
     world.setVerdict(home, Verdict.down);
     expect(visit(world, client)).toMatchObject(TOLD);
     world.setVerdict(home, Verdict.up);
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 1 });
     expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
+    // it has accepted the key, and so has kept the session
+    expect(world.entries()).toMatchObject({ used: 1, tentative: 0, busy: 0 });
   });
 
   test('drain loses none, and where any server can serve them they move', () => {

@@ -71,6 +71,12 @@ export const FAILURES = {
     text: 'the PROXY header is missing, malformed, late, or from a peer that is not trusted',
   },
   'client-aborted': { side: 'client', status: 0, mayRetry: false, text: 'the client went away' },
+  'deadline-exceeded': {
+    side: 'client',
+    status: 504,
+    mayRetry: false,
+    text: 'the deadline that the client gave has passed',
+  },
   'connect-failed': { side: 'server', status: 502, mayRetry: true, text: 'the server could not be reached' },
   'connect-timeout': {
     side: 'server',

@@ -26,7 +26,7 @@ class GuardedDeadline extends ExchangeDeadline {
     this.#guarded = exchange;
   }
 
-  override onDeadline(): void {
-    this.#guarded.nodeClient?.guard.run(() => super.onDeadline());
+  override onDeadline(nowMs: number): void {
+    this.#guarded.nodeClient?.guard.run(() => super.onDeadline(nowMs));
   }
 }

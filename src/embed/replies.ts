@@ -2,10 +2,10 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { FAILURES, type FailureKind } from '../base/failure.ts';
+import type { FailureKind } from '../base/failure.ts';
 import { systemScheduler } from '../base/scheduler.ts';
 import { plainContent, type ReplyContent } from '../exchange/reply-content.ts';
-import { formatReply, type ReplyMore } from '../proxy/replies.ts';
+import { formatReply, type ReplyMore, statusOf } from '../proxy/replies.ts';
 import { linesOf, setLines } from './lines.ts';
 import { linesFor, type NodeRequest, type NodeResponse, setStatus } from './node-messages.ts';
 
@@ -30,7 +30,7 @@ export function replyTo(
   more?: ReplyMore,
 ): number {
   if (response.headersSent || response.writableEnded) return 0;
-  const { status } = FAILURES[kind];
+  const status = statusOf(kind, content);
   const text = formatReply(kind, content, CLOSING.includes(kind), more);
   for (const name of OTHERS) if (response.hasHeader(name)) response.removeHeader(name);
   setLines(response, linesFor(response, linesOf(text)));

@@ -20,7 +20,7 @@ interface TimedExchange {
   readonly response: { readonly isStarted: boolean; awaitProgress(): void; onSilence(): void };
   readonly isSent: boolean;
   /** What the wait for a server comes to when nothing changes. */
-  readonly waitFailure: FailureKind;
+  readonly attempts: { readonly waitFailure: FailureKind };
   fail(kind: FailureKind, detail: string): void;
   abandonAttempt(kind: FailureKind, detail: string): void;
 }
@@ -30,15 +30,22 @@ export class ExchangeDeadline implements DeadlineOwner {
   deadlineIndex = -1;
   readonly #exchange: TimedExchange;
   #waiting: Waiting = 'nothing';
+  /** When the client gives up, as long as nothing of a response has come. */
+  #clientMs = NEVER;
 
   constructor(exchange: TimedExchange) {
     this.#exchange = exchange;
   }
 
-  /** Waits for that until then. */
+  /** `clientMs`: until then the client waits for the response; NEVER: it does not say. */
+  begin(clientMs: number): void {
+    this.#clientMs = clientMs;
+  }
+
+  /** Waits for that until then, or until the client gives up. */
   await(waiting: Waiting, deadlineMs: number): void {
     this.#waiting = waiting;
-    this.deadlineMs = deadlineMs;
+    this.deadlineMs = waiting === 'progress' ? deadlineMs : Math.min(deadlineMs, this.#clientMs);
   }
 
   /** Waits for what is next: more body, or the response. */
@@ -51,13 +58,16 @@ export class ExchangeDeadline implements DeadlineOwner {
     else this.await('response', nowMs + plan.config.timeouts.responseMs);
   }
 
-  onDeadline(): void {
+  onDeadline(nowMs: number): void {
     const exchange = this.#exchange;
     const waiting = this.#waiting;
+    const isClients = nowMs >= this.#clientMs && waiting !== 'progress';
+    this.#clientMs = NEVER;
     this.await('nothing', NEVER);
-    if (waiting === 'request-body')
+    if (isClients) exchange.fail('deadline-exceeded', '');
+    else if (waiting === 'request-body')
       exchange.fail('request-timeout', 'the request body did not arrive in time');
-    else if (waiting === 'queue') exchange.fail(exchange.waitFailure, '');
+    else if (waiting === 'queue') exchange.fail(exchange.attempts.waitFailure, '');
     else if (waiting === 'response') this.#onNoResponse();
     else if (waiting === 'progress') exchange.response.onSilence();
   }

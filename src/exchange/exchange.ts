@@ -17,6 +17,7 @@ import { Attempts, NO_SLOT } from './attempts.ts';
 import { clientAddressOf, isSecureClient } from './believed.ts';
 import { NEVER } from './deadlines.ts';
 import { ExchangeDeadline } from './exchange-deadline.ts';
+import { grpcDeadlineMs, isGrpc } from './grpc.ts';
 import { bodyRefusal } from './refusals.ts';
 import { ReplayableRequest } from './replayable-request.ts';
 import { asksForWebSocket, requestIdIn, requestLines } from './request-lines.ts';
@@ -95,6 +96,7 @@ export class Exchange implements ServerStreamUser {
     services.retryBudget(plan).request(nowMs);
     const headText = requestLines(buffer, head, client, this.wantsUpgrade, this.isSecure, services.via);
     this.request.headText = services.startsTraces ? withTraceparent(headText, head) : headText;
+    this.deadline.begin(isGrpc(buffer, head) ? grpcDeadlineMs(headText, nowMs) : NEVER);
     if (services.accessLog.draws())
       this.record = new AccessRecord(buffer, head, address, this.request.headText, nowMs, client);
     if (this.#isBodyRefused(client)) return;
@@ -134,10 +136,6 @@ export class Exchange implements ServerStreamUser {
   onConnected(stream: ServerStream): void {
     this.services.chooser.refusals.reached(this.slot);
     this.attempts.onConnected(stream, this.services.clock.nowMs());
-  }
-
-  get waitFailure(): FailureKind {
-    return this.attempts.waitFailure;
   }
 
   get responseLimits(): HeadLimits {

@@ -2,11 +2,13 @@
 // pages (config/error-pages.ts) before ours.
 //
 //   Accept ──> form ──> page of the pool, else of all, else ours
+//   a call of gRPC ──> its status, in the head of an empty answer
 
 import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
 import { type ErrorPages, type PageForm, pageFor } from '../config/error-pages.ts';
 import type { RequestHead } from '../http1/message.ts';
+import { grpcLines, grpcTypeOf } from './grpc.ts';
 
 const FAILED = 400;
 /** Of an Accept field; what follows is not looked at. */
@@ -34,6 +36,8 @@ export interface ReplyContent {
   readonly type: string;
   /** Its bytes as latin1 text. */
   readonly body: string;
+  /** Said in these lines of the head instead of by its status, which is 200. */
+  readonly lines?: string;
 }
 
 /** In the order in which one is taken where the client has no preference. */
@@ -83,6 +87,8 @@ export function replyContent(
   const facts = factsOf(kind, detail, requestId);
   const { status } = facts;
   if (status < FAILED) return plainContent(kind, detail);
+  const grpcType = grpcTypeOf(fields);
+  if (grpcType !== null) return { type: grpcType, body: '', lines: grpcLines(kind, facts.sentence) };
   const form = formFor(fields);
   const page = pages.map((each) => pageFor(each, status, form)).find((each) => each !== undefined);
   return { type: TYPES[form], body: page === undefined ? ours(form, facts) : filled(page, form, facts) };
@@ -101,7 +107,6 @@ function factsOf(kind: FailureKind, detail: string, requestId: string): Facts {
 
 /** RFC 9110 section 12.5.1: the highest quality; among equals the one that was asked for by name, then the one named first. */
 function formFor(fields: string): PageForm {
-  if (/^content-type:[ \t]*application\/grpc/im.test(fields)) return 'text';
   const accept = [...fields.matchAll(/^accept:([^\r\n]*)/gim)].map(([, value]) => value).join(',');
   if (accept === '') return 'text';
   const ranges = accept.slice(0, ACCEPT_CHARS_MAX).toLowerCase().split(',').map(mediaRange);

@@ -158,14 +158,13 @@ export class Response {
   }
 }
 
-/** An event stream may be silent for long: it lives by the tunnel timeout. */
+/** An event stream, or a stream of messages (gRPC), may be silent for long: it lives by the tunnel timeout. */
 function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
   const index = head.lines.indexOf(Field.contentType);
   if (index < 0) return false;
   const begin = head.lines.valueBegin[index] as number;
-  // "text/event-stream" begins with the only "text/e" in common use; compare the rest only then.
-  if ((buffer[begin + 5] ?? 0) !== 0x65 && (buffer[begin + 5] ?? 0) !== 0x45) return false;
-  return latin1(buffer, begin, head.lines.valueEnd[index] as number)
-    .toLowerCase()
-    .startsWith('text/event-stream');
+  // Of the types in common use few have "e" as sixth letter, or "g" as thirteenth; compare the rest only then.
+  if (((buffer[begin + 5] ?? 0) | 0x20) !== 0x65 && ((buffer[begin + 12] ?? 0) | 0x20) !== 0x67) return false;
+  const type = latin1(buffer, begin, head.lines.valueEnd[index] as number).toLowerCase();
+  return type.startsWith('text/event-stream') || type.startsWith('application/grpc');
 }

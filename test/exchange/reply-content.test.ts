@@ -28,7 +28,7 @@ describe('the form', () => {
     [
       'gRPC, whatever it accepts',
       'Content-Type: application/grpc+proto\r\nAccept: text/html\r\n',
-      'text/plain',
+      'application/grpc+proto',
     ],
   ])('%s', (_, fields, type) => {
     expect(typeFor(fields)).toBe(type);

@@ -114,8 +114,8 @@ export class Play {
 
   /** It waits for a place at any server, or at this one; it has tried none. */
   waitsFor(slot: number): boolean {
-    const { affinity, plan, waitFailure } = this.exchange;
-    const isWaiting = !this.isOver && this.streams.length === 0 && waitFailure === 'queue-timeout';
+    const { affinity, attempts, plan } = this.exchange;
+    const isWaiting = !this.isOver && this.streams.length === 0 && attempts.waitFailure === 'queue-timeout';
     const isHere = affinity.homeSlot === -1 || affinity.homeSlot === slot;
     return isWaiting && isHere && plan === this.world.plan;
   }

@@ -1,0 +1,92 @@
+// What gRPC asks of whoever stands between a client and a server, beside HTTP/2: its deadlines, and failures in its own words.
+
+import type { FailureKind } from '../base/failure.ts';
+import { equalsIgnoreCase } from '../http1/bytes.ts';
+import { Field, type RequestHead } from '../http1/message.ts';
+import { NEVER } from './deadlines.ts';
+
+const TYPE = 'application/grpc';
+const TYPE_LINE = /^content-type:[ \t]*(application\/grpc[\w.+-]*)/im;
+/** grpc-timeout: at most eight digits, and a unit. */
+const TIMEOUT_LINE = /^grpc-timeout:[ \t]*(\d{1,8})([HMSmun])[ \t]*\r?$/im;
+const UNIT_MS: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
+
+/** Codes of gRPC (its statuscodes document). */
+const Code = {
+  cancelled: 1,
+  deadlineExceeded: 4,
+  notFound: 5,
+  resourceExhausted: 8,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+} as const;
+
+/** What clients may try again elsewhere is UNAVAILABLE, as they read HTTP's 502, 503 and 504. */
+const STATUS_OF = {
+  'bad-request': Code.internal,
+  'no-route': Code.unimplemented,
+  'request-timeout': Code.deadlineExceeded,
+  'body-too-large': Code.resourceExhausted,
+  'target-too-long': Code.resourceExhausted,
+  'expectation-failed': Code.internal,
+  'too-many-requests': Code.unavailable,
+  'head-too-large': Code.resourceExhausted,
+  'not-implemented': Code.unimplemented,
+  'client-too-slow': Code.cancelled,
+  'bad-proxy-header': Code.internal,
+  'client-aborted': Code.cancelled,
+  'deadline-exceeded': Code.deadlineExceeded,
+  'connect-failed': Code.unavailable,
+  'connect-timeout': Code.unavailable,
+  'tls-failed': Code.unavailable,
+  'server-closed': Code.unavailable,
+  'stream-refused': Code.unavailable,
+  'bad-response': Code.unavailable,
+  'response-truncated': Code.unavailable,
+  'response-timeout': Code.deadlineExceeded,
+  'no-server': Code.unavailable,
+  'home-down': Code.unavailable,
+  'session-lost': Code.notFound,
+  'queue-full': Code.unavailable,
+  'queue-timeout': Code.unavailable,
+  'loop-detected': Code.internal,
+  'max-forwards': Code.internal,
+  redirected: Code.unimplemented,
+  'acme-challenge': Code.unimplemented,
+  'out-of-resources': Code.unavailable,
+  'too-many-connections': Code.unavailable,
+} as const satisfies Record<FailureKind, number>;
+
+/** The request is a call of gRPC: its media type says so. */
+export function isGrpc(buffer: Buffer, { lines, method }: RequestHead): boolean {
+  if (method !== 'POST') return false;
+  const index = lines.indexOf(Field.contentType);
+  if (index < 0) return false;
+  const begin = lines.valueBegin[index] as number;
+  return equalsIgnoreCase(buffer, begin, begin + TYPE.length, TYPE);
+}
+
+/** When the client gives the call up, which `headText` is the head of; NEVER: it does not say. */
+export function grpcDeadlineMs(headText: string, nowMs: number): number {
+  const [, digits = '', unit = ''] = TIMEOUT_LINE.exec(headText) ?? [];
+  return digits === '' ? NEVER : nowMs + Number(digits) * (UNIT_MS[unit] ?? 0);
+}
+
+/** The media type that a call with these header lines is answered in; null: it is none. */
+export function grpcTypeOf(fields: string): string | null {
+  return TYPE_LINE.exec(fields)?.[1] ?? null;
+}
+
+/** The lines that say how a call has failed: it is an answer like any other, without a message. */
+export function grpcLines(kind: FailureKind, sentence: string): string {
+  const message = sentence.replace(/[^ -$&-~]/g, (sign) => encodeURIComponent(sign));
+  return `grpc-status: ${STATUS_OF[kind]}\r\ngrpc-message: ${message}\r\n`;
+}

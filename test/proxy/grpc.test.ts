@@ -1,0 +1,226 @@
+// gRPC through one thread, both ends @grpc/grpc-js: the four kinds of calls, deadlines, cancellation, and failures of ours.
+
+import { type Client, Metadata, status } from '@grpc/grpc-js';
+import { expect, test } from 'vitest';
+import { HpackDecoder } from '../../src/http2/hpack-decoder.ts';
+import { eventually } from '../support/eventually.ts';
+import { bytes, type GrpcServer, grpcClient, grpcServer, SERVICE, unary } from '../support/grpc.ts';
+import { scriptedServer } from '../support/http2-backend.ts';
+import { type Fields, Http2Peer, request, Type } from '../support/http2-peer.ts';
+import { type RunningThread, runThread } from '../support/proxy-thread.ts';
+
+interface Scene {
+  readonly server: GrpcServer;
+  readonly running: RunningThread;
+  readonly client: Client;
+  done(): Promise<void>;
+}
+
+async function scene(pool = ''): Promise<Scene> {
+  const server = await grpcServer();
+  const running = await runThread(
+    `pools: { rpc: { protocol: h2, health: off, ${pool} servers: ["${server.url}"] } }`,
+    'h2c: true, http2: { streams: 2000 }',
+  );
+  const client = grpcClient(running.port);
+  const done = async (): Promise<void> => {
+    client.close();
+    await running.isQuiet();
+  };
+  return { server, running, client, done };
+}
+
+const code = (call: Promise<unknown>): Promise<number> =>
+  call.then(
+    () => status.OK,
+    (error: { readonly code: number }) => error.code,
+  );
+
+test('unary: the message and metadata both ways', async () => {
+  const { client, done } = await scene();
+  const metadata = new Metadata();
+  metadata.set('x-told', 'yes');
+  metadata.set('x-some-bin', Buffer.from([0, 255, 10]));
+  const seen = new Promise<Metadata>((resolve, reject) => {
+    const call = client.makeUnaryRequest(
+      SERVICE.Unary.path,
+      bytes.serialize,
+      bytes.deserialize,
+      Buffer.from('hello'),
+      metadata,
+      (error, value) => {
+        if (error !== null || value?.toString() !== 'hello') reject(error ?? new Error(String(value)));
+      },
+    );
+    let head: Metadata | null = null;
+    call.on('metadata', (fields: Metadata) => {
+      head = fields;
+    });
+    call.on('status', ({ metadata: trailers }) => {
+      if (head !== null) trailers.merge(head);
+      resolve(trailers);
+    });
+  });
+  const all = await seen;
+  expect([all.get('x-told'), all.get('x-server'), all.get('x-some-bin')]).toEqual([
+    ['yes'],
+    ['a'],
+    [Buffer.from([0, 255, 10])],
+  ]);
+  await done();
+});
+
+test('a stream of the server, of the client, and of both', async () => {
+  const { client, done } = await scene();
+  const down = client.makeServerStreamRequest(
+    SERVICE.Down.path,
+    bytes.serialize,
+    bytes.deserialize,
+    Buffer.from('500'),
+  );
+  const got: string[] = [];
+  for await (const message of down) got.push(String(message));
+  expect(got).toEqual(Array.from({ length: 500 }, (_, index) => String(index)));
+
+  const sum = await new Promise<string>((resolve, reject) => {
+    const up = client.makeClientStreamRequest(
+      SERVICE.Up.path,
+      bytes.serialize,
+      bytes.deserialize,
+      (error, value) => (error === null ? resolve(String(value)) : reject(error)),
+    );
+    for (let index = 0; index < 200; index += 1) up.write(Buffer.alloc(10_000));
+    up.end();
+  });
+  expect(sum).toBe('2000000');
+
+  const both = client.makeBidiStreamRequest(SERVICE.Both.path, bytes.serialize, bytes.deserialize);
+  const echoed: string[] = [];
+  // one at a time: what is answered is what was said
+  both.write(Buffer.from('0'));
+  for await (const message of both) {
+    echoed.push(String(message));
+    if (echoed.length < 50) both.write(Buffer.from(String(echoed.length)));
+    else both.end();
+  }
+  expect(echoed).toEqual(Array.from({ length: 50 }, (_, index) => String(index)));
+  await done();
+});
+
+test('messages of 10 MB, and 1000 calls at once', async () => {
+  const { client, done } = await scene();
+  const large = Buffer.alloc(10 << 20);
+  for (let at = 0; at < large.length; at += 4096) large.writeUInt32BE(at, at);
+  expect((await unary(client, 'Unary', large)).equals(large)).toBe(true);
+  const replies = await Promise.all(
+    Array.from({ length: 1000 }, (_, index) => unary(client, 'Unary', Buffer.from(String(index)))),
+  );
+  expect(replies.map(String)).toEqual(Array.from({ length: 1000 }, (_, index) => String(index)));
+  await done();
+});
+
+test('an error of the server is a head without a message: it arrives as it was', async () => {
+  const { client, done } = await scene();
+  await expect(unary(client, 'Fail', Buffer.from(''))).rejects.toMatchObject({
+    code: status.FAILED_PRECONDITION,
+    details: 'not today: ünlucky',
+  });
+  await done();
+});
+
+test('a call that is cancelled is cancelled at the server', async () => {
+  const { client, server, done } = await scene();
+  const call = client.makeUnaryRequest(
+    SERVICE.Hang.path,
+    bytes.serialize,
+    bytes.deserialize,
+    Buffer.from(''),
+    () => undefined,
+  );
+  await eventually(() => server.hanging() === 1, { what: () => 'the call' });
+  call.cancel();
+  await eventually(() => server.cancelled() === 1, { what: () => 'the end of the call' });
+  await done();
+});
+
+test('a deadline ends the call at the server and at the client', async () => {
+  const { client, server, done } = await scene();
+  expect(await code(unary(client, 'Hang', Buffer.from(''), { deadline: Date.now() + 500 }))).toBe(
+    status.DEADLINE_EXCEEDED,
+  );
+  await eventually(() => server.cancelled() === 1, { what: () => 'the end of the call' });
+  await done();
+});
+
+test('no server: UNAVAILABLE, in words', async () => {
+  const running = await runThread(
+    'pools: { rpc: { protocol: h2, health: off, queue: { whenDown: 0s }, servers: ["http://127.0.0.1:1"] } }',
+    'h2c: true',
+  );
+  const client = grpcClient(running.port);
+  await expect(unary(client, 'Unary', Buffer.from(''))).rejects.toMatchObject({
+    code: status.UNAVAILABLE,
+    details: 'the server could not be reached',
+  });
+  client.close();
+  await running.isQuiet();
+});
+
+test('no route: UNIMPLEMENTED', async () => {
+  const running = await runThread(
+    'routes: [{ path: /other, pool: rpc }]\npools: { rpc: { protocol: h2, health: off, servers: ["http://127.0.0.1:1"] } }',
+    'h2c: true',
+  );
+  const client = grpcClient(running.port);
+  expect(await code(unary(client, 'Unary', Buffer.from('')))).toBe(status.UNIMPLEMENTED);
+  client.close();
+  await running.isQuiet();
+});
+
+const CALL: Fields = [
+  ['content-type', 'application/grpc+proto'],
+  ['te', 'trailers'],
+];
+
+function answerOf(peer: Http2Peer, stream: number): Readonly<Record<string, string>> {
+  const fields: Record<string, string> = {};
+  const decoder = new HpackDecoder();
+  for (const { payload } of peer.of(Type.headers, stream))
+    decoder.decode(payload, 0, payload.length, 65_536, {
+      onField: ({ name, value }) => {
+        fields[name] = value;
+      },
+    });
+  return fields;
+}
+
+test.each<[what: string, more: Fields, afterMs: number, code: number]>([
+  ['grpc-timeout', [['grpc-timeout', '5S']], 5100, status.DEADLINE_EXCEEDED],
+  ['grpc-timeout in milliseconds', [['grpc-timeout', '900m']], 1000, status.DEADLINE_EXCEEDED],
+  ['timeouts.response, which is earlier', [['grpc-timeout', '1H']], 31_000, status.DEADLINE_EXCEEDED],
+])(
+  'a server that is silent for longer than %s: DEADLINE_EXCEEDED of ours, and the stream ends',
+  async (_, more, afterMs, expected) => {
+    const server = await scriptedServer(() => undefined);
+    const running = await runThread(
+      `pools: { rpc: { protocol: h2, health: off, retry: { attempts: 0 }, timeouts: { response: 30s }, servers: ["${server.url}"] } }`,
+      'h2c: true',
+    );
+    const peer = new Http2Peer(running.port);
+    peer.send(request(1, [...CALL, ...more], '/test.Echo/Hang', 'POST', true));
+    await server.until((each) => each.of(Type.headers).length === 1, 'a call');
+    running.pass(afterMs - 300);
+    expect(peer.of(Type.headers)).toEqual([]);
+    running.pass(afterMs);
+    await peer.until(() => peer.isWhole(1), 'an answer');
+    const seen = answerOf(peer, 1);
+    expect(seen).toMatchObject({
+      ':status': '200',
+      'content-type': 'application/grpc+proto',
+      'grpc-status': String(expected),
+    });
+    await server.until((each) => each.of(Type.reset, 1).length === 1, 'CANCEL');
+    peer.socket.destroy();
+    await running.isQuiet();
+  },
+);

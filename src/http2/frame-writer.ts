@@ -9,6 +9,8 @@ export interface ByteOutput {
   reserve(length: number): Buffer;
   /** Where the bytes that were reserved last begin. */
   readonly at: number;
+  /** So many bytes more can follow those without a gap; 0 once those are gone. */
+  readonly room: number;
 }
 
 /** Writes the nine bytes before a payload. */
@@ -33,6 +35,10 @@ export function writeFrameHead(
 
 export class FrameWriter {
   readonly #output: ByteOutput;
+  /** Whose DATA the frame is that was written last, where it begins and how much data it has; 0: it is another frame, or ended. */
+  #dataId = 0;
+  #dataAt = 0;
+  #dataBytes = 0;
 
   constructor(output: ByteOutput) {
     this.#output = output;
@@ -40,6 +46,7 @@ export class FrameWriter {
 
   #begin(length: number, type: number, flags: number, streamId: number): Buffer {
     const bytes = this.#output.reserve(FRAME_HEAD_BYTES + length);
+    this.#dataId = 0;
     writeFrameHead(bytes, this.#output.at, length, type, flags, streamId);
     return bytes;
   }
@@ -103,9 +110,29 @@ export class FrameWriter {
     }
   }
 
-  /** One DATA frame with part[begin, end), which is copied. */
+  /**
+   * DATA with part[begin, end), which is copied: a frame of its own, or more of the last one. A server that sends in small
+   * pieces, or its end behind them, thus costs a frame for what comes at once.
+   */
   data(streamId: number, part: Buffer, begin: number, end: number, isLast: boolean): void {
-    const bytes = this.#begin(end - begin, FrameType.data, isLast ? Flag.endStream : 0, streamId);
-    part.copy(bytes, this.#output.at + FRAME_HEAD_BYTES, begin, end);
+    const length = end - begin;
+    const total = this.#dataBytes + length;
+    const isMore = streamId === this.#dataId && total <= FRAME_BYTES_MAX && length < this.#output.room;
+    if (isMore) this.#addData(part, begin, end, isLast);
+    else {
+      const bytes = this.#begin(length, FrameType.data, isLast ? Flag.endStream : 0, streamId);
+      this.#dataAt = this.#output.at;
+      this.#dataBytes = length;
+      part.copy(bytes, this.#dataAt + FRAME_HEAD_BYTES, begin, end);
+    }
+    this.#dataId = isLast ? 0 : streamId;
+  }
+
+  #addData(part: Buffer, begin: number, end: number, isLast: boolean): void {
+    const bytes = this.#output.reserve(end - begin);
+    part.copy(bytes, this.#output.at, begin, end);
+    this.#dataBytes += end - begin;
+    const flags = isLast ? Flag.endStream : 0;
+    writeFrameHead(bytes, this.#dataAt, this.#dataBytes, FrameType.data, flags, this.#dataId);
   }
 }

@@ -260,6 +260,24 @@ test('stalled: responses of which a client takes nothing are dropped, in the end
   await running.isQuiet();
 });
 
+test('stalled: a response that is granted no window is dropped, however much of others is taken', async () => {
+  const running = await run('streams: 20');
+  const peer = new Http2Peer(running.port, [[4, 0]]);
+  peer.send(request(1), request(3));
+  await peer.until(() => peer.of(Type.headers).length === 2, 'heads');
+  for (const body of ['o', 'ok']) {
+    peer.send(frame(Type.window, 0, 3, number(1)));
+    await peer.until(() => peer.body(3) === body, 'some of the other');
+    running.pass(29_000);
+  }
+  running.pass(5_000);
+  await peer.until(() => peer.of(Type.reset).length === 1, 'a reset');
+  expect(peer.of(Type.reset, 1)).toHaveLength(1);
+  expect(counts(running)).toEqual({ stalled: 1 });
+  peer.socket.destroy();
+  await running.isQuiet();
+});
+
 test('a large response to a client that grants no window keeps little of it, and is broken off', async () => {
   const running = await run('streams: 20');
   const peer = new Http2Peer(running.port, [[4, 0]]);

@@ -41,7 +41,7 @@ export interface StreamTransport extends PartOwner, FactsSource {
   withhold(): void;
   release(): void;
   /** A response is complete, but the client has not taken all of it. */
-  onUntaken(): void;
+  onUntaken(stream: Http2Stream): void;
 }
 
 export class Http2ClientStream extends StreamFacts implements ClientStream, StreamUser, UploadingStream {
@@ -207,7 +207,7 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
   leave(): void {
     this.#clear();
     this.#transport.http2.leave(this.#stream);
-    if (this.#stream.waitingBytes > 0) this.#transport.onUntaken();
+    if (this.#stream.waitingBytes > 0) this.#transport.onUntaken(this.#stream);
   }
 
   reset(): void {

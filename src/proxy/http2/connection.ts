@@ -113,8 +113,8 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     if (this.#isClosing) this.#endSocket();
   }
 
-  onUntaken(): void {
-    if (!this.#times.isSet('taken')) this.#times.set('taken', this.#untaken.begin(this.thread.clock.nowMs()));
+  onUntaken(stream: Http2Stream): void {
+    this.#times.set('taken', this.#untaken.add(stream, this.thread.clock.nowMs()));
   }
 
   // -- as HTTP/2 sees it

@@ -43,6 +43,10 @@ export class Http2Output implements ByteOutput, TurnEnding {
     return this.#sink.writableNeedDrain || this.#withheld > 0;
   }
 
+  get room(): number {
+    return this.#lent === null ? 0 : this.#lent.bytes.length - this.#length;
+  }
+
   reserve(length: number): Buffer {
     if (this.#lent !== null && this.#length + length > this.#lent.bytes.length) this.flush();
     this.#lent ??= this.#buffers.take();

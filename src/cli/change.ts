@@ -5,7 +5,7 @@ import type { ServerStatus } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
 import { printable } from '../base/printable.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
-import { type AdminClient, type ServerChange, withAdmin } from './admin-client.ts';
+import { type AdminClient, AdminFailure, type ServerChange, withAdmin } from './admin-client.ts';
 import { EXIT_LATE, EXIT_OK } from './exit.ts';
 import { counted, print } from './output.ts';
 
@@ -53,10 +53,21 @@ export function readyServer(
 
 /** Says so on standard error when the pool has nobody left who takes new sessions. */
 export async function warnOfNobody(client: AdminClient, pool: string): Promise<void> {
-  const { pools } = await client.status();
-  const servers = pools.find(({ name }) => name === pool)?.servers ?? [];
+  const servers = await serversOf(client, pool);
+  if (servers === null) return;
   if (servers.some(({ mode, state, weight }) => mode === 'ready' && state === 'up' && weight > 0)) return;
   process.stderr.write(`warning: pool ${pool} has no server for new sessions now: their requests get 503\n`);
+}
+
+/** null where the balancer cannot be asked: the change has been made, and that is what the command says. */
+async function serversOf(client: AdminClient, pool: string): Promise<readonly ServerStatus[] | null> {
+  try {
+    const { pools } = await client.status();
+    return pools.find(({ name }) => name === pool)?.servers ?? null;
+  } catch (error) {
+    if (error instanceof AdminFailure) return null;
+    throw error;
+  }
 }
 
 /** `shop/a: ready, up, weight 1, 12 sessions, 0 requests in flight`. */

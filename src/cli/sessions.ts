@@ -4,8 +4,22 @@ import type { PoolStatus } from '../admin/status.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { AdminRefusal, unknownPool, withAdmin } from './admin-client.ts';
 import { EXIT_OK } from './exit.ts';
-import { counted, print } from './output.ts';
-import { formatTable } from './table.ts';
+import { counted, print, standardOutput } from './output.ts';
+import type { Line } from './screen.ts';
+import { type Column, formatTable } from './table.ts';
+
+const SERVER_COLUMNS: readonly Column[] = [
+  { heading: 'SERVER' },
+  { heading: 'WEIGHT', isLeftOut: 1 },
+  { heading: 'SESSIONS' },
+  { heading: 'SHARE' },
+  { heading: 'CREATED', isLeftOut: 3 },
+  { heading: 'ENDED', isLeftOut: 3 },
+  { heading: 'LOST', isLeftOut: 2 },
+];
+const HOT_COLUMNS: readonly Column[] = ['KEY', 'SERVER', 'REQUESTS/S', 'SHARE'].map((heading) => ({
+  heading,
+}));
 
 /** `pool` null: all pools. Returns the exit status. */
 export function showSessions(
@@ -19,7 +33,7 @@ export function showSessions(
     if (pool !== null && pools.length === 0) throw new AdminRefusal('not-found', unknownPool(status, pool));
     const lines = pools.flatMap((found, index) => [
       ...(index === 0 ? [] : ['']),
-      ...describePool(found, top),
+      ...describePool(found, top, standardOutput().columns),
     ]);
     print(
       lines,
@@ -30,7 +44,7 @@ export function showSessions(
   });
 }
 
-function describePool(pool: PoolStatus, top: number): readonly string[] {
+function describePool(pool: PoolStatus, top: number, room: number): readonly Line[] {
   const { skew, sessions } = pool;
   const share = (count: number): string =>
     sessions === 0 ? '-' : `${((100 * count) / sessions).toFixed(1)}%`;
@@ -42,7 +56,7 @@ function describePool(pool: PoolStatus, top: number): readonly string[] {
     `skew of load: by requests ${pool.loadSkew.requests.ratio.toFixed(3)}, ` +
       `in flight ${pool.loadSkew.inFlight.ratio.toFixed(3)}`,
     ...formatTable(
-      ['SERVER', 'WEIGHT', 'SESSIONS', 'SHARE', 'CREATED', 'ENDED', 'LOST'],
+      SERVER_COLUMNS,
       pool.servers.map(({ name, weight, sessions: held, created, ended, lost }) => [
         name,
         weight,
@@ -52,19 +66,21 @@ function describePool(pool: PoolStatus, top: number): readonly string[] {
         ended,
         lost,
       ]),
+      room,
     ),
     ...(hottest.length === 0
       ? []
       : [
           'hottest:',
           ...formatTable(
-            ['KEY', 'SERVER', 'REQUESTS/S', 'SHARE'],
+            HOT_COLUMNS,
             hottest.map((hot) => [
               hot.key,
               hot.server,
               hot.requestsPerSecond.toFixed(2),
               `${(100 * hot.share).toFixed(1)}%`,
             ]),
+            room,
           ),
         ]),
   ];

@@ -4,13 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolStatus, ServerStatus, StatusDocument } from '../admin/status.ts';
 import type { Summary } from '../admin/summary.ts';
 import { systemClock } from '../base/clock.ts';
-import { printable } from '../base/printable.ts';
 import { dayAndTime, formatDuration } from '../base/units.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { type AdminClient, AdminFailure, withAdmin } from './admin-client.ts';
 import { EXIT_CHECK, EXIT_OK } from './exit.ts';
-import { counted, print } from './output.ts';
-import { formatTable } from './table.ts';
+import { counted, print, standardOutput } from './output.ts';
+import { fitted, type Line, textOf } from './screen.ts';
+import { type Cell, type Column, formatTable } from './table.ts';
 
 const WATCH_EVERY_MS = 1_000;
 /** An empty line, how it ends, and where the cursor stands. */
@@ -23,7 +23,7 @@ export function showStatus(options: AdminCommandOptions & { readonly watch?: boo
   return withAdmin(options, async (client) => {
     if (options.watch === true) return watch(client, options.json);
     const status = await client.status();
-    print(statusLines(status), status, options.json);
+    print(statusLines(status, standardOutput().columns), status, options.json);
     return EXIT_OK;
   });
 }
@@ -48,7 +48,7 @@ async function watch(client: AdminClient, json: boolean | undefined): Promise<nu
       process.stdout.write(REDRAW + (await screen(client)));
     } else {
       const status = await client.status();
-      print([...statusLines(status), ''], status, json);
+      print([...statusLines(status, standardOutput().columns), ''], status, json);
     }
     await pause(WATCH_EVERY_MS);
   }
@@ -56,28 +56,19 @@ async function watch(client: AdminClient, json: boolean | undefined): Promise<nu
 
 async function screen(client: AdminClient): Promise<string> {
   try {
+    const { columns, hasColours } = standardOutput();
     // a terminal that does not know its size says 0
-    const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
     const rows = (process.stdout.rows || Number.POSITIVE_INFINITY) - SCREEN_FOOT_ROWS;
-    const lines = fitted(statusLines(await client.status()).map(printable), columns, rows);
-    return `${lines.join('\n')}\n\nCtrl-C ends.\n`;
+    const lines = fitted(statusLines(await client.status(), columns), columns, rows);
+    return `${lines.map((line) => textOf(line, hasColours)).join('\n')}\n\nCtrl-C ends.\n`;
   } catch (error) {
     if (error instanceof AdminFailure) return `${error.message}\n`;
     throw error;
   }
 }
 
-/** No line wraps and no row scrolls away: `…` stands where a line goes on, and the last line says what is below. Pure. */
-export function fitted(lines: readonly string[], columns: number, rows: number): readonly string[] {
-  const shown = lines.length <= rows ? lines : lines.slice(0, Math.max(1, rows - 1));
-  const more = lines.length > shown.length ? [`… ${lines.length - shown.length} lines more`] : [];
-  return [...shown, ...more].map((line) =>
-    line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`,
-  );
-}
-
-/** The screen as lines. Pure. */
-export function statusLines(status: StatusDocument): readonly string[] {
+/** The screen as lines, its tables no wider than `columns`. Pure. */
+export function statusLines(status: StatusDocument, columns: number): readonly Line[] {
   const { entries, capacity } = status.sessionTable;
   const head = `${status.host}: holdfast ${status.version}`;
   const facts = [
@@ -90,22 +81,42 @@ export function statusLines(status: StatusDocument): readonly string[] {
   return [
     ...summaryLines(status.summary),
     facts.join(', '),
-    ...status.pools.flatMap((pool) => ['', ...poolLines(pool)]),
+    ...status.pools.flatMap((pool) => ['', ...poolLines(pool, columns)]),
   ];
 }
 
 const STATE_WORDS = { well: 'all well', degraded: 'degraded', failing: 'CLIENTS GET ERRORS' } as const;
+const STATE_TONES = { well: 'good', degraded: 'warn', failing: 'bad' } as const;
+
+const VERDICT_TONES = { up: 'good', starting: 'warn', ejected: 'warn', down: 'bad' } as const;
+
+/** The narrower the terminal, the fewer: what is wrong stays to the last. */
+const COLUMNS: readonly Column[] = [
+  { heading: 'SERVER' },
+  { heading: 'STATE' },
+  { heading: 'MODE', isLeftOut: 1 },
+  { heading: 'WEIGHT', isLeftOut: 7 },
+  { heading: 'SESSIONS', isLeftOut: 2 },
+  { heading: 'IN FLIGHT', isLeftOut: 4 },
+  { heading: 'REQUESTS', isLeftOut: 5 },
+  { heading: '5XX', isLeftOut: 2 },
+  { heading: 'FAILURES', isLeftOut: 6 },
+  { heading: 'LOST', isLeftOut: 3 },
+  { heading: 'URL', isLeftOut: 8 },
+  { heading: 'NOTES' },
+];
 
 /** One line for each problem, the worst first; one that says so when there is none. */
-function summaryLines({ state, problems }: Summary): readonly string[] {
-  if (problems.length === 0) return [STATE_WORDS[state]];
+function summaryLines({ state, problems }: Summary): readonly Line[] {
+  if (problems.length === 0) return [[{ text: STATE_WORDS[state], tone: STATE_TONES[state] }]];
   return problems.map(({ state: how, pool, server, text, since }) => {
     const at = since === null ? '' : ` since ${dayAndTime(Date.parse(since), systemClock.wallMs())}`;
-    return `${STATE_WORDS[how]}: ${server === null ? `pool ${pool}` : `${pool}/${server}`} ${text}${at}`;
+    const what = `: ${server === null ? `pool ${pool}` : `${pool}/${server}`} ${text}${at}`;
+    return [{ text: STATE_WORDS[how], tone: STATE_TONES[how] }, { text: what }];
   });
 }
 
-function poolLines(pool: PoolStatus): readonly string[] {
+function poolLines(pool: PoolStatus, columns: number): readonly Line[] {
   const { skew } = pool;
   const isSticky = pool.sticky !== 'none';
   const facts = [
@@ -116,22 +127,10 @@ function poolLines(pool: PoolStatus): readonly string[] {
       ? [`skew ${skew.ratio.toFixed(2)} (by chance ${skew.floor.toFixed(2)})${skew.beyondChance ? ' !' : ''}`]
       : []),
   ];
-  const headings = [
-    'SERVER',
-    'STATE',
-    'MODE',
-    'WEIGHT',
-    'SESSIONS',
-    'IN FLIGHT',
-    'REQUESTS',
-    '5XX',
-    'FAILURES',
-    'LOST',
-  ];
-  return [facts.join(', '), ...formatTable([...headings, 'URL', 'NOTES'], pool.servers.map(serverRow))];
+  return [facts.join(', '), ...formatTable(COLUMNS, pool.servers.map(serverRow), columns)];
 }
 
-function serverRow(server: ServerStatus): readonly (string | number)[] {
+function serverRow(server: ServerStatus): readonly Cell[] {
   const { name, state, mode, weight, sessions, inFlight, requests, codes, failures, lost, url } = server;
   const isWell = state === 'up';
   const notes = [
@@ -141,8 +140,8 @@ function serverRow(server: ServerStatus): readonly (string | number)[] {
   ];
   return [
     name,
-    state,
-    mode,
+    { text: state, tone: VERDICT_TONES[state] },
+    { text: mode, tone: mode === 'ready' ? null : 'warn' },
     weight,
     sessions,
     inFlight,

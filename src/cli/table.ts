@@ -1,27 +1,92 @@
-// Aligned tables for the terminal: numbers to the right, words to the left. Pure.
+// Aligned tables for the terminal: numbers to the right, words to the left. Where there is not enough room, first columns
+// that matter least go, as long as those left would be cut to nothing, then the longest words are cut. Pure.
+
+import { cut, type Line, type Span } from './screen.ts';
 
 const GAP = '  ';
+/** So much of a column of words is always shown. */
+const WORD_MIN = 10;
 
-export type Cell = string | number;
+export type Cell = string | number | Span;
 
-/** Lines, each without a line feed. A column is numeric when all its cells are numbers. */
-export function formatTable(
-  headings: readonly string[],
-  rows: readonly (readonly Cell[])[],
-): readonly string[] {
-  const isNumeric = headings.map((_, column) => rows.every((row) => typeof row[column] === 'number'));
-  const texts = [headings, ...rows.map((row) => row.map(formatCell))];
-  const widths = headings.map((_, column) => Math.max(...texts.map((row) => (row[column] ?? '').length)));
-  return texts.map((row) =>
-    row
-      .map((text, column) =>
-        isNumeric[column] ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0),
-      )
-      .join(GAP)
-      .trimEnd(),
-  );
+export interface Column {
+  readonly heading: string;
+  /** Left out where there is no room, the highest first; absent: never. */
+  readonly isLeftOut?: number;
 }
 
-function formatCell(cell: Cell): string {
-  return typeof cell === 'string' ? cell : String(cell);
+interface Shown {
+  readonly heading: string;
+  readonly cells: readonly Span[];
+  readonly isNumeric: boolean;
+  readonly isLeftOut: number;
+  width: number;
+}
+
+/** Lines, each without a line feed. A column is numeric when all its cells are numbers. `room`: characters in a line. */
+export function formatTable(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  room: number = Number.POSITIVE_INFINITY,
+): readonly Line[] {
+  const all = columns.map(({ heading, isLeftOut = 0 }, at): Shown => {
+    const cells = rows.map((row) => spanOf(row[at] ?? ''));
+    const width = Math.max(heading.length, ...cells.map(({ text }) => text.length));
+    return { heading, cells, isNumeric: rows.every((row) => typeof row[at] === 'number'), isLeftOut, width };
+  });
+  const shown = narrowed(all, room);
+  const heads = shown.map((column): Span => ({ text: padded(column.heading, column), tone: 'soft' }));
+  const lines = rows.map((_, row) => shown.map((column) => paddedSpan(column.cells[row] as Span, column)));
+  return [heads, ...lines].map(joined);
+}
+
+function narrowed(all: readonly Shown[], room: number): readonly Shown[] {
+  let shown = all;
+  const least = (): number => total(shown.map((column) => leastOf(column)));
+  while (least() > room) {
+    const first = Math.max(...shown.map(({ isLeftOut }) => isLeftOut));
+    if (first === 0) break;
+    shown = shown.filter(({ isLeftOut }) => isLeftOut < first);
+  }
+  for (let over = total(shown.map(({ width }) => width)) - room; over > 0; ) {
+    const widest = shown.reduce((a, b) => (slack(b) > slack(a) ? b : a));
+    if (slack(widest) <= 0) break;
+    widest.width -= 1;
+    over -= 1;
+  }
+  return shown;
+}
+
+function leastOf(column: Shown): number {
+  return column.isNumeric ? column.width : Math.min(column.width, Math.max(WORD_MIN, column.heading.length));
+}
+
+/** How much of it may still be cut off, the longest column most. */
+function slack(column: Shown): number {
+  return column.width > leastOf(column) ? column.width : 0;
+}
+
+function total(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
+}
+
+function paddedSpan({ text, tone = null }: Span, column: Shown): Span {
+  return { text: padded(cut(text, column.width), column), tone };
+}
+
+function padded(text: string, { width, isNumeric }: Shown): string {
+  return isNumeric ? text.padStart(width) : text.padEnd(width);
+}
+
+/** A line without what nobody sees at its end. */
+function joined(spans: readonly Span[]): Line {
+  const last = spans.findLastIndex(({ text }) => text.trim() !== '');
+  return spans.slice(0, last + 1).flatMap((span, at) => {
+    const text = at === last ? span.text.trimEnd() : span.text;
+    return at === 0 ? [{ ...span, text }] : [{ text: GAP }, { ...span, text }];
+  });
+}
+
+function spanOf(cell: Cell): Span {
+  return typeof cell === 'object' ? cell : { text: String(cell) };
 }

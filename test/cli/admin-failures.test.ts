@@ -46,6 +46,20 @@ describe('an admin server that cannot be asked', () => {
     expect(cut.err).toMatch(/^POST http:\/\/127\.0\.0\.1:\d+\/api\/reload: .+; is the balancer running.*\n$/);
   });
 
+  test('a change that was made has succeeded, also where nobody can be asked what it has left', async () => {
+    const server = { name: 'a', state: 'up', mode: 'drain', weight: 1, sessions: 0, inFlight: 0 };
+    const half = await httpBackend('half', (request, response) => {
+      const isChange = request.method === 'PATCH';
+      response.writeHead(isChange ? 200 : 503, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(isChange ? { server } : { error: { code: 'busy', message: 'not now' } }));
+    });
+    expect(await command(['drain', 'shop/a', '--admin', half.url])).toEqual({
+      status: 0,
+      out: 'shop/a: drain, up, weight 1, 0 sessions, 0 requests in flight\n',
+      err: '',
+    });
+  });
+
   test('a URL with a password is refused without repeating it', async () => {
     const { status, out, err } = await command(['status', '--admin', 'http://me:hidden@127.0.0.1:1']);
     expect({ status, out }).toEqual({ status: 1, out: '' });

@@ -126,18 +126,29 @@ describe('status and sessions', () => {
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
 
+const TERMINAL = { ...process.env, TERM: 'xterm', NO_COLOR: '', FORCE_COLOR: undefined, COLUMNS: '60' };
+
 test.skipIf(!hasScript)('status --watch redraws a terminal (needs script(1) for a terminal)', async () => {
   const { holdfast } = await fixture();
   const launcher = fileURLToPath(new URL('../../src/holdfast.mjs', import.meta.url));
   const line = `${process.execPath} ${launcher} status --watch --admin ${holdfast.adminUrl}`;
-  const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn('script', ['-qec', line, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: TERMINAL,
+  });
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
   let out = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
-  await eventually(() => out.split('\x1b[H\x1b[Jall well').length >= 3);
+  await eventually(() => out.split('\x1b[H\x1b[J\x1b[32mall well').length >= 3);
   expect(out).toContain('Ctrl-C ends.');
+  const shown = out.split('\x1b').map((part) => part.replace(/^\[[\d;]*[mHJ]/, ''));
+  const widths = shown
+    .join('')
+    .split('\r\n')
+    .map(({ length }) => length);
+  expect(Math.max(...widths)).toBeLessThanOrEqual(60);
   await holdfast.stop();
   await eventually(() => out.includes('nothing listens there; is the balancer running'));
   child.stdin.write('\x03');

@@ -2,7 +2,6 @@
 
 import { describe, expect, test } from 'vitest';
 import { DrainProgress } from '../../src/cli/drain-progress.ts';
-import { fitted } from '../../src/cli/status.ts';
 import { command, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
@@ -141,9 +140,4 @@ test('whoever drains the last server is told', async () => {
   expect((await drain('shop/b')).err).toBe(
     'warning: pool shop has no server for new sessions now: their requests get 503\n',
   );
-});
-
-test('--watch wraps no line and lets no row scroll away', () => {
-  expect(fitted(['12345', '123456'], 5, 2)).toEqual(['12345', '1234…']);
-  expect(fitted(['a', 'b', 'c', 'd'], 80, 3)).toEqual(['a', 'b', '… 2 lines more']);
 });

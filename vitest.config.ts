@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** A third of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
 const LONG = [
   'test/demo/faults.test.ts',
+  'test/docs-commands.test.ts',
   'test/e2e/acme.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
   'test/e2e/affinity-two-balancers.test.ts',
@@ -35,6 +36,7 @@ const LONG = [
   'test/packaging/package.test.ts',
   'test/recipes/flask.test.ts',
   'test/recipes/mcp.test.ts',
+  'test/recipes/rolling-deploy.test.ts',
   'test/recipes/socket-io.test.ts',
   'test/recipes/tomcat.test.ts',
   'test/proxy/cost.test.ts',

@@ -60,6 +60,34 @@ const STATS: readonly PanelText[] = [
   lostLastHour('Sessions lost, last hour'),
 ];
 
+const BY = 'sum by (instance, pool, server)';
+
+const TABLE: PanelText = {
+  kind: 'table',
+  title: 'Servers',
+  description: 'A row for each server: whether it is up, whether somebody has drained it or taken it out, what it has and what goes wrong there.',
+  unit: 'short',
+  queries: [
+    { legend: 'State', expr: `${BY} (holdfast_server_up{${SERVER}})`, isState: true },
+    { legend: 'Not ready', expr: `${BY} (holdfast_server_mode{${SERVER}, mode!="ready"})`, bad: 1 },
+    { legend: 'Sessions', expr: `${BY} (holdfast_sessions{${SERVER}})` },
+    { legend: 'Requests', expr: `${BY} (rate(holdfast_requests_total{${SERVER}}${RATE}))`, unit: 'reqps' },
+    {
+      legend: '5xx',
+      expr: `${BY} (rate(holdfast_requests_total{${SERVER}, code="5xx"}${RATE}))`,
+      unit: 'reqps',
+      bad: 0.1,
+    },
+    { legend: 'In flight', expr: `${BY} (holdfast_requests_in_flight{${SERVER}})` },
+    {
+      legend: 'p99',
+      expr: `histogram_quantile(0.99, sum by (instance, pool, server, le) (rate(holdfast_request_duration_seconds_bucket{${SERVER}}${RATE})))`,
+      unit: 's',
+    },
+    { legend: 'Lost, last hour', expr: `${BY} (increase(holdfast_sessions_lost_total{${SERVER}}[1h]))`, bad: 1 },
+  ],
+};
+
 const TRAFFIC: readonly PanelText[] = [
   {
     title: 'Requests by server',
@@ -179,6 +207,7 @@ export const OVERVIEW: DashboardText = {
   description: 'Traffic, health and sessions of a Holdfast load balancer.',
   rows: [
     { title: 'Now', panels: STATS },
+    { title: 'Servers', panels: [TABLE] },
     { title: 'Traffic', panels: TRAFFIC },
     { title: 'Health', panels: HEALTH },
     { title: 'Sessions', panels: SESSIONS },

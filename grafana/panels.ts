@@ -1,9 +1,10 @@
 // Panels as our dashboards use them: one line says title, unit, queries and where the reader should look.
 
-import { MappingType, type Threshold, ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard';
-import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
+import { type DynamicConfigValue, MappingType, type Threshold, ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard';
+import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as TimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline';
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as SeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
 
 /** The dashboards' data source variable. */
@@ -13,6 +14,12 @@ export interface Query {
   readonly expr: string;
   /** Legend; `{{server}}` and the like are filled in by Grafana. */
   readonly legend: string;
+  /** Of a column of a table, where it is not the panel's. */
+  readonly unit?: string;
+  /** Of a column of a table: from which value on it is bad. */
+  readonly bad?: number;
+  /** A column of a table that says whether a server is up. */
+  readonly isState?: boolean;
 }
 
 export interface PanelText {
@@ -28,8 +35,8 @@ export interface PanelText {
   readonly limits?: { readonly warn?: number; readonly bad?: number; readonly below?: true };
   /** Columns of 24; when absent 8, of a stat 4. */
   readonly width?: number;
-  /** Lines over time when absent; one big figure; states over time. */
-  readonly kind?: 'series' | 'stat' | 'timeline';
+  /** Lines over time when absent; one big figure; states over time; a row for each server, whose queries are its columns. */
+  readonly kind?: 'series' | 'stat' | 'timeline' | 'table';
 }
 
 /** Digits after the point that mean something in the unit. */
@@ -53,8 +60,9 @@ const HEIGHT = 8;
 const STAT_HEIGHT = 4;
 
 /** The builder that the text's kind asks for. */
-export function panel(text: PanelText): SeriesBuilder | StatBuilder | TimelineBuilder {
+export function panel(text: PanelText): SeriesBuilder | StatBuilder | TimelineBuilder | TableBuilder {
   if (text.kind === 'stat') return stat(text);
+  if (text.kind === 'table') return table(text);
   return text.kind === 'timeline' ? timeline(text) : series(text);
 }
 
@@ -106,6 +114,50 @@ function timeline(text: PanelText): TimelineBuilder {
   return panel;
 }
 
+/** Grafana merges the answers by their labels and calls the values `Value #A`, `Value #B` ... */
+function table(text: PanelText): TableBuilder {
+  const panel = new TableBuilder()
+    .title(text.title)
+    .description(text.description)
+    .datasource(SOURCE)
+    .unit(text.unit)
+    .decimals(DECIMALS[text.unit] ?? 0)
+    .thresholds(thresholds(text))
+    .height(HEIGHT)
+    .span(text.width ?? 24)
+    .withTransformation({ id: 'merge', options: {} })
+    .withTransformation({
+      id: 'organize',
+      options: {
+        excludeByName: { Time: true },
+        renameByName: Object.fromEntries(text.queries.map(({ legend }, index) => [`Value #${letter(index)}`, legend])),
+      },
+    });
+  for (const [index, query] of text.queries.entries()) {
+    panel.withTarget(target(query, index).instant().format(PromQueryFormat.Table));
+    panel.overrideByName(query.legend, columnOf(query, text.unit));
+  }
+  return panel;
+}
+
+function columnOf({ unit, bad, isState = false }: Query, usual: string): DynamicConfigValue[] {
+  const colour = { id: 'custom.cellOptions', value: { type: 'color-text' } };
+  const steps = [
+    { value: null, color: 'text' },
+    { value: bad, color: 'red' },
+  ];
+  return [
+    { id: 'unit', value: unit ?? usual },
+    { id: 'decimals', value: DECIMALS[unit ?? usual] ?? 0 },
+    ...(isState ? [{ id: 'mappings', value: [STATES] }, colour] : []),
+    ...(bad === undefined ? [] : [{ id: 'thresholds', value: { mode: ThresholdsMode.Absolute, steps } }, colour]),
+  ];
+}
+
+function letter(index: number): string {
+  return String.fromCharCode('A'.charCodeAt(0) + index);
+}
+
 function thresholds({ limits = {}, kind }: PanelText): ThresholdsConfigBuilder {
   const { warn, bad, below = false } = limits;
   const [least, middle, most] = below ? ['red', 'orange', 'green'] : ['green', 'orange', 'red'];
@@ -120,6 +172,5 @@ function thresholds({ limits = {}, kind }: PanelText): ThresholdsConfigBuilder {
 }
 
 function target(query: Query, index: number): DataqueryBuilder {
-  const refId = String.fromCharCode('A'.charCodeAt(0) + index);
-  return new DataqueryBuilder().refId(refId).datasource(SOURCE).expr(query.expr).legendFormat(query.legend);
+  return new DataqueryBuilder().refId(letter(index)).datasource(SOURCE).expr(query.expr).legendFormat(query.legend);
 }

@@ -52,18 +52,23 @@ const NOW: readonly PanelText[] = [
   },
 ];
 
-const FAIR = `on (pool) group_left () (sum by (pool) (holdfast_sessions{${POOL}}) / sum by (pool) (holdfast_server_weight{${POOL}}))`;
+/** As for the skew: what is down, drained or without a weight has sessions or none for reasons of its own. */
+const TAKES_PART = `(holdfast_server_up{${POOL}} == 1 and holdfast_server_weight{${POOL}} > 0 and on (instance, pool, server) holdfast_server_mode{${POOL}, mode="ready"} == 1)`;
+const HELD = `(holdfast_sessions{${POOL}} and on (instance, pool, server) ${TAKES_PART})`;
+const WEIGHT = `(holdfast_server_weight{${POOL}} and on (instance, pool, server) ${TAKES_PART})`;
+const FAIR = `on (instance, pool) group_left () (sum by (instance, pool) (${HELD}) / sum by (instance, pool) (${WEIGHT}))`;
 
 const SPREAD: readonly PanelText[] = [
   SESSIONS_BY_SERVER,
   {
     title: 'Over fair share',
-    description: 'Sessions of each server over its share by weight of all sessions of the pool; 1 is fair.',
+    description:
+      'Sessions of each server over its share by weight, among those that are up and ready; 1 is fair. The largest is the skew, where no backup is up.',
     unit: 'none',
     limits: { warn: 1.25, bad: 1.6 },
     queries: [
       {
-        expr: `holdfast_sessions{${POOL}} / (holdfast_server_weight{${POOL}} * ${FAIR})`,
+        expr: `${HELD} / (${WEIGHT} * ${FAIR})`,
         legend: '{{pool}}/{{server}}',
       },
     ],

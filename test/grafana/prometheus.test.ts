@@ -137,6 +137,11 @@ test('every panel and every rule has an answer, and a killed server is seen', as
   ).toEqual([]);
 
   // Losses are what a Prometheus sees grow: the series were there at zero before.
+  const counted = 'sum(holdfast_sessions)';
+  await eventually(async () => Number((await prometheus.query(counted))[0]?.value[1]) === VISITORS, {
+    deadlineMs: 60_000,
+    what: () => `all ${VISITORS} sessions to be counted`,
+  });
   const held = Number((await prometheus.query('holdfast_sessions{server="b"}'))[0]?.value[1]);
   expect(held).toBeGreaterThan(0);
   process.kill(demo.pidOf('b'), 'SIGKILL');
@@ -150,6 +155,19 @@ test('every panel and every rule has an answer, and a killed server is seen', as
     deadlineMs: 15_000,
     what: () => firing,
   });
+  // one is down: its share is the others', in the panel as in the skew
+  const overShare = queries.find(({ place }) => place.endsWith(', Over fair share'))?.expr ?? '';
+  await eventually(
+    async () => {
+      const [fullest, skew] = await Promise.all([
+        prometheus.query(`max(${overShare})`),
+        prometheus.query('max(holdfast_session_skew_ratio)'),
+      ]);
+      const [mine, ours] = [fullest, skew].map((samples) => Number(samples[0]?.value[1]));
+      return (await prometheus.query(overShare)).length === 3 && Math.abs((mine ?? 0) - (ours ?? 9)) < 0.001;
+    },
+    { deadlineMs: 20_000, what: () => 'the largest over fair share to be the skew' },
+  );
   const pending = 'ALERTS{alertname="HoldfastServerDown", server="b"}';
   await eventually(async () => (await prometheus.query(pending)).length > 0, {
     deadlineMs: 15_000,

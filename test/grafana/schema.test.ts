@@ -26,7 +26,7 @@ const ROW = z.looseObject({
   gridPos: POSITION,
 });
 const PANEL = z.looseObject({
-  type: z.enum(['stat', 'timeseries', 'state-timeline']),
+  type: z.enum(['stat', 'timeseries', 'state-timeline', 'table']),
   id: z.int().min(1),
   title: z.string().min(1),
   description: z.string().regex(/\.$/, 'a sentence'),

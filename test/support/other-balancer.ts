@@ -44,14 +44,30 @@ async function run(
   writeFileSync(file, config(directory));
   const child = spawn(program, args(file), { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
+  let failure: Error | null = null;
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  const exit = new Promise((resolve) => child.on('exit', resolve));
+  child.stdout.resume();
+  const exit = new Promise<void>((resolve) => {
+    // one that could not be started never exits
+    child.on('error', (error) => {
+      failure = error;
+      resolve();
+    });
+    child.on('exit', (status) => {
+      failure ??= new Error(`${program} ended with ${status}: ${said}`);
+      resolve();
+    });
+  });
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await exit;
     rmSync(directory, { recursive: true });
   });
-  await eventually(() => isOpen(port), { what: () => `${program} on ${port}; it said ${said}` });
+  const isThere = (): Promise<boolean> => {
+    if (failure !== null) throw failure;
+    return isOpen(port);
+  };
+  await eventually(isThere, { what: () => `${program} on ${port}; it said ${said}` });
 }
 
 function isOpen(port: number): Promise<boolean> {

@@ -189,3 +189,21 @@ function isHost(text: string): boolean {
   if (/^[\d.]*$/.test(text) || text.length > 253) return false;
   return text.split('.').every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
 }
+
+/** As an HTTP client writes it: without the port that is usual. */
+export function authorityOf({
+  host,
+  port,
+  socketPath,
+  isTls,
+}: {
+  readonly host: string;
+  readonly port: number;
+  readonly socketPath: string | null;
+  readonly isTls: boolean;
+}): string {
+  if (socketPath !== null) return 'localhost';
+  return port === defaultPort(isTls)
+    ? formatHostPort({ host, port }).slice(0, -`:${port}`.length)
+    : formatHostPort({ host, port });
+}

@@ -306,6 +306,8 @@ export interface BalancerPool {
   readonly health?: {
     /** path of the request, as it is whatever path the server URL has; absent: a TCP connect is the whole check. */
     readonly path?: string | undefined;
+    /** service that is asked for by the health protocol of gRPC (`grpc.health.v1`), instead of a path; `""`: the server as a whole. Needs `protocol: h2` or `auto`. */
+    readonly grpc?: string | undefined;
     /** Host field of the request, for applications that answer to their own name only; absent: the server. */
     readonly host?: string | undefined;
     /** further header fields of the request, by name. */

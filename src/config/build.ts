@@ -74,8 +74,9 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
 
 function buildHealth({ health, host }: WrittenPool): HealthConfig | null {
   if (health === null) return null;
-  // a check without a path sends none
-  const isNamed = host !== 'keep' && host !== 'server' && health.path !== null;
+  // a TCP connect sends none
+  const isAsked = health.path !== null || health.grpc !== null;
+  const isNamed = host !== 'keep' && host !== 'server' && isAsked;
   const hostSent = health.host ?? (isNamed ? host : null);
   return { ...health, host: hostSent, headers: lowerCaseNames(health.headers) };
 }

@@ -86,6 +86,13 @@ export function checkHeaderValue(value: string): string | null {
     : `must be at most ${TEXT_LENGTH_MAX} visible ASCII characters, not ${quote(value)}`;
 }
 
+/** A service of gRPC, its package before it. */
+export function checkGrpcService(value: string): string | null {
+  return /^[A-Za-z0-9_.]{0,120}$/.test(value)
+    ? null
+    : `must be the name of a service, such as shop.v1.Cart, or "" for the server as a whole, not ${quote(value)}`;
+}
+
 export function checkBodyText(value: string): string | null {
   return value !== '' && value.length <= TEXT_LENGTH_MAX
     ? null

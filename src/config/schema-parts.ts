@@ -4,6 +4,7 @@ import {
   checkBodyText,
   checkCookieName,
   checkDnsName,
+  checkGrpcService,
   checkHeaderName,
   checkHeaderValue,
   checkHealthHost,
@@ -60,6 +61,10 @@ export const health = mapping({
   path: optional(
     text('path', checkHealthPath),
     'path of the request, as it is whatever path the server URL has; absent: a TCP connect is the whole check',
+  ),
+  grpc: optional(
+    text('text', checkGrpcService),
+    'service that is asked for by the health protocol of gRPC (`grpc.health.v1`), instead of a path; `""`: the server as a whole. Needs `protocol: h2` or `auto`',
   ),
   host: optional(
     text('host', checkHealthHost),

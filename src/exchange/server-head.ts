@@ -1,7 +1,7 @@
 // What one server has differently in the heads it is sent. Made from the head that is the same for all servers, when it is
 // sent: an attempt may go to another server than the one before.
 
-import { defaultPort, formatHostPort } from '../config/address.ts';
+import { authorityOf } from '../config/address.ts';
 import type { ServerAddress } from '../config/model.ts';
 
 export interface HeadChange {
@@ -19,14 +19,6 @@ export function headChangeFor(server: ServerAddress, host: string): HeadChange |
   if (host === 'keep' && server.basePath === '') return null;
   if (host === 'keep') return { basePath: server.basePath, host: null };
   return { basePath: server.basePath, host: host === 'server' ? authorityOf(server) : host };
-}
-
-/** As an HTTP client writes it: without the port that is usual. */
-export function authorityOf({ host, port, socketPath, isTls }: ServerAddress): string {
-  if (socketPath !== null) return 'localhost';
-  return port === defaultPort(isTls)
-    ? formatHostPort({ host, port }).slice(0, -`:${port}`.length)
-    : formatHostPort({ host, port });
 }
 
 /** The head of a request, in origin-form or asterisk-form, as that server wants it. */

@@ -1,31 +1,14 @@
-// One active check of one server: an HTTP request through undici, or a TCP connect. Real sockets, real time: but that in
+// One active check of one server: an HTTP request through undici, a call of gRPC, or a TCP connect. Real sockets, real time: but that in
 // which this thread stood still is not the server's.
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Client } from 'undici';
-import { isOwnTrouble } from '../base/own-trouble.ts';
-import { formatProxyHeader } from '../base/proxy-protocol.ts';
 import { runningScheduler } from '../base/scheduler.ts';
-import { TlsClient } from '../base/tls-client.ts';
-import { tlsFailure } from '../base/tls-failure.ts';
-import { placeOf } from '../config/address.ts';
-import type { HealthConfig, PoolConfig, ServerConfig } from '../config/model.ts';
-import { readSelfReport, type SelfReport } from './self-report.ts';
-import type { CheckResult } from './verdict.ts';
-
-export interface ProbeOutcome {
-  readonly result: CheckResult;
-  /** The connection was actively refused: nothing listens there, which no second look will change. */
-  readonly isRefused: boolean;
-  /** The check could not be made for want of something of ours, and says nothing about the server. */
-  readonly isOwnTrouble?: boolean;
-  /** The server has answered, if only to say that it is not well. */
-  readonly isReached?: boolean;
-  /** What came, as text: `status 503`, `connection refused`. */
-  readonly detail: string;
-  /** What the server says of itself; absent when no HTTP reply came. */
-  readonly report?: SelfReport;
-}
+import type { HealthConfig, ServerConfig } from '../config/model.ts';
+import { GrpcProbe } from './grpc-probe.ts';
+import { failed, type ProbeOutcome, timedOut } from './probe-outcome.ts';
+import { openRoad, type Road } from './road.ts';
+import { readSelfReport } from './self-report.ts';
 
 /** Checks one server again and again; `close` ends whatever is under way. */
 export interface Probe {
@@ -33,19 +16,18 @@ export interface Probe {
   close(): void;
 }
 
-/** How a pool's servers are connected to. */
-export type Road = Pick<PoolConfig, 'protocol' | 'sendProxyProtocol' | 'secure'>;
-
 export type ProbeFactory = (server: ServerConfig, health: HealthConfig, road: Road) => Probe;
 
 /** A health body is read to its end, so that the server sees a complete exchange, but no further than this. */
 const BODY_BYTES_MAX = 65_536;
 
-/** The probe that the configuration asks for: HTTP when there is a path, a TCP connect otherwise. */
-export const createProbe: ProbeFactory = (server, health, road) =>
-  health.path === null
+/** The probe that the configuration asks for: a call of gRPC, HTTP when there is a path, a TCP connect otherwise. */
+export const createProbe: ProbeFactory = (server, health, road) => {
+  if (health.grpc !== null) return new GrpcProbe(server, health, road, health.grpc);
+  return health.path === null
     ? new TcpProbe(server, health, road)
     : new HttpProbe(server, health, road, health.path);
+};
 
 /** A request on a fresh connection each time: a kept one would not notice that nobody listens any more. */
 class HttpProbe implements Probe {
@@ -120,7 +102,7 @@ class HttpProbe implements Probe {
     const client = new Client(urlOf(this.#server, this.#health), {
       ...options,
       connect: (_, callback) => {
-        const socket = open(this.#server, this.#health, this.#road);
+        const socket = openRoad(this.#server, this.#health, this.#road);
         this.#socket = socket;
         const onError = (error: Error): void => callback(error, null);
         socket.once('error', onError);
@@ -150,7 +132,7 @@ class TcpProbe implements Probe {
   check(): Promise<ProbeOutcome> {
     const { timeoutMs } = this.#health;
     return new Promise((resolve) => {
-      const socket = open(this.#server, this.#health, this.#road);
+      const socket = openRoad(this.#server, this.#health, this.#road);
       socket.once('error', (error) => finish(failed(error)));
       const { isTls } = this.#server;
       const detail = isTls ? 'connected over TLS' : 'connected';
@@ -172,28 +154,6 @@ class TcpProbe implements Probe {
   close(): void {
     this.#end?.();
   }
-}
-
-/** Offered by ALPN. */
-const PROTOCOLS: Readonly<Record<Road['protocol'], readonly string[]>> = {
-  h1: ['http/1.1'],
-  h2: ['h2'],
-  auto: ['h2', 'http/1.1'],
-};
-
-/** A connection like those of requests, but for our own. Header first: it is written before anything else can be. */
-function open(server: ServerConfig, { port }: HealthConfig, road: Road): Socket {
-  const { protocol, sendProxyProtocol, secure } = road;
-  const place = placeOf(port === null ? server : { ...server, port });
-  const before = sendProxyProtocol === 'off' ? null : formatProxyHeader(sendProxyProtocol, null);
-  // a whole handshake each time: a session that is resumed says nothing of the certificate
-  if (server.isTls)
-    return new TlsClient(secure, server.host, false, PROTOCOLS[protocol]).connect(place, before, null);
-  const socket = connect(place);
-  // what undici looks at to know what is spoken
-  if (protocol === 'h2') Object.assign(socket, { alpnProtocol: 'h2' });
-  if (before !== null) socket.write(before, 'latin1');
-  return socket;
 }
 
 /** Scheme, host and port. A path of the server's URL is not put before that of checks. */
@@ -223,30 +183,5 @@ function judgeStatus(status: number, accepted: HealthConfig['status']): ProbeOut
     isRefused: false,
     isReached: true,
     detail: `status ${status}`,
-  };
-}
-
-function timedOut(timeoutMs: number): ProbeOutcome {
-  return { result: 'timeout', isRefused: false, detail: `no answer within ${timeoutMs} ms` };
-}
-
-/** What people call it; the address stands beside it wherever this is shown. */
-const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  EHOSTUNREACH: 'host unreachable',
-  ENETUNREACH: 'network unreachable',
-  ENOTFOUND: 'name not found',
-};
-
-function failed(error: unknown): ProbeOutcome {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const said = error instanceof Error && error.message !== '' ? error.message : code || String(error);
-  const detail = tlsFailure(error) ?? WORDS[code] ?? said;
-  return {
-    result: 'failure',
-    isRefused: code === 'ECONNREFUSED',
-    isOwnTrouble: isOwnTrouble(error),
-    detail,
   };
 }

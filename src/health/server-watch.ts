@@ -5,7 +5,9 @@ import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { Verdict } from '../shared/control.ts';
-import type { Probe, ProbeFactory, ProbeOutcome, Road } from './probe.ts';
+import type { Probe, ProbeFactory } from './probe.ts';
+import type { ProbeOutcome } from './probe-outcome.ts';
+import type { Road } from './road.ts';
 import type { SelfReport } from './self-report.ts';
 import { type CheckResult, ServerVerdict } from './verdict.ts';
 

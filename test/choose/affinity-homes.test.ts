@@ -9,6 +9,7 @@ import { MODES, visit } from './modes.ts';
 
 const HEALTH: HealthConfig = {
   path: null,
+  grpc: null,
   intervalMs: 2_000,
   timeoutMs: 1_000,
   rise: 2,

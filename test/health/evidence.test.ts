@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { PassiveTotals } from '../../src/health/passive.ts';
-import type { ProbeOutcome } from '../../src/health/probe.ts';
+import type { ProbeOutcome } from '../../src/health/probe-outcome.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { BAD, GOOD, HEALTH, HealthScene, POOL, REFUSED, settle } from '../support/health-scene.ts';
 

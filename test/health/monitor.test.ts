@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { ProbeOutcome } from '../../src/health/probe.ts';
+import type { ProbeOutcome } from '../../src/health/probe-outcome.ts';
 import { BAD, GOOD, HEALTH, HealthScene, POOL, REFUSED, settle } from '../support/health-scene.ts';
 
 let scene: HealthScene;

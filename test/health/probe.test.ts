@@ -3,7 +3,8 @@ import { type AddressInfo, createServer as createTcpServer, type Server as TcpSe
 import { afterEach, describe, expect, test } from 'vitest';
 import { serverAt } from '../../src/config/address.ts';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
-import { createProbe, type Probe, type Road } from '../../src/health/probe.ts';
+import { createProbe, type Probe } from '../../src/health/probe.ts';
+import type { Road } from '../../src/health/road.ts';
 import { http2Backend } from '../support/http2-backend.ts';
 
 const SECURE = { isVerified: true, serverName: null, ca: null, cert: null, key: null };
@@ -38,6 +39,7 @@ function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<R
     server,
     {
       path: '/healthz',
+      grpc: null,
       host: null,
       headers: {},
       method: 'GET',

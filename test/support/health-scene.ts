@@ -6,7 +6,7 @@ import { ManualScheduler } from '../../src/base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../../src/config/model.ts';
 import { HealthMonitor } from '../../src/health/monitor.ts';
 import type { PassiveTotals } from '../../src/health/passive.ts';
-import type { ProbeOutcome } from '../../src/health/probe.ts';
+import type { ProbeOutcome } from '../../src/health/probe-outcome.ts';
 import { type MODE_NAMES, Mode, VERDICT_NAMES } from '../../src/shared/control.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';

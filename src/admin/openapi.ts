@@ -18,6 +18,8 @@ interface Operation {
   readonly query?: Readonly<Record<string, string>>;
   /** Properties of the JSON body. */
   readonly body?: Readonly<Record<string, object>>;
+  /** What of the query, or of the body, must be there; `body`: the body itself. */
+  readonly needs?: readonly string[];
   /** By status: when. */
   readonly errors?: Readonly<Record<number, string>>;
 }
@@ -87,6 +89,7 @@ export const OPERATIONS: readonly Operation[] = [
       mode: { type: 'string', enum: MODES },
       weight: { type: 'number', minimum: 0, maximum: WEIGHT_MAX },
     },
+    needs: ['body'],
     errors: {
       400: 'the body is not understood',
       404: NO_POOL,
@@ -120,6 +123,7 @@ export const OPERATIONS: readonly Operation[] = [
       server: 'its name',
       weight: 'of a server to be added; 1 when absent',
     },
+    needs: ['action', 'server'],
     errors: { 400: 'the query is not understood', 404: NO_POOL, 409: 'this process cannot tell' },
   },
   {
@@ -156,7 +160,9 @@ export const STATUS_PROPERTIES: Readonly<Record<string, object>> = {
   host: { type: 'string', description: 'host name of the balancer' },
   summary: {
     type: 'object',
-    description: '`state` (well, degraded, failing) and `problems`, the worst first',
+    description:
+      '`state` (well, degraded, failing) and `problems`, the worst first, each with the number of `sessions` that it affects',
+    required: ['state', 'problems'],
   },
   revision: { type: 'integer', description: 'of the configuration, from 1' },
   threads: { type: 'integer' },
@@ -172,7 +178,11 @@ export function openApiDocument(version: string): object {
   for (const operation of OPERATIONS) {
     paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operation) };
   }
-  const error = { type: 'object', properties: { code: { type: 'string' }, message: { type: 'string' } } };
+  const error = {
+    type: 'object',
+    required: ['code', 'message'],
+    properties: { code: { type: 'string' }, message: { type: 'string' } },
+  };
   return {
     openapi: '3.1.0',
     info: { title: 'Holdfast admin API', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
@@ -192,7 +202,7 @@ export function openApiDocument(version: string): object {
 }
 
 function describe(operation: Operation): object {
-  const { path, summary, answer, changes, query = {}, body } = operation;
+  const { path, summary, answer, changes, query = {}, body, needs = [] } = operation;
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -202,6 +212,7 @@ function describe(operation: Operation): object {
   const inQuery = Object.entries(query).map(([name, description]) => ({
     name,
     in: 'query',
+    required: needs.includes(name),
     description,
     schema: { type: 'string' },
   }));
@@ -221,7 +232,12 @@ function describe(operation: Operation): object {
     ...(inPath.length + inQuery.length > 0 ? { parameters: [...inPath, ...inQuery] } : {}),
     ...(body === undefined
       ? {}
-      : { requestBody: { content: { [JSON_TYPE]: { schema: { type: 'object', properties: body } } } } }),
+      : {
+          requestBody: {
+            required: needs.includes('body'),
+            content: { [JSON_TYPE]: { schema: { type: 'object', properties: body } } },
+          },
+        }),
     responses: {
       200: { description: answer, content: { [operation.type ?? JSON_TYPE]: { schema } } },
       ...Object.fromEntries(errors),

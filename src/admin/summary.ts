@@ -20,6 +20,8 @@ export interface SummarizedPool {
     readonly weight: number;
     readonly check: string | null;
     readonly since: string | null;
+    /** Whose home it is. */
+    readonly sessions: number;
   }[];
 }
 
@@ -32,6 +34,8 @@ export interface Problem {
   readonly text: string;
   /** ISO 8601; null: not known. */
   readonly since: string | null;
+  /** Whose home cannot serve them at present. */
+  readonly sessions: number;
 }
 
 export interface Summary {
@@ -60,7 +64,9 @@ function problemsOf(pool: SummarizedPool): Problem[] {
       .flatMap((server) => (server.state === 'up' ? [] : (server.since ?? [])))
       .sort()
       .at(-1);
-    problems.push({ ...of, state: 'failing', text: 'no server can take new requests', since: since ?? null });
+    const sessions = servers.reduce((sum, server) => sum + (isOut(server) ? server.sessions : 0), 0);
+    const text = `no server can take new requests${affecting(sessions)}`;
+    problems.push({ ...of, state: 'failing', text, since: since ?? null, sessions });
   }
   if (recent.errors > 0) {
     const share = recent.errors / Math.max(recent.requests, recent.errors);
@@ -75,17 +81,30 @@ function problemsOf(pool: SummarizedPool): Problem[] {
       state,
       text: `${counts} went wrong in ${during} (${percent(share)})`,
       since: null,
+      sessions: 0,
     });
   }
   return problems;
 }
 
 function serverProblems({ name, servers }: SummarizedPool): Problem[] {
-  return servers.flatMap(({ name: server, state, mode, check, since }) => {
+  return servers.flatMap((server) => {
+    const { state, mode, check, since } = server;
     if ((state !== 'down' && state !== 'ejected') || mode === 'maintenance') return [];
     const why = check === null ? '' : ` (${check})`;
-    return [{ state: 'degraded' as const, pool: name, server, text: `${state}${why}`, since }];
+    const sessions = isOut(server) ? server.sessions : 0;
+    const text = `${state}${why}${affecting(sessions)}`;
+    return [{ state: 'degraded' as const, pool: name, server: server.name, text, since, sessions }];
   });
+}
+
+/** It cannot serve the sessions that it has; one that is ejected can, and so can one that is drained. */
+function isOut({ state, mode }: SummarizedPool['servers'][number]): boolean {
+  return state === 'down' || mode === 'maintenance';
+}
+
+function affecting(sessions: number): string {
+  return sessions === 0 ? '' : `, ${sessions} session${sessions === 1 ? '' : 's'} affected`;
 }
 
 function percent(share: number): string {

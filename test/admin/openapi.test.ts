@@ -5,10 +5,11 @@ import { expect, test } from 'vitest';
 import { EventFeed } from '../../src/admin/events.ts';
 import { apiReference, OPERATIONS, openApiDocument, STATUS_PROPERTIES } from '../../src/admin/openapi.ts';
 import { BODY_BYTES_MAX, createRoutes } from '../../src/admin/routes.ts';
+import type { AdminSource } from '../../src/admin/source.ts';
 import { packageVersion } from '../../src/base/version.ts';
 import { Source } from './fixture.ts';
 
-const routesOf = (source: Source): ReturnType<typeof createRoutes> =>
+const routesOf = (source: AdminSource): ReturnType<typeof createRoutes> =>
   createRoutes({
     source,
     feed: new EventFeed(),
@@ -55,6 +56,29 @@ test('errors have the type that the document says', async () => {
   const large = 'x'.repeat(BODY_BYTES_MAX + 1);
   for (const { method, path } of OPERATIONS.filter((operation) => operation.method !== 'get'))
     expect([path, ...(await ask(method, path, large))]).toEqual([path, 413, ...described(method, path, 413)]);
+});
+
+test('what the document says is required is refused where it is missing, and nothing else is', async () => {
+  const { paths } = openApiDocument('') as {
+    readonly paths: Readonly<
+      Record<string, { get?: { parameters?: readonly { in: string; name: string; required: boolean }[] } }>
+    >;
+  };
+  const parameters = paths['/api/pools/{pool}/plan']?.get?.parameters ?? [];
+  const needed = parameters.filter((one) => one.in === 'query' && one.required).map(({ name }) => name);
+  expect(needed).toEqual(['action', 'server']);
+  const source: AdminSource = new Source();
+  source.plan = () => ({ ok: false, code: 'not-found', message: 'asked' });
+  const planning = routesOf(source);
+  const status = async (query: string): Promise<number> =>
+    (await planning.request(`/api/pools/shop/plan?${query}`)).status;
+  expect(await status('action=drain&server=a')).toBe(404);
+  expect([await status('action=drain'), await status('server=a')]).toEqual([400, 400]);
+  const patch = await app.request('/api/pools/shop/servers/a', {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+  });
+  expect(patch.status).toBe(400);
 });
 
 test('docs/api.md is in step: `npm run docs` writes it', () => {

@@ -12,6 +12,7 @@ const server = (name: string, fields: Partial<Server> = {}): Server => ({
   weight: 1,
   check: null,
   since: null,
+  sessions: 0,
   ...fields,
 });
 const pool = (servers: readonly Server[], requests = 0, errors = 0, seconds = 60): SummarizedPool => ({
@@ -36,8 +37,15 @@ test('a server down or ejected is a problem with its reason and since when', () 
   ]);
   expect(state).toBe('degraded');
   expect(problems).toEqual([
-    { state: 'degraded', pool: 'shop', server: 'b', text: 'down (connection refused)', since: SINCE },
-    { state: 'degraded', pool: 'shop', server: 'c', text: 'ejected', since: null },
+    {
+      state: 'degraded',
+      pool: 'shop',
+      server: 'b',
+      text: 'down (connection refused)',
+      since: SINCE,
+      sessions: 0,
+    },
+    { state: 'degraded', pool: 'shop', server: 'c', text: 'ejected', since: null, sessions: 0 },
   ]);
 });
 
@@ -61,4 +69,19 @@ test('a pool that nobody can serve is failing, with or without requests', () => 
     expect([state, problems[0]?.text]).toEqual(['failing', 'no server can take new requests']);
   }
   expect(summarize([pool([server('a', DOWN)])]).problems[0]?.since).toBe(SINCE);
+});
+
+test('how many sessions a failure affects: those whose home cannot serve them', () => {
+  const servers = [
+    server('a', { ...DOWN, sessions: 30 }),
+    server('b', { ...DOWN, sessions: 1 }),
+    server('c', { state: 'ejected', sessions: 5 }),
+  ];
+  const told = summarize([pool(servers)]).problems.map(({ text, sessions }) => [text, sessions]);
+  expect(told).toEqual([
+    ['no server can take new requests, 31 sessions affected', 31],
+    ['down (connection refused), 30 sessions affected', 30],
+    ['down (connection refused), 1 session affected', 1],
+    ['ejected', 0],
+  ]);
 });

@@ -115,7 +115,9 @@ test('who opens the page in the middle of an outage sees that there is one, sinc
     expect(await page.title()).toMatch(/^Clients get errors – Holdfast on /);
     expect(await page.locator('#icon').getAttribute('href')).toBe('/page/icon-failing.svg');
     const [first] = await page.locator('#trouble li').allTextContents();
-    expect(first).toMatch(/^Pool shop: no server can take new requests, since \d\d:\d\d:\d\d$/);
+    expect(first).toMatch(
+      /^Pool shop: no server can take new requests, 30 sessions affected, since \d\d:\d\d:\d\d$/,
+    );
     const bottoms = (await page.evaluate(
       "[...document.querySelectorAll('#trouble li')].map((line) => line.getBoundingClientRect().bottom)",
     )) as number[];

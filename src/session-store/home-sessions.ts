@@ -36,6 +36,8 @@ const CLOCK: Clock = {
   stoodStillMs: 0,
 };
 const ENDED_AT_ONCE = 64;
+/** Servers may have other times for loading; a minute is more than any waits. */
+const CLAIM_SPARE_MS = 60_000;
 
 export class HomeSessions<T extends object = Record<string, unknown>> {
   readonly #options: CheckedOptions;
@@ -47,13 +49,14 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
 
   constructor(options: SessionsOptions) {
     this.#options = checkOptions(options);
-    const { client, prefix, server, seal, adopt, onTrouble } = this.#options;
+    const { client, prefix, server, seal, adopt, loadTimeoutMs, onTrouble } = this.#options;
     let begun = (): void => {};
     this.#link = new RedisLink({
       source: client,
       prefix,
       me: `${server}~${randomBytes(9).toString('base64url')}`,
       refillMs: REFILL_MS,
+      claimMsMax: loadTimeoutMs + CLAIM_SPARE_MS,
       sealing: new Sealing(seal, adopt !== null),
       scheduler: systemScheduler,
       onUp: () => {

@@ -12,6 +12,8 @@ export interface RedisLinkParts extends Omit<ConnectionParts, 'channel' | 'onUp'
   readonly me: string;
   /** How long what an emptied store does not have is not taken for unknown. */
   readonly refillMs: number;
+  /** How far ahead of the store's clock a claim can be good at most. */
+  readonly claimMsMax: number;
   readonly sealing: Sealing;
   readonly onUp: () => void;
   readonly onTaken: (key: string, tenure: number) => void;
@@ -106,7 +108,7 @@ export class RedisLink implements StoreLink {
   }
 
   async #carryOut(operation: Operation): Promise<Outcome> {
-    const { me, refillMs, sealing } = this.#parts;
+    const { me, refillMs, claimMsMax, sealing } = this.#parts;
     if (operation.kind === 'hello') {
       const [, dataSet, storeMs] = await this.#call(
         SCRIPTS.hello,
@@ -121,7 +123,10 @@ export class RedisLink implements StoreLink {
       case 'claim':
         return this.#claimed(
           key,
-          await this.#call(SCRIPTS.claim, keys, [me, String(refillMs), key, String(operation.untilMs)]),
+          await this.#call(SCRIPTS.claim, keys, [
+            ...[me, String(refillMs), key],
+            ...[String(operation.untilMs), String(claimMsMax)],
+          ]),
         );
       case 'write': {
         const { tenure, version, data, lifeMs } = operation;

@@ -68,19 +68,24 @@ end
 return { 'hello', id, text(now_ms) }
 `),
 
-  /** me, refillMs, name of the key in notices, untilMs */
+  /**
+   * me, refillMs, name of the key in notices, untilMs, claimMsMax. What lies further ahead than it can was written before
+   * the store's clock was set back, and says nothing any more.
+   */
   claim: script(`
 local me, refill_ms, name, until_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-if until_ms > 0 and until_ms < now() then return { 'late' } end
+local now_ms, claim_ms_max = now(), tonumber(ARGV[5])
+if until_ms > 0 and until_ms < now_ms then return { 'late' } end
 although_full()
 local record = read()
 if not record then
   local id, since, ready = mark(me, refill_ms)
-  if ready > now() then return { 'again' } end
+  if ready > now_ms and ready <= now_ms + refill_ms then return { 'again' } end
   return { 'unknown' }
 end
 if record.is_tombstone then return { 'destroyed' } end
-if until_ms > 0 and until_ms < record.claimed_ms then return { 'late' } end
+local is_later = until_ms < record.claimed_ms and record.claimed_ms <= now_ms + claim_ms_max
+if until_ms > 0 and is_later then return { 'late' } end
 local id, since = mark(me, refill_ms)
 local tenure = math.max(record.tenure + 1, since)
 redis.call('HSET', KEYS[1], 't', text(tenure), 'o', me, 'c', text(until_ms))

@@ -19,6 +19,8 @@ export interface UpkeepParts {
 }
 
 const TICK_MS = 1000;
+/** An answer is never under way for so long: a clock that is behind by more has been set back. */
+const SET_BACK_MS = 60_000;
 /** A process that stood still so long may have lost sessions to others without hearing of it. */
 export const STALL_MS = 2500;
 /** Copies looked at in one tick. */
@@ -102,7 +104,8 @@ export class Upkeep {
     const isOther = this.#run !== null && run !== this.#run;
     this.#dataSet = dataSet;
     const aheadMs = storeMs - this.#parts.clock.nowMs();
-    this.#aheadMs = isOther ? aheadMs : Math.max(aheadMs, this.#aheadMs ?? aheadMs);
+    const isSetBack = this.#aheadMs !== null && this.#aheadMs - aheadMs > SET_BACK_MS;
+    this.#aheadMs = isOther || isSetBack ? aheadMs : Math.max(aheadMs, this.#aheadMs ?? aheadMs);
     this.#run = run;
     if (isEmptied) {
       this.#isRefilling = true;

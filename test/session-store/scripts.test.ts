@@ -31,6 +31,7 @@ async function linkTo(redis: TestRedis, me: string, refillMs: number, heard: str
     prefix: PREFIX,
     me,
     refillMs,
+    claimMsMax: 1e15,
     sealing: new Sealing([], false),
     scheduler: systemScheduler,
     onUp: () => {},

@@ -1,7 +1,8 @@
 // Expectations where the session store or the balancer itself fails. SESSIONS 5.4, rows F6 to F10. Pure.
+import { COMMAND_MS_MAX } from '../demo/layers/redis.ts';
 import { hasHomes } from './architectures.ts';
 import type { CellPlan } from './cells.ts';
-import { around, type Check, check, exactly, type Known } from './check.ts';
+import { type Check, check, exactly, type Known } from './check.ts';
 import { STORE_DELAY_MS } from './faults.ts';
 import type { Measured } from './measured.ts';
 import { WRITE_SHARE } from './schedule.ts';
@@ -94,6 +95,25 @@ function outageCheck(plan: CellPlan, { judgement, marks }: Measured): Check {
   );
 }
 
+/** Requests wait for a store that hangs as long as their server lets them; those that still wait when it goes on are served. */
+export function expectHungStore(plan: CellPlan, measured: Measured): readonly Check[] {
+  const { judgement, marks } = measured;
+  if (plan.architecture.isBacked) return expectUnnoticed(measured);
+  const hungMs = (marks.backMs ?? plan.endMs) - marks.faultMs;
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  return [
+    check(
+      UNAVAILABLE,
+      `everything that has waited ${seconds(COMMAND_MS_MAX)} fails: between ${seconds(hungMs - COMMAND_MS_MAX)} and ${seconds(hungMs)}`,
+      binsOf({ low: hungMs - COMMAND_MS_MAX, high: hungMs }),
+      judgement.unavailableBins,
+      'count',
+    ),
+    check('lost sessions', '0', exactly(0), judgement.lost, 'count'),
+    check('answers older than what was confirmed', '0', exactly(0), judgement.regressions.count, 'count'),
+  ];
+}
+
 /** Each request waits for the store as often as it asks it. */
 export function expectSlowStore({ architecture }: CellPlan, { judgement }: Measured): readonly Check[] {
   const slower = (kind: 'read' | 'write', metric: string): Check => {
@@ -104,7 +124,7 @@ export function expectSlowStore({ architecture }: CellPlan, { judgement }: Measu
     return check(
       metric,
       `${operations} · ${STORE_DELAY_MS} ms = ${expected} ms, give or take what requests differ by: p90 - p50 before, and ${TIMER_MS} ms a timer`,
-      around(expected, spread),
+      { low: expected - spread, high: expected + spread },
       after.p50Ms - steady.p50Ms,
       'ms',
     );

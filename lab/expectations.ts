@@ -8,6 +8,7 @@ import { expectAddServer, expectDrain, expectRolling } from './expect-servers.ts
 import {
   expectBalancerRestart,
   expectFullStore,
+  expectHungStore,
   expectSlowStore,
   expectStoreFault,
 } from './expect-stores.ts';
@@ -37,6 +38,8 @@ export function expectationsOf(plan: CellPlan, measured: Measured): readonly Che
     case 'store-killed':
     case 'store-emptied':
       return expectStoreFault(plan, measured);
+    case 'store-hung':
+      return expectHungStore(plan, measured);
     case 'store-slow':
       return expectSlowStore(plan, measured);
     case 'store-full':

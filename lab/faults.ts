@@ -13,6 +13,7 @@ export const FAULTS = [
   'drain-server',
   'store-killed',
   'store-emptied',
+  'store-hung',
   'store-slow',
   'store-full',
   'balancer-restart',
@@ -34,7 +35,7 @@ export interface Timeline {
 
 /** How long a hung server hangs: until it is noticed, and until the last request it holds has been given up. */
 export const HANG_MS = 1000 * Math.ceil((hangNoticedMs().high + ACKNOWLEDGED_MS_MAX) / 1000);
-/** How long a killed store stays down. */
+/** How long a killed store stays down, and a hung one hangs. */
 export const STORE_DOWN_MS = 5000;
 /** What the slow store takes longer for each operation. */
 export const STORE_DELAY_MS = 50;
@@ -57,6 +58,7 @@ export const FAULT_TITLES: Readonly<Record<Fault, string>> = {
   'drain-server': 'one server is drained, then stopped',
   'store-killed': 'the session store is killed, and is back after 5 s',
   'store-emptied': 'the session store is killed and restarted at once',
+  'store-hung': 'the session store hangs for 5 s (SIGSTOP), then goes on',
   'store-slow': 'every store operation takes 50 ms longer',
   'store-full': 'the session store has no memory left and evicts nothing',
   'balancer-restart': 'the balancer is restarted',
@@ -92,6 +94,7 @@ export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boo
   'drain-server': has('memory', 'memory-learn', 'replicated', 'redis', 'jwt', 'home'),
   'store-killed': ({ store }) => store !== 'none',
   'store-emptied': has('redis', 'redis-aof', 'home'),
+  'store-hung': has('redis', 'home'),
   'store-slow': has('database', 'redis', 'jwt-deny', 'home'),
   'store-full': has('redis', 'home'),
   'balancer-restart': has('memory', 'memory-learn', 'redis', 'home'),
@@ -167,6 +170,7 @@ export function timelineOf(
     case 'drain-server':
       return { beforeMs: 500, afterMs: drainMs(architecture) + settleMs };
     case 'store-killed':
+    case 'store-hung':
       return { beforeMs: 1000, afterMs: STORE_DOWN_MS + 500 + settleMs };
     case 'store-emptied':
       return { beforeMs: 1000, afterMs: 1000 + settleMs };
@@ -177,7 +181,7 @@ export function timelineOf(
     case 'store-full':
       return { beforeMs: 800, afterMs: 2500 };
     case 'ban':
-      return { beforeMs: 800, afterMs: 300 + onceMoreMs };
+      return { beforeMs: 800, afterMs: 1500 + onceMoreMs };
     case 'keys-rotated':
     case 'keys-replaced':
       return { beforeMs: 800, afterMs: 2000 + settleMs };

@@ -78,6 +78,11 @@ export async function inject(stage: Stage): Promise<Marks> {
       await demo.store.kill();
       await demo.store.restart();
       return { ...begun, backMs: clock.nowMs() };
+    case 'store-hung':
+      demo.store.signal('SIGSTOP');
+      await clock.until(begun.faultMs + STORE_DOWN_MS);
+      demo.store.signal('SIGCONT');
+      return { ...begun, backMs: clock.nowMs() };
     case 'store-slow':
       await Promise.all(demo.backends.map((backend) => slowDown(backend)));
       return { ...begun, appliedMs: clock.nowMs() };

@@ -13,7 +13,7 @@ const PREFIX = 'sess:';
 const SCAN_COUNT = 1000;
 const CONNECT_MS_MAX = 1000;
 /** Longest wait for one operation. node-redis times a command only until it is sent, not until it is answered. */
-const COMMAND_MS_MAX = 2000;
+export const COMMAND_MS_MAX = 2000;
 /** Commands that may wait for Redis in one process. */
 const QUEUE_LENGTH_MAX = 10_000;
 /** Longest wait between two attempts to reach a Redis that went away. */

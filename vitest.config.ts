@@ -41,6 +41,7 @@ const LONG = [
   'test/recipes/tomcat.test.ts',
   'test/proxy/cost.test.ts',
   'test/session-store/attacks.test.ts',
+  'test/proxy/http2-clients/clients.test.ts',
   'test/session-store/store-away.test.ts',
   'test/session-store/turns.test.ts',
   'test/embed/integrity.test.ts',

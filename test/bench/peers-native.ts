@@ -27,7 +27,7 @@ defaults
   timeout http-keep-alive 600s
 frontend bench
   bind 127.0.0.1:${site.port} backlog 4096
-  bind 127.0.0.1:${site.secure.port} ssl crt ${site.secure.both} ssl-min-ver TLSv1.2 backlog 4096
+  bind 127.0.0.1:${site.secure.port} ssl crt ${site.secure.both} alpn h2,http/1.1 ssl-min-ver TLSv1.2 backlog 4096
   http-request set-header X-Forwarded-Proto http
   default_backend shop
 backend shop
@@ -63,7 +63,7 @@ http {
   }
   server {
     listen 127.0.0.1:${site.port} backlog=4096;
-    listen 127.0.0.1:${site.secure.port} ssl backlog=4096;
+    listen 127.0.0.1:${site.secure.port} ssl http2 backlog=4096;
     ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate ${site.secure.cert}; ssl_certificate_key ${site.secure.key};
     location / {
       proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection "";

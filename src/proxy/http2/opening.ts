@@ -44,7 +44,11 @@ class Opening implements DeadlineOwner {
     raw.off('data', this.onData);
     raw.off('end', this.#onEnd);
     raw.off('close', this.#onClose);
-    this.#owner.opened(this, at < 0 ? 'http/1.1' : 'h2', Buffer.concat(this.#read));
+    this.#owner.opened(
+      this,
+      at < 0 ? 'http/1.1' : 'h2',
+      this.#read.length === 1 ? chunk : Buffer.concat(this.#read),
+    );
   };
 
   readonly #onEnd = (): void => {

@@ -131,9 +131,10 @@ export function parseSetCookie(
     const at = buffer.indexOf(EQUALS, nameBegin);
     if (at >= 0 && at < partEnd) {
       const nameEnd = trimBlank(buffer, nameBegin, at);
-      if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'max-age')) maxAge = maxAgeOf(buffer, at + 1, partEnd);
+      if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'max-age'))
+        maxAge = maxAgeOf(buffer, at + 1, partEnd, maxAge);
       else if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'expires'))
-        expiresMs = dateOf(buffer, at + 1, partEnd);
+        expiresMs = dateOf(buffer, at + 1, partEnd, expiresMs);
       else if (equalsIgnoreCase(buffer, nameBegin, nameEnd, 'domain')) {
         out.domainBegin = skipBlank(buffer, at + 1, partEnd);
         out.domainEnd = trimBlank(buffer, out.domainBegin, partEnd);
@@ -155,15 +156,16 @@ function endOfPart(buffer: Buffer, begin: number, end: number): number {
   return position;
 }
 
-/** Seconds; NaN when it is no whole number (RFC 6265 section 5.2.2: such an attribute is ignored). */
-function maxAgeOf(buffer: Buffer, begin: number, end: number): number {
+/** Seconds; `former` when it is no whole number (RFC 6265 section 5.2.2: such an attribute is ignored). */
+function maxAgeOf(buffer: Buffer, begin: number, end: number, former: number): number {
   const text = buffer.toString('latin1', begin, end).trim();
-  return /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
+  return /^-?\d+$/.test(text) ? Number(text) : former;
 }
 
-/** Milliseconds since 1970; NaN when it is no date. */
-function dateOf(buffer: Buffer, begin: number, end: number): number {
-  return Date.parse(buffer.toString('latin1', begin, end).trim());
+/** Milliseconds since 1970; `former` when it is no date (section 5.2.1). */
+function dateOf(buffer: Buffer, begin: number, end: number, former: number): number {
+  const ms = Date.parse(buffer.toString('latin1', begin, end).trim());
+  return Number.isNaN(ms) ? former : ms;
 }
 
 /** Attributes of the cookie that the balancer sets. */

@@ -26,10 +26,15 @@ interface Counted {
   readonly good: number;
 }
 
-async function load(ask: Ask, path: string): Promise<Counted> {
+/** `onRefused`: the balancer has answered in the place of a server. */
+async function load(ask: Ask, path: string, onRefused: () => void): Promise<Counted> {
   const answers: Answer[] = [];
   const lane = async (): Promise<void> => {
-    for (let sent = 0; sent < REQUESTS / AT_ONCE; sent += 1) answers.push(await ask(path));
+    for (let sent = 0; sent < REQUESTS / AT_ONCE; sent += 1) {
+      const answer = await ask(path);
+      answers.push(answer);
+      if (answer.isOurs) onRefused();
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
   const isError = ({ status, isOurs }: Answer): boolean => isOurs || status === 0 || status >= SERVER_ERROR;
@@ -68,10 +73,11 @@ function byHttp2(session: ClientHttp2Session): Ask {
 
 const POOLS = ['down', 'half', 'busy', 'bad', 'limited', 'ill', 'cut'] as const;
 
-async function balancer(): Promise<RunningHoldfast> {
+/** `isFull`: a request has been refused because the busy server is full; before that it answers nobody. */
+async function balancer(isFull: Promise<void>): Promise<RunningHoldfast> {
   const good = await httpBackend('good');
   const slow = await httpBackend('slow', (_request, response) => {
-    setTimeout(() => response.end('slow'), 20);
+    void isFull.then(() => response.end('slow'));
   });
   const ill = await httpBackend('ill', (request, response) => {
     response.statusCode = request.url?.endsWith('0') === true ? 200 : 503;
@@ -116,13 +122,16 @@ function told(text: string, pool: string): Counted {
 test.each(['HTTP/1', 'HTTP/2'])(
   '%s: all down, half down, overload, bad responses, rate limit, 5xx, cut off',
   async (version) => {
-    const holdfast = await balancer();
+    const full = Promise.withResolvers<void>();
+    const holdfast = await balancer(full.promise);
     const session = connect(holdfast.url);
     session.on('error', () => undefined);
     whenDone(() => session.destroy());
     const ask = version === 'HTTP/1' ? byHttp1(holdfast) : byHttp2(session);
     for (const pool of POOLS) {
-      const mine = await load(ask, `/${pool}/${pool === 'ill' ? '1' : ''}`);
+      const mine = await load(ask, `/${pool}/${pool === 'ill' ? '1' : ''}`, () => {
+        if (pool === 'busy') full.resolve();
+      });
       let theirs = '';
       await eventually(
         async () => {

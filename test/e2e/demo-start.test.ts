@@ -11,6 +11,7 @@ import { Visitor } from '../demo/visitor.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { command, type RunningCommand, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
+import { commandsOf } from '../support/guide.ts';
 import { launcherFor } from '../support/launcher.ts';
 
 const ANY_PORTS = ['--port', '0', '--admin-port', '0', '--backend-port', '0', '--threads', '2'];
@@ -174,6 +175,34 @@ describe('holdfast demo', () => {
     expect(said('"$NODE" "$HOLDFAST" events').join()).toMatch(new RegExp(`demo/${asked[0].server} down`));
     expect(said('"$NODE" "$HOLDFAST" status')[0]).toMatch(/^degraded: demo\/[a-d] down /);
     expect(demo.command.out()).toMatch(new RegExp(`server ${asked[0].server} .* is back`));
+  });
+
+  test('does what the short script of README.md says', async () => {
+    const demo = await startDemo();
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const lines = commandsOf(readme);
+    const script = lines.slice(
+      lines.indexOf('jar=$(mktemp)'),
+      lines.findIndex((line) => line.startsWith('npx holdfast status')) + 1,
+    );
+    expect(script).toHaveLength(8);
+    const own = script
+      .join('\n')
+      .replaceAll('npx holdfast', '"$NODE" "$HOLDFAST"')
+      .replaceAll('http://127.0.0.1:8080', demo.url);
+    const { stdout } = await promisify(execFile)('bash', ['-eu', '-c', own], {
+      env: {
+        ...process.env,
+        NODE: process.execPath,
+        HOLDFAST: launcherFor('status'),
+        HOLDFAST_ADMIN_URL: demo.adminUrl,
+      },
+    });
+    const asked = stdout.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []));
+    const seen = asked.map(({ user, error }) => user ?? error);
+    // the log-in, three looks, and one after the server is gone
+    expect(seen).toEqual(['alice', 'alice', 'alice', 'alice', expect.stringContaining('log')]);
+    expect(stdout).toMatch(/^pool demo: /m);
   });
 
   test('names the process that keeps the sessions, so that it can be killed as well', async () => {

@@ -24,6 +24,7 @@ const LONG = [
   'test/e2e/rebalance-fail-over.test.ts',
   'test/e2e/rebalance-scale-out.test.ts',
   'test/e2e/reload-sessions-file.test.ts',
+  'test/e2e/rolling-http2-servers.test.ts',
   'test/e2e/session-truth-applications.test.ts',
   'test/e2e/session-truth-kinds.test.ts',
   'test/e2e/session-truth-removed-server.test.ts',

@@ -1,15 +1,6 @@
 // What clients of HTTP/2 do to bring a server down, as bytes: each attack is a preface and what follows it on one connection.
 
-import {
-  block,
-  END_HEADERS,
-  END_STREAM,
-  frame,
-  number,
-  PREFACE,
-  request,
-  Type,
-} from '../support/http2-peer.ts';
+import { END_HEADERS, END_STREAM, frame, number, PREFACE, request, Type } from '../support/http2-peer.ts';
 
 export interface Attack {
   readonly name: string;

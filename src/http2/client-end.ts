@@ -53,11 +53,6 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     return this.lastId >= STREAM_ID_MAX - 2 ? 0 : this.settings.streamsMax;
   }
 
-  /** It takes WebSockets on streams (RFC 8441). */
-  get takesConnect(): boolean {
-    return this.settings.takesConnect;
-  }
-
   /** Opens the next stream for a request, whose head is the sender's to write. */
   open(user: ResponseUser): Http2Stream<ResponseUser> {
     const stream = this.addStream(this.lastId === 0 ? 1 : this.lastId + 2, URGENCY_DEFAULT);

@@ -13,8 +13,6 @@ export class PeerSettings {
   streamsMax = Number.POSITIVE_INFINITY;
   /** Of a client: it takes pushed streams. A server may not say so. */
   mayPush = false;
-  /** Takes extended CONNECT (RFC 8441). */
-  takesConnect = false;
 
   /** Takes them over from bytes[begin, end). Returns 0, or the error that the connection ends with. */
   apply(bytes: Buffer, begin: number, end: number): ErrorCode {
@@ -46,7 +44,6 @@ export class PeerSettings {
         break;
       case Setting.enableConnectProtocol:
         if (value > 1) return ErrorCode.protocolError;
-        this.takesConnect = value === 1;
         break;
       default:
       // of no concern, or unknown

@@ -126,7 +126,11 @@ describe('status and sessions', () => {
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
 
-const TERMINAL = { ...process.env, TERM: 'xterm', NO_COLOR: '', FORCE_COLOR: undefined, COLUMNS: '60' };
+/** Of a person: Node shows no colours where CI is set. */
+const TERMINAL = {
+  ...process.env,
+  ...{ TERM: 'xterm', NO_COLOR: '', FORCE_COLOR: undefined, CI: undefined, COLUMNS: '60' },
+};
 
 test.skipIf(!hasScript)('status --watch redraws a terminal (needs script(1) for a terminal)', async () => {
   const { holdfast } = await fixture();

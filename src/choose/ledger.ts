@@ -160,8 +160,7 @@ export class Ledger {
   /** Moves the session to server `index`. False when another request moved it first: then that home is taken over. */
   move(plan: PoolPlan, affinity: Affinity, index: number): boolean {
     const { table } = this.#shared;
-    const from = affinity.home;
-    const to = plan.homes[index] as number;
+    const [from, to] = [affinity.home, plan.homes[index] as number];
     if (!table.move(affinity.entry, affinity.keyLow, affinity.keyHigh, from, to)) {
       if (this.holdsEntry(affinity)) this.takeHome(plan, affinity);
       return false;
@@ -169,6 +168,7 @@ export class Ledger {
     this.#addDelta(from, -1);
     this.#addDelta(to, 1);
     if (!affinity.isBorn) this.countMove(plan, affinity, from);
+    table.notes.arrived(affinity.entry, to);
     affinity.home = to;
     affinity.homeSlot = homeSlot(to);
     affinity.isHomeRemoved = false;

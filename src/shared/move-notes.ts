@@ -47,6 +47,11 @@ export class MoveNotes {
     if (!this.hasOrigin(entry)) Atomics.or(this.#words, this.#index(entry), originOf(home) << ORIGIN_SHIFT);
   }
 
+  /** The session is at `home` now. Back at its origin it has none. */
+  arrived(entry: number, home: number): void {
+    if (this.isOrigin(entry, home)) Atomics.and(this.#words, this.#index(entry), ~ORIGIN_MASK);
+  }
+
   hasOrigin(entry: number): boolean {
     return (Atomics.load(this.#words, this.#index(entry)) & ORIGIN_MASK) !== 0;
   }

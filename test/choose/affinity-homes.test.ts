@@ -93,6 +93,27 @@ describe.each(MODES)('$title', (mode) => {
     expect(world.total((name) => world.lost(name, 'failure'))).toBe(0);
   });
 
+  test('failBack: a session that is back at the home a failure drove it from is not due to go anywhere', () => {
+    const world = make({ pool: { state: 'shared' }, sticky: { failBack: 'home' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const { table } = world.shared;
+    const isDue = (): boolean =>
+      Array.from({ length: table.capacity }, (_, entry) => entry).some(
+        (entry) => table.isUsed(entry) && table.notes.hasOrigin(entry),
+      );
+    world.setVerdict(home, Verdict.down);
+    visit(world, client, 0, { status: 503 });
+    expect([world.entries().homes.get(home), isDue()]).toEqual([1, false]);
+    visit(world, client);
+    expect([world.entries().homes.get(home), isDue()]).toEqual([undefined, true]);
+    for (const { name } of world.config.servers)
+      world.setVerdict(name, name === home ? Verdict.up : Verdict.down);
+    expect(visit(world, client)).toMatchObject({ server: home, outcome: 'moved' });
+    expect(isDue()).toBe(false);
+  });
+
   test('another request has moved the session since: its 503 moves nothing back', () => {
     const world = make({ pool: { state: 'shared' } });
     const client = mode.client(1);

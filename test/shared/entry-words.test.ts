@@ -173,6 +173,20 @@ describe('moves', () => {
     expect([notes.hasOrigin(4), notes.isOrigin(4, packHome(0, 0))]).toEqual([true, true]);
   });
 
+  test('back at the home that a failure has driven it from it has not been driven from any', () => {
+    const words = new Int32Array(ENTRIES * ENTRY_WORDS);
+    const notes = notesOf(words);
+    words[3 * ENTRY_WORDS + Word.flags] = 0x3ff;
+    const home = packHome(7, 2);
+    notes.stampMove(3, EPOCH);
+    const before = flagsOf(words, 3);
+    notes.rememberOrigin(3, home);
+    notes.arrived(3, packHome(8, 2));
+    expect(notes.isOrigin(3, home)).toBe(true);
+    notes.arrived(3, home);
+    expect([notes.hasOrigin(3), flagsOf(words, 3)]).toEqual([false, before]);
+  });
+
   test('a move on purpose is noted with its time, and forgets where a failure drove it from', () => {
     const words = new Int32Array(ENTRIES * ENTRY_WORDS);
     const notes = notesOf(words);

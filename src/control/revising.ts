@@ -120,14 +120,16 @@ export class Revising {
     const found = await read();
     if (typeof found === 'string') return refuse(found);
     const { config, onAccepted } = found;
+    const { discovery, slots } = this.#balancer;
     const old = this.#written;
     const letGo = await this.#balancer.prepareListeners(old, config);
     try {
       return await this.#prepareAndSwap(old, config, onAccepted);
     } finally {
       if (this.#written === old) {
-        this.#balancer.discovery.apply(old);
         letGo();
+        discovery.apply(old);
+        discovery.expand(old, slots); // newcomers that had no room go on waiting for it
       }
     }
   }

@@ -76,6 +76,9 @@ async function start(): Promise<{
   reload: () => Promise<ReloadResult>;
   revising: Revising;
   write: (text: string) => void;
+  scheduler: ManualScheduler;
+  /** How often discovery has said that what it would give is different. */
+  found: () => number;
 }> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-revising-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -94,13 +97,17 @@ async function start(): Promise<{
         target: null,
       };
     });
+  const scheduler = new ManualScheduler(clock);
+  let changes = 0;
   const discovery = new Discovery({
     clock,
-    scheduler: new ManualScheduler(clock),
+    scheduler,
     random: new SeededRandom(1),
     createLookup: () => (config) => Promise.resolve({ servers: found(config), unknownTargets: [] }),
     log,
-    onChange: () => undefined,
+    onChange: () => {
+      changes += 1;
+    },
     isEmpty: () => true,
   });
   const { config } = await readConfigFile(configFile);
@@ -118,27 +125,39 @@ async function start(): Promise<{
         return next === null ? 'not valid' : { config: next };
       }),
     write: (text) => writeFileSync(configFile, text),
+    scheduler,
+    found: () => changes,
   };
 }
 
 const serversOf = ({ revision }: Quiet): number =>
   revision.pools.reduce((sum, { slots }) => sum + slots.length, 0);
 
-test('a reload for whose servers there is no room is refused, and nothing is forgotten', async () => {
-  const { balancer, revising, reload, write } = await start();
-  const writeMany = (net: number): void => {
-    const urls = Array.from({ length: 1000 }, (_, index) => `"http://10.9.${net}.1:${index + 1}"`);
-    write(`listen: [{ address: 127.0.0.1:0 }]\npools: { p0: { servers: [${urls.join(', ')}] } }\n`);
-  };
+/** A thousand servers, others for each number. */
+function thousand(net: number): string {
+  const urls = Array.from({ length: 1000 }, (_, index) => `"http://10.9.${net}.1:${index + 1}"`);
+  return `listen: [{ address: 127.0.0.1:0 }]\npools: { p0: { servers: [${urls.join(', ')}] } }\n`;
+}
+
+/** Slots of four thousand servers, which each have a request in flight. */
+async function busySlots({ balancer, reload, write }: Awaited<ReturnType<typeof start>>): Promise<number[]> {
+  const busy: number[] = [];
   for (let net = 0; net < 4; net += 1) {
-    writeMany(net);
+    write(thousand(net));
     expect(await reload()).toMatchObject({ ok: true });
-    for (const { slots } of balancer.revision.pools)
-      for (const slot of slots) balancer.shared.own.addGauge(slot, Gauge.inFlight, 1);
+    for (const { slots } of balancer.revision.pools) busy.push(...slots);
+    for (const slot of busy.slice(-1000)) balancer.shared.own.addGauge(slot, Gauge.inFlight, 1);
   }
+  return busy;
+}
+
+test('a reload for whose servers there is no room is refused, and nothing is forgotten', async () => {
+  const running = await start();
+  const { balancer, revising, reload, write } = running;
+  await busySlots(running);
   write(yaml(SMALL));
   expect(await reload()).toMatchObject({ ok: true });
-  writeMany(4);
+  write(thousand(4));
   const { prepared } = balancer;
   const refused = await reload();
   expect(refused).toMatchObject({ ok: false, code: 'conflict' });
@@ -152,6 +171,23 @@ test('a reload for whose servers there is no room is refused, and nothing is for
   expect(serversOf(balancer)).toBe(4);
   expect(revising.results).toEqual({ success: 6, failure: 1 });
   expect(balancer.events.slice(5)).toEqual(['reload false', 'discovery true', 'reload true']);
+});
+
+test('servers that wait for room come in when there is some, though a reload was refused meanwhile', async () => {
+  const running = await start();
+  const { balancer, revising, reload, write, scheduler, found } = running;
+  const busy = await busySlots(running);
+  write(yaml(HUGE));
+  expect(await reload()).toMatchObject({ ok: true });
+  expect(serversOf(balancer)).toBeLessThan(SERVERS_MAX);
+  write(thousand(4));
+  expect(await reload()).toMatchObject({ ok: false });
+  for (const slot of busy) balancer.shared.own.addGauge(slot, Gauge.inFlight, -1);
+  const before = found();
+  scheduler.advance(1000);
+  expect(found()).toBe(before + 1);
+  await revising.rediscover();
+  expect(serversOf(balancer)).toBe(SERVERS_MAX);
 });
 
 test('names with more servers than there may be are cut, and a later good answer is used whole', async () => {

@@ -42,7 +42,10 @@ export function realFiles(nowMs: number): Files {
 
 function read(path: string): FileRead {
   try {
-    const { mode, size } = statSync(path);
+    const found = statSync(path);
+    const { mode, size } = found;
+    // a pipe or a device may have no end, and reading one may never begin
+    if (!found.isFile() && !found.isDirectory()) return { refused: 'is not a file' };
     if (size > FILE_BYTES_MAX) return { refused: `has ${size} bytes, at most ${FILE_BYTES_MAX} are read` };
     const bytes = readFileSync(path);
     return { bytes, isOpenToAll: isOpenToAll({ mode }) };

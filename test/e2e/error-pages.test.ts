@@ -1,5 +1,6 @@
 // The operator's own error pages, over HTTP/1 and HTTP/2, read at the start and at each reload; own replies in the access log.
 
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
@@ -135,9 +136,11 @@ test('a reload reads them anew; one that cannot be read refuses it and changes n
 
 test('wrong files are problems of the configuration, all at once, each at its place', () => {
   const pages = folder({ 'empty.html': '' });
+  execFileSync('mkfifo', [`${pages}/pipe.html`]); // nobody writes into it: reading would wait for ever
   const yaml = `
 errorPages:
   404: ${pages}/none.html
+  502: ${pages}/pipe.html
 pools:
   shop:
     errorPages:
@@ -148,7 +151,8 @@ pools:
   expect(config).toBeNull();
   expect(problems.map(({ line, column, message }) => [line, column, message.replace(pages, 'P')])).toEqual([
     [3, 8, '"P/none.html" does not exist'],
-    [7, 12, '"P/empty.html" is empty'],
+    [4, 8, '"P/pipe.html" is not a file'],
+    [8, 12, '"P/empty.html" is empty'],
   ]);
 });
 

@@ -56,7 +56,7 @@ export function fitted(lines: readonly Line[], columns: number, rows: number): r
 }
 
 function cutLine(line: Line, columns: number): Line {
-  const spans = spansOf(line);
+  const spans = spansOf(line).map((span) => ({ ...span, text: printable(span.text) }));
   let left = columns;
   if (spans.reduce((sum, { text }) => sum + text.length, 0) <= columns) return line;
   const kept: Span[] = [];

@@ -68,7 +68,7 @@ async function screen(client: AdminClient): Promise<string> {
 }
 
 /** The screen as lines, its tables no wider than `columns`. Pure. */
-export function statusLines(status: StatusDocument, columns: number): readonly Line[] {
+function statusLines(status: StatusDocument, columns: number): readonly Line[] {
   const { entries, capacity } = status.sessionTable;
   const head = `${status.host}: holdfast ${status.version}`;
   const facts = [

@@ -1,6 +1,7 @@
 // Aligned tables for the terminal: numbers to the right, words to the left. Where there is not enough room, first columns
 // that matter least go, as long as those left would be cut to nothing, then the longest words are cut. Pure.
 
+import { printable } from '../base/printable.ts';
 import { cut, type Line, type Span } from './screen.ts';
 
 const GAP = '  ';
@@ -87,6 +88,8 @@ function joined(spans: readonly Span[]): Line {
   });
 }
 
+/** As it will be shown, and as wide. */
 function spanOf(cell: Cell): Span {
-  return typeof cell === 'object' ? cell : { text: String(cell) };
+  const span: Span = typeof cell === 'object' ? cell : { text: String(cell) };
+  return { ...span, text: printable(span.text) };
 }

@@ -67,6 +67,14 @@ test('colour is around the word alone, and what a server is called cannot change
   expect(spansOf('plain')).toEqual([{ text: 'plain' }]);
 });
 
+test('what a control character is shown as counts where a line is cut', () => {
+  const reason = `${ESCAPE}${ESCAPE} refused`;
+  const [cut] = fitted([[{ text: 'down: ' }, { text: reason }]], 20, 1).map((line) => textOf(line, false));
+  expect(cut).toBe('down: \\x1b\\x1b refu…');
+  const rows = formatTable([{ heading: 'SERVER' }, { heading: 'NOTES' }], [['a', reason]], 20);
+  expect(rows.map((line) => textOf(line, false))).toEqual(['SERVER  NOTES', 'a       \\x1b\\x1b re…']);
+});
+
 test('a file has no width and no colours, a terminal both; COLUMNS goes first', () => {
   const stream = (more: object) => ({ hasColors: () => true, ...more }) as NodeJS.WriteStream;
   const file = stream({ isTTY: false });

@@ -18,7 +18,7 @@ const NO_OPERATIONS: StoreOperations = { read: 0, write: 0 };
 const TWO_EACH: StoreOperations = { read: 2, write: 2 };
 
 export interface Architecture {
-  /** SESSIONS 5.2. */
+  /** As in docs/session-architectures.md. */
   readonly code: string;
   /** What `--only` takes. */
   readonly name: string;

@@ -1,4 +1,4 @@
-// Expectations where servers die or hang. SESSIONS 5.4, rows F1, F3 and F11. Pure.
+// Expectations where servers die or hang. Pure.
 import type { CellPlan } from './cells.ts';
 import { type Check, check, exactly } from './check.ts';
 import { parAfterCrashBracket, parEvenMax, parOf } from './formulas.ts';

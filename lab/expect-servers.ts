@@ -1,4 +1,4 @@
-// Expectations where servers restart, join or leave. SESSIONS 5.4, rows F2, F4 and F5. Pure.
+// Expectations where servers restart, join or leave. Pure.
 import { HOME_REBALANCE } from '../demo/balancer-config.ts';
 import { rehomingOf } from './architectures.ts';
 import { type CellPlan, CHURN_ENDS_MS } from './cells.ts';

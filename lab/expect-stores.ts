@@ -1,4 +1,4 @@
-// Expectations where the session store or the balancer itself fails. SESSIONS 5.4, rows F6 to F10. Pure.
+// Expectations where the session store or the balancer itself fails. Pure.
 import { COMMAND_MS_MAX } from '../demo/layers/redis.ts';
 import { hasHomes } from './architectures.ts';
 import type { CellPlan } from './cells.ts';

@@ -1,4 +1,4 @@
-// What theory says the experiments will show. SESSIONS 5.4; each with the bracket that chance allows. Pure.
+// What theory says the experiments will show. Each with the bracket that chance allows. Pure.
 import { SeededRandom } from '../src/base/random.ts';
 import { measureSkew } from '../src/sessions/skew.ts';
 import { type Bracket, shuffled, trialBracket } from './statistics.ts';

@@ -184,7 +184,7 @@ describe('chance', () => {
       }
   });
 
-  test('99.9 % points of chi-square (SESSIONS 2.3)', () => {
+  test('99.9 % points of chi-square', () => {
     const known = { 2: 13.8, 3: 16.3, 4: 18.5, 7: 24.3, 9: 27.9, 15: 37.7 };
     for (const [freedom, limit] of Object.entries(known))
       expect(chiSquareLimit(Number(freedom))).toBeCloseTo(limit, 1);

@@ -104,8 +104,12 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
 
   /** Streams that may be opened now. */
   get room(): number {
-    if (!this.isOpen || this.#isLeaving || this.#isClosing || this.#watch.isInDoubt) return 0;
-    return this.http2.streamsMax - this.http2.streams.size;
+    return this.#isLeaving || this.#watch.isInDoubt ? 0 : this.#streamsLeft;
+  }
+
+  /** As many for those that have awaited it: whoever it is to leave, they have nowhere else to go. */
+  get #streamsLeft(): number {
+    return this.isOpen && !this.#isClosing ? this.http2.streamsMax - this.http2.streams.size : 0;
   }
 
   get isIdle(): boolean {
@@ -157,16 +161,14 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     }
     for (const stream of this.awaiting.splice(0)) {
       if (stream.user === null) continue;
-      if (this.room > 0) this.#give(stream);
-      else this.#line.reopen(stream);
+      if (this.#streamsLeft <= 0) {
+        this.#line.reopen(stream);
+        continue;
+      }
+      this.take(stream);
+      stream.user.onConnected(stream);
     }
     this.onStreams();
-  }
-
-  #give(stream: Http2ServerStream): void {
-    stream.connect(this);
-    this.isUsed = true;
-    stream.user?.onConnected(stream);
   }
 
   /** The next exchange. */

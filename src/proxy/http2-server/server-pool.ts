@@ -205,7 +205,6 @@ export class Http2Pool implements ServerLine, StreamHome {
     this.#services.own.observe(this.slot, Counter.connectSum, seconds);
     this.#expected = Math.max(1, Math.min(streamsMax, STREAMS_EXPECTED));
     this.#http1UntilMs = 0;
-    if (this.#isRetired) connection.leave();
   }
 
   counted(connection: Http2ServerConnection, isIdle: boolean): void {

@@ -254,3 +254,23 @@ test.each<[what: string, sends: (stream: number) => Buffer]>([
   expect([502, 'broken']).toContain(outcome);
   await running.isQuiet();
 });
+
+test.each<[what: string, refuses: (stream: number) => Buffer]>([
+  ['REFUSED_STREAM', (stream) => frame(Type.reset, 0, stream, number(7))],
+  ['GOAWAY', () => frame(Type.goaway, 0, 0, Buffer.concat([number(0), number(0)]))],
+])('%s for a request that it has begun to answer: broken off, and not asked again', async (_, refuses) => {
+  let asked = 0;
+  const server = await scriptedServer(({ type, stream }, connection) => {
+    if (type !== Type.headers) return;
+    asked += 1;
+    connection.send(
+      HEADERS(stream, [[':status', '200']]),
+      frame(Type.data, 0, stream, Buffer.alloc(5000, 'x')),
+      refuses(stream),
+    );
+  });
+  const running = await run(server.url);
+  expect(await ask(running.port).catch(() => 'broken')).toBe('broken');
+  expect(asked).toBe(1);
+  await running.isQuiet();
+});

@@ -206,13 +206,17 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
 
   // -- ends
 
-  /** A server that has answered to the end may end the stream as it likes: what is still to be passed on is here. */
+  /**
+   * A server that has answered to the end may end the stream as it likes: what is still to be passed on is here. One that
+   * has begun to answer has looked at the request, whatever it says.
+   */
   onReset(code: number, fault: string): void {
     if (this.#stream?.isReceived === true) return;
     const user = this.#letGo();
     if (this.#connection?.isClosed !== true) this.isReused = false;
     if (fault !== '') user?.onBadResponse(fault);
-    else if (code === ErrorCode.refusedStream) user?.onUnreachable('stream-refused');
+    else if (code === ErrorCode.refusedStream && this.#stream?.isHeadDue === true)
+      user?.onUnreachable('stream-refused');
     else user?.onServerClosed();
   }
 

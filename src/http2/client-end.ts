@@ -90,6 +90,11 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     this.user.onStreams();
   }
 
+  /** Any that we have opened: hundreds may end at once with their clients, and others share the connection. */
+  protected override mayTrail(): boolean {
+    return true;
+  }
+
   override countFrame(kind: AbuseKind): boolean {
     this.#emptyFrames += 1;
     const earned = FRAMES_EARNED * ((this.lastId >> 1) + this.sender.frames);

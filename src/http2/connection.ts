@@ -190,7 +190,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     const stream = this.streams.get(id) ?? null;
     if (stream !== null && !stream.isHeadDue) this.#onTrailers(stream, isLast, bytes, begin, end);
     else if (stream !== null || id > this.lastId) this.onHead(id, stream, isLast, bytes, begin, end);
-    else if (!this.#ended.has(id)) this.fail(ErrorCode.streamClosed, 'HEADERS on a stream that is closed');
+    else if (!this.mayTrail(id)) this.fail(ErrorCode.streamClosed, 'HEADERS on a stream that is closed');
     else if (!this.countFrame('frames')) this.decode(bytes, begin, end, NO_FIELDS);
   }
 
@@ -254,7 +254,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   }
 
   onClosedData(id: number): void {
-    if (!this.#ended.has(id)) this.refuse(id, ErrorCode.streamClosed);
+    if (!this.mayTrail(id)) this.refuse(id, ErrorCode.streamClosed);
   }
 
   /** So many bytes of its data were taken. */
@@ -315,6 +315,11 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
 
   #countReset(): void {
     if (this.#resets.isTooMany(this.#nowMs)) this.calm('resets');
+  }
+
+  /** Of a stream that is no more: the peer may have sent something on it before it heard. */
+  protected mayTrail(id: number): boolean {
+    return this.#ended.has(id);
   }
 
   protected noteEnded(id: number): void {

@@ -4,14 +4,22 @@ import { expect, test } from 'vitest';
 import { ask } from '../support/ask.ts';
 import { eventually } from '../support/eventually.ts';
 import { scriptedServer } from '../support/http2-backend.ts';
-import { block, END_HEADERS, END_STREAM, frame, Type } from '../support/http2-peer.ts';
+import {
+  block,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  Http2Peer,
+  request,
+  Type,
+} from '../support/http2-peer.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
 const run = (url: string, pool = '', listener = 'h2c: true'): Promise<RunningThread> =>
   runThread(`pools: { web: { protocol: h2, health: off, ${pool} servers: ["${url}"] } }`, listener);
 
 const OK = block([[':status', '200']]);
-const answer = (stream: number, body = 'ok'): Buffer =>
+const answer = (stream: body = 'ok'): Buffer =>
   Buffer.concat([frame(Type.headers, END_HEADERS, stream, OK), frame(Type.data, END_STREAM, stream, body)]);
 
 test('who waits for a connection when its server is removed has it still, and it ends behind them', async () => {
@@ -26,5 +34,27 @@ test('who waits for a connection when its server is removed has it still, and it
   expect(await reply).toMatchObject({ status: 200, body: 'ok' });
   await eventually(() => server.sockets.size === 0, { what: () => 'the end of the connection' });
   expect(server.open).toHaveLength(1);
+  await running.isQuiet();
+});
+
+test('answers to hundreds of requests whose clients have gone are passed over, and others go on', async () => {
+  const given = 300;
+  const server = await scriptedServer(({ type, flags, stream, payload }, connection) => {
+    if (type === Type.ping && flags === 0) connection.send(frame(Type.ping, 1, 0, payload));
+    if (type !== Type.headers || stream < 2 * given) return;
+    for (let late = 1; late < stream; late += 2) connection.send(answer(late));
+    connection.send(answer(stream));
+  });
+  const running = await run(server.url);
+  const peers = Array.from({ length: given / 100 }, () => new Http2Peer(running.port));
+  // one at first: the others find its connection
+  peers[0]?.send(request(1));
+  await server.until((each) => each.of(Type.headers).length === 1, 'a request');
+  for (const peer of peers)
+    for (let at = peer === peers[0] ? 1 : 0; at < 100; at += 1) peer.send(request(1 + 2 * at));
+  await server.until((each) => each.of(Type.headers).length === given, 'all requests');
+  for (const { socket } of peers) socket.destroy();
+  await server.until((each) => each.of(Type.reset).length === given, 'their resets');
+  expect(await ask(running.port)).toMatchObject({ status: 200, body: 'ok' });
   await running.isQuiet();
 });

@@ -40,7 +40,10 @@ interface Mark {
 /** Responses that are complete and not taken: nobody else waits for them any more. */
 export class Untaken {
   readonly #http2: Http2Connection;
-  readonly #marks = new Map<Http2Stream, Mark>();
+  /** Most are taken soon: what is gone is forgotten without being looked for. */
+  readonly #marks = new WeakMap<Http2Stream, Mark>();
+  /** When all are to be looked at; NEVER: there is none. */
+  #dueMs = NEVER;
   #frames = 0;
   #framesAtMs = 0;
 
@@ -48,49 +51,41 @@ export class Untaken {
     this.#http2 = http2;
   }
 
-  /** Another one. Says when all are to be looked at again. */
+  /** Another one. Says when all are to be looked at again. O(1). */
   add(stream: Http2Stream, nowMs: number): number {
-    if (this.#marks.size === 0) this.#note(nowMs);
+    if (this.#dueMs === NEVER) {
+      this.#frames = this.#http2.sender.frames;
+      this.#framesAtMs = nowMs;
+    }
     this.#marks.set(stream, { bytes: stream.waitingBytes, atMs: nowMs });
+    this.#dueMs = Math.min(this.#dueMs, nowMs + FLUSH_MS);
     return this.#dueMs;
-  }
-
-  get #dueMs(): number {
-    let dueMs = NEVER;
-    for (const { atMs } of this.#marks.values()) dueMs = Math.min(dueMs, atMs + FLUSH_MS);
-    return dueMs;
-  }
-
-  #note(nowMs: number): void {
-    const { frames } = this.#http2.sender;
-    if (frames !== this.#frames || this.#marks.size === 0) this.#framesAtMs = nowMs;
-    this.#frames = frames;
   }
 
   /**
    * Drops those of which nothing was taken for that long: the client grants them no window, or nothing of the connection moves.
-   * One that only waits for its turn stays. Says when to look again.
+   * One that only waits for its turn stays. Says when to look again. O(streams).
    */
   check(nowMs: number): number {
-    const http2 = this.#http2;
-    this.#note(nowMs);
+    const { streams, sender, user } = this.#http2;
+    if (sender.frames !== this.#frames) this.#framesAtMs = nowMs;
+    this.#frames = sender.frames;
     const isStill = this.#framesAtMs + FLUSH_MS <= nowMs;
     const dropped: Http2Stream[] = [];
-    for (const [stream, mark] of this.#marks) {
+    this.#dueMs = NEVER;
+    for (const stream of streams.values()) {
+      const mark = this.#marks.get(stream);
       const { waitingBytes, sendWindow } = stream;
-      if (stream.isGone || waitingBytes === 0) this.#marks.delete(stream);
-      else if (waitingBytes === mark.bytes && (isStill || sendWindow <= 0)) {
-        if (mark.atMs + FLUSH_MS <= nowMs) dropped.push(stream);
-      } else {
+      if (mark === undefined || waitingBytes === 0) continue;
+      if (waitingBytes !== mark.bytes || !(isStill || sendWindow <= 0)) {
         mark.bytes = waitingBytes;
         mark.atMs = nowMs;
       }
+      if (mark.atMs + FLUSH_MS <= nowMs) dropped.push(stream);
+      else this.#dueMs = Math.min(this.#dueMs, mark.atMs + FLUSH_MS);
     }
-    if (dropped.length > 0) http2.user.onAbuse('stalled');
-    for (const stream of dropped) {
-      this.#marks.delete(stream);
-      http2.reset(stream, ErrorCode.enhanceYourCalm);
-    }
+    if (dropped.length > 0) user.onAbuse('stalled');
+    for (const stream of dropped) this.#http2.reset(stream, ErrorCode.enhanceYourCalm);
     return this.#dueMs;
   }
 }

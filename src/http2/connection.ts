@@ -257,6 +257,11 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     if (!this.mayTrail(id)) this.refuse(id, ErrorCode.streamClosed);
   }
 
+  /** Bodies that nobody takes fill the window that all have in common: it is no place for another stream. */
+  get isCrowded(): boolean {
+    return this.#data.isCrowded;
+  }
+
   /** So many bytes of its data were taken. */
   taken(stream: Http2Stream, bytes: number): void {
     this.#data.taken(stream, bytes);

@@ -37,6 +37,11 @@ export class DataReceiver {
     this.#window = new ConnectionReceiveWindow(window, connectionWindow);
   }
 
+  /** So much waits to be taken that streams will soon hold up each other. */
+  get isCrowded(): boolean {
+    return this.#window.isHalfFull;
+  }
+
   begin(id: number, flags: number, length: number): void {
     const connection = this.#connection;
     const stream = connection.streams.get(id);

@@ -72,6 +72,11 @@ export class ConnectionReceiveWindow {
     this.#here -= bytes;
   }
 
+  /** Half of what may be here waits to be taken. */
+  get isHalfFull(): boolean {
+    return this.#here > this.#sizeMax >> 1;
+  }
+
   /** By how much the window is to open now; 0: it need not, or may not. */
   open(): number {
     if (this.#left > this.#size >> 1) return 0;

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { ask } from '../support/ask.ts';
 import { eventually } from '../support/eventually.ts';
-import { scriptedServer } from '../support/http2-backend.ts';
+import { http2Backend, scriptedServer } from '../support/http2-backend.ts';
 import {
   block,
   END_HEADERS,
@@ -56,5 +56,27 @@ test('answers to hundreds of requests whose clients have gone are passed over, a
   for (const { socket } of peers) socket.destroy();
   await server.until((each) => each.of(Type.reset).length === given, 'their resets');
   expect(await ask(running.port)).toMatchObject({ status: 200, body: 'ok' });
+  await running.isQuiet();
+});
+
+test('responses that nobody takes fill their connection, and other requests go over another', async () => {
+  const backend = await http2Backend(
+    (stream, headers) => {
+      stream.respond({ ':status': 200 });
+      stream.end(headers[':path'] === '/large' ? Buffer.alloc(100_000, 'x') : 'small');
+    },
+    { maxSessionMemory: 1000 },
+  );
+  const running = await run(backend.url, '', 'h2c: true, http2: { streams: 300 }');
+  expect((await ask(running.port)).body).toBe('small');
+  // no window at all
+  const peer = new Http2Peer(running.port, [[4, 0]]);
+  for (let at = 0; at < 270; at += 1) peer.send(request(1 + 2 * at, [], '/large'));
+  await eventually(() => running.heardFromServers() > 16 * 1024 * 1024, {
+    what: () => `16 MiB; ${running.heardFromServers()}`,
+  });
+  expect(await ask(running.port)).toMatchObject({ status: 200, body: 'small' });
+  expect(backend.connections()).toBeGreaterThan(1);
+  peer.socket.destroy();
   await running.isQuiet();
 });

@@ -104,7 +104,8 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
 
   /** Streams that may be opened now. */
   get room(): number {
-    return this.#isLeaving || this.#watch.isInDoubt ? 0 : this.#streamsLeft;
+    const isUnfit = this.#isLeaving || this.#watch.isInDoubt || this.http2.isCrowded;
+    return isUnfit ? 0 : this.#streamsLeft;
   }
 
   /** As many for those that have awaited it: whoever it is to leave, they have nowhere else to go. */

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { ask } from '../support/ask.ts';
+import { uploadUntilAnswered } from '../support/early-answer.ts';
 import { eventually } from '../support/eventually.ts';
 import { http2Backend, scriptedServer } from '../support/http2-backend.ts';
 import {
@@ -10,6 +11,7 @@ import {
   END_STREAM,
   frame,
   Http2Peer,
+  number,
   request,
   Type,
 } from '../support/http2-peer.ts';
@@ -19,7 +21,7 @@ const run = (url: string, pool = '', listener = 'h2c: true'): Promise<RunningThr
   runThread(`pools: { web: { protocol: h2, health: off, ${pool} servers: ["${url}"] } }`, listener);
 
 const OK = block([[':status', '200']]);
-const answer = (stream: body = 'ok'): Buffer =>
+const answer = (stream: number, body = 'ok'): Buffer =>
   Buffer.concat([frame(Type.headers, END_HEADERS, stream, OK), frame(Type.data, END_STREAM, stream, body)]);
 
 test('who waits for a connection when its server is removed has it still, and it ends behind them', async () => {
@@ -78,5 +80,25 @@ test('responses that nobody takes fill their connection, and other requests go o
   expect(await ask(running.port)).toMatchObject({ status: 200, body: 'small' });
   expect(backend.connections()).toBeGreaterThan(1);
   peer.socket.destroy();
+  await running.isQuiet();
+});
+
+test('what a server has said before it closes is heard, although a write fails', async () => {
+  let received = 0;
+  const server = await scriptedServer(({ type, stream, payload }, { socket }) => {
+    if (type === Type.headers) {
+      received = 0;
+      const open = number(64 * 1024 * 1024);
+      socket.write(Buffer.concat([frame(Type.window, 0, 0, open), frame(Type.window, 0, stream, open)]));
+    }
+    if (type !== Type.data || socket.isPaused()) return;
+    received += payload.length;
+    if (received < 200_000) return;
+    socket.pause();
+    socket.write(answer(stream, 'enough'), () => socket.destroy());
+  });
+  const running = await run(server.url, 'retry: { attempts: 0 },');
+  for (let round = 0; round < 20; round += 1)
+    expect((await uploadUntilAnswered(running.port)).text).toMatch(/^HTTP\/1\.1 200 [\s\S]*enough/);
   await running.isQuiet();
 });

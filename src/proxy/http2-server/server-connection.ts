@@ -20,7 +20,7 @@ import type { ErrorCode } from '../../http2/codes.ts';
 import { Http2Output } from '../http2/output.ts';
 import { type ReadBuffers, Reader } from '../read-buffers.ts';
 import type { TurnEnd } from '../turn-end.ts';
-import { connectTo } from '../upstream-socket.ts';
+import { connectTo, takeUnreadResponse } from '../upstream-socket.ts';
 import type { Http2ServerStream, StreamConnection } from './server-stream.ts';
 import { Watch } from './watch.ts';
 
@@ -292,6 +292,8 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     this.#line.clock.turn();
     // in the middle of a handshake: 'error' follows
     if (this.#line.tls !== null && !this.#isSecured && !this.#socket.destroyed) return;
+    const lastWords = takeUnreadResponse(this.#socket);
+    if (lastWords !== null) this.#onRead(lastWords);
     this.destroy();
   }
 }

@@ -7,8 +7,8 @@ import { NEVER } from './deadlines.ts';
 
 const TYPE = 'application/grpc';
 const TYPE_LINE = /^content-type:[ \t]*(application\/grpc[\w.+-]*)/im;
-/** grpc-timeout: at most eight digits, and a unit. */
-const TIMEOUT_LINE = /^grpc-timeout:[ \t]*(\d{1,8})([HMSmun])[ \t]*\r?$/im;
+/** grpc-timeout: at most eight digits, and a unit, whose capitals mean something else. */
+const TIMEOUT_LINE = /^grpc-timeout:[ \t]*(\d{1,8})([a-z])[ \t]*\r?$/im;
 const UNIT_MS: Readonly<Record<string, number>> = {
   H: 3_600_000,
   M: 60_000,
@@ -77,7 +77,8 @@ export function isGrpc(buffer: Buffer, { lines, method }: RequestHead): boolean 
 /** When the client gives the call up, which `headText` is the head of; NEVER: it does not say. */
 export function grpcDeadlineMs(headText: string, nowMs: number): number {
   const [, digits = '', unit = ''] = TIMEOUT_LINE.exec(headText) ?? [];
-  return digits === '' ? NEVER : nowMs + Number(digits) * (UNIT_MS[unit] ?? 0);
+  const unitMs = UNIT_MS[unit];
+  return unitMs === undefined ? NEVER : nowMs + Number(digits) * unitMs;
 }
 
 /** The media type that a call with these header lines is answered in; null: it is none. */
@@ -87,6 +88,11 @@ export function grpcTypeOf(fields: string): string | null {
 
 /** The lines that say how a call has failed: it is an answer like any other, without a message. */
 export function grpcLines(kind: FailureKind, sentence: string): string {
-  const message = sentence.replace(/[^ -$&-~]/g, (sign) => encodeURIComponent(sign));
+  const bytes = Buffer.from(sentence, 'utf8').toString('latin1');
+  const message = bytes.replace(/[^ -$&-~]/g, percentEncoded);
   return `grpc-status: ${STATUS_OF[kind]}\r\ngrpc-message: ${message}\r\n`;
+}
+
+function percentEncoded(byte: string): string {
+  return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }

@@ -132,13 +132,13 @@ function mediaRange(text: string): MediaRange {
   return { name, quality: value >= 0 && value <= 1 ? value : 1 };
 }
 
-/** Quality, then how exactly it is named, then how early. 0: it is not wanted. */
+/** Quality, to its three decimals, then how exactly it is named, then how early. 0: it is not wanted. */
 function rankOf(form: PageForm, ranges: readonly MediaRange[]): number {
   for (let exactness = 2; exactness >= 0; exactness -= 1) {
     const at = ranges.findIndex(({ name }) => name === RANGES[form][exactness]);
     const quality = ranges[at]?.quality;
     if (quality === undefined) continue;
-    return quality === 0 ? 0 : quality * 1e6 + exactness * 1e4 - at;
+    return quality === 0 ? 0 : quality * 1e8 + exactness * 1e4 - at;
   }
   return 0;
 }

@@ -18,6 +18,7 @@ describe('the form', () => {
     ['a client of an API', 'accept: application/json\r\n', 'application/json'],
     ['axios: JSON first, all else too', 'Accept: application/json, text/plain, */*\r\n', 'application/json'],
     ['the higher quality wins', 'Accept: text/html;q=0.4, application/json;q=0.9\r\n', 'application/json'],
+    ['a quality a little higher wins over a name', 'Accept: text/html;q=0.9, */*;q=0.905\r\n', 'text/plain'],
     ['q=0 is refused', 'Accept: text/html;q=0, application/json;q=0.1\r\n', 'application/json'],
     ['a range without what it excludes', 'Accept: text/*, text/plain;q=0\r\n', 'text/html'],
     ['nothing that we have', 'Accept: image/png\r\n', 'text/plain'],

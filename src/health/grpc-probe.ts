@@ -54,7 +54,12 @@ export class GrpcProbe {
       socket.once(this.#server.isTls ? 'secureConnect' : 'connect', () => {
         session = connect('http://check', { createConnection: () => socket });
         session.on('error', (error) => finish(failed(error)));
-        this.#call(session, finish);
+        try {
+          this.#call(session, finish);
+        } catch (error) {
+          // header fields of the configuration that HTTP/2 does not have
+          finish(failed(error));
+        }
       });
     });
   }
@@ -74,7 +79,7 @@ export class GrpcProbe {
       te: 'trailers',
       'user-agent': 'holdfast-health',
       'grpc-timeout': `${timeoutMs}m`,
-      ...headers,
+      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     });
     let head: IncomingHttpHeaders = {};
     let trailers: IncomingHttpHeaders = {};

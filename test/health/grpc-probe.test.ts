@@ -110,3 +110,19 @@ test('nobody listens', async () => {
     detail: 'connection refused',
   });
 });
+
+test('header fields of the configuration go instead of ours, whatever their letters', async () => {
+  let seen: unknown = null;
+  const backend = await http2Backend((stream, headers) => {
+    seen = headers['user-agent'];
+    stream.respond({ ':status': 200, 'grpc-status': '0' }, { endStream: true });
+  });
+  await probe(backend.url, 'grpc: "", headers: { User-Agent: mine }').check();
+  expect(seen).toBe('mine');
+});
+
+test('a header field that HTTP/2 does not have is a failed check', async () => {
+  const url = await healthServer({ '': 1 });
+  const outcome = await probe(url, 'grpc: "", headers: { Keep-Alive: "5" }').check();
+  expect([outcome.result, outcome.detail]).toEqual(['failure', expect.stringMatching(/connection/i)]);
+});

@@ -4,6 +4,8 @@
 //
 // Objects with header names as keys are avoided on the way: `constructor` and `__proto__` are names like others.
 
+import { withoutBlanks } from '../http1/bytes.ts';
+
 /** Name and value of a header line that is passed on. */
 export type RawLine = readonly [name: string, value: string];
 
@@ -19,7 +21,7 @@ export function linesOf(headText: string): readonly RawLine[] {
   let begin = headText.indexOf('\r\n') + 2;
   for (let end = headText.indexOf('\r\n', begin); end > begin; end = headText.indexOf('\r\n', begin)) {
     const colon = headText.indexOf(':', begin);
-    lines.push([headText.slice(begin, colon), headText.slice(colon + 1, end).trim()]);
+    lines.push([headText.slice(begin, colon), withoutBlanks(headText.slice(colon + 1, end))]);
     begin = end + 2;
   }
   return lines;

@@ -120,6 +120,20 @@ export function skipValue(buffer: Buffer, begin: number, end: number): number {
   return position;
 }
 
+/** Text of bytes without the blanks around it. `trim` takes 0xa0 as well, which UTF-8 ends "à" with. */
+export function withoutBlanks(text: string): string {
+  let begin = 0;
+  let end = text.length;
+  while (begin < end && isBlank(text.charCodeAt(begin))) begin += 1;
+  while (end > begin && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(begin, end);
+}
+
+/** OWS of RFC 9110 section 5.6.3. */
+export function isBlank(byte: number): boolean {
+  return byte === SP || byte === HTAB;
+}
+
 function classOf(single: string, ...ranges: readonly string[]): Uint8Array {
   const table = new Uint8Array(256);
   for (let index = 0; index < single.length; index += 1) table[single.charCodeAt(index)] = 1;

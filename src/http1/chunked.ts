@@ -13,12 +13,12 @@ import {
   DOUBLE_QUOTE,
   EQUALS,
   HEX,
-  HTAB,
+  isBlank,
   LF,
   SEMICOLON,
-  SP,
   TOKEN,
   VALUE,
+  withoutBlanks,
 } from './bytes.ts';
 import { Refusal } from './message.ts';
 import { isTrailerAllowed, TrailerName } from './trailer.ts';
@@ -245,7 +245,7 @@ export class ChunkedScanner {
       case State.trailerValue:
         if (VALUE[byte] === 1) return this.#keepTrailerByte(byte);
         if (byte !== CR) return Refusal.badTrailer;
-        if (this.sink !== null) this.trailers.push(this.#trailerName.text, this.#trailerValue.trim());
+        if (this.sink !== null) this.trailers.push(this.#trailerName.text, withoutBlanks(this.#trailerValue));
         return this.#go(State.trailerLf);
       case State.trailerLf:
         return byte === LF ? this.#go(State.trailerFirst) : Refusal.badTrailer;
@@ -255,10 +255,6 @@ export class ChunkedScanner {
         return this.#go(State.done);
     }
   }
-}
-
-function isBlank(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }
 
 /** What stands before a chunk of that many bytes; CRLF follows the data. `encodeChunkHead(0)` + CRLF ends a body. */

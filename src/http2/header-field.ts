@@ -1,6 +1,6 @@
 // One header field as HPACK's tables keep it: checked once, and ready as a line of HTTP/1, however often it is referred to.
 
-import { COLON, HTAB, SP, TOKEN, VALUE } from '../http1/bytes.ts';
+import { COLON, isBlank, TOKEN, VALUE } from '../http1/bytes.ts';
 
 /** Added to the length of name and value: what an entry counts for (RFC 7541 section 4.1). */
 export const ENTRY_BYTES = 32;
@@ -40,8 +40,4 @@ function isFieldName(name: string, begin: number): boolean {
 function isFieldValue(value: string): boolean {
   for (let at = 0; at < value.length; at += 1) if (VALUE[value.charCodeAt(at)] !== 1) return false;
   return !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1));
-}
-
-function isBlank(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }

@@ -1,6 +1,7 @@
 // Fields to header blocks (RFC 7541). What repeats enters the dynamic table and is a byte or two from then on; what is
 // different in each response, or nobody's business, does not.
 
+import { withoutBlanks } from '../http1/bytes.ts';
 import { DynamicTable } from './dynamic-table.ts';
 import { ENTRY_BYTES } from './header-field.ts';
 import { TABLE_BYTES } from './hpack-decoder.ts';
@@ -78,7 +79,7 @@ export class HpackEncoder {
       return;
     }
     const colon = line.indexOf(':', 1);
-    this.#literal(line, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+    this.#literal(line, line.slice(0, colon).toLowerCase(), withoutBlanks(line.slice(colon + 1)));
   }
 
   #literal(line: string, name: string, value: string): void {

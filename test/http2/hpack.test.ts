@@ -182,6 +182,15 @@ describe('encoding', () => {
     }
   });
 
+  test('blanks around a value are no part of it, what ends a letter of UTF-8 is', () => {
+    const voila = Buffer.from('voilà').toString('latin1');
+    const lines = [`x-a: \t${voila} `, `x-b:${voila}\t`];
+    expect(decode(new HpackDecoder(), encode(new HpackEncoder(), lines))).toEqual([
+      `x-a: ${voila}`,
+      `x-b: ${voila}`,
+    ]);
+  });
+
   test("the peer's table is used as far as it goes, none at all if it has none", () => {
     const encoder = new HpackEncoder();
     const decoder = new HpackDecoder();

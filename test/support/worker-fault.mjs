@@ -8,9 +8,15 @@ const POLL_MS = 20;
 const directory = process.env.HOLDFAST_TEST_FAULTS;
 if (!isMainThread && directory !== undefined) {
   const file = `${directory}/worker-${workerData?.worker}`;
+  let wasEmpty = false;
   setInterval(() => {
     if (!existsSync(file)) return;
     const how = readFileSync(file, 'utf8');
+    // whoever writes it may have made it and not filled it yet
+    if (how === '' && !wasEmpty) {
+      wasEmpty = true;
+      return;
+    }
     unlinkSync(file);
     while (how === 'hang');
     throw new Error('a fault made by a test');

@@ -91,7 +91,7 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   }
 
   /** Any that we have opened: hundreds may end at once with their clients, and others share the connection. */
-  protected override mayTrail(): boolean {
+  protected mayTrail(): boolean {
     return true;
   }
 

@@ -21,8 +21,6 @@ import { type Outlet, Sender } from './sender.ts';
 import { Http2Stream, type StreamUser } from './stream.ts';
 import { NO_FIELDS, TrailerFields } from './trailer-fields.ts';
 
-/** Streams that we have ended: what the peer has sent before it heard is passed over. */
-const ENDED_MAX = 256;
 /** A smaller CONTINUATION is cut to cost us time. */
 const CONTINUATION_BYTES_LEAST = 1024;
 
@@ -56,7 +54,6 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   readonly #control: ControlFrames;
   readonly #data: DataReceiver;
   readonly #windowFirst: number;
-  readonly #ended = new Set<number>();
   readonly #resets: EventRate;
   readonly #frames: EventRate;
   #nowMs = 0;
@@ -323,17 +320,11 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   }
 
   /** Of a stream that is no more: the peer may have sent something on it before it heard. */
-  protected mayTrail(id: number): boolean {
-    return this.#ended.has(id);
-  }
+  protected abstract mayTrail(id: number): boolean;
 
-  protected noteEnded(id: number): void {
-    this.#ended.add(id);
-    if (this.#ended.size <= ENDED_MAX) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      return;
-    }
+  /** We have ended it, and the peer has not heard yet. */
+  protected noteEnded(_id: number): void {
+    // for who has to tell those from others
   }
 
   #remove(stream: Http2Stream): void {

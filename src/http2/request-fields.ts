@@ -8,11 +8,9 @@
 import { TARGET, TOKEN } from '../http1/bytes.ts';
 import type { HeaderField } from './header-field.ts';
 import type { FieldSink } from './hpack-decoder.ts';
-import { CONNECTION_FIELDS } from './trailer-fields.ts';
+import { CONNECTION_FIELDS, LENGTH_PATTERN } from './trailer-fields.ts';
 
 export const URGENCY_DEFAULT = 3;
-/** All that HTTP/1's parser takes (http1/framing.ts): a length that it alone saw would be nobody's to hold a body to. */
-const LENGTH_PATTERN = /^\d{1,16}$/;
 
 /** The urgency of RFC 9218 section 4.1: 0 to 7, the most urgent first. */
 export function urgencyOf(priority: string): number {

@@ -6,11 +6,9 @@
 
 import type { HeaderField } from './header-field.ts';
 import type { FieldSink } from './hpack-decoder.ts';
-import { CONNECTION_FIELDS } from './trailer-fields.ts';
+import { CONNECTION_FIELDS, LENGTH_PATTERN } from './trailer-fields.ts';
 
 const STATUS_PATTERN = /^[1-5]\d\d$/;
-/** All that HTTP/1's parser takes (http1/framing.ts). */
-const LENGTH_PATTERN = /^\d{1,16}$/;
 
 export class ResponseFields implements FieldSink {
   /** What RFC 9113 section 8 forbids of it; '' for nothing. */

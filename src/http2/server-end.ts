@@ -9,6 +9,9 @@ import { Preface } from './preface.ts';
 import { RequestFields } from './request-fields.ts';
 import type { Http2Stream } from './stream.ts';
 
+/** Streams that we have ended: what the client has sent before it heard is passed over. */
+const ENDED_MAX = 256;
+
 export interface ServerEndUser extends ConnectionUser {
   /** A request has begun, which `fields` describe until this returns. The user gives the stream a user, or ends it. */
   onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void;
@@ -23,6 +26,7 @@ export class ServerEnd extends Http2Connection {
   readonly #fields = new RequestFields();
   /** Streams beyond this one are not begun: GOAWAY has said so. */
   #lastTaken = STREAM_ID_MAX;
+  readonly #ended = new Set<number>();
 
   constructor(output: ByteOutput, limits: Http2Limits, user: ServerEndUser) {
     super(output, limits, user);
@@ -50,6 +54,19 @@ export class ServerEnd extends Http2Connection {
 
   protected get lastOfPeer(): number {
     return this.lastId;
+  }
+
+  protected mayTrail(id: number): boolean {
+    return this.#ended.has(id);
+  }
+
+  protected override noteEnded(id: number): void {
+    this.#ended.add(id);
+    if (this.#ended.size <= ENDED_MAX) return;
+    for (const oldest of this.#ended) {
+      this.#ended.delete(oldest);
+      return;
+    }
   }
 
   onSettings(): void {

@@ -1,4 +1,4 @@
-// Fields behind a body, and which fields HTTP/2 knows nowhere.
+// Fields behind a body, and what holds for those of requests and responses alike.
 
 import type { HeaderField } from './header-field.ts';
 import type { FieldSink } from './hpack-decoder.ts';
@@ -7,6 +7,9 @@ import type { FieldSink } from './hpack-decoder.ts';
 export const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings'],
 ]);
+
+/** A content-length as HTTP/1's parser takes it (http1/framing.ts): one that it alone saw would be nobody's to hold a body to. */
+export const LENGTH_PATTERN = /^\d{1,16}$/;
 
 /** No pseudo-fields are among them. */
 export class TrailerFields implements FieldSink {

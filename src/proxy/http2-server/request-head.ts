@@ -1,12 +1,10 @@
 // A request head as the balancer writes it for HTTP/1, as a header block.
 
 import type { HpackEncoder } from '../../http2/hpack-encoder.ts';
+import { CONNECTION_FIELDS } from '../../http2/trailer-fields.ts';
 
 /** They belong to a connection of HTTP/1, or are said by a pseudo-field. */
-const LEFT_OUT: ReadonlySet<string> = new Set([
-  ...['host', 'connection', 'transfer-encoding', 'upgrade', 'te'],
-  ...['keep-alive', 'proxy-connection', 'http2-settings'],
-]);
+const LEFT_OUT: ReadonlySet<string> = new Set(['host', 'te', ...CONNECTION_FIELDS]);
 /** 1 at the length of each. */
 const LEFT_OUT_LENGTHS: Uint8Array = lengthsOf(LEFT_OUT);
 const HOST_LINE = /\r\nhost:[ \t]*([^\r]*)/i;

@@ -41,24 +41,26 @@ export function contextOf(settings: TlsSettings): SecureContext {
   return context;
 }
 
+/** What is offered by ALPN to servers of a pool with that `protocol`, the best first. */
+const OFFERED = {
+  h1: ['http/1.1'],
+  h2: ['h2'],
+  auto: ['h2', 'http/1.1'],
+} as const;
+
 export class TlsClient {
   readonly #settings: TlsSettings;
   readonly #serverName: string;
   readonly #resumes: boolean;
-  readonly #protocols: readonly string[];
+  readonly #protocol: keyof typeof OFFERED;
   #session: Buffer | null = null;
 
-  /** `resumes`: a resumed session is not verified again; a check should not. `protocols`: offered by ALPN, the best first. */
-  constructor(
-    settings: TlsSettings,
-    host: string,
-    resumes: boolean,
-    protocols: readonly string[] = ['http/1.1'],
-  ) {
+  /** `resumes`: a resumed session is not verified again; a check should not. */
+  constructor(settings: TlsSettings, host: string, resumes: boolean, protocol: keyof typeof OFFERED) {
     this.#settings = settings;
     this.#serverName = settings.serverName ?? host;
     this.#resumes = resumes;
-    this.#protocols = protocols;
+    this.#protocol = protocol;
   }
 
   /**
@@ -74,7 +76,7 @@ export class TlsClient {
       servername: isIP(this.#serverName) === 0 ? this.#serverName : '',
       secureContext: contextOf(this.#settings),
       rejectUnauthorized: this.#settings.isVerified,
-      ALPNProtocols: [...this.#protocols],
+      ALPNProtocols: [...OFFERED[this.#protocol]],
       allowHalfOpen: true,
       ...(this.#session === null ? {} : { session: this.#session }),
       ...(onread === null || before !== null ? {} : { onread }),

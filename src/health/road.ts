@@ -9,21 +9,13 @@ import type { HealthConfig, PoolConfig, ServerConfig } from '../config/model.ts'
 /** How a pool's servers are connected to. */
 export type Road = Pick<PoolConfig, 'protocol' | 'sendProxyProtocol' | 'secure'>;
 
-/** Offered by ALPN. */
-const PROTOCOLS: Readonly<Record<Road['protocol'], readonly string[]>> = {
-  h1: ['http/1.1'],
-  h2: ['h2'],
-  auto: ['h2', 'http/1.1'],
-};
-
 /** A connection like those of requests, but for our own. Header first: it is written before anything else can be. */
 export function openRoad(server: ServerConfig, { port }: HealthConfig, road: Road): Socket {
   const { protocol, sendProxyProtocol, secure } = road;
   const place = placeOf(port === null ? server : { ...server, port });
   const before = sendProxyProtocol === 'off' ? null : formatProxyHeader(sendProxyProtocol, null);
   // a whole handshake each time: a session that is resumed says nothing of the certificate
-  if (server.isTls)
-    return new TlsClient(secure, server.host, false, PROTOCOLS[protocol]).connect(place, before, null);
+  if (server.isTls) return new TlsClient(secure, server.host, false, protocol).connect(place, before, null);
   const socket = connect(place);
   // what undici looks at to know what is spoken
   if (protocol === 'h2') Object.assign(socket, { alpnProtocol: 'h2' });

@@ -64,7 +64,7 @@ export class UpstreamPool implements ServerStreams {
     this.#sendsHeader = config.sendProxyProtocol;
     this.#protocol = config.protocol;
     this.#secure = config.secure;
-    this.tls = server.isTls ? new TlsClient(config.secure, server.host, true) : null;
+    this.tls = server.isTls ? new TlsClient(config.secure, server.host, true, 'h1') : null;
     this.#stripe = services.own;
     this.#deadlines = services.deadlines;
     this.#services = services;

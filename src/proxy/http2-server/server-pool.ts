@@ -75,8 +75,7 @@ export class Http2Pool implements ServerLine, StreamHome {
     this.slot = slot;
     this.#services = services;
     this.#isAsked = config.protocol === 'auto';
-    const offered = this.#isAsked ? ['h2', 'http/1.1'] : ['h2'];
-    this.tls = server.isTls ? new TlsClient(config.secure, server.host, true, offered) : null;
+    this.tls = server.isTls ? new TlsClient(config.secure, server.host, true, config.protocol) : null;
     this.#http1 = new UpstreamPool(slot, generation, server, config, services);
   }
 

@@ -61,12 +61,12 @@ export class AdminClient {
     const url = new URL('/api/events', admin);
     const tried = `GET ${url.origin}${url.pathname}`;
     const headers = this.#headers(null);
-    const stream = await send({ method: 'GET', url, headers, body: null }).catch((error) => {
-      throw unreachable(tried, error);
-    });
+    const stream = await reached(tried, send({ method: 'GET', url, headers, body: null }));
     const status = stream.statusCode ?? 0;
     if (status !== 200)
-      throw new AdminFailure(strangeAnswer(tried, status, await textOf(stream, BODY_CHARACTERS_MAX)));
+      throw new AdminFailure(
+        strangeAnswer(tried, status, await reached(tried, textOf(stream, BODY_CHARACTERS_MAX))),
+      );
     // what comes while the last ones are asked for is among them, or comes after them
     let last = 0;
     for (const event of await this.recentEvents()) {
@@ -177,17 +177,23 @@ export class AdminClient {
     body: object | null,
   ): Promise<{ status: number; text: string }> {
     const headers = this.#headers(body);
-    try {
-      const response = await send({
-        method,
-        url,
-        headers,
-        body: body === null ? null : JSON.stringify(body),
-      });
-      return { status: response.statusCode ?? 0, text: await textOf(response, BODY_CHARACTERS_MAX) };
-    } catch (error) {
-      throw unreachable(tried, error as Error);
-    }
+    const text = body === null ? null : JSON.stringify(body);
+    const response = await reached(tried, send({ method, url, headers, body: text }));
+    return {
+      status: response.statusCode ?? 0,
+      text: await reached(tried, textOf(response, BODY_CHARACTERS_MAX)),
+    };
+  }
+}
+
+/** What was asked for, or why it did not come and what to look at. */
+async function reached<T>(tried: string, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    throw new AdminFailure(
+      `${tried}: ${(error as Error).message}; is the balancer running, and is this its admin address? (--admin URL or HOLDFAST_ADMIN_URL)`,
+    );
   }
 }
 
@@ -234,12 +240,6 @@ export function unknownPool(status: StatusDocument, pool: string): string {
   const names = status.pools.map(({ name }) => name);
   const all = `; ${names.length === 1 ? 'the only one is' : 'there are'} ${names.slice(0, NAMES_SHOWN_MAX).join(', ')}`;
   return `there is no pool ${pool}${didYouMean(pool, names) || all}`;
-}
-
-function unreachable(tried: string, { message }: Error): AdminFailure {
-  return new AdminFailure(
-    `${tried}: ${message}; is the balancer running, and is this its admin address? (--admin URL or HOLDFAST_ADMIN_URL)`,
-  );
 }
 
 function strangeAnswer(tried: string, status: number, text: string): string {

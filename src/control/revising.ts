@@ -26,8 +26,8 @@ export interface Revisable {
    */
   prepareListeners(old: HoldfastConfig, next: HoldfastConfig): Promise<() => void> | (() => void);
   /**
-   * Makes the next revision of it, for which there is room, and swaps all threads to it. Says what that has ended. Where it
-   * rejects nothing has changed.
+   * Makes the next revision of it, for which there is room, and swaps all threads to it. Says what that has ended. Where the
+   * revision cannot be made it rejects, and nothing has changed.
    */
   swap(config: HoldfastConfig): Promise<readonly string[]>;
 }

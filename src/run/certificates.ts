@@ -7,6 +7,7 @@
 //   authority (acme/) ── another certificate, or a challenge that is to be answered ──> the next revision has it
 //   reload ── read, checked, prepared ──┬── its revision is made: in use
 //                                       └── it is refused: let go
+
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { AutomaticCertificates } from '../acme/automatic.ts';

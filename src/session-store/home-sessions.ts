@@ -36,7 +36,7 @@ const CLOCK: Clock = {
   stoodStillMs: 0,
 };
 const ENDED_AT_ONCE = 64;
-/** Servers may have other times for loading; a minute is more than any waits. */
+/** Servers may have other times for loading: so much longer ones are allowed for. */
 const CLAIM_SPARE_MS = 60_000;
 
 export class HomeSessions<T extends object = Record<string, unknown>> {

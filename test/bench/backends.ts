@@ -72,7 +72,7 @@ function nginxText(folder: string, list: readonly Backend[]): string {
   }`;
   const user = process.getuid?.() === 0 ? 'user root;' : ''; // else root's worker may not read our folder
   return `daemon off; worker_processes 1; ${user} pid ${folder}/pid; error_log ${folder}/error.log crit;
-events { worker_connections 8192; }
+events { worker_connections 16384; }
 http {
   access_log off; default_type "text/html; charset=utf-8"; server_tokens off;
   sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=16 inactive=1h;

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { dashboardSetup, loadWhileTesting, openDashboard, poolYaml } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
 import type { StatusDocument } from '../support/holdfast.ts';
+import { changeServer } from '../support/holdfast.ts';
 
 interface Shown {
   readonly sessions: string;
@@ -162,11 +163,7 @@ test('what the rebalancer is at, why, and its moves show as they happen', async 
   await eventually(async () =>
     /^idle: ratio 1\.000 is below start 1\.2$/.test((await words.textContent()) ?? ''),
   );
-  await fetch(`${holdfast.adminUrl}/api/pools/shop/servers/a`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ weight: 4 }),
-  });
+  await changeServer(holdfast, 'shop/a', { weight: 4 });
   await page.locator('[data-movement=Rebalancing][data-phase=running]').waitFor();
   expect(await words.textContent()).toMatch(/^running: ratio 2\.000 is not below start 1\.2/);
   const done =

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import {
   type SessionServer,
   serversYaml,
@@ -57,15 +57,6 @@ async function newUsers(holdfast: RunningHoldfast, count: number): Promise<User[
   return users;
 }
 
-async function change(holdfast: RunningHoldfast, server: string, body: object): Promise<void> {
-  const response = await fetch(`${holdfast.adminUrl}/api/pools/shop/servers/${server}`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  expect(response.status).toBe(200);
-}
-
 async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
   writeFileSync(holdfast.configFile, yaml);
   const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
@@ -95,10 +86,10 @@ function untilState(holdfast: RunningHoldfast, server: string, state: string): P
 test('drain: no new sessions, those that exist go home, also after it is undone', async () => {
   const { holdfast, users } = await start();
   expect(homesOf(users)).toEqual(['a', 'b', 'c']);
-  await change(holdfast, 'a', { mode: 'drain' });
+  await changeServer(holdfast, 'shop/a', { mode: 'drain' });
   expect(homesOf(await newUsers(holdfast, 10))).toEqual(['b', 'c']);
   await expectAtHome(users);
-  await change(holdfast, 'a', { mode: 'ready' });
+  await changeServer(holdfast, 'shop/a', { mode: 'ready' });
   expect(homesOf(await newUsers(holdfast, 5))).toContain('a');
   await expectAtHome(users);
   expect(await holdfast.metric('holdfast_sessions_lost_total')).toBe(0);
@@ -107,7 +98,7 @@ test('drain: no new sessions, those that exist go home, also after it is undone'
 
 test('a draining server that is down does not keep its sessions from moving', async () => {
   const { holdfast, servers, users } = await start();
-  await change(holdfast, 'a', { mode: 'drain' });
+  await changeServer(holdfast, 'shop/a', { mode: 'drain' });
   await servers[0]!.close();
   await untilState(holdfast, 'a', 'down');
   for (const user of users) {
@@ -124,7 +115,7 @@ test('maintenance: like a dead server, without health checks; its sessions move 
   const { holdfast, servers, users } = await start();
   const held = users.filter(({ home }) => home === 'a');
   expect(held.length).toBe(4);
-  await change(holdfast, 'a', { mode: 'maintenance' });
+  await changeServer(holdfast, 'shop/a', { mode: 'maintenance' });
   for (const user of users) {
     const where = await user.where();
     if (user.home === 'a') user.home = where;
@@ -137,7 +128,7 @@ test('maintenance: like a dead server, without health checks; its sessions move 
   const [checksA, checksB] = [servers[0]!.checks, servers[1]!.checks];
   await eventually(() => servers[1]!.checks >= checksB + 10);
   expect(servers[0]!.checks).toBeLessThanOrEqual(checksA + 1);
-  await change(holdfast, 'a', { mode: 'ready' });
+  await changeServer(holdfast, 'shop/a', { mode: 'ready' });
   await expectAtHome(users);
   await eventually(() => servers[0]!.checks > checksA + 2);
   expect(homesOf(await newUsers(holdfast, 6))).toContain('a');
@@ -145,8 +136,8 @@ test('maintenance: like a dead server, without health checks; its sessions move 
 
 test('what the operator has set outlives a reload, and a removal when the server comes back by its name', async () => {
   const { holdfast, users } = await start();
-  await change(holdfast, 'a', { mode: 'drain' });
-  await change(holdfast, 'b', { weight: 7 });
+  await changeServer(holdfast, 'shop/a', { mode: 'drain' });
+  await changeServer(holdfast, 'shop/b', { weight: 7 });
   const yaml = readFileSync(holdfast.configFile, 'utf8');
   const facts = async (): Promise<unknown[]> =>
     (await holdfast.status()).pools[0]!.servers.map(({ name, mode, weight }) => [name, mode, weight]);
@@ -167,7 +158,7 @@ test('what the operator has set outlives a reload, and a removal when the server
 
 test('weight 0: no new sessions, those that exist go home', async () => {
   const { holdfast, users } = await start();
-  await change(holdfast, 'b', { weight: 0 });
+  await changeServer(holdfast, 'shop/b', { weight: 0 });
   expect(homesOf(await newUsers(holdfast, 8))).toEqual(['a', 'c']);
   await expectAtHome(users);
   expect(await holdfast.metric('holdfast_session_moves_total')).toBe(0);
@@ -224,7 +215,7 @@ test('whenDown: refuse waits for a home that restarts, and no longer for one tha
   expect((await user.get()).header('x-holdfast-error')).toBe('home-down');
   const queued = await holdfast.metric('holdfast_queued_requests_total');
   for (const other of others) expect((await other.get()).header('x-holdfast-error')).toBe('home-down');
-  await change(holdfast, 'a', { mode: 'maintenance' });
+  await changeServer(holdfast, 'shop/a', { mode: 'maintenance' });
   expect((await user.get()).header('x-holdfast-error')).toBe('home-down');
   expect(await holdfast.metric('holdfast_queued_requests_total')).toBe(queued);
 });

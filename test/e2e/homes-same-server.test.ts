@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type Backend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 
 const USERS = 12;
 
@@ -76,11 +76,7 @@ test('a server that was removed and comes back has the sessions that did not ask
   const both = yaml('cookie-pin', '{ interval: 500ms }', { a, b });
   const holdfast = await runHoldfast(both, { threads: 2 });
   const before = await users(holdfast);
-  await fetch(`${holdfast.adminUrl}/api/pools/shop/servers/a`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: '{"mode":"drain"}',
-  });
+  await changeServer(holdfast, 'shop/a', { mode: 'drain' });
   const checks = await holdfast.metric('holdfast_health_checks_total', { server: 'a' });
   await reload(holdfast, yaml('cookie-pin', '{ interval: 500ms }', { b }));
   const [asking] = before.filter(({ home }) => home === 'a');

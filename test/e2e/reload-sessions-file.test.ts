@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { type SessionServer, sessionServers } from '../support/session-servers.ts';
 import { headersFor, logIn, STICKY_MODES, stickyYaml } from '../support/sticky-pools.ts';
 import { User } from '../support/user.ts';
@@ -87,7 +87,7 @@ test(
     const first = await runHoldfast(yaml, { threads: 2, directory });
     const all = await logInAll(first);
     const counts = await untilCounted(first);
-    await patch(first, 'learn-cookie', 'a', { mode: 'drain', weight: 3 });
+    await changeServer(first, 'learn-cookie/a', { mode: 'drain', weight: 3 });
     expect(await first.stop()).toBe(0);
     for (const users of all) for (const user of users) user.close();
 
@@ -140,12 +140,3 @@ test(
   },
   START_MS * 6,
 );
-
-async function patch(holdfast: RunningHoldfast, pool: string, server: string, change: object): Promise<void> {
-  const response = await fetch(`${holdfast.adminUrl}/api/pools/${pool}/servers/${server}`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(change),
-  });
-  expect(response.status).toBe(200);
-}

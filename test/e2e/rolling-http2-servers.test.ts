@@ -2,22 +2,12 @@
 // under connections that are full of streams: every request is answered.
 
 import { expect, test } from 'vitest';
-import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
-import { Asker } from '../support/http2-asker.ts';
+import { changeServer, runHoldfast } from '../support/holdfast.ts';
+import { Askers } from '../support/http2-asker.ts';
 import { type Http2Backend, http2Backend } from '../support/http2-backend.ts';
 
 const CONNECTIONS = 100;
 const EACH_TIME = 4000;
-
-async function setMode({ adminUrl }: RunningHoldfast, server: string, mode: string): Promise<void> {
-  const response = await fetch(`${adminUrl}/api/pools/shop/servers/${server}`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ mode }),
-  });
-  expect(response.status).toBe(200);
-}
 
 /** GOAWAY on each of its connections: what is under way is finished. */
 function recycle({ sessions }: Http2Backend): void {
@@ -48,14 +38,8 @@ pools:
     servers: [${servers.map(({ url }, index) => `{ name: ${'abc'[index]}, url: "${url}" }`).join(', ')}]
 `;
   const first = await runHoldfast(yaml);
-  const askers = Array.from({ length: CONNECTIONS }, () => new Asker(first.port));
-  const asking = Promise.all(askers.map((asker) => asker.ask()));
-  const answered = (): number => askers.reduce((sum, asker) => sum + asker.answered, 0);
-  const failures = (): string[] => askers.flatMap((asker) => asker.failures);
-  const enough = (): Promise<unknown> => {
-    const from = answered();
-    return eventually(() => answered() - from >= EACH_TIME || failures().length > 0, { deadlineMs: 60_000 });
-  };
+  const askers = new Askers(CONNECTIONS, first.port);
+  const enough = (): Promise<unknown> => askers.answer(EACH_TIME, 60_000);
   await enough();
   for (const server of servers) {
     recycle(server);
@@ -63,15 +47,14 @@ pools:
   }
   const second = await runHoldfast(yaml, { args: ['--takeover', first.adminUrl] });
   for (const [index, server] of ['a', 'b', 'c'].entries()) {
-    await setMode(second, server, 'drain');
+    await changeServer(second, `shop/${server}`, { mode: 'drain' });
     await enough();
     recycle(servers[index] as Http2Backend);
-    await setMode(second, server, 'ready');
+    await changeServer(second, `shop/${server}`, { mode: 'ready' });
   }
   expect(await first.exited()).toBe(0);
   await enough();
-  for (const asker of askers) asker.end();
-  await asking;
-  expect(failures()).toEqual([]);
+  await askers.end();
+  expect(askers.failures).toEqual([]);
   expect(await second.metric('holdfast_http2_streams')).toBe(0);
 }, 300_000);

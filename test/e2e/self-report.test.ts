@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { type Backend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { User } from '../support/user.ts';
 
 interface Reporting extends Backend {
@@ -79,12 +79,7 @@ test('a weight counts instead of the configured one, until the operator sets one
   const weight = (): Promise<number> => holdfast.metric('holdfast_server_weight', { server: 'a' });
   await eventually(async () => (await weight()) === 4);
   expect(await newcomers(holdfast.port, 50)).toBe(`${'a'.repeat(40)}${'b'.repeat(10)}`);
-  const url = `${holdfast.adminUrl}/api/pools/shop/servers/a`;
-  await fetch(url, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: '{"weight":2}',
-  });
+  await changeServer(holdfast, 'shop/a', { weight: 2 });
   expect(await weight()).toBe(2);
   a.report = 'weight=9';
   await new User(holdfast.port, 1).get();

@@ -4,20 +4,11 @@
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
-import { Asker } from '../support/http2-asker.ts';
+import { changeServer, runHoldfast } from '../support/holdfast.ts';
+import { Askers } from '../support/http2-asker.ts';
 
 const CONNECTIONS = 10;
 const EACH_TIME = 2000;
-
-async function setMode({ adminUrl }: RunningHoldfast, server: string, mode: string): Promise<void> {
-  const response = await fetch(`${adminUrl}/api/pools/shop/servers/${server}`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ mode }),
-  });
-  expect(response.status).toBe(200);
-}
 
 test('full connections through two replacements and a drain of each server: no request fails', async () => {
   const servers = await Promise.all(
@@ -35,30 +26,23 @@ pools:
     servers: [${servers.map(({ url }, index) => `{ name: ${'abc'[index]}, url: "${url}" }`).join(', ')}]
 `;
   const first = await runHoldfast(yaml);
-  const askers = Array.from({ length: CONNECTIONS }, () => new Asker(first.port));
-  const asking = Promise.all(askers.map((asker) => asker.ask()));
-  const answered = (): number => askers.reduce((sum, asker) => sum + asker.answered, 0);
-  const failures = (): string[] => askers.flatMap((asker) => asker.failures);
-  const enough = (): Promise<unknown> => {
-    const from = answered();
-    return eventually(() => answered() - from >= EACH_TIME || failures().length > 0);
-  };
+  const askers = new Askers(CONNECTIONS, first.port);
+  const enough = (): Promise<unknown> => askers.answer(EACH_TIME);
   await enough();
   const second = await runHoldfast(yaml, { args: ['--takeover', first.adminUrl] });
   await enough();
   for (const server of ['a', 'b', 'c']) {
-    await setMode(second, server, 'drain');
+    await changeServer(second, `shop/${server}`, { mode: 'drain' });
     await enough();
-    await setMode(second, server, 'ready');
+    await changeServer(second, `shop/${server}`, { mode: 'ready' });
   }
   const third = await runHoldfast(yaml, { args: ['--takeover', second.adminUrl] });
   expect([await first.exited(), await second.exited()]).toEqual([0, 0]);
   await enough();
-  for (const asker of askers) asker.end();
-  await asking;
-  expect(failures()).toEqual([]);
+  await askers.end();
+  expect(askers.failures).toEqual([]);
   // each was told twice to go, and came back
-  expect(Math.min(...askers.map(({ connections }) => connections))).toBeGreaterThanOrEqual(3);
+  expect(Math.min(...askers.connections)).toBeGreaterThanOrEqual(3);
   await eventually(async () => (await third.metric('holdfast_http2_streams')) === 0);
   expect([first.log(), second.log()].filter((log) => log.includes('cutting off'))).toEqual([]);
 }, 120_000);

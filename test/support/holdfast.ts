@@ -130,6 +130,21 @@ export async function runHoldfast(yaml: string, options: RunOptions = {}): Promi
   return running;
 }
 
+/** The operator's change of a server, `POOL/SERVER`. Rejects when it is not made. */
+export async function changeServer(
+  { adminUrl }: Pick<RunningHoldfast, 'adminUrl'>,
+  path: string,
+  change: { readonly mode?: string; readonly weight?: number },
+): Promise<void> {
+  const response = await fetch(`${adminUrl}/api/pools/${path.replace('/', '/servers/')}`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(change),
+  });
+  if (response.status !== 200)
+    throw new Error(`changing ${path}: ${response.status} ${await response.text()}`);
+}
+
 /** Sum of the samples of a metric whose labels include those given. */
 export function sampleOf(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number {
   let sum = 0;

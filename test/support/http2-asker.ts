@@ -1,6 +1,7 @@
 // A client that keeps so many requests of HTTP/2 under way on one connection, and counts what becomes of them.
 
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import { eventually } from './eventually.ts';
 import { whenDone } from './lifetime.ts';
 
 const STREAMS = 20;
@@ -9,7 +10,7 @@ const STREAMS = 20;
  * A browser's side: so many requests at once, over a new connection once it is told that the one it has ends. What was refused
  * was not begun, and is asked again (RFC 9113 section 8.7): node:http2 refuses itself what it has not sent when it is told.
  */
-export class Asker {
+class Asker {
   answered = 0;
   readonly failures: string[] = [];
   connections = 0;
@@ -72,5 +73,42 @@ export class Asker {
 
   end(): void {
     this.#isOver = true;
+  }
+}
+
+/** So many of them at once, from the beginning on. */
+export class Askers {
+  readonly #all: readonly Asker[];
+  readonly #asking: Promise<unknown>;
+
+  constructor(count: number, port: number) {
+    this.#all = Array.from({ length: count }, () => new Asker(port));
+    this.#asking = Promise.all(this.#all.map((asker) => asker.ask()));
+  }
+
+  get #answered(): number {
+    return this.#all.reduce((sum, { answered }) => sum + answered, 0);
+  }
+
+  get failures(): readonly string[] {
+    return this.#all.flatMap(({ failures }) => failures);
+  }
+
+  /** That each of them has opened. */
+  get connections(): readonly number[] {
+    return this.#all.map(({ connections }) => connections);
+  }
+
+  /** Resolves when so many more requests were answered, or one has failed. */
+  async answer(count: number, deadlineMs?: number): Promise<void> {
+    const from = this.#answered;
+    const isEnough = (): boolean => this.#answered - from >= count || this.failures.length > 0;
+    await eventually(isEnough, deadlineMs === undefined ? {} : { deadlineMs });
+  }
+
+  /** Resolves when what is under way was answered. */
+  async end(): Promise<void> {
+    for (const asker of this.#all) asker.end();
+    await this.#asking;
   }
 }

@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs';
 import { tcpBackend } from './backend.ts';
 import { eventually } from './eventually.ts';
-import { type RunningHoldfast, runHoldfast, sampleOf } from './holdfast.ts';
+import { changeServer, type RunningHoldfast, runHoldfast, sampleOf } from './holdfast.ts';
 import { whenDone } from './lifetime.ts';
 import { LiveSockets } from './live-sockets.ts';
 import type { PlainReply } from './plain-client.ts';
@@ -182,12 +182,7 @@ class Operation {
   }
 
   async setMode(server: string, mode: string): Promise<void> {
-    const { status } = await fetch(`${this.running.adminUrl}/api/pools/shop/servers/${server}`, {
-      method: 'PATCH',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ mode }),
-    });
-    if (status !== 200) throw new Error(`setting ${server} to ${mode} was answered with ${status}`);
+    await changeServer(this.running, `shop/${server}`, { mode });
   }
 
   async replace(): Promise<void> {

@@ -4,10 +4,10 @@
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ClientEnd, type ResponseUser } from '../../src/http2/client-end.ts';
-import { FrameReader } from '../../src/http2/frame-reader.ts';
 import type { Http2Stream } from '../../src/http2/stream.ts';
 import { block, frame, number, PREFACE, Type } from '../support/http2-peer.ts';
 import { seeds } from '../support/seeds.ts';
+import { WrittenFrames } from '../support/written-frames.ts';
 
 const CONNECTIONS = 400;
 const FRAMES_MAX = 60;
@@ -25,8 +25,7 @@ function pick<T>(random: SeededRandom, list: readonly T[]): T {
 }
 
 class Scene {
-  at = 0;
-  isBad = false;
+  readonly written = new WrittenFrames(PREFACE.length);
   isOver = false;
   /** Streams by what is still to come of them. */
   readonly open = new Set<Http2Stream>();
@@ -34,22 +33,10 @@ class Scene {
   readonly faults: string[] = [];
   readonly http2: ClientEnd;
   readonly #random: SeededRandom;
-  #bytes = Buffer.alloc(256 * 1024);
-  #length = 0;
-  #prefaceLeft = PREFACE.length;
-  readonly #reader = new FrameReader({
-    onFrame: () => undefined,
-    onDataBegin: () => undefined,
-    onDataPart: () => undefined,
-    onDataEnd: () => undefined,
-    onBadFrame: () => {
-      this.isBad = true;
-    },
-  });
 
   constructor(random: SeededRandom) {
     this.#random = random;
-    this.http2 = new ClientEnd(this, LIMITS, {
+    this.http2 = new ClientEnd(this.written, LIMITS, {
       isFull: false,
       onAbuse: () => undefined,
       onConnectionError: () => {
@@ -60,24 +47,6 @@ class Scene {
       onSettings: () => undefined,
     });
     this.http2.begin();
-  }
-
-  get room(): number {
-    return this.#length === 0 ? 0 : this.#bytes.length - this.#length;
-  }
-
-  reserve(length: number): Buffer {
-    if (this.#length + length > this.#bytes.length) this.check();
-    this.at = this.#length;
-    this.#length += length;
-    return this.#bytes;
-  }
-
-  check(): void {
-    const skipped = Math.min(this.#prefaceLeft, this.#length);
-    this.#prefaceLeft -= skipped;
-    this.#reader.read(this.#bytes.subarray(skipped, this.#length));
-    this.#length = 0;
   }
 
   ask(): void {
@@ -180,8 +149,8 @@ for (const seed of seeds(2))
       }
       scene.isOver = false;
       scene.http2.breakAll('the end');
-      scene.check();
-      expect([scene.isBad, scene.faults, scene.open.size, scene.http2.streams.size]).toEqual([
+      scene.written.check();
+      expect([scene.written.isBad, scene.faults, scene.open.size, scene.http2.streams.size]).toEqual([
         false,
         [],
         0,

@@ -4,11 +4,11 @@
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { Http2Limits } from '../../src/http2/abuse.ts';
-import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { ServerEnd } from '../../src/http2/server-end.ts';
 import type { Http2Stream, StreamUser } from '../../src/http2/stream.ts';
 import { conversation } from '../support/http2-conversation.ts';
 import { seeds } from '../support/seeds.ts';
+import { WrittenFrames } from '../support/written-frames.ts';
 
 const CONNECTIONS = 400;
 const LIMITS: Http2Limits = {
@@ -20,48 +20,9 @@ const LIMITS: Http2Limits = {
   frames: { count: 100, withinMs: 1000 },
 };
 
-/** Keeps what is written, and reads it back as frames. */
-class Written {
-  at = 0;
-  isFull = false;
-  frames = 0;
-  isBad = false;
-  #bytes = Buffer.alloc(256 * 1024);
-  #length = 0;
-  readonly #reader = new FrameReader({
-    onFrame: () => {
-      this.frames += 1;
-    },
-    onDataBegin: () => {
-      this.frames += 1;
-    },
-    onDataPart: () => undefined,
-    onDataEnd: () => undefined,
-    onBadFrame: () => {
-      this.isBad = true;
-    },
-  });
-
-  get room(): number {
-    return this.#length === 0 ? 0 : this.#bytes.length - this.#length;
-  }
-
-  reserve(length: number): Buffer {
-    if (this.#length + length > this.#bytes.length) this.check();
-    this.at = this.#length;
-    this.#length += length;
-    return this.#bytes;
-  }
-
-  check(): void {
-    this.#reader.read(this.#bytes.subarray(0, this.#length));
-    this.#length = 0;
-  }
-}
-
 /** Answers requests as it happens, like an exchange behind each stream. */
 class Scene {
-  readonly written = new Written();
+  readonly written = new WrittenFrames();
   readonly http2: ServerEnd;
   isOver = false;
   begunAfterEnd = 0;

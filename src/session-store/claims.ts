@@ -79,13 +79,16 @@ export class Claims {
 
   /** Tells `done` when the copy can be read, after `limitMs` at the latest. */
   wait(copy: Copy, done: (found: Found) => void, limitMs: number): void {
-    const { scheduler } = this.#parts;
-    const reader: Reader = {
-      done,
-      timer: scheduler.after(limitMs, () => {
-        reader.timer = scheduler.after(LOOK_MS, () => this.#giveUp(copy, reader));
-      }),
+    const { scheduler, clock } = this.#parts;
+    const askedMs = clock.nowMs();
+    const look = (): void => {
+      const leftMs = limitMs - (clock.nowMs() - askedMs);
+      // Late, we stood still, and the store gets as much longer. Early, the timer counts from before we stood still.
+      reader.timer = scheduler.after(LOOK_MS + Math.min(limitMs, Math.abs(leftMs)), () =>
+        this.#giveUp(copy, reader),
+      );
     };
+    const reader: Reader = { done, timer: scheduler.after(limitMs, look) };
     copy.readers.push(reader);
   }
 
@@ -99,16 +102,20 @@ export class Claims {
 
   /** The store has been silent for too long, or its answer has not been read yet. */
   #lookAgain(key: string, done: (found: Found) => void): void {
-    const { line, scheduler, loadTimeoutMs } = this.#parts;
+    const { line, scheduler, clock, loadTimeoutMs } = this.#parts;
     line.noteAway();
     if (!line.isUp) {
       done({ kind: 'away' });
       return;
     }
-    scheduler.after(LOOK_MS, () => {
-      if (line.answersWithin(loadTimeoutMs)) this.#parts.readAgain(key, done);
+    const askedMs = clock.nowMs();
+    const look = (): void => {
+      // a timer that counts from before we stood still comes at once, and nothing has been read by then
+      if (clock.nowMs() - askedMs < LOOK_MS - 1) scheduler.after(LOOK_MS, look);
+      else if (line.answersWithin(loadTimeoutMs)) this.#parts.readAgain(key, done);
       else done({ kind: 'away' });
-    });
+    };
+    scheduler.after(LOOK_MS, look);
   }
 
   /** Whoever waits for this copy can be answered now. */

@@ -72,7 +72,8 @@ async function counts(holdfast: RunningHoldfast): Promise<{ server: string; sess
 test('with state shared a drain empties the server as planned, and nobody notices', async () => {
   const { holdfast, users } = await start('shared');
   const plan = await ask<Plan>(holdfast, 'plan', 'drain', 'shop/b');
-  expect(plan).toMatchObject({ moves: USERS / 4, lost: 0, seconds: 3 });
+  const moves = await homedAtB(holdfast);
+  expect(plan).toMatchObject({ moves, lost: 0, seconds: Math.ceil(moves / (USERS / 10)) });
 
   const begunMs = performance.now();
   await ask(holdfast, 'drain', 'shop/b');
@@ -97,7 +98,8 @@ test('with state local a removed server costs what was planned', async () => {
   const { servers, holdfast, users } = await start('local');
   expect(await ask<Plan>(holdfast, 'plan', 'drain', 'shop/b')).toMatchObject({ moves: 0, lost: 0 });
   const plan = await ask<Plan>(holdfast, 'plan', 'remove', 'shop/b');
-  expect(plan).toMatchObject({ moves: USERS / 4, lost: USERS / 4 });
+  const moves = await homedAtB(holdfast);
+  expect(plan).toMatchObject({ moves, lost: moves });
   const remaining = servers.filter(({ name }) => name !== 'b');
   writeFileSync(holdfast.configFile, yaml(remaining, 'local'));
   holdfast.child.kill('SIGHUP');
@@ -141,6 +143,13 @@ test('explain says where a request goes and why, and changes nothing', async () 
   expect((await user.get()).header('x-served-by')).toBe(gone.server);
   expect(await holdfast.metric('holdfast_affinity_decisions_total', { verdict: 'invalid' })).toBe(0);
 });
+
+/** How many sessions b has: 30 but for what two threads chose at once. */
+async function homedAtB(holdfast: RunningHoldfast): Promise<number> {
+  const { sessions } = (await counts(holdfast)).find(({ server }) => server === 'b')!;
+  expect(Math.abs(sessions - USERS / 4)).toBeLessThanOrEqual(2);
+  return sessions;
+}
 
 async function stateOf(holdfast: RunningHoldfast, name: string): Promise<string> {
   const { pools } = await holdfast.status();

@@ -15,9 +15,11 @@ import {
   type Arrival,
   growthSchedule,
   loadFromMs,
+  MOSTLY_READS_WRITE_SHARE,
   pairSchedule,
   replaySchedule,
   steadySchedule,
+  WRITE_SHARE,
   zipfSchedule,
 } from './schedule.ts';
 import { sum } from './statistics.ts';
@@ -49,6 +51,8 @@ export interface CellPlan extends Cell {
   readonly victim: number;
   readonly periodMs: number;
   readonly perSecond: number;
+  /** Part of the requests that write. */
+  readonly writes: number;
   /** Log-ins are done and the load begins. */
   readonly steadyMs: number;
   /** When the fault is injected; the end of the load when there is none. */
@@ -169,7 +173,8 @@ export function planCell(cell: Cell, options: LabOptions): CellPlan {
   const faultMs = steadyMs + beforeMs;
   const victim = random.below(servers);
   const churnMs = churnMeanMs(architecture, fault);
-  const base = { users, loginMs, periodMs, endMs: faultMs + afterMs };
+  const writes = fault === 'mostly-reads' ? MOSTLY_READS_WRITE_SHARE : WRITE_SHARE;
+  const base = { users, loginMs, periodMs, endMs: faultMs + afterMs, writes };
   const arrivals = arrivalsOf(fault, base, faultMs, churnMs, random);
   const endMs = Math.max(faultMs + afterMs, (arrivals.at(-1)?.atMs ?? 0) + 100);
   return {
@@ -180,6 +185,7 @@ export function planCell(cell: Cell, options: LabOptions): CellPlan {
     victim,
     periodMs,
     perSecond: (users / periodMs) * 1000,
+    writes,
     steadyMs,
     faultMs: afterMs === 0 ? endMs : faultMs,
     endMs,
@@ -196,6 +202,7 @@ interface Base {
   readonly loginMs: number;
   readonly periodMs: number;
   readonly endMs: number;
+  readonly writes: number;
 }
 
 function arrivalsOf(

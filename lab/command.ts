@@ -20,7 +20,8 @@ const INTERRUPTED = 130;
 const NOTES = `
 Starts real servers, stores and a balancer for each experiment, lets simulated users in, does harm (kills, hangs,
 restarts, slow stores) and compares what the users saw with what theory says. Writes report.html, report.md and
-report.json. All of it takes up to 18 minutes on 2 cores, --quick under 2. Redis is skipped where it is absent.
+report.json. All of it takes about 15 minutes on 2 idle cores (at most 23), --quick
+under 2. Redis is skipped where it is absent.
 Exit status: 0 all as expected, 1 something failed or is outside its bracket, 2 wrong usage, 130 stopped by Ctrl-C.`;
 
 export function register(program: Command): void {

@@ -16,13 +16,13 @@ import { expectBan, expectGrowth, expectKeys, expectPairs, expectReplay } from '
 import { parEvenMax, parOf, parRandomBracket, parZipfBracket, zipfEffective } from './formulas.ts';
 import type { Judgement } from './judge.ts';
 import type { Measured } from './measured.ts';
-import { WRITE_SHARE } from './schedule.ts';
 import { type Bracket, shareBracket, sum } from './statistics.ts';
 
 /** The checks of a cell, by its fault. */
 export function expectationsOf(plan: CellPlan, measured: Measured): readonly Check[] {
   switch (plan.fault) {
     case 'none':
+    case 'mostly-reads':
       return expectNothing(plan, measured);
     case 'kill-one':
     case 'kill-two':
@@ -99,7 +99,7 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
       check(
         'messages between servers a change',
         `${isSync ? `2(n-1) = ${expected}: change and confirmation` : `n-1 = ${expected}`}, give or take those under way when it is read`,
-        edges(expected, WRITE_SHARE * judgement.requests, plan, judgement),
+        edges(expected, plan.writes * judgement.requests, plan, judgement),
         wire.messagesPerWrite,
         'ratio',
       ),
@@ -112,16 +112,16 @@ function expectNothing(plan: CellPlan, { judgement, memory, wire, servers }: Mea
 const UPKEEP_PER_SECOND = 4;
 
 function operationsCheck(plan: CellPlan, judgement: Judgement, wire: WireEvidence): Check {
-  const { architecture, servers, perSecond } = plan;
+  const { architecture, servers, perSecond, writes } = plan;
   const { read, write } = architecture.storeOperations;
-  const each = (1 - WRITE_SHARE) * read + WRITE_SHARE * write;
+  const each = (1 - writes) * read + writes * write;
   const upkeep = architecture.isBacked ? (servers * UPKEEP_PER_SECOND) / perSecond : 0;
   const { low, high } = edges(each, judgement.requests, plan, judgement);
   const more = architecture.isBacked
     ? `, and up to ${UPKEEP_PER_SECOND} a second from each server = ${upkeep.toFixed(3)}`
     : '';
   // Which requests write is chance.
-  const share = shareBracket(judgement.requests, WRITE_SHARE);
+  const share = shareBracket(judgement.requests, writes);
   const byChance = (share.high - share.low) * 0.5 * Math.abs(write - read);
   return check(
     'store operations a request',

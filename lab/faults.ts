@@ -24,6 +24,7 @@ export const FAULTS = [
   'ban',
   'keys-rotated',
   'keys-replaced',
+  'mostly-reads',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -69,6 +70,7 @@ export const FAULT_TITLES: Readonly<Record<Fault, string>> = {
   ban: 'every user is banned, by a call to one server',
   'keys-rotated': 'all servers get a new key, and still read what the old one sealed',
   'keys-replaced': 'all servers get a new key and forget the old one',
+  'mostly-reads': 'nine requests of ten only read',
 };
 
 const EVERYBODY = (): boolean => true;
@@ -105,6 +107,7 @@ export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boo
   ban: has('memory', 'replicated', 'database', 'redis', 'cookie', 'jwt', 'jwt-deny', 'home'),
   'keys-rotated': has('cookie', 'jwt'),
   'keys-replaced': has('cookie', 'jwt'),
+  'mostly-reads': has('redis', 'home'),
 };
 
 /** Cells of `--quick`: fault by names. */
@@ -151,6 +154,7 @@ export function timelineOf(
   switch (fault) {
     case 'none':
     case 'hot-users':
+    case 'mostly-reads':
       return { beforeMs: 3500, afterMs: 0 };
     case 'kill-one':
     case 'kill-two':

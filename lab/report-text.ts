@@ -59,7 +59,7 @@ export const DEFINITIONS = `## What the words mean
 
 Load is open loop: when each request is sent is fixed before the run from the seed, and latency counts from that time,
 so a stall is not hidden by a client that waits. Each user has a cookie jar of its own and makes one request in each
-period at a time of chance (4 in 10 write). A user who learns that the session is gone logs in again at once. The
+period at a time of chance (4 in 10 write, 1 in 10 where most read). A user who learns that the session is gone logs in again at once. The
 balancer is a process of its own with one thread; health checks every 500 ms, two failures take a server out.
 
 - **acknowledged**: complete answer of 2xx or 3xx within 5 s.

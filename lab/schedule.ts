@@ -21,8 +21,8 @@ export interface SteadyPlan {
   readonly periodMs: number;
   /** End of the load. */
   readonly endMs: number;
-  /** Part of the requests that write; default WRITE_SHARE. */
-  readonly writes?: number;
+  /** Part of the requests that write. */
+  readonly writes: number;
   /** Mean life of a session and when lives begin to end; absent: users stay. */
   readonly churn?: { readonly meanMs: number; readonly fromMs: number; readonly untilMs: number };
 }
@@ -31,8 +31,9 @@ export interface SteadyPlan {
 const JITTER = 0.15;
 /** From the last log-in to the first request. */
 const SETTLE_MS = 400;
-/** Part of the requests that write, unless said otherwise. */
+/** Part of the requests that write, but where it is said that most read. */
 export const WRITE_SHARE = 0.4;
+export const MOSTLY_READS_WRITE_SHARE = 0.1;
 /** From a departure to the log-in of whoever comes next. */
 export const RETURN_MS = 150;
 /** Nobody logs out so soon after the log-in, or so shortly before the end of the session's life. */
@@ -50,7 +51,7 @@ export function loadFromMs(plan: { readonly loginMs: number }): number {
 
 /** The plan of a steady load. */
 export function steadySchedule(plan: SteadyPlan, random: Random): readonly Arrival[] {
-  const { users, periodMs, endMs, writes = WRITE_SHARE, churn } = plan;
+  const { users, periodMs, endMs, writes, churn } = plan;
   const all = logins(users, plan.loginMs);
   const fromMs = loadFromMs(plan);
   for (let user = 0; user < users; user += 1) {
@@ -72,7 +73,7 @@ export function zipfSchedule(
   plan: SteadyPlan & { readonly perSecond: number },
   random: Random,
 ): readonly Arrival[] {
-  const { users, endMs, perSecond, writes = WRITE_SHARE } = plan;
+  const { users, endMs, perSecond, writes } = plan;
   const all = logins(users, plan.loginMs);
   const ranks = shuffled(users, random);
   const cumulative: number[] = [];

@@ -254,14 +254,14 @@ describe('cells', () => {
   });
 
   test('the time allowed: what is spare is for waiting and repeating, and at its end no cell begins', () => {
-    const time = new TimeAllowed(12 * 60_000, false, 1000);
+    const time = new TimeAllowed(10 * 60_000, false, 1000);
     expect(time.allowedMs).toBe(15 * 60_000);
-    expect(time.spareMs(1000)).toBe(3 * 60_000);
+    expect(time.spareMs(1000)).toBe(5 * 60_000);
     // A cell planned for a minute took two.
     time.done(60_000);
-    expect(time.spareMs(1000 + 120_000)).toBe(2 * 60_000);
+    expect(time.spareMs(1000 + 120_000)).toBe(4 * 60_000);
     expect(time.waitableMs(121_000)).toBe(8000);
-    time.waited(70_000);
+    time.waited(58_000);
     expect(time.waitableMs(121_000)).toBe(2000);
     expect(time.waitableMs(14 * 60_000)).toBe(0);
     expect(time.isOver(15 * 60_000)).toBe(false);

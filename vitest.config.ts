@@ -12,6 +12,7 @@ const LONG = [
   'test/e2e/dashboard-layout.test.ts',
   'test/e2e/dashboard-places.test.ts',
   'test/e2e/demo-start.test.ts',
+  'test/e2e/full-thread.test.ts',
   'test/e2e/home-rolling.test.ts',
   'test/e2e/home-stalled.test.ts',
   'test/e2e/limits-clients.test.ts',

@@ -24,6 +24,8 @@ const { timeOrigin } = performance;
 
 /** How often a thread says that it runs. */
 const TICK_MS = 100;
+/** A thread that is as late as this is asked by events for the time, and its timer waits for them: that is a tick as well. */
+const LATE_MS = 150;
 /** A thread whose tick is as late as this has stood still. */
 const STILL_MS = 250;
 /** Shared cells count in these: good for 248 days. */
@@ -44,7 +46,7 @@ class RunningClock implements Clock {
   nowMs(): number {
     // performance.timeOrigin is per thread, so it is added to make threads comparable
     const realMs = timeOrigin + performance.now();
-    if (realMs - this.#tickedMs > STILL_MS) this.#standsStill(realMs);
+    if (realMs - this.#tickedMs > LATE_MS) this.#isLate(realMs);
     return realMs - (this.#cells[Cell.stoodStill] as number) * UNIT_MS;
   }
 
@@ -81,9 +83,18 @@ class RunningClock implements Clock {
   }
 
   #tick(): void {
-    const runningMs = this.nowMs();
-    this.#tickedMs = timeOrigin + performance.now();
-    Atomics.store(this.#cells, Cell.tick, units(runningMs));
+    this.nowMs();
+    this.#tickAt(timeOrigin + performance.now());
+  }
+
+  #tickAt(realMs: number): void {
+    this.#tickedMs = realMs;
+    Atomics.store(this.#cells, Cell.tick, units(realMs) - (this.#cells[Cell.stoodStill] as number));
+  }
+
+  #isLate(realMs: number): void {
+    if (realMs - this.#tickedMs > STILL_MS) this.#standsStill(realMs);
+    else this.#tickAt(realMs);
   }
 
   /** Where no other thread has run meanwhile either, that was the process: it goes on where its last tick was, and one more. */
@@ -106,6 +117,9 @@ function units(ms: number): number {
 /** The time of this process. It stands still with it where it is watched (`watch`), and is the real time elsewhere. */
 export const systemClock: RunningClock = new RunningClock();
 
+/** How often events call for what timers would do, at most. */
+const STEP_MS = 10;
+
 /**
  * Time read once per event: `turn` at the begin of each socket event and timer, the same value from then on. A proxied
  * request asks for the time about ten times; reading it costs 40 ns each.
@@ -115,6 +129,9 @@ export class TurnClock implements Clock {
   #nowMs: number;
   #wallMinusNowMs: number;
   stoodStillMs: number;
+  #stepMs = Number.POSITIVE_INFINITY;
+  #onStep: (nowMs: number) => void = () => undefined;
+  readonly #step = (): void => this.#onStep(this.#nowMs);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -130,7 +147,23 @@ export class TurnClock implements Clock {
     // the wall clock went on meanwhile
     if (stoodStillMs !== this.stoodStillMs) this.#wallMinusNowMs = this.#clock.wallMs() - this.#nowMs;
     this.stoodStillMs = stoodStillMs;
+    if (this.#nowMs >= this.#stepMs) this.#callForStep();
     return this.#nowMs;
+  }
+
+  /**
+   * Calls `step` for as long as events come, between two of them and every STEP_MS at most. Timers and immediates do not do
+   * for what has to happen even then: libuv polls up to 48 times, 1024 events each, before their turn comes, and with more
+   * than a thousand busy connections that is seconds.
+   */
+  onStep(step: (nowMs: number) => void): void {
+    this.#onStep = step;
+    this.#stepMs = this.#nowMs;
+  }
+
+  #callForStep(): void {
+    this.#stepMs = this.#nowMs + STEP_MS;
+    queueMicrotask(this.#step);
   }
 
   /** Also follows a wall clock that was set; call now and then. */

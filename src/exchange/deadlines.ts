@@ -7,6 +7,9 @@ import type { TurnClock } from '../base/clock.ts';
 /** How late a deadline may fire, ms. */
 export const TICK_MS = 100;
 
+/** A timer as late as this waits for events that come without a pause: one of them brings the tick. */
+const OVERDUE_MS = TICK_MS + 20;
+
 /** What must not wait for the next tick is done after this. */
 const SOON_MS = 1;
 
@@ -56,6 +59,11 @@ export class Deadlines {
     const lateMs = Math.max(nowMs - this.#tickedMs - TICK_MS, isAfterStill ? 2 * TICK_MS : 0);
     if (lateMs > TICK_MS) for (const owner of this.#owners) owner.deadlineMs += lateMs;
     this.walk();
+  }
+
+  /** Between events. */
+  step(nowMs: number): void {
+    if (this.#timer !== null && nowMs - this.#tickedMs >= OVERDUE_MS) this.#tick();
   }
 
   stop(): void {

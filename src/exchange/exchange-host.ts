@@ -95,6 +95,7 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
     this.limits = new ClientLimits(shared.rateCells, shared.addresses);
     this.accessLog = new AccessLog(random, options.onAccessLines);
     this.deadlines = new Deadlines(this.clock, onTick, onBeat);
+    this.clock.onStep((nowMs) => this.onStep(nowMs));
     this.pools = new PoolRuntimes(shared, this.clock, this.deadlines);
     this.router = new Router(revision, []);
   }
@@ -111,6 +112,11 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
 
   /** What else a revision says; `watched`: names of header fields that it asks for. */
   protected abstract configure(revision: Revision, watched: readonly string[]): void;
+
+  /** Between events, as long as they come. */
+  protected onStep(nowMs: number): void {
+    this.deadlines.step(nowMs);
+  }
 
   protected createExchange(): Exchange {
     return new Exchange(this, this.onOver);

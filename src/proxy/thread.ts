@@ -83,6 +83,13 @@ export class ProxyThread extends ExchangeHost<UpstreamPool | Http2Pool> {
     return this.#listeners.httpsPort;
   }
 
+  /** A thread that is full is not one that hangs. */
+  protected override onStep(nowMs: number): void {
+    this.own.beat();
+    this.turnEnd.run();
+    super.onStep(nowMs);
+  }
+
   #onTick(nowMs: number): void {
     this.own.beat();
     if (this.isStopping) this.connectionClosed();

@@ -7,7 +7,9 @@ export interface TurnEnding {
 
 export class TurnEnd {
   #waiting: TurnEnding[] = [];
-  readonly #run = (): void => {
+
+  /** Also between events, when they come without a pause: an immediate would have to wait for all of them. */
+  readonly run = (): void => {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const each of waiting) each.onTurnEnd();
@@ -15,6 +17,6 @@ export class TurnEnd {
 
   /** Whoever is added twice is told twice. What comes while others are told has its turn after the next events. */
   add(each: TurnEnding): void {
-    if (this.#waiting.push(each) === 1) setImmediate(this.#run);
+    if (this.#waiting.push(each) === 1) setImmediate(this.run);
   }
 }

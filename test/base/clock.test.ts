@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { systemClock, TurnClock } from '../../src/base/clock.ts';
+import { ManualClock, systemClock, TurnClock } from '../../src/base/clock.ts';
 import { runningScheduler } from '../../src/base/scheduler.ts';
 
 const CLOCK = new URL('../../src/base/clock.ts', import.meta.url).href;
@@ -72,4 +72,28 @@ test('who waits for somebody else waits longer by what was stood still, and not 
   block(2000);
   const tookMs = await over;
   expect(tookMs).toBeGreaterThan(2390);
+});
+
+test('a thread to which events come without a pause runs, though its timer waits for them', () => {
+  watched();
+  const stoodStill = systemClock.stoodStillMs;
+  const [before, endMs] = [systemClock.nowMs(), realMs() + 1000];
+  while (realMs() < endMs) systemClock.nowMs();
+  expect(systemClock.nowMs() - before).toBeGreaterThan(990);
+  expect(systemClock.stoodStillMs).toBe(stoodStill);
+});
+
+test('events call for what timers would do, between two of them and now and then only', async () => {
+  const clock = new ManualClock();
+  const turns = new TurnClock(clock);
+  const steps: number[] = [];
+  const beganMs = clock.nowMs();
+  turns.onStep((nowMs) => steps.push(nowMs - beganMs));
+  for (let event = 0; event < 50; event += 1) {
+    clock.advance(1);
+    turns.turn();
+    expect(steps.length).toBe(Math.ceil(event / 10));
+    await Promise.resolve();
+  }
+  expect(steps).toEqual([1, 11, 21, 31, 41]);
 });

@@ -41,6 +41,7 @@ const PROGRAMS = {
   curl: { variable: 'CURL', names: ['curl'], debianPackage: 'curl' },
   java: { variable: 'JAVA', names: ['java'], debianPackage: 'openjdk-17-jdk-headless' },
   nghttp: { variable: 'NGHTTP', names: ['nghttp'], debianPackage: 'nghttp2-client' },
+  h2load: { variable: 'H2LOAD', names: ['h2load'], debianPackage: 'nghttp2-client' },
   script: { variable: 'SCRIPT', names: ['script'], debianPackage: 'bsdutils' },
   promtool: { variable: 'PROMTOOL', names: ['promtool'], debianPackage: 'prometheus' },
 } as const satisfies Record<string, Program>;

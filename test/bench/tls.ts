@@ -80,11 +80,7 @@ async function main(): Promise<void> {
 }
 
 /** CPU of the proxy for each connection with one request, in microseconds. */
-async function handshakes(
-  { pid, securePort }: Running,
-  kind: Kind,
-  forSeconds: number,
-): Promise<number> {
+async function handshakes({ pid, securePort }: Running, kind: Kind, forSeconds: number): Promise<number> {
   const port = securePort as number;
   const session = await ticket(port);
   const endMs = performance.now() + forSeconds * 1000;

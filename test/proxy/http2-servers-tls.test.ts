@@ -3,18 +3,18 @@
 import { createServer, request as httpRequest } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type Authority, authority, type Certificate } from '../support/authority.ts';
 import { echo } from '../support/backend.ts';
 import { http2Backend } from '../support/http2-backend.ts';
-import { whenDone } from '../support/lifetime.ts';
+import { forFile, whenDone } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
 let own: Authority;
 let good: Certificate;
 
-beforeEach(({ skip }) => {
+forFile((skip) => {
   own = authority(skip);
   good = own.issue('IP:127.0.0.1');
 });

@@ -5,7 +5,7 @@ import { createServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { withNamedFiles } from '../../src/config/named-files.ts';
 import { createProbe } from '../../src/health/probe.ts';
@@ -13,7 +13,7 @@ import { realFiles } from '../../src/tls/files.ts';
 import { type Authority, authority, type Certificate } from '../support/authority.ts';
 import { echo, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { whenDone } from '../support/lifetime.ts';
+import { forFile, whenDone } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 import { rawClient } from '../support/raw-client.ts';
 
@@ -21,7 +21,7 @@ let own: Authority;
 let other: Authority;
 let good: Certificate;
 
-beforeEach(({ skip }) => {
+forFile((skip) => {
   own = authority(skip);
   other = authority(skip);
   good = own.issue('IP:127.0.0.1,DNS:localhost,DNS:app.test');

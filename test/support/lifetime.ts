@@ -1,7 +1,7 @@
 // How long what a test opens stays open: until the test ends, or, opened inside `forFile`, until the file's last test; in
 // a program that is no test, until `forProgram` is over.
 
-import { beforeAll, onTestFinished } from 'vitest';
+import { beforeAll, beforeEach, onTestFinished } from 'vitest';
 
 type Cleanup = () => unknown;
 
@@ -13,13 +13,23 @@ export function whenDone(cleanup: Cleanup): void {
   else onTestFinished(async () => void (await cleanup()));
 }
 
-/** Opens once what all tests of the file share. */
-export function forFile(start: () => Promise<void>): void {
+/** Opens once what all tests of the file share. Where `start` calls `skip`, all of them are skipped for that reason. */
+export function forFile(start: (skip: (reason: string) => never) => unknown): void {
+  let without = '';
+  const skipAll = (reason: string): never => {
+    without = reason;
+    throw new Error(reason);
+  };
+  beforeEach(({ skip }) => {
+    if (without !== '') skip(without);
+  });
   beforeAll(async () => {
     const cleanups: Cleanup[] = [];
     cleanupsOfFile = cleanups;
     try {
-      await start();
+      await start(skipAll);
+    } catch (error) {
+      if (without === '') throw error;
     } finally {
       cleanupsOfFile = null;
     }

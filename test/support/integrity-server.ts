@@ -62,12 +62,17 @@ async function send(response: ServerResponse, body: Buffer): Promise<void> {
 }
 
 /** Node puts an interim response behind the final head when the answer before it is not quite over on that connection. */
-async function untilFirstInLine(response: ServerResponse): Promise<void> {
-  while (response.socket === null && !response.destroyed) await turn();
+async function untilFirstInLine({ socket }: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (response.socket !== null || socket.destroyed) return;
+  await new Promise<unknown>((resolve) => {
+    response.once('socket', resolve);
+    // nobody tells a response that never was the first
+    socket.once('close', resolve);
+  });
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  await untilFirstInLine(response);
+  await untilFirstInLine(request, response);
   if (request.headers.expect !== undefined) response.writeContinue();
   const [, , framing, number = '', length = ''] = (request.url ?? '').split('/');
   const isRight = await hasRightBody(request, Number(number)).catch(() => false);

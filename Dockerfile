@@ -6,6 +6,7 @@ COPY test/pinned-node ./test/pinned-node
 # --ignore-scripts: nothing of ours needs one
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
+COPY build ./build
 COPY src ./src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 

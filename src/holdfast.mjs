@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The launcher. Plain JavaScript, so that an old Node prints a sentence instead of a syntax error.
-// An installed package runs the compiled dist/; a checkout runs the TypeScript sources as they are.
+// An installed package runs the bundle in dist/; a checkout runs the TypeScript sources as they are.
 import { existsSync } from 'node:fs';
 import * as nodeModule from 'node:module';
 import { isatty } from 'node:tty';
@@ -28,7 +28,7 @@ if (process.argv.includes('run')) {
 const cache = nodeModule.enableCompileCache?.();
 if (cache?.directory !== undefined)
   process.env.NODE_COMPILE_CACHE ??= nodeModule.getCompileCacheDir?.() ?? cache.directory;
-const compiled = new URL('../dist/cli.js', import.meta.url);
+const compiled = new URL('../dist/bundle/cli.js', import.meta.url);
 const isCheckout = existsSync(new URL('./cli.ts', import.meta.url));
 const { main } = await import(isCheckout ? new URL('./cli.ts', import.meta.url).href : compiled.href);
 // The demo and the lab come with a checkout only; an installed package says so.

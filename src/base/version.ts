@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** From package.json, which is one folder above both src/ and dist/. */
+/** From package.json, which is two folders above this file, and above the bundle in dist/bundle/. */
 export function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const { version }: { version?: unknown } = JSON.parse(text);

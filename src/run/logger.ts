@@ -1,7 +1,7 @@
 // The program's log: JSON lines on standard error, readable lines when that is a terminal.
 
 import { type Logger, type LoggerOptions, pino } from 'pino';
-import { standardError } from '../base/standard-stream.ts';
+import { type StandardStream, standardError } from '../base/standard-stream.ts';
 import { terminalLine } from './terminal-line.ts';
 
 export type { Logger };
@@ -12,9 +12,11 @@ const IN_WORDS: LoggerOptions = {
   timestamp: pino.stdTimeFunctions.isoTime,
 };
 
+/** What the lines are written to. */
+export type LogStream = Pick<StandardStream, 'isTerminal' | 'write' | 'onRead'>;
+
 /** Writes synchronously as long as somebody reads: the last line before a crash is the one that is needed. */
-export function createLogger(level: string): Logger {
-  const stream = standardError();
+export function createLogger(level: string, stream: LogStream = standardError()): Logger {
   const write = (line: string): void => stream.write(stream.isTerminal ? terminalLine(line) : line);
   const log = pino({ level, base: null, ...(stream.isTerminal ? {} : IN_WORDS) }, { write });
   stream.onRead = (dropped) => log.warn({ dropped }, 'the log was not read: lines are missing here');

@@ -72,6 +72,7 @@ describe('the installed package', () => {
     expect(existsSync(join(directory, 'holdfast/src/cli.ts'))).toBe(false);
     for (const path of [
       'dist/index.d.ts',
+      'dist/bundle/worker.js',
       'README.md',
       'LICENSE',
       'CHANGELOG.md',

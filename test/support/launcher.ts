@@ -3,40 +3,41 @@
 //
 //   node_modules/.cache/holdfast-tests/DIGEST/    DIGEST of the sources: made once, used until one of them changes
 //     package.json, src/holdfast.mjs              as in the package
-//     dist/cli.js                                 passes on to
-//     dist/bundle/                                cli, worker and what both share; the page's files
+//     dist/bundle/                                cli, worker, program.ts and what they share; the page's files
+//     code/                                       what Node has compiled of all that tests start, threads included
 
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundle } from '../../build/bundle.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = join(ROOT, 'node_modules/.cache/holdfast-tests');
 const KEPT_MS = 24 * 3_600_000;
+const PROGRAM = 'test/support/program.ts';
 const FROM_SOURCES = join(ROOT, 'src/holdfast.mjs');
 
 /** Launcher of the program under test. HOLDFAST_TEST_LAUNCHER=src/holdfast.mjs runs the sources as they are. */
 export const LAUNCHER = process.env['HOLDFAST_TEST_LAUNCHER'] ?? FROM_SOURCES;
+
+/** The program's code, as LAUNCHER runs it, for this process. */
+export async function program(): Promise<typeof import('./program.ts')> {
+  const bundled = join(LAUNCHER, '../../dist/bundle/program.js');
+  return existsSync(bundled) ? import(pathToFileURL(bundled).href) : import('./program.ts');
+}
 
 /** The one that has the command: the demo and the lab come with a checkout only. */
 export function launcherFor(command: string | undefined): string {
   return command === 'demo' || command === 'lab' ? FROM_SOURCES : LAUNCHER;
 }
 
-/** Before all tests (vitest's globalSetup): their processes inherit the variable. */
+/** Before all tests (vitest's globalSetup): their processes inherit the variables. */
 export async function setup(): Promise<void> {
-  process.env['HOLDFAST_TEST_LAUNCHER'] ??= await bundledLauncher();
+  if (process.env['HOLDFAST_TEST_LAUNCHER'] !== undefined) return;
+  const launcher = await bundledLauncher();
+  process.env['HOLDFAST_TEST_LAUNCHER'] = launcher;
+  process.env['NODE_COMPILE_CACHE'] ??= join(launcher, '../../code');
 }
 
 async function bundledLauncher(): Promise<string> {
@@ -45,9 +46,8 @@ async function bundledLauncher(): Promise<string> {
   if (existsSync(launcher)) return launcher;
   dropOld();
   const making = `${home}.${process.pid}`;
-  await makeBundle(join(making, 'dist/bundle'));
-  cpSync(join(ROOT, 'src/admin/page/assets'), join(making, 'dist/bundle/assets'), { recursive: true });
-  writeFileSync(join(making, 'dist/cli.js'), "export { main } from './bundle/cli.js';\n");
+  const input = { cli: 'src/cli.ts', worker: 'src/run/worker.ts', program: PROGRAM };
+  await bundle(input, join(making, 'dist/bundle'), false);
   cpSync(join(ROOT, 'package.json'), join(making, 'package.json'));
   mkdirSync(join(making, 'src'));
   cpSync(FROM_SOURCES, join(making, 'src/holdfast.mjs'));
@@ -75,6 +75,8 @@ function digestOfSources(): string {
   const files = [
     'package.json',
     'package-lock.json',
+    PROGRAM,
+    'build/bundle.ts',
     ...globSync('src/**/*.{ts,mjs,js,css,html}', { cwd: ROOT }),
   ];
   for (const file of files.sort()) {
@@ -82,15 +84,4 @@ function digestOfSources(): string {
     hash.update(`${file} ${mtimeMs} ${size}\n`);
   }
   return hash.digest('hex').slice(0, 16);
-}
-
-async function makeBundle(folder: string): Promise<void> {
-  const bundle = await rolldown({
-    cwd: ROOT,
-    input: { cli: 'src/cli.ts', worker: 'src/run/worker.ts' },
-    platform: 'node',
-    logLevel: 'silent',
-  });
-  await bundle.write({ dir: folder, entryFileNames: '[name].js', chunkFileNames: '[name]-shared.js' });
-  await bundle.close();
 }

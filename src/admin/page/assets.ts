@@ -1,5 +1,5 @@
 // The dashboard's files: plain HTML, CSS and JavaScript from assets/ beside this file, with uPlot as it is published.
-// Nothing is built; the publishing build copies assets/ to the same place under dist/.
+// Nothing is built; the bundle has assets/ beside it.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';

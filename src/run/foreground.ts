@@ -6,7 +6,7 @@ import type { HoldfastConfig } from '../config/model.ts';
 import { formatProblem } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { StartError } from '../control/start-error.ts';
-import { type AdminHandle, startAdminServer } from './admin-source.ts';
+import type { AdminHandle } from './admin-source.ts';
 import { Balancer } from './balancer.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { Owner } from './owner.ts';
@@ -48,7 +48,10 @@ export async function startBalancer(
   configFile: string | null = null,
   takeover: Successor | null = null,
 ): Promise<RunningBalancer> {
-  if (takeover !== null) await assertAdminFree(config, takeover);
+  if (takeover !== null) {
+    await assertAdminFree(config, takeover);
+    await loadAdmin();
+  }
   const balancer = await Balancer.start({ config, log, threads, configFile, takeover });
   const predecessor = new Predecessor(balancer);
   let admin: AdminHandle | null = null;
@@ -88,6 +91,9 @@ async function assertAdminFree({ admin }: HoldfastConfig, { offer }: Successor):
   await assertPortFree(`${admin.host}:${admin.port}`, admin.host, admin.port);
 }
 
+/** A quarter of all that a start loads: clients are answered before, unless they have somebody who answers them. */
+const loadAdmin = (): Promise<typeof import('./admin-source.ts')> => import('./admin-source.ts');
+
 /** After a takeover the old process closes its admin server a moment later: tried again until then. */
 async function openAdmin(
   balancer: Balancer,
@@ -95,6 +101,7 @@ async function openAdmin(
   predecessor: Predecessor,
   takeover: Successor | null,
 ): Promise<AdminHandle> {
+  const { startAdminServer } = await loadAdmin();
   if (takeover === null) return startAdminServer(balancer, admin, predecessor);
   const port = admin.port === 0 ? Number(new URL(takeover.offer.adminUrl).port) : admin.port;
   const endMs = performance.now() + ADMIN_WAIT_MS;

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { command } from '../support/command.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 
 const TOKEN = 'correct-horse-battery';
 
-async function start(): Promise<RunningHoldfast> {
+async function start(): Promise<Holdfast> {
   const servers = await sessionServers(2);
-  return runHoldfast(`
+  return runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0, token: ${TOKEN} }
 pools:
@@ -27,7 +27,7 @@ interface Asked {
   readonly message: string | undefined;
 }
 
-async function ask(holdfast: RunningHoldfast, path: string, init: RequestInit): Promise<Asked> {
+async function ask(holdfast: Holdfast, path: string, init: RequestInit): Promise<Asked> {
   const response = await fetch(`${holdfast.adminUrl}${path}`, init);
   const body = (await response.json()) as { error?: { code: string; message: string } };
   return { status: response.status, code: body.error?.code, message: body.error?.message };

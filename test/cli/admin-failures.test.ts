@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { httpBackend, tcpBackend } from '../support/backend.ts';
-import { command } from '../support/command.ts';
+import { commandInside } from '../support/command.ts';
 
 const COMMANDS = [
   ['status'],
@@ -21,7 +21,7 @@ describe('an admin server that cannot be asked', () => {
     const gone = await tcpBackend(() => undefined);
     await gone.close();
     const outcomes = await Promise.all(
-      COMMANDS.map((args) => command(args, { HOLDFAST_ADMIN_URL: gone.url })),
+      COMMANDS.map((args) => commandInside(args, { HOLDFAST_ADMIN_URL: gone.url })),
     );
     for (const { status, out, err } of outcomes) {
       expect({ status, out }).toEqual({ status: 1, out: '' });
@@ -35,13 +35,13 @@ describe('an admin server that cannot be asked', () => {
     const other = await httpBackend('other', (_request, response) =>
       response.writeHead(200).end('<h1>Hello\x1b</h1>'),
     );
-    const { status, out, err } = await command(['status', '--admin', other.url]);
+    const { status, out, err } = await commandInside(['status', '--admin', other.url]);
     expect({ status, out }).toEqual({ status: 1, out: '' });
     expect(err).toBe(
       `GET ${other.url}/api/status: status 200, which is no answer of Holdfast's admin API (<h1>Hello?</h1>); check --admin\n`,
     );
     const rude = await tcpBackend((socket) => socket.destroy());
-    const cut = await command(['reload', '--admin', rude.url]);
+    const cut = await commandInside(['reload', '--admin', rude.url]);
     expect(cut.status).toBe(1);
     expect(cut.err).toMatch(/^POST http:\/\/127\.0\.0\.1:\d+\/api\/reload: .+; is the balancer running.*\n$/);
   });
@@ -53,7 +53,7 @@ describe('an admin server that cannot be asked', () => {
       response.writeHead(isChange ? 200 : 503, { 'content-type': 'application/json' });
       response.end(JSON.stringify(isChange ? { server } : { error: { code: 'busy', message: 'not now' } }));
     });
-    expect(await command(['drain', 'shop/a', '--admin', half.url])).toEqual({
+    expect(await commandInside(['drain', 'shop/a', '--admin', half.url])).toEqual({
       status: 0,
       out: 'shop/a: drain, up, weight 1, 0 sessions, 0 requests in flight\n',
       err: '',
@@ -61,7 +61,7 @@ describe('an admin server that cannot be asked', () => {
   });
 
   test('a URL with a password is refused without repeating it', async () => {
-    const { status, out, err } = await command(['status', '--admin', 'http://me:hidden@127.0.0.1:1']);
+    const { status, out, err } = await commandInside(['status', '--admin', 'http://me:hidden@127.0.0.1:1']);
     expect({ status, out }).toEqual({ status: 1, out: '' });
     expect(err).toBe('the admin URL carries a user or password; give a token by --token instead\n');
   });
@@ -83,7 +83,7 @@ describe('wrong usage has status 2 and an empty standard output', () => {
     [['reload', 'now'], /too many arguments/],
     [['redy', 'shop/a'], /unknown command 'redy'\n\(Did you mean ready\?\)/],
   ])('holdfast %j', async (args, message) => {
-    const { status, out, err } = await command(args);
+    const { status, out, err } = await commandInside(args);
     expect({ status, out }).toEqual({ status: 2, out: '' });
     expect(err).toMatch(message);
   });
@@ -93,7 +93,7 @@ describe('help names the variables and the exit statuses', () => {
   test.each(['status', 'drain', 'ready', 'maintenance', 'weight', 'sessions', 'reload'])(
     '%s --help',
     async (name) => {
-      const { status, out, err } = await command([name, '--help']);
+      const { status, out, err } = await commandInside([name, '--help']);
       expect({ status, err }).toEqual({ status: 0, err: '' });
       expect(out).toMatch(/--admin <url>[\s\S]*env: HOLDFAST_ADMIN_URL[\s\S]*--token <token>[\s\S]*--json/);
       expect(out).toContain(

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { command, type Outcome, startCommand } from '../support/command.ts';
+import { commandInside, type Outcome, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast, type StatusServer } from '../support/holdfast.ts';
+import { type Holdfast, runInside, type StatusServer } from '../support/holdfast.ts';
 import { type SessionServer, serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
@@ -26,27 +26,27 @@ ${serversYaml(servers)}`;
 }
 
 interface Fixture {
-  readonly holdfast: RunningHoldfast;
+  readonly holdfast: Holdfast;
   readonly servers: readonly SessionServer[];
   run(...args: string[]): Promise<Outcome>;
 }
 
 async function fixture(token = '', more = ''): Promise<Fixture> {
   const servers = await sessionServers(3);
-  const holdfast = await runHoldfast(yamlFor(servers, more), {
+  const holdfast = await runInside(yamlFor(servers, more), {
     threads: 1,
     env: { HOLDFAST_ADMIN_TOKEN: token },
   });
-  const run = (...args: string[]): Promise<Outcome> => command([...args, '--admin', holdfast.adminUrl]);
+  const run = (...args: string[]): Promise<Outcome> => commandInside([...args, '--admin', holdfast.adminUrl]);
   return { holdfast, servers, run };
 }
 
-async function serverNamed(holdfast: RunningHoldfast, name: string): Promise<StatusServer> {
+async function serverNamed(holdfast: Holdfast, name: string): Promise<StatusServer> {
   return (await holdfast.status()).pools[0]!.servers.find((server) => server.name === name)!;
 }
 
 /** `count` sessions, each confirmed by a second request, spread evenly; resolves once the sweep has counted them. */
-async function beginSessions(holdfast: RunningHoldfast, count: number): Promise<User[]> {
+async function beginSessions(holdfast: Holdfast, count: number): Promise<User[]> {
   const users = Array.from({ length: count }, (_, number) => new User(holdfast.port, number));
   for (const user of users) {
     user.home = await user.where();
@@ -237,13 +237,13 @@ describe('token', () => {
     const { holdfast, run } = await fixture(TOKEN);
     const drain = ['drain', 'shop/a', '--admin', holdfast.adminUrl];
     const outcomes = [
-      await command(drain),
-      await command([...drain, '--token', 'wrong']),
-      await command(drain, { HOLDFAST_ADMIN_TOKEN: TOKEN }),
-      await command([...drain, '--token', TOKEN, '--json']),
-      await command(['reload', '--admin', holdfast.adminUrl], { HOLDFAST_ADMIN_TOKEN: `${TOKEN}x` }),
-      await command(['weight', 'shop/a', 'many', '--token', TOKEN], { HOLDFAST_ADMIN_TOKEN: TOKEN }),
-      await command(['drain', '--help'], { HOLDFAST_ADMIN_TOKEN: TOKEN }),
+      await commandInside(drain),
+      await commandInside([...drain, '--token', 'wrong']),
+      await commandInside(drain, { HOLDFAST_ADMIN_TOKEN: TOKEN }),
+      await commandInside([...drain, '--token', TOKEN, '--json']),
+      await commandInside(['reload', '--admin', holdfast.adminUrl], { HOLDFAST_ADMIN_TOKEN: `${TOKEN}x` }),
+      await commandInside(['weight', 'shop/a', 'many', '--token', TOKEN], { HOLDFAST_ADMIN_TOKEN: TOKEN }),
+      await commandInside(['drain', '--help'], { HOLDFAST_ADMIN_TOKEN: TOKEN }),
       await run('status', '--json'),
       await run('sessions', '--json'),
     ];
@@ -255,7 +255,7 @@ describe('token', () => {
     expect(outcomes[1]!.err).toBe(
       `${tried}: the token was refused; give the one in the configuration by HOLDFAST_ADMIN_TOKEN or --token\n`,
     );
-    const check = await command(['check', '--print', '--config', holdfast.configFile], {
+    const check = await commandInside(['check', '--print', '--config', holdfast.configFile], {
       HOLDFAST_ADMIN_TOKEN: TOKEN,
     });
     expect(check.status).toBe(0);

@@ -1,10 +1,11 @@
-// `holdfast check` as a real process: exit status and what goes to which stream.
+// `holdfast check` as a real process: exit status and what goes to which stream. Wrong usage of every command, and help.
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { commandInside } from '../support/command.ts';
 import { launcherFor } from '../support/launcher.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-check-'));
@@ -28,6 +29,9 @@ function holdfast(...args: readonly string[]): Promise<Outcome> {
     );
   });
 }
+
+const inside = (...args: readonly string[]): Promise<{ status: number | null; out: string; err: string }> =>
+  commandInside(args, {}, folder);
 
 function file(name: string, text: string): string {
   writeFileSync(join(folder, name), text);
@@ -59,7 +63,7 @@ describe('holdfast check', () => {
 
   test('what is not YAML is shown, with a mark under the place', async () => {
     const name = file('slip.yaml', 'pools:\n  shop: {servers: [http://127.0.0.1:3001\n');
-    const { status, err } = await holdfast('check', '-c', name);
+    const { status, err } = await inside('check', '-c', name);
     expect(status).toBe(1);
     const [first = '', source, mark] = err.split('\n');
     const [, line, column] = /^slip\.yaml:(\d+):(\d+): not valid YAML: /.exec(first) ?? [];
@@ -71,24 +75,24 @@ describe('holdfast check', () => {
   });
 
   test('without --config it takes holdfast.yaml of the folder, and says so when there is none', async () => {
-    expect(await holdfast('check')).toEqual({
+    expect(await inside('check')).toEqual({
       status: 2,
       out: '',
       err: expect.stringContaining('there is no holdfast.yaml and no /etc/holdfast/holdfast.yaml'),
     });
     file('holdfast.yaml', GOOD);
-    expect((await holdfast('check')).out).toContain('holdfast.yaml: valid');
+    expect((await inside('check')).out).toContain('holdfast.yaml: valid');
     rmSync(join(folder, 'holdfast.yaml'));
   });
 
   test('run --cofnig says what was meant', async () => {
-    const { status, err } = await holdfast('run', '--cofnig', 'x.yaml');
+    const { status, err } = await inside('run', '--cofnig', 'x.yaml');
     expect([status, err]).toEqual([2, expect.stringContaining('Did you mean --config?')]);
   });
 
   test('warnings go to standard error and leave the status alone', async () => {
     const name = file('warning.yaml', `trusted: [10.1.0.0/8]\n${GOOD}`);
-    const { status, out, err } = await holdfast('check', '--config', name);
+    const { status, out, err } = await inside('check', '--config', name);
     expect({ status, err }).toEqual({
       status: 0,
       err: 'warning.yaml:1:11: warning: "10.1.0.0/8" has address bits beyond its prefix length, they are ignored\n',
@@ -97,33 +101,39 @@ describe('holdfast check', () => {
   });
 
   test('--print gives a file that is valid itself', async () => {
-    const printed = await holdfast('check', '--print', '--config', file('good.yaml', GOOD));
+    const printed = await inside('check', '--print', '--config', file('good.yaml', GOOD));
     expect({ status: printed.status, err: printed.err }).toEqual({ status: 0, err: '' });
-    const again = await holdfast('check', '--print', '--config', file('printed.yaml', printed.out));
+    const again = await inside('check', '--print', '--config', file('printed.yaml', printed.out));
     expect(again.out.replace(/^# .*\n/, '')).toBe(printed.out.replace(/^# .*\n/, ''));
   });
 
   test('--print of an invalid file prints only its problems', async () => {
-    const { status, out } = await holdfast('check', '--print', '--config', file('empty.yaml', ''));
+    const { status, out } = await inside('check', '--print', '--config', file('empty.yaml', ''));
     expect({ status, out }).toEqual({ status: 1, out: '' });
   });
 
   test('--schema prints the schema of the repository', async () => {
     const committed = readFileSync(new URL('../../config/holdfast.schema.json', import.meta.url), 'utf8');
-    expect(await holdfast('check', '--schema')).toEqual({ status: 0, out: committed, err: '' });
+    expect(await inside('check', '--schema')).toEqual({ status: 0, out: committed, err: '' });
   });
 
   test('a file that cannot be read is a problem, status 1', async () => {
-    expect(await holdfast('check', '--config', 'nowhere.yaml')).toEqual({
+    expect(await inside('check', '--config', 'nowhere.yaml')).toEqual({
       status: 1,
       out: '',
       err: 'nowhere.yaml: the file does not exist\n',
     });
-    expect((await holdfast('check', '--config', '.')).err).toBe('.: this is a directory, expected a file\n');
+    expect((await inside('check', '--config', '.')).err).toBe('.: this is a directory, expected a file\n');
   });
 });
 
 describe('wrong usage has status 2 and an empty standard output', () => {
+  test('of a process', async () => {
+    const { status, out, err } = await holdfast();
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toMatch(/^Usage: holdfast/);
+  });
+
   test.each([
     [[], /^Usage: holdfast/],
     [['chekc'], /unknown command 'chekc'\n\(Did you mean check\?\)/],
@@ -137,7 +147,7 @@ describe('wrong usage has status 2 and an empty standard output', () => {
     [['run', '--config', 'x.yaml', '--takeover', 'ftp://x'], /expected a URL such as/],
     [['--frobnicate'], /unknown option/],
   ])('holdfast %j', async (args, message) => {
-    const { status, out, err } = await holdfast(...args);
+    const { status, out, err } = await commandInside(args);
     expect({ status, out }).toEqual({ status: 2, out: '' });
     expect(err).toMatch(message);
   });
@@ -151,7 +161,7 @@ describe('help and version have status 0 and an empty standard error', () => {
     [['check', '--help'], /Exit status: 0 valid, 1 invalid, 2 wrong usage/],
     [['--version'], /^\d+\.\d+\.\d+\n$/],
   ])('holdfast %j', async (args, message) => {
-    const { status, out, err } = await holdfast(...args);
+    const { status, out, err } = await commandInside(args);
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toMatch(message);
   });

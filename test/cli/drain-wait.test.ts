@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { DrainProgress } from '../../src/cli/drain-progress.ts';
-import { command, startCommand } from '../support/command.ts';
+import { command, commandInside, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import {
   type SessionServer,
   serversYaml,
@@ -13,9 +13,9 @@ import {
 } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
-async function start(): Promise<{ holdfast: RunningHoldfast; servers: SessionServer[]; users: User[] }> {
+async function start(): Promise<{ holdfast: Holdfast; servers: SessionServer[]; users: User[] }> {
   const servers = await sessionServers(2);
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 pools:
@@ -72,7 +72,7 @@ test('a drain that somebody undoes ends with status 1; Ctrl-C says that the serv
   const drain = startCommand(['drain', 'shop/a', '--wait', '--admin', holdfast.adminUrl]);
   const other = startCommand(['drain', 'shop/b', '--wait', '--admin', holdfast.adminUrl]);
   await eventually(() => drain.err() !== '' && other.err() !== '');
-  await command(['ready', 'shop/a', '--admin', holdfast.adminUrl]);
+  await commandInside(['ready', 'shop/a', '--admin', holdfast.adminUrl]);
   other.child.kill('SIGINT');
   expect((await drain.ended).status).toBe(1);
   expect(drain.err()).toContain('shop/a was set to ready by somebody else, no longer waiting\n');
@@ -118,10 +118,12 @@ describe('the estimate', () => {
 test('ready --wait returns when the server takes part; at the deadline it says why it does not', async () => {
   const { holdfast, servers } = await start();
   const server = servers[1]!;
-  expect(await command(['maintenance', 'b', '--admin', holdfast.adminUrl])).toMatchObject({ status: 0 });
+  expect(await commandInside(['maintenance', 'b', '--admin', holdfast.adminUrl])).toMatchObject({
+    status: 0,
+  });
   await server.close();
   const ready = (...more: string[]) =>
-    command(['ready', 'b', '--wait', ...more, '--admin', holdfast.adminUrl]);
+    commandInside(['ready', 'b', '--wait', ...more, '--admin', holdfast.adminUrl]);
   expect(await ready('--deadline', '300ms')).toEqual({
     status: 3,
     out: expect.stringMatching(/^shop\/b: ready, /),
@@ -135,7 +137,7 @@ test('ready --wait returns when the server takes part; at the deadline it says w
 
 test('whoever drains the last server is told', async () => {
   const { holdfast } = await start();
-  const drain = (name: string) => command(['drain', name, '--admin', holdfast.adminUrl]);
+  const drain = (name: string) => commandInside(['drain', name, '--admin', holdfast.adminUrl]);
   expect((await drain('a')).err).toBe('');
   expect((await drain('shop/b')).err).toBe(
     'warning: pool shop has no server for new sessions now: their requests get 503\n',

@@ -4,9 +4,9 @@ import { expect, test } from 'vitest';
 import { eventLine } from '../../src/cli/events.ts';
 import type { HistoryDocument } from '../../src/control/history.ts';
 import { httpBackend } from '../support/backend.ts';
-import { command, startCommand } from '../support/command.ts';
+import { commandInside, startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { plainClient } from '../support/plain-client.ts';
 
 test('a line for each event: when, how bad, where, what, by whom', () => {
@@ -50,7 +50,7 @@ test('a line for each event: when, how bad, where, what, by whom', () => {
 test('events of before and as they come, history, and how it is', async () => {
   const a = await httpBackend('a');
   const b = await httpBackend('b');
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }
 pools:
@@ -60,19 +60,19 @@ pools:
     servers: [{ name: a, url: "${a.url}" }, { name: b, url: "${b.url}" }]
 `);
   const admin = ['--admin', holdfast.adminUrl];
-  expect(await command(['status', '--check', ...admin])).toEqual({
+  expect(await commandInside(['status', '--check', ...admin])).toEqual({
     status: 0,
     out: 'all well\n',
     err: '',
   });
   const following = startCommand(['events', '--follow', ...admin]);
-  await command(['drain', 'shop/a', ...admin]);
+  await commandInside(['drain', 'shop/a', ...admin]);
   await eventually(() => following.out().includes('shop/a mode drain (by the command from 127.0.0.1)'));
-  await command(['ready', 'shop/a', ...admin]);
+  await commandInside(['ready', 'shop/a', ...admin]);
 
   await b.close();
   await eventually(() => /WARN shop\/b down: /.test(following.out()));
-  const degraded = await command(['status', '--check', ...admin]);
+  const degraded = await commandInside(['status', '--check', ...admin]);
   expect([degraded.status, degraded.out]).toEqual([
     1,
     expect.stringMatching(/^degraded: shop\/b down \(.+\) since \d/),
@@ -83,22 +83,22 @@ pools:
   const client = plainClient(holdfast.port);
   for (let asked = 0; asked < 5; asked += 1) expect((await client.ask('GET', '/')).status).toBe(503);
   await eventually(async () => {
-    const failing = await command(['status', '--check', ...admin]);
+    const failing = await commandInside(['status', '--check', ...admin]);
     return failing.status === 2 && failing.out.includes('5 of 5 requests went wrong');
   });
-  const whole = await command(['status', ...admin]);
+  const whole = await commandInside(['status', ...admin]);
   expect(whole.out).toMatch(/^CLIENTS GET ERRORS: pool shop no server can take new requests since \d/);
 
-  const kept = await command(['events', ...admin]);
+  const kept = await commandInside(['events', ...admin]);
   expect(kept.out).toBe(following.out());
   const answer = await fetch(`${holdfast.adminUrl}/api/history`);
   const history = (await answer.json()) as HistoryDocument;
   expect(history).toMatchObject({ pools: [{ name: 'shop' }] });
   const errors = history.pools[0]?.errorRate ?? [];
   expect(Math.max(...errors.map(Number))).toBeGreaterThan(0);
-  holdfast.child.kill('SIGTERM');
+  await holdfast.stop();
   const ended = await following.ended;
   expect([ended.status, ended.err]).toEqual([1, expect.stringContaining('the events have ended')]);
-  const gone = await command(['status', '--check', ...admin]);
+  const gone = await commandInside(['status', '--check', ...admin]);
   expect([gone.status, gone.err]).toEqual([2, expect.stringContaining('nothing listens there')]);
 });

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Demo, startDemo } from '../../demo/launch.ts';
 import { DEMO_PASSWORD } from '../../demo/users.ts';
 import { Visitor } from '../demo/visitor.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { headersFor, STICKY_MODES, type StickyMode, stickyYaml } from '../support/sticky-pools.ts';
 
 const USERS = 6;
@@ -16,11 +16,11 @@ const NONE: StickyMode = { name: 'none', sticky: 'none' };
 /** The demo application knows cookies only. */
 const MODES = STICKY_MODES.filter(({ header }) => header !== 'learned');
 
-async function demoBehindHoldfast(): Promise<{ demo: Demo; holdfast: RunningHoldfast }> {
+async function demoBehindHoldfast(): Promise<{ demo: Demo; holdfast: Holdfast }> {
   const demo = await startDemo({ servers: 4, flags: ['--login-failures', '1000'] });
   onTestFinished(() => demo.stop());
   const yaml = stickyYaml([...MODES, NONE], demo.backends, ['policy: least-sessions']);
-  return { demo, holdfast: await runHoldfast(yaml, { threads: 2 }) };
+  return { demo, holdfast: await runInside(yaml, { threads: 2 }) };
 }
 
 test('each sticky mode keeps users of a real application logged in; without, they are logged out at once', async () => {

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { plainClient } from '../support/plain-client.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
@@ -11,9 +11,9 @@ import { User } from '../support/user.ts';
 /** Of our cookie, that tell its session, however often it is written again. */
 const KEY_CHARACTERS = 22;
 
-async function run(mode: string, sticky: string): Promise<RunningHoldfast> {
+async function run(mode: string, sticky: string): Promise<Holdfast> {
   const servers = await sessionServers(3);
-  return runHoldfast(`
+  return runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 pools:
@@ -94,7 +94,7 @@ test.each(['cookie-hash', 'cookie-pin'])(
 
 test('sessions.perAddress: one address begins so many, what it asks beyond is served without and counted', async () => {
   const servers = await sessionServers(2);
-  const holdfast = await runHoldfast(
+  const holdfast = await runInside(
     `
 threads: 1
 listen: [{ address: 127.0.0.1:0 }]

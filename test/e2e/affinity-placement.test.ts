@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { inParallel } from '../support/plain-client.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
@@ -15,7 +15,7 @@ describe.each([1, 2])('on %i threads', (threads) => {
     '1 000 new sessions by %s and least-sessions: 250 ± 3',
     async (mode) => {
       const servers = await sessionServers(4);
-      const holdfast = await runHoldfast(
+      const holdfast = await runInside(
         `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { cannedBackend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { plainClient } from '../support/plain-client.ts';
 import { rawClient } from '../support/raw-client.ts';
 
@@ -21,7 +21,7 @@ test('errors as clients see them: by pool, over all requests', async () => {
   const cut = await cannedBackend('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf', 'end');
   const pool = (name: string, url: string, more = ''): string =>
     `  ${name}: { health: off, queue: { size: 0, timeout: 0s, whenDown: 0s }, passive: off, timeouts: { response: 300ms }, ${more} servers: [{ url: "${url}", maxConnections: 64 }] }\n`;
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }
 routes:

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { dnsServer } from '../support/dns-server.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { sessionServers } from '../support/session-servers.ts';
 
 const HEAD = 'threads: 2\nlisten: 127.0.0.1:0\nadmin: { address: 127.0.0.1:0 }\n';
@@ -28,7 +28,7 @@ test('AAAA: requests go to servers found by IPv6', async ({ skip }) => {
   if (port === null) return skip('this machine has no IPv6');
   const dns = await dnsServer();
   dns.records.set('shop.test', [{ type: 'AAAA', address: '0:0:0:0:0:0:0:1' }]);
-  const holdfast = await runHoldfast(`${HEAD}
+  const holdfast = await runInside(`${HEAD}
 resolver: ["${dns.address}"]
 pools:
   shop:
@@ -50,7 +50,7 @@ test('slowStart: a server that is found later gets a tenth of its share at first
     ({ type: 'SRV', priority: 1, weight: 10, port, target: 'localhost.test' }) as const;
   dns.records.set('localhost.test', [{ type: 'A', address: '127.0.0.1' }]);
   dns.records.set('_shop._tcp.test', [srv(a.port)]);
-  const holdfast = await runHoldfast(`${HEAD}
+  const holdfast = await runInside(`${HEAD}
 resolver: ["${dns.address}"]
 pools:
   shop:

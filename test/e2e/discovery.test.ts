@@ -7,13 +7,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startCommand } from '../support/command.ts';
 import { dnsServer } from '../support/dns-server.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { type SessionServer, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
 const HEAD = 'threads: 2\nlisten: 127.0.0.1:0\nadmin: { address: 127.0.0.1:0 }\n';
 
-async function modes(holdfast: RunningHoldfast): Promise<string> {
+async function modes(holdfast: Holdfast): Promise<string> {
   const servers = (await holdfast.status()).pools[0]?.servers ?? [];
   return servers.map(({ url, mode, state }) => `${new URL(url).port} ${mode} ${state}`).join(', ');
 }
@@ -27,7 +27,7 @@ test('SRV: sessions stay while their server drains, then it goes; a broken name 
   const [a, b, c] = (await sessionServers(3)) as [SessionServer, SessionServer, SessionServer];
   dns.records.set('localhost.test', [{ type: 'A', address: '127.0.0.1' }]);
   dns.records.set('_shop._tcp.test', [srv(a), srv(b)]);
-  const holdfast = await runHoldfast(`${HEAD}
+  const holdfast = await runInside(`${HEAD}
 resolver: ["${dns.address}"]
 pools:
   shop:
@@ -63,7 +63,7 @@ pools:
 test('A records without the name at first: the pool is empty until it is there', async () => {
   const dns = await dnsServer();
   const [a] = (await sessionServers(1)) as [SessionServer];
-  const holdfast = await runHoldfast(
+  const holdfast = await runInside(
     `${HEAD}
 resolver: ["${dns.address}"]
 pools:
@@ -84,7 +84,7 @@ test('a file of servers is followed, and a wrong line changes nothing', async ()
   const [a, b] = servers;
   const path = join(mkdtempSync(join(tmpdir(), 'holdfast-test-')), 'servers');
   writeFileSync(path, `${a.url} # the first\n`);
-  const holdfast = await runHoldfast(`${HEAD}
+  const holdfast = await runInside(`${HEAD}
 pools:
   shop:
     sticky: none
@@ -111,7 +111,7 @@ pools:
   shop: { health: off, servers: [${written.join(', ')}] }
   more: { health: off, servers: [${more}] }
 `;
-  const holdfast = await runHoldfast(pools(`{ file: { path: ${path} } }`));
+  const holdfast = await runInside(pools(`{ file: { path: ${path} } }`));
   expect((await holdfast.status()).pools.map(({ servers }) => servers.length)).toEqual([1023, 1]);
   expect(holdfast.log()).toContain('1 servers that were found are not used: there may be 1024 in all');
 
@@ -134,7 +134,7 @@ test('600 servers that replace 600 are all used, without another answer', async 
       '\n',
     );
   writeFileSync(path, list(a.port, 1));
-  const holdfast = await runHoldfast(`${HEAD}
+  const holdfast = await runInside(`${HEAD}
 pools: { shop: { health: off, sticky: none, servers: [{ file: { path: ${path}, refresh: 100ms } }] } }
 `);
   writeFileSync(path, list(b.port, 2));

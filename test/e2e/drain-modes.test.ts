@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type Holdfast, runInside } from '../support/holdfast.ts';
 import {
   type SessionServer,
   serversYaml,
@@ -13,7 +13,7 @@ import {
 import { User } from '../support/user.ts';
 
 interface Fixture {
-  readonly holdfast: RunningHoldfast;
+  readonly holdfast: Holdfast;
   readonly servers: SessionServer[];
   /** Twelve users, four on each of three primaries. */
   readonly users: readonly User[];
@@ -28,7 +28,7 @@ async function start(
   queue = '{}',
 ): Promise<Fixture> {
   const servers = await sessionServers(count);
-  const holdfast = await runHoldfast(
+  const holdfast = await runInside(
     `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
@@ -46,7 +46,7 @@ ${serversYaml(servers, more)}`,
   return { holdfast, servers, users };
 }
 
-async function newUsers(holdfast: RunningHoldfast, count: number): Promise<User[]> {
+async function newUsers(holdfast: Holdfast, count: number): Promise<User[]> {
   const users: User[] = [];
   for (let number = 0; number < count; number += 1) {
     const user = new User(holdfast.port, number);
@@ -57,7 +57,7 @@ async function newUsers(holdfast: RunningHoldfast, count: number): Promise<User[
   return users;
 }
 
-async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
+async function reload(holdfast: Holdfast, yaml: string): Promise<void> {
   writeFileSync(holdfast.configFile, yaml);
   const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
   expect(response.status).toBe(200);
@@ -76,7 +76,7 @@ async function expectAtHome(users: readonly User[]): Promise<void> {
   expect(strayed).toEqual([]);
 }
 
-function untilState(holdfast: RunningHoldfast, server: string, state: string): Promise<unknown> {
+function untilState(holdfast: Holdfast, server: string, state: string): Promise<unknown> {
   return eventually(async () => {
     const { pools } = await holdfast.status();
     return pools[0]!.servers.find(({ name }) => name === server)?.state === state;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readConfigText } from '../../src/config/read-config-file.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runHoldfast, runInside } from '../support/holdfast.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { talkTo } from '../support/talker.ts';
 
@@ -49,7 +49,7 @@ const FILES = {
 
 test('each pool, status and form has its page; lengths are those of the bytes; HEAD has none', async () => {
   const pages = folder(FILES);
-  const holdfast = await runHoldfast(yamlFor(pages), { unready: true });
+  const holdfast = await runInside(yamlFor(pages), { unready: true });
   const ask = async (path: string, accept: string): Promise<(string | null)[]> => {
     const response = await fetch(`${holdfast.url}${path}`, { headers: { accept } });
     const { headers } = response;
@@ -89,7 +89,7 @@ test('each pool, status and form has its page; lengths are those of the bytes; H
 });
 
 test('over HTTP/2, and never to gRPC', async () => {
-  const holdfast = await runHoldfast(yamlFor(folder(FILES)), { unready: true });
+  const holdfast = await runInside(yamlFor(folder(FILES)), { unready: true });
   const session = connect(holdfast.url);
   whenDone(() => session.destroy());
   const ask = (headers: Record<string, string>): Promise<[unknown, unknown, string]> =>
@@ -116,7 +116,7 @@ test('over HTTP/2, and never to gRPC', async () => {
 
 test('a reload reads them anew; one that cannot be read refuses it and changes nothing', async () => {
   const pages = folder(FILES);
-  const holdfast = await runHoldfast(yamlFor(pages), { unready: true });
+  const holdfast = await runInside(yamlFor(pages), { unready: true });
   const missing = async (): Promise<string> =>
     (await fetch(`${holdfast.url}/nowhere`, { headers: { accept: 'text/html' } })).text();
   const reload = async (): Promise<[number, string]> => {

@@ -4,7 +4,7 @@ import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { expect, test } from 'vitest';
 import { cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast, sampleOf } from '../support/holdfast.ts';
+import { type Holdfast, runInside, sampleOf } from '../support/holdfast.ts';
 import { whenDone } from '../support/lifetime.ts';
 
 const NOBODY = 'http://127.0.0.1:1';
@@ -42,7 +42,7 @@ async function load(ask: Ask, path: string, onRefused: () => void): Promise<Coun
   return { requests: answers.length, errors: answers.filter(isError).length, good };
 }
 
-function byHttp1({ url }: RunningHoldfast): Ask {
+function byHttp1({ url }: Holdfast): Ask {
   return async (path) => {
     try {
       const response = await fetch(`${url}${path}`);
@@ -74,7 +74,7 @@ function byHttp2(session: ClientHttp2Session): Ask {
 const POOLS = ['down', 'half', 'busy', 'bad', 'limited', 'ill', 'cut'] as const;
 
 /** `isFull`: a request has been refused because the busy server is full; before that it answers nobody. */
-async function balancer(isFull: Promise<void>): Promise<RunningHoldfast> {
+async function balancer(isFull: Promise<void>): Promise<Holdfast> {
   const good = await httpBackend('good');
   const slow = await httpBackend('slow', (_request, response) => {
     void isFull.then(() => response.end('slow'));
@@ -105,7 +105,7 @@ async function balancer(isFull: Promise<void>): Promise<RunningHoldfast> {
   );
   const pools = POOLS.map((pool) => `  ${pool}: { ${usual}, servers: [${servers[pool]}] }`);
   const yaml = `threads: 2\nlisten: { address: 127.0.0.1:0, h2c: true }\nadmin: { address: 127.0.0.1:0 }\n`;
-  return runHoldfast(`${yaml}routes:\n${routes.join('\n')}\npools:\n${pools.join('\n')}\n`, {
+  return runInside(`${yaml}routes:\n${routes.join('\n')}\npools:\n${pools.join('\n')}\n`, {
     unready: true,
   });
 }

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { inParallel } from '../support/plain-client.ts';
 import { sessionServer, sessionServers } from '../support/session-servers.ts';
 import { headersFor, logIn, STICKY_MODES, stickyYaml } from '../support/sticky-pools.ts';
@@ -28,7 +28,7 @@ test.each([1, 2])(
   async (threads) => {
     const servers = await sessionServers(4);
     const yaml = stickyYaml(STICKY_MODES, servers, ['policy: least-sessions', HEALTH]);
-    const holdfast = await runHoldfast(yaml, { threads });
+    const holdfast = await runInside(yaml, { threads });
     const all = STICKY_MODES.map((mode) =>
       Array.from(
         { length: USERS },

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { rawClient } from '../support/raw-client.ts';
 import {
   type SessionServer,
@@ -13,12 +13,8 @@ import {
 } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
-async function start(
-  servers: readonly SessionServer[],
-  health: string,
-  unready = false,
-): Promise<RunningHoldfast> {
-  return runHoldfast(
+async function start(servers: readonly SessionServer[], health: string, unready = false): Promise<Holdfast> {
+  return runInside(
     `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
@@ -31,12 +27,12 @@ ${serversYaml(servers)}`,
   );
 }
 
-async function stateOf(holdfast: RunningHoldfast, server: string): Promise<string> {
+async function stateOf(holdfast: Holdfast, server: string): Promise<string> {
   const { pools } = await holdfast.status();
   return pools[0]!.servers.find(({ name }) => name === server)!.state;
 }
 
-const isState = (holdfast: RunningHoldfast, server: string, state: string) => async (): Promise<boolean> =>
+const isState = (holdfast: Holdfast, server: string, state: string) => async (): Promise<boolean> =>
   (await stateOf(holdfast, server)) === state;
 
 test('an HTTP check: down after `fall` bad answers, up again after `rise` good ones', async () => {

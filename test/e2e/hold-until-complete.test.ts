@@ -2,7 +2,7 @@
 
 import { expect, onTestFinished, test } from 'vitest';
 import { cannedBackend } from '../support/backend.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { logInLikeABrowser, type SaveAfter, slowSessionApp } from '../support/slow-session-app.ts';
 
 const SAVE_MS = 20;
@@ -11,7 +11,7 @@ const LOG_INS = 100;
 async function lostLogIns(mode: string, saveAfter: SaveAfter): Promise<number> {
   const app = await slowSessionApp(saveAfter);
   onTestFinished(() => app.close());
-  const holdfast = await runHoldfast(configFor(app.url, mode));
+  const holdfast = await runInside(configFor(app.url, mode));
   const statuses = await Promise.all(Array.from({ length: LOG_INS }, () => logInLikeABrowser(holdfast.url)));
   return statuses.filter((status) => status !== 200).length;
 }
@@ -43,7 +43,7 @@ test('a held response that breaks off is a 502, for nothing has been sent', asyn
     'HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 10\r\n\r\nhalf',
     'destroy',
   );
-  const holdfast = await runHoldfast(configFor(backend.url, 'redirects'));
+  const holdfast = await runInside(configFor(backend.url, 'redirects'));
   const reply = await fetch(holdfast.url, { redirect: 'manual' });
   expect([reply.status, reply.headers.get('x-holdfast-error')]).toEqual([502, 'bad-response']);
 });
@@ -54,7 +54,7 @@ test('a response that grows past the limit is let go and arrives whole', async (
   const backend = await cannedBackend(
     `HTTP/1.1 302 Found\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(3)}0\r\n\r\n`,
   );
-  const holdfast = await runHoldfast(configFor(backend.url, 'redirects'));
+  const holdfast = await runInside(configFor(backend.url, 'redirects'));
   const reply = await fetch(holdfast.url, { redirect: 'manual' });
   expect([reply.status, (await reply.text()) === body.repeat(3)]).toEqual([302, true]);
 });

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type Backend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type Holdfast, runInside } from '../support/holdfast.ts';
 
 const USERS = 12;
 
@@ -31,19 +31,19 @@ function server(name: string): Promise<Backend> {
   });
 }
 
-async function ask(holdfast: RunningHoldfast, cookie: string): Promise<{ home: string; cookie: string }> {
+async function ask(holdfast: Holdfast, cookie: string): Promise<{ home: string; cookie: string }> {
   const response = await fetch(holdfast.url, { headers: { cookie } });
   const set = response.headers.getSetCookie().map((line) => line.split(';')[0]);
   return { home: await response.text(), cookie: [cookie, ...set].filter((part) => part !== '').join('; ') };
 }
 
-async function reload(holdfast: RunningHoldfast, text: string): Promise<void> {
+async function reload(holdfast: Holdfast, text: string): Promise<void> {
   writeFileSync(holdfast.configFile, text);
   const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
   expect(response.status).toBe(200);
 }
 
-async function users(holdfast: RunningHoldfast): Promise<readonly Awaited<ReturnType<typeof ask>>[]> {
+async function users(holdfast: Holdfast): Promise<readonly Awaited<ReturnType<typeof ask>>[]> {
   const out = [];
   for (let user = 0; user < USERS; user += 1) out.push(await ask(holdfast, (await ask(holdfast, '')).cookie));
   expect(new Set(out.map(({ home }) => home)).size).toBe(2);
@@ -57,7 +57,7 @@ test.each([
   ['cookie-pin', 'off'],
 ])('at a new address a server keeps its sessions and counters: %s, health %s', async (sticky, health) => {
   const [old, other, next] = await Promise.all([server('a'), server('b'), server('a')]);
-  const holdfast = await runHoldfast(yaml(sticky, health, { a: old, b: other }), { threads: 2 });
+  const holdfast = await runInside(yaml(sticky, health, { a: old, b: other }), { threads: 2 });
   const before = await users(holdfast);
   const created = await holdfast.metric('holdfast_sessions_created_total', { server: 'a' });
   await old.close();
@@ -74,7 +74,7 @@ test.each([
 test('a server that was removed and comes back has the sessions that did not ask meanwhile, its mode and its counters', async () => {
   const [a, b] = await Promise.all([server('a'), server('b')]);
   const both = yaml('cookie-pin', '{ interval: 500ms }', { a, b });
-  const holdfast = await runHoldfast(both, { threads: 2 });
+  const holdfast = await runInside(both, { threads: 2 });
   const before = await users(holdfast);
   await changeServer(holdfast, 'shop/a', { mode: 'drain' });
   const checks = await holdfast.metric('holdfast_health_checks_total', { server: 'a' });

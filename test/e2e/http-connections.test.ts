@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from 'vitest';
 import { echo, httpBackend } from '../support/backend.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { answer, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { askOnce, type Reply, talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 let scripted: ScriptedBackend;
 let few: number;
 
@@ -21,7 +21,7 @@ forFile(async () => {
     '/scripted/close': answer('bye', 'connection: close\r\n'),
     '/scripted/once': (heard) => heard.finish('HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok'),
   });
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen:
   - address: 127.0.0.1:0
   - address: localhost:0

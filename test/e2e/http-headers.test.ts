@@ -1,7 +1,7 @@
 // Which header lines pass, which end here, and which are ours.
 
 import { describe, expect, test } from 'vitest';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { needsAddress } from '../support/needs.ts';
 import { rawClient } from '../support/raw-client.ts';
@@ -9,8 +9,8 @@ import { answer, type ScriptedBackend, scriptedBackend } from '../support/script
 import { get } from '../support/talker.ts';
 
 let backend: ScriptedBackend;
-let trusting: RunningHoldfast;
-let distrusting: RunningHoldfast;
+let trusting: Holdfast;
+let distrusting: Holdfast;
 
 forFile(async () => {
   backend = await scriptedBackend({
@@ -44,13 +44,13 @@ threads: 1
 trusted: ${trusted}
 pools: { p: { health: off, servers: [{ url: ${backend.url} }] } }
 `;
-  [trusting, distrusting] = await Promise.all([runHoldfast(yaml('[127.0.0.0/8]')), runHoldfast(yaml('[]'))]);
+  [trusting, distrusting] = await Promise.all([runInside(yaml('[127.0.0.0/8]')), runInside(yaml('[]'))]);
 });
 
 let counter = 0;
 
 /** The header lines the server got for a request with these. */
-async function linesFor(holdfast: RunningHoldfast, lines: readonly string[]): Promise<[string, string][]> {
+async function linesFor(holdfast: Holdfast, lines: readonly string[]): Promise<[string, string][]> {
   counter += 1;
   const path = `/request/${counter}`;
   await get(holdfast.port, path, lines.map((line) => `${line}\r\n`).join(''));
@@ -205,7 +205,7 @@ test.for(['127.0.0.1', '::1'])(
   async (address, { skip }) => {
     needsAddress(address, skip);
     const host = address === '::1' ? '[::1]' : address;
-    const holdfast = await runHoldfast(`
+    const holdfast = await runInside(`
 listen: ["${host}:0"]
 admin: { address: 127.0.0.1:0 }
 threads: 1

@@ -2,12 +2,12 @@
 
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 let backend: ScriptedBackend;
 
 /** A port that nobody listens on. */
@@ -25,7 +25,7 @@ forFile(async () => {
     '/quiet': () => undefined,
     '/hangs-up': (heard) => heard.socket.destroy(),
   });
-  holdfast = await runHoldfast(
+  holdfast = await runInside(
     `
 listen:
   - address: 127.0.0.1:0

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { plainClient } from '../support/plain-client.ts';
 
 const CLIENTS = 8;
@@ -12,7 +12,7 @@ test('clients of all threads get their turn, long before the queue would give th
   const backend = await httpBackend('a', (_request, response) => {
     setTimeout(() => response.end('ok'), 5);
   });
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 threads: 2
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }

@@ -2,13 +2,13 @@
 
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { answer, type Heard, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, type Reply, type Talker, talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
-let threaded: RunningHoldfast;
+let holdfast: Holdfast;
+let threaded: Holdfast;
 let backend: ScriptedBackend;
 let other: ScriptedBackend;
 let busy = 0;
@@ -30,7 +30,7 @@ forFile(async () => {
     },
   });
   other = await scriptedBackend({ '/sticky/who': answer('b'), '/sticky/held': () => undefined });
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 1
@@ -49,7 +49,7 @@ pools:
     queue: { size: 20, timeout: 10s }
     servers: [{ url: ${backend.url}, name: a, maxConnections: 1 }, { url: ${other.url}, name: b, maxConnections: 1 }]
 `);
-  threaded = await runHoldfast(`
+  threaded = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 2

@@ -3,12 +3,12 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { answer, echoBody, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { askOnce, get, type Reply, talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 let raw: ScriptedBackend;
 let trailers = '';
 
@@ -30,7 +30,7 @@ forFile(async () => {
         answer('ok')(heard);
       }),
   });
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 1
@@ -131,7 +131,7 @@ describe('a body', () => {
         .on('data', (part: Buffer) => hash.update(part))
         .on('end', () => response.end(hash.digest('hex')));
     });
-    const own = await runHoldfast(`
+    const own = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 1

@@ -1,12 +1,12 @@
 // How responses come back: their framing kept where the client can read it, changed where it cannot.
 
 import { describe, expect, test } from 'vitest';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { answer, type Heard, type Script, scriptedBackend } from '../support/scripted-backend.ts';
 import { askOnce, get, talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 
 const reply =
   (bytes: string): Script =>
@@ -60,7 +60,7 @@ forFile(async () => {
     },
     '/latin1': answer('ok', 'x-name: J\xf6rg\r\n'),
   });
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 1

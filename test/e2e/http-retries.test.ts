@@ -1,12 +1,12 @@
 // Another attempt where it cannot do harm, never where it could, and not more of them than the budget allows.
 
 import { describe, expect, test } from 'vitest';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { answer, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, type Reply, talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 /** Take a request and hang up; `good` answers everything with its name. */
 let bad: ScriptedBackend[];
 let good: ScriptedBackend;
@@ -48,7 +48,7 @@ forFile(async () => {
   const servers = (list: readonly ScriptedBackend[]): string =>
     list.map(({ url }, index) => `{ url: ${url}, name: s${index} }`).join(', ');
   const off = 'health: off, passive: { failures: 100000 }';
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 1

@@ -7,11 +7,11 @@ import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile } from '../support/lifetime.ts';
 import { talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 /** All bytes each connection has brought. */
 const connections: { text: string }[] = [];
 
@@ -41,7 +41,7 @@ function lenient(socket: Socket): void {
 
 forFile(async () => {
   const backend = await tcpBackend(lenient);
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0, timeouts: { header: 250ms, body: 250ms } }]
 admin: { address: 127.0.0.1:0 }
 threads: 1

@@ -4,12 +4,12 @@ import { spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { forFile, whenDone } from '../support/lifetime.ts';
 import { type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, talkTo } from '../support/talker.ts';
 
-let holdfast: RunningHoldfast;
+let holdfast: Holdfast;
 let backend: ScriptedBackend;
 
 const OK = 'HTTP/1.1 200 OK\r\n';
@@ -47,7 +47,7 @@ forFile(async () => {
     },
     '/hinted': (heard) => heard.finish(`${OK}content-length: 2\r\nkeep-alive: timeout=2\r\n\r\nok`),
   });
-  holdfast = await runHoldfast(`
+  holdfast = await runInside(`
 listen:
   - address: 127.0.0.1:0
     timeouts: { header: 300ms, body: 400ms, keepAlive: 500ms, tunnel: 1500ms }

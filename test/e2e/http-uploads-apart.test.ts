@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { whenDone } from '../support/lifetime.ts';
 
 const CLIENTS = 40;
@@ -40,7 +40,7 @@ test('bytes of one upload never reach another', { timeout: 60_000 }, async () =>
       response.end(hash.digest('hex'));
     });
   });
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 1

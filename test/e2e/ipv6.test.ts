@@ -6,7 +6,7 @@ import { checkServerIdentity, connect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { formatProxyHeader } from '../../src/base/proxy-protocol.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { needsAddress } from '../support/needs.ts';
 import { rawClient } from '../support/raw-client.ts';
@@ -36,7 +36,7 @@ async function server(): Promise<{ port: number; requests: readonly string[] }> 
 test('listener, server, forwarded fields, PROXY headers both ways and TLS', async ({ skip }) => {
   needsAddress(HOST, skip);
   const { port, requests } = await server();
-  const running = await runHoldfast(`
+  const running = await runInside(`
 threads: 1
 trusted: ["${HOST}"]
 listen: [{ address: "[${HOST}]:0", proxyProtocol: optional, tls: { selfSigned: true } }]

@@ -2,12 +2,12 @@
 
 import { expect, test } from 'vitest';
 import { cannedBackend } from '../support/backend.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { plainClient } from '../support/plain-client.ts';
 
 test("a listener's rate limit is that of its routes that have none, and of no other listener", async () => {
   const backend = await cannedBackend('HTTP/1.1 204 No Content\r\n\r\n');
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 threads: 2
 listen:
   - { address: "127.0.0.1:0", rateLimit: { key: header X-Api-Key, rate: 1/h, burst: 4 } }

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 
 const SEATS = 3;
 const CLIENTS = 12;
@@ -38,7 +38,7 @@ async function scene(queue: string) {
       }),
     ),
   );
-  return runHoldfast(`
+  return runInside(`
 threads: 2
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }

@@ -97,7 +97,6 @@ test('where ejections would leave too few, all are tried: the panic threshold', 
     holdfast,
     async (servers) =>
       servers.every(({ state }) => state === 'up') && (await failed('a')) >= 50 && (await failed('b')) >= 50,
-    8000,
   );
   expect(await holdfast.metric('holdfast_servers_ejected', { pool: 'shop' })).toBe(0);
 });

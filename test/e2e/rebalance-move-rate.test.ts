@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
@@ -12,7 +12,7 @@ const RATE = 20;
 
 test('sessions of a dead server move at the rate that was asked for', async () => {
   const servers = await sessionServers(3);
-  const holdfast = await runHoldfast(
+  const holdfast = await runInside(
     `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }

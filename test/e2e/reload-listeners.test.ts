@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { PlainClient } from '../support/plain-client.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { type SessionServer, serversYaml, sessionServers } from '../support/session-servers.ts';
@@ -21,13 +21,13 @@ pools:
 ${serversYaml(servers)}`;
 }
 
-async function reload(holdfast: RunningHoldfast, yaml: string): Promise<{ status: number; text: string }> {
+async function reload(holdfast: Holdfast, yaml: string): Promise<{ status: number; text: string }> {
   writeFileSync(holdfast.configFile, yaml);
   const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
   return { status: response.status, text: await response.text() };
 }
 
-function portsOf(holdfast: RunningHoldfast): number[] {
+function portsOf(holdfast: Holdfast): number[] {
   return [...holdfast.output().matchAll(/^listening on http:\/\/.*:(\d+)$/gm)].map((match) =>
     Number(match[1]),
   );
@@ -35,7 +35,7 @@ function portsOf(holdfast: RunningHoldfast): number[] {
 
 test.each([1, 2])('listeners come and go by reload, on %i threads', async (threads) => {
   const servers = await sessionServers(2);
-  const holdfast = await runHoldfast(yamlFor(servers, ['127.0.0.1:0']), { threads });
+  const holdfast = await runInside(yamlFor(servers, ['127.0.0.1:0']), { threads });
   const kept = new PlainClient(holdfast.port);
   expect((await kept.ask('GET', '/')).status).toBe(401);
 
@@ -66,7 +66,7 @@ test.each([1, 2])('listeners come and go by reload, on %i threads', async (threa
 
 test('a new listener whose port is taken refuses the reload, and nothing changes', async () => {
   const servers = await sessionServers(1);
-  const holdfast = await runHoldfast(yamlFor(servers, ['127.0.0.1:0']), { threads: 2 });
+  const holdfast = await runInside(yamlFor(servers, ['127.0.0.1:0']), { threads: 2 });
   const blocker = createServer().listen(0, '127.0.0.1');
   await once(blocker, 'listening');
   onTestFinished(() => {

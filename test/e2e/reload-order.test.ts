@@ -3,11 +3,11 @@
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { answer, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, type Reply, talkTo } from '../support/talker.ts';
 
-async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
+async function reload(holdfast: Holdfast, yaml: string): Promise<void> {
   writeFileSync(holdfast.configFile, yaml);
   expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
 }
@@ -24,7 +24,7 @@ listen: [{ address: "127.0.0.1:0"${listener} }]
 admin: { address: 127.0.0.1:0 }
 pools: { shop: { health: off, passive: off, retry: { attempts: 0 }, ${pool}, servers: ["${backend.url}"] } }
 `;
-  const holdfast = await runHoldfast(yaml('slowStart: 0s'));
+  const holdfast = await runInside(yaml('slowStart: 0s'));
   const idle = (): Promise<number> => holdfast.metric('holdfast_upstream_connections', { state: 'idle' });
   const isOk = async (): Promise<void> => expect((await get(holdfast.port, '/')).body).toBe('ok');
   await isOk();
@@ -66,7 +66,7 @@ listen: [${listeners.join(', ')}]
 admin: { address: 127.0.0.1:0 }
 pools: { shop: { health: off, servers: ["${backend.url}"] } }
 `;
-  const holdfast = await runHoldfast(yaml(narrow, wide, third));
+  const holdfast = await runInside(yaml(narrow, wide, third));
   const [narrowPort = 0, widePort = 0] = holdfast.ports;
   const talkers = await Promise.all([talkTo(widePort, '127.0.0.2'), talkTo(widePort, '127.0.0.2')]);
   const open = (listener: string): Promise<number> =>

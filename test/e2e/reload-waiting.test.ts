@@ -4,23 +4,19 @@ import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { answer, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, type Reply, talkTo } from '../support/talker.ts';
 
 const WAIT_MS = 20_000;
 
-async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
+async function reload(holdfast: Holdfast, yaml: string): Promise<void> {
   writeFileSync(holdfast.configFile, yaml);
   expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
 }
 
 /** Asks, and resolves once the request waits in the queue; `reply` then has the answer. */
-async function askAndWait(
-  holdfast: RunningHoldfast,
-  path: string,
-  lines = '',
-): Promise<{ reply: Promise<Reply> }> {
+async function askAndWait(holdfast: Holdfast, path: string, lines = ''): Promise<{ reply: Promise<Reply> }> {
   const before = await holdfast.metric('holdfast_queued_requests_total');
   const talker = await talkTo(holdfast.port);
   talker.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n${lines}\r\n`);
@@ -45,7 +41,7 @@ pools:
     servers: [${servers}]
 `;
   const away = yaml(`{ name: a, url: "${gone}" }`);
-  const holdfast = await runHoldfast(away);
+  const holdfast = await runInside(away);
   const moved = await askAndWait(holdfast, '/moved');
   await reload(holdfast, yaml(`{ name: a, url: "${backend.url}" }`));
   expect((await moved.reply).body).toBe('served');

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { type Backend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { changeServer, type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { changeServer, type Holdfast, runInside } from '../support/holdfast.ts';
 import { User } from '../support/user.ts';
 
 interface Reporting extends Backend {
@@ -23,9 +23,9 @@ async function reporting(name: string): Promise<Reporting> {
   return Object.assign(said, backend);
 }
 
-async function start(sticky: string): Promise<{ holdfast: RunningHoldfast; a: Reporting; b: Reporting }> {
+async function start(sticky: string): Promise<{ holdfast: Holdfast; a: Reporting; b: Reporting }> {
   const [a, b] = [await reporting('a'), await reporting('b')];
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 threads: 1
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }
@@ -111,7 +111,7 @@ test('sessions without a backup are in metrics, status and log', async () => {
     response.end();
   });
   let unbacked = '12';
-  const holdfast = await runHoldfast(`
+  const holdfast = await runInside(`
 threads: 1
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }

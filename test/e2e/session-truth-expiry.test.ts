@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { eventually } from '../support/eventually.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { countedSessions, heldSessions } from '../support/truth.ts';
 
 const USERS = 24;
@@ -15,7 +15,7 @@ test('sessions in use end when they are too old, and count no more', async () =>
   const demo = await startDemo({ servers: 2, flags: ['--life', '5s', '--scrypt-cost', '2'] });
   onTestFinished(() => demo.stop());
   const servers = demo.backends.map(({ name, url }) => `      - { name: ${name}, url: "${url}" }`);
-  const holdfast = await runHoldfast(
+  const holdfast = await runInside(
     `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }

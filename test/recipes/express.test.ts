@@ -7,7 +7,7 @@ import express, { type Express } from 'express';
 import session from 'express-session';
 import { onTestFinished, test } from 'vitest';
 import { type ApplicationServer, usersComeAndGo } from '../support/application.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { recipe } from '../support/recipe.ts';
 
 declare module 'express-session' {
@@ -64,6 +64,6 @@ async function expressServer(name: string): Promise<ApplicationServer> {
 
 test('users stay where their session is, through log-in and log-out, and are counted', async () => {
   const servers = [await expressServer('a'), await expressServer('b')];
-  const holdfast = await runHoldfast(recipe(readFileSync('docs/recipes/express.md', 'utf8'), servers));
+  const holdfast = await runInside(recipe(readFileSync('docs/recipes/express.md', 'utf8'), servers));
   await usersComeAndGo(holdfast, servers);
 });

@@ -10,7 +10,7 @@ import {
   testFolder,
   usersComeAndGo,
 } from '../support/application.ts';
-import { runHoldfast } from '../support/holdfast.ts';
+import { runInside } from '../support/holdfast.ts';
 import { needs } from '../support/needs.ts';
 import { recipe } from '../support/recipe.ts';
 
@@ -42,7 +42,7 @@ async function phpServer(program: string, name: string): Promise<ApplicationServ
 test('users stay where their file is, through log-in and log-out, and are counted', async ({ skip }) => {
   const program = needs('php', skip);
   const servers = [await phpServer(program, 'a'), await phpServer(program, 'b')];
-  const holdfast = await runHoldfast(recipe(readFileSync('docs/recipes/php.md', 'utf8'), servers));
+  const holdfast = await runInside(recipe(readFileSync('docs/recipes/php.md', 'utf8'), servers));
   // visitors first: they have a session, and get another id when they log in
   await usersComeAndGo(holdfast, servers);
 });

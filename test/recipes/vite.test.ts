@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 import { Visitor } from '../demo/visitor.ts';
 import { type ApplicationServer, countsAgree, testFolder } from '../support/application.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { recipe } from '../support/recipe.ts';
 
 const BROWSERS = 6;
@@ -53,7 +53,7 @@ class Browser {
   readonly #visitor = new Visitor();
   readonly #url: string;
 
-  constructor({ url }: RunningHoldfast) {
+  constructor({ url }: Holdfast) {
     this.#url = url;
   }
 
@@ -89,7 +89,7 @@ class Browser {
 
 test('page, modules and HMR come from one server, and its browsers are counted', async () => {
   const servers = await Promise.all(['a', 'b'].map((name) => preview(name)));
-  const holdfast = await runHoldfast(recipe(readFileSync('docs/recipes/vite.md', 'utf8'), servers));
+  const holdfast = await runInside(recipe(readFileSync('docs/recipes/vite.md', 'utf8'), servers));
   const browsers = Array.from({ length: BROWSERS }, () => new Browser(holdfast));
   for (const browser of browsers) await browser.open();
   expect(new Set(browsers.map(({ server }) => server))).toEqual(new Set(['a 1', 'b 1']));

@@ -9,7 +9,7 @@ import { expect, onTestFinished } from 'vitest';
 import { type Answer, Visitor } from '../demo/visitor.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
-import type { RunningHoldfast } from './holdfast.ts';
+import type { Holdfast } from './holdfast.ts';
 
 export interface ApplicationServer {
   readonly name: string;
@@ -64,7 +64,7 @@ export async function startApplication(
  * application answers with `server` and `counter`. `ask` is how one user makes a request.
  */
 export async function usersComeAndGo(
-  holdfast: RunningHoldfast,
+  holdfast: Holdfast,
   servers: readonly ApplicationServer[],
   ask: (user: number, path: string) => Promise<Answer> = askAs(holdfast),
 ): Promise<void> {
@@ -84,14 +84,14 @@ export async function usersComeAndGo(
   expect(await countsAgree(holdfast, servers)).toBe(USERS - LEAVE);
 }
 
-function askAs({ url }: RunningHoldfast): (user: number, path: string) => Promise<Answer> {
+function askAs({ url }: Holdfast): (user: number, path: string) => Promise<Answer> {
   const users = Array.from({ length: USERS }, () => new Visitor());
   return (user, path) => (users[user] as Visitor).post(`${url}${path}`);
 }
 
 /** Waits until the balancer counts at each server what that counts itself; returns how many there are. */
 export async function countsAgree(
-  holdfast: RunningHoldfast,
+  holdfast: Holdfast,
   servers: readonly ApplicationServer[],
 ): Promise<number> {
   let own: readonly number[] = [];

@@ -1,11 +1,11 @@
 // A pool of four servers, some of them ill in traffic only, behind the real balancer, and load on it.
 
 import { type Backend, httpBackend } from './backend.ts';
-import { type RunningHoldfast, runHoldfast, type StatusServer } from './holdfast.ts';
+import { type Holdfast, runInside, type StatusServer } from './holdfast.ts';
 import { plainClient } from './plain-client.ts';
 
 export interface Served {
-  readonly holdfast: RunningHoldfast;
+  readonly holdfast: Holdfast;
   readonly backends: readonly Backend[];
   /** Requests that reached any server, by name. */
   readonly reached: Map<string, number>;
@@ -32,7 +32,7 @@ export async function outlierPool(
     }),
   );
   const servers = backends.map(({ url }, index) => `      - { name: ${NAMES[index]}, url: "${url}" }`);
-  const holdfast = await runHoldfast(
+  const holdfast = await runInside(
     [
       'threads: 2\nlisten: 127.0.0.1:0\nadmin: { address: 127.0.0.1:0 }\npools:\n  shop:',
       ...more
@@ -56,9 +56,9 @@ export interface LoadReport {
 
 /** Eight connections of many clients ask again and again until `isDone` says so of the servers' states, at most `deadlineMs`. */
 export async function loadUntil(
-  holdfast: RunningHoldfast,
+  holdfast: Holdfast,
   isDone: (servers: readonly StatusServer[]) => boolean | Promise<boolean>,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<LoadReport> {
   const statuses = new Map<number, number>();
   let requests = 0;

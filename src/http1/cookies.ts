@@ -1,6 +1,7 @@
 // Cookie and Set-Cookie (RFC 6265) as byte ranges: finding one cookie's value, reading and writing Set-Cookie.
 
 import { DOUBLE_QUOTE, EQUALS, equalsIgnoreCase, SEMICOLON, skipBlank, trimBlank } from './bytes.ts';
+import { cookieDate } from './cookie-date.ts';
 
 /** A cookie found by findCookie: one reusable object, valid until the next call. */
 export class CookieRange {
@@ -164,7 +165,7 @@ function maxAgeOf(buffer: Buffer, begin: number, end: number, former: number): n
 
 /** Milliseconds since 1970; `former` when it is no date (section 5.2.1). */
 function dateOf(buffer: Buffer, begin: number, end: number, former: number): number {
-  const ms = Date.parse(buffer.toString('latin1', begin, end).trim());
+  const ms = cookieDate(buffer.toString('latin1', begin, end));
   return Number.isNaN(ms) ? former : ms;
 }
 

@@ -126,6 +126,8 @@ describe('Set-Cookie', () => {
     ['sid=1; Expires=Thu, 01 Jan 2026 00:00:01 GMT', 'sid=1 d p'],
     ['sid=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Expires=never', 'sid=1 d p deleted'],
     ['sid=1; Expires=never', 'sid=1 d p'],
+    ['sid=1; Expires=0', 'sid=1 d p'],
+    ['sid=1; Expires=-1', 'sid=1 d p'],
     ['sid=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=9', 'sid=1 d p'],
     ['sid=1; Max-Age=0; Expires=Thu, 01 Jan 2099 00:00:00 GMT', 'sid=1 d p deleted'],
     ['sid=1; Xpires=Thu, 01 Jan 1970 00:00:00 GMT', 'sid=1 d p'],

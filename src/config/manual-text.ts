@@ -47,9 +47,9 @@ but \`off\` needs \`state: shared\`.`,
 
 An entry \`{ dns: … }\` or \`{ file: … }\` stands for all servers that are found there, named host:port. One that appears is new like one of a
 reload; one that is not found any more drains: no new sessions, those it has stay until they end, at most an hour. A look that fails or
-finds nothing keeps the last answer; where one target of an SRV answer cannot be asked for, its servers stay as they are. Names are found
-as every program of the machine finds them (hosts file, search list), unless \`resolver\` names servers to ask instead. Beyond the 1024
-servers that all pools may have together, newcomers are left out with a warning; those in use stay.`,
+finds nothing keeps the last answer, over a takeover and, with \`sessions.file\`, a restart too; where one target of an SRV answer cannot be
+asked for, its servers stay as they are. Names are found as every program of the machine finds them (hosts file, search list), unless
+\`resolver\` names servers to ask instead. Beyond the 1024 servers that all pools may have together, newcomers are left out with a warning; those in use stay.`,
 };
 
 export const MANUAL_BEFORE = `# Configuration

@@ -51,6 +51,9 @@ export interface ControlOptions {
   readonly onTransition?: (transition: HealthTransition) => void;
 }
 
+/** With what the process before has left. */
+type BeginOptions = ControlOptions & { readonly stored: StoredSessions | null };
+
 export class ControlPlane implements Revisable {
   readonly log: Log;
   readonly threads: number;
@@ -79,8 +82,8 @@ export class ControlPlane implements Revisable {
   readonly #listeners = new Set<(event: ChangeEvent) => void>();
   readonly #unwatchClock: () => void;
 
-  private constructor(options: ControlOptions, discovery: Discovery, keeper: SessionKeeper | null) {
-    const { config, log, threads, predecessor = null } = options;
+  private constructor(options: BeginOptions, discovery: Discovery, keeper: SessionKeeper | null) {
+    const { config, log, threads, predecessor = null, stored } = options;
     this.#besides = options.besides;
     this.log = log;
     this.threads = threads;
@@ -92,7 +95,7 @@ export class ControlPlane implements Revisable {
     this.slots = new SlotRegistry(shared);
     this.history = new History(shared, (pool) => sessionSkew(pool, shared));
     this.secret = predecessor?.secret ?? secretFor(config, log);
-    this.revision = this.#firstRevision(config, predecessor);
+    this.revision = this.#firstRevision(config, stored);
     this.accessLog = new AccessLogWriter(log);
     if (config.accessLog !== null) this.accessLog.open(config.accessLog);
     this.health = new HealthMonitor({
@@ -131,7 +134,7 @@ export class ControlPlane implements Revisable {
    * for so many servers, or the sessions cannot be kept where they shall be.
    */
   static async create(options: ControlOptions): Promise<ControlPlane> {
-    const keeper = await openKeeper(options);
+    const keeper = await SessionKeeper.of(options.config, options.log, options.predecessor != null);
     try {
       return await ControlPlane.#create(options, keeper);
     } catch (error) {
@@ -142,6 +145,8 @@ export class ControlPlane implements Revisable {
 
   static async #create(options: ControlOptions, keeper: SessionKeeper | null): Promise<ControlPlane> {
     const { config, log } = options;
+    const { max } = config.sessions;
+    const stored = options.predecessor?.readSessions(max) ?? keeper?.read(max) ?? null;
     let control: ControlPlane | null = null;
     const discovery = new Discovery({
       clock: systemClock,
@@ -151,23 +156,21 @@ export class ControlPlane implements Revisable {
       log,
       onChange: () => void control?.revising.rediscover(),
       isEmpty: (pool, server) => control?.isEmpty(pool, server) ?? false,
+      kept: stored?.kind === 'read' ? stored.found : [],
     });
     await discovery.prepare(config);
     discovery.apply(config);
-    control = discovery.stopUnless(() => new ControlPlane(options, discovery, keeper));
+    control = discovery.stopUnless(() => new ControlPlane({ ...options, stored }, discovery, keeper));
     return control;
   }
 
   /** With what a former process had saved put back. */
-  #firstRevision(config: HoldfastConfig, predecessor: ControlOptions['predecessor']): Revision {
-    const { max, file } = config.sessions;
-    const stored = predecessor?.readSessions(max) ?? this.#keeper?.read(max);
+  #firstRevision(config: HoldfastConfig, stored: StoredSessions | null): Revision {
     if (stored?.kind === 'read') this.slots.restoreChanges(settingsByServer(stored.operator));
     const revision = this.#revise(this.discovery.expand(config, this.slots));
-    if (stored?.kind === 'read') {
-      const report = restoreStored(stored, this.shared.table, revision, systemClock);
-      this.log.info({ ...report, file }, 'sessions restored');
-    }
+    if (stored?.kind !== 'read') return revision;
+    const report = restoreStored(stored, this.shared.table, revision, systemClock);
+    this.log.info({ ...report, file: config.sessions.file }, 'sessions restored');
     return revision;
   }
 
@@ -206,6 +209,7 @@ export class ControlPlane implements Revisable {
       table: this.shared.table,
       revision: () => this.revision,
       operator: () => operatorSettings(this.slots),
+      found: () => this.discovery.kept(),
     });
   }
 
@@ -245,10 +249,11 @@ export class ControlPlane implements Revisable {
     return found?.slots[index] ?? null;
   }
 
-  /** No sessions as of the last sweep, and nothing in flight. */
+  /** No sessions as of the last sweep, nor any that only a first request knows, and nothing in flight. */
   isEmpty(pool: string, server: string): boolean {
-    const slot = this.slotOf(pool, server);
-    return slot === null || (this.shared.control.sessions(slot) === 0 && this.shared.inFlight(slot) === 0);
+    const [slot, { control }] = [this.slotOf(pool, server), this.shared];
+    if (slot === null) return true;
+    return control.sessions(slot) + control.tentative(slot) + this.shared.inFlight(slot) === 0;
   }
 
   /** The operator's change, at once. False when there is no such server. `by`: who made it. */
@@ -292,9 +297,4 @@ export class ControlPlane implements Revisable {
     await this.accessLog.close();
     this.#unwatchClock();
   }
-}
-
-async function openKeeper({ config, log, predecessor }: ControlOptions): Promise<SessionKeeper | null> {
-  const { file, saveEveryMs: everyMs } = config.sessions;
-  return file === null ? null : SessionKeeper.open({ file, everyMs, log }, predecessor != null);
 }

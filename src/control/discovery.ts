@@ -8,6 +8,7 @@ import type { Random } from '../base/random.ts';
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import { SERVERS_MAX } from '../config/limits.ts';
 import type { DiscoveryConfig, HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
+import type { KeptServer } from '../sessions/records.ts';
 import type { Lookup } from './lookup.ts';
 import { Membership } from './membership.ts';
 
@@ -26,6 +27,8 @@ export interface DiscoveryOptions {
   readonly onChange: () => void;
   /** Nobody needs the server any more: no sessions, nothing in flight. */
   readonly isEmpty: (pool: string, server: string) => boolean;
+  /** What the process before had found. */
+  readonly kept?: readonly KeptServer[];
 }
 
 /** Who knows for how many servers there is room; the slots fit. */
@@ -67,9 +70,12 @@ export class Discovery {
   #shortOf: Room | null = null;
   /** Servers left out, as it was said last. */
   #leftOut = 0;
+  /** Until the first configuration is in force. */
+  #keptBefore: readonly KeptServer[];
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
+    this.#keptBefore = options.kept ?? [];
   }
 
   /**
@@ -80,7 +86,7 @@ export class Discovery {
     const lookup = this.#options.createLookup(config.resolver);
     const looks: Promise<void>[] = [];
     for (const [key, pool, discovery] of sourcesOf(config)) {
-      const watched = this.#watched.get(key) ?? watch(pool, discovery, lookup);
+      const watched = this.#watched.get(key) ?? this.#watch(pool, discovery, lookup);
       this.#watched.set(key, watched);
       watched.first ??= this.#resolve(watched, false);
       looks.push(watched.first);
@@ -88,8 +94,27 @@ export class Discovery {
     await Promise.all(looks);
   }
 
+  /** What the same source had, before a restart or with other settings, stands until it answers. */
+  #watch(pool: string, config: DiscoveryConfig, lookup: Lookup): Watched {
+    const members = new Membership(config);
+    const source = placeOf(config);
+    const known = [...this.#keptBefore, ...this.kept()];
+    const mine = known.filter((server) => server.pool === pool && server.source === source);
+    members.remember(mine, this.#options.clock.nowMs());
+    const begun = { first: null, failures: 0, isFailing: false, timer: null, isEnded: false };
+    return { pool, config, members, lookup, ...begun };
+  }
+
+  /** What is found now, for the process that comes after this one. */
+  kept(): readonly KeptServer[] {
+    return [...this.#watched.values()].flatMap(({ pool, config, members }) =>
+      members.remembered().map((server) => ({ pool, source: placeOf(config), ...server })),
+    );
+  }
+
   /** This configuration is in force: what it does not ask for is looked for no more. */
   apply(config: HoldfastConfig): void {
+    this.#keptBefore = [];
     const lookup = this.#options.createLookup(config.resolver);
     const wanted = new Set(sourcesOf(config).map(([key]) => key));
     for (const [key, watched] of this.#watched) {
@@ -213,7 +238,9 @@ export class Discovery {
     const fitting = wanted.slice(0, Math.max(0, free));
     this.#shortOf = fitting.length < wanted.length ? room : null;
     this.#sayLeftOut(newcomers.length - fitting.length);
-    return new Set([...known, ...fitting]);
+    // those that were leaving when the process before ended
+    const leaving = all.filter((server) => isIn.get(server) === false && server.mode !== 'ready');
+    return new Set([...known, ...fitting, ...leaving.slice(0, Math.max(0, free - fitting.length))]);
   }
 
   #sayLeftOut(count: number): void {
@@ -260,22 +287,13 @@ function keyOf(pool: string, discovery: DiscoveryConfig): string {
   return JSON.stringify([pool, discovery]);
 }
 
+/** What is looked for, however it is looked for. */
+function placeOf(config: DiscoveryConfig): string {
+  return config.kind === 'dns' ? `${config.source} ${config.port}` : config.source;
+}
+
 function sourcesOf({ pools }: HoldfastConfig): readonly (readonly [string, string, DiscoveryConfig])[] {
   return pools.flatMap(({ name, discovery }) =>
     discovery.map((source) => [keyOf(name, source), name, source] as const),
   );
-}
-
-function watch(pool: string, config: DiscoveryConfig, lookup: Lookup): Watched {
-  return {
-    pool,
-    config,
-    members: new Membership(config),
-    lookup,
-    first: null,
-    failures: 0,
-    isFailing: false,
-    timer: null,
-    isEnded: false,
-  };
 }

@@ -3,7 +3,9 @@
 //   found ── present (ready) ── not found ── leaving (mode drain) ── empty, or too long ── gone
 //                 ^──────────────── found again ───'
 
+import { parseServerUrl, serverNameOf } from '../config/address.ts';
 import type { ServerAddress, ServerConfig } from '../config/model.ts';
+import type { KeptServer } from '../sessions/records.ts';
 
 /** A server that a lookup has found. */
 export interface FoundServer extends ServerAddress, Pick<ServerConfig, 'name' | 'weight' | 'backup'> {
@@ -47,6 +49,27 @@ export class Membership implements Known {
 
   hasTarget(target: string): boolean {
     return this.#targets.has(target);
+  }
+
+  /** What was found before there was this: as if this had found it. The next look says what is still so. */
+  remember(servers: readonly Omit<KeptServer, 'pool' | 'source'>[], nowMs: number): void {
+    for (const { url, isLeaving, ...place } of servers) {
+      const address = parseServerUrl(url);
+      if ('refused' in address) continue;
+      const name = serverNameOf(address);
+      this.#members.set(name, { found: { name, ...address, ...place }, leftMs: isLeaving ? nowMs : null });
+    }
+  }
+
+  /** For `remember`. */
+  remembered(): readonly Omit<KeptServer, 'pool' | 'source'>[] {
+    return [...this.#members.values()].map(({ found: { url, weight, backup, target }, leftMs }) => ({
+      url,
+      weight,
+      backup,
+      target,
+      isLeaving: leftMs !== null,
+    }));
   }
 
   /** Servers present now. */

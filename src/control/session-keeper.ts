@@ -3,7 +3,8 @@
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { placeProblem, setAside } from '../base/private-files.ts';
-import type { OperatorSetting } from '../sessions/records.ts';
+import type { HoldfastConfig } from '../config/model.ts';
+import type { KeptServer, OperatorSetting } from '../sessions/records.ts';
 import { SessionSaver } from '../sessions/saver.ts';
 import { readSessions, type SaveResult, type StoredSessions } from '../sessions/store.ts';
 import type { Revision } from '../shared/revision.ts';
@@ -16,6 +17,7 @@ export interface Kept {
   readonly table: SessionTable;
   revision(): Revision;
   operator(): readonly OperatorSetting[];
+  found(): readonly KeptServer[];
 }
 
 export interface KeeperOptions {
@@ -37,6 +39,12 @@ export class SessionKeeper {
 
   private constructor(options: KeeperOptions) {
     this.#options = options;
+  }
+
+  /** Null: no sessions are kept. */
+  static async of(config: HoldfastConfig, log: Log, isSuccessor: boolean): Promise<SessionKeeper | null> {
+    const { file, saveEveryMs: everyMs } = config.sessions;
+    return file === null ? null : SessionKeeper.open({ file, everyMs, log }, isSuccessor);
   }
 
   /**
@@ -86,6 +94,7 @@ export class SessionKeeper {
       clock: systemClock,
       revision: () => kept.revision(),
       operator: () => kept.operator(),
+      found: () => kept.found(),
       onSaved: (result) => this.#onSaved(result),
     });
     this.#saver.start();

@@ -41,10 +41,26 @@ export interface OperatorSetting {
   readonly weight?: number;
 }
 
+/** A server that was found (discovery): it outlives a restart at which nobody answers, or during which it is leaving. */
+export interface KeptServer {
+  readonly pool: string;
+  /** Where it was found. */
+  readonly source: string;
+  readonly url: string;
+  readonly weight: number;
+  readonly backup: boolean;
+  /** The name in an SRV answer that its address is of; null: there is none. */
+  readonly target: string | null;
+  /** Not found any more: it keeps its sessions and gets no new ones. */
+  readonly isLeaving: boolean;
+}
+
 export interface StoredHeader {
   readonly savedWallMs: number;
   readonly servers: readonly { readonly pool: string; readonly server: string }[];
   readonly operator: readonly OperatorSetting[];
+  /** Absent: as it was said before. */
+  readonly found?: readonly KeptServer[];
   readonly records: number;
 }
 
@@ -125,13 +141,14 @@ export class SessionRecords {
     return offset;
   }
 
-  /** All but the digest, in parts of at most a megabyte. */
-  parts(operator: readonly OperatorSetting[]): readonly Buffer[] {
+  /** All but the digest, in parts of at most a megabyte. Without `found` what was said of it before goes on. */
+  parts(operator: readonly OperatorSetting[], found?: readonly KeptServer[]): readonly Buffer[] {
     const { servers } = this.#listed;
     const header: StoredHeader = {
       savedWallMs: this.#clock.wallMs(),
       servers,
       operator,
+      ...(found && { found }),
       records: this.count,
     };
     const json = Buffer.from(JSON.stringify(header));
@@ -143,8 +160,8 @@ export class SessionRecords {
   }
 
   /** What `decodeSessions` reads. */
-  encode(operator: readonly OperatorSetting[]): Buffer {
-    const parts = this.parts(operator);
+  encode(operator: readonly OperatorSetting[], found?: readonly KeptServer[]): Buffer {
+    const parts = this.parts(operator, found);
     const hash = createHash('sha256');
     for (const part of parts) hash.update(part);
     return Buffer.concat([...parts, hash.digest()]);

@@ -17,7 +17,7 @@ import { type Scheduled, type Scheduler, systemScheduler } from '../base/schedul
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import type { TableCopy } from '../shared/table-copy.ts';
-import { type OperatorSetting, SessionRecords } from './records.ts';
+import { type KeptServer, type OperatorSetting, SessionRecords } from './records.ts';
 import type { SaveResult } from './store.ts';
 
 /** Entries looked at before main's other work has its turn: about 1 ms. */
@@ -37,6 +37,7 @@ export interface SaverOptions {
   readonly scheduler?: Scheduler;
   readonly revision: () => Revision;
   readonly operator: () => readonly OperatorSetting[];
+  readonly found: () => readonly KeptServer[];
   /** Each time something has been written or could not be. */
   readonly onSaved: (result: SaveResult) => void;
 }
@@ -49,6 +50,7 @@ interface Written {
   readonly wholeBytes: number;
   changesBytes: number;
   operatorText: string;
+  foundText: string;
 }
 
 export class SessionSaver {
@@ -113,12 +115,16 @@ export class SessionSaver {
     const written = this.#written as Written;
     const operator = this.#options.operator();
     const operatorText = JSON.stringify(operator);
+    const found = this.#options.found();
+    const foundText = JSON.stringify(found);
+    const isFoundAnew = foundText !== written.foundText;
     const records = await this.#collect(written.copy);
-    if (records.count === 0 && operatorText === written.operatorText) return null;
-    const bytes = await writeParts(written.file, records.parts(operator));
+    if (records.count === 0 && operatorText === written.operatorText && !isFoundAnew) return null;
+    const bytes = await writeParts(written.file, records.parts(operator, isFoundAnew ? found : undefined));
     await written.file.datasync();
     written.changesBytes += bytes;
     written.operatorText = operatorText;
+    written.foundText = foundText;
     return { kind: 'saved', sessions: records.count - records.aliases, bytes };
   }
 
@@ -126,17 +132,18 @@ export class SessionSaver {
     await this.#forget();
     const { path, table } = this.#options;
     const operator = this.#options.operator();
+    const found = this.#options.found();
     const copy = table.copy();
     const records = await this.#collect(copy);
     const temporary = temporaryOf(path);
     const file = await open(temporary, 'w', PRIVATE_MODE);
     try {
-      const bytes = await writeParts(file, records.parts(operator));
+      const bytes = await writeParts(file, records.parts(operator, found));
       await file.datasync();
       await rename(temporary, path);
       const inode = (await file.stat()).ino;
-      const operatorText = JSON.stringify(operator);
-      this.#written = { file, inode, copy, wholeBytes: bytes, changesBytes: 0, operatorText };
+      const [operatorText, foundText] = [JSON.stringify(operator), JSON.stringify(found)];
+      this.#written = { file, inode, copy, wholeBytes: bytes, changesBytes: 0, operatorText, foundText };
       return { kind: 'saved', sessions: records.count - records.aliases, bytes };
     } catch (error) {
       await file.close();

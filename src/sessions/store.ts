@@ -18,6 +18,7 @@ import {
   FORMER_MAGIC,
   IN_USE,
   INDEX_MASK,
+  type KeptServer,
   MAGIC,
   MARK_MASK,
   MARK_SHIFT,
@@ -50,6 +51,7 @@ export type DecodedSessions =
       readonly kind: 'read';
       readonly savedWallMs: number;
       readonly operator: readonly OperatorSetting[];
+      readonly found: readonly KeptServer[];
       readonly contents: StoredContents;
       /** What has followed, in this order. */
       readonly changes: readonly StoredContents[];
@@ -70,8 +72,8 @@ export interface RestoreReport {
 }
 
 /**
- * Writes all sessions of the revision's servers and the operator's settings, for the process that comes next. Synchronous:
- * about 0.2 s for a million sessions.
+ * Writes all sessions of the revision's servers, the operator's settings and the servers found, for the process that comes
+ * next. Synchronous: about 0.2 s for a million sessions.
  */
 export function saveSessions(
   path: string,
@@ -79,12 +81,13 @@ export function saveSessions(
   revision: Revision,
   operator: readonly OperatorSetting[],
   clock: Clock,
+  found: readonly KeptServer[] = [],
 ): SaveResult {
   const records = new SessionRecords(table, revision, clock);
   for (let entry = 0; entry < table.capacity; entry += 1) {
     if (table.isUsed(entry)) records.add(entry);
   }
-  return writeStore(path, records.encode(operator), records.count - records.aliases);
+  return writeStore(path, records.encode(operator, found), records.count - records.aliases);
 }
 
 /** Reads and checks the file; a damaged one is described, never trusted in part. `sessionsMax` bounds its size. */
@@ -107,13 +110,15 @@ function decodeAll(bytes: Buffer): DecodedSessions {
   if (first.kind === 'damaged') return first;
   const changes: StoredContents[] = [];
   let { savedWallMs, operator } = first;
+  let found = first.contents.header.found ?? [];
   for (let begin = first.end; begin < bytes.length; ) {
     const next = decodeAt(bytes, begin);
     if (next.kind === 'damaged') break;
     changes.push(next.contents);
     ({ savedWallMs, operator, end: begin } = next);
+    found = next.contents.header.found ?? found;
   }
-  return { kind: 'read', savedWallMs, operator, contents: first.contents, changes };
+  return { kind: 'read', savedWallMs, operator, found, contents: first.contents, changes };
 }
 
 /** Low and high word of each session's key by turns. */
@@ -229,7 +234,7 @@ export function decodeSessions(bytes: Buffer): DecodedSessions {
   const decoded = decodeAt(bytes, 0);
   if (decoded.kind === 'damaged') return decoded;
   if (decoded.end !== bytes.length) return damaged('the number of records is wrong');
-  return { ...decoded, changes: [] };
+  return { ...decoded, found: decoded.contents.header.found ?? [], changes: [] };
 }
 
 type DecodedPart =
@@ -270,7 +275,10 @@ function parseHeader(text: string): StoredHeader | null {
   try {
     const value = JSON.parse(text) as Partial<StoredHeader> | null;
     const isWhole =
-      Array.isArray(value?.servers) && Array.isArray(value.operator) && Number.isInteger(value.records);
+      Array.isArray(value?.servers) &&
+      Array.isArray(value.operator) &&
+      Array.isArray(value.found ?? []) &&
+      Number.isInteger(value.records);
     return isWhole && Number.isFinite(value.savedWallMs) ? (value as StoredHeader) : null;
   } catch {
     return null;

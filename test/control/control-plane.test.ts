@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { ControlPlane } from '../../src/control/control-plane.ts';
 import { StartError } from '../../src/control/start-error.ts';
 import { createLogger } from '../../src/run/logger.ts';
+import { packHome } from '../../src/shared/session-table.ts';
 
 test('one that cannot be made watches no clock', async () => {
   let watching = 0;
@@ -66,5 +67,29 @@ test('a revision that cannot be made removes no server and moves no session', as
   fault = null;
   expect(await reload()).toMatchObject({ ok: true, revision: 2 });
   expect([isPrepared, slots.has('shop', { name: '127.0.0.1:2' })]).toEqual([true, false]);
+  await control.end();
+});
+
+test('a server is not empty while one session is there, also one that only a first request knows', async () => {
+  const { config } = loadConfig('{ pools: { shop: { health: off, servers: ["http://127.0.0.1:1"] } } }', {
+    file: 'test.yaml',
+    env: {},
+  });
+  const control = await ControlPlane.create({ config: config!, log: createLogger('silent'), threads: 1 });
+  const { revision, shared, sweeper } = control;
+  const [pool] = revision.pools;
+  const home = packHome(pool!.slots[0]!, pool!.generations[0]!);
+  const isEmpty = (): boolean => {
+    sweeper.sweepNow();
+    return control.isEmpty('shop', '127.0.0.1:1');
+  };
+  sweeper.apply(revision);
+  expect(isEmpty()).toBe(true);
+  const entry = shared.table.insert(1, 1, home, systemClock.nowMs(), 0, true);
+  expect(isEmpty()).toBe(false);
+  shared.table.confirm(entry);
+  expect(isEmpty()).toBe(false);
+  shared.table.remove(entry, 1, 1);
+  expect(isEmpty()).toBe(true);
   await control.end();
 });

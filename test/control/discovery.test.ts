@@ -2,121 +2,15 @@ import { expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { ManualScheduler } from '../../src/base/scheduler.ts';
-import { serverAt } from '../../src/config/address.ts';
 import { SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import type { ServerConfig } from '../../src/config/model.ts';
-import { Discovery, type Room } from '../../src/control/discovery.ts';
+import { Discovery } from '../../src/control/discovery.ts';
 import { parseServerList } from '../../src/control/lookup.ts';
 import { type FoundServer, LEAVING_MS_MAX, LEAVING_MS_MIN } from '../../src/control/membership.ts';
-
-const YAML = `
-pools:
-  shop:
-    servers:
-      - http://127.0.0.1:1
-      - dns: { name: shop.internal, port: 80, refresh: 10s }
-        maxConnections: 9
-`;
-
-function found(...hosts: readonly string[]): readonly FoundServer[] {
-  return hosts.map((host) => ({
-    name: `${host}:80`,
-    ...serverAt(host, 80),
-    weight: 1,
-    backup: false,
-    target: null,
-  }));
-}
-
-/** Places for servers, as slots are. */
-class Places implements Room {
-  readonly taken = new Set<string>();
-  max = 4096;
-  has(_pool: string, { name }: { readonly name: string }): boolean {
-    return this.taken.has(name);
-  }
-  free(): number {
-    return this.max - this.taken.size;
-  }
-}
-
-async function scene() {
-  const { config } = loadConfig(YAML, { file: 'f', env: {} });
-  if (config === null) throw new Error('the configuration of the test is wrong');
-  const clock = new ManualClock();
-  const scheduler = new ManualScheduler(clock);
-  let answer: () => readonly FoundServer[] = () => found('a', 'b');
-  let unknown: readonly string[] = [];
-  /** What looks wait for; null: they answer at once. */
-  let held: Promise<readonly FoundServer[]> | null = null;
-  const room = new Places();
-  const needed = new Set<string>();
-  const said: string[] = [];
-  let changes = 0;
-  let looks = 0;
-  const discovery = new Discovery({
-    clock,
-    scheduler,
-    random: new SeededRandom(1),
-    createLookup: () => async () => {
-      looks += 1;
-      const servers = await (held ?? answer());
-      return { servers, unknownTargets: unknown };
-    },
-    log: { info: (_fields, message) => said.push(message), warn: (_fields, message) => said.push(message) },
-    onChange: () => {
-      changes += 1;
-      use();
-    },
-    isEmpty: (_pool, server) => !needed.has(server),
-  });
-  await discovery.prepare(config);
-  discovery.apply(config);
-  /** Swaps to what there is now, as a balancer does. */
-  const use = (): readonly ServerConfig[] => {
-    const now = discovery.expand(config, room).pools[0]?.servers ?? [];
-    room.taken.clear();
-    for (const { name } of now) room.taken.add(name);
-    return now;
-  };
-  use();
-  const servers = (): string[] =>
-    use().map(({ name, mode }) => (mode === 'ready' ? name : `${name} ${mode}`));
-  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const after = async (ms: number): Promise<string[]> => {
-    for (let passed = 0; passed < ms; passed += 500) {
-      scheduler.advance(500);
-      await settle();
-    }
-    return servers();
-  };
-  return {
-    config,
-    discovery,
-    scheduler,
-    settle,
-    servers,
-    after,
-    needed,
-    room,
-    said,
-    hold: () => {
-      const { promise, resolve } = Promise.withResolvers<readonly FoundServer[]>();
-      held = promise;
-      return resolve;
-    },
-    cannotAsk: (...targets: string[]) => {
-      unknown = targets;
-    },
-    answers: (next: () => readonly FoundServer[]) => (answer = next),
-    changes: () => changes,
-    looks: () => looks,
-  };
-}
+import { DISCOVERY_YAML, discoveryScene, found, Places } from '../support/discovery-scene.ts';
 
 test('what is found stands after what is written, with the limits of its entry', async () => {
-  const { servers, discovery, config, changes, room } = await scene();
+  const { servers, discovery, config, changes, room } = await discoveryScene();
   expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'b:80']);
   expect(discovery.expand(config, room).pools[0]?.servers[1]?.maxConnections).toBe(9);
   expect(changes()).toBe(0);
@@ -126,7 +20,7 @@ test('what is found stands after what is written, with the limits of its entry',
 });
 
 test('a server that disappears drains until nobody needs it; one that appears is added; one that returns is ready', async () => {
-  const { after, answers, needed, changes } = await scene();
+  const { after, answers, needed, changes } = await discoveryScene();
   needed.add('b:80');
   answers(() => found('a', 'c'));
   expect(await after(11_500)).toEqual(['127.0.0.1:1', 'a:80', 'b:80 drain', 'c:80']);
@@ -141,7 +35,7 @@ test('a server that disappears drains until nobody needs it; one that appears is
 });
 
 test('a server that has left does not stay for ever, whoever is still there', async () => {
-  const { after, answers, needed } = await scene();
+  const { after, answers, needed } = await discoveryScene();
   needed.add('b:80');
   answers(() => found('a'));
   expect(await after(LEAVING_MS_MAX - 60_000)).toContain('b:80 drain');
@@ -149,7 +43,7 @@ test('a server that has left does not stay for ever, whoever is still there', as
 });
 
 test('a look that fails keeps the last answer, is counted, and said once', async () => {
-  const { after, answers, discovery, said, changes } = await scene();
+  const { after, answers, discovery, said, changes } = await discoveryScene();
   answers(() => {
     throw new Error('queryA ESERVFAIL shop.internal');
   });
@@ -165,7 +59,7 @@ test('a look that fails keeps the last answer, is counted, and said once', async
 });
 
 test('each look comes at a time of its own, within a tenth of the interval', async () => {
-  const { scheduler, settle, looks } = await scene();
+  const { scheduler, settle, looks } = await discoveryScene();
   const gaps: number[] = [];
   for (let count = looks(), sinceMs = 0; gaps.length < 50; sinceMs += 10) {
     if (looks() > count) {
@@ -182,7 +76,7 @@ test('each look comes at a time of its own, within a tenth of the interval', asy
 });
 
 test('looks vary around the interval; none follows a stop or a removal', async () => {
-  const { after, looks, discovery, config } = await scene();
+  const { after, looks, discovery, config } = await discoveryScene();
   await after(1_000_000);
   expect(looks()).toBeGreaterThan(95);
   expect(looks()).toBeLessThan(106);
@@ -208,7 +102,7 @@ const many = (count: number, net = 0): readonly FoundServer[] =>
   found(...Array.from({ length: count }, (_, index) => `10.${net}.${index >> 8}.${index & 255}`));
 
 test('one answer after another of more servers than there may be: those in use stay, and it is said once', async () => {
-  const { after, answers, servers, said } = await scene();
+  const { after, answers, servers, said } = await discoveryScene();
   answers(() => many(SERVERS_MAX + 100));
   const first = await after(25_000);
   expect(first.length).toBe(SERVERS_MAX);
@@ -222,16 +116,16 @@ test('one answer after another of more servers than there may be: those in use s
 });
 
 test('newcomers beyond the limit are the same ones whatever order they are found in, also for another process', async () => {
-  const { after, answers } = await scene();
+  const { after, answers } = await discoveryScene();
   answers(() => [...found('a', 'b'), ...many(SERVERS_MAX + 10)]);
   const first = await after(25_000);
-  const other = await scene();
+  const other = await discoveryScene();
   other.answers(() => [...many(SERVERS_MAX + 10).toReversed(), ...found('b', 'a')]);
   expect((await other.after(25_000)).toSorted()).toEqual(first.toSorted());
 });
 
 test('newcomers wait for room that removed servers still take, and come in without another answer', async () => {
-  const { after, answers, room, said } = await scene();
+  const { after, answers, room, said } = await discoveryScene();
   room.max = 5;
   answers(() => found('c', 'd', 'e', 'f'));
   // a and b are leaving
@@ -244,7 +138,7 @@ test('newcomers wait for room that removed servers still take, and come in witho
 });
 
 test('the servers of a target that cannot be asked for stay as they are', async () => {
-  const { after, answers, cannotAsk, needed } = await scene();
+  const { after, answers, cannotAsk, needed } = await discoveryScene();
   needed.add('z:80');
   const of = (target: string, host: string) => found(host).map((server) => ({ ...server, target }));
   answers(() => [...of('x.test', 'x'), ...of('y.test', 'y'), ...of('z.test', 'z')]);
@@ -255,7 +149,7 @@ test('the servers of a target that cannot be asked for stay as they are', async 
 });
 
 test('a server that one of two sources still has is not leaving', async () => {
-  const { config, discovery, room, after, answers } = await scene();
+  const { config, discovery, room, after, answers } = await discoveryScene();
   const [pool] = config.pools;
   if (pool === undefined) throw new Error('the configuration of the test has no pool');
   const [source] = pool.discovery;
@@ -271,7 +165,7 @@ test('a server that one of two sources still has is not leaving', async () => {
 });
 
 test('until a configuration is in force what the one before has found is known; a refused one is forgotten', async () => {
-  const { config, discovery, servers, looks, after } = await scene();
+  const { config, discovery, servers, looks, after } = await discoveryScene();
   const [pool] = config.pools;
   if (pool === undefined) throw new Error('the configuration of the test has no pool');
   const [source] = pool.discovery;
@@ -288,9 +182,49 @@ test('until a configuration is in force what the one before has found is known; 
   expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'b:80']);
 });
 
+test('what a process before had found stands until a look answers, and leaves like what this one has found', async () => {
+  const kept = {
+    pool: 'shop',
+    source: 'dns A shop.internal 80',
+    weight: 1,
+    backup: false,
+    target: null,
+    isLeaving: false,
+  };
+  const before = [
+    { ...kept, url: 'http://a:80' },
+    { ...kept, url: 'http://gone:80', isLeaving: true },
+    { ...kept, url: 'http://other-source:80', source: 'dns A shop.internal 81' },
+    { ...kept, url: 'http://other-pool:80', pool: 'api' },
+    { ...kept, url: 'not a url' },
+  ];
+  const { discovery, servers, answers, needed, after, config, room } = await discoveryScene(before, () => {
+    throw new Error('nobody answers');
+  });
+  needed.add('gone:80').add('a:80');
+  expect(servers()).toEqual(['127.0.0.1:1', 'a:80', 'gone:80 drain']);
+  expect(discovery.kept()).toEqual(before.slice(0, 2));
+
+  // the same source with other settings, and nobody answers either
+  const [pool] = config.pools;
+  const [source] = pool?.discovery ?? [];
+  if (pool === undefined || source === undefined)
+    throw new Error('the configuration of the test finds nothing');
+  const other = { ...config, pools: [{ ...pool, discovery: [{ ...source, maxConnections: 3 }] }] };
+  await discovery.prepare(other);
+  const names = discovery.expand(other, room).pools[0]?.servers.map(({ name, mode }) => `${name} ${mode}`);
+  expect(names).toEqual(['127.0.0.1:1 ready', 'a:80 ready', 'gone:80 drain']);
+  discovery.apply(config);
+
+  answers(() => found('b'));
+  expect(await after(11_500)).toEqual(['127.0.0.1:1', 'a:80 drain', 'gone:80 drain', 'b:80']);
+  needed.clear();
+  expect(await after(LEAVING_MS_MIN + 1500)).toEqual(['127.0.0.1:1', 'b:80']);
+});
+
 test('a look that is under way when its source goes, or all end, has no consequences', async () => {
   for (const end of ['apply', 'stop'] as const) {
-    const { config, discovery, scheduler, settle, hold, looks, changes, after } = await scene();
+    const { config, discovery, scheduler, settle, hold, looks, changes, after } = await discoveryScene();
     const release = hold();
     scheduler.advance(11_000);
     await settle();
@@ -346,7 +280,7 @@ test('from the next look on it asks the name servers of the configuration in for
   const clock = new ManualClock();
   const scheduler = new ManualScheduler(clock);
   const configWith = (resolver: string) =>
-    loadConfig(`resolver: ["${resolver}"]${YAML}`, { file: 'f', env: {} }).config!;
+    loadConfig(`resolver: ["${resolver}"]${DISCOVERY_YAML}`, { file: 'f', env: {} }).config!;
   const discovery = new Discovery({
     clock,
     scheduler,

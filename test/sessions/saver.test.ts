@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock, systemClock } from '../../src/base/clock.ts';
 import { placeProblem, setAside } from '../../src/base/private-files.ts';
-import type { OperatorSetting } from '../../src/sessions/records.ts';
+import type { KeptServer, OperatorSetting } from '../../src/sessions/records.ts';
 import { SessionSaver } from '../../src/sessions/saver.ts';
 import { readSessions, restoreStored, type SaveResult, saveSessions } from '../../src/sessions/store.ts';
 import { packHome } from '../../src/shared/session-table.ts';
@@ -47,6 +47,7 @@ function scene(max = 1000) {
   const home = packHome(revision.pools[0]!.slots[0]!, revision.pools[0]!.generations[0]!);
   const results: SaveResult[] = [];
   let operator: readonly OperatorSetting[] = [];
+  let servers: readonly KeptServer[] = [];
   const saver = new SessionSaver({
     path,
     everyMs: 5000,
@@ -54,13 +55,17 @@ function scene(max = 1000) {
     clock,
     revision: () => revision,
     operator: () => operator,
+    found: () => servers,
     onSaved: (result) => results.push(result),
   });
   const begin = (key: number): number => shared.table.insert(key, key, home, clock.nowMs(), 0, false);
   const set = (settings: readonly OperatorSetting[]): void => {
     operator = settings;
   };
-  return { clock, shared, table: shared.table, saver, results, begin, set, revision };
+  const find = (...next: readonly KeptServer[]): void => {
+    servers = next;
+  };
+  return { clock, shared, table: shared.table, saver, results, begin, set, find, revision };
 }
 
 /** Keys that a process which starts now finds, with how long ago each was seen. */
@@ -160,6 +165,7 @@ describe('what is no session of our own cookie', () => {
       clock,
       revision: () => current,
       operator: () => [],
+      found: () => [],
       onSaved: (result) => results.push(result),
     });
     table.marks.setScope(table.insert(1, 1, home, START, 0, false), 9);
@@ -277,6 +283,7 @@ test('a million sessions: no slice holds main up, and a save of a few changes wr
     clock: systemClock,
     revision: () => revision,
     operator: () => [],
+    found: () => [],
     onSaved: (result) => results.push(result),
   });
   const cpuMs = async (): Promise<number> => {
@@ -314,4 +321,33 @@ describe('places', () => {
     expect(placeProblem(join(path, 's'))).toMatch(/ENOTDIR/);
     expect(readdirSync(directory)).toEqual(['s']);
   });
+});
+
+test('servers that were found are in the file as they were last, written when they have changed', async () => {
+  const { saver, results, begin, find } = scene();
+  const server: KeptServer = {
+    pool: 'shop',
+    source: 'file servers',
+    url: 'http://127.0.0.1:1',
+    weight: 1,
+    backup: false,
+    target: null,
+    isLeaving: false,
+  };
+  find(server);
+  begin(1);
+  await saver.save();
+  expect(readSessions(path, 1000)).toMatchObject({ found: [server] });
+  begin(2);
+  await saver.save();
+  expect(readSessions(path, 1000)).toMatchObject({ found: [server] });
+  find({ ...server, isLeaving: true });
+  await saver.save();
+  expect(readSessions(path, 1000)).toMatchObject({ found: [{ ...server, isLeaving: true }] });
+  begin(3);
+  await saver.save();
+  expect(readSessions(path, 1000)).toMatchObject({ found: [{ ...server, isLeaving: true }] });
+  await saver.save();
+  expect(results.length).toBe(4);
+  await saver.end(false);
 });

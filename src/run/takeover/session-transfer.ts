@@ -53,8 +53,9 @@ export class SessionTransfer {
 
   /** Throws when they cannot be saved. */
   saveTo(file: string): void {
-    const { shared, revision, slots, log } = this.#control;
-    const result = saveSessions(file, shared.table, revision, operatorSettings(slots), systemClock);
+    const { shared, revision, slots, discovery, log } = this.#control;
+    const operator = operatorSettings(slots);
+    const result = saveSessions(file, shared.table, revision, operator, systemClock, discovery.kept());
     if (result.kind === 'failed') throw new Error(`saving the sessions: ${result.message}`);
     log.debug({ file, sessions: result.sessions }, 'sessions saved');
   }

@@ -1,7 +1,8 @@
-// Addresses in configurations: where to listen, which peers to trust, where a server is. Pure, no look-ups.
+// Addresses in configurations: where to listen, which peers to trust, where a server is. Nothing is looked up here.
 
 import { isIP, isIPv6 } from 'node:net';
 import { basename } from 'node:path';
+import { lookupServer, type ServerLookup } from '../base/server-lookup.ts';
 
 /** Who connects over a unix socket is on this machine, and counts as this address. */
 export const UNIX_PEER = '127.0.0.1';
@@ -133,14 +134,16 @@ export function serverNameOf({ host, port, socketPath }: ServerAddress): string 
 }
 
 /** Where to connect, as node:net takes it. */
-export type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+export type Place =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly lookup: ServerLookup };
 
 export function placeOf({
   host,
   port,
   socketPath,
 }: Pick<ServerAddress, 'host' | 'port' | 'socketPath'>): Place {
-  return socketPath === null ? { host, port } : { path: socketPath };
+  return socketPath === null ? { host, port, lookup: lookupServer } : { path: socketPath };
 }
 
 /** A CIDR such as `10.0.0.0/8`; a bare address becomes /32 or /128. `loose` when bits beyond the prefix are set. */

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { systemClock } from '../base/clock.ts';
 import { isOwnTrouble } from '../base/own-trouble.ts';
 import { runningScheduler } from '../base/scheduler.ts';
+import { lookupServer } from '../base/server-lookup.ts';
 import type { PoolConfig, ServerConfig } from '../config/model.ts';
 import type { Unreachable } from '../exchange/streams.ts';
 import { UpstreamSocket } from '../proxy/upstream-socket.ts';
@@ -91,7 +92,7 @@ export class ServerAgent extends Agent {
     socket.on('error', () => {
       if (socket.unreadResponse !== null) socket.emit('data', socket.unreadResponse);
     });
-    socket.connect({ host: options.host ?? '', port: Number(options.port) });
+    socket.connect({ host: options.host ?? '', port: Number(options.port), lookup: lookupServer });
     const startedMs = systemClock.nowMs();
     const timer = runningScheduler.after(this.#connectMs, () =>
       socket.destroy(new ConnectTimeoutError('connect timed out')),

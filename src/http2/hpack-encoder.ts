@@ -27,6 +27,16 @@ interface Entry {
   readonly bytes: number;
 }
 
+/** A field that is one index: of the static table, or 0 and the number of an entry of the dynamic one. */
+interface Indexed {
+  readonly line: string;
+  readonly fixed: number;
+  readonly number: number;
+}
+
+const NONE: Indexed = { line: '', fixed: 0, number: 0 };
+const RECENT_MAX = 32;
+
 /** Static entries that are whole fields, by their line. */
 const STATIC_LINES: ReadonlyMap<string, number> = new Map(
   STATIC_TABLE.flatMap(({ name, value }, index) => (value === '' ? [] : [[`${name}: ${value}`, index]])),
@@ -40,6 +50,12 @@ export class HpackEncoder {
   /** Number of each line's entry: entries are numbered as they enter. */
   readonly #numbers = new Map<string, number>();
   #entered = 0;
+  /**
+   * The indexed fields of blocks before, by their place: most heads are like the one before, and to compare two texts costs
+   * less than to look one up.
+   */
+  readonly #recent: Indexed[] = new Array(RECENT_MAX).fill(NONE);
+  #place = 0;
   /** Changes of the table's size that the next block begins with: the smallest on the way, and the last; -1: none. */
   #smallest = -1;
   #announced = -1;
@@ -56,6 +72,7 @@ export class HpackEncoder {
   begin(): void {
     this.block = shared;
     this.length = 0;
+    this.#place = 0;
     if (this.#announced < 0) return;
     if (this.#smallest < this.#announced) this.#integer(this.#smallest, 0x1f, 0x20);
     this.#integer(this.#announced, 0x1f, 0x20);
@@ -68,18 +85,33 @@ export class HpackEncoder {
 
   /** A field as a line of HTTP/1 without its end, letters of the name as they came. */
   line(line: string): void {
-    const fixed = STATIC_LINES.get(line);
-    if (fixed !== undefined) {
-      this.#integer(fixed, 0x7f, 0x80);
-      return;
-    }
-    const number = this.#numbers.get(line);
-    if (number !== undefined) {
-      this.#integer(DYNAMIC_FIRST + this.#entered - number, 0x7f, 0x80);
+    const recent = this.#recent[this.#place] ?? NONE;
+    const index = recent.line === line && this.#isThere(recent) ? this.#indexOf(recent) : this.#find(line);
+    this.#place += 1;
+    if (index > 0) {
+      this.#integer(index, 0x7f, 0x80);
       return;
     }
     const colon = line.indexOf(':', 1);
     this.#literal(line, line.slice(0, colon).toLowerCase(), withoutBlanks(line.slice(colon + 1)));
+  }
+
+  /** Index of a line; 0: neither table has it. */
+  #find(line: string): number {
+    const fixed = STATIC_LINES.get(line) ?? 0;
+    const number = fixed > 0 ? 0 : (this.#numbers.get(line) ?? 0);
+    if (fixed === 0 && number === 0) return 0;
+    const found = { line, fixed, number };
+    if (this.#place < RECENT_MAX) this.#recent[this.#place] = found;
+    return this.#indexOf(found);
+  }
+
+  #indexOf({ fixed, number }: Indexed): number {
+    return fixed > 0 ? fixed : DYNAMIC_FIRST + this.#entered - number;
+  }
+
+  #isThere({ fixed, number }: Indexed): boolean {
+    return fixed > 0 || this.#entered - number < this.#table.count;
   }
 
   #literal(line: string, name: string, value: string): void {

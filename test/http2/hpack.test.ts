@@ -1,10 +1,12 @@
 // Header compression: the examples of RFC 7541 appendix C both ways, what must be refused, and what costs too much.
 
 import { describe, expect, test } from 'vitest';
+import { SeededRandom } from '../../src/base/random.ts';
 import type { HeaderField } from '../../src/http2/header-field.ts';
 import { Decoded, HpackDecoder } from '../../src/http2/hpack-decoder.ts';
 import { HpackEncoder } from '../../src/http2/hpack-encoder.ts';
 import { decodeHuffman, encodeHuffman, huffmanBytes } from '../../src/http2/huffman.ts';
+import { seeds } from '../support/seeds.ts';
 
 const BYTES_MAX = 32 * 1024;
 
@@ -202,6 +204,22 @@ describe('encoding', () => {
         expect(decode(decoder, encode(encoder, lines))).toEqual(lines);
     }
   });
+
+  test.each(seeds(3))(
+    'heads that alternate, move fields and push each other out of the table come back (SEED=%i)',
+    (seed) => {
+      const encoder = new HpackEncoder();
+      const decoder = new HpackDecoder();
+      const random = new SeededRandom(seed);
+      const values = Array.from({ length: 12 }, (_, index) => `${'v'.repeat(100 * index)}${index}`);
+      for (let block = 0; block < 500; block += 1) {
+        const lines = Array.from({ length: 1 + random.below(40) }, () =>
+          random.below(4) === 0 ? ':status: 204' : `x-${random.below(5)}: ${values[random.below(12)]}`,
+        );
+        expect(decode(decoder, encode(encoder, lines))).toEqual(lines);
+      }
+    },
+  );
 
   test('every byte comes back from Huffman, in any neighbourhood', () => {
     const all = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join('');

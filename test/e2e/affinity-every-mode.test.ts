@@ -2,7 +2,7 @@
 // on two threads, over kept connections and with a new connection for each request. Without affinity one in four does.
 
 import { describe, expect, test } from 'vitest';
-import { runInside } from '../support/holdfast.ts';
+import { runHoldfast } from '../support/holdfast.ts';
 import { inParallel } from '../support/plain-client.ts';
 import { sessionServers } from '../support/session-servers.ts';
 import { headersFor, logIn, STICKY_MODES, type StickyMode, stickyYaml } from '../support/sticky-pools.ts';
@@ -48,7 +48,7 @@ async function visit(port: number, mode: StickyMode, isKept: boolean): Promise<T
 describe.each([1, 2])('on %i threads', (threads) => {
   test('each sticky mode brings every request home', { timeout: 90_000 }, async () => {
     const servers = await sessionServers(4);
-    const holdfast = await runInside(stickyYaml(STICKY_MODES, servers), { threads });
+    const holdfast = await runHoldfast(stickyYaml(STICKY_MODES, servers), { threads });
     const tallies: Record<string, Tally> = {};
     for (const mode of STICKY_MODES) {
       for (const isKept of [true, false]) {
@@ -64,7 +64,7 @@ describe.each([1, 2])('on %i threads', (threads) => {
 
   test('without affinity one request in four finds its session', async () => {
     const servers = await sessionServers(4);
-    const holdfast = await runInside(stickyYaml([NONE], servers, ['policy: random-two']), {
+    const holdfast = await runHoldfast(stickyYaml([NONE], servers, ['policy: random-two']), {
       threads,
     });
     const { home, elsewhere, odd } = await visit(holdfast.port, NONE, true);

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type Holdfast, runInside } from '../support/holdfast.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 import { inParallel } from '../support/plain-client.ts';
 import { sessionServer, sessionServers } from '../support/session-servers.ts';
 import { STICKY_MODES, stickyYaml } from '../support/sticky-pools.ts';
@@ -34,7 +34,10 @@ async function ask(port: number, session: Session): Promise<{ where: string; jar
   return { where, jar: user.jar };
 }
 
-async function expectAgreement(sessions: readonly Session[], balancers: readonly Holdfast[]): Promise<void> {
+async function expectAgreement(
+  sessions: readonly Session[],
+  balancers: readonly RunningHoldfast[],
+): Promise<void> {
   const wrong: string[] = [];
   await inParallel(sessions.length, 16, async (index) => {
     const session = sessions[index]!;
@@ -46,7 +49,7 @@ async function expectAgreement(sessions: readonly Session[], balancers: readonly
   expect(wrong).toEqual([]);
 }
 
-function untilState(holdfast: Holdfast, server: string, state: string): Promise<unknown> {
+function untilState(holdfast: RunningHoldfast, server: string, state: string): Promise<unknown> {
   return eventually(async () => {
     const { pools } = await holdfast.status();
     return pools.every((pool) => pool.servers.find(({ name }) => name === server)?.state === state);
@@ -56,8 +59,8 @@ function untilState(holdfast: Holdfast, server: string, state: string): Promise<
 test('two balancers agree on every home, also after a restart and while a server is down', async () => {
   const servers = await sessionServers(4);
   const yaml = stickyYaml(MODES, servers, ['policy: least-sessions', HEALTH]);
-  const first = await runInside(yaml, { threads: 2 });
-  let second = await runInside(yaml, { threads: 1 });
+  const first = await runHoldfast(yaml, { threads: 2 });
+  let second = await runHoldfast(yaml, { threads: 1 });
   const sessions: Session[] = [];
   for (const mode of MODES) {
     await inParallel(SESSIONS, 16, async (index) => {
@@ -70,7 +73,7 @@ test('two balancers agree on every home, also after a restart and while a server
   await expectAgreement(sessions, [first, second]);
 
   await second.stop();
-  second = await runInside(yaml, { threads: 2 });
+  second = await runHoldfast(yaml, { threads: 2 });
   await expectAgreement(sessions, [second, first]);
 
   const downPort = servers[2]!.port;

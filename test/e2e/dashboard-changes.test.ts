@@ -3,9 +3,9 @@
 import { expect, test } from 'vitest';
 import { dashboardSetup, openDashboard } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
-import type { Holdfast, StatusServer } from '../support/holdfast.ts';
+import type { RunningHoldfast, StatusServer } from '../support/holdfast.ts';
 
-async function serverOf(holdfast: Holdfast, name: string): Promise<StatusServer> {
+async function serverOf(holdfast: RunningHoldfast, name: string): Promise<StatusServer> {
   const server = (await holdfast.status()).pools[0]?.servers.find((found) => found.name === name);
   if (server === undefined) throw new Error(`no server ${name}`);
   return server;

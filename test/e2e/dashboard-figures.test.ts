@@ -140,7 +140,7 @@ test('a server that a reload removes: its sessions show as lost, though it is go
   const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
   loadWhileTesting(users, 100);
   writeFileSync(holdfast.configFile, poolYaml([servers[0]!, servers[2]!]));
-  expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
+  holdfast.child.kill('SIGHUP');
   await page.locator('[data-movement=Lost]', { hasText: /^removed 10$/ }).waitFor();
   expect(await page.locator('[data-figure=Lost]').textContent()).toBe('10');
   expect(await page.locator('tbody tr').count()).toBe(2);

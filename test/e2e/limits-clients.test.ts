@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { cannedBackend, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { runInside } from '../support/holdfast.ts';
+import { runHoldfast } from '../support/holdfast.ts';
 import { plainClient } from '../support/plain-client.ts';
 import { rawClient } from '../support/raw-client.ts';
 
@@ -20,7 +20,7 @@ trusted: []
 
 test('a rate limit holds over all threads and connections of a client, and leaves others alone', async () => {
   const backend = await cannedBackend(NO_CONTENT);
-  const holdfast = await runInside(`${head('timeouts: {}')}
+  const holdfast = await runHoldfast(`${head('timeouts: {}')}
 routes:
   - { path: /limited, pool: shop, rateLimit: { key: address, rate: 1/m, burst: 10 } }
   - { pool: shop }
@@ -43,7 +43,7 @@ pools: { shop: { servers: ["${backend.url}"] } }
 
 test('rates by header and by cookie: who has none counts under the address', async () => {
   const backend = await cannedBackend(NO_CONTENT);
-  const holdfast = await runInside(`${head('timeouts: {}')}
+  const holdfast = await runHoldfast(`${head('timeouts: {}')}
 routes:
   - { path: /h, pool: shop, rateLimit: { key: header X-Api-Key, rate: 1/h, burst: 2 } }
   - { path: /c, pool: shop, rateLimit: { key: cookie sid, rate: 1/h, burst: 2 } }
@@ -66,7 +66,7 @@ pools: { shop: { servers: ["${backend.url}"] } }
 
 test('one address may have so many connections, others are not concerned; a closed one makes room', async () => {
   const backend = await cannedBackend(NO_CONTENT);
-  const holdfast = await runInside(`${head('limits: { connectionsPerAddress: 5 }')}
+  const holdfast = await runHoldfast(`${head('limits: { connectionsPerAddress: 5 }')}
 pools: { shop: { servers: ["${backend.url}"] } }
 `);
   const clients = Array.from({ length: 5 }, () => plainClient(holdfast.port, '127.0.0.2'));
@@ -94,7 +94,7 @@ test('a body of a byte a second is cut with 408, a reader of a byte a second wit
       for (let part = 0; part < 64; part += 1) response.write(chunk);
     }
   });
-  const holdfast = await runInside(`${head('limits: { minRate: 500 }')}
+  const holdfast = await runHoldfast(`${head('limits: { minRate: 500 }')}
 pools: { shop: { health: off, servers: ["${backend.url}"] } }
 `);
   const sender = await rawClient(holdfast.port);
@@ -128,7 +128,7 @@ pools: { shop: { health: off, servers: ["${backend.url}"] } }
 
 test('the connection of a dead server is not held against anybody: limits are given back when clients reset', async () => {
   const backend = await tcpBackend((socket) => socket.on('error', () => undefined));
-  const holdfast = await runInside(`${head('limits: { connectionsPerAddress: 8 }')}
+  const holdfast = await runHoldfast(`${head('limits: { connectionsPerAddress: 8 }')}
 pools: { shop: { health: off, servers: ["${backend.url}"] } }
 `);
   for (let round = 0; round < 5; round += 1) {

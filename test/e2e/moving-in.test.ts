@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { type Demo, type DemoBackend, startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { freePort } from '../support/free-port.ts';
-import { runInside } from '../support/holdfast.ts';
+import { runHoldfast } from '../support/holdfast.ts';
 import { needs } from '../support/needs.ts';
 import { runHaproxy, runNginx } from '../support/other-balancer.ts';
 
@@ -82,7 +82,7 @@ test.for(Object.entries(FORMERS))('%s: nobody is logged out', async ([, former],
   const port = await freePort();
   await former.run(program, demo.backends, port);
   const servers = demo.backends.map(({ name, url }) => `{ name: ${name}, url: "${url}" }`);
-  const holdfast = await runInside(`
+  const holdfast = await runHoldfast(`
 threads: 2
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }

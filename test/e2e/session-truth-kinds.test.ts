@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Holdfast, runInside } from '../support/holdfast.ts';
+import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
 
 const USERS = 30;
 const ROUNDS = 4;
@@ -186,7 +186,7 @@ class User {
 }
 
 async function isEqual(
-  holdfast: Holdfast,
+  holdfast: RunningHoldfast,
   applications: readonly Application[],
   total: number,
 ): Promise<void> {
@@ -214,7 +214,7 @@ test.each(KINDS)('$title', async (kind) => {
       }),
     ),
   );
-  const holdfast = await runInside(
+  const holdfast = await runHoldfast(
     `
 listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }

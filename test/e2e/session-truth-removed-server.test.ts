@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Demo, startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { eventually } from '../support/eventually.ts';
-import { runInside } from '../support/holdfast.ts';
+import { runHoldfast } from '../support/holdfast.ts';
 import { countedSessions, heldSessions } from '../support/truth.ts';
 
 const USERS = 60;
@@ -37,7 +37,7 @@ test.each([
   const demo = await startDemo({ servers: 3, flags: ['--scrypt-cost', '2'] });
   onTestFinished(() => demo.stop());
   const [removed] = demo.backends as [Demo['backends'][number]];
-  const holdfast = await runInside(yaml(demo, sticky, 'local', null), { threads: 2 });
+  const holdfast = await runHoldfast(yaml(demo, sticky, 'local', null), { threads: 2 });
   const visitors = Array.from({ length: USERS }, () => new Visitor());
   await Promise.all(visitors.map((visitor, index) => visitor.login(holdfast.url, `user${index + 1}`)));
   await Promise.all(visitors.map((visitor) => visitor.get(`${holdfast.url}/whoami`)));

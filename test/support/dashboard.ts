@@ -3,14 +3,14 @@
 import { onTestFinished } from 'vitest';
 import { type BrowserOptions, type BrowserPage, openPage } from './browser.ts';
 import { eventually } from './eventually.ts';
-import { type Holdfast, runInside } from './holdfast.ts';
+import { type RunningHoldfast, runHoldfast } from './holdfast.ts';
 import { inParallel } from './plain-client.ts';
 import { type SessionServer, serversYaml, sessionServers } from './session-servers.ts';
 import { type SteadyLoad, steadyLoad } from './steady-load.ts';
 import { User } from './user.ts';
 
 export interface Setup {
-  readonly holdfast: Holdfast;
+  readonly holdfast: RunningHoldfast;
   readonly servers: readonly SessionServer[];
   readonly users: readonly User[];
 }
@@ -28,7 +28,7 @@ export interface SetupOptions {
 /** Three servers in a pool `shop`, with as many users logged in as wanted. */
 export async function dashboardSetup(options: SetupOptions = {}): Promise<Setup> {
   const servers = await sessionServers(3);
-  const holdfast = await runInside(poolYaml(servers, options), { threads: 1 });
+  const holdfast = await runHoldfast(poolYaml(servers, options), { threads: 1 });
   const users = Array.from({ length: options.users ?? 30 }, (_, number) => new User(holdfast.port, number));
   onTestFinished(() => {
     for (const user of users) user.close();

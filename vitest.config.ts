@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** A third of the suite's time: a run of their own, `npm run test:long`, part of every CI run. */
+/**
+ * A run of their own, `npm run test:long`, part of every CI run: what starts whole demos and crowds, follows documents
+ * command by command, or measures time or memory, for which there must not be too many others at once.
+ */
 const LONG = [
   'test/demo/faults.test.ts',
+  'test/demo/timeouts.test.ts',
   'test/docs-commands.test.ts',
   'test/e2e/acme.test.ts',
   'test/e2e/affinity-every-mode.test.ts',
@@ -12,14 +16,17 @@ const LONG = [
   'test/e2e/dashboard-layout.test.ts',
   'test/e2e/dashboard-places.test.ts',
   'test/e2e/demo-start.test.ts',
+  'test/e2e/failover-kill.test.ts',
   'test/e2e/full-thread.test.ts',
   'test/e2e/home-rolling.test.ts',
   'test/e2e/home-stalled.test.ts',
+  'test/e2e/http-memory.test.ts',
   'test/e2e/limits-clients.test.ts',
   'test/e2e/moving-in.test.ts',
   'test/e2e/operate.test.ts',
   'test/e2e/overload.test.ts',
   'test/e2e/owner.test.ts',
+  'test/e2e/passive-stopped-server.test.ts',
   'test/e2e/proxy-protocol-haproxy.test.ts',
   'test/e2e/rebalance-drain.test.ts',
   'test/e2e/rebalance-fail-over.test.ts',
@@ -29,24 +36,28 @@ const LONG = [
   'test/e2e/session-truth-applications.test.ts',
   'test/e2e/session-truth-kinds.test.ts',
   'test/e2e/session-truth-removed-server.test.ts',
-  'test/e2e/takeover-listeners.test.ts',
+  'test/e2e/standstill.test.ts',
   'test/e2e/takeover-http2.test.ts',
+  'test/e2e/takeover-listeners.test.ts',
   'test/e2e/takeover-log-in.test.ts',
   'test/e2e/takeover.test.ts',
   'test/e2e/tls-clients.test.ts',
   'test/e2e/tls-load.test.ts',
+  'test/embed/integrity.test.ts',
+  'test/getting-started.test.ts',
+  'test/grafana/prometheus.test.ts',
+  'test/lab/cell.test.ts',
   'test/packaging/package.test.ts',
+  'test/proxy/cost.test.ts',
+  'test/proxy/http2-clients/clients.test.ts',
   'test/recipes/flask.test.ts',
   'test/recipes/mcp.test.ts',
   'test/recipes/rolling-deploy.test.ts',
   'test/recipes/socket-io.test.ts',
   'test/recipes/tomcat.test.ts',
-  'test/proxy/cost.test.ts',
   'test/session-store/attacks.test.ts',
-  'test/proxy/http2-clients/clients.test.ts',
   'test/session-store/store-away.test.ts',
   'test/session-store/turns.test.ts',
-  'test/embed/integrity.test.ts',
 ];
 /** Kills and stops processes at each message of a takeover: minutes, a run of its own (`npm run test:takeover`). */
 const STEPS = 'test/e2e/takeover-steps.test.ts';
@@ -72,9 +83,9 @@ export default defineConfig({
     pool: 'forks',
     // A worker runs one file after the other: a process and all modules for each of them would cost more than most tests.
     isolate: false,
-    // Many tests wait for processes they have started; one worker less than there are cores would leave them idle.
+    // Many tests wait: for intervals, checks and processes. As few workers as cores would leave them idle.
     // The long ones measure time, so there are fewer at once.
-    maxWorkers: isLong ? 2 : 4,
+    maxWorkers: isLong ? 2 : 5,
     // A test that passes at the second try has a fault, or found one: neither goes away by not looking.
     retry: 0,
     env: { FIRST_SEED: firstSeed },

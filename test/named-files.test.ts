@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const FOLDERS = ['src', 'demo', 'lab', 'test', 'docs', 'grafana'];
+const FOLDERS = ['src', 'build', 'demo', 'lab', 'test', 'docs', 'grafana'];
 const AT_THE_TOP = ['README.md', 'CONTRIBUTING.md', 'vitest.config.ts'];
 /** What a run writes, or what is an example of text. */
 const NOT_NAMES = ['report.md', 'server.mjs'];

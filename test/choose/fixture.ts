@@ -8,6 +8,7 @@ import { Chooser } from '../../src/choose/chooser.ts';
 import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
 import { serverAt } from '../../src/config/address.ts';
 import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/model.ts';
+import { RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { Mode, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import {
@@ -326,6 +327,10 @@ export class World {
   }
 }
 
+// nobody looks at a head after the event: one of each kind serves all exchanges
+const requestHead = new RequestHead();
+const responseHead = new ResponseHead();
+
 /** One exchange, step by step. */
 export class Exchange {
   readonly affinity: Affinity = new Affinity();
@@ -343,7 +348,7 @@ export class Exchange {
     this.#chooser = world.choosers[worker] as Chooser;
     const lines = [...(options.headers ?? [])];
     if (options.cookie !== undefined) lines.push(`Cookie: ${options.cookie}`);
-    const { buffer, head } = requestOf(lines, options.target, undefined, options.method);
+    const { buffer, head } = requestOf(lines, options.target, undefined, options.method, requestHead);
     const { clock } = world;
     const address = options.address ?? '192.0.2.1';
     this.#chooser.identify(this.plan, buffer, head, address, clock.nowMs(), clock.wallMs(), this.affinity);
@@ -370,7 +375,7 @@ export class Exchange {
   }
 
   answer(headers: readonly string[] = [], isSecure = false, status = 200): string {
-    const { buffer, head } = responseOf(headers, status);
+    const { buffer, head } = responseOf(headers, status, responseHead);
     const { clock } = this.#world;
     this.setCookie = this.#chooser.answered(
       this.plan,

@@ -1,4 +1,4 @@
-// Requests and responses from text, by the real codec.
+// Requests and responses from text, by the real codec. `head`: one to be used again, as a connection does.
 
 import { type HeadLimits, RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { parseRequestHead } from '../../src/http1/request.ts';
@@ -15,20 +15,23 @@ export function requestOf(
   target = '/',
   host = 'shop.example',
   method = 'GET',
+  head: RequestHead = new RequestHead(),
 ): { buffer: Buffer; head: RequestHead } {
   const lines = headers.map((line) => `${line}\r\n`).join('');
   const text = `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n`;
   const buffer = Buffer.from(text, 'latin1');
-  const head = new RequestHead();
   const end = parseRequestHead(buffer, 0, buffer.length, LIMITS, head);
   if (end !== buffer.length) throw new Error(`the test's own request is refused: ${end} ${text}`);
   return { buffer, head };
 }
 
-export function responseOf(headers: readonly string[], status = 200): { buffer: Buffer; head: ResponseHead } {
+export function responseOf(
+  headers: readonly string[],
+  status = 200,
+  head: ResponseHead = new ResponseHead(),
+): { buffer: Buffer; head: ResponseHead } {
   const lines = headers.map((line) => `${line}\r\n`).join('');
   const buffer = Buffer.from(`HTTP/1.1 ${status} OK\r\nContent-Length: 0\r\n${lines}\r\n`, 'latin1');
-  const head = new ResponseHead();
   const end = parseResponseHead(buffer, 0, buffer.length, LIMITS, false, head);
   if (end !== buffer.length) throw new Error(`the test's own response is refused: ${end}`);
   return { buffer, head };

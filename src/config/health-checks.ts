@@ -38,6 +38,12 @@ function checkGrpc(at: Path, pool: WrittenPool, health: Health, remarks: Remarks
     remarks.error([...at, 'grpc'], '"grpc" needs HTTP/2 to the servers, "protocol" is h1', [
       [...at.slice(0, -1), 'protocol'],
     ]);
+  else if (pool.protocol === 'auto' && pool.servers.some((item) => isServer(item) && !item.url.isTls))
+    remarks.warning(
+      [...at, 'grpc'],
+      '"grpc" asks servers in the clear in HTTP/2, their requests go over HTTP/1.1 with "protocol" auto',
+      [[...at.slice(0, -1), 'protocol']],
+    );
   const { path, body, method } = health;
   const isWritten = { path: path !== null, body: body !== null, method: method !== 'GET' };
   for (const [key, is] of Object.entries({ ...isWritten, status: isStatusWritten(health) }))

@@ -18,9 +18,8 @@ interface TimedExchange {
   readonly client: ClientStream | null;
   readonly plan: PoolPlan | null;
   readonly response: { readonly isStarted: boolean; awaitProgress(): void; onSilence(): void };
-  readonly isSent: boolean;
-  /** What the wait for a server comes to when nothing changes. */
-  readonly attempts: { readonly waitFailure: FailureKind };
+  /** `waitFailure`: what the wait for a server comes to when nothing changes. */
+  readonly attempts: { readonly isSent: boolean; readonly waitFailure: FailureKind };
   fail(kind: FailureKind, detail: string): void;
   abandonAttempt(kind: FailureKind, detail: string): void;
 }
@@ -50,8 +49,8 @@ export class ExchangeDeadline implements DeadlineOwner {
 
   /** Waits for what is next: more body, or the response. */
   awaitNext(nowMs: number): void {
-    const { client, plan, response, isSent } = this.#exchange;
-    if (client === null || plan === null || !isSent) return;
+    const { client, plan, response, attempts } = this.#exchange;
+    if (client === null || plan === null || !attempts.isSent) return;
     if (response.isStarted) response.awaitProgress();
     else if (!client.requestBody.isDone && !client.isPaused)
       this.await('request-body', nowMs + client.config.timeouts.bodyMs);

@@ -205,8 +205,10 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
     fields: string,
     requestId: string,
     plan: PoolPlan | null,
+    resetCode?: number,
   ): ReplyContent {
-    return replyContent(kind, detail, fields, requestId, [plan?.config.pages ?? NO_PAGES, this.#pages]);
+    const pages = [plan?.config.pages ?? NO_PAGES, this.#pages];
+    return replyContent(kind, detail, fields, requestId, pages, resetCode);
   }
 
   tells({ side }: { readonly side: FailureSide }): boolean {

@@ -68,11 +68,6 @@ export class Exchange implements ServerStreamUser {
     return this.attempts.slot;
   }
 
-  /** The current attempt's head was written. */
-  get isSent(): boolean {
-    return this.attempts.isSent;
-  }
-
   /** Takes the request whose head was just parsed, with what came of its body: buffer[bodyBegin..bodyEnd]. */
   begin(client: ClientStream, plan: PoolPlan, buffer: Buffer, bodyBegin: number, bodyEnd: number): void {
     const { services, affinity } = this;
@@ -167,13 +162,17 @@ export class Exchange implements ServerStreamUser {
 
   onBadResponse(detail: string): void {
     this.#noteBad(detail);
-    if (this.response.isStarted) this.response.onBroken();
-    else this.attempts.failed('bad-response', detail);
+    this.#onBroken('bad-response', detail);
   }
 
-  onServerClosed(): void {
-    if (this.response.isStarted) this.response.onBroken();
-    else this.attempts.failed('server-closed', '');
+  onServerClosed(code?: number): void {
+    this.response.resetCode = code;
+    this.#onBroken('server-closed', '');
+  }
+
+  #onBroken(kind: FailureKind, detail: string): void {
+    if (this.response.isStarted) this.response.onBroken(kind);
+    else this.attempts.failed(kind, detail);
   }
 
   onTunnelHalfClosed(): void {
@@ -229,13 +228,15 @@ export class Exchange implements ServerStreamUser {
     countRejection(services.own, kind, plan.id);
     // how much is answered is known last
     const record = isBroken ? null : this.#finishRecord(client);
+    const { trailers, resetCode } = response;
     this.#close();
     if (isBroken) {
-      client.reset();
+      client.reset(trailers);
       return;
     }
     const id = requestIdIn(headText);
-    const content = services.ownReply(kind, services.tells(facts) ? detail : '', headText, id, plan);
+    const said = services.tells(facts) ? detail : '';
+    const content = services.ownReply(kind, said, headText, id, plan, resetCode);
     services.accessLog.write(record, client.reply(kind, content, id), plan, services.clock);
   }
 

@@ -1,12 +1,14 @@
 // What gRPC asks of whoever stands between a client and a server, beside HTTP/2: its deadlines, and failures in its own words.
 
-import type { FailureKind } from '../base/failure.ts';
+import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { equalsIgnoreCase } from '../http1/bytes.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
 import { NEVER } from './deadlines.ts';
 
 const TYPE = 'application/grpc';
 const TYPE_LINE = /^content-type:[ \t]*(application\/grpc[\w.+-]*)/im;
+/** Not gRPC-Web, whose trailers are part of its body. */
+const CALL_TYPE = /^application\/grpc(?![\w-])/i;
 /** grpc-timeout: at most eight digits, and a unit, whose capitals mean something else. */
 const TIMEOUT_LINE = /^grpc-timeout:[ \t]*(\d{1,8})([a-z])[ \t]*\r?$/im;
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -23,6 +25,7 @@ const Code = {
   cancelled: 1,
   deadlineExceeded: 4,
   notFound: 5,
+  permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,
   internal: 13,
@@ -65,6 +68,20 @@ const STATUS_OF = {
   'too-many-connections': Code.unavailable,
 } as const satisfies Record<FailureKind, number>;
 
+/** Error codes of HTTP/2 that a server has ended a call with ("Errors" of gRPC over HTTP/2); all others are INTERNAL. */
+const STATUS_OF_CODE: Readonly<Record<number, number>> = {
+  7: Code.unavailable, // REFUSED_STREAM
+  8: Code.cancelled, // CANCEL
+  11: Code.resourceExhausted, // ENHANCE_YOUR_CALM
+  12: Code.permissionDenied, // INADEQUATE_SECURITY
+};
+
+/** `code`: what the server has ended the stream with, where that is how it failed. */
+function statusOf(kind: FailureKind, code: number | undefined): number {
+  if (kind !== 'server-closed' || code === undefined) return STATUS_OF[kind];
+  return STATUS_OF_CODE[code] ?? Code.internal;
+}
+
 /** The request is a call of gRPC: its media type says so. */
 export function isGrpc(buffer: Buffer, { lines, method }: RequestHead): boolean {
   if (method !== 'POST') return false;
@@ -81,16 +98,31 @@ export function grpcDeadlineMs(headText: string, nowMs: number): number {
   return unitMs === undefined ? NEVER : nowMs + Number(digits) * unitMs;
 }
 
+/** Messages of a call, and trailers behind them. */
+export function isCallType(type: string): boolean {
+  return CALL_TYPE.test(type);
+}
+
 /** The media type that a call with these header lines is answered in; null: it is none. */
 export function grpcTypeOf(fields: string): string | null {
   return TYPE_LINE.exec(fields)?.[1] ?? null;
 }
 
 /** The lines that say how a call has failed: it is an answer like any other, without a message. */
-export function grpcLines(kind: FailureKind, sentence: string): string {
-  const bytes = Buffer.from(sentence, 'utf8').toString('latin1');
-  const message = bytes.replace(/[^ -$&-~]/g, percentEncoded);
-  return `grpc-status: ${STATUS_OF[kind]}\r\ngrpc-message: ${message}\r\n`;
+export function grpcLines(kind: FailureKind, sentence: string, code?: number): string {
+  return `grpc-status: ${statusOf(kind, code)}\r\ngrpc-message: ${messageOf(sentence)}\r\n`;
+}
+
+/** The same of a call that has been answered in part: the trailers that end it. */
+export function grpcTrailers(kind: FailureKind, code?: number): readonly string[] {
+  const message = messageOf(FAILURES['response-truncated'].text);
+  return ['grpc-status', `${statusOf(kind, code)}`, 'grpc-message', message];
+}
+
+function messageOf(sentence: string): string {
+  return Buffer.from(sentence, 'utf8')
+    .toString('latin1')
+    .replace(/[^ -$&-~]/g, percentEncoded);
 }
 
 function percentEncoded(byte: string): string {

@@ -75,7 +75,7 @@ export function plainContent(kind: FailureKind, detail: string): ReplyContent {
 
 /**
  * The reply in the form that the request asks for. `fields`: its header lines, '' where they could not be read. `pages`: the
- * operator's, those that go first first.
+ * operator's, those that go first first. `resetCode`: the code of HTTP/2 that the server has ended the request with, if it has.
  */
 export function replyContent(
   kind: FailureKind,
@@ -83,12 +83,14 @@ export function replyContent(
   fields: string,
   requestId: string,
   pages: readonly ErrorPages[],
+  resetCode?: number,
 ): ReplyContent {
   const facts = factsOf(kind, detail, requestId);
   const { status } = facts;
   if (status < FAILED) return plainContent(kind, detail);
   const grpcType = grpcTypeOf(fields);
-  if (grpcType !== null) return { type: grpcType, body: '', lines: grpcLines(kind, facts.sentence) };
+  if (grpcType !== null)
+    return { type: grpcType, body: '', lines: grpcLines(kind, facts.sentence, resetCode) };
   const form = formFor(fields);
   const page = pages.map((each) => pageFor(each, status, form)).find((each) => each !== undefined);
   return { type: TYPES[form], body: page === undefined ? ours(form, facts) : filled(page, form, facts) };

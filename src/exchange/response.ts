@@ -10,8 +10,9 @@ import type { PoolPlan } from '../choose/plan.ts';
 import { Field, type ResponseHead } from '../http1/message.ts';
 import type { AccessRecord } from './access-log.ts';
 import { countAnswer, countFailure } from './accounts.ts';
+import { grpcTrailers, isCallType } from './grpc.ts';
 import { shouldHold } from './response-buffer.ts';
-import { type Answer, type ClientStream, NO_TRAILERS } from './streams.ts';
+import { type Answer, type ClientStream, NO_TRAILERS, type Trailers } from './streams.ts';
 import { Tunnel, type TunneledExchange } from './tunnel.ts';
 
 const SWITCHING_PROTOCOLS = 101;
@@ -33,6 +34,11 @@ export class Response {
   /** The final response head has arrived. */
   isStarted = false;
   status = 0;
+  /** The server has ended its stream with this code of HTTP/2; undefined: it has not. */
+  resetCode: number | undefined;
+  /** What a call of gRPC is told that breaks off. */
+  trailers: Trailers = NO_TRAILERS;
+  #isCall = false;
   readonly tunnel: Tunnel;
   readonly #exchange: AnsweredExchange;
   #silenceMs = 0;
@@ -53,6 +59,8 @@ export class Response {
     this.tunnel.reset();
     this.isStarted = false;
     this.status = 0;
+    this.trailers = NO_TRAILERS;
+    this.#isCall = false;
   }
 
   /** Bytes of the final response head are on their way to the client: no other reply is possible. */
@@ -83,9 +91,9 @@ export class Response {
     countAnswer(services.shared, plan, slot, status, affinity.clientAddress, tookMs, nowMs);
     if (exchange.retryStatus(status)) return;
     this.status = status;
-    this.#silenceMs = isEventStream(buffer, head)
-      ? client.config.timeouts.tunnelMs
-      : plan.config.timeouts.idleMs;
+    const type = typeOfMessages(buffer, head);
+    this.#isCall = isCallType(type);
+    this.#silenceMs = type === '' ? plan.config.timeouts.idleMs : client.config.timeouts.tunnelMs;
     services.barrier?.note(affinity);
     const wallMs = services.clock.wallMs();
     const setCookie = services.chooser.answered(
@@ -131,23 +139,24 @@ export class Response {
   }
 
   /** The server has broken its response off. */
-  onBroken(): void {
+  onBroken(cause: FailureKind): void {
     if (this.tunnel.isOpen) this.tunnel.end();
-    else this.#breakOff('bad-response');
+    else this.#breakOff('bad-response', cause);
   }
 
   /** Neither side has moved a byte for too long. */
   onSilence(): void {
     if (this.tunnel.isOpen) this.tunnel.end();
     else if (this.#exchange.client?.isFull === true) this.#exchange.fail('client-too-slow', '');
-    else this.#breakOff('response-timeout');
+    else this.#breakOff('response-timeout', 'response-timeout');
   }
 
   /** The response cannot be completed: a client that has seen none of it is told `kind`, others must see that it is truncated. */
-  #breakOff(kind: FailureKind): void {
+  #breakOff(kind: FailureKind, cause: FailureKind): void {
     const { services, slot, affinity } = this.#exchange;
     const nowMs = services.clock.nowMs();
     countFailure(services.shared, slot, 'response-truncated', affinity.clientAddress, nowMs);
+    if (this.#isCall) this.trailers = grpcTrailers(cause, this.resetCode);
     this.#exchange.fail(this.isHeadSent ? 'response-truncated' : kind, '');
   }
 
@@ -158,13 +167,16 @@ export class Response {
   }
 }
 
-/** An event stream, or a stream of messages (gRPC), may be silent for long: it lives by the tunnel timeout. */
-function isEventStream(buffer: Buffer, head: ResponseHead): boolean {
+/**
+ * The media type of an event stream, or a stream of messages (gRPC): it may be silent for long, and lives by the tunnel timeout.
+ * '' : it is neither.
+ */
+function typeOfMessages(buffer: Buffer, head: ResponseHead): string {
   const index = head.lines.indexOf(Field.contentType);
-  if (index < 0) return false;
+  if (index < 0) return '';
   const begin = head.lines.valueBegin[index] as number;
   // Of the types in common use few have "e" as sixth letter, or "g" as thirteenth; compare the rest only then.
-  if (((buffer[begin + 5] ?? 0) | 0x20) !== 0x65 && ((buffer[begin + 12] ?? 0) | 0x20) !== 0x67) return false;
+  if (((buffer[begin + 5] ?? 0) | 0x20) !== 0x65 && ((buffer[begin + 12] ?? 0) | 0x20) !== 0x67) return '';
   const type = latin1(buffer, begin, head.lines.valueEnd[index] as number).toLowerCase();
-  return type.startsWith('text/event-stream') || type.startsWith('application/grpc');
+  return type.startsWith('text/event-stream') || type.startsWith('application/grpc') ? type : '';
 }

@@ -41,12 +41,13 @@ export interface ExchangeServices {
   /** May the client know what exactly was wrong? */
   tells(facts: { readonly side: FailureSide }): boolean;
   slotFreed(plan: PoolPlan, slot: number): void;
-  /** What our own reply to a request says. `fields`: its header lines. `plan`: null where no pool is known. */
+  /** What our own reply to a request says. `fields`: its header lines. `plan`: null where no pool is known. `resetCode`: of the server. */
   ownReply(
     kind: FailureKind,
     detail: string,
     fields: string,
     requestId: string,
     plan: PoolPlan | null,
+    resetCode?: number,
   ): ReplyContent;
 }

@@ -105,8 +105,8 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   endResponse(trailers: Trailers): void;
   /** The exchange is over after a whole response. */
   leave(): void;
-  /** The client sees that the response is broken off, and the exchange is over. */
-  reset(): void;
+  /** The client sees that the response is broken off, by these trailers if there are any and HTTP/2 carries them; the exchange is over. */
+  reset(trailers: Trailers): void;
   /**
    * Our own reply instead of a response, with the id that is in the log; the exchange is over. Returns how many bytes were
    * written, the head included.
@@ -174,8 +174,8 @@ export interface ServerStreamUser {
   onResponseEnd(trailers: Trailers): void;
   /** What came is no response that may be passed on; `detail` says why. The stream is destroyed. */
   onBadResponse(detail: string): void;
-  /** The connection closed before the response was whole. The stream is destroyed. */
-  onServerClosed(): void;
+  /** The connection closed before the response was whole, or its stream was ended with this code. The stream is destroyed. */
+  onServerClosed(code?: number): void;
   onTunnelHalfClosed(): void;
   onServerDrain(): void;
 }

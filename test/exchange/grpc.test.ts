@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { NEVER } from '../../src/exchange/deadlines.ts';
-import { grpcDeadlineMs, grpcLines } from '../../src/exchange/grpc.ts';
+import { grpcDeadlineMs, grpcLines, grpcTrailers, isCallType } from '../../src/exchange/grpc.ts';
 
 test.each([
   ['2H', 7_200_000],
@@ -31,4 +31,40 @@ test('a message is percent-encoded, whatever is in it', () => {
   expect(decodeURIComponent(message('é and 💥'))).toBe('é and 💥');
   // a name of a certificate that was cut within a sign
   expect(decodeURIComponent(message('💥'.slice(0, 1)))).toBe('\ufffd');
+});
+
+test.each([
+  ['NO_ERROR', 0, 13],
+  ['PROTOCOL_ERROR', 1, 13],
+  ['INTERNAL_ERROR', 2, 13],
+  ['REFUSED_STREAM', 7, 14],
+  ['CANCEL', 8, 1],
+  ['ENHANCE_YOUR_CALM', 11, 8],
+  ['INADEQUATE_SECURITY', 12, 7],
+  ['no code: the connection closed', undefined, 14],
+])('a server that ends a call with %s', (_, code, status) => {
+  expect(grpcLines('server-closed', '', code)).toContain(`grpc-status: ${status}\r\n`);
+  expect(grpcTrailers('server-closed', code)).toEqual([
+    'grpc-status',
+    `${status}`,
+    'grpc-message',
+    'the server ended its response early',
+  ]);
+});
+
+test('what failed otherwise is told by its kind, whatever code came before', () => {
+  expect(grpcLines('response-timeout', '', 8)).toContain('grpc-status: 4\r\n');
+  expect(grpcTrailers('response-timeout', 8)[1]).toBe('4');
+});
+
+test.each([
+  ['application/grpc', true],
+  ['application/grpc+proto', true],
+  ['application/grpc; charset=x', true],
+  ['application/grpc-web', false],
+  ['application/grpc-web+proto', false],
+  ['application/grpcurl', false],
+  ['text/event-stream', false],
+])('%s: has messages and trailers as gRPC has them: %s', (type, is) => {
+  expect(isCallType(type)).toBe(is);
 });

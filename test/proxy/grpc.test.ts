@@ -6,7 +6,7 @@ import { HpackDecoder } from '../../src/http2/hpack-decoder.ts';
 import { eventually } from '../support/eventually.ts';
 import { bytes, type GrpcServer, grpcClient, grpcServer, SERVICE, unary } from '../support/grpc.ts';
 import { scriptedServer } from '../support/http2-backend.ts';
-import { type Fields, Http2Peer, request, Type } from '../support/http2-peer.ts';
+import { type Fields, frame, Http2Peer, number, request, Type } from '../support/http2-peer.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
 interface Scene {
@@ -224,3 +224,25 @@ test.each<[what: string, more: Fields, afterMs: number, code: number]>([
     await running.isQuiet();
   },
 );
+
+test.each<[what: string, ends: Buffer | null, code: number]>([
+  ['RST_STREAM(CANCEL)', number(8), status.CANCELLED],
+  ['RST_STREAM(ENHANCE_YOUR_CALM)', number(11), status.RESOURCE_EXHAUSTED],
+  ['RST_STREAM(INADEQUATE_SECURITY)', number(12), status.PERMISSION_DENIED],
+  ['RST_STREAM(INTERNAL_ERROR)', number(2), status.INTERNAL],
+  ['the end of its connection', null, status.UNAVAILABLE],
+])('a server that ends a call with %s', async (_, ends, expected) => {
+  const server = await scriptedServer(({ type, stream }, connection) => {
+    if (type !== Type.headers) return;
+    if (ends !== null) connection.send(frame(Type.reset, 0, stream, ends));
+    else connection.socket.end();
+  });
+  const running = await runThread(
+    `pools: { rpc: { protocol: h2, health: off, retry: { attempts: 0 }, servers: ["${server.url}"] } }`,
+    'h2c: true',
+  );
+  const client = grpcClient(running.port);
+  expect(await code(unary(client, 'Unary', Buffer.from('')))).toBe(expected);
+  client.close();
+  await running.isQuiet();
+});

@@ -217,7 +217,7 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
     if (fault !== '') user?.onBadResponse(fault);
     else if (code === ErrorCode.refusedStream && this.#stream?.isHeadDue === true)
       user?.onUnreachable('stream-refused');
-    else user?.onServerClosed();
+    else user?.onServerClosed(this.#connection?.isClosed === true ? undefined : code);
   }
 
   #letGo(): ServerStreamUser | null {

@@ -210,9 +210,15 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     if (this.#stream.waitingBytes > 0) this.#transport.onUntaken(this.#stream);
   }
 
-  reset(): void {
+  reset(trailers: Trailers): void {
+    const { http2 } = this.#transport;
+    if (trailers.length > 0) {
+      http2.sender.end(this.#stream, trailers);
+      this.leave();
+      return;
+    }
     this.#clear();
-    this.#transport.http2.reset(this.#stream, ErrorCode.internalError);
+    http2.reset(this.#stream, ErrorCode.internalError);
   }
 
   /** Also where there was no exchange. */

@@ -20,7 +20,7 @@ import type {
   ServedConnection,
   Unfinished,
 } from './connection-services.ts';
-import { listenTo, Reader, takeOver } from './read-buffers.ts';
+import { clientSocket, type Reader } from './read-buffers.ts';
 import { formatReply, type ReplyMore } from './replies.ts';
 
 /** After our last byte we read on for so long, so that the reply is not lost in a reset (RFC 9112 section 9.6). */
@@ -63,10 +63,9 @@ export class ClientConnection implements ServedConnection, ClientTransport, Requ
     onClosed: (connection: ServedConnection) => void,
   ) {
     this.#onClosed = onClosed;
-    const onChunk = (chunk: Buffer): void => this.onRead(chunk);
-    this.reader = new Reader(thread.buffers, onChunk);
     const { raw, secured } = accepted;
-    const socket = secured === null ? takeOver(raw, this.reader, onChunk) : listenTo(secured, onChunk);
+    const { socket, reader } = clientSocket(accepted, thread.buffers, (chunk) => this.onRead(chunk));
+    this.reader = reader;
     this.socket = socket;
     this.#raw = secured === null ? socket : raw;
     this.listener = listener;

@@ -12,7 +12,7 @@ import type { QuietLog } from '../exchange/quiet-log.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
 import type { Doorkeeper } from '../exchange/turn-away.ts';
 import type { HeadLimits, RequestHead } from '../http1/message.ts';
-import type { ReadBuffers } from './read-buffers.ts';
+import type { ReadBuffers, Reader } from './read-buffers.ts';
 import type { TurnEnd } from './turn-end.ts';
 
 /** The thread as its client connections see it. */
@@ -46,6 +46,8 @@ export interface AcceptedClient {
   readonly raw: Socket;
   /** What HTTP is read from: TLS over it; null: the connection itself. */
   readonly secured: Socket | null;
+  /** Reads the connection itself already; absent: nobody does. */
+  readonly reader?: Reader;
   /** What it speaks. */
   readonly protocol: 'http/1.1' | 'h2';
   /** null exactly when `secured` is. */

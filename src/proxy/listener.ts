@@ -83,7 +83,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.#thread = thread;
     this.mistakes = new QuietLog(thread.log, `listener ${config.address}`);
     this.#arrivals = new Arrivals(thread, new QuietLog(thread.log, `listener ${config.address}`), this);
-    this.#openings = new Openings(this, thread.deadlines);
+    this.#openings = new Openings(this, thread);
     this.configure(config, headLimits, secrets);
   }
 

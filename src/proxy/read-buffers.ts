@@ -71,16 +71,16 @@ export class ReadBuffers {
 /** The reading side of one connection. */
 export class Reader implements PartOwner {
   readonly #buffers: ReadBuffers;
-  readonly #onRead: (chunk: Buffer) => void;
+  /** Gets bytes that are valid only until it returns; another may go on where one has begun. */
+  onRead: (chunk: Buffer) => void;
   /** What the running or next read fills; null: the shared buffer. */
   #reading: LentBuffer | null = null;
   #own: LentBuffer | null = null;
   #isInRead = false;
 
-  /** `onRead` gets bytes that are valid only until it returns. */
   constructor(buffers: ReadBuffers, onRead: (chunk: Buffer) => void) {
     this.#buffers = buffers;
-    this.#onRead = onRead;
+    this.onRead = onRead;
   }
 
   /** The `onread` option of a socket. */
@@ -92,7 +92,7 @@ export class Reader implements PartOwner {
       },
       callback: (bytes) => {
         this.#isInRead = true;
-        this.#onRead((this.#reading?.bytes ?? this.#buffers.shared).subarray(0, bytes));
+        this.onRead((this.#reading?.bytes ?? this.#buffers.shared).subarray(0, bytes));
         this.#isInRead = false;
         return true;
       },
@@ -163,15 +163,33 @@ export class Reader implements PartOwner {
  * another Socket takes over the handle, as net itself does (the `handle` option). Where a runtime has no such handle
  * the accepted socket is used as it is: slower, same behaviour.
  */
-export function takeOver(accepted: Socket, reader: Reader, onChunk: (chunk: Buffer) => void): Socket {
+function takeOver(accepted: Socket, reader: Reader): Socket {
   const { _handle: handle } = accepted as Socket & { readonly _handle?: object };
-  if (handle === undefined) return listenTo(accepted, onChunk);
+  if (handle === undefined) return listenTo(accepted, reader);
   const socket = new Socket({ handle, allowHalfOpen: true, onread: reader.options() } as object);
   socket.resume();
   return socket;
 }
 
 /** A socket whose chunks are memory of their own: TLS decrypts into it. */
-export function listenTo(socket: Socket, onChunk: (chunk: Buffer) => void): Socket {
-  return socket.on('data', onChunk);
+function listenTo(socket: Socket, reader: Reader): Socket {
+  return socket.on('data', (chunk: Buffer) => reader.onRead(chunk));
+}
+
+/** What a client's bytes are read from: TLS, or the connection itself, where it is not read through a reader already. */
+export function clientSocket(
+  {
+    raw,
+    secured,
+    reader,
+  }: { readonly raw: Socket; readonly secured: Socket | null; readonly reader?: Reader },
+  buffers: ReadBuffers,
+  onRead: (chunk: Buffer) => void,
+): { readonly socket: Socket; readonly reader: Reader } {
+  if (reader !== undefined) {
+    reader.onRead = onRead;
+    return { socket: raw, reader };
+  }
+  const own = new Reader(buffers, onRead);
+  return { socket: secured === null ? takeOver(raw, own) : listenTo(secured, own), reader: own };
 }

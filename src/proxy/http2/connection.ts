@@ -24,7 +24,7 @@ import type {
   ServedConnection,
   Unfinished,
 } from '../connection-services.ts';
-import { listenTo, Reader, takeOver } from '../read-buffers.ts';
+import { clientSocket, type Reader } from '../read-buffers.ts';
 import { Http2ClientStream } from './client-stream.ts';
 import { ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
 import { Http2Output } from './output.ts';
@@ -64,11 +64,9 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     nowMs: number,
     onClosed: (connection: ServedConnection) => void,
   ) {
-    const { raw, secured } = accepted;
     this.#onClosed = onClosed;
-    const onChunk = (chunk: Buffer): void => this.onRead(chunk);
-    this.#reader = new Reader(thread.buffers, onChunk);
-    const socket = secured === null ? takeOver(raw, this.#reader, onChunk) : listenTo(secured, onChunk);
+    const { socket, reader } = clientSocket(accepted, thread.buffers, (chunk) => this.onRead(chunk));
+    this.#reader = reader;
     this.socket = socket;
     this.#output = new Http2Output(socket, thread.buffers, thread.turnEnd);
     this.listener = listener;

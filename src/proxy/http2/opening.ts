@@ -5,6 +5,15 @@ import type { Counted } from '../../exchange/client-limits.ts';
 import { type DeadlineOwner, type Deadlines, NEVER } from '../../exchange/deadlines.ts';
 import { Preface } from '../../http2/preface.ts';
 import type { AcceptedClient } from '../connection-services.ts';
+import { clientSocket, type ReadBuffers } from '../read-buffers.ts';
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** The thread as its openings see it. */
+interface OpeningServices {
+  readonly deadlines: Deadlines;
+  readonly buffers: ReadBuffers;
+}
 
 /** The listener as its openings see it. One of the two is called, once for each. */
 export interface OpeningHome {
@@ -20,36 +29,33 @@ class Opening implements DeadlineOwner {
   readonly client: AcceptedClient;
   readonly #owner: Openings;
   readonly #preface = new Preface();
-  #read: Buffer[] = [];
+  #read: Buffer = NOTHING;
 
-  constructor(client: AcceptedClient, deadlineMs: number, owner: Openings) {
-    this.client = client;
+  constructor(client: AcceptedClient, buffers: ReadBuffers, deadlineMs: number, owner: Openings) {
+    const { socket, reader } = clientSocket(client, buffers, (chunk) => this.onRead(chunk));
+    this.client = { ...client, raw: socket, reader };
     this.deadlineMs = deadlineMs;
     this.#owner = owner;
-    const { raw } = client;
-    raw.on('error', () => {
+    socket.on('error', () => {
       // 'close' follows and does the work
     });
-    raw.on('data', this.onData);
-    raw.on('end', this.#onEnd);
-    raw.on('close', this.#onClose);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
   }
 
-  readonly onData = (chunk: Buffer): void => {
-    this.#read.push(chunk);
+  /** Bytes that are valid until this returns. */
+  onRead(chunk: Buffer): void {
+    const isFirst = this.#read.length === 0;
     const at = this.#preface.read(chunk);
-    if (at >= 0 && !this.#preface.isWhole) return;
+    const isKnown = at < 0 || this.#preface.isWhole;
+    if (!isKnown || !isFirst) this.#read = Buffer.concat([this.#read, chunk]);
+    if (!isKnown) return;
     const { raw } = this.client;
     this.deadlineMs = NEVER;
-    raw.off('data', this.onData);
     raw.off('end', this.#onEnd);
     raw.off('close', this.#onClose);
-    this.#owner.opened(
-      this,
-      at < 0 ? 'http/1.1' : 'h2',
-      this.#read.length === 1 ? chunk : Buffer.concat(this.#read),
-    );
-  };
+    this.#owner.opened(this, at < 0 ? 'http/1.1' : 'h2', isFirst ? chunk : this.#read);
+  }
 
   readonly #onEnd = (): void => {
     this.destroy();
@@ -72,12 +78,12 @@ class Opening implements DeadlineOwner {
 /** The openings of one listener. */
 export class Openings {
   readonly #home: OpeningHome;
-  readonly #deadlines: Deadlines;
+  readonly #thread: OpeningServices;
   readonly #open = new Set<Opening>();
 
-  constructor(home: OpeningHome, deadlines: Deadlines) {
+  constructor(home: OpeningHome, thread: OpeningServices) {
     this.#home = home;
-    this.#deadlines = deadlines;
+    this.#thread = thread;
   }
 
   get isEmpty(): boolean {
@@ -86,10 +92,11 @@ export class Openings {
 
   /** `read`: what was read of it already; null: nothing. */
   await(client: AcceptedClient, read: Buffer | null, deadlineMs: number): void {
-    const opening = new Opening(client, deadlineMs, this);
+    const { buffers, deadlines } = this.#thread;
+    const opening = new Opening(client, buffers, deadlineMs, this);
     this.#open.add(opening);
-    this.#deadlines.add(opening);
-    if (read !== null && read.length > 0) opening.onData(read);
+    deadlines.add(opening);
+    if (read !== null && read.length > 0) opening.onRead(read);
   }
 
   opened(opening: Opening, protocol: AcceptedClient['protocol'], read: Buffer): void {
@@ -104,7 +111,7 @@ export class Openings {
 
   #remove(opening: Opening): void {
     this.#open.delete(opening);
-    this.#deadlines.remove(opening);
+    this.#thread.deadlines.remove(opening);
   }
 
   /** All end at once. */

@@ -34,6 +34,8 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   protected readonly answeredCode = ErrorCode.cancel;
   readonly #client: ClientEndUser;
   readonly #fields = new ResponseFields();
+  /** Heads and frames of bodies that have come: what else a server sends is no answer. */
+  heard = 0;
   #hasRead = false;
   #emptyFrames = 0;
 
@@ -102,6 +104,11 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   }
 
   protected onHead(
+  override onDataBegin(id: number, flags: number, length: number): void {
+    this.heard += 1;
+    super.onDataBegin(id, flags, length);
+  }
+
     id: number,
     stream: Http2Stream<ResponseUser> | null,
     isLast: boolean,
@@ -111,6 +118,7 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   ): void {
     const fields = this.#fields;
     fields.begin();
+    this.heard += 1;
     const decoded = this.decode(bytes, begin, end, fields);
     if (this.isOver) return;
     if (stream === null)

@@ -4,55 +4,31 @@
 //        │                           │  └── no stream for keepAlive.idle ── GOAWAY ──> closing         │ the last stream
 //        │ timeouts.connect          │ silence ── PING ── no answer                                    v
 //        └───────────────────────────┴──────────────> closed <──────────────── closing: what is written is sent, or too late
+//
+// One whose server does not take what is written gets no new streams while too much waits, and goes with its last as well.
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { TurnClock } from '../../base/clock.ts';
 import { isOwnTrouble } from '../../base/own-trouble.ts';
-import type { TlsClient } from '../../base/tls-client.ts';
 import { tlsFailure } from '../../base/tls-failure.ts';
-import type { Place } from '../../config/address.ts';
 import { type DeadlineOwner, NEVER } from '../../exchange/deadlines.ts';
 import type { Sink, Unreachable } from '../../exchange/streams.ts';
 import type { Http2Limits } from '../../http2/abuse.ts';
 import { ClientEnd, type ClientEndUser } from '../../http2/client-end.ts';
 import type { ErrorCode } from '../../http2/codes.ts';
 import { Http2Output } from '../http2/output.ts';
-import { type ReadBuffers, Reader } from '../read-buffers.ts';
-import type { TurnEnd } from '../turn-end.ts';
+import { Reader } from '../read-buffers.ts';
 import { connectTo, takeUnreadResponse } from '../upstream-socket.ts';
+import type { ServerLine } from './server-line.ts';
 import type { Http2ServerStream, StreamConnection } from './server-stream.ts';
 import { Watch } from './watch.ts';
 
 /** How long what was written last may take to be sent. */
 const FLUSH_MS = 30_000;
-/** A server that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
+/** Bodies wait elsewhere, so these are heads and control frames of a server that does not read: with more it gets no more requests, */
+const UNSENT_BYTES_MAX = 1024 * 1024;
+/** and with so much, which it then makes us say, it ends. */
 const UNREAD_BYTES_MAX = 4 * 1024 * 1024;
-
-/** The pool as its connections see it. */
-export interface ServerLine {
-  readonly place: Place;
-  /** Null: it is in the clear. */
-  readonly tls: TlsClient | null;
-  readonly buffers: ReadBuffers;
-  readonly clock: TurnClock;
-  readonly turnEnd: TurnEnd;
-  readonly connectTimeoutMs: number;
-  /** How long a connection without streams is kept. */
-  readonly idleMs: number;
-  opened(connection: Http2ServerConnection): void;
-  /** It has streams, or has none. */
-  counted(connection: Http2ServerConnection, isIdle: boolean): void;
-  /** Whether it is kept without streams. */
-  keepsIdle(): boolean;
-  forget(connection: Http2ServerConnection): void;
-  /** It has no room for a stream that awaits one. */
-  reopen(stream: Http2ServerStream): void;
-  /** The server has chosen HTTP/1 in the handshake; these have awaited it. */
-  speaksHttp1(waiting: readonly Http2ServerStream[]): void;
-  /** A connection could not be opened for want of a descriptor, a port or memory. */
-  shortOfDescriptors(): void;
-}
 
 export class Http2ServerConnection implements ClientEndUser, StreamConnection, DeadlineOwner {
   deadlineMs: number;
@@ -66,7 +42,7 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
   readonly awaiting: Http2ServerStream[] = [];
   isUsed = false;
   isClosed = false;
-  readonly #line: ServerLine;
+  readonly #line: ServerLine<Http2ServerConnection>;
   readonly #socket: Socket;
   readonly #reader: Reader;
   readonly #output: Http2Output;
@@ -77,11 +53,18 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
   /** No new streams; it goes with its last. */
   #isLeaving = false;
   #isClosing = false;
+  /** When it has been idle for long enough; NEVER: it has streams. */
+  #idleByMs = NEVER;
   #error: Error | null = null;
   /** Written by the pool: it is counted as idle. */
   isCountedIdle = false;
 
-  constructor(line: ServerLine, proxyHeader: string | null, limits: Http2Limits, nowMs: number) {
+  constructor(
+    line: ServerLine<Http2ServerConnection>,
+    proxyHeader: string | null,
+    limits: Http2Limits,
+    nowMs: number,
+  ) {
     this.#line = line;
     this.proxyHeader = proxyHeader;
     this.startedMs = nowMs;
@@ -90,7 +73,9 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
     this.#reader = new Reader(line.buffers, onChunk);
     this.#socket = connectTo(line, proxyHeader, this.#reader, onChunk);
-    this.#output = new Http2Output(this.#socket, line.buffers, line.turnEnd);
+    this.#output = new Http2Output(this.#socket, line.buffers, line.turnEnd, UNREAD_BYTES_MAX, () =>
+      this.http2.calm('unread'),
+    );
     this.http2 = new ClientEnd(this.#output, limits, this);
     this.#watch = new Watch(this.http2);
     this.#socket.on('error', (error) => this.#onError(error));
@@ -104,8 +89,12 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
 
   /** Streams that may be opened now. */
   get room(): number {
-    const isUnfit = this.#isLeaving || this.#watch.isInDoubt || this.http2.isCrowded;
+    const isUnfit = this.#isLeaving || this.#isClogged || this.#watch.isInDoubt || this.http2.isCrowded;
     return isUnfit ? 0 : this.#streamsLeft;
+  }
+
+  get #isClogged(): boolean {
+    return this.#output.unsentBytes > UNSENT_BYTES_MAX;
   }
 
   /** As many for those that have awaited it: whoever it is to leave, they have nowhere else to go. */
@@ -126,7 +115,14 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
   }
 
   onGivenUp(): void {
-    if (this.isOpen) this.deadlineMs = Math.min(this.deadlineMs, this.#watch.doubt(this.#nowMs));
+    if (!this.isOpen || this.#isClosing) return;
+    this.#watch.doubt(this.#nowMs);
+    this.#lookAgain();
+  }
+
+  /** Sets the time of what comes first: an answer that is due, the end of an idle connection. */
+  #lookAgain(): void {
+    this.deadlineMs = Math.min(this.#watch.next(this.#nowMs), this.#idleByMs);
   }
 
   get #nowMs(): number {
@@ -184,9 +180,10 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     this.#line.counted(this, isIdle);
     if (this.http2.isPeerLeaving) this.#isLeaving = true;
     if (this.#isClosing) return;
-    if (!isIdle) this.deadlineMs = this.#watch.next(this.#nowMs);
-    else if (this.#isLeaving || !this.#line.keepsIdle()) this.#close();
-    else this.deadlineMs = this.#nowMs + this.#line.idleMs;
+    const isKept = !isIdle || (!(this.#isLeaving || this.#isClogged) && this.#line.keepsIdle());
+    this.#idleByMs = isIdle ? this.#nowMs + this.#line.idleMs : NEVER;
+    if (isKept) this.#lookAgain();
+    else this.#close();
   }
 
   // -- ends
@@ -243,9 +240,9 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     this.deadlineMs = NEVER;
     if (!this.isOpen) this.#onConnectTimeout();
     else if (this.#isClosing) this.destroy();
-    else if (this.isIdle) this.#close();
-    else if (this.#watch.isDead(nowMs)) this.destroy();
-    else this.deadlineMs = this.#watch.next(nowMs);
+    else if (this.#watch.isDead(nowMs)) this.#fail('');
+    else if (nowMs >= this.#idleByMs) this.#close();
+    else this.#lookAgain();
   }
 
   #onConnectTimeout(): void {
@@ -271,10 +268,9 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
   #onRead(chunk: Buffer): void {
     const nowMs = this.#line.clock.turn();
     if (this.isClosed || !this.#isSecured) return;
-    this.#watch.onRead(nowMs);
     this.http2.read(chunk, nowMs);
+    this.#watch.onRead(nowMs);
     this.#reader.release();
-    if (this.#socket.writableLength > UNREAD_BYTES_MAX) this.http2.calm('unread');
   }
 
   #onDrain(): void {

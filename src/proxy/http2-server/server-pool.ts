@@ -19,7 +19,8 @@ import { Counter, Gauge } from '../../shared/stripe.ts';
 import type { ReadBuffers } from '../read-buffers.ts';
 import type { TurnEnd } from '../turn-end.ts';
 import { UpstreamPool, type UpstreamServices } from '../upstream-pool.ts';
-import { Http2ServerConnection, type ServerLine } from './server-connection.ts';
+import { Http2ServerConnection } from './server-connection.ts';
+import type { ServerLine } from './server-line.ts';
 import { Http2ServerStream, type StreamHome } from './server-stream.ts';
 
 const KIB = 1024;
@@ -50,7 +51,7 @@ export function mayBeHttp2({ isTls }: ServerConfig, { protocol }: PoolConfig): b
   return protocol === 'h2' || (protocol === 'auto' && isTls);
 }
 
-export class Http2Pool implements ServerLine, StreamHome {
+export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome {
   readonly slot: number;
   readonly tls: TlsClient | null;
   idleMs = 0;

@@ -4,8 +4,10 @@
 //   read ── silence ──> PING ── anything is read ──> alive: the next silence may be longer
 //                         \── nothing within PONG_MS ──> dead
 //
-// Servers of gRPC end a connection that pings them more than twice within five minutes while they have nothing to say.
+// Servers of gRPC end a connection that pings them more than twice within five minutes while they have nothing to say. Only
+// heads and DATA are something to say: not what answers a PING, nor PINGs of their own.
 
+import { NEVER } from '../../exchange/deadlines.ts';
 import type { ClientEnd } from '../../http2/client-end.ts';
 
 /** Longest silence before the first PING, the second, and each later one. */
@@ -19,8 +21,10 @@ export class Watch {
   #readMs = 0;
   /** When we asked; 0: we do not. */
   #askedMs = 0;
-  /** Asked since the server has said something of itself. */
+  /** Asked since the server has said something of a response. */
   #asked = 0;
+  /** What it had said by then. */
+  #heard = 0;
 
   constructor(http2: ClientEnd) {
     this.#http2 = http2;
@@ -32,15 +36,18 @@ export class Watch {
   }
 
   onRead(nowMs: number): void {
-    if (!this.isInDoubt) this.#asked = 0;
+    const { heard } = this.#http2;
+    if (heard !== this.#heard) this.#asked = 0;
+    this.#heard = heard;
     this.#readMs = nowMs;
     this.#askedMs = 0;
   }
 
-  /** When to look again, as long as there are streams. Asks, where the silence is long enough. */
+  /** When to look again; NEVER: without streams silence means nothing. Asks, where it is long enough. */
   next(nowMs: number): number {
-    if (this.#readMs === 0) this.#readMs = nowMs;
     if (this.isInDoubt) return this.#askedMs + PONG_MS;
+    if (this.#http2.streams.size === 0) return NEVER;
+    if (this.#readMs === 0) this.#readMs = nowMs;
     const byMs = this.#readMs + (SILENCES_MS[this.#asked] ?? SILENCES_MS[2]);
     return nowMs < byMs ? byMs : this.#ask(nowMs);
   }
@@ -52,10 +59,10 @@ export class Watch {
     return nowMs + PONG_MS;
   }
 
-  /** A request was given up. Returns when to look again. */
-  doubt(nowMs: number): number {
-    const isDue = this.#asked === 0 && nowMs - this.#readMs >= DOUBT_MS;
-    return isDue ? this.#ask(nowMs) : Number.POSITIVE_INFINITY;
+  /** A request was given up: where the server is silent as well it is asked at once. */
+  doubt(nowMs: number): void {
+    const isDue = this.#asked === 0 && !this.isInDoubt && nowMs - this.#readMs >= DOUBT_MS;
+    if (isDue) this.#ask(nowMs);
   }
 
   isDead(nowMs: number): boolean {

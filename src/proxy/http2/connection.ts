@@ -68,7 +68,9 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     const { socket, reader } = clientSocket(accepted, thread.buffers, (chunk) => this.onRead(chunk));
     this.#reader = reader;
     this.socket = socket;
-    this.#output = new Http2Output(socket, thread.buffers, thread.turnEnd);
+    this.#output = new Http2Output(socket, thread.buffers, thread.turnEnd, UNREAD_BYTES_MAX, () =>
+      this.http2.calm('unread'),
+    );
     this.listener = listener;
     this.thread = thread;
     this.facts = new ClientFacts(accepted, listener, socket);
@@ -178,7 +180,6 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     if (!isHeadDue) this.#times.clear('head');
     else if (!this.#times.isSet('head'))
       this.#times.set('head', nowMs + this.listener.config.timeouts.headerMs);
-    if (this.socket.writableLength > UNREAD_BYTES_MAX) http2.calm('unread');
     // who speaks and asks for nothing is idle from the first
     if (http2.isSpoken && http2.lastId === 0 && !this.#times.isSet('idle')) this.onStreams();
   }

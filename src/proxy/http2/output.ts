@@ -26,11 +26,27 @@ export class Http2Output implements ByteOutput, TurnEnding {
   /** Streams of which nothing may leave yet: nothing leaves at all, as one compression is over all of them. */
   #withheld = 0;
   #kept = '';
+  readonly #unsentMax: number;
+  readonly #onUnsent: () => void;
 
-  constructor(sink: OutputSink, buffers: ReadBuffers, turnEnd: TurnEnd) {
+  /** `onUnsent`: at the end of a turn more than `unsentMax` bytes wait for the peer to take them. */
+  constructor(
+    sink: OutputSink,
+    buffers: ReadBuffers,
+    turnEnd: TurnEnd,
+    unsentMax: number,
+    onUnsent: () => void,
+  ) {
     this.#sink = sink;
     this.#buffers = buffers;
     this.#turnEnd = turnEnd;
+    this.#unsentMax = unsentMax;
+    this.#onUnsent = onUnsent;
+  }
+
+  /** Bytes of earlier turns that the peer has not taken. */
+  get unsentBytes(): number {
+    return this.#sink.writableLength;
   }
 
   /** Nothing leaves for now. */
@@ -59,9 +75,11 @@ export class Http2Output implements ByteOutput, TurnEnding {
     return this.#lent.bytes;
   }
 
+  /** Whoever has something to say comes by here, so that this is where what waits is bounded. */
   onTurnEnd(): void {
     this.#isPutOff = false;
     if (this.#withheld === 0) this.flush();
+    if (this.unsentBytes > this.#unsentMax) this.#onUnsent();
   }
 
   /** Writes what there is. */

@@ -40,7 +40,7 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   #emptyFrames = 0;
 
   constructor(output: ByteOutput, limits: Http2Limits, user: ClientEndUser) {
-    super(output, limits, user);
+    super(output, limits, user, limits.connectionWindow);
     this.#client = user;
   }
 
@@ -50,9 +50,10 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     this.announce([[Setting.enablePush, 0]]);
   }
 
-  /** Streams that may be open at once: the server says, or HTTP/2 has no more numbers. */
+  /** Streams that may be open at once: the server says, their windows are full, or HTTP/2 has no more numbers. */
   get streamsMax(): number {
-    return this.lastId >= STREAM_ID_MAX - 2 ? 0 : this.settings.streamsMax;
+    if (this.lastId >= STREAM_ID_MAX - 2) return 0;
+    return Math.min(this.settings.streamsMax, this.streams.size + this.streamsLeft);
   }
 
   /** Opens the next stream for a request, whose head is the sender's to write. */
@@ -103,12 +104,12 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     return this.#emptyFrames > earned && super.countFrame(kind);
   }
 
-  protected onHead(
   override onDataBegin(id: number, flags: number, length: number): void {
     this.heard += 1;
     super.onDataBegin(id, flags, length);
   }
 
+  protected onHead(
     id: number,
     stream: Http2Stream<ResponseUser> | null,
     isLast: boolean,
@@ -117,8 +118,8 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     end: number,
   ): void {
     const fields = this.#fields;
-    fields.begin();
     this.heard += 1;
+    fields.begin();
     const decoded = this.decode(bytes, begin, end, fields);
     if (this.isOver) return;
     if (stream === null)

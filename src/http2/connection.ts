@@ -58,14 +58,20 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   readonly #frames: EventRate;
   #nowMs = 0;
 
-  constructor(output: ByteOutput, limits: Http2Limits, user: ConnectionUser) {
+  /** `grantedMax`: what all streams together may be granted by their windows; it is no limit where the peer opens them. */
+  constructor(
+    output: ByteOutput,
+    limits: Http2Limits,
+    user: ConnectionUser,
+    grantedMax: number = Number.POSITIVE_INFINITY,
+  ) {
     this.writer = new FrameWriter(output);
     this.limits = limits;
     this.user = user;
     this.sender = new Sender(this.writer, user, (stream) => this.#settle(stream));
     this.#control = new ControlFrames(this);
     this.#windowFirst = Math.min(WINDOW_FIRST, limits.window);
-    this.#data = new DataReceiver(this);
+    this.#data = new DataReceiver(this, grantedMax);
     this.#resets = new EventRate(limits.resets);
     this.#frames = new EventRate(limits.frames);
   }
@@ -205,6 +211,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     const stream = new Http2Stream<User>(id, window, this.settings.initialWindow, urgency);
     this.lastId = id;
     this.streams.set(id, stream);
+    this.#data.grant(stream);
     return stream;
   }
 
@@ -257,6 +264,11 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   /** Bodies that nobody takes fill the window that all have in common: it is no place for another stream. */
   get isCrowded(): boolean {
     return this.#data.isCrowded;
+  }
+
+  /** Streams whose bodies there is room for. */
+  protected get streamsLeft(): number {
+    return this.#data.streamsLeft(this.#windowFirst);
   }
 
   /** So many bytes of its data were taken. */

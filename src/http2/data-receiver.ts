@@ -1,4 +1,7 @@
 // Bodies that come: which stream DATA belongs to, whether it may come, and when the peer may send more.
+//
+// Where it is we who open streams, all their windows together are no larger than the connection's: whatever is taken of one, the
+// others have room. Half of that is for windows that grow, the rest for streams to come.
 
 import type { AbuseKind, Http2Limits } from './abuse.ts';
 import { ErrorCode, Flag } from './codes.ts';
@@ -30,11 +33,25 @@ export class DataReceiver {
   #flags = 0;
   /** Of the frame, padding included: not handed on yet. */
   #left = 0;
+  /** To all streams together. */
+  #granted = 0;
+  readonly #grantedMax: number;
 
-  constructor(connection: ReceivingConnection) {
+  constructor(connection: ReceivingConnection, grantedMax: number) {
     const { window, connectionWindow } = connection.limits;
     this.#connection = connection;
     this.#window = new ConnectionReceiveWindow(window, connectionWindow);
+    this.#grantedMax = grantedMax;
+  }
+
+  /** Streams that there is room for, each with a first window of so many bytes. */
+  streamsLeft(windowFirst: number): number {
+    return Math.floor((this.#grantedMax - this.#granted) / windowFirst);
+  }
+
+  /** A stream begins. */
+  grant(stream: Http2Stream): void {
+    this.#granted += stream.receiveWindow.size;
   }
 
   /** So much waits to be taken that streams will soon hold up each other. */
@@ -108,7 +125,10 @@ export class DataReceiver {
     // a stream that went has given back all that it had
     if (stream.isGone) return;
     this.#window.take(bytes);
-    const increment = stream.receiveWindow.take(bytes);
+    const { receiveWindow } = stream;
+    const before = receiveWindow.size;
+    const increment = receiveWindow.take(bytes, this.#grantedMax / 2 - this.#granted);
+    this.#granted += receiveWindow.size - before;
     if (increment > 0 && !stream.isReceived) this.#connection.writer.windowUpdate(stream.id, increment);
     this.openWindow();
   }
@@ -116,6 +136,7 @@ export class DataReceiver {
   /** The stream is gone: what it held is free. */
   forget(stream: Http2Stream): void {
     this.#window.take(stream.receiveWindow.here);
+    this.#granted -= stream.receiveWindow.size;
     if (this.#stream === stream) {
       this.#stream = null;
       this.#left = 0;

@@ -28,12 +28,17 @@ export class StreamReceiveWindow {
     return this.#left >= 0;
   }
 
-  /** Returns by how much the window is to open now; 0: not yet. */
-  take(bytes: number): number {
+  /** What it has been granted: it may have so much here. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Returns by how much the window is to open now; 0: not yet. `growthMax`: it may grow by so much. */
+  take(bytes: number, growthMax: number): number {
     this.here -= bytes;
     this.#taken += bytes;
     if (this.#taken < this.#size >> 1) return 0;
-    const grown = Math.min(this.#sizeMax, 2 * this.#size);
+    const grown = Math.min(this.#sizeMax, 2 * this.#size, this.#size + Math.max(0, growthMax));
     const increment = this.#taken + grown - this.#size;
     this.#size = grown;
     this.#taken = 0;

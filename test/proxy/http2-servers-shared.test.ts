@@ -1,5 +1,6 @@
 // Connections of HTTP/2 to servers that many clients share: what becomes of one is no trouble of the others.
 
+import type { ServerHttp2Stream } from 'node:http2';
 import { expect, test } from 'vitest';
 import { ask } from '../support/ask.ts';
 import { uploadUntilAnswered } from '../support/early-answer.ts';
@@ -100,5 +101,47 @@ test('what a server has said before it closes is heard, although a write fails',
   const running = await run(server.url, 'retry: { attempts: 0 },');
   for (let round = 0; round < 20; round += 1)
     expect((await uploadUntilAnswered(running.port)).text).toMatch(/^HTTP\/1\.1 200 [\s\S]*enough/);
+  await running.isQuiet();
+});
+
+test('whatever clients leave lying of large responses, others on the connection have room', async () => {
+  const steady: ServerHttp2Stream[] = [];
+  const backend = await http2Backend(
+    (stream, headers) => {
+      stream.respond({ ':status': 200 });
+      if (headers[':path'] === '/steady') steady.push(stream);
+      else stream.end(Buffer.alloc(8 * 1024 * 1024, 'x'));
+    },
+    { maxSessionMemory: 1000 },
+  );
+  const running = await run(backend.url);
+  const honest = new Http2Peer(running.port);
+  honest.send(request(1, [], '/steady'));
+  await eventually(() => steady.length === 1, { what: () => 'a request' });
+  // they take enough to be granted a lot, and then no more
+  const taken = 3 * 1024 * 1024;
+  const greedy = new Http2Peer(running.port, [[4, taken]]);
+  greedy.send(frame(Type.window, 0, 0, number(1024 * 1024 * 1024)));
+  const streams = Array.from({ length: 30 }, (_, index) => 1 + 2 * index);
+  for (const stream of streams) greedy.send(request(stream, [], '/large'));
+  let bytes = 0;
+  greedy.socket.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  await eventually(() => bytes > taken * streams.length, { what: () => `all they take; ${bytes}` });
+  const isStill = async (): Promise<boolean> => {
+    const before = running.heardFromServers();
+    await honest.synced();
+    return running.heardFromServers() === before;
+  };
+  await eventually(isStill, { what: () => 'nothing more' });
+  for (let times = 1; times <= 20; times += 1) {
+    steady[0]?.write(Buffer.alloc(50_000, 's'));
+    honest.send(frame(Type.window, 0, 0, number(50_000)), frame(Type.window, 0, 1, number(50_000)));
+    await honest.until(() => honest.body(1).length === 50_000 * times, `part ${times}`);
+  }
+  expect(running.failures(0)).toBe(0);
+  expect(backend.connections()).toBe(1);
+  for (const { socket } of [honest, greedy]) socket.destroy();
   await running.isQuiet();
 });

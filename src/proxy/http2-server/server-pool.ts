@@ -36,7 +36,7 @@ const HTTP1_MS = 60_000;
 const LIMITS: Omit<Http2Limits, 'headerBytes'> = {
   streams: 0,
   window: MIB,
-  connectionWindow: 16 * MIB,
+  connectionWindow: 32 * MIB,
   resets: { count: Number.POSITIVE_INFINITY, withinMs: 1000 },
   frames: { count: 1000, withinMs: 1000 },
 };

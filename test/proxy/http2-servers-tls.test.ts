@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type Authority, authority, type Certificate } from '../support/authority.ts';
 import { echo } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
 import { http2Backend } from '../support/http2-backend.ts';
 import { forFile, whenDone } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
@@ -19,9 +20,9 @@ forFile((skip) => {
   good = own.issue('IP:127.0.0.1');
 });
 
-const run = (protocol: string, url: string): Promise<RunningThread> =>
+const run = (protocol: string, url: string, pool = ''): Promise<RunningThread> =>
   runThread(
-    `pools: { web: { protocol: ${protocol}, health: off, retry: { attempts: 0 }, queue: { whenDown: 0s }, tls: { ca: ${own.caFile} }, servers: ["${url}"] } }`,
+    `pools: { web: { protocol: ${protocol}, health: off, ${pool} retry: { attempts: 0 }, queue: { whenDown: 0s }, tls: { ca: ${own.caFile} }, servers: ["${url}"] } }`,
   );
 
 function ask(port: number): Promise<{ status: number; error: unknown; body: string }> {
@@ -74,6 +75,30 @@ test('auto: a server that has HTTP/1 alone is served by it, over connections tha
   const before = server.connections();
   for (let index = 0; index < 5; index += 1) expect((await ask(running.port)).status).toBe(200);
   expect(server.connections()).toBe(before);
+  await running.isQuiet();
+});
+
+test('auto: a server that has learnt HTTP/2 gets it a minute later, however busy its connections of HTTP/1 are', async () => {
+  let learnt = false;
+  const backend = await http2Backend(
+    undefined,
+    {},
+    { ...good, allowHTTP1: true, ALPNCallback: () => (learnt ? 'h2' : 'http/1.1') },
+  );
+  backend.server.on('request', (request, response) => {
+    if (request.httpVersionMajor === 1) response.end(JSON.stringify({ server: 'old' }));
+  });
+  const running = await run('auto', backend.url, 'keepAlive: { idle: 10m },');
+  const isOld = async (): Promise<boolean> => JSON.parse((await ask(running.port)).body).server === 'old';
+  expect(await isOld()).toBe(true);
+  learnt = true;
+  running.pass(30_000);
+  expect(await isOld()).toBe(true);
+  running.pass(31_000);
+  // asked beside the requests: none of them waits
+  expect(await isOld()).toBe(true);
+  await eventually(async () => !(await isOld()), { what: () => 'an answer by HTTP/2' });
+  expect(backend.connections()).toBe(1);
   await running.isQuiet();
 });
 

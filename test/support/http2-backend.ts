@@ -28,7 +28,7 @@ export type OnStream = (stream: ServerHttp2Stream, headers: Record<string, unkno
 export async function http2Backend(
   onStream: OnStream = echoStream,
   options: ServerOptions = {},
-  tls: { cert: string; key: string; allowHTTP1?: boolean } | null = null,
+  tls: { cert: string; key: string; allowHTTP1?: boolean; ALPNCallback?: () => string } | null = null,
 ): Promise<Http2Backend> {
   const server: Http2Server =
     tls === null

@@ -114,6 +114,7 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
   // -- as exchanges see it
 
   takeIdle(user: ServerStreamUser): ServerStream | null {
+    if (this.#http1UntilMs > 0) this.#mayAskAgain(user);
     if (user.wantsUpgrade || this.#http1UntilMs > 0) {
       const idle = this.#http1.takeIdle(user);
       if (idle !== null || user.wantsUpgrade) return idle;
@@ -123,6 +124,14 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
     const stream = new Http2ServerStream(this, user);
     connection.take(stream);
     return stream;
+  }
+
+  /** A server that has chosen HTTP/1 is asked beside the requests, which go on as they did until it has answered. */
+  #mayAskAgain(user: ServerStreamUser): void {
+    const nowMs = this.clock.nowMs();
+    if (nowMs < this.#http1UntilMs) return;
+    this.#http1UntilMs = nowMs + HTTP1_MS;
+    this.#openAhead(this.#http1.headerFor(user));
   }
 
   /** The one with the most streams that has room: the others grow idle, and go. O(connections). */

@@ -56,6 +56,11 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     return Math.min(this.settings.streamsMax, this.streams.size + this.streamsLeft);
   }
 
+  /** WebSockets go over streams. */
+  get takesSockets(): boolean {
+    return this.settings.takesSockets;
+  }
+
   /** Opens the next stream for a request, whose head is the sender's to write. */
   open(user: ResponseUser): Http2Stream<ResponseUser> {
     const stream = this.addStream(this.lastId === 0 ? 1 : this.lastId + 2, URGENCY_DEFAULT);

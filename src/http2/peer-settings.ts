@@ -13,6 +13,8 @@ export class PeerSettings {
   streamsMax = Number.POSITIVE_INFINITY;
   /** Of a client: it takes pushed streams. A server may not say so. */
   mayPush = false;
+  /** Of a server: it takes WebSockets over a stream (RFC 8441). */
+  takesSockets = false;
 
   /** Takes them over from bytes[begin, end). Returns 0, or the error that the connection ends with. */
   apply(bytes: Buffer, begin: number, end: number): ErrorCode {
@@ -43,7 +45,9 @@ export class PeerSettings {
         this.mayPush = value === 1;
         break;
       case Setting.enableConnectProtocol:
-        if (value > 1) return ErrorCode.protocolError;
+        // once said it stands (RFC 8441 section 3)
+        if (value > 1 || (value === 0 && this.takesSockets)) return ErrorCode.protocolError;
+        this.takesSockets = value === 1;
         break;
       default:
       // of no concern, or unknown

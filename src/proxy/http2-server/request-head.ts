@@ -7,6 +7,8 @@ import { CONNECTION_FIELDS } from '../../http2/trailer-fields.ts';
 const LEFT_OUT: ReadonlySet<string> = new Set(['host', 'te', ...CONNECTION_FIELDS]);
 /** 1 at the length of each. */
 const LEFT_OUT_LENGTHS: Uint8Array = lengthsOf(LEFT_OUT);
+/** Of a handshake over HTTP/1 alone. */
+const KEY_LINE = /^sec-websocket-key:[ \t]*([^\r]*)/im;
 const HOST_LINE = /\r\nhost:[ \t]*([^\r]*)/i;
 
 function lengthsOf(names: ReadonlySet<string>): Uint8Array {
@@ -15,24 +17,34 @@ function lengthsOf(names: ReadonlySet<string>): Uint8Array {
   return lengths;
 }
 
-/** `text`: request line, lines and an empty one. */
-export function encodeRequest(encoder: HpackEncoder, text: string, scheme: 'http' | 'https'): void {
+/** `text`: request line, lines and an empty one. `isSocket`: of a WebSocket, which is an extended CONNECT (RFC 8441). */
+export function encodeRequest(
+  encoder: HpackEncoder,
+  text: string,
+  scheme: 'http' | 'https',
+  isSocket: boolean,
+): void {
   const lineEnd = text.indexOf('\r\n');
   const methodEnd = text.indexOf(' ');
   const authority = (HOST_LINE.exec(text)?.[1] ?? '').trimEnd();
   encoder.begin();
-  encoder.line(`:method: ${text.slice(0, methodEnd)}`);
+  encoder.line(isSocket ? ':method: CONNECT' : `:method: ${text.slice(0, methodEnd)}`);
   encoder.line(`:scheme: ${scheme}`);
   if (authority !== '') encoder.line(`:authority: ${authority}`);
   encoder.line(`:path: ${text.slice(methodEnd + 1, text.lastIndexOf(' ', lineEnd))}`);
   // what comes behind a body is passed on, or dropped where the client could not read it
-  encoder.line('te: trailers');
+  encoder.line(isSocket ? ':protocol: websocket' : 'te: trailers');
   let begin = lineEnd + 2;
   for (let end = text.indexOf('\r\n', begin); end > begin; end = text.indexOf('\r\n', begin)) {
     const length = text.indexOf(':', begin) - begin;
     const isCut =
       LEFT_OUT_LENGTHS[length] === 1 && LEFT_OUT.has(text.slice(begin, begin + length).toLowerCase());
-    if (!isCut) encoder.line(text.slice(begin, end));
+    if (!isCut && !(isSocket && KEY_LINE.test(text.slice(begin, end)))) encoder.line(text.slice(begin, end));
     begin = end + 2;
   }
+}
+
+/** The key of the handshake that the client has made over HTTP/1; '' : none. */
+export function socketKeyOf(text: string): string {
+  return (KEY_LINE.exec(text)?.[1] ?? '').trimEnd();
 }

@@ -158,12 +158,12 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     }
     for (const stream of this.awaiting.splice(0)) {
       if (stream.user === null) continue;
-      if (this.#streamsLeft <= 0) {
-        this.#line.reopen(stream);
-        continue;
+      if (stream.user.wantsUpgrade && !this.http2.takesSockets) this.#line.overHttp1(stream);
+      else if (this.#streamsLeft <= 0) this.#line.reopen(stream);
+      else {
+        this.take(stream);
+        stream.user.onConnected(stream);
       }
-      this.take(stream);
-      stream.user.onConnected(stream);
     }
     this.onStreams();
   }

@@ -26,6 +26,8 @@ export interface ServerLine<Connection> {
   forget(connection: Connection): void;
   /** It has no room for a stream that awaits one. */
   reopen(stream: Http2ServerStream): void;
+  /** It is for a WebSocket, which the server takes over HTTP/1 alone. */
+  overHttp1(stream: Http2ServerStream): void;
   /** The server has chosen HTTP/1 in the handshake; these have awaited it. */
   speaksHttp1(waiting: readonly Http2ServerStream[]): void;
   /** A connection could not be opened for want of a descriptor, a port or memory. */

@@ -3,8 +3,8 @@
 //   an exchange ── a connection with room: the fullest ──> a stream of it
 //       └── none ── one that is being opened, or a new one ──> a stream when it is open
 //
-// Another is opened before all are full. WebSockets go over connections of HTTP/1, and so does all else while the server
-// is known to speak nothing newer.
+// Another is opened before all are full. WebSockets are streams where the server says that it takes them so (RFC 8441), else they
+// go over connections of HTTP/1, and so does all else while the server is known to speak nothing newer.
 
 import type { TurnClock } from '../../base/clock.ts';
 import { TlsClient } from '../../base/tls-client.ts';
@@ -65,6 +65,8 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
   #isRetired = false;
   #expected = STREAMS_EXPECTED;
   #http1UntilMs = 0;
+  /** As the last connection has said; null: none has yet. */
+  #takesSockets: boolean | null = null;
 
   constructor(
     slot: number,
@@ -115,11 +117,12 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
 
   takeIdle(user: ServerStreamUser): ServerStream | null {
     if (this.#http1UntilMs > 0) this.#mayAskAgain(user);
-    if (user.wantsUpgrade || this.#http1UntilMs > 0) {
+    const isOverHttp1 = this.#isSocketOverHttp1(user);
+    if (isOverHttp1 || this.#http1UntilMs > 0) {
       const idle = this.#http1.takeIdle(user);
-      if (idle !== null || user.wantsUpgrade) return idle;
+      if (idle !== null || isOverHttp1) return idle;
     }
-    const connection = this.#fullest(this.#http1.headerFor(user));
+    const connection = this.#fullest(this.#http1.headerFor(user), user.wantsUpgrade);
     if (connection === null) return null;
     const stream = new Http2ServerStream(this, user);
     connection.take(stream);
@@ -134,12 +137,17 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
     this.#openAhead(this.#http1.headerFor(user));
   }
 
+  #isSocketOverHttp1({ wantsUpgrade }: ServerStreamUser): boolean {
+    return wantsUpgrade && this.#takesSockets === false;
+  }
+
   /** The one with the most streams that has room: the others grow idle, and go. O(connections). */
-  #fullest(header: string | null): Http2ServerConnection | null {
+  #fullest(header: string | null, isSocket: boolean): Http2ServerConnection | null {
     let fullest: Http2ServerConnection | null = null;
     let room = -1;
     for (const connection of this.#connections) {
       if (connection.room <= 0 || connection.proxyHeader !== header) continue;
+      if (isSocket && !connection.http2.takesSockets) continue;
       room += connection.room;
       if (fullest === null || connection.room < fullest.room) fullest = connection;
     }
@@ -153,7 +161,7 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
   }
 
   open(user: ServerStreamUser, nowMs: number): ServerStream {
-    if (user.wantsUpgrade || nowMs < this.#http1UntilMs) return this.#http1.open(user, nowMs);
+    if (this.#isSocketOverHttp1(user) || nowMs < this.#http1UntilMs) return this.#http1.open(user, nowMs);
     const stream = new Http2ServerStream(this, user);
     this.#await(stream, user, nowMs);
     return stream;
@@ -209,7 +217,8 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
   }
 
   opened(connection: Http2ServerConnection): void {
-    const { streamsMax } = connection.http2;
+    const { streamsMax, takesSockets } = connection.http2;
+    this.#takesSockets = takesSockets;
     const seconds = (this.clock.nowMs() - connection.startedMs) / 1000;
     this.#services.own.observe(this.slot, Counter.connectSum, seconds);
     this.#expected = Math.max(1, Math.min(streamsMax, STREAMS_EXPECTED));
@@ -244,15 +253,18 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
     if (stream.user !== null) this.#await(stream, stream.user, this.clock.nowMs());
   }
 
+  overHttp1(stream: Http2ServerStream): void {
+    if (stream.user !== null) stream.replace(this.#http1.open(stream.user, this.clock.nowMs()));
+  }
+
   /** `auto`: so be it, for a while. Otherwise the server is not what it should be. */
   speaksHttp1(waiting: readonly Http2ServerStream[]): void {
     const nowMs = this.clock.nowMs();
     if (this.#isAsked) this.#http1UntilMs = nowMs + HTTP1_MS;
     for (const stream of waiting) {
-      const { user } = stream;
-      if (user === null) continue;
-      if (this.#isAsked) stream.replace(this.#http1.open(user, nowMs));
-      else user.onUnreachable('tls-failed', 'the server does not offer HTTP/2 in the handshake (ALPN)');
+      if (this.#isAsked) this.overHttp1(stream);
+      else
+        stream.user?.onUnreachable('tls-failed', 'the server does not offer HTTP/2 in the handshake (ALPN)');
     }
   }
 

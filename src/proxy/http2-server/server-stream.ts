@@ -1,7 +1,9 @@
 // The server's side of an attempt in HTTP/2: one stream of a connection that many share.
 //
 //   awaits its connection ── it is open ──> connected ── send ──> a stream of it, until the response is whole or broken off
-//      \── the server speaks HTTP/1 alone ──> another stream in its place
+//      \── the server speaks HTTP/1 alone, or takes WebSockets only there ──> another stream in its place
+//
+// A WebSocket is a stream whose DATA is the tunnel, both ways (RFC 8441).
 
 import type {
   Answer,
@@ -20,7 +22,8 @@ import type { Http2Stream } from '../../http2/stream.ts';
 import type { TurnEnd } from '../turn-end.ts';
 import { isInAnswer, readAnswer } from './answer-head.ts';
 import { Download, type DownloadingStream } from './download.ts';
-import { encodeRequest } from './request-head.ts';
+import { encodeRequest, socketKeyOf } from './request-head.ts';
+import { switchedHead } from './socket-head.ts';
 
 /** The connection as its streams see it. */
 export interface StreamConnection extends PartOwner {
@@ -54,6 +57,9 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   #connection: StreamConnection | null = null;
   #stream: Http2Stream | null = null;
   #replacement: ServerStream | null = null;
+  /** The key of a WebSocket's handshake; null: it is a request. */
+  #socketKey: string | null = null;
+  #isTunnel = false;
   /** Takes the framing of HTTP/1 off the request's body; null: it has none. */
   #chunks: ChunkedScanner | null = null;
   /** Whose memory the part is in that the scanner reads. */
@@ -91,13 +97,16 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
     const { http2, scheme } = connection;
     const stream = http2.open(this);
     this.#stream = stream;
+    const isSocket = this.user?.wantsUpgrade === true;
+    if (isSocket) this.#socketKey = socketKeyOf(headText);
     const isFramed = requestBody?.isFramed === true;
-    const isWhole = requestBody?.isDone === true && !isFramed && requestBody.trailers.length === 0;
+    const isDone = requestBody?.isDone === true && requestBody.trailers.length === 0;
+    const isWhole = isDone && !isFramed && !isSocket;
     if (isFramed) {
       this.#chunks = new ChunkedScanner();
       this.#chunks.sink = this;
     }
-    encodeRequest(http2.sender.encoder, this.#home.changed(headText), scheme);
+    encodeRequest(http2.sender.encoder, this.#home.changed(headText), scheme, isSocket);
     http2.sender.headers(stream, isWhole && body === null);
     return body === null || this.#write(body, from, isWhole);
   }
@@ -126,7 +135,7 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
 
   endRequest({ trailers }: RequestBody): void {
     const stream = this.#stream;
-    if (stream !== null && !stream.isGone)
+    if (stream !== null && !stream.isGone && this.#socketKey === null)
       this.#connection?.http2.sender.end(stream, this.#chunks?.trailers ?? trailers);
   }
 
@@ -139,10 +148,17 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   onHead(fields: ResponseFields, isLast: boolean): void {
     const { user } = this;
     if (user === null) return;
+    const isConsent = this.#socketKey !== null && fields.status >= 200 && fields.status < 300;
+    if (isConsent) this.#openTunnel(fields.headText, this.#socketKey ?? '');
+    else if (!fields.isInterim) this.#download.head(fields.headText);
     if (!fields.isInterim) {
-      this.#download.head(fields.headText);
       if (isLast) this.#download.end([]);
     } else if (this.#read(fields.headText, null, false)) user.onInterim(this.#home.answer);
+  }
+
+  #openTunnel(text: string, key: string): void {
+    this.#isTunnel = true;
+    this.onAnswer(switchedHead(text, key), null, false);
   }
 
   /** False: it may not be passed on, and all is over. */
@@ -178,7 +194,8 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   }
 
   onDownloaded(trailers: Trailers): void {
-    if (mayTrailersPass(trailers)) this.user?.onResponseEnd(trailers);
+    if (this.#isTunnel) this.user?.onTunnelHalfClosed();
+    else if (mayTrailersPass(trailers)) this.user?.onResponseEnd(trailers);
     else this.#refuse('a trailer that may not be one');
   }
 
@@ -233,11 +250,13 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   }
 
   endTunnelHalf(): void {
-    if (this.#stream !== null) this.#connection?.http2.sender.end(this.#stream, []);
+    const stream = this.#stream;
+    if (stream !== null && !stream.isGone) this.#connection?.http2.sender.end(stream, []);
   }
 
   finish(): void {
-    this.release();
+    this.endTunnelHalf();
+    this.destroy();
   }
 
   destroy(): void {

@@ -8,6 +8,8 @@ import { makeFolder, removeFolder } from './folders.ts';
 import { LARGE_BODY_BYTES, SMALL_BODY_BYTES } from './scenarios.ts';
 
 export type Backend = { readonly name: string; readonly port: number };
+/** What the backends speak; HTTP/2 is by prior knowledge. */
+export type Spoken = 'h1' | 'h2';
 
 export type Backends = {
   readonly text: string;
@@ -19,9 +21,11 @@ const START_MS = 10_000;
 const NAMES = ['a', 'b'] as const;
 
 /** Starts both backends on the core of the load generator. */
-export async function startBackends(core: number | null): Promise<Backends> {
+export async function startBackends(core: number | null, spoken: Spoken = 'h1'): Promise<Backends> {
   const nginx = findProgram('nginx');
-  return nginx === null ? startCanned(core) : startNginx(nginx, core);
+  if (nginx === null && spoken === 'h2')
+    throw new Error('no nginx on this machine: nothing else here speaks HTTP/2');
+  return nginx === null ? startCanned(core) : startNginx(nginx, core, spoken);
 }
 
 /** Two canned responders, each a process of its own. They alone can generate endless bodies. */
@@ -42,12 +46,12 @@ export function portOf(child: Child): number | null {
   return match === null ? null : Number(match[1]);
 }
 
-async function startNginx(nginx: string, core: number | null): Promise<Backends> {
+async function startNginx(nginx: string, core: number | null, spoken: Spoken): Promise<Backends> {
   const ports = await freePorts(NAMES.length);
   const list = NAMES.map((name, index) => ({ name, port: ports[index]! }));
   const folder = makeFolder('backends');
   writeFileSync(join(folder, 'large'), Buffer.alloc(LARGE_BODY_BYTES, 'l'));
-  writeFileSync(join(folder, 'nginx.conf'), nginxText(folder, list));
+  writeFileSync(join(folder, 'nginx.conf'), nginxText(folder, list, spoken));
   const child = startChild([nginx, '-p', folder, '-c', join(folder, 'nginx.conf')], core);
   for (const { port } of list) {
     await until(child, 'nginx backends', START_MS, async () => ((await isAccepting(port)) ? true : null));
@@ -59,10 +63,10 @@ async function startNginx(nginx: string, core: number | null): Promise<Backends>
   return { text: 'nginx, two servers in one worker process', list, stop };
 }
 
-function nginxText(folder: string, list: readonly Backend[]): string {
+function nginxText(folder: string, list: readonly Backend[], spoken: Spoken): string {
   const server = ({ name, port }: Backend): string => `
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} ${spoken === 'h2' ? 'http2' : ''} backlog=4096;
     add_header Cache-Control "private, max-age=0";
     add_header Vary Accept-Encoding;
     add_header X-Content-Type-Options nosniff;

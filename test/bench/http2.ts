@@ -21,6 +21,7 @@ const USAGE = `usage: node test/bench/http2.ts [options]
   --rounds N          default 3, each with all of them in turn
   --seconds N         default 3, of each case in a round
   --connections N     default 6
+  --servers h1|h2     what the servers behind speak, default h1; h2: Holdfast and HAProxy alone
   --quick             one round of a second, Holdfast and HAProxy alone`;
 
 const CONNECTIONS_MAX = 1024;
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     connections: { type: 'string', default: '6' },
+    servers: { type: 'string', default: 'h1' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -43,6 +45,8 @@ const only = (values.only ?? (values.quick ? 'holdfast,haproxy' : 'holdfast,hapr
 );
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
 const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
+
+const spoken = values.servers === 'h2' ? 'h2' : 'h1';
 
 interface Case {
   readonly title: string;
@@ -69,14 +73,16 @@ else await main();
 async function main(): Promise<void> {
   if (findProgram('h2load') === null) throw new Error('no h2load on this machine (nghttp2-client)');
   const cores = chooseCores();
-  const backends = await startBackends(cores.load);
-  const peers = [...PEERS, NODE_HTTP2].filter(({ name, speaksTls }) => speaksTls && only.includes(name));
+  const backends = await startBackends(cores.load, spoken);
+  const peers = [...PEERS, NODE_HTTP2]
+    .filter(({ name, speaksTls }) => speaksTls && only.includes(name))
+    .filter(({ asksInHttp2 }) => spoken === 'h1' || asksInHttp2 === true);
   const costs = new Map<string, readonly number[][]>();
   for (let round = 0; round < rounds; round += 1) {
     for (const peer of peers.filter(({ version }) => version() !== null)) {
       const list = costs.get(peer.name) ?? CASES.map(() => []);
       costs.set(peer.name, list);
-      const running = await startPeer(peer, backends.list, cores.proxy, CONNECTIONS_MAX);
+      const running = await startPeer(peer, backends.list, cores.proxy, CONNECTIONS_MAX, spoken);
       for (const [index, each] of CASES.entries())
         list[index]?.push(
           await costOf(each, peer, running, cores.load).catch((error) => missed(peer, each, error)),
@@ -95,7 +101,7 @@ async function main(): Promise<void> {
     }),
   ]);
   console.log(
-    `${rounds} × ${seconds} s, ${values.connections} connections; ${cores.text}; CPU per request (× HAProxy)\n`,
+    `${rounds} × ${seconds} s, ${values.connections} connections, servers of ${spoken}; ${cores.text}; CPU per request (× HAProxy)\n`,
   );
   console.log(markdownTable(['', ...CASES.map(({ title }) => title)], rows));
 }

@@ -6,6 +6,7 @@ import { type Launch, type Peer, packageVersion, ROOT, type Site } from './peer.
 export const HOLDFAST: Peer = {
   name: 'holdfast',
   speaksTls: true,
+  asksInHttp2: true,
   sticky: 'cookie-hash, session table',
   version: () => packageVersion('holdfast') ?? 'checkout',
   launch,
@@ -44,6 +45,7 @@ admin: { address: 127.0.0.1:0 }
 pools:
   bench:
     policy: round-robin
+    protocol: ${site.spoken}
     sticky: { mode: cookie-hash }
     servers:
 ${servers.join('\n')}

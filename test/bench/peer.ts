@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Backend } from './backends.ts';
+import type { Backend, Spoken } from './backends.ts';
 import { findProgram } from './cores.ts';
 
 /** What an adapter is given: a folder of its own, a free port, and the servers behind it. */
@@ -11,6 +11,7 @@ export type Site = {
   readonly folder: string;
   readonly port: number;
   readonly backends: readonly Backend[];
+  readonly spoken: Spoken;
   /** Where those that speak TLS do so, and with what: PEM files, one of them with both. */
   readonly secure: {
     readonly port: number;
@@ -33,6 +34,8 @@ export type Peer = {
   readonly name: string;
   /** How a client stays with a server; null when the proxy has no stickiness and turns round its targets. */
   readonly sticky: string | null;
+  /** Speaks HTTP/2 to servers as well. */
+  readonly asksInHttp2?: true;
   /** Listens at `secure` too. */
   readonly speaksTls: boolean;
   /** The version found on this machine, null when the proxy is not installed. */

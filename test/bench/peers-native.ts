@@ -9,11 +9,13 @@ import { type Launch, type Peer, programVersion, type Site } from './peer.ts';
 export const HAPROXY: Peer = {
   name: 'haproxy',
   speaksTls: true,
+  asksInHttp2: true,
   sticky: 'cookie insert indirect',
   version: () => programVersion('haproxy', ['-v']),
   launch(site: Site): Launch {
+    const spoken = site.spoken === 'h2' ? ' proto h2' : '';
     const servers = site.backends.map(
-      ({ name, port }) => `  server ${name} 127.0.0.1:${port} cookie ${name} check inter 2s`,
+      ({ name, port }) => `  server ${name} 127.0.0.1:${port} cookie ${name} check inter 2s${spoken}`,
     );
     const text = `global
   nbthread 1

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { selfSigned } from '../../src/tls/self-signed.ts';
-import { type Backend, portOf } from './backends.ts';
+import { type Backend, portOf, type Spoken } from './backends.ts';
 import { freePorts, isAccepting, startChild, until } from './children.ts';
 import { createClient } from './client.ts';
 import { makeFolder, removeFolder } from './folders.ts';
@@ -40,11 +40,13 @@ export async function startPeer(
   backends: readonly Backend[],
   core: number | null,
   connectionsMax: number,
+  spoken: Spoken = 'h1',
 ): Promise<Running> {
   const folder = makeFolder(peer.name);
   const [freePort = 0, securePort = 0] = await freePorts(2);
   const secure = { port: securePort, ...certificateIn(folder) };
-  const { command, printsPort } = peer.launch({ folder, port: freePort, backends, secure, connectionsMax });
+  const site = { folder, port: freePort, backends, spoken, secure, connectionsMax };
+  const { command, printsPort } = peer.launch(site);
   const child = startChild(command, core);
   const stop = async (): Promise<void> => {
     await child.stop();

@@ -49,6 +49,7 @@ const LONG = [
   'test/lab/cell.test.ts',
   'test/packaging/package.test.ts',
   'test/proxy/cost.test.ts',
+  'test/proxy/http2-clients/chromium.test.ts',
   'test/proxy/http2-clients/clients.test.ts',
   'test/recipes/flask.test.ts',
   'test/recipes/mcp.test.ts',

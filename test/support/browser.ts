@@ -1,4 +1,4 @@
-// A real Chromium for tests of the dashboard: everything it does that it should not is kept and can be asserted.
+// A real Chromium for tests: everything it does that it should not is kept and can be asserted.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,6 +30,8 @@ export interface BrowserOptions {
   readonly width?: number;
   readonly height?: number;
   readonly colorScheme?: 'light' | 'dark';
+  /** Nobody vouches for the certificate of the page. */
+  readonly isSelfSigned?: boolean;
 }
 
 /** Opens the URL in a fresh browser of its own, which ends with the test. */
@@ -38,7 +40,7 @@ export async function openPage(
   skip: (reason: string) => never,
   options: BrowserOptions = {},
 ): Promise<BrowserPage> {
-  const { width = 1280, height = 900, colorScheme = 'light' } = options;
+  const { width = 1280, height = 900, colorScheme = 'light', isSelfSigned = false } = options;
   const executablePath = needs('chromium', skip);
   const profile = mkdtempSync(join(tmpdir(), 'holdfast-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
@@ -47,6 +49,7 @@ export async function openPage(
     args: FLAGS,
     viewport: { width, height },
     colorScheme,
+    ignoreHTTPSErrors: isSelfSigned,
   });
   onTestFinished(async () => {
     await context.close();

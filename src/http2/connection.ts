@@ -313,6 +313,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
 
   /** The peer has ended it. */
   onPeerReset(stream: Http2Stream, code: number, fault = ''): void {
+    if (stream.isGone) return;
     const { user } = stream;
     this.#remove(stream);
     stream.user = null;

@@ -1,6 +1,7 @@
 // HTTP/2 to servers over TLS: what the handshake agrees on, and what becomes of servers that speak HTTP/1 alone.
 
 import { createServer, request as httpRequest } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
@@ -67,6 +68,49 @@ test.each(['h2', 'auto'])('%s: a server that offers HTTP/2 gets it', async (prot
   await running.isQuiet();
 });
 
+test('HTTP/2 over TLS on both sides: large bodies both ways and trailers, on one connection each', async () => {
+  const backend = await http2Backend(
+    (stream) => {
+      stream.respond({ ':status': 200 }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-end': 'there' }));
+      stream.pipe(stream);
+    },
+    { maxSessionMemory: 1000 },
+    good,
+  );
+  const running = await runThread(
+    `pools: { web: { protocol: h2, health: off, tls: { ca: ${own.caFile} }, servers: ["${backend.url}"] } }`,
+    'tls: { selfSigned: true }',
+  );
+  const client = connectHttp2(`https://127.0.0.1:${running.port}`, {
+    rejectUnauthorized: false,
+    maxSessionMemory: 1000,
+  });
+  whenDone(() => client.destroy());
+  const body = Buffer.alloc(1 << 20);
+  for (let at = 0; at < body.length; at += 4) body.writeUInt32BE(at, at);
+  const echoed = Array.from(
+    { length: 20 },
+    () =>
+      new Promise<readonly [boolean, unknown]>((resolve, reject) => {
+        const stream = client.request({ ':method': 'POST', ':path': '/' });
+        const parts: Buffer[] = [];
+        let end: unknown;
+        stream.on('data', (part: Buffer) => parts.push(part));
+        stream.on('trailers', (fields) => {
+          end = fields['x-end'];
+        });
+        stream.on('end', () => resolve([Buffer.concat(parts).equals(body), end]));
+        stream.on('error', reject);
+        stream.end(body);
+      }),
+  );
+  for (const each of await Promise.all(echoed)) expect(each).toEqual([true, 'there']);
+  expect(backend.connections()).toBe(1);
+  client.close();
+  await running.isQuiet();
+});
+
 test('auto: a server that has HTTP/1 alone is served by it, over connections that are used again', async () => {
   const server = await http1OverTls();
   const running = await run('auto', server.url);
@@ -83,8 +127,13 @@ test('auto: a server that has learnt HTTP/2 gets it a minute later, however busy
   const backend = await http2Backend(
     undefined,
     {},
-    { ...good, allowHTTP1: true, ALPNCallback: () => (learnt ? 'h2' : 'http/1.1') },
+    {
+      ...good,
+      allowHTTP1: true,
+      ALPNCallback: ({ protocols }) => (learnt && protocols.includes('h2') ? 'h2' : 'http/1.1'),
+    },
   );
+  Object.assign(backend.server, { keepAliveTimeout: 600_000 });
   backend.server.on('request', (request, response) => {
     if (request.httpVersionMajor === 1) response.end(JSON.stringify({ server: 'old' }));
   });

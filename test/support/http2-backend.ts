@@ -22,13 +22,20 @@ export interface Http2Backend {
   connections(): number;
 }
 
+interface TlsOptions {
+  readonly cert: string;
+  readonly key: string;
+  readonly allowHTTP1?: boolean;
+  readonly ALPNCallback?: (offered: { readonly protocols: readonly string[] }) => string;
+}
+
 export type OnStream = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void;
 
 /** `tls`: certificate and key, and whatever else; absent: in the clear, by prior knowledge. */
 export async function http2Backend(
   onStream: OnStream = echoStream,
   options: ServerOptions = {},
-  tls: { cert: string; key: string; allowHTTP1?: boolean; ALPNCallback?: () => string } | null = null,
+  tls: TlsOptions | null = null,
 ): Promise<Http2Backend> {
   const server: Http2Server =
     tls === null

@@ -23,7 +23,8 @@ const EMPTY = Buffer.alloc(0);
 
 export class FrameReader {
   readonly #sink: FrameSink;
-  readonly #head = Buffer.alloc(FRAME_HEAD_BYTES);
+  /** A head in parts; made when there is one. */
+  #head: Buffer = EMPTY;
   #headBytes = 0;
   #type = 0;
   #flags = 0;
@@ -62,6 +63,7 @@ export class FrameReader {
       this.#begin(chunk, begin);
       return begin + FRAME_HEAD_BYTES;
     }
+    if (this.#head === EMPTY) this.#head = Buffer.alloc(FRAME_HEAD_BYTES);
     const end = Math.min(chunk.length, begin + FRAME_HEAD_BYTES - this.#headBytes);
     chunk.copy(this.#head, this.#headBytes, begin, end);
     this.#headBytes += end - begin;

@@ -47,7 +47,8 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   readonly #output: Http2Output;
   readonly #onClosed: (connection: ServedConnection) => void;
   readonly #times = new ConnectionTimes(this);
-  readonly #untaken: Untaken;
+  /** null as long as every response was taken at once. */
+  #untaken: Untaken | null = null;
   readonly #arrived: ArrivedRequests = new ArrivedRequests(this);
   #counted = 0;
   /** It ends with its last stream. */
@@ -76,7 +77,6 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.facts = new ClientFacts(accepted, listener, socket);
     this.#times.set('head', nowMs + listener.config.timeouts.headerMs);
     this.http2 = new ServerEnd(this.#output, listener.config.http2, this);
-    this.#untaken = new Untaken(this.http2);
     thread.own.addHttp2Connections(listener.index, 1);
     socket.on('error', () => undefined); // 'close' follows and does the work
     socket.on('end', () => this.#onEnd());
@@ -114,6 +114,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   }
 
   onUntaken(stream: Http2Stream): void {
+    this.#untaken ??= new Untaken(this.http2);
     this.#times.set('taken', this.#untaken.add(stream, this.thread.clock.nowMs()));
   }
 
@@ -287,7 +288,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
 
   onDeadline(nowMs: number): void {
     const wait = this.#times.take(nowMs);
-    if (wait === 'taken') this.#times.set('taken', this.#untaken.check(nowMs));
+    if (wait === 'taken') this.#times.set('taken', this.#untaken?.check(nowMs) ?? NEVER);
     else if (wait === 'pong') this.#finishStreams();
     else if (wait === 'idle') {
       this.http2.refuseFurther();

@@ -2,7 +2,7 @@
 
 import type { WrittenValue } from '../config/load.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { type Problem, problemLines } from '../config/problem.ts';
+import { type Problem, problemLines, warningLines } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { EXIT_FAILED, EXIT_OK } from './exit.ts';
 import { counted } from './output.ts';
@@ -43,10 +43,6 @@ async function placeProblems(
 export async function printSchema(): Promise<void> {
   const { configJsonSchemaText } = await import('../config/json-schema.ts');
   process.stdout.write(configJsonSchemaText());
-}
-
-function warningLines(warning: Problem): readonly string[] {
-  return problemLines({ ...warning, message: `warning: ${warning.message}` });
 }
 
 /** `listening on 127.0.0.1:8080, 1 route, 1 pool, 4 servers`. */

@@ -2,7 +2,7 @@
 //
 //   what is said ──> spans ──> cut: `…` stands where a line goes on ──> text, with colour or without
 
-import { printable } from '../base/printable.ts';
+import { beginningOf, printable, widthOf } from '../base/printable.ts';
 
 const ESCAPES = { good: '\x1b[32m', warn: '\x1b[33m', bad: '\x1b[1;31m', soft: '\x1b[2m' } as const;
 const PLAIN = '\x1b[0m';
@@ -19,7 +19,7 @@ export type Line = string | readonly Span[];
 
 /** What a terminal can show. */
 export interface Screen {
-  /** Characters in a line; infinite where nobody says, as in a file. */
+  /** Of a line; infinite where nobody says, as in a file. */
   readonly columns: number;
   readonly hasColours: boolean;
 }
@@ -57,20 +57,20 @@ export function fitted(lines: readonly Line[], columns: number, rows: number): r
 
 function cutLine(line: Line, columns: number): Line {
   const spans = spansOf(line).map((span) => ({ ...span, text: printable(span.text) }));
+  if (spans.reduce((sum, { text }) => sum + widthOf(text), 0) <= columns) return line;
   let left = columns;
-  if (spans.reduce((sum, { text }) => sum + text.length, 0) <= columns) return line;
   const kept: Span[] = [];
   for (const span of spans) {
-    const text = span.text.length < left ? span.text : cut(span.text, left, true);
-    kept.push({ ...span, text });
-    left -= text.length;
-    if (left === 0) break;
+    const width = widthOf(span.text);
+    kept.push(width < left ? span : { ...span, text: cut(span.text, left, true) });
+    if (width >= left) break;
+    left -= width;
   }
   return kept;
 }
 
-/** At most so many characters, the last one `…` where there were more, or `goesOn`. */
-export function cut(text: string, characters: number, goesOn = false): string {
-  if (text.length <= characters && !goesOn) return text;
-  return characters < 1 ? '' : `${text.slice(0, characters - 1)}…`;
+/** Printable text, at most so many columns of it, the last one `…` where there was more, or `goesOn`. */
+export function cut(text: string, columns: number, goesOn = false): string {
+  if (widthOf(text) <= columns && !goesOn) return text;
+  return columns < 1 ? '' : `${beginningOf(text, columns - 1)}…`;
 }

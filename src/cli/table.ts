@@ -1,7 +1,7 @@
 // Aligned tables for the terminal: numbers to the right, words to the left. Where there is not enough room, first columns
 // that matter least go, as long as those left would be cut to nothing, then the longest words are cut. Pure.
 
-import { printable } from '../base/printable.ts';
+import { printable, widthOf } from '../base/printable.ts';
 import { cut, type Line, type Span } from './screen.ts';
 
 const GAP = '  ';
@@ -24,7 +24,7 @@ interface Shown {
   width: number;
 }
 
-/** Lines, each without a line feed. A column is numeric when all its cells are numbers. `room`: characters in a line. */
+/** Lines, each without a line feed. A column is numeric when all its cells are numbers. `room`: columns of the terminal. */
 export function formatTable(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
@@ -32,7 +32,7 @@ export function formatTable(
 ): readonly Line[] {
   const all = columns.map(({ heading, isLeftOut = 0 }, at): Shown => {
     const cells = rows.map((row) => spanOf(row[at] ?? ''));
-    const width = Math.max(heading.length, ...cells.map(({ text }) => text.length));
+    const width = Math.max(heading.length, ...cells.map(({ text }) => widthOf(text)));
     return { heading, cells, isNumeric: rows.every((row) => typeof row[at] === 'number'), isLeftOut, width };
   });
   const shown = narrowed(all, room);
@@ -76,7 +76,8 @@ function paddedSpan({ text, tone = null }: Span, column: Shown): Span {
 }
 
 function padded(text: string, { width, isNumeric }: Shown): string {
-  return isNumeric ? text.padStart(width) : text.padEnd(width);
+  const room = ' '.repeat(Math.max(0, width - widthOf(text)));
+  return isNumeric ? `${room}${text}` : `${text}${room}`;
 }
 
 /** A line without what nobody sees at its end. */

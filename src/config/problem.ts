@@ -1,6 +1,6 @@
 // A problem of a configuration: where it is and what to do about it. Values, never exceptions.
 
-import { printable } from '../base/printable.ts';
+import { beginningOf, printable, widthOf } from '../base/printable.ts';
 
 export interface Problem {
   readonly file: string;
@@ -26,18 +26,22 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
 }
 
-const SHOWN_LENGTH_MAX = 160;
+const SHOWN_COLUMNS_MAX = 160;
 
 /** As formatProblem, and where the text is not YAML the line below it, with a mark under the place. */
 export function problemLines(problem: Problem): readonly string[] {
   const { source, column } = problem;
-  if (source === undefined) return [formatProblem(problem)];
-  const shown = printable(source.slice(0, SHOWN_LENGTH_MAX).replaceAll('\t', ' '));
-  return [
-    formatProblem(problem),
-    `    ${shown}`,
-    `    ${' '.repeat(Math.min(column, SHOWN_LENGTH_MAX) - 1)}^`,
-  ];
+  const said = printable(formatProblem(problem));
+  if (source === undefined) return [said];
+  const shown = (text: string): string =>
+    beginningOf(printable(text.replaceAll('\t', ' ')), SHOWN_COLUMNS_MAX);
+  const before = widthOf(shown(source.slice(0, column - 1)));
+  return [said, `    ${shown(source)}`, `    ${' '.repeat(Math.min(before, SHOWN_COLUMNS_MAX - 1))}^`];
+}
+
+/** What is allowed, and perhaps not meant. */
+export function warningLines(warning: Problem): readonly string[] {
+  return problemLines({ ...warning, message: `warning: ${warning.message}` });
 }
 
 /** In reading order; what is said twice about one place is kept once. */

@@ -3,7 +3,7 @@
 import { unsafeNode } from '../base/safe-node.ts';
 import { standardError, standardOutput } from '../base/standard-stream.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { formatProblem } from '../config/problem.ts';
+import { problemLines, warningLines } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { StartError } from '../control/start-error.ts';
 import type { AdminHandle } from './admin-source.ts';
@@ -142,8 +142,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const owner = new Owner();
   const { config, problems, warnings } = await readConfigFile(options.configFile);
   const say = (line: string): void => standardError().write(`${line}\n`);
-  for (const problem of problems) say(formatProblem(problem));
-  for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
+  for (const line of [...problems.flatMap(problemLines), ...warnings.flatMap(warningLines)]) say(line);
   if (config === null) return 1;
   const log = createLogger(options.logLevel);
   const unsafe = unsafeNode(process.versions.node);

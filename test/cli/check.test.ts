@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { printable, widthOf } from '../../src/base/printable.ts';
 import { commandInside } from '../support/command.ts';
 import { launcherFor } from '../support/launcher.ts';
 
@@ -72,6 +73,18 @@ describe('holdfast check', () => {
       `    ${lines[Number(line) - 1]}`.trimEnd().padEnd(4),
       `    ${' '.repeat(Number(column) - 1)}^`,
     ]);
+  });
+
+  test('the mark stands under the place whatever is before it, and nothing in the file is obeyed', async () => {
+    const name = file('wide.yaml', 'pools: { "店\u202e": 日本 "x" }\n');
+    const { err } = await holdfast('check', '-c', name);
+    const [first = '', source = '', mark = ''] = err.split('\n');
+    const column = Number(/^wide\.yaml:1:(\d+): not valid YAML: /.exec(first)?.[1]);
+    expect(source).toBe('    pools: { "店\\u{202e}": 日本 "x" }');
+    const before = 'pools: { "店\u202e": 日本 "x" }'.slice(0, column - 1);
+    expect(mark.length - 1).toBe(4 + widthOf(printable(before)));
+    const started = await holdfast('run', '--config', name);
+    expect(started).toEqual({ status: 1, out: '', err });
   });
 
   test('without --config it takes holdfast.yaml of the folder, and says so when there is none', async () => {

@@ -1,6 +1,7 @@
 // What the terminal shows of lines and tables: no wider than it is, coloured only where it has colours.
 
 import { expect, test } from 'vitest';
+import { widthOf } from '../../src/base/printable.ts';
 import { fitted, screenOf, spansOf, textOf } from '../../src/cli/screen.ts';
 import { formatTable } from '../../src/cli/table.ts';
 
@@ -73,6 +74,28 @@ test('what a control character is shown as counts where a line is cut', () => {
   expect(cut).toBe('down: \\x1b\\x1b refu…');
   const rows = formatTable([{ heading: 'SERVER' }, { heading: 'NOTES' }], [['a', reason]], 20);
   expect(rows.map((line) => textOf(line, false))).toEqual(['SERVER  NOTES', 'a       \\x1b\\x1b re…']);
+});
+
+test('columns stay under each other whatever the width of what is in them', () => {
+  const columns = [{ heading: 'SERVER' }, { heading: 'NOTES' }, { heading: 'LOST' }];
+  const rows = [
+    ['a', 'connection refused', 1],
+    ['b', '接続が拒否されました', 20],
+    ['c', 'cafe\u0301 🔥 refuse\u0301', 300],
+  ];
+  const shown = (room?: number): string[] =>
+    formatTable(columns, rows, room).map((line) => textOf(line, false));
+  expect(shown()).toEqual([
+    'SERVER  NOTES                 LOST',
+    'a       connection refused       1',
+    'b       接続が拒否されました    20',
+    'c       cafe\u0301 🔥 refuse\u0301         300',
+  ]);
+  for (const room of [34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24])
+    expect([room, new Set(shown(room).map(widthOf))]).toEqual([room, new Set([room])]);
+  expect(shown(29)[2]).toBe('b       接続が拒否さ…      20');
+  expect(fitted(['接続が拒否'], 7, 1)).toEqual([[{ text: '接続が…' }]]);
+  expect(fitted(['接続が拒否'], 10, 1)).toEqual(['接続が拒否']);
 });
 
 test('a file has no width and no colours, a terminal both; COLUMNS goes first', () => {

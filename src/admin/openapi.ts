@@ -3,6 +3,7 @@
 
 import { WEIGHT_MAX } from '../config/limits.ts';
 import { PLAN_ACTIONS } from '../sessions/plan.ts';
+import { SCHEMAS, type Schema, type SchemaName } from './openapi-schemas.ts';
 import { MODES } from './server-change.ts';
 
 interface Operation {
@@ -12,12 +13,13 @@ interface Operation {
   readonly summary: string;
   /** What it answers when all is well. */
   readonly answer: string;
+  readonly document?: SchemaName;
   readonly type?: string;
   /** Needs the token where one is configured, and no page of another site may ask. */
   readonly changes?: true;
   readonly query?: Readonly<Record<string, string>>;
   /** Properties of the JSON body. */
-  readonly body?: Readonly<Record<string, object>>;
+  readonly body?: Readonly<Record<string, Schema>>;
   /** What of the query, or of the body, must be there; `body`: the body itself. */
   readonly needs?: readonly string[];
   /** By status: when. */
@@ -51,19 +53,22 @@ export const OPERATIONS: readonly Operation[] = [
     method: 'get',
     path: '/api/status',
     summary: 'Everything at once: what is wrong, pools, servers, sessions, skew',
-    answer: 'the status document',
+    answer: 'how it is',
+    document: 'Status',
   },
   {
     method: 'get',
     path: '/api/history',
     summary: 'Figures of the last hour',
-    answer: '`pools`: for each its `times` (Unix seconds) and lists of the same length',
+    answer: 'for each pool lists of the same length, one value for each time',
+    document: 'History',
   },
   {
     method: 'get',
     path: '/api/events/recent',
     summary: 'The last 500 events, oldest first',
-    answer: '`events`: each with `at`, `number`, `type`, and what it is about',
+    answer: 'the events',
+    document: 'Events',
   },
   {
     method: 'get',
@@ -84,6 +89,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/api/pools/{pool}/servers/{server}',
     summary: 'Change the mode or weight of a server',
     answer: 'the server as it is now',
+    document: 'Changed',
     changes: true,
     body: {
       mode: { type: 'string', enum: MODES },
@@ -101,7 +107,8 @@ export const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/api/reload',
     summary: 'Read the configuration file again',
-    answer: '`revision` and `changes`, one sentence each',
+    answer: 'the number of the revision, and what it changes',
+    document: 'Reloaded',
     changes: true,
     errors: { 409: 'the file is not valid: nothing has changed' },
   },
@@ -109,7 +116,8 @@ export const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/api/takeover',
     summary: 'For `holdfast run --takeover`: where the next process of the same user finds this one',
-    answer: '`directory`',
+    answer: 'the directory',
+    document: 'Takeover',
     changes: true,
     errors: { 409: 'this process cannot be replaced' },
   },
@@ -118,6 +126,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/api/pools/{pool}/plan',
     summary: 'What a change would do to the sessions; changes nothing',
     answer: 'the plan',
+    document: 'Plan',
     query: {
       action: PLAN_ACTIONS.join(', '),
       server: 'its name',
@@ -131,6 +140,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/api/pools/{pool}/explain',
     summary: 'Where a request would go, and why; a cookie in a URL ends up in logs, so programs use POST',
     answer: 'the explanation',
+    document: 'Explanation',
     query: {
       cookie: 'value of the cookie',
       header: 'NAME:VALUE, several times',
@@ -144,6 +154,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/api/pools/{pool}/explain',
     summary: 'Where a request would go, and why; changes nothing',
     answer: 'the explanation',
+    document: 'Explanation',
     body: {
       cookie: { type: 'string' },
       headers: { type: 'object', additionalProperties: { type: 'string' } },
@@ -153,24 +164,6 @@ export const OPERATIONS: readonly Operation[] = [
     errors: { 400: 'the body is not understood', 404: NO_POOL, 409: 'this process cannot tell' },
   },
 ];
-
-/** What GET /api/status answers; more may come. */
-export const STATUS_PROPERTIES: Readonly<Record<string, object>> = {
-  version: { type: 'string' },
-  host: { type: 'string', description: 'host name of the balancer' },
-  summary: {
-    type: 'object',
-    description:
-      '`state` (well, degraded, failing) and `problems`, the worst first, each with the number of `sessions` that it affects',
-    required: ['state', 'problems'],
-  },
-  revision: { type: 'integer', description: 'of the configuration, from 1' },
-  threads: { type: 'integer' },
-  uptimeSeconds: { type: 'number' },
-  sessionTable: { type: 'object', description: '`entries` of `capacity`' },
-  durationBoundsSeconds: { type: 'array', description: 'upper bounds of every server’s `durations`' },
-  pools: { type: 'array', description: 'each with sessions, skew, errors and its `servers`' },
-};
 
 /** The document of GET /api/openapi.json. */
 export function openApiDocument(version: string): object {
@@ -191,18 +184,14 @@ export function openApiDocument(version: string): object {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
       schemas: {
         Error: { type: 'object', required: ['error'], properties: { error } },
-        Status: {
-          type: 'object',
-          required: Object.keys(STATUS_PROPERTIES),
-          properties: STATUS_PROPERTIES,
-        },
+        ...SCHEMAS,
       },
     },
   };
 }
 
 function describe(operation: Operation): object {
-  const { path, summary, answer, changes, query = {}, body, needs = [] } = operation;
+  const { path, summary, answer, document, changes, query = {}, body, needs = [] } = operation;
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -216,7 +205,7 @@ function describe(operation: Operation): object {
     description,
     schema: { type: 'string' },
   }));
-  const schema = path === '/api/status' ? { $ref: '#/components/schemas/Status' } : {};
+  const schema = document === undefined ? {} : { $ref: `#/components/schemas/${document}` };
   // what answers with text says what is wrong as text too
   const error =
     operation.type === TEXT_TYPE
@@ -255,11 +244,11 @@ function errorsOf({ method, changes, errors = {} }: Operation): Readonly<Record<
 /** docs/api.md. */
 export function apiReference(): string {
   const sections = OPERATIONS.map((operation) => {
-    const { method, path, summary, answer, query = {}, body, changes } = operation;
+    const { method, path, summary, answer, document, query = {}, body, changes } = operation;
     const facts = [
       ...Object.entries(query).map(([name, what]) => `| \`?${name}=\` | ${what} |`),
       ...Object.entries(body ?? {}).map(([name, schema]) => `| body \`${name}\` | ${shape(schema)} |`),
-      `| 200 | ${answer} |`,
+      `| 200 | ${answer}${document === undefined ? '' : `: ${linkTo(document)}`} |`,
       ...Object.entries(errorsOf(operation)).map(([status, when]) => `| ${status} | ${when} |`),
     ];
     const needs = changes === true ? ' Needs the token where one is configured.' : '';
@@ -279,18 +268,35 @@ page of another site can reach it. A body is at most 64 KiB.
 
 ${sections.join('\n\n')}
 
-## The status document
+## The documents
 
-| | |
-|---|---|
-${Object.entries(STATUS_PROPERTIES)
-  .map(([name, schema]) => `| \`${name}\` | ${shape(schema)} |`)
-  .join('\n')}
+More properties may come in a later version; those that are here stay.
+
+${Object.entries(SCHEMAS)
+  .map(([name, schema]) => `### ${name}\n\n| | |\n|---|---|\n${rowsOf(schema, '').join('\n')}`)
+  .join('\n\n')}
 `;
 }
 
-function shape(schema: object): string {
-  const { type, description, enum: words } = schema as Readonly<Record<string, unknown>>;
-  if (Array.isArray(words)) return words.map((word) => `\`${word}\``).join(', ');
-  return [type, description].filter((part) => part !== undefined).join(': ');
+const linkTo = (document: string): string => `[${document}](#${document.toLowerCase()})`;
+
+/** A row for each property; those of an object within it by their path: `skew.ratio`, `hottest[].key`. */
+function rowsOf({ properties = {} }: Schema, before: string): readonly string[] {
+  return Object.entries(properties).flatMap(([name, schema]) => {
+    const { items } = schema;
+    const inner = items?.properties === undefined ? schema : items;
+    const path = `${before}${name}${inner === items ? '[]' : ''}`;
+    return [`| \`${path}\` | ${shape(schema)} |`, ...rowsOf(inner, `${path}.`)];
+  });
+}
+
+/** `string or null; what it is`. */
+function shape({ type, $ref, items, description, enum: words }: Schema): string {
+  if ($ref !== undefined) return linkTo($ref.slice($ref.lastIndexOf('/') + 1));
+  const kind = [type ?? []].flat().join(' or ');
+  const what =
+    words === undefined
+      ? kind + (items === undefined || items.properties !== undefined ? '' : ` of ${shape(items)}`)
+      : words.map((word) => `\`${word}\``).join(', ');
+  return description === undefined ? what : `${what}; ${description}`;
 }

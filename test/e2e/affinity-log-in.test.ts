@@ -8,6 +8,7 @@ import { type Demo, startDemo } from '../../demo/launch.ts';
 import { DEMO_PASSWORD } from '../../demo/users.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { type Holdfast, runInside } from '../support/holdfast.ts';
+import { needs } from '../support/needs.ts';
 import { headersFor, STICKY_MODES, type StickyMode, stickyYaml } from '../support/sticky-pools.ts';
 
 const USERS = 6;
@@ -57,14 +58,17 @@ test('each sticky mode keeps users of a real application logged in; without, the
   expect(statuses.filter((status) => status === 401).length).toBeGreaterThanOrEqual(8);
 });
 
-test("the second request after a log-in reaches the server that made connect.sid, with curl's cookie jar", async () => {
+test("the second request after a log-in reaches the server that made connect.sid, with curl's cookie jar", async ({
+  skip,
+}) => {
+  const program = needs('curl', skip);
   const { holdfast } = await demoBehindHoldfast();
   const mode = MODES.find(({ name }) => name === 'application-cookie')!;
   const homes = new Set<string>();
   for (let number = 1; number <= 8; number += 1) {
     const jar = `${holdfast.directory}/jar${number}`;
     const curl = (...args: string[]): Promise<string> =>
-      run('curl', '-s', '-c', jar, '-b', jar, '-H', `host: ${mode.name}.test`, ...args);
+      run(program, '-s', '-c', jar, '-b', jar, '-H', `host: ${mode.name}.test`, ...args);
     const credentials = `user=user${number}&password=${DEMO_PASSWORD}`;
     const login = await curl('-H', 'accept: application/json', '-d', credentials, `${holdfast.url}/login`);
     const { server } = JSON.parse(login) as { server: string };

@@ -13,6 +13,7 @@ import { command, type RunningCommand, startCommand } from '../support/command.t
 import { eventually } from '../support/eventually.ts';
 import { commandsOf } from '../support/guide.ts';
 import { launcherFor } from '../support/launcher.ts';
+import { needs } from '../support/needs.ts';
 
 const ANY_PORTS = ['--port', '0', '--admin-port', '0', '--backend-port', '0', '--threads', '2'];
 
@@ -145,7 +146,10 @@ describe('holdfast demo', () => {
     await eventually(() => !children.some(isAlive));
   });
 
-  test('prints a script that works when it is pasted: log in, kill, look, start again, drain', async () => {
+  test('prints a script that works when it is pasted: log in, kill, look, start again, drain', async ({
+    skip,
+  }) => {
+    needs('curl', skip);
     const demo = await startDemo();
     const lines = demo.command
       .out()
@@ -177,7 +181,8 @@ describe('holdfast demo', () => {
     expect(demo.command.out()).toMatch(new RegExp(`server ${asked[0].server} .* is back`));
   });
 
-  test('does what the short script of README.md says', async () => {
+  test('does what the short script of README.md says', async ({ skip }) => {
+    needs('curl', skip);
     const demo = await startDemo();
     const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
     const lines = commandsOf(readme);

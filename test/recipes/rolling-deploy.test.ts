@@ -13,6 +13,7 @@ import { expect, test } from 'vitest';
 import { runHoldfast } from '../support/holdfast.ts';
 import { launcherFor } from '../support/launcher.ts';
 import { whenDone } from '../support/lifetime.ts';
+import { needs } from '../support/needs.ts';
 import { type SessionServer, serversYaml, sessionServer } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
 
@@ -85,7 +86,8 @@ async function visit(port: number, number: number): Promise<string[]> {
   return wrong;
 }
 
-test('deploy.sh under load: no failure, and nobody is logged out', { timeout: 120_000 }, async () => {
+test('deploy.sh under load: no failure, and nobody is logged out', { timeout: 120_000 }, async ({ skip }) => {
+  const curl = needs('curl', skip);
   const fleet = new Fleet();
   await fleet.begin();
   const holdfast = await runHoldfast(`
@@ -103,7 +105,7 @@ ${serversYaml([...fleet.servers.values()])}`);
   whenDone(() => rmSync(folder, { recursive: true, force: true }));
   const own = [
     `npx() { shift; "${process.execPath}" "${launcherFor('drain')}" "$@"; }`,
-    `restart_server() { curl -sSf "${await fleet.control()}/$1"; }`,
+    `restart_server() { "${curl}" -sSf "${await fleet.control()}/$1"; }`,
   ].join('\n');
   writeFileSync(join(folder, 'deploy.sh'), `${own}\n${script('deploy.sh')}`);
 

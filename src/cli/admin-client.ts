@@ -8,6 +8,7 @@ import type { KeptEvent } from '../control/event-log.ts';
 import type { AdminAccess, ServerPath } from './admin-access.ts';
 import { type AdminRequest, send, textOf } from './admin-request.ts';
 import { EXIT_FAILED, EXIT_OK } from './exit.ts';
+import { remark } from './output.ts';
 
 const BODY_CHARACTERS_MAX = 8 * 1024 * 1024;
 const SHOWN_CHARACTERS_MAX = 200;
@@ -55,31 +56,15 @@ export class AdminClient {
     return (answer as { readonly events: readonly KeptEvent[] }).events;
   }
 
-  /** The last events, then each as it comes. Rejects with AdminFailure when the balancer ends the stream. */
-  async followEvents(onEvent: (event: KeptEvent) => void): Promise<never> {
-    const { admin } = this.#access;
-    const url = new URL('/api/events', admin);
+  /** Events from now on, as they come; they end when the balancer ends them or is gone. Rejects when it cannot be asked. */
+  async changes(): Promise<AsyncIterable<KeptEvent>> {
+    const url = new URL('/api/events', this.#access.admin);
     const tried = `GET ${url.origin}${url.pathname}`;
     const headers = this.#headers(null);
     const stream = await reached(tried, send({ method: 'GET', url, headers, body: null }));
     const status = stream.statusCode ?? 0;
-    if (status !== 200)
-      throw new AdminFailure(
-        strangeAnswer(tried, status, await reached(tried, textOf(stream, BODY_CHARACTERS_MAX))),
-      );
-    // what comes while the last ones are asked for is among them, or comes after them
-    let last = 0;
-    for (const event of await this.recentEvents()) {
-      onEvent(event);
-      last = event.number;
-    }
-    try {
-      for await (const event of changesOf(stream.setEncoding('utf8')))
-        if (event.number > last) onEvent(event);
-    } catch {
-      // the balancer has ended in the middle of it, which is an end like another
-    }
-    throw new AdminFailure(`${tried}: the events have ended; has the balancer stopped, or been replaced?`);
+    if (status === 200) return changesOf(stream.setEncoding('utf8'));
+    throw this.#refusal(tried, status, await reached(tried, textOf(stream, BODY_CHARACTERS_MAX)));
   }
 
   /** PATCH of one server; what it is afterwards. */
@@ -148,16 +133,21 @@ export class AdminClient {
   }
 
   async #ask(method: AdminRequest['method'], path: string, body: object | null): Promise<unknown> {
-    const { admin, token } = this.#access;
-    const url = new URL(path, admin);
+    const url = new URL(path, this.#access.admin);
     const tried = `${method} ${url.origin}${url.pathname}`;
     const { status, text } = await this.#send(method, url, tried, body);
     const document = parseJson(text);
     if (status >= 200 && status < 300 && document !== null) return document;
-    const { code, message } = readError(document);
-    if (code === '') throw new AdminFailure(strangeAnswer(tried, status, text));
-    if (code === 'unauthorized') throw new AdminRefusal(code, `${tried}: ${tokenAdvice(token)}`);
-    throw new AdminRefusal(code, message);
+    throw this.#refusal(tried, status, text);
+  }
+
+  /** Why the answer is not what was asked for. */
+  #refusal(tried: string, status: number, text: string): AdminFailure {
+    const { code, message } = readError(parseJson(text));
+    if (code === '') return new AdminFailure(strangeAnswer(tried, status, text));
+    if (code === 'unauthorized')
+      return new AdminRefusal(code, `${tried}: ${tokenAdvice(this.#access.token)}`);
+    return new AdminRefusal(code, message);
   }
 
   #headers(body: object | null): Record<string, string> {
@@ -197,17 +187,21 @@ async function reached<T>(tried: string, asked: Promise<T>): Promise<T> {
   }
 }
 
-/** The `change` events of a stream of server-sent events. */
+/** The `change` events of a stream of server-sent events. One that is cut short is an end like another. */
 async function* changesOf(body: AsyncIterable<string>): AsyncGenerator<KeptEvent> {
   let rest = '';
-  for await (const text of body) {
-    const blocks = (rest + text).split('\n\n');
-    rest = blocks.pop() ?? '';
-    for (const block of blocks) {
-      const lines = block.split('\n');
-      const data = lines.find((line) => line.startsWith('data: '))?.slice(6);
-      if (lines.includes('event: change') && data !== undefined) yield JSON.parse(data) as KeptEvent;
+  try {
+    for await (const text of body) {
+      const blocks = (rest + text).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) {
+        const lines = block.split('\n');
+        const data = lines.find((line) => line.startsWith('data: '))?.slice(6);
+        if (lines.includes('event: change') && data !== undefined) yield JSON.parse(data) as KeptEvent;
+      }
     }
+  } catch {
+    // the balancer has ended in the middle of it
   }
 }
 
@@ -222,7 +216,7 @@ export async function withAdmin(
     return (await command(new AdminClient(access))) ?? EXIT_OK;
   } catch (error) {
     if (!(error instanceof AdminFailure)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    remark(error.message);
     return EXIT_FAILED;
   }
 }

@@ -16,6 +16,10 @@ A draining server gets no new sessions; requests of its sessions still go to it.
 (with --json as JSON lines on standard output) and ends when no session and no request is left, or with --deadline
 by putting the server into maintenance: what is left gets a new home then, and the exit status is 3.`;
 
+const EVENTS_NOTES = `
+--follow goes on over a takeover or a restart: with all events of the next process, which numbers its own from 1. It ends with
+exit status 1 when nobody can be asked for 10 seconds.`;
+
 const READY_NOTES = `
 --wait returns when the server takes part: up, by its checks. With --deadline the exit status is 3 when it was not up
 by then; it stays ready, and takes part as soon as it is up.`;
@@ -52,7 +56,7 @@ function registerEvents(program: Command): void {
     'Show the last 500 events: changes of verdicts, servers and configuration, who made them and why.',
   );
   command.option('--follow', 'then each as it comes');
-  addAdminOptions(command).action(async (options: AdminCommandOptions & { readonly follow?: boolean }) => {
+  addAdminOptions(command.addHelpText('after', EVENTS_NOTES)).action(async (options: AdminCommandOptions & { readonly follow?: boolean }) => {
     const { showEvents } = await import('./events.ts');
     process.exitCode = await showEvents(options);
   });

@@ -3,11 +3,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ServerStatus } from '../admin/status.ts';
 import { systemClock } from '../base/clock.ts';
-import { printable } from '../base/printable.ts';
 import type { AdminCommandOptions, ServerPath } from './admin-access.ts';
 import { type AdminClient, AdminFailure, type ServerChange, withAdmin } from './admin-client.ts';
 import { EXIT_LATE, EXIT_OK } from './exit.ts';
-import { counted, print } from './output.ts';
+import { counted, print, remark } from './output.ts';
 
 /** How often a server is looked at that is waited for. */
 const POLL_MS = 200;
@@ -46,7 +45,7 @@ export function readyServer(
     print([describeServer(path, server)], { pool: path.pool, server }, options.json);
     if (server.mode === 'ready' && server.state === 'up') return EXIT_OK;
     const why = server.mode === 'ready' ? (server.check ?? server.state) : `it was set to ${server.mode}`;
-    process.stderr.write(`${path.pool}/${path.server} takes no part: ${printable(why)}\n`);
+    remark(`${path.pool}/${path.server} takes no part: ${why}`);
     return EXIT_LATE;
   });
 }
@@ -56,7 +55,7 @@ export async function warnOfNobody(client: AdminClient, pool: string): Promise<v
   const servers = await serversOf(client, pool);
   if (servers === null) return;
   if (servers.some(({ mode, state, weight }) => mode === 'ready' && state === 'up' && weight > 0)) return;
-  process.stderr.write(`warning: pool ${pool} has no server for new sessions now: their requests get 503\n`);
+  remark(`warning: pool ${pool} has no server for new sessions now: their requests get 503`);
 }
 
 /** null where the balancer cannot be asked: the change has been made, and that is what the command says. */

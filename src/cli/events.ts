@@ -6,16 +6,17 @@ import type { KeptEvent } from '../control/event-log.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { withAdmin } from './admin-client.ts';
 import { EXIT_OK } from './exit.ts';
+import { followEvents } from './follow.ts';
 import { print } from './output.ts';
 
-/** Returns the exit status; with --follow only when the balancer ends or cannot be asked. */
+/** Returns the exit status; with --follow only when nobody can be asked (any more). */
 export function showEvents(options: AdminCommandOptions & { readonly follow?: boolean }): Promise<number> {
   const show = (event: KeptEvent): void => {
     print([eventLine(event)], event, options.json);
   };
   return withAdmin(options, async (client) => {
     if (options.follow !== true) for (const event of await client.recentEvents()) show(event);
-    else await client.followEvents(show);
+    else await followEvents(client, show);
     return EXIT_OK;
   });
 }
@@ -38,7 +39,8 @@ function told(event: KeptEvent): { readonly level: 'INFO' | 'WARN' | 'ERROR'; re
   }
   if (type === 'rebalance') return { level: 'INFO', text: `rebalancing ${event['to']}: ${event['why']}` };
   if (type === 'reload' || type === 'discovery' || type === 'certificates') {
-    if (event['ok'] !== true) return { level: 'ERROR', text: `${type} refused: ${event['message']}` };
+    if (event['ok'] !== true)
+      return { level: 'ERROR', text: `${type} refused: ${String(event['message']).replaceAll('\n', '; ')}` };
     const changes = Array.isArray(event['changes']) ? event['changes'].join('; ') : '';
     return {
       level: 'INFO',

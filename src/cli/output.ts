@@ -1,5 +1,6 @@
 // Standard output of the admin commands: lines for people, JSON for scripts.
 
+import { printable } from '../base/printable.ts';
 import { type Line, type Screen, screenOf, textOf } from './screen.ts';
 
 /** Prints the lines, or with `json` the document instead, on one line. */
@@ -8,6 +9,11 @@ export function print(lines: readonly Line[], document: unknown, json: boolean |
   const text =
     json === true ? JSON.stringify(document) : lines.map((line) => textOf(line, hasColours)).join('\n');
   process.stdout.write(`${text}\n`);
+}
+
+/** A remark, or why the command failed, on standard error. What others have put into it stays text; its lines stay lines. */
+export function remark(text: string): void {
+  process.stderr.write(`${text.split('\n').map(printable).join('\n')}\n`);
 }
 
 export function standardOutput(): Screen {

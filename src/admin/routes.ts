@@ -126,7 +126,7 @@ function askedBy(c: Context): string {
 }
 
 async function reload(c: Context, source: AdminSource): Promise<Response> {
-  const result = await source.reload();
+  const result = await source.reload(askedBy(c));
   if (!result.ok) return refuse(c, result.code, result.message);
   return c.json({ revision: result.revision, changes: result.changes });
 }

@@ -45,8 +45,8 @@ export interface AdminSource {
     change: ServerChange,
     by: string,
   ): ChangeResult | Promise<ChangeResult>;
-  /** Refuses with `conflict` when the configuration is not valid. */
-  reload(): ReloadResult | Promise<ReloadResult>;
+  /** Refuses with `conflict` when the configuration is not valid. `by`: who asks. */
+  reload(by: string): ReloadResult | Promise<ReloadResult>;
   /** Another process wants to take over. Absent: there is no process to be replaced. */
   takeOver?(): Promise<TakeoverResult>;
   /** What the change would do to the pool's sessions; `weight` is of a server to be added. Absent: cannot be told. */

@@ -55,14 +55,14 @@ export class Revising {
     return this.#written;
   }
 
-  /** Swaps to what is read. A second call while one is under way waits its turn, and reads after it. */
-  async reload(read: ReadConfig): Promise<ReloadResult> {
+  /** Swaps to what is read. A second call while one is under way waits its turn, and reads after it. `by`: who wants it. */
+  async reload(read: ReadConfig, by: string): Promise<ReloadResult> {
     const { log } = this.#balancer;
     const result = await this.#inTurn(() => this.#reload(read));
     this.results[result.ok ? 'success' : 'failure'] += 1;
-    if (result.ok) log.info({ revision: result.revision, changes: result.changes }, 'reloaded');
-    else log.error({}, `reload refused, nothing has changed: ${result.message}`);
-    this.#balancer.publish({ type: 'reload', ...result });
+    if (result.ok) log.info({ revision: result.revision, changes: result.changes, by }, 'reloaded');
+    else log.error({ by }, `reload refused, nothing has changed: ${result.message}`);
+    this.#balancer.publish({ type: 'reload', ...result, by });
     return result;
   }
 

@@ -155,7 +155,7 @@ export class EmbeddedBalancer {
       metrics: (accept) => this.metrics(accept),
       ready: () => this.ready(),
       setServer: (pool, server, change, by) => this.setServer(pool, server, change, by),
-      reload: () => this.reload(),
+      reload: (by) => this.#reload(undefined, by),
     };
     const { log, revision } = this.#control;
     this.#admin = await openAdmin(revision.config.admin, source, (error) =>
@@ -168,7 +168,11 @@ export class EmbeddedBalancer {
    * servers keep health, counters and sessions. When it is not valid nothing has changed and the result says why.
    */
   reload(input?: ConfigInput): Promise<ReloadResult> {
-    return this.#control.revising.reload(() => this.#read(input ?? this.#file));
+    return this.#reload(input, 'the application');
+  }
+
+  #reload(input: ConfigInput | undefined, by: string): Promise<ReloadResult> {
+    return this.#control.revising.reload(() => this.#read(input ?? this.#file), by);
   }
 
   async #read(source: ConfigInput | null): ReturnType<ReadConfig> {

@@ -23,7 +23,7 @@ export async function startAdminServer(
   const source: AdminSource = {
     ...controlSource(balancer.control),
     ready: () => readiness(balancer),
-    reload: () => balancer.reload(),
+    reload: (by) => balancer.reload(by),
     takeOver: () => predecessor.answer(url),
   };
   const connectionsMax = balancer.descriptors?.adminConnections;

@@ -145,9 +145,9 @@ export class Balancer {
     return this.control.isStopping;
   }
 
-  /** Reads the configuration file again and swaps to it. A second call while one is under way waits its turn. */
-  reload(): Promise<ReloadResult> {
-    return this.control.revising.reload(() => this.#readConfig());
+  /** Reads the configuration file again and swaps to it. A second call while one is under way waits its turn. `by`: who wants it. */
+  reload(by: string): Promise<ReloadResult> {
+    return this.control.revising.reload(() => this.#readConfig(), by);
   }
 
   async #readConfig(): ReturnType<ReadConfig> {

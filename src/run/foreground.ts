@@ -153,7 +153,7 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     const { takeover: from = null, threads, configFile } = options;
     takeover = from === null ? null : await Successor.ask(config, from, log);
     const running = await startBalancer(config, log, threads, announce, configFile, takeover);
-    owner.begin(() => running.balancer.reload());
+    owner.begin(() => running.balancer.reload('SIGHUP'));
     const status = await Promise.race([owner.stop, running.replaced.then(() => 0)]);
     log.info('stopping: finishing requests in flight; a second signal ends at once');
     const onSecond = (): void => process.exit(1);

@@ -59,7 +59,8 @@ test('a revision that cannot be made removes no server and moves no session', as
     };
   };
   fault = new StartError('a fault made by a test');
-  const reload = (next = configOf(first!)) => control.revising.reload(async () => ({ config: next }));
+  const reload = (next = configOf(first!)) =>
+    control.revising.reload(async () => ({ config: next }), 'a test');
   expect(await reload()).toMatchObject({ ok: false, message: 'a fault made by a test' });
   expect([control.revision, control.revising.written, isPrepared]).toEqual([revision, config, false]);
   expect(revision.pools[0]!.slots.map((slot) => shared.control.generation(slot))).toEqual(before);

@@ -123,7 +123,7 @@ async function start(): Promise<{
       revising.reload(async () => {
         const { config: next } = await readConfigFile(configFile);
         return next === null ? 'not valid' : { config: next };
-      }),
+      }, 'a test'),
     write: (text) => writeFileSync(configFile, text),
     scheduler,
     found: () => changes,

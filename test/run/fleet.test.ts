@@ -95,7 +95,7 @@ test('one that dies before it swaps to a revision with another listener leaves n
   const other = `${path}.other`;
   intercept('revision', 1, (worker) => worker.terminate(), 1);
   const listen = [path, other].map((file) => `"unix:${file}"`).join(', ');
-  expect(await revising.reload(async () => ({ config: configOf(`[${listen}]`) }))).toMatchObject({
+  expect(await revising.reload(async () => ({ config: configOf(`[${listen}]`) }), 'a test')).toMatchObject({
     ok: true,
   });
   await eventually(() => balancer.fleet.restarts === 1 && balancer.fleet.sockets.length === 4);
@@ -120,7 +120,7 @@ test('a port that somebody else takes in the middle of a reload: the log says so
   const { control } = running.balancer;
   control.prepareListeners = () => () => undefined; // it was free then
   const config = configOf(`["unix:${path}", "127.0.0.1:${port}"]`);
-  expect(await control.revising.reload(async () => ({ config }))).toMatchObject({ ok: true });
+  expect(await control.revising.reload(async () => ({ config }), 'a test')).toMatchObject({ ok: true });
   const taken = `cannot listen on 127.0.0.1:${port}: the port is taken by another process; stop it or choose another port`;
   await eventually(() => said.mock.calls.length === 2);
   expect(said.mock.calls.map(([, message]) => message)).toEqual([taken, taken]);

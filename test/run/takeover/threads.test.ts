@@ -133,7 +133,7 @@ test('a thread that neither listens again nor can be ended keeps no reload waiti
   });
   const successor = await ask();
   expect(await successor.ready(LIMIT_MS)).toBe('gone');
-  expect(await balancer.reload()).toMatchObject({ ok: true });
+  expect(await balancer.reload('a test')).toMatchObject({ ok: true });
 });
 
 test('while nobody accepts, /readyz says so', async () => {
@@ -155,7 +155,7 @@ test('a reload waits until who steps back has everything back', async () => {
     return { config: revising.written };
   };
   failStep1(balancer, () => {
-    void revising.reload(read).then(({ ok }) => order.push(`reloaded ${ok}`));
+    void revising.reload(read, 'a test').then(({ ok }) => order.push(`reloaded ${ok}`));
     order.push('failed');
   });
   const { resume } = balancer;
@@ -175,12 +175,12 @@ test('who was offered something before another configuration came is refused; th
     configFile,
     sceneYaml('via: other\npools: { shop: { health: off, servers: ["http://127.0.0.1:1"] } }'),
   );
-  expect(await balancer.reload()).toMatchObject({ ok: true });
+  expect(await balancer.reload('a test')).toMatchObject({ ok: true });
   expect([await successor.ready(LIMIT_MS), successor.refusal]).toEqual([
     'gone',
     'its configuration has been reloaded meanwhile: start anew',
   ]);
   const next = await ask();
-  expect(await balancer.reload()).toMatchObject({ ok: true });
+  expect(await balancer.reload('a test')).toMatchObject({ ok: true });
   expect([await next.ready(LIMIT_MS), await next.serves(LIMIT_MS)]).toEqual(['done', 'done']);
 });

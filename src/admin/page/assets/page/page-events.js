@@ -52,9 +52,10 @@ export function describeChange(event) {
     return pageEvent(`${key} ${event.to}`, tone, where, `rebalancing ${event.to}: ${text(event.why)}`);
   }
   if (event.type === 'reload') {
+    const by = text(event.by) === '' ? '' : ` by ${text(event.by)}`;
     if (event.ok === true)
-      return pageEvent(key, 'plain', '', `Configuration reloaded, revision ${text(event.revision)}`);
-    return pageEvent(key, 'bad', '', `Reload refused: ${text(event.message)}`);
+      return pageEvent(key, 'plain', '', `Configuration reloaded${by}, revision ${text(event.revision)}`);
+    return pageEvent(key, 'bad', '', `Reload${by} refused: ${text(event.message)}`);
   }
   if (event.type === 'certificates' && event.ok !== true)
     return pageEvent(key, 'bad', '', `Changed certificates refused: ${text(event.message)}`);
@@ -117,10 +118,11 @@ function lossesOf(old, pool) {
     where: pool.name,
   };
   const ofRemoved = removed <= 0 ? [] : [{ ...withServers, amount: removed, text: words }];
+  const bases = new Map(old.servers.map((server) => [server.name, server]));
   const ofPresent = pool.servers.flatMap((server) => {
-    const base = old.servers.find(({ name, url }) => name === server.name && url === server.url);
-    const amount = server.lost - (base?.lost ?? 0);
-    if (base === undefined || amount <= 0) return [];
+    const base = bases.get(server.name);
+    if (base === undefined || base.url !== server.url || server.lost <= base.lost) return [];
+    const amount = server.lost - base.lost;
     const where = `${pool.name}/${server.name}`;
     const tone = /** @type {const} */ ('bad');
     return [{ key: `lost ${where}`, tone, where, amount, text: sessions('lost with their state') }];

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolStatus, ServerStatus, StatusDocument } from '../admin/status.ts';
-import type { Summary } from '../admin/summary.ts';
+import type { Problem, Summary } from '../admin/summary.ts';
 import { systemClock } from '../base/clock.ts';
 import { dayAndTime, formatDuration } from '../base/units.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
@@ -68,7 +68,7 @@ async function screen(client: AdminClient): Promise<string> {
 }
 
 /** The screen as lines, its tables no wider than `columns`. Pure. */
-function statusLines(status: StatusDocument, columns: number): readonly Line[] {
+export function statusLines(status: StatusDocument, columns: number): readonly Line[] {
   const { entries, capacity } = status.sessionTable;
   const head = `${status.host}: holdfast ${status.version}`;
   const facts = [
@@ -106,14 +106,22 @@ const COLUMNS: readonly Column[] = [
   { heading: 'NOTES' },
 ];
 
+/** The rest is counted: servers by the hundred would push the first ones off the screen. */
+const PROBLEMS_SHOWN = 10;
+/** From so many servers on the troubled ones come first, as on the page. */
+const MANY = 9;
+
 /** One line for each problem, the worst first; one that says so when there is none. */
 function summaryLines({ state, problems }: Summary): readonly Line[] {
   if (problems.length === 0) return [[{ text: STATE_WORDS[state], tone: STATE_TONES[state] }]];
-  return problems.map(({ state: how, pool, server, text, since }) => {
-    const at = since === null ? '' : ` since ${dayAndTime(Date.parse(since), systemClock.wallMs())}`;
-    const what = `: ${server === null ? `pool ${pool}` : `${pool}/${server}`} ${text}${at}`;
-    return [{ text: STATE_WORDS[how], tone: STATE_TONES[how] }, { text: what }];
-  });
+  const more = problems.length - PROBLEMS_SHOWN;
+  return [...problems.slice(0, PROBLEMS_SHOWN).map(problemLine), ...(more > 0 ? [`and ${more} more`] : [])];
+}
+
+function problemLine({ state: how, pool, server, text, since }: Problem): Line {
+  const at = since === null ? '' : ` since ${dayAndTime(Date.parse(since), systemClock.wallMs())}`;
+  const what = `: ${server === null ? `pool ${pool}` : `${pool}/${server}`} ${text}${at}`;
+  return [{ text: STATE_WORDS[how], tone: STATE_TONES[how] }, { text: what }];
 }
 
 function poolLines(pool: PoolStatus, columns: number): readonly Line[] {
@@ -127,16 +135,25 @@ function poolLines(pool: PoolStatus, columns: number): readonly Line[] {
       ? [`skew ${skew.ratio.toFixed(2)} (by chance ${skew.floor.toFixed(2)})${skew.beyondChance ? ' !' : ''}`]
       : []),
   ];
-  return [facts.join(', '), ...formatTable(COLUMNS, pool.servers.map(serverRow), columns)];
+  return [facts.join(', '), ...formatTable(COLUMNS, inOrder(pool.servers).map(serverRow), columns)];
+}
+
+/** As configured; of many, those that are not up and ready before the others. */
+function inOrder(servers: readonly ServerStatus[]): readonly ServerStatus[] {
+  if (servers.length < MANY) return servers;
+  return servers.toSorted((a, b) => Number(isWell(a)) - Number(isWell(b)));
+}
+
+function isWell({ state, mode }: ServerStatus): boolean {
+  return state === 'up' && mode === 'ready';
 }
 
 function serverRow(server: ServerStatus): readonly Cell[] {
   const { name, state, mode, weight, sessions, inFlight, requests, codes, failures, lost, url } = server;
-  const isWell = state === 'up';
   const notes = [
     ...(server.backup ? ['backup'] : []),
     ...(server.unbacked > 0 ? [`${counted(server.unbacked, 'session')} without a backup`] : []),
-    ...(isWell || server.check === null ? [] : [server.check]),
+    ...(state === 'up' || server.check === null ? [] : [server.check]),
   ];
   return [
     name,

@@ -146,15 +146,18 @@ export class History {
     if (newest === undefined || oldest === undefined || newest === oldest) return UNKNOWN;
     const seconds = newest.seconds - oldest.seconds;
     if (seconds <= 0) return UNKNOWN;
-    const before = serversOf(oldest.status, poolName);
+    const now = indexed(newest.status).get(poolName);
+    const then = indexed(oldest.status).get(poolName);
+    const one = serverName === null ? undefined : now?.servers.get(serverName);
+    const wanted = serverName === null ? (now?.pool.servers ?? []) : one === undefined ? [] : [one];
     let requests = 0;
     let errors = 0;
     /** @type {Record<string, number>} */
     const classes = {};
     const durations = newest.status.durationBoundsSeconds.map(() => 0).concat(0);
-    for (const server of serversOf(newest.status, poolName)) {
-      if (serverName !== null && server.name !== serverName) continue;
-      const base = before.find(({ name, url }) => name === server.name && url === server.url);
+    for (const server of wanted) {
+      const same = then?.servers.get(server.name);
+      const base = same?.url === server.url ? same : undefined;
       // a server that was not there yet counts from nothing
       requests += Math.max(0, server.requests - (base?.requests ?? 0));
       errors += Math.max(0, (server.codes['5xx'] ?? 0) - (base?.codes['5xx'] ?? 0));
@@ -168,9 +171,8 @@ export class History {
     }
     const bounds = newest.status.durationBoundsSeconds;
     if (serverName === null) {
-      const [now, then] = [poolOf(newest.status, poolName), poolOf(oldest.status, poolName)];
-      requests = (now?.requests ?? 0) - (then?.requests ?? 0);
-      errors = (now?.errors ?? 0) - (then?.errors ?? 0);
+      requests = (now?.pool.requests ?? 0) - (then?.pool.requests ?? 0);
+      errors = (now?.pool.errors ?? 0) - (then?.pool.errors ?? 0);
     }
     return {
       requestRate: Math.max(0, requests) / seconds,
@@ -232,21 +234,31 @@ export function quantile(share, buckets, bounds) {
   return bounds.at(-1) ?? null;
 }
 
+/** @typedef {{ readonly pool: PoolStatus, readonly servers: ReadonlyMap<string, ServerStatus> }} Indexed */
+
+/** @type {WeakMap<StatusDocument, ReadonlyMap<string, Indexed>>} */
+const indices = new WeakMap();
+
 /**
+ * Pools by name, and their servers by theirs: with hundreds of servers looking for each of them in turn is what takes time.
  * @param {StatusDocument} status
- * @param {string} poolName
- * @returns {readonly ServerStatus[]}
+ * @returns {ReadonlyMap<string, Indexed>}
  */
-function serversOf(status, poolName) {
-  return poolOf(status, poolName)?.servers ?? [];
+function indexed(status) {
+  let index = indices.get(status);
+  if (index === undefined) {
+    index = new Map(status.pools.map((pool) => [pool.name, { pool, servers: byName(pool.servers) }]));
+    indices.set(status, index);
+  }
+  return index;
 }
 
 /**
- * @param {StatusDocument} status
- * @param {string} poolName
+ * @param {readonly ServerStatus[]} servers
+ * @returns {ReadonlyMap<string, ServerStatus>}
  */
-function poolOf(status, poolName) {
-  return status.pools.find(({ name }) => name === poolName);
+function byName(servers) {
+  return new Map(servers.map((server) => [server.name, server]));
 }
 
 /**
@@ -263,8 +275,9 @@ function push(history, seconds, values, servers) {
   for (const server of servers) {
     if (!history.sessions.has(server.name)) history.sessions.set(server.name, new Array(length).fill(null));
   }
+  const present = byName(servers);
   for (const [name, line] of history.sessions) {
-    line.push(servers.find((server) => server.name === name)?.sessions ?? null);
+    line.push(present.get(name)?.sessions ?? null);
     if (line.every((value) => value === null)) history.sessions.delete(name);
   }
   if (history.times.length <= SAMPLES_MAX) return;

@@ -200,9 +200,8 @@ export class ServerTable {
       return row;
     });
     this.#place(rows);
-    for (const name of this.#rows.keys()) {
-      if (!pool.servers.some((server) => server.name === name)) this.#rows.delete(name);
-    }
+    const present = new Set(pool.servers.map((server) => server.name));
+    for (const name of this.#rows.keys()) if (!present.has(name)) this.#rows.delete(name);
     for (const { name } of COLUMNS) {
       const order = this.#isAscending ? 'ascending' : 'descending';
       setAttribute(this.#heads.get(name) ?? this.root, 'aria-sort', name === this.#sortedBy ? order : null);

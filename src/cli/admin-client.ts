@@ -3,6 +3,7 @@
 import type { ExplainDocument, PlanDocument } from '../admin/source.ts';
 import type { ServerStatus, StatusDocument } from '../admin/status.ts';
 import { packageVersion } from '../base/version.ts';
+import { checkToken } from '../config/check-text.ts';
 import { didYouMean } from '../config/suggest.ts';
 import type { KeptEvent } from '../control/event-log.ts';
 import type { AdminAccess, ServerPath } from './admin-access.ts';
@@ -42,7 +43,11 @@ export class AdminClient {
     if (username !== '' || password !== '') {
       throw new AdminFailure('the admin URL carries a user or password; give a token by --token instead');
     }
-    this.#access = access;
+    // what a file or a variable has at its end does not belong to it
+    const token = access.token.trim();
+    const refused = checkToken(token);
+    if (refused !== null) throw new AdminFailure(`the token ${refused}`);
+    this.#access = { ...access, token };
   }
 
   /** GET /api/status. */

@@ -7,10 +7,16 @@ import { commandInside } from '../support/command.ts';
 const COMMANDS = [
   ['status'],
   ['status', '--watch'],
+  ['events'],
+  ['events', '--follow'],
+  ['plan', 'drain', 'shop/a'],
+  ['explain'],
+  ['explain', '--pool', 'shop'],
   ['sessions'],
   ['drain', 'shop/a'],
   ['drain', 'shop/a', '--wait'],
   ['ready', 'shop/a'],
+  ['ready', 'shop/a', '--wait'],
   ['maintenance', 'shop/a'],
   ['weight', 'shop/a', '1'],
   ['reload'],
@@ -58,6 +64,22 @@ describe('an admin server that cannot be asked', () => {
       out: 'shop/a: drain, up, weight 1, 0 sessions, 0 requests in flight\n',
       err: '',
     });
+  });
+
+  test('a token that no header can carry is refused without repeating it; blanks around it are none of it', async () => {
+    const odd = await command(['status'], { HOLDFAST_ADMIN_TOKEN: 'hidden\u20ac' });
+    expect(odd).toEqual({
+      status: 1,
+      out: '',
+      err: 'the token must be at most 1024 visible ASCII characters without spaces\n',
+    });
+    let got: string | undefined;
+    const other = await httpBackend('other', (request, response) => {
+      got = request.headers.authorization;
+      response.end();
+    });
+    await command(['status', '--admin', other.url], { HOLDFAST_ADMIN_TOKEN: 'right\n' });
+    expect(got).toBe('Bearer right');
   });
 
   test('a URL with a password is refused without repeating it', async () => {

@@ -56,10 +56,12 @@ function registerEvents(program: Command): void {
     'Show the last 500 events: changes of verdicts, servers and configuration, who made them and why.',
   );
   command.option('--follow', 'then each as it comes');
-  addAdminOptions(command.addHelpText('after', EVENTS_NOTES)).action(async (options: AdminCommandOptions & { readonly follow?: boolean }) => {
-    const { showEvents } = await import('./events.ts');
-    process.exitCode = await showEvents(options);
-  });
+  addAdminOptions(command.addHelpText('after', EVENTS_NOTES)).action(
+    async (options: AdminCommandOptions & { readonly follow?: boolean }) => {
+      const { showEvents } = await import('./events.ts');
+      process.exitCode = await showEvents(options);
+    },
+  );
 }
 
 function registerDrain(program: Command): void {

@@ -9,7 +9,8 @@ import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Visitor } from '../demo/visitor.ts';
 import { ByteReader } from '../support/byte-reader.ts';
-import { command, type RunningCommand, startCommand } from '../support/command.ts';
+import { command, startCommand } from '../support/command.ts';
+import { type RunningDemo, runDemo } from '../support/demo.ts';
 import { eventually } from '../support/eventually.ts';
 import { commandsOf } from '../support/guide.ts';
 import { launcherFor } from '../support/launcher.ts';
@@ -17,26 +18,11 @@ import { needs } from '../support/needs.ts';
 
 const ANY_PORTS = ['--port', '0', '--admin-port', '0', '--backend-port', '0', '--threads', '2'];
 
-interface RunningDemo {
-  readonly command: RunningCommand;
-  readonly url: string;
-  readonly adminUrl: string;
-  readonly pids: readonly number[];
-}
-
-async function startDemo(...args: string[]): Promise<RunningDemo> {
-  const demo = startCommand(['demo', ...ANY_PORTS, ...args]);
-  await eventually(() => demo.out().includes('Ctrl-C stops everything.'), {
-    deadlineMs: 15_000,
-    what: () => `the demo to start; it said ${demo.out()}${demo.err()}`,
-  });
-  const pids = [...demo.out().matchAll(/^ {2}server \w +http:\S+ +pid (\d+)$/gm)].map((match) =>
-    Number(match[1]),
-  );
-  const url = /^listening on (\S+)$/m.exec(demo.out())?.[1] ?? '';
-  const adminUrl = /^admin on (\S+)$/m.exec(demo.out())?.[1] ?? '';
-  await eventually(async () => (await fetch(`${adminUrl}/readyz`)).status === 200);
-  return { command: demo, url, adminUrl, pids };
+/** Ready to serve. */
+async function startDemo(...args: readonly string[]): Promise<RunningDemo> {
+  const demo = await runDemo('--threads', '2', ...args);
+  await eventually(async () => (await fetch(`${demo.adminUrl}/readyz`)).status === 200);
+  return demo;
 }
 
 function isAlive(pid: number): boolean {
@@ -78,7 +64,7 @@ describe('holdfast demo', () => {
 
   test('brings up servers, balancer and admin; the page, a log-in and the dashboard answer', async () => {
     const demo = await startDemo();
-    expect(demo.pids.length).toBe(4);
+    expect(demo.pids.size).toBe(4);
     const visitor = new Visitor();
     const page = await visitor.get(`${demo.url}/`);
     expect([page.status, page.body.text?.includes('<html')]).toEqual([200, true]);
@@ -100,7 +86,7 @@ describe('holdfast demo', () => {
     const visitor = new Visitor();
     await visitor.login(demo.url, 'bob');
     const { pid } = (await visitor.get(`${demo.url}/whoami`)).body as { pid: number };
-    expect(demo.pids).toContain(pid);
+    expect([...demo.pids.values()]).toContain(pid);
     process.kill(pid, 'SIGKILL');
     const statuses: number[] = [];
     for (let count = 0; count < 20; count += 1)
@@ -116,7 +102,7 @@ describe('holdfast demo', () => {
     async (signal) => {
       const demo = await startDemo('--servers', '3');
       const { child } = demo.command;
-      const all = [child.pid ?? 0, ...descendants(child.pid ?? 0), ...demo.pids];
+      const all = [child.pid ?? 0, ...descendants(child.pid ?? 0), ...demo.pids.values()];
       expect(all.length).toBeGreaterThanOrEqual(4);
       const visitor = new Visitor();
       await visitor.login(demo.url, 'alice');
@@ -130,7 +116,7 @@ describe('holdfast demo', () => {
   test('Ctrl-C in a terminal reaches every process at once, and that is no error either', async () => {
     const demo = await startDemo('--servers', '2');
     const { child } = demo.command;
-    const all = [child.pid ?? 0, ...demo.pids];
+    const all = [child.pid ?? 0, ...demo.pids.values()];
     for (const pid of all) process.kill(pid, 'SIGINT');
     const { status, err } = await demo.command.ended;
     expect([status, ...complaints(err)]).toEqual([0]);
@@ -214,7 +200,7 @@ describe('holdfast demo', () => {
     const demo = await startDemo('--servers', '2', '--architecture', 'database');
     const pid = Number(/^ {4}kill -9 (\d+)$/m.exec(demo.command.out())?.[1]);
     expect(descendants(demo.command.child.pid ?? 0)).toContain(pid);
-    expect(demo.pids).not.toContain(pid);
+    expect([...demo.pids.values()]).not.toContain(pid);
   });
 
   test.each(['cookie-pin', 'learn', 'address-hash'])('--sticky %s keeps a log-in', async (mode) => {

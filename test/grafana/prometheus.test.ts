@@ -4,8 +4,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { dashboards } from '../../grafana/build.ts';
 import { CATALOGUE } from '../../src/metrics/catalogue.ts';
-import { Visitor } from '../demo/visitor.ts';
-import { startCommand } from '../support/command.ts';
+import { runDemo, visitDemo } from '../support/demo.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RunningPrometheus, runPrometheus } from '../support/prometheus.ts';
 
@@ -55,60 +54,21 @@ async function unanswered(prometheus: RunningPrometheus, queries: readonly Query
   return found;
 }
 
-interface RunningDemo {
-  readonly url: string;
-  readonly admin: string;
-  /** Process id of a server by name. */
-  pidOf(server: string): number;
-}
-
-async function runDemo(): Promise<RunningDemo> {
-  const ports = ['--port', '0', '--admin-port', '0', '--backend-port', '0'];
-  const demo = startCommand(['demo', '--tls', '--servers', '4', '--threads', '1', ...ports]);
-  // the demo's certificate signs itself
+/** The demo's certificate signs itself. */
+function trustAnybody(): void {
   const verification = process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
   process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
-  onTestFinished(async () => {
+  onTestFinished(() => {
     if (verification === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
     else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = verification;
-    demo.child.kill('SIGTERM');
-    await demo.ended;
-  });
-  await eventually(() => demo.out().includes('Ctrl-C stops'), {
-    deadlineMs: 60_000,
-    what: () => `the demo to run; it said:\n${demo.out()}${demo.err()}`,
-  });
-  const line = (pattern: RegExp): string => pattern.exec(demo.out())?.[1] ?? '';
-  return {
-    url: line(/^listening on (\S+)$/m),
-    admin: line(/^admin on (\S+)$/m),
-    pidOf: (server) => Number(line(new RegExp(`^ +server ${server} .* pid (\\d+)`, 'm'))),
-  };
-}
-
-/** Logs visitors in and keeps them coming; ends with the test. */
-async function visit(url: string): Promise<void> {
-  const visitors = Array.from({ length: VISITORS }, () => new Visitor());
-  await Promise.all(visitors.map((visitor, index) => visitor.login(url, `user${index + 1}`)));
-  let isOver = false;
-  const lane = async (first: number): Promise<void> => {
-    for (let turn = first; !isOver; turn += 4) {
-      // while a server is being killed, requests to it fail: that is what the figures are to show
-      await visitors[turn % VISITORS]?.get(`${url}/whoami`).catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  };
-  const lanes = [0, 1, 2, 3].map(lane);
-  onTestFinished(async () => {
-    isOver = true;
-    await Promise.all(lanes);
   });
 }
 
 test('every panel and every rule has an answer, and a killed server is seen', async ({ skip }) => {
-  const demo = await runDemo();
-  const prometheus = await runPrometheus(new URL(demo.admin).host, skip);
-  await visit(demo.url);
+  trustAnybody();
+  const demo = await runDemo('--tls', '--servers', '4', '--threads', '1');
+  const prometheus = await runPrometheus(new URL(demo.adminUrl).host, skip);
+  await visitDemo(demo.url, VISITORS);
   const queries = panelQueries();
   expect(queries.length).toBeGreaterThan(60);
 
@@ -144,7 +104,7 @@ test('every panel and every rule has an answer, and a killed server is seen', as
   });
   const held = Number((await prometheus.query('holdfast_sessions{server="b"}'))[0]?.value[1]);
   expect(held).toBeGreaterThan(0);
-  process.kill(demo.pidOf('b'), 'SIGKILL');
+  process.kill(demo.pids.get('b') ?? 0, 'SIGKILL');
   const lost = 'sum(holdfast_sessions_lost_total{server="b"})';
   await eventually(async () => Number((await prometheus.query(lost))[0]?.value[1]) === held, {
     deadlineMs: 15_000,

@@ -15,16 +15,26 @@ interface Query {
   readonly expr: string;
 }
 
-/** The queries of all panels, with what Grafana would put in place of its variables. */
+/** With what Grafana would put in place of its variables. */
+function filledIn(expr: string): string {
+  return expr.replaceAll('$__rate_interval', '5s').replaceAll(/\$(pool|instance|server)/g, '.*');
+}
+
+/** The queries of all panels. */
 function panelQueries(): Query[] {
   return [...dashboards()].flatMap(([name, text]) => {
     const { panels } = JSON.parse(text) as { panels: { title: string; targets?: { expr: string }[] }[] };
     return panels.flatMap(({ title, targets = [] }) =>
-      targets.map(({ expr }) => ({
-        place: `${name}, ${title}`,
-        expr: expr.replaceAll('$__rate_interval', '5s').replaceAll(/\$(pool|instance|server)/g, '.*'),
-      })),
+      targets.map(({ expr }) => ({ place: `${name}, ${title}`, expr: filledIn(expr) })),
     );
+  });
+}
+
+/** What is marked in every panel. */
+function annotationQueries(): Query[] {
+  return [...dashboards()].flatMap(([name, text]) => {
+    const { annotations } = JSON.parse(text) as { annotations: { list: { name: string; expr: string }[] } };
+    return annotations.list.map((one) => ({ place: `${name}, ${one.name}`, expr: filledIn(one.expr) }));
   });
 }
 
@@ -133,4 +143,33 @@ test('every panel and every rule has an answer, and a killed server is seen', as
     deadlineMs: 15_000,
     what: () => pending,
   });
-}, 120_000);
+
+  // all of them: nothing falls silent, and what should be red is
+  for (const name of ['a', 'c', 'd']) process.kill(demo.pids.get(name) ?? 0, 'SIGKILL');
+  const valueOf = async (title: string): Promise<number> => {
+    const { expr = '' } = queries.find(({ place }) => place === `holdfast-overview.json, ${title}`) ?? {};
+    return Number((await prometheus.query(expr))[0]?.value[1]);
+  };
+  await eventually(async () => (await valueOf('Servers not up')) === 4 && (await valueOf('Errors')) > 0.9, {
+    deadlineMs: 60_000,
+    what: () => 'four servers down and clients with errors',
+  });
+  // nobody has a share of what nobody can take
+  await allAnswered(
+    prometheus,
+    queries.filter(({ place }) => !place.endsWith(', Over fair share')),
+  );
+  for (const alert of [
+    'HoldfastNoEligibleServer',
+    'HoldfastServerDown',
+    'HoldfastErrors',
+    'HoldfastSessionsLost',
+  ])
+    await eventually(async () => (await prometheus.query(`ALERTS{alertname="${alert}"}`)).length > 0, {
+      deadlineMs: 60_000,
+      what: () => alert,
+    });
+  // each is asked; a restart or a reload there was none
+  for (const { place, expr } of annotationQueries())
+    expect([place, (await prometheus.query(expr)).length > 0]).toEqual([place, place.endsWith(', Losses')]);
+}, 240_000);

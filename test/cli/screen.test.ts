@@ -93,7 +93,7 @@ test('columns stay under each other whatever the width of what is in them', () =
   ]);
   for (const room of [34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24])
     expect([room, new Set(shown(room).map(widthOf))]).toEqual([room, new Set([room])]);
-  expect(shown(29)[2]).toBe('b       接続が拒否さ…      20');
+  expect(shown(29)[2]).toBe('b       接続が拒否され…    20');
   expect(fitted(['接続が拒否'], 7, 1)).toEqual([[{ text: '接続が…' }]]);
   expect(fitted(['接続が拒否'], 10, 1)).toEqual(['接続が拒否']);
 });

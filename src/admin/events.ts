@@ -6,6 +6,8 @@ import type { AdminSource } from './source.ts';
 
 const STATUS_EVERY_MS = 1_000;
 const STREAMS_MAX = 64;
+/** So old may a status be that is written to another stream too: with hundreds of servers each costs milliseconds. */
+const SHARED_MS = 250;
 /** Changes a slow reader may be behind; older ones are dropped, the status shows where they led. */
 const BACKLOG_MAX = 256;
 
@@ -13,6 +15,8 @@ const BACKLOG_MAX = 256;
 export class EventFeed {
   readonly #ends = new Set<() => void>();
   #isClosed = false;
+  #status = '';
+  #statusMs = Number.NEGATIVE_INFINITY;
 
   get isFull(): boolean {
     return this.#isClosed || this.#ends.size >= STREAMS_MAX;
@@ -24,6 +28,16 @@ export class EventFeed {
 
   remove(end: () => void): void {
     this.#ends.delete(end);
+  }
+
+  /** As JSON, of about now; one for all streams that write at the same time. */
+  statusOf(source: AdminSource): string {
+    const nowMs = performance.now();
+    if (nowMs - this.#statusMs >= SHARED_MS) {
+      this.#status = JSON.stringify(source.status());
+      this.#statusMs = nowMs;
+    }
+    return this.#status;
   }
 
   close(): void {
@@ -82,7 +96,7 @@ class EventStream {
       for (const data of backlog) await this.#stream.writeSSE({ event: 'change', data });
       if (performance.now() >= statusDueMs) {
         statusDueMs = performance.now() + STATUS_EVERY_MS - 50;
-        await this.#stream.writeSSE({ event: 'status', data: JSON.stringify(this.#source.status()) });
+        await this.#stream.writeSSE({ event: 'status', data: this.#feed.statusOf(this.#source) });
       }
       if (this.#backlog.length === 0) await this.#sleep();
     }

@@ -71,7 +71,13 @@ describe('events', () => {
     expect(source.listeners.size).toBe(0);
   });
 
-  test('no more than 64 at once', async () => {
+  test('no more than 64 at once, which share a status', async () => {
+    let asked = 0;
+    const status = source.status.bind(source);
+    source.status = () => {
+      asked += 1;
+      return status();
+    };
     const aborts = Array.from({ length: 64 }, () => new AbortController());
     const streams = await Promise.all(aborts.map(({ signal }) => get('/api/events', { signal })));
     await Promise.all(streams.map((stream) => stream.body?.getReader().read()));
@@ -80,6 +86,7 @@ describe('events', () => {
     expect(await refused.json()).toEqual({
       error: { code: 'too-many-streams', message: 'too many event streams' },
     });
+    expect(asked).toBeLessThan(64);
     for (const abort of aborts) abort.abort();
   });
 

@@ -6,6 +6,9 @@ import type { ExplainDocument } from '../admin/source.ts';
 import type { AdminCommandOptions } from './admin-access.ts';
 import { addAdminOptions } from './admin-options.ts';
 
+/** Servers of one reason; the rest is counted. */
+const NAMED_MAX = 10;
+
 type ExplainOptions = AdminCommandOptions & {
   readonly pool?: string;
   readonly cookie: string;
@@ -41,8 +44,17 @@ export function describeExplanation(explanation: ExplainDocument): readonly stri
   return [
     `${server ?? 'no server'} (outcome ${outcome}${move === null ? '' : `, move by ${move}`})`,
     ...explanation.reasons.map((reason) => `- ${reason}`),
-    ...explanation.others.map((other) => `  not ${other.server}: ${other.why}`),
+    ...othersByReason(explanation.others),
   ];
+}
+
+/** Those of one reason on one line, however many there are. */
+function othersByReason(others: ExplainDocument['others']): readonly string[] {
+  return [...Map.groupBy(others, ({ why }) => why)].map(([why, servers]) => {
+    const named = servers.slice(0, NAMED_MAX).map(({ server }) => server);
+    const more = servers.length - named.length;
+    return `  not ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}: ${why}`;
+  });
 }
 
 function parseAddress(text: string): string {

@@ -1,9 +1,10 @@
 // The balancer as a program: configuration file in, two lines on standard output, signals, exit code out.
 
+import { printable } from '../base/printable.ts';
 import { unsafeNode } from '../base/safe-node.ts';
 import { standardError, standardOutput } from '../base/standard-stream.ts';
 import type { HoldfastConfig } from '../config/model.ts';
-import { problemLines, warningLines } from '../config/problem.ts';
+import { formatProblem, warningLines } from '../config/problem.ts';
 import { readConfigFile } from '../config/read-config-file.ts';
 import { StartError } from '../control/start-error.ts';
 import type { AdminHandle } from './admin-source.ts';
@@ -142,7 +143,9 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
   const owner = new Owner();
   const { config, problems, warnings } = await readConfigFile(options.configFile);
   const say = (line: string): void => standardError().write(`${line}\n`);
-  for (const line of [...problems.flatMap(problemLines), ...warnings.flatMap(warningLines)]) say(line);
+  // not the line itself, as `check` does: it may hold a secret, and this ends up in journals
+  for (const problem of problems) say(printable(formatProblem(problem)));
+  for (const line of warnings.flatMap(warningLines)) say(line);
   if (config === null) return 1;
   const log = createLogger(options.logLevel);
   const unsafe = unsafeNode(process.versions.node);

@@ -84,7 +84,7 @@ describe('holdfast check', () => {
     const before = 'pools: { "店\u202e": 日本 "x" }'.slice(0, column - 1);
     expect(mark.length - 1).toBe(4 + widthOf(printable(before)));
     const started = await holdfast('run', '--config', name);
-    expect(started).toEqual({ status: 1, out: '', err });
+    expect(started).toEqual({ status: 1, out: '', err: `${first}\n` });
   });
 
   test('without --config it takes holdfast.yaml of the folder, and says so when there is none', async () => {

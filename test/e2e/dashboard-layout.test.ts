@@ -41,6 +41,13 @@ function overflow(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - innerWidth');
 }
 
+/** What reaches over the edge of its cell, or of its pool. */
+const MISPLACED = `[...document.querySelectorAll('.servers tbody td, .servers tbody td *')].filter((at) => {
+  const box = at.getBoundingClientRect();
+  const around = (at.tagName === 'TD' ? at.closest('.pool') : at.closest('td')).getBoundingClientRect();
+  return box.width > 0 && (box.left < around.left - 1 || box.right > around.right + 1);
+}).map((at) => at.tagName + '.' + at.className)`;
+
 /** Rules that axe finds broken, each with the first element. */
 async function axe(page: Page): Promise<string[]> {
   // not by a script element, which the page's policy does not let in
@@ -64,6 +71,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of WIDTHS) {
         await page.setViewportSize({ width, height: 844 });
         expect([width, await overflow(page)]).toEqual([width, 0]);
+        expect([width, await page.evaluate(MISPLACED)]).toEqual([width, []]);
       }
       await page.setViewportSize({ width: 1280, height: 800 });
     };

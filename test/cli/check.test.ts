@@ -76,12 +76,12 @@ describe('holdfast check', () => {
   });
 
   test('the mark stands under the place whatever is before it, and nothing in the file is obeyed', async () => {
-    const name = file('wide.yaml', 'pools: { "店\u202e": 日本 "x" }\n');
+    const name = file('wide.yaml', 'pools: { "店\u202e": "日本" x }\n');
     const { err } = await holdfast('check', '-c', name);
     const [first = '', source = '', mark = ''] = err.split('\n');
     const column = Number(/^wide\.yaml:1:(\d+): not valid YAML: /.exec(first)?.[1]);
-    expect(source).toBe('    pools: { "店\\u{202e}": 日本 "x" }');
-    const before = 'pools: { "店\u202e": 日本 "x" }'.slice(0, column - 1);
+    expect(source).toBe('    pools: { "店\\u{202e}": "日本" x }');
+    const before = 'pools: { "店\u202e": "日本" x }'.slice(0, column - 1);
     expect(mark.length - 1).toBe(4 + widthOf(printable(before)));
     const started = await holdfast('run', '--config', name);
     expect(started).toEqual({ status: 1, out: '', err: `${first}\n` });

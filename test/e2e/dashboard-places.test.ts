@@ -127,7 +127,7 @@ ${names
   .map((name, index) => {
     const url = servers[index === 17 ? 1 : 0]?.url;
     const own = Array.from({ length: 10 }, (_, at) => `{ name: web-${at}, url: "${url}" }`);
-    return `  ${name}:\n    health: { interval: 200ms, fall: 1 }\n    servers: [${own.join(', ')}]`;
+    return `  ${name}:\n    health: { interval: 1s, timeout: 20s, fall: 1 }\n    servers: [${own.join(', ')}]`;
   })
   .join('\n')}
 `,

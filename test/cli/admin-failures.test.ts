@@ -67,7 +67,7 @@ describe('an admin server that cannot be asked', () => {
   });
 
   test('a token that no header can carry is refused without repeating it; blanks around it are none of it', async () => {
-    const odd = await command(['status'], { HOLDFAST_ADMIN_TOKEN: 'hidden\u20ac' });
+    const odd = await commandInside(['status'], { HOLDFAST_ADMIN_TOKEN: 'hidden\u20ac' });
     expect(odd).toEqual({
       status: 1,
       out: '',
@@ -78,7 +78,7 @@ describe('an admin server that cannot be asked', () => {
       got = request.headers.authorization;
       response.end();
     });
-    await command(['status', '--admin', other.url], { HOLDFAST_ADMIN_TOKEN: 'right\n' });
+    await commandInside(['status', '--admin', other.url], { HOLDFAST_ADMIN_TOKEN: 'right\n' });
     expect(got).toBe('Bearer right');
   });
 

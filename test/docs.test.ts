@@ -192,7 +192,8 @@ test('the documents name configuration keys that exist', () => {
   const exists = (written: string): boolean =>
     paths.some((path) => path === written || path.endsWith(`.${written}`));
   const unknown = wrong(({ path, text }) => {
-    if (path === 'docs/metrics.md' || path === 'docs/benchmarks.md') return [];
+    // properties of the API's documents are held against the API: admin/openapi.test.ts
+    if (['docs/metrics.md', 'docs/benchmarks.md', 'docs/api.md'].includes(path)) return [];
     const spans =
       text
         .split(/^```[\s\S]*?^```$/gm)

@@ -61,7 +61,8 @@ export class Revising {
     const result = await this.#inTurn(() => this.#reload(read));
     this.results[result.ok ? 'success' : 'failure'] += 1;
     if (result.ok) log.info({ revision: result.revision, changes: result.changes, by }, 'reloaded');
-    else log.error({ by }, `reload refused, nothing has changed: ${result.message}`);
+    // a line of the log, however many problems there are
+    else log.error({ by }, `reload refused, nothing has changed: ${result.message.replaceAll('\n', '; ')}`);
     this.#balancer.publish({ type: 'reload', ...result, by });
     return result;
   }

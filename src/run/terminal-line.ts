@@ -27,7 +27,7 @@ export function terminalLine(json: string): string {
   const parts = [
     painted(clockTime(Number(time)), GREY),
     painted(word, colour),
-    ...(typeof msg === 'string' && msg !== '' ? [printable(msg.replaceAll('\n', '; '))] : []),
+    ...(typeof msg === 'string' && msg !== '' ? [printable(msg)] : []),
     ...(told.length > 0 ? [painted(told.join(' '), GREY)] : []),
   ];
   return `${[parts.join(' '), ...stacks.map(printable)].join('\n')}\n`;

@@ -32,10 +32,6 @@ test('a line has the time of day, the level as a word, the message and what belo
   expect(seen(terminalLine(json))).toBe(
     '<grey>22:04:39</> <yellow>WARN</> down <grey>server=shop/b why="connection refused" n=2</>\n',
   );
-  // the problems of a file that is refused
-  expect(seen(terminalLine(JSON.stringify({ level: 50, time: AT, msg: 'refused: a\nb' })))).toBe(
-    '<grey>22:04:39</> <red>ERROR</> refused: a; b\n',
-  );
   expect(seen(terminalLine(JSON.stringify({ level: 30, time: AT, msg: 'stopped' })))).toBe(
     '<grey>22:04:39</> <green>INFO</> stopped\n',
   );

@@ -145,7 +145,8 @@ ${names
   expect(await page.locator('#content-pool-17').isHidden()).toBe(true);
   await chips.filter({ hasText: 'pool-17' }).click();
   expect(await page.locator('#content-pool-17').isHidden()).toBe(false);
-  expect(await page.locator('#pool-pool-17 tbody tr[data-state=down]').count()).toBe(10);
+  const down = page.locator('#pool-pool-17 tbody tr[data-state=down]');
+  await eventually(async () => (await down.count()) === 10);
   expect(complaints).toEqual([]);
 }, 60_000);
 

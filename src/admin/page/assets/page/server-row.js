@@ -120,7 +120,7 @@ export class ServerRow {
     ];
     setText(this.#state, words.filter((word) => word !== '').join(', '));
     setText(this.#why, whyNotUp(server));
-    this.#why.hidden = state === 'up';
+    setAttribute(this.#why, 'hidden', state === 'up');
     const weight =
       server.effectiveWeight < server.weight
         ? `, starting slowly at ×\u202f${server.effectiveWeight.toFixed(2)}`
@@ -134,7 +134,7 @@ export class ServerRow {
    */
   #updateBar(server, { scale, fair, isUneven }) {
     this.#fill.style.width = `${(server.sessions / scale) * 100}%`;
-    this.#tick.hidden = fair === null;
+    setAttribute(this.#tick, 'hidden', fair === null);
     this.#tick.style.left = `${((fair ?? 0) / scale) * 100}%`;
     setText(this.#sessions, count(server.sessions));
     const share = fair === null || fair === 0 ? null : server.sessions / fair;

@@ -118,14 +118,14 @@ export class ServerTable {
    */
   #showGroups(servers) {
     const isMany = servers.length >= MANY;
-    this.#groups.hidden = !isMany;
+    setAttribute(this.#groups, 'hidden', !isMany);
     const counts = new Map([['', servers.length]]);
     for (const server of servers) counts.set(groupOf(server), (counts.get(groupOf(server)) ?? 0) + 1);
     if (!isMany || !counts.has(this.#group)) this.#group = '';
     for (const made of this.#groups.querySelectorAll('button')) {
       const name = made.dataset.group ?? '';
       const amount = counts.get(name) ?? 0;
-      made.hidden = amount === 0;
+      setAttribute(made, 'hidden', amount === 0);
       setAttribute(made, 'aria-pressed', String(name === this.#group));
       setText(made, `${amount} ${GROUPS.find((group) => group.name === name)?.label ?? 'in all'}`);
     }
@@ -184,7 +184,7 @@ export class ServerTable {
     const scale = barScale(pool.servers, fair);
     this.#showGroups(pool.servers);
     const sorted = this.#sorted(this.#asked(pool.servers));
-    this.#none.hidden = sorted.length > 0;
+    setAttribute(this.#none, 'hidden', sorted.length > 0);
     const isMany = sorted.length > ROWS_FOLDED;
     const shown = isMany && this.#isFolded ? sorted.slice(0, ROWS_FOLDED) : sorted;
     const rows = shown.map(({ server, live }) => {
@@ -206,7 +206,7 @@ export class ServerTable {
       const order = this.#isAscending ? 'ascending' : 'descending';
       setAttribute(this.#heads.get(name) ?? this.root, 'aria-sort', name === this.#sortedBy ? order : null);
     }
-    this.#more.hidden = !isMany;
+    setAttribute(this.#more, 'hidden', !isMany);
     setText(this.#more, this.#isFolded ? `Show all ${counted(sorted.length, 'server')}` : 'Show fewer');
     setAttribute(this.#more, 'aria-expanded', String(!this.#isFolded));
     setAttribute(this.root, 'data-many', pool.servers.length >= MANY);

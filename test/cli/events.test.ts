@@ -73,9 +73,6 @@ pools:
   await eventually(() => following.out().includes('shop/a mode drain (by the command from 127.0.0.1)'));
   await commandInside(['ready', 'shop/a', ...admin]);
 
-  await commandInside(['reload', ...admin]);
-  await eventually(() => / reload.* \(by the command from 127\.0\.0\.1\)\n/.test(following.out()));
-
   await b.close();
   await eventually(() => /WARN shop\/b down: /.test(following.out()));
   const degraded = await commandInside(['status', '--check', ...admin]);

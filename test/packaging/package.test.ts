@@ -6,8 +6,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { expectGettingStarted } from '../support/getting-started.ts';
-import { needs } from '../support/needs.ts';
 import { type Installed, installPacked, ROOT, run } from './installed.ts';
 
 let installed: Installed | null = null;
@@ -129,16 +127,6 @@ describe('the installed package', () => {
         /^holdfast \w+: comes with a checkout of the repository, not with the package; .*\n$/,
       ),
     ]);
-  });
-
-  test('gets a person who does what docs/getting-started.md says what it says', {
-    timeout: 120_000,
-  }, async ({ skip }) => {
-    const directory = home(skip);
-    needs('curl', skip);
-    const markdown = readFileSync(join(directory, 'node_modules/holdfast/docs/getting-started.md'), 'utf8');
-    const launcher = join(directory, 'node_modules/holdfast/src/holdfast.mjs');
-    await expectGettingStarted(markdown, join(directory, 'shop'), `"${process.execPath}" "${launcher}"`);
   });
 
   test('brings at most 30 packages and 14 MB, none of them with an installation script', ({ skip }) => {

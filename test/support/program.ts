@@ -5,6 +5,9 @@ import { readConfigFile } from '../../src/config/read-config-file.ts';
 import { type RunningBalancer, startBalancer } from '../../src/run/foreground.ts';
 import { createLogger } from '../../src/run/logger.ts';
 
+/** For who makes the configuration and the log. */
+export const start: typeof startBalancer = startBalancer;
+
 export interface ProgramOptions {
   readonly configFile: string;
   readonly threads: number | null;

@@ -2,10 +2,11 @@
 
 import { loadConfig } from '../../src/config/load.ts';
 import type { Balancer } from '../../src/run/balancer.ts';
-import { type RunningBalancer, startBalancer } from '../../src/run/foreground.ts';
+import type { RunningBalancer } from '../../src/run/foreground.ts';
 import { createLogger } from '../../src/run/logger.ts';
 import { TakeoverDirectory } from '../../src/run/takeover/directory.ts';
 import { ChangeReceiver } from '../../src/run/takeover/session-channel.ts';
+import { program } from './launcher.ts';
 import { whenDone } from './lifetime.ts';
 
 const LIMIT_MS = 30_000;
@@ -29,7 +30,8 @@ export async function takeoverScene(yaml: string, configFile: string | null = nu
   const text = sceneYaml(yaml);
   const { config } = loadConfig(text, { file: 'scene.yaml', env: {} });
   if (config === null) throw new Error('the configuration is not valid');
-  const running = await startBalancer(config, createLogger('silent'), 2, () => undefined, configFile);
+  const { start } = await program();
+  const running = await start(config, createLogger('silent'), 2, () => undefined, configFile);
   whenDone(() => running.stop());
   const { balancer, adminUrl } = running;
   const ask = async (): Promise<ChangeReceiver> => {

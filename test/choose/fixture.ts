@@ -8,7 +8,6 @@ import { Chooser } from '../../src/choose/chooser.ts';
 import { compilePool, type PoolPlan } from '../../src/choose/plan.ts';
 import { serverAt } from '../../src/config/address.ts';
 import type { PoolConfig, ServerConfig, StickyConfig } from '../../src/config/model.ts';
-import { RequestHead, ResponseHead } from '../../src/http1/message.ts';
 import { Mode, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
 import {
@@ -24,7 +23,7 @@ import {
   type MoveReason,
   PoolCounter,
 } from '../../src/shared/stripe.ts';
-import { requestOf, responseOf } from './messages.ts';
+import { requestHead, requestOf, responseHead, responseOf } from './messages.ts';
 
 export const SECRET: Uint8Array = Uint8Array.from({ length: 32 }, (_, index) => index * 7 + 1);
 export const POOL_ID = 3;
@@ -326,10 +325,6 @@ export class World {
     return { used, busy, tentative, aliases, homes };
   }
 }
-
-// nobody looks at a head after the event: one of each kind serves all exchanges
-const requestHead = new RequestHead();
-const responseHead = new ResponseHead();
 
 /** One exchange, step by step. */
 export class Exchange {

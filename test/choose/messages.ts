@@ -10,6 +10,10 @@ const LIMITS: HeadLimits = {
   watched: ['x-other', 'x-session-id'],
 };
 
+/** For who looks at no head after the event: one of each kind serves all exchanges. */
+export const requestHead: RequestHead = new RequestHead();
+export const responseHead: ResponseHead = new ResponseHead();
+
 export function requestOf(
   headers: readonly string[],
   target = '/',

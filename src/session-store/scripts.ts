@@ -56,13 +56,16 @@ function script(body: string): Script {
 }
 
 export const SCRIPTS = {
-  /** me, refillMs, isRefilling (1 or 0) -> id of the set of data, the store's clock */
+  /**
+   * me, refillMs, isRefilling (1 or 0) -> id of the set of data, the store's clock. Who refills says so again and again: what
+   * stood there may be from before the clock was set back.
+   */
   hello: script(`
 local me, refill_ms = ARGV[1], tonumber(ARGV[2])
 although_full()
-local id, since, ready = mark(me, refill_ms)
+local id = mark(me, refill_ms)
 local now_ms = now()
-if ARGV[3] == '1' and ready < now_ms + refill_ms then
+if ARGV[3] == '1' then
   redis.call('HSET', KEYS[2], 'ready', text(now_ms + refill_ms))
 end
 return { 'hello', id, text(now_ms) }

@@ -4,6 +4,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createClient } from 'redis';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { SCRIPTS, type Script } from '../../src/session-store/scripts.ts';
 import { eventually } from '../support/eventually.ts';
 import { beginSet, homeSessions } from '../support/home-sessions.ts';
 import { sharedRedis, type TestRedis } from '../support/redis.ts';
@@ -125,6 +126,18 @@ test("the store's clock was set back: sessions can be claimed, unknown ids are u
   await redis.command('HSET', 'holdfast:set', 'ready', inAnHour);
   const b = homeSessions(redis);
   expect([await b.get('one'), await b.get('of nobody')]).toEqual([{ count: 1 }, null]);
+});
+
+test('the clock of a store that is being refilled is set back: what is not back yet is not said to be unknown', async ({
+  skip,
+}) => {
+  const redis = await ready(skip);
+  const [seconds] = (await redis.command('TIME')) as [string];
+  await redis.command('HSET', 'holdfast:set', 'ready', String((Number(seconds) + 3600) * 1000));
+  const ask = (script: Script, ...values: string[]): Promise<unknown> =>
+    redis.command('EVAL', script.text, '2', 'holdfast:s:not back yet', 'holdfast:set', ...values);
+  await ask(SCRIPTS.hello, 'a', '60000', '1');
+  expect(await ask(SCRIPTS.claim, 'b', '60000', 'not back yet', '0', '60000')).toEqual(['again']);
 });
 
 test("this server's clock jumps: sessions live as long as they should", async ({ skip }) => {

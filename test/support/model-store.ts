@@ -94,7 +94,7 @@ export class ModelStore {
 
   #hello(isRefilling: boolean): Outcome {
     const marker = this.#mark();
-    if (isRefilling) marker.readyAtMs = Math.max(marker.readyAtMs, this.#nowMs() + this.#refillMs);
+    if (isRefilling) marker.readyAtMs = this.#nowMs() + this.#refillMs;
     return { kind: 'hello', dataSet: marker.dataSet, run: String(this.run), storeMs: this.#nowMs() };
   }
 

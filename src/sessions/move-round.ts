@@ -167,7 +167,8 @@ export class MoveRound {
 
   #isMovable(entry: number, pool: PoolRevision): boolean {
     const { table } = this.#shared;
-    if (!table.isUsed(entry) || table.isTentative(entry) || table.busy(entry) > 0) return false;
+    if (!table.isUsed(entry) || table.marks.isAlias(entry)) return false;
+    if (table.isTentative(entry) || table.busy(entry) > 0) return false;
     // which of its home's sessions have no other copy is not known: none of them goes
     if (this.#shared.control.unbacked(homeSlot(table.home(entry))) > 0) return false;
     return this.#nowMs - table.createdMs(entry) < pool.config.sticky.lifeMs - ENDS_SOON_MS;

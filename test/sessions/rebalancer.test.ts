@@ -115,6 +115,30 @@ describe('levelling', () => {
     expect(scene.rebalancer.report('shop')).toMatchObject({ phase: 'idle', moved: 80 });
   });
 
+  test('former values of sessions are none: they go nowhere, count nowhere, and do not stand in the way', () => {
+    const scene = FOUR_OF_FIVE('mode: on, start: 1.2, stop: 1.02, budget: 5%');
+    const { table } = scene.worker;
+    for (const [at, key] of scene.keys.entries()) {
+      // longer unseen than any session
+      for (const value of [1, 2, 3]) {
+        const alias = key + value;
+        table.insert(
+          alias,
+          ~alias,
+          scene.home('abcd'[at % 4]!),
+          scene.clock.nowMs() - 60_000,
+          0,
+          false,
+          key,
+          ~key,
+        );
+      }
+    }
+    scene.run(15);
+    expect(scene.homes()).toEqual({ a: 80, b: 80, c: 80, d: 80, e: 80 });
+    expect(scene.moves('rebalance')).toBe(80);
+  });
+
   test('the idlest go first', () => {
     const scene = FOUR_OF_FIVE('mode: on, start: 1.2, stop: 1.02, budget: 5%');
     scene.run(1.5);

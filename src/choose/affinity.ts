@@ -89,14 +89,14 @@ export class Affinity {
   clientAddress = '';
   /** The latest choice is for this request only; the session stays where it is. */
   isOverflow = false;
-  /** Slot of a session that is counted on but has no key yet, -1 for none. */
+  /** Slot of a session that is counted on but has no key yet, or has not arrived yet; -1 for none. */
   reservedSlot = -1;
   /** What identify found when it is not a home: Finding.new, invalid, expired or none. */
   arrival: number = Finding.none;
   /** Index into AFFINITY_OUTCOMES. */
   outcome: number = Finding.none;
-  /** Slot of the home that a failure has driven the session from with this exchange, -1 for none. */
-  leftSlot = -1;
+  /** A failure has driven the session from its home: it moves when the server that it goes to has taken it. */
+  isLeaving = false;
   /** Why the latest choice is not the home: counted by commit. */
   pendingReason: number = Reason.none;
   /** Index into MOVE_REASONS, -1 when the session did not move with this exchange. */
@@ -164,7 +164,7 @@ export class Affinity {
     this.reservedSlot = -1;
     this.arrival = Finding.none;
     this.outcome = Finding.none;
-    this.leftSlot = -1;
+    this.isLeaving = false;
     this.pendingReason = Reason.none;
     this.moveReason = Reason.none;
     this.cookieToSet = '';

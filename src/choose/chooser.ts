@@ -4,25 +4,24 @@
 //
 // choose only decides. commit writes the decision down. finish lets go of everything, whatever happened in between.
 
-import { hashed } from '../base/hash.ts';
 import type { Random } from '../base/random.ts';
 import type { RequestHead, ResponseHead } from '../http1/message.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { PoolCounter } from '../shared/stripe.ts';
-import { AddressLimit, mayBegin } from './address-limit.ts';
+import { AddressLimit } from './address-limit.ts';
 import { readAdopted } from './adopted-cookies.ts';
-import { type Affinity, Finding, Reason } from './affinity.ts';
+import { type Affinity, Finding } from './affinity.ts';
 import { placeOf } from './cookie-scope.ts';
-import { giveBackDeclined } from './declined.ts';
 import { Elector } from './elector.ts';
 import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { MovePace } from './move-pace.ts';
-import { mint } from './own-cookie.ts';
+import { Moves } from './moves.ts';
 import { believeCookies, compare, cookieFor, cookieRemoval, followCookie } from './own-session.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 import { Refusals } from './refusals.ts';
 import { readSessionKey } from './session-key.ts';
+import { Settling } from './settling.ts';
 
 const SWITCHING = 101;
 
@@ -31,7 +30,8 @@ export class Chooser {
   readonly #ledger: Ledger;
   readonly #learning: Learning;
   readonly #elector: Elector;
-  readonly #movePace: MovePace;
+  readonly #moves: Moves;
+  readonly #settling: Settling;
   /** What this thread's connections to servers meet; whoever connects tells it. */
   readonly refusals: Refusals = new Refusals();
   /** Of new sessions per client address; whoever holds the chooser sets it. */
@@ -41,8 +41,10 @@ export class Chooser {
     this.#shared = shared;
     this.#ledger = new Ledger(shared);
     this.#learning = new Learning(shared, this.#ledger);
-    this.#movePace = new MovePace(shared.workers);
-    this.#elector = new Elector(shared, this.#ledger, this.#movePace, this.refusals, random);
+    const pace = new MovePace(shared.workers);
+    this.#moves = new Moves(shared, this.#ledger, pace);
+    this.#settling = new Settling(shared, this.#ledger, this.#moves, pace, this.addressLimit);
+    this.#elector = new Elector(shared, this.#ledger, pace, this.refusals, random);
   }
 
   /** Reads the session key of the request for the pool's sticky mode and looks up the table. No choice yet. */
@@ -110,49 +112,9 @@ export class Chooser {
    * session a home, or has taken the last place for one; nothing is done, and the choice is to be made again.
    */
   commit(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
-    const isSettled =
-      plan.hasSessionLimits && placesSession(plan, affinity, slot)
-        ? this.#settleWithinLimit(plan, affinity, slot, nowMs, wallMs)
-        : this.#settle(plan, affinity, slot, nowMs, wallMs);
+    const isSettled = this.#settling.settle(plan, affinity, slot, nowMs, wallMs);
     if (isSettled) this.refusals.asked(slot, nowMs);
     return isSettled;
-  }
-
-  /** The place is held while the session is settled, which counts by itself. */
-  #settleWithinLimit(
-    plan: PoolPlan,
-    affinity: Affinity,
-    slot: number,
-    nowMs: number,
-    wallMs: number,
-  ): boolean {
-    const most = plan.sessionsMax[indexOfSlot(plan, slot)] as number;
-    if (most === 0) return this.#settle(plan, affinity, slot, nowMs, wallMs);
-    if (!this.#shared.takePlace(slot, most)) return false;
-    const isSettled = this.#settle(plan, affinity, slot, nowMs, wallMs);
-    this.#shared.givePlaceBack(slot);
-    return isSettled;
-  }
-
-  #settle(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
-    if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return true;
-    const index = indexOfSlot(plan, slot);
-    const isMove = affinity.pendingReason !== Reason.none && affinity.moveReason === Reason.none;
-    if (this.#ledger.holdsEntry(affinity)) {
-      if (affinity.home === plan.homes[index]) return true;
-      if (!this.#ledger.move(plan, affinity, index)) return false;
-      affinity.isCookieDue = plan.source === Source.ownCookie;
-    } else if (affinity.isEnded) {
-      return true;
-    } else if (affinity.hasKey) {
-      if (!this.#beginKnown(plan, affinity, index, nowMs)) return false;
-    } else if (plan.source === Source.ownCookie) {
-      if (mayBegin(this.addressLimit, affinity, nowMs)) this.#beginOwn(plan, affinity, index, nowMs, wallMs);
-    } else if (plan.learns) {
-      this.#ledger.reserve(affinity, slot);
-    }
-    if (isMove) this.#movePace.take(plan, nowMs);
-    return true;
   }
 
   /**
@@ -173,9 +135,9 @@ export class Chooser {
     this.refusals.reached(slot);
     if (plan.source === Source.none) return '';
     this.#ledger.holdsEntry(affinity); // sees whether the session has ended meanwhile
-    if (affinity.moveReason === Reason.failure) giveBackDeclined(plan, affinity, this.#ledger, head.status);
+    this.#moves.arrive(plan, affinity, indexOfSlot(plan, slot), head.status);
     if (saysSessionEnds(buffer, head)) {
-      const removal = this.#endSession(plan, affinity, isSecure);
+      const removal = this.#endSession(plan, affinity, nowMs, isSecure);
       if (!plan.learns) return removal;
     }
     // who is connected is there, though a tunnel shows no cookie again
@@ -196,10 +158,9 @@ export class Chooser {
   }
 
   /** The application has ended the session: the entry goes, and our own cookie with it if the client has one. */
-  #endSession(plan: PoolPlan, affinity: Affinity, isSecure: boolean): string {
-    const { entry, keyLow, keyHigh, isBorn } = affinity;
-    if (this.#ledger.holdsEntry(affinity)) this.#ledger.end(entry, keyLow, keyHigh, 'logout');
-    affinity.entry = -1;
+  #endSession(plan: PoolPlan, affinity: Affinity, nowMs: number, isSecure: boolean): string {
+    const { isBorn } = affinity;
+    if (this.#ledger.holdsEntry(affinity)) this.#ledger.logOut(plan, affinity, affinity.entry, nowMs);
     affinity.isEnded = true;
     if (plan.source !== Source.ownCookie || isBorn || !affinity.hasKey) return '';
     return cookieRemoval(plan, affinity, isSecure);
@@ -209,7 +170,8 @@ export class Chooser {
   finish(plan: PoolPlan, affinity: Affinity, nowMs: number): void {
     if (!affinity.isOpen) return;
     affinity.isOpen = false;
-    if (affinity.failure === 'session-lost') this.#ledger.lose(plan, affinity);
+    if (affinity.failure === 'session-lost') this.#moves.lose(plan, affinity);
+    this.#moves.stay(plan, affinity);
     this.#ledger.release(affinity, nowMs);
     this.#ledger.unreserve(affinity);
     this.#shared.own.countPool(plan.id, PoolCounter.affinity + affinity.outcome);
@@ -226,9 +188,12 @@ export class Chooser {
       this.#expire(plan, affinity);
       return true;
     }
+    const seenAgoMs = nowMs - this.#shared.table.seenMs(entry);
     if (!this.#ledger.hold(plan, affinity, entry, nowMs)) return false;
     if (affinity.hasOldKey) this.#ledger.addAlias(affinity.newLow, affinity.newHigh, entry, nowMs);
-    if (plan.source === Source.ownCookie) compare(plan, affinity, this.#shared, wallMs);
+    if (plan.source !== Source.ownCookie) return true;
+    const elsewhere = compare(plan, affinity, this.#shared, seenAgoMs, wallMs);
+    if (elsewhere !== -1) this.#moves.follow(plan, affinity, elsewhere);
     return true;
   }
 
@@ -246,55 +211,10 @@ export class Chooser {
     affinity.hasKey = plan.source !== Source.ownCookie;
   }
 
-  /** The key is known, the table has no entry (any more). False: another request was first, and has chosen another home. */
-  #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): boolean {
-    const { table } = this.#shared;
-    const found = table.resolve(affinity.keyLow, affinity.keyHigh);
-    if (found !== -1) {
-      affinity.keyLow = table.resolvedLow;
-      affinity.keyHigh = table.resolvedHigh;
-      if (this.#ledger.hold(plan, affinity, found, nowMs)) {
-        const isThere = affinity.home === plan.homes[index];
-        affinity.isCookieDue ||= plan.source === Source.ownCookie && !isThere;
-        return isThere;
-      }
-    }
-    const isVerified = plan.source === Source.ownCookie && !affinity.isBorn;
-    if (!isVerified && !affinity.isBorn && !mayBegin(this.addressLimit, affinity, nowMs)) return true;
-    const from = affinity.home;
-    const isMove = isVerified && from !== plan.homes[index];
-    // a key beside the cookie of the balancer before us is of a session that it has kept
-    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified && !affinity.isAdopted);
-    if (isMove) {
-      this.#ledger.countMove(plan, affinity, from);
-      affinity.isCookieDue = true;
-    }
-    affinity.isBorn ||= !isVerified;
-    return true;
-  }
-
-  /** A new session by our own cookie: tentative until the cookie comes back. */
-  #beginOwn(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number, wallMs: number): void {
-    mint(plan, wallMs, affinity.cookie);
-    affinity.keyLow = hashed.low;
-    affinity.keyHigh = hashed.high;
-    affinity.hasKey = true;
-    affinity.isCookieOpen = true;
-    affinity.isCookieDue = true;
-    affinity.isBorn = true;
-    this.#ledger.begin(plan, affinity, index, nowMs, true);
-  }
-
   /** The session's home as the table has it now; `slot` when it has none of this pool. */
   #homeOr(plan: PoolPlan, affinity: Affinity, slot: number): number {
     if (!this.#ledger.holdsEntry(affinity)) return slot;
     this.#ledger.followHome(plan, affinity);
     return affinity.homeSlot === -1 ? slot : affinity.homeSlot;
   }
-}
-
-/** Does the server get a session that it does not count yet? */
-function placesSession(plan: PoolPlan, affinity: Affinity, slot: number): boolean {
-  if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return false;
-  return slot !== affinity.homeSlot && slot !== affinity.reservedSlot;
 }

@@ -72,6 +72,8 @@ export class Elector {
     }
     const reason = this.#reasonToLeave(plan, affinity, tried, nowMs);
     if (reason === Reason.none) return this.#stay(plan, affinity, tried, nowMs);
+    // one that is over has nothing to lose, and does not move
+    if (affinity.isEnded) return this.#place(plan, affinity, tried, nowMs);
     // a removed home never comes back, so that waiting for it would be refusing for ever
     if (plan.config.sticky.whenDown === 'refuse' && reason !== Reason.removed) {
       affinity.isHomeOnly = true;
@@ -83,7 +85,7 @@ export class Elector {
       return this.#fail(affinity, 'session-lost', Finding.refused);
     }
     const isFirstMove = affinity.moveReason === Reason.none;
-    if (isFirstMove && !this.#movePace.hasRoom(plan, nowMs)) {
+    if (isFirstMove && !this.#movePace.hasRoom(plan, affinity.keyLow, nowMs)) {
       return this.#fail(affinity, 'paced', Finding.refused);
     }
     return this.#rehome(plan, affinity, tried, reason, nowMs);
@@ -171,8 +173,6 @@ export class Elector {
     if (index === NONE_FREE) return this.#failGathered(affinity, Gathered.busy);
     const slot = plan.slots[index] as number;
     const isMove = slot !== affinity.homeSlot;
-    if (isMove && reason === Reason.failure && affinity.leftSlot === NO_SLOT)
-      affinity.leftSlot = affinity.homeSlot;
     affinity.pendingReason = isMove ? reason : Reason.none;
     affinity.outcome = isMove || affinity.moveReason !== Reason.none ? Finding.moved : Finding.home;
     return slot;

@@ -130,7 +130,7 @@ function describeSession(
     requests: table.requests(entry),
     busy: table.busy(entry),
     tentative: table.isTentative(entry),
-    moved: table.hasMoved(entry),
+    moved: table.notes.hasMoved(entry),
   };
 }
 
@@ -143,7 +143,8 @@ function describeArrival(
   if (plan.source === Source.none) return ['the pool keeps no sessions (sticky none)'];
   if (affinity.arrival === Finding.invalid)
     return [`${source} is forged, damaged or of another secret: it is ignored`];
-  if (affinity.arrival === Finding.expired) return [`${source} belongs to a session that is over`];
+  const isOver = affinity.isEnded || (affinity.shownCount > 0 && !affinity.hasKey);
+  if (affinity.arrival === Finding.expired || isOver) return [`${source} belongs to a session that is over`];
   if (affinity.isAdopted)
     return [`no session of ours, and a cookie of sticky.adopt names ${nameOf(plan, affinity.homeSlot)}`];
   if (!affinity.hasKey) return [`the request does not show ${source}`];

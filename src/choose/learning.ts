@@ -41,14 +41,14 @@ export class Learning {
     wallMs: number,
   ): void {
     const isHeader = plan.sources[affinity.source]?.kind === 'header';
-    if (isHeader && this.#isOver(affinity, head)) return;
+    if (isHeader && this.#isOver(plan, affinity, head, nowMs)) return;
     const count = readSignals(plan, affinity, buffer, head, wallMs);
     const hasEntry = this.#ledger.holdsEntry(affinity);
     if (count === 0 && hasEntry && this.#isAccepted(plan, affinity, head)) this.#confirm(affinity);
     for (let at = 0; at < count; at += 1) {
       const one = said[at] as SessionSignal;
       if (one.isDeletion) {
-        if (one.source === affinity.source) this.#end(affinity, one);
+        if (one.source === affinity.source) this.#end(plan, affinity, one, nowMs);
         continue;
       }
       affinity.say(one.low, one.high);
@@ -61,12 +61,13 @@ export class Learning {
    * that is over. Other applications delete something else and have not found something else: then the session does not
    * count any more, but its key still leads home, and it counts again when it is accepted.
    */
-  #isOver(affinity: Affinity, head: ResponseHead): boolean {
+  #isOver(plan: PoolPlan, affinity: Affinity, head: ResponseHead, nowMs: number): boolean {
     const isNotFound = head.status === NOT_FOUND;
     const isDeleted = affinity.isDelete && head.status >= 200 && head.status < 300;
     if ((!isNotFound && !isDeleted) || !this.#ledger.holdsEntry(affinity)) return false;
     const { entry, place } = affinity;
-    if (isDeleted && this.#shared.table.marks.scope(entry) === place) this.#endEntry(affinity, entry);
+    if (isDeleted && this.#shared.table.marks.scope(entry) === place)
+      this.#endEntry(plan, affinity, entry, nowMs);
     else if (this.#ledger.suspend(affinity, 'logout')) this.#shared.table.marks.deny(affinity.entry);
     return true;
   }
@@ -161,16 +162,15 @@ export class Learning {
     ledger.begin(plan, affinity, index, nowMs, false);
   }
 
-  #end(affinity: Affinity, { scope, name }: SessionSignal): void {
+  #end(plan: PoolPlan, affinity: Affinity, { scope, name }: SessionSignal, nowMs: number): void {
     const entry = this.#sessionOf(affinity, scope, false, name);
-    if (entry !== NONE) this.#endEntry(affinity, entry);
+    if (entry !== NONE) this.#endEntry(plan, affinity, entry, nowMs);
   }
 
-  #endEntry(affinity: Affinity, entry: number): void {
+  #endEntry(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
     const { table } = this.#shared;
     affinity.say(table.keyLow(entry), table.keyHigh(entry));
-    this.#ledger.end(entry, table.keyLow(entry), table.keyHigh(entry), 'logout');
-    if (entry === affinity.entry) affinity.entry = NONE;
+    this.#ledger.logOut(plan, affinity, entry, nowMs);
   }
 
   /**

@@ -1,30 +1,17 @@
-// Every effect that choosing has on shared memory: entries begun, moved and ended, each with its counts.
+// The effects that choosing has on shared memory: entries begun and ended, each with its counts. Moves are in moves.ts.
 //
 //   Stripe.addEntry      +1 and -1 with every entry (tentative ones too): what placement reckons with
 //   sessionsReserved     +1 and -1 with every reservation: it reckons with them too
 //   Counter.created      a session became real: its client has shown the key, or the application has set it
-//   Counter.ended, lost  real sessions only, at the home they had; lost ones also by pool, which outlives its servers
+//   Counter.ended        real sessions only, at the home they had
 //
 // The cells of a removed server stay its own until the slot is given to another: then nothing is counted there any more.
 
 import { homeGeneration, homeSlot } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
-import {
-  Counter,
-  END_REASONS,
-  type EndReason,
-  Gauge,
-  LOST_REASONS,
-  MOVE_REASONS,
-  PoolCounter,
-} from '../shared/stripe.ts';
-import { type Affinity, Reason } from './affinity.ts';
-import type { PoolPlan } from './plan.ts';
-
-/** Index in LOST_REASONS of each of MOVE_REASONS, -1 where such a move loses nothing. */
-const LOST_BY_MOVE = MOVE_REASONS.map((reason) => (LOST_REASONS as readonly string[]).indexOf(reason));
-
-const LOST_REMOVED = LOST_REASONS.indexOf('removed');
+import { Counter, END_REASONS, type EndReason, Gauge } from '../shared/stripe.ts';
+import type { Affinity } from './affinity.ts';
+import { type PoolPlan, Source } from './plan.ts';
 
 export class Ledger {
   readonly #shared: SharedState;
@@ -33,19 +20,26 @@ export class Ledger {
     this.#shared = shared;
   }
 
-  /** The entry the affinity holds is still its session's. Otherwise that has ended: nothing else takes what is in use. */
+  /** The entry the affinity holds is still its session's. Otherwise that has ended, and it is let go of. */
   holdsEntry(affinity: Affinity): boolean {
-    if (affinity.entry === -1) return false;
-    if (this.#shared.table.isOf(affinity.entry, affinity.keyLow, affinity.keyHigh)) return true;
-    affinity.entry = -1;
+    const { entry, keyLow, keyHigh } = affinity;
+    if (entry === -1) return false;
+    if (this.#shared.table.isSessionOf(entry, keyLow, keyHigh)) return true;
+    this.#letGo(affinity);
     affinity.isEnded = true;
     return false;
+  }
+
+  /** Of an entry that is not its session's any more. */
+  #letGo(affinity: Affinity): void {
+    this.#shared.table.holds.drop(affinity.entry);
+    affinity.entry = -1;
   }
 
   /**
    * Holds the entry busy for this exchange. Its client has shown the key: a session of ours counts from now on. That a
    * client shows an application's key proves nothing, it may have outlived its session: see `learn`. False when the
-   * entry has just been given to another key.
+   * session has just ended.
    */
   hold(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): boolean {
     if (!this.#shared.table.touch(entry, affinity.keyLow, affinity.keyHigh, nowMs)) return false;
@@ -89,7 +83,7 @@ export class Ledger {
     const { table, own } = this.#shared;
     if (!table.confirm(entry)) return false;
     const home = table.home(entry);
-    if (this.#hasCells(home)) own.count(homeSlot(home), Counter.created);
+    if (this.hasCells(home)) own.count(homeSlot(home), Counter.created);
     return true;
   }
 
@@ -98,7 +92,7 @@ export class Ledger {
     const { table, own } = this.#shared;
     if (!table.doubt(affinity.entry)) return false;
     const home = table.home(affinity.entry);
-    if (this.#hasCells(home)) own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
+    if (this.hasCells(home)) own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
     return true;
   }
 
@@ -145,8 +139,8 @@ export class Ledger {
     const { table, own, control } = this.#shared;
     const entry = table.insert(keyLow, keyHigh, home, nowMs, control.sweepEpoch(), isTentative);
     if (entry === -1) return -1;
-    this.#addDelta(home, 1);
-    if (table.replacedHome !== -1) this.#addDelta(table.replacedHome, -1);
+    this.addDelta(home, 1);
+    if (table.replacedHome !== -1) this.addDelta(table.replacedHome, -1);
     this.#countEvicted();
     if (!isTentative) own.count(homeSlot(home), Counter.created);
     return entry;
@@ -157,71 +151,37 @@ export class Ledger {
     if (table.evictedHome !== -1) this.#countEnd(table.evictedHome, table.evictedTentative, 'evicted');
   }
 
-  /** Moves the session to server `index`. False when another request moved it first: then that home is taken over. */
-  move(plan: PoolPlan, affinity: Affinity, index: number): boolean {
-    const { table } = this.#shared;
-    const [from, to] = [affinity.home, plan.homes[index] as number];
-    if (!table.move(affinity.entry, affinity.keyLow, affinity.keyHigh, from, to)) {
-      if (this.holdsEntry(affinity)) this.takeHome(plan, affinity);
-      return false;
-    }
-    this.#addDelta(from, -1);
-    this.#addDelta(to, 1);
-    if (!affinity.isBorn) this.countMove(plan, affinity, from);
-    table.notes.arrived(affinity.entry, to);
-    affinity.home = to;
-    affinity.homeSlot = homeSlot(to);
-    affinity.isHomeRemoved = false;
-    return true;
-  }
-
-  /** Counts a move of a real session away from `from` (-1: nobody knows any more), once per exchange. */
-  countMove(plan: PoolPlan, affinity: Affinity, from: number): void {
-    const reason = affinity.pendingReason;
-    if (reason === Reason.none || affinity.moveReason !== Reason.none) return;
-    affinity.moveReason = reason;
-    const { own, table } = this.#shared;
-    own.countPool(plan.id, PoolCounter.moves + reason);
-    const { entry } = affinity;
-    if (
-      entry !== -1 &&
-      reason === Reason.failure &&
-      plan.config.sticky.failBack !== 'stay' &&
-      this.#isCurrent(from)
-    ) {
-      table.notes.rememberOrigin(entry, from);
-    }
-    if (plan.config.state !== 'local') return;
-    // the application at the new home has never heard of it: only the route is left, until it sets a session again
-    if (plan.learns && entry !== -1 && !table.doubt(entry)) return;
-    this.#countLost(plan, from, reason);
-  }
-
-  /** Its client has been told that the session is lost with its home, where its key still leads: it counts no more. */
-  lose(plan: PoolPlan, affinity: Affinity): void {
-    const { table } = this.#shared;
-    if (!this.holdsEntry(affinity) || !table.doubt(affinity.entry)) return;
-    table.marks.deny(affinity.entry);
-    this.#countLost(plan, affinity.home, affinity.pendingReason);
-  }
-
-  #countLost(plan: PoolPlan, from: number, reason: number): void {
-    const lost = LOST_BY_MOVE[reason] as number;
-    if (lost === -1) return;
-    const { own } = this.#shared;
-    const index = this.#isCurrent(from) ? lost : LOST_REMOVED;
-    own.countPool(plan.id, PoolCounter.lost + index);
-    if (this.#hasCells(from)) own.count(homeSlot(from), Counter.lost + index);
-  }
-
-  /** Ends the session of the key at `entry`. `reason` null: it is not over, it lives on under another key. */
-  end(entry: number, keyLow: number, keyHigh: number, reason: EndReason | null): boolean {
+  /**
+   * Ends the session of the key at `entry`. `reason` null: it is not over, it lives on under another key. With `keptFromMs`
+   * its key stays in the table for a while: see `SessionTable.bury`.
+   */
+  end(
+    entry: number,
+    keyLow: number,
+    keyHigh: number,
+    reason: EndReason | null,
+    keptFromMs?: number,
+  ): boolean {
     const { table } = this.#shared;
     const home = table.home(entry);
     const isTentative = table.isTentative(entry);
-    if (!table.remove(entry, keyLow, keyHigh)) return false;
-    this.#countEnd(home, isTentative, reason);
-    return true;
+    const isMine =
+      keptFromMs === undefined
+        ? table.remove(entry, keyLow, keyHigh)
+        : table.bury(entry, keyLow, keyHigh, keptFromMs);
+    if (isMine) this.#countEnd(home, isTentative, reason);
+    return isMine;
+  }
+
+  /**
+   * Its user has ended the session at `entry`, which the affinity may hold. Unless the key is the client's own it begins no
+   * other: who shows it now has sent the request before he knew.
+   */
+  logOut(plan: PoolPlan, affinity: Affinity, entry: number, nowMs: number): void {
+    const { table } = this.#shared;
+    const isGiven = plan.source === Source.ownCookie || plan.learns;
+    this.end(entry, table.keyLow(entry), table.keyHigh(entry), 'logout', isGiven ? nowMs : undefined);
+    if (entry === affinity.entry) this.#letGo(affinity);
   }
 
   /** Counts on a session at `slot` whose key is not known yet, instead of any earlier reservation. */
@@ -277,22 +237,18 @@ export class Ledger {
   }
 
   #countEnd(home: number, isTentative: boolean, reason: EndReason | null): void {
-    this.#addDelta(home, -1);
-    if (reason === null || isTentative || !this.#hasCells(home)) return;
+    this.addDelta(home, -1);
+    if (reason === null || isTentative || !this.hasCells(home)) return;
     this.#shared.own.count(homeSlot(home), Counter.ended + END_REASONS.indexOf(reason));
   }
 
-  #addDelta(home: number, amount: 1 | -1): void {
-    if (this.#hasCells(home)) this.#shared.own.addEntry(homeSlot(home), amount);
-  }
-
-  /** The home's server is there, and is the one that the session knew. */
-  #isCurrent(home: number): boolean {
-    return home !== -1 && this.#shared.control.generation(homeSlot(home)) === homeGeneration(home);
+  /** A session more or fewer at the home, as placement reckons. */
+  addDelta(home: number, amount: 1 | -1): void {
+    if (this.hasCells(home)) this.#shared.own.addEntry(homeSlot(home), amount);
   }
 
   /** The slot's cells are this home's: removing its server has made the generation one more, a new one makes it two. */
-  #hasCells(home: number): boolean {
+  hasCells(home: number): boolean {
     if (home === -1) return false;
     const later = this.#shared.control.generation(homeSlot(home)) - homeGeneration(home);
     return later === 0 || later === 1;

@@ -1,10 +1,14 @@
 // Sessions by the balancer's own cookie: what the cookie says when the table says nothing, and when a new one is due.
 
 import { formatSetCookie } from '../http1/cookies.ts';
+import { Verdict } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { type Affinity, Finding } from './affinity.ts';
 import { open, renewedSeconds, seal } from './own-cookie.ts';
 import type { PoolPlan } from './plan.ts';
+
+const SECOND_MS = 1000;
+const STAYS = -1;
 
 /**
  * The table does not know the session: our cookie speaks for itself, or the one of the balancer before us, which names
@@ -50,13 +54,34 @@ function takeHome(plan: PoolPlan, affinity: Affinity, index: number): void {
   affinity.homeSlot = index === -1 ? -1 : (plan.slots[index] as number);
 }
 
-/** The session is known: is its client due a new cookie? It is until it shows a recent one that names the present home. */
-export function compare(plan: PoolPlan, affinity: Affinity, shared: SharedState, wallMs: number): void {
-  noteAge(plan, affinity, wallMs);
-  if (!shared.table.hasMoved(affinity.entry) || !openCookie(plan, affinity)) return;
+/**
+ * The session is known: is its client due a new cookie? It is until it shows a recent one that names the present home. A
+ * cookie written since the session was last seen here, `seenAgoMs` ago, is another balancer's, and says where that has moved
+ * it: returns the index of that server, -1 where the session stays.
+ */
+export function compare(
+  plan: PoolPlan,
+  affinity: Affinity,
+  { table, control }: SharedState,
+  seenAgoMs: number,
+  wallMs: number,
+): number {
+  const writtenMs = noteAge(plan, affinity, wallMs);
+  const { entry, home } = affinity;
+  const hasMoved = table.notes.hasMoved(entry);
+  const isOthers = writtenMs + SECOND_MS > wallMs - seenAgoMs;
+  if ((!hasMoved && !isOthers) || !openCookie(plan, affinity)) return STAYS;
   const index = affinity.cookie.homeIndex;
-  if (index !== -1 && plan.homes[index] === affinity.home) shared.table.clearMoved(affinity.entry);
-  else affinity.isCookieDue = true;
+  if (index !== -1 && plan.homes[index] === home) table.notes.clearMoved(entry);
+  else if (hasMoved) affinity.isCookieDue = true;
+  // not to a server that is gone by what is known here, nor while other requests of it are under way
+  else if (
+    index !== -1 &&
+    control.verdict(plan.slots[index] as number) !== Verdict.down &&
+    table.busy(entry) === 1
+  )
+    return index;
+  return STAYS;
 }
 
 /** The Set-Cookie value that names server `index`; '' when none is due. */
@@ -79,9 +104,12 @@ export function cookieRemoval(plan: PoolPlan, affinity: Affinity, isSecure: bool
   return affinity.cookieToSet;
 }
 
-function noteAge(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
-  const seconds = renewedSeconds(affinity.cookieText, affinity.cookieLength);
-  affinity.isCookieDue ||= wallMs - seconds * 1000 > plan.renewMs;
+/** Returns when the cookie was written, to a second and no later. */
+function noteAge(plan: PoolPlan, affinity: Affinity, wallMs: number): number {
+  const writtenMs = renewedSeconds(affinity.cookieText, affinity.cookieLength) * SECOND_MS;
+  // one from the time to come was written before the clock was set back, and would not be renewed until then
+  affinity.isCookieDue ||= Math.abs(wallMs - writtenMs) > plan.renewMs;
+  return writtenMs;
 }
 
 function openCookie(plan: PoolPlan, affinity: Affinity): boolean {

@@ -3,6 +3,8 @@
 // A request may show several values under one cookie name, one for each path and domain. All are tried: the first that
 // the table knows as a session says where the request belongs (browsers send the longest path first), else the first
 // that it knows at all, else the first. Each value is tried under every secret, the first one first. No allocation.
+//
+// A value whose session the user has ended a moment ago names none: the request was sent before he knew.
 
 import { hashBytes, hashed } from '../base/hash.ts';
 import { COLON, equalsIgnoreCase } from '../http1/bytes.ts';
@@ -119,10 +121,12 @@ function offer(
   hashBytes(plan.keys.hash, bytes, begin, end);
   const { low, high } = hashed;
   let entry = table.resolve(low, high);
+  let { wasOver } = table;
   let isOld = false;
   for (let at = 1; entry === UNKNOWN && at < plan.openers.length; at += 1) {
     hashBytes((plan.openers[at] as OpeningKeys).hash, bytes, begin, end);
     entry = table.resolve(hashed.low, hashed.high);
+    wasOver ||= table.wasOver;
     isOld = entry !== UNKNOWN;
   }
   const isKnown = entry !== UNKNOWN;
@@ -134,8 +138,8 @@ function offer(
   shownNames[shownCount] = ANY_NAME;
   affinity.shownCount = shownCount + 1;
   const isBetter = isKnown && (found === UNKNOWN || (table.isTentative(found) && !table.isTentative(entry)));
-  if (isBetter || shownCount === 0) {
-    affinity.arrival = Finding.new;
+  if (!affinity.hasKey) affinity.arrival = Finding.new;
+  if (isBetter || (!affinity.hasKey && !wasOver)) {
     takeKey(affinity, keyLow, keyHigh);
     affinity.foundBy = isKnown ? table.resolvedBy : UNKNOWN;
     noteOldKey(affinity, isOld, low, high);
@@ -171,7 +175,7 @@ function readOwnCookie(
       }
     }
   }
-  if (tries > 0) openNewest(plan, buffer, lines, affinity);
+  if (tries > 0) openNewest(plan, table, buffer, lines, affinity);
   if (isAny && !affinity.hasKey) affinity.arrival = Finding.invalid;
   return UNKNOWN;
 }
@@ -197,8 +201,14 @@ function lookUpOwn(plan: PoolPlan, table: SessionTable, buffer: Buffer, affinity
   return entry;
 }
 
-/** Opens the cookies that the table does not know; keeps the one written last. */
-function openNewest(plan: PoolPlan, buffer: Buffer, lines: FieldLines, affinity: Affinity): void {
+/** Opens the cookies that the table does not know; keeps the one written last of those whose session is not over, if any. */
+function openNewest(
+  plan: PoolPlan,
+  table: SessionTable,
+  buffer: Buffer,
+  lines: FieldLines,
+  affinity: Affinity,
+): void {
   let newestBegin = -1;
   let newestEnd = 0;
   let newestSeconds = Number.NEGATIVE_INFINITY;
@@ -215,8 +225,12 @@ function openNewest(plan: PoolPlan, buffer: Buffer, lines: FieldLines, affinity:
         if (!isCookieLength(range.valueEnd - range.valueBegin)) continue;
         copyCookie(buffer, affinity);
         const { cookie, cookieText, cookieLength } = affinity;
-        if (!open(plan, cookieText, cookieLength, cookie) || cookie.renewedSeconds <= newestSeconds) continue;
-        newestSeconds = cookie.renewedSeconds;
+        if (!open(plan, cookieText, cookieLength, cookie)) continue;
+        const isEnded = isOver(plan, table, cookieText);
+        const seconds = isEnded ? -Number.MAX_VALUE : cookie.renewedSeconds;
+        if (seconds <= newestSeconds) continue;
+        newestSeconds = seconds;
+        affinity.isEnded = isEnded;
         newestBegin = range.valueBegin;
         newestEnd = range.valueEnd;
         isNamedAnew = which > 0;
@@ -231,6 +245,15 @@ function openNewest(plan: PoolPlan, buffer: Buffer, lines: FieldLines, affinity:
   affinity.isCookieDue = isNamedAnew;
   hashCookieKey(plan.keys, affinity.cookieText, 0);
   takeKey(affinity, hashed.low, hashed.high);
+}
+
+/** Has the session of the cookie been ended, under whichever secret it was begun? */
+function isOver(plan: PoolPlan, table: SessionTable, cookieText: Uint8Array): boolean {
+  return plan.openers.some((keys) => {
+    hashCookieKey(keys, cookieText, 0);
+    table.resolve(hashed.low, hashed.high);
+    return table.wasOver;
+  });
 }
 
 function copyCookie(buffer: Buffer, affinity: Affinity): void {

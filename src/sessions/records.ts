@@ -95,10 +95,14 @@ export class SessionRecords {
   /** What is at `entry`, unless its home is none of the revision's. An alias has its session's home. */
   add(entry: number): void {
     const table = this.#table;
+    if (table.marks.isOver(entry)) {
+      this.addEnded(table.keyLow(entry), table.keyHigh(entry));
+      return;
+    }
     const isAlias = table.marks.isAlias(entry);
     const [sessionLow, sessionHigh] = [table.marks.aliasLow(entry), table.marks.aliasHigh(entry)];
     const session = isAlias ? table.find(sessionLow, sessionHigh) : entry;
-    if (session === -1) return;
+    if (session === -1 || (isAlias && table.marks.isAlias(session))) return;
     const server = this.#listed.indexByHome.get(table.home(session));
     if (server === undefined) return;
     const isInUse = table.busy(entry) > 0;

@@ -20,7 +20,7 @@ import type { Revision } from '../shared/revision.ts';
 import { homeGeneration, homeSlot } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { Counter, END_REASONS, type EndReason, Gauge } from '../shared/stripe.ts';
-import { ALIAS_LOOKS } from '../shared/sweep-slice.ts';
+import { ALIAS_LOOKS, OVER_MS } from '../shared/sweep-slice.ts';
 import { createTally, NEVER, RATE_SMOOTHING_SECONDS, type SweepTally } from '../shared/sweep-tally.ts';
 import { type HotSession, Hottest } from './hottest.ts';
 import { RequestWindow } from './load.ts';
@@ -34,6 +34,9 @@ export const TENTATIVE_IDLE_MS_MAX = 60_000;
 /** A session seen so much later than a value of it has been shown a newer one. */
 const NEWER_MS = 10_000;
 const HOTTEST_MAX = 16;
+/** Values of each session, on average, from which on the application is taken to renew them without end; at least so many in all. */
+const VALUES_MANY = 16;
+const VALUES_MIN = 1_000;
 const EPOCH_MAX = 255;
 
 /** What the last finished pass found in the whole table. */
@@ -57,6 +60,8 @@ export interface SweeperOptions {
   readonly everyMs?: number;
   /** A pass has just been published. */
   readonly onPass?: (report: SweepReport) => void;
+  /** Sessions of the pool have that many values each: once for each pool. */
+  readonly onRenewals?: (pool: string, values: number) => void;
 }
 
 interface SweptPool {
@@ -73,6 +78,9 @@ export class Sweeper {
   readonly #scheduler: Scheduler;
   readonly #everyMs: number;
   readonly #onPass: (report: SweepReport) => void;
+  readonly #onRenewals: (pool: string, values: number) => void;
+  /** Pools of which it has been told. */
+  readonly #renewing = new Set<string>();
   readonly #tally: SweepTally = createTally(SLICE_ENTRIES);
   readonly #deltaAtBegin = new Int32Array(SLOTS_MAX);
   readonly #leftAtBegin = new Int32Array(SLOTS_MAX);
@@ -92,6 +100,7 @@ export class Sweeper {
     this.#scheduler = options.scheduler ?? systemScheduler;
     this.#everyMs = options.everyMs ?? 1_000;
     this.#onPass = options.onPass ?? (() => undefined);
+    this.#onRenewals = options.onRenewals ?? (() => undefined);
   }
 
   get report(): SweepReport {
@@ -199,6 +208,7 @@ export class Sweeper {
     for (const perSlot of [
       tally.sessions,
       tally.tentative,
+      tally.aliases,
       tally.rateSum,
       tally.rateSquares,
       tally.hotAbove,
@@ -243,6 +253,11 @@ export class Sweeper {
   #expireAlias(entry: number): void {
     const { table } = this.#shared;
     const { nowMs, idleTenths } = this.#tally;
+    if (table.marks.isOver(entry)) {
+      const isLate = nowMs - table.seenMs(entry) > OVER_MS && table.busy(entry) === 0;
+      if (isLate) table.remove(entry, table.keyLow(entry), table.keyHigh(entry));
+      return;
+    }
     const idleMs = (idleTenths[homeSlot(table.home(entry))] ?? NEVER) * 100;
     const lookMs = idleMs / ALIAS_LOOKS;
     if (this.#isNewestInUse(entry, Math.min(NEWER_MS, lookMs / 4))) table.see(entry, nowMs);
@@ -294,6 +309,7 @@ export class Sweeper {
           left,
         );
       }
+      this.#noteRenewals(pool);
       pool.report = pool.hottest.report(rate);
       pool.effective = squares > 0 ? (rate * rate) / squares : 0;
     }
@@ -306,6 +322,15 @@ export class Sweeper {
     const { entries } = tally;
     this.#report = { entries, expired: this.#expired, busyMs: this.#busyMs, finishedMs: nowMs, passes };
     this.#onPass(this.#report);
+  }
+
+  #noteRenewals({ name, slots }: SweptPool): void {
+    const sumOf = (counts: Int32Array): number => slots.reduce((sum, slot) => sum + (counts[slot] ?? 0), 0);
+    const values = sumOf(this.#tally.aliases);
+    const each = Math.floor(values / Math.max(1, sumOf(this.#tally.sessions)));
+    if (values < VALUES_MIN || each < VALUES_MANY || this.#renewing.has(name)) return;
+    this.#renewing.add(name);
+    this.#onRenewals(name, each);
   }
 
   #find(name: string): SweptPool | undefined {

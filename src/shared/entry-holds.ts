@@ -2,10 +2,10 @@
 //
 //   thread 0   entry × count     only thread 0 adds
 //   thread 1   entry × count     only thread 1 adds
-//   ...                          whoever gives an entry to another key sets it to 0 for all, under the bucket's lock
 //
-// So a thread that dies takes nobody else's count with it: main clears its row, and the others stand. The last row is
-// main's, which holds what the process before this one still has in use.
+// No entry goes to another key while anybody has it in use, though its session has ended (bucket-choice.ts). So what a
+// thread has added is its own until it takes it back, and a thread that dies takes nobody else's count with it: main clears
+// its row, and the others stand. The last row is main's, which holds what the process before this one still has in use.
 
 import { BUCKET_ENTRIES } from './entry-words.ts';
 
@@ -35,7 +35,7 @@ export class EntryHolds {
     Atomics.add(this.#own, entry, 1);
   }
 
-  /** Takes one of this thread's back; nothing when the entry has been given to another key meanwhile. */
+  /** Takes one of this thread's back; nothing when main has taken the thread for dead, and all of it. */
   drop(entry: number): void {
     const count = Atomics.load(this.#own, entry);
     if (count > 0) Atomics.compareExchange(this.#own, entry, count, count - 1);
@@ -60,11 +60,6 @@ export class EntryHolds {
     let sum = 0;
     for (const row of this.#rows) sum += Atomics.load(row, entry);
     return sum;
-  }
-
-  /** The entry begins under another key. */
-  reset(entry: number): void {
-    for (const row of this.#rows) if (Atomics.load(row, entry) !== 0) Atomics.store(row, entry, 0);
   }
 
   /** Main, after a thread died. `everUsed`: 1 for each bucket in which there has ever been an entry. O(buckets). */

@@ -3,9 +3,10 @@
 //   0         a session whose cookie's scope is not known, or that has no cookie
 //   1..253    a session: the scope (domain and path) of the cookie that is its key
 //   254       a session that the application has denied: only its route is left, until it is taken again
-//   255       an alias: another key of a session. Leads to it, is no session, and counts nowhere
+//   255       an alias: another key of a session. Leads to it, is no session, and counts nowhere. One that leads nowhere is
+//             the key of a session that its user has ended: who still shows it begins none
 //
-// An alias has the session's key in the words where a session has its age and its requests.
+// An alias has the session's key in the words where a session has its age and its requests; nowhere is 0, as no key is.
 
 import { ENTRY_WORDS, Word } from './entry-words.ts';
 
@@ -64,6 +65,18 @@ export class EntryMarks {
   isAliasOf(entry: number, sessionLow: number, sessionHigh: number): boolean {
     const isItsLow = this.isAlias(entry) && this.aliasLow(entry) === sessionLow;
     return isItsLow && this.aliasHigh(entry) === sessionHigh;
+  }
+
+  /** The key was a session's, and its user has ended it: who shows it now has sent the request before he knew. */
+  isOver(entry: number): boolean {
+    return this.isAlias(entry) && this.aliasLow(entry) === 0;
+  }
+
+  /** The session at `entry` is over, its key stays. The words come first: that they are an alias's shows by the mark. */
+  setOver(entry: number): void {
+    this.#words[entry * ENTRY_WORDS + Word.flags] = 0;
+    this.lead(entry, 0, 0);
+    this.setAlias(entry);
   }
 
   setAlias(entry: number): void {

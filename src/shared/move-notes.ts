@@ -1,10 +1,13 @@
-// What an entry of the session table remembers of moves, in the upper 22 bits of its flags word:
+// What an entry of the session table remembers of moves, in the upper 23 bits of its flags word:
 //
+//   bit 9        moved     its client has not been seen with a cookie that names the present home
 //   bits 10..23  origin    1 | slot (10 bits) << 1 | generation / 2 (3 bits) << 11: the home that a failure drove the
 //                          session from; 0: none
 //   bits 24..31  moved at  when main last moved it, in units of 32 s, 1..255 around; 0: never
 //
-// The table clears both when an entry begins.
+// The table clears all when an entry begins.
+
+import { MOVED } from './entry-words.ts';
 
 const ORIGIN_SHIFT = 10;
 const ORIGIN_MASK = 0x3fff << ORIGIN_SHIFT;
@@ -25,6 +28,15 @@ export class MoveNotes {
     this.#entryWords = entryWords;
     this.#flagsWord = flagsWord;
     this.#epochMs = epochMs;
+  }
+
+  hasMoved(entry: number): boolean {
+    return (Atomics.load(this.#words, this.#index(entry)) & MOVED) !== 0;
+  }
+
+  /** The client has been seen with a cookie that names the present home: nothing is left to tell it. */
+  clearMoved(entry: number): void {
+    Atomics.and(this.#words, this.#index(entry), ~MOVED);
   }
 
   /** Main, after it moved the session on purpose: notes when, and forgets the origin. */

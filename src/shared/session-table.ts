@@ -1,16 +1,15 @@
 // The session table: which server is a session's home. Shared by all threads; the one structure with many writers.
 //
 // Set-associative with two choices: a key may live in either of two buckets of eight entries (Azar et al.,
-// "Balanced Allocations", 1994), so that a table filled to 80 % still places practically every key.
-//
-// What an entry holds is in entry-words.ts.
+// "Balanced Allocations", 1994), so that a table filled to 80 % still places practically every key. What an entry holds is
+// in entry-words.ts.
 //
 // Readers take no lock: they compare both key words. Inserts and removals hold the lock of each bucket they change;
 // a move is one compare-exchange. Counters in an entry may be touched while it changes hands: worth less than a lock.
 // Who has an entry in use stands beside the entries (entry-holds.ts): whoever takes one looks at its key after that, whoever
-// closes one at its holds, so that one of the two always sees the other.
+// gives one to another key at its holds, so that one of the two always sees the other.
 
-import { BucketChoice } from './bucket-choice.ts';
+import { BucketChoice, firstBucket, secondBucket } from './bucket-choice.ts';
 import { BucketLocks } from './bucket-locks.ts';
 import { EntryHolds } from './entry-holds.ts';
 import { EntryMarks } from './entry-marks.ts';
@@ -66,6 +65,8 @@ export class SessionTable {
   resolvedHigh = 0;
   /** The alias that led there, NONE when the key was the session's own. */
   resolvedBy = NONE;
+  /** The last `resolve` found no session, because its user has ended it. */
+  wasOver = false;
   readonly #words: Int32Array;
   readonly #locks: BucketLocks;
   /** 1 for each bucket in which there has ever been an entry: a sweep passes over the others. */
@@ -119,8 +120,8 @@ export class SessionTable {
   /** Entry of the key, -1 when absent. Costs at most 16 key comparisons, usually within two cache lines. */
   find(keyLow: number, keyHigh: number): number {
     const low = keyLow === 0 ? 1 : keyLow;
-    const found = this.#findIn(this.#firstBucket(low, keyHigh), low, keyHigh);
-    return found !== NONE ? found : this.#findIn(this.#secondBucket(low, keyHigh), low, keyHigh);
+    const found = this.#findIn(firstBucket(low, keyHigh, this.#buckets), low, keyHigh);
+    return found !== NONE ? found : this.#findIn(secondBucket(low, keyHigh, this.#buckets), low, keyHigh);
   }
 
   /** Entry of the session that the key is for, itself or as an alias; -1 when there is none. See `resolvedLow`. */
@@ -129,12 +130,17 @@ export class SessionTable {
     this.resolvedLow = keyLow;
     this.resolvedHigh = keyHigh;
     this.resolvedBy = NONE;
+    this.wasOver = false;
     if (entry === NONE || !this.marks.isAlias(entry)) return entry;
+    this.wasOver = this.marks.isOver(entry);
+    if (this.wasOver) return NONE;
     this.resolvedLow = this.marks.aliasLow(entry);
     this.resolvedHigh = this.marks.aliasHigh(entry);
     this.resolvedBy = entry;
     const session = this.find(this.resolvedLow, this.resolvedHigh);
-    return session !== NONE && this.marks.isAlias(session) ? NONE : session;
+    if (session === NONE || !this.marks.isAlias(session)) return session;
+    this.wasOver = this.marks.isOver(session);
+    return NONE;
   }
 
   /** An alias that only a late request still shows: its session has been seen since. The newest of a pause is none. */
@@ -149,7 +155,12 @@ export class SessionTable {
     this.#words[entry * ENTRY_WORDS + Word.seen] = this.tenths(nowMs);
   }
 
-  /** True while the entry still belongs to the key: check before trusting an entry kept over an await or event. */
+  /** It is still the session of the key: check before trusting one kept over an await or event. */
+  isSessionOf(entry: number, keyLow: number, keyHigh: number): boolean {
+    return this.isOf(entry, keyLow, keyHigh) && !this.marks.isAlias(entry);
+  }
+
+  /** It is the key's, as a session or an alias. */
   isOf(entry: number, keyLow: number, keyHigh: number): boolean {
     const base = entry * ENTRY_WORDS;
     return this.#words[base] === (keyLow === 0 ? 1 : keyLow) && this.#words[base + Word.keyHigh] === keyHigh;
@@ -167,10 +178,6 @@ export class SessionTable {
 
   isTentative(entry: number): boolean {
     return ((this.#words[entry * ENTRY_WORDS + Word.flags] as number) & TENTATIVE) !== 0;
-  }
-
-  hasMoved(entry: number): boolean {
-    return ((this.#words[entry * ENTRY_WORDS + Word.flags] as number) & MOVED) !== 0;
   }
 
   createdMs(entry: number): number {
@@ -204,11 +211,11 @@ export class SessionTable {
 
   /**
    * One request of the session begins: holds the entry in use until `release`, notes when, counts it. False, and nothing
-   * is held, when the entry is no longer the key's.
+   * is held, when the entry is no longer the key's session.
    */
   touch(entry: number, keyLow: number, keyHigh: number, nowMs: number): boolean {
     this.holds.add(entry);
-    if (!this.#isOfInOrder(entry, keyLow, keyHigh)) {
+    if (!this.#isOfInOrder(entry, keyLow, keyHigh) || this.marks.isAlias(entry)) {
       this.holds.drop(entry);
       return false;
     }
@@ -218,10 +225,9 @@ export class SessionTable {
     return true;
   }
 
-  /** The request that touched the entry is over. Ignored when the entry has changed hands meanwhile. */
+  /** The request that touched the entry is over, or its session is: once for each touch, whatever has become of the key. */
   release(entry: number, keyLow: number, keyHigh: number, nowMs: number): void {
-    if (!this.isOf(entry, keyLow, keyHigh)) return;
-    this.#words[entry * ENTRY_WORDS + Word.seen] = this.tenths(nowMs);
+    if (this.isOf(entry, keyLow, keyHigh)) this.see(entry, nowMs);
     this.holds.drop(entry);
   }
 
@@ -234,8 +240,8 @@ export class SessionTable {
   /**
    * Gives the key a home. Returns the entry; an existing one of the same key is kept, its home is set and its
    * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`. One in use never
-   * goes: -1 when all sixteen are, or a bucket's lock cannot be had, and the key stays unknown. With a key to be alias of, a new entry is an alias of
-   * that session, and an existing one is left as it is.
+   * goes: -1 when all sixteen are, or a bucket's lock cannot be had, and the key stays unknown. With a key to be alias of, a new
+   * entry is an alias of that session, and an existing one is left as it is, unless it is of a session that is over.
    */
   insert(
     keyLow: number,
@@ -248,8 +254,8 @@ export class SessionTable {
     aliasOfHigh = 0,
   ): number {
     const low = keyLow === 0 ? 1 : keyLow;
-    const first = this.#firstBucket(low, keyHigh);
-    const second = this.#secondBucket(low, keyHigh);
+    const first = firstBucket(low, keyHigh, this.#buckets);
+    const second = secondBucket(low, keyHigh, this.#buckets);
     this.evictedHome = NONE;
     this.replacedHome = NONE;
     if (!this.#locks.takePair(first, second)) return NONE;
@@ -259,14 +265,13 @@ export class SessionTable {
     const isAlias = aliasOfLow !== 0;
     if (isNew) entry = this.#claim(first, second);
     else if (!this.marks.isAlias(entry)) this.replacedHome = this.home(entry);
-    if (entry === NONE || (isAlias && !isNew)) {
+    if (entry === NONE || (isAlias && !isNew && !this.marks.isOver(entry))) {
       this.#locks.givePair(first, second);
       return entry;
     }
     const base = entry * ENTRY_WORDS;
     const tenths = this.tenths(nowMs);
     // A key that is there stays findable throughout: only an entry that changes hands is closed meanwhile.
-    if (isNew) this.holds.reset(entry);
     this.#words[base + Word.keyHigh] = keyHigh;
     this.#words[base + Word.created] = isAlias ? aliasOfLow : tenths;
     this.#words[base + Word.seen] = tenths;
@@ -300,7 +305,7 @@ export class SessionTable {
 
   /** One compare-exchange of the home. False when somebody else moved or replaced the session first. */
   move(entry: number, keyLow: number, keyHigh: number, fromHome: number, toHome: number): boolean {
-    if (!this.isOf(entry, keyLow, keyHigh)) return false;
+    if (!this.isSessionOf(entry, keyLow, keyHigh)) return false;
     const base = entry * ENTRY_WORDS;
     if (Atomics.compareExchange(this.#words, base + Word.home, fromHome, toHome) !== fromHome) return false;
     Atomics.or(this.#words, base + Word.flags, MOVED);
@@ -312,9 +317,20 @@ export class SessionTable {
     return (Atomics.or(this.#words, entry * ENTRY_WORDS + Word.flags, TENTATIVE) & TENTATIVE) === 0;
   }
 
-  /** The client has been seen with a cookie that names the present home: nothing is left to tell it. */
-  clearMoved(entry: number): void {
-    Atomics.and(this.#words, entry * ENTRY_WORDS + Word.flags, ~MOVED);
+  /**
+   * Ends the session, whose user has asked for it: its key stays for a while, so that no request that is under way, or comes
+   * late, begins it again. False when the entry is no longer the key's session, or its bucket's lock cannot be had.
+   */
+  bury(entry: number, keyLow: number, keyHigh: number, nowMs: number): boolean {
+    const bucket = Math.floor(entry / BUCKET_ENTRIES);
+    if (!this.#locks.take(bucket)) return false;
+    const isMine = this.#isOfInOrder(entry, keyLow, keyHigh) && !this.marks.isAlias(entry);
+    if (isMine) {
+      this.marks.setOver(entry);
+      this.see(entry, nowMs);
+    }
+    this.#locks.give(bucket);
+    return isMine;
   }
 
   /** Ends the session. False when the entry is no longer the key's, or its bucket's lock cannot be had. */
@@ -339,14 +355,7 @@ export class SessionTable {
 
   /** Of an empty table: `eachChange` finds what is here now. */
   copy(): TableCopy {
-    return new TableCopy({
-      words: this.#words,
-      entryWords: ENTRY_WORDS,
-      homeWord: Word.home,
-      seenWord: Word.seen,
-      kindOf: (entry) => this.marks.mark(entry) | (this.isTentative(entry) ? TENTATIVE : 0),
-      isInUse: (entry) => this.busy(entry) > 0,
-    });
+    return new TableCopy(this.#words, this.holds);
   }
 
   /** Main, after a thread died: frees the locks it held, and what it had in use is so no more. O(buckets). */
@@ -358,15 +367,6 @@ export class SessionTable {
   /** In the table's own unit of time. */
   tenths(nowMs: number): number {
     return Math.floor((nowMs - this.#epochMs) / 100);
-  }
-
-  // Multiply-high of an unsigned word by the bucket count: an even choice without a division.
-  #firstBucket(keyLow: number, keyHigh: number): number {
-    return Math.floor(((keyLow ^ Math.imul(keyHigh, 0x9e3779b1)) >>> 0) * (this.#buckets / 0x1_0000_0000));
-  }
-
-  #secondBucket(keyLow: number, keyHigh: number): number {
-    return Math.floor(((keyHigh ^ Math.imul(keyLow, 0x85ebca77)) >>> 0) * (this.#buckets / 0x1_0000_0000));
   }
 
   #findIn(bucket: number, keyLow: number, keyHigh: number): number {

@@ -16,6 +16,9 @@ import { RATE_SMOOTHING_SECONDS, type SweepTally } from './sweep-tally.ts';
 
 /** An alias is looked at more closely this often in the idle time: is its session in use? */
 export const ALIAS_LOOKS = 8;
+/** The key of a session that its user has ended stays for so long: requests that were sent before are answered by then. */
+export const OVER_MS = 60_000;
+const OVER_TENTHS = OVER_MS / 100;
 
 /**
  * Main's sweep over entries [begin, end), both of whole buckets: counts each under its home, settles it, and lists the
@@ -55,8 +58,11 @@ function sweepEntries(
     if (words[base] === 0) continue;
     tally.entries += 1;
     if (words[base + Word.mark] === ALIAS) {
-      const limit = tally.idleTenths[(words[base + Word.home] as number) & SLOT_MASK] as number;
-      if (now - (words[base + Word.seen] as number) > limit / ALIAS_LOOKS) {
+      const slot = (words[base + Word.home] as number) & SLOT_MASK;
+      const isOver = words[base + Word.created] === 0;
+      if (!isOver) tally.aliases[slot] = (tally.aliases[slot] as number) + 1;
+      const limit = isOver ? OVER_TENTHS : (tally.idleTenths[slot] as number) / ALIAS_LOOKS;
+      if (now - (words[base + Word.seen] as number) > limit) {
         tally.expired[tally.expiredCount] = entry;
         tally.expiredCount += 1;
       }

@@ -19,6 +19,8 @@ export interface SweepTally {
   strangerIdleTenths: number;
   readonly sessions: Int32Array;
   readonly tentative: Int32Array;
+  /** Other keys of sessions than the first. */
+  readonly aliases: Int32Array;
   /** Sum of the sessions' request rates (requests per second of age), and of their squares. */
   readonly rateSum: Float64Array;
   readonly rateSquares: Float64Array;
@@ -50,6 +52,7 @@ export function createTally(sliceEntries: number): SweepTally {
     strangerIdleTenths: NEVER,
     sessions: perSlot(),
     tentative: perSlot(),
+    aliases: perSlot(),
     rateSum: new Float64Array(SLOTS_MAX),
     rateSquares: new Float64Array(SLOTS_MAX),
     hotAbove: new Float64Array(SLOTS_MAX),

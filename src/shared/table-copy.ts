@@ -3,31 +3,37 @@
 // Plain reads of a table that others write: an entry in the middle of a change may be copied half. It then differs from
 // what it is later, and so is found.
 
+import type { EntryHolds } from './entry-holds.ts';
+import { ENTRY_WORDS, TENTATIVE, Word } from './entry-words.ts';
+
 const COPIED_WORDS = 5;
-/** Beside what `kindOf` says. */
+/** Beside mark and tentative. */
 const IN_USE = 1 << 30;
 
-/** How the table's words are laid out, and what is asked about an entry. */
-export interface CopiedTable {
-  readonly words: Int32Array;
-  readonly entryWords: number;
-  readonly homeWord: number;
-  readonly seenWord: number;
-  /** What else than key, home and time makes it another; below bit 30. */
-  kindOf(entry: number): number;
-  isInUse(entry: number): boolean;
-}
-
 export class TableCopy {
-  readonly #table: CopiedTable;
+  readonly #words: Int32Array;
+  readonly #holds: EntryHolds;
   readonly #copy: Int32Array;
   readonly entries: number;
 
-  /** Of an empty table, 20 bytes an entry once it is used. */
-  constructor(table: CopiedTable) {
-    this.#table = table;
-    this.entries = table.words.length / table.entryWords;
+  /** Of an empty table, 20 bytes an entry once it is used; the words and holds are those of the table. */
+  constructor(words: Int32Array, holds: EntryHolds) {
+    this.#words = words;
+    this.#holds = holds;
+    this.entries = words.length / ENTRY_WORDS;
     this.#copy = new Int32Array(this.entries * COPIED_WORDS);
+  }
+
+  /** What else than key, home and time makes the entry another. */
+  #kindOf(entry: number): number {
+    const base = entry * ENTRY_WORDS;
+    return (
+      (this.#words[base + Word.mark] as number) | ((this.#words[base + Word.flags] as number) & TENTATIVE)
+    );
+  }
+
+  #isInUse(entry: number): boolean {
+    return this.#holds.sum(entry) > 0;
   }
 
   /** The moment is now, for all entries. About 5 ns each. */
@@ -47,11 +53,10 @@ export class TableCopy {
     inUseTenths: number,
     visit: (entry: number, keyLow: number, keyHigh: number) => boolean,
   ): void {
-    const table = this.#table;
-    const { words, entryWords, homeWord, seenWord } = table;
+    const words = this.#words;
     const copy = this.#copy;
     for (let entry = begin; entry < end; entry += 1) {
-      const base = entry * entryWords;
+      const base = entry * ENTRY_WORDS;
       const at = entry * COPIED_WORDS;
       const low = copy[at] as number;
       const high = copy[at + 1] as number;
@@ -59,12 +64,12 @@ export class TableCopy {
       const isSame =
         words[base] === low &&
         words[base + 1] === high &&
-        words[base + homeWord] === copy[at + 2] &&
-        (words[base + seenWord] as number) <= (copy[at + 3] as number) &&
-        table.kindOf(entry) === ((copy[at + 4] as number) & ~IN_USE);
+        words[base + Word.home] === copy[at + 2] &&
+        (words[base + Word.seen] as number) <= (copy[at + 3] as number) &&
+        this.#kindOf(entry) === ((copy[at + 4] as number) & ~IN_USE);
       const wasInUse = ((copy[at + 4] as number) & IN_USE) !== 0;
       const isFresh = now - (copy[at + 3] as number) <= inUseTenths;
-      if (isSame && (wasInUse ? isFresh && table.isInUse(entry) : isFresh || !table.isInUse(entry))) continue;
+      if (isSame && (wasInUse ? isFresh && this.#isInUse(entry) : isFresh || !this.#isInUse(entry))) continue;
       this.#note(entry, now);
       if (!visit(entry, low, high)) copy.fill(0, at, at + COPIED_WORDS);
     }
@@ -72,19 +77,19 @@ export class TableCopy {
 
   /** `now`: when an entry in use is seen. */
   #note(entry: number, now = 0): void {
-    const { words, entryWords, homeWord, seenWord } = this.#table;
-    const base = entry * entryWords;
+    const words = this.#words;
+    const base = entry * ENTRY_WORDS;
     const at = entry * COPIED_WORDS;
     if (words[base] === 0) {
       this.#copy.fill(0, at, at + COPIED_WORDS);
       return;
     }
-    const seen = words[base + seenWord] as number;
+    const seen = words[base + Word.seen] as number;
     this.#copy[at] = words[base] as number;
     this.#copy[at + 1] = words[base + 1] as number;
-    this.#copy[at + 2] = words[base + homeWord] as number;
-    const isInUse = this.#table.isInUse(entry);
+    this.#copy[at + 2] = words[base + Word.home] as number;
+    const isInUse = this.#isInUse(entry);
     this.#copy[at + 3] = isInUse ? Math.max(seen, now) : seen;
-    this.#copy[at + 4] = this.#table.kindOf(entry) | (isInUse ? IN_USE : 0);
+    this.#copy[at + 4] = this.#kindOf(entry) | (isInUse ? IN_USE : 0);
   }
 }

@@ -79,15 +79,18 @@ describe.each(MODES)('$title', (mode) => {
     world.setVerdict(home, Verdict.down);
     for (let times = 0; times < 3; times += 1) {
       const declined = visit(world, client, times % 2, { status: 503 });
-      expect(declined).toMatchObject({ outcome: 'moved', moveReason: 'failure', setCookie: '' });
+      expect(declined).toMatchObject({ outcome: 'overflow', moveReason: null, setCookie: '' });
       expect(declined.server).not.toBe(home);
     }
+    expect(world.moves('failure')).toBe(0);
     expect(world.entries().homes).toEqual(new Map([[home, 1]]));
     expect([world.placed(home), world.total((name) => world.placed(name))]).toEqual([1, 1]);
     world.setVerdict(home, Verdict.up);
     expect(visit(world, client)).toMatchObject({ server: home, outcome: 'home' });
     world.setVerdict(home, Verdict.down);
     const taken = visit(world, client);
+    expect(taken).toMatchObject({ outcome: 'moved', moveReason: 'failure' });
+    expect([taken.setCookie !== '', world.moves('failure')]).toEqual([mode.isOwn, 1]);
     world.setVerdict(home, Verdict.up);
     expect(visit(world, client)).toMatchObject({ server: taken.server, outcome: 'home' });
     expect(world.total((name) => world.lost(name, 'failure'))).toBe(0);
@@ -114,23 +117,64 @@ describe.each(MODES)('$title', (mode) => {
     expect(isDue()).toBe(false);
   });
 
-  test('another request has moved the session since: its 503 moves nothing back', () => {
+  test('of parallel requests one is answered well: the session moves there once, and a 503 takes nothing back', () => {
+    for (const isLate of [false, true]) {
+      const world = make({ pool: { state: 'shared' } });
+      const client = mode.client(1);
+      visit(world, client);
+      const home = visit(world, client).server!;
+      world.setVerdict(home, Verdict.down);
+      const [good, bad] = [world.begin(client.request()), world.begin(client.request(), 1)];
+      const other = good.attempt();
+      expect(bad.attempt()).toBe(other);
+      expect(world.placed(home)).toBe(1);
+      if (isLate) good.answer();
+      bad.answer([], false, 503);
+      if (!isLate) good.answer();
+      expect(bad.finish()).toMatchObject({ outcome: 'overflow', moveReason: null });
+      const moved = good.finish();
+      expect(moved).toMatchObject({ outcome: 'moved', moveReason: 'failure' });
+      client.receive(moved);
+      expect([world.moves('failure'), world.placed(home), world.placed(other!)]).toEqual([1, 0, 1]);
+      world.setVerdict(home, Verdict.up);
+      expect(visit(world, client)).toMatchObject({ server: other, outcome: 'home' });
+    }
+  });
+
+  test('parallel requests that are all answered well are one move', () => {
     const world = make({ pool: { state: 'shared' } });
     const client = mode.client(1);
     visit(world, client);
     const home = visit(world, client).server!;
     world.setVerdict(home, Verdict.down);
-    const [first, second] = [world.begin(client.request()), world.begin(client.request(), 1)];
-    first.choose();
-    second.choose();
-    first.commit();
-    if (!second.commit()) second.attempt();
-    second.answer([], false, 503);
-    first.answer();
-    client.receive(first.finish());
-    const { server } = second.finish();
-    world.setVerdict(home, Verdict.up);
-    expect(visit(world, client)).toMatchObject({ server, outcome: 'home' });
+    const all = [0, 1, 0].map((worker) => world.begin(client.request(), worker));
+    for (const one of all) one.attempt();
+    for (const one of all) one.answer();
+    const outcomes = all.map((one) => one.finish());
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['moved', 'home', 'home']);
+    expect([world.moves('failure'), world.placed(home), world.entries().busy]).toEqual([1, 0, 0]);
+  });
+
+  test('a server that fails before it answers is not moved to: the session stays, or goes to the one that answers', () => {
+    const world = make({ pool: { state: 'shared' } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    world.setVerdict(home, Verdict.down);
+    const first = world.begin(client.request());
+    const failed = first.attempt()!;
+    expect(first.finish()).toMatchObject({ moveReason: null });
+    expect([world.moves('failure'), world.placed(home), world.placed(failed)]).toEqual([0, 1, 0]);
+    const second = world.begin(client.request());
+    expect(second.attempt()).toBe(failed);
+    second.tried.push(second.slot);
+    const next = second.attempt()!;
+    expect([failed, home]).not.toContain(next);
+    second.answer();
+    client.receive(second.finish());
+    expect([world.moves('failure'), world.placed(home), world.placed(failed), world.placed(next)]).toEqual([
+      1, 0, 0, 1,
+    ]);
   });
 
   test('parallel requests of a session whose home died come to the same new home; it is lost once', () => {

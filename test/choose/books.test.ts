@@ -1,5 +1,6 @@
 // A seeded simulation of the choose room: two threads, interleaved exchanges, servers that fail and come back, reloads,
-// log-ins and log-outs, a table too small. Whatever happens, at rest the books balance. SEED= replays one, SEEDS= widens.
+// log-ins and log-outs, a table too small. Whatever happens, at rest the books balance, and what is in use is in use by
+// exactly those that run. SEED= replays one, SEEDS= widens.
 
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
@@ -33,6 +34,7 @@ const MODES: readonly { readonly title: string; readonly sticky: Partial<StickyC
     sticky: { mode: 'header-hash', header: 'x-session-id', bound: { by: 'sessions', factor: 1.25 } },
   },
   { title: 'address-hash', sticky: { mode: 'address-hash' } },
+  { title: 'paced', sticky: { mode: 'cookie-hash', movesPerSecond: 20, failBack: 'home' } },
 ];
 
 interface Running {
@@ -92,6 +94,7 @@ class Simulation {
     const user = this.#random.below(USERS);
     const response: string[] = [];
     if (this.#sticky.cookieOwner === 'application') this.#scriptApplication(user, response);
+    if (this.#random.below(15) === 0) response.push('x-holdfast-session: end');
     const exchange = this.world.begin(this.#requestOf(user), this.#random.below(2));
     this.exchanges += 1;
     this.#running.push({ user, exchange, response });
@@ -144,13 +147,26 @@ class Simulation {
     }
     this.#running.splice(at, 1);
     if (exchange.slot !== -1 && does < 9) {
-      const own = exchange.answer(response);
-      if (own !== '') this.#jar[user] = cookiePair(own).slice('holdfast='.length);
+      const own = exchange.answer(response, false, does === 8 ? 503 : 200);
+      if (own !== '') this.#jar[user] = cookiePair(own).slice('holdfast='.length) || null;
       const set = response[0]?.match(/(?:sid=|x-session-id: )([^;]*)/)?.[1];
       if (set !== undefined) this.#jar[user] = set === '' ? null : set;
     }
     this.#leave(exchange);
     exchange.finish();
+  }
+
+  /** What holds at any moment: an entry is in use by those that have it open, whatever has begun and ended there. */
+  auditHolds(): void {
+    const { table } = this.world.shared;
+    const held = new Map<number, number>();
+    for (const { exchange } of this.#running) {
+      const { entry } = exchange.affinity;
+      if (entry !== -1) held.set(entry, (held.get(entry) ?? 0) + 1);
+    }
+    for (let entry = 0; entry < table.capacity; entry += 1)
+      if (table.busy(entry) !== (held.get(entry) ?? 0))
+        expect([entry, table.busy(entry)], 'in use').toEqual([entry, held.get(entry) ?? 0]);
   }
 
   /** Everything that must hold when no exchange is running. */
@@ -193,8 +209,10 @@ describe.each(MODES)('$title', ({ sticky }) => {
     const simulation = new Simulation(sticky, seed);
     for (let step = 0; step < STEPS; step += 1) {
       simulation.step();
+      if (step % 50 === 0) simulation.auditHolds();
       if (step % 500 !== 499) continue;
       simulation.finishAll();
+      simulation.auditHolds();
       simulation.audit();
     }
   });

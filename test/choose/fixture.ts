@@ -311,7 +311,7 @@ export class World {
     let tentative = 0;
     let aliases = 0;
     for (let entry = 0; entry < table.capacity; entry += 1) {
-      if (!table.isUsed(entry)) continue;
+      if (!table.isUsed(entry) || table.marks.isOver(entry)) continue;
       if (table.marks.isAlias(entry)) {
         aliases += 1;
         continue;

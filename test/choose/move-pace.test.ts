@@ -105,7 +105,7 @@ test('however long nothing has moved, no more than a second of it is saved up; e
   const pace = new MovePace(2);
   const take = (of: PoolPlan, nowMs: number): number => {
     let taken = 0;
-    for (; pace.hasRoom(of, nowMs); taken += 1) pace.take(of, nowMs);
+    for (; pace.hasRoom(of, 1, nowMs); taken += 1) pace.take(of, nowMs);
     return taken;
   };
   expect([take(plan, 0), take(other, 0)]).toEqual([4, 4]);
@@ -113,4 +113,22 @@ test('however long nothing has moved, no more than a second of it is saved up; e
   // one that moves although there is no room, as when it is tried again, owes nothing
   for (let more = 0; more < 5; more += 1) pace.take(plan, 3_600_000);
   expect(take(plan, 3_600_500)).toBe(2);
+});
+
+test('a session takes one token however many requests are on their way with it, and gives it back when it stays', () => {
+  const world = new World({ sticky: { mode: 'cookie-hash', movesPerSecond: 2 } });
+  const [plan] = world.plans as [PoolPlan];
+  const pace = new MovePace(1);
+  const [one, two, three] = [11, 22, 33];
+  for (const key of [one, one, two]) pace.begin(plan, key, 0);
+  expect([one, two, three].map((key) => pace.hasRoom(plan, key, 0))).toEqual([true, true, false]);
+  // another request of the session may still move it
+  pace.end(plan, one, false);
+  expect([pace.hasRoom(plan, three, 0), pace.hasRoom(plan, one, 0)]).toEqual([false, true]);
+  pace.end(plan, one, true);
+  expect(pace.hasRoom(plan, one, 0)).toBe(false);
+  pace.end(plan, two, false);
+  expect(pace.hasRoom(plan, three, 0)).toBe(true);
+  pace.begin(plan, three, 0);
+  expect(pace.hasRoom(plan, one, 0)).toBe(false);
 });

@@ -180,6 +180,20 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     ).toBe('invalid');
   });
 
+  test('that was written before the clock was set back is written again', () => {
+    const world = new World({ sticky: { mode } });
+    const cookie = cookiePair(world.exchange().setCookie);
+    expect(world.exchange({ cookie }).setCookie).toBe('');
+    world.clock.wallMs = () => world.clock.nowMs() - 3_600_000;
+    const again = world.exchange({ cookie });
+    expect(again).toMatchObject({ outcome: 'home' });
+    const fresh = cookiePair(again.setCookie);
+    expect(opened(world, fresh.slice('holdfast='.length))?.renewedSeconds).toBe(
+      Math.floor(world.clock.wallMs() / 1000),
+    );
+    expect(world.exchange({ cookie: fresh }).setCookie).toBe('');
+  });
+
   test('is idle by when it was renewed, one renewal later, where the table does not know it', () => {
     const sticky = { mode, idleMs: 800_000, lifeMs: 80_000_000 };
     const { server, setCookie } = new World({ sticky }).exchange();

@@ -18,6 +18,63 @@ const ask = (cookie: string): string => `GET /x HTTP/1.1\r\nhost: shop\r\ncookie
 const scene = (more = '', servers: readonly string[] = TWO): ExchangeScene =>
   new ExchangeScene(1, { more, servers });
 
+describe('a log-out beside other requests of the session', () => {
+  const STICKY = 'sticky: { mode: cookie-hash }';
+  const END = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-holdfast-session: end\r\n\r\n';
+
+  /** Sessions in the table, and how many of them are in use. */
+  function sessions({ main: { table } }: ExchangeScene): readonly number[] {
+    const entries = Array.from({ length: table.capacity }, (_, entry) => entry);
+    const used = entries.filter((entry) => table.isUsed(entry) && !table.marks.isAlias(entry));
+    return [used.length, used.filter((entry) => table.busy(entry) > 0).length];
+  }
+
+  function visit(world: ExchangeScene, cookie: string, head = OK): string {
+    const client = world.client();
+    world.begin(client, ask(cookie));
+    world.last.user.onConnected(world.last);
+    world.sendHead(world.last, head, 'hello');
+    expect(client.outcomes).toEqual(['whole']);
+    return cookieOf(client);
+  }
+
+  test('one that is under way, one that waits for a retry and one that comes late begin none', () => {
+    const world = scene(STICKY);
+    const cookie = visit(world, 'none=yet');
+    visit(world, cookie);
+    world.begin(world.client(), ask(cookie));
+    const open = world.last;
+    open.user.onConnected(open);
+    world.begin(world.client(), ask(cookie));
+    const tried = world.last;
+    expect(visit(world, cookie, END)).toBe('holdfast=');
+    world.sendHead(open, OK, 'hello');
+    tried.destroy();
+    tried.user.onUnreachable('stream-refused');
+    world.last.user.onConnected(world.last);
+    world.sendHead(world.last, OK, 'hello');
+    expect(visit(world, cookie)).toBe('');
+    expect([sessions(world), world.left()]).toEqual([[0, 0], NOTHING_LEFT]);
+  });
+
+  test('the session that begins at the same place is in use for as long as its own request is', () => {
+    const world = scene('sticky: { mode: address-hash }');
+    visit(world, 'none=1');
+    world.begin(world.client(), ask('none=1'));
+    const former = world.last;
+    former.user.onConnected(former);
+    visit(world, 'none=1', END);
+    world.begin(world.client(), ask('none=1'));
+    const present = world.last;
+    present.user.onConnected(present);
+    expect(sessions(world)).toEqual([1, 1]);
+    world.sendHead(former, OK, 'hello');
+    expect(sessions(world)).toEqual([1, 1]);
+    world.sendHead(present, OK, 'hello');
+    expect([sessions(world), world.left()]).toEqual([[1, 0], NOTHING_LEFT]);
+  });
+});
+
 describe('waiting for a server', () => {
   const ONE = ['a=http://127.0.0.1:1 maxConnections:1'];
 

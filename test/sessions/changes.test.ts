@@ -160,3 +160,24 @@ test('what is in use on the old side is in use on the new one, until it is told 
   expect(busy()).toEqual([0, 0]);
   expect(next.table.seenMs(next.table.find(2, 2))).toBe(next.clock.nowMs());
 });
+
+test('a session that its user has ended is ended on the other side too, and does not begin again while it is open here', () => {
+  const [old, next] = [new Side(5_000), new Side(900_000)];
+  for (const key of [1, 2]) for (const side of [old, next]) side.begin(key, 'a');
+  touched(old.table, old.table.find(2, 2), old.clock.nowMs());
+  const changes = new SessionChanges(old.table, old.clock);
+  for (const side of [old, next]) side.clock.advance(1_000);
+  old.table.bury(old.table.find(1, 1), 1, 1, old.clock.nowMs());
+  const servesFromMs = next.clock.nowMs();
+  for (const side of [old, next]) side.clock.advance(1_000);
+  next.takeIn(changes.of([1, 1], old.revision), servesFromMs);
+  expect(next.homes(2)).toEqual(['-', 'a']);
+  // the next process has ended the other, of which this one still has a tunnel open
+  next.table.bury(next.table.find(2, 2), 2, 2, next.clock.nowMs());
+  for (let seconds = 0; seconds < 100; seconds += 5) {
+    for (const side of [old, next]) side.clock.advance(5_000);
+    next.takeIn(changes.since(old.revision), servesFromMs);
+    next.table.resolve(2, 2);
+    expect([next.table.wasOver, next.table.isTentative(next.table.find(2, 2))]).toEqual([true, false]);
+  }
+});

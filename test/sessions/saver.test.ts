@@ -190,6 +190,17 @@ describe('what is no session of our own cookie', () => {
     await saver.end(false);
   });
 
+  test('a session that its user has ended is ended in the file, while its key is still known here', async () => {
+    const { saver, begin, table, clock } = scene();
+    begin(1);
+    begin(2);
+    await saver.save();
+    expect(table.bury(table.find(1, 1), 1, 1, clock.nowMs())).toBe(true);
+    await saver.save();
+    expect(Object.keys(found(START))).toEqual(['2']);
+    await saver.end(false);
+  });
+
   test('a file of the version before is read', () => {
     const { shared, begin, revision, clock } = scene();
     begin(1);

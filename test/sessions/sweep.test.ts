@@ -221,6 +221,28 @@ describe('expiry', () => {
     expect(scene.sweeper.report.entries).toBe(0);
   });
 
+  test('the key of a session that its user has ended is kept for a minute, and while a request of it is open; it counts nowhere', () => {
+    const keys = [scene.place('a'), scene.place('a')];
+    const { table } = scene.worker;
+    for (const key of keys) {
+      if (key === keys[1]) touched(table, scene.find(key), scene.clock.nowMs());
+      expect(table.bury(scene.find(key), key, ~key, scene.clock.nowMs())).toBe(true);
+    }
+    const left = (): boolean[] => keys.map((key) => scene.find(key) !== -1);
+    scene.sweeper.sweepNow();
+    expect([scene.sessions('a'), scene.sweeper.report.expired, ...left()]).toEqual([0, 0, true, true]);
+    scene.clock.advance(60_000);
+    scene.sweeper.sweepNow();
+    expect(left()).toEqual([true, true]);
+    scene.clock.advance(200);
+    scene.sweeper.sweepNow();
+    expect(left()).toEqual([false, true]);
+    table.release(scene.find(keys[1]!), keys[1]!, ~keys[1]!, scene.clock.nowMs());
+    scene.clock.advance(60_200);
+    scene.sweeper.sweepNow();
+    expect([...left(), scene.sweeper.report.expired, scene.ended('a', 'idle')]).toEqual([false, false, 0, 0]);
+  });
+
   test('each pool has its own limits', () => {
     scene = new Scene(POOL, { ...POOL, name: 'api', more: 'sticky: { mode: cookie-hash, idle: 1m }' });
     scene.place('a');
@@ -290,6 +312,33 @@ describe('hot sessions', () => {
   test('an unknown pool has none', () => {
     expect([scene.sweeper.hottest('nope'), scene.sweeper.effectiveSessions('nope')]).toEqual([[], 0]);
   });
+});
+
+test('an application that gives its sessions other ids without end is told of once', () => {
+  const told: (string | number)[] = [];
+  const { shared, clock, revision } = scene;
+  const sweeper = new Sweeper({
+    shared,
+    clock,
+    onRenewals: (...what) => told.push(...what),
+  });
+  sweeper.apply(revision);
+  const { table } = scene.worker;
+  const sessions = Array.from({ length: 100 }, () => scene.place('a'));
+  const renew = (times: number, from: number): void => {
+    for (const key of sessions)
+      for (let time = from; time < from + times; time += 1) {
+        const [low, high] = [key + 1_000_000 * (time + 1), time];
+        table.insert(low, high, scene.home('a'), clock.nowMs(), 0, false, key, ~key);
+      }
+  };
+  renew(15, 0);
+  sweeper.sweepNow();
+  expect(told).toEqual([]);
+  renew(2, 15);
+  sweeper.sweepNow();
+  sweeper.sweepNow();
+  expect(told).toEqual(['shop', 17]);
 });
 
 test('a million sessions take main under 100 ms a pass, in slices under 10 ms', () => {

@@ -121,15 +121,6 @@ describe('holds', () => {
     expect(had).toHaveLength(2);
   });
 
-  test('an entry that begins under another key is nobody’s', () => {
-    const [one, two] = three();
-    one.add(7);
-    two.add(7);
-    two.add(8);
-    one.reset(7);
-    expect([one.sum(7), one.sum(8)]).toEqual([0, 1]);
-  });
-
   test('of a thread that died all goes, in buckets that were ever used, and nothing of the others', () => {
     const [one, two] = three();
     for (const entry of [0, BUCKET_ENTRIES - 1, BUCKET_ENTRIES, ENTRIES - 1]) {

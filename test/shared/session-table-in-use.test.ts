@@ -163,42 +163,56 @@ describe('an entry that is given to another key', () => {
     expect([main.busy(entry), main.requests(entry), main.seenMs(entry)]).toEqual([0, 0, NOW]);
   });
 
-  test('between taking it and looking at its key: nothing is held', () => {
+  test('is another than the one that somebody is about to take: nothing is held in the end', () => {
     const entry = one.insert(1, 2, HOME, NOW, 0, false);
     let isTaken = true;
+    let other = -1;
     interleave(
       'add',
       (_, index) => index === entry,
-      () => giveToAnother(entry),
+      () => {
+        main.remove(entry, 1, 2);
+        other = main.insert(3, 4, OTHER, NOW, 0, false);
+      },
       () => {
         isTaken = one.touch(entry, 1, 2, NOW);
       },
     );
-    expect([isTaken, main.busy(entry)]).toEqual([false, 0]);
+    expect([isTaken, other === entry, main.busy(entry), main.busy(other)]).toEqual([false, false, 0, 0]);
   });
 
-  test('is not let go of by who had it in use under the old key', () => {
+  test.each([
+    ['another', 3, 4],
+    ['the same', 1, 2],
+  ])('is free of all who had it in use: %s key goes elsewhere until then', (_, low, high) => {
     const entry = one.insert(1, 2, HOME, NOW, 0, false);
-    touched(one, entry, NOW);
-    giveToAnother(entry);
-    expect(main.busy(entry)).toBe(0);
-    touched(two, entry, NOW);
+    for (const table of [one, two, two]) touched(table, entry, NOW);
+    main.remove(entry, 1, 2);
+    const other = main.insert(low, high, OTHER, NOW, 0, false);
+    expect(other).not.toBe(entry);
+    touched(one, other, NOW);
     one.release(entry, 1, 2, NOW + 9000);
-    expect([main.busy(entry), main.seenMs(entry)]).toEqual([1, NOW]);
+    expect([main.busy(entry), main.busy(other), main.seenMs(other)]).toEqual([2, 1, NOW]);
+    for (const left of [1, 0]) {
+      two.release(entry, 1, 2, NOW + 9000);
+      expect([main.busy(entry), main.busy(other)]).toEqual([left, 1]);
+    }
+    main.remove(other, low, high);
+    expect(main.insert(3, 4, OTHER, NOW, 0, false)).toBe(entry);
+    expect(main.busy(entry)).toBe(0);
   });
 
-  test('while the old one is let go of: no count falls below zero', () => {
-    const entry = one.insert(1, 2, HOME, NOW, 0, false);
-    touched(one, entry, NOW);
-    interleave(
-      'load',
-      (array, index) => array.byteLength !== main.capacity * 32 && index === entry,
-      () => giveToAnother(entry),
-      () => one.release(entry, 1, 2, NOW),
-    );
-    expect(main.busy(entry)).toBe(0);
-    touched(two, entry, NOW);
-    expect(main.busy(entry)).toBe(1);
+  test('in a full table is none that is in use, though its session has ended', () => {
+    const all = fill();
+    for (const { entry } of all) touched(one, entry, NOW);
+    const [first, last] = [all[0]!, all[15]!];
+    main.remove(first.entry, first.low, first.high);
+    expect(two.insert(2, 6, OTHER, NOW, 0, false)).toBe(-1);
+    one.release(last.entry, last.low, last.high, NOW);
+    expect([two.insert(2, 6, OTHER, NOW, 0, false), two.evictedHome]).toEqual([last.entry, HOME]);
+    one.release(first.entry, first.low, first.high, NOW);
+    main.remove(last.entry, 2, 6);
+    expect(main.busy(first.entry)).toBe(0);
   });
 
   test('is not removed by who means the old key, and the lock is held while it looks', () => {
@@ -217,6 +231,49 @@ describe('an entry that is given to another key', () => {
       () => one.remove(entry, 3, 4),
     );
     expect([heldBy, locks[0], locks[1]]).toEqual([1, 0, 0]);
+  });
+});
+
+describe('a session that its user has ended', () => {
+  test('is none, and its key leads nowhere: nobody takes, moves or ends it, and it goes first', () => {
+    const all = fill();
+    const { entry, low, high } = all[9]!;
+    expect(one.bury(entry, low, high, NOW + 9000)).toBe(true);
+    expect([two.resolve(low, high), two.wasOver, two.isSessionOf(entry, low, high)]).toEqual([
+      -1,
+      true,
+      false,
+    ]);
+    expect([two.touch(entry, low, high, NOW), main.busy(entry)]).toEqual([false, 0]);
+    expect([two.move(entry, low, high, HOME, OTHER), two.bury(entry, low, high, NOW)]).toEqual([
+      false,
+      false,
+    ]);
+    expect([two.find(low, high), two.isTentative(entry)]).toEqual([entry, false]);
+    expect([two.insert(2, 6, OTHER, NOW, 0, false), two.evictedHome]).toEqual([entry, -1]);
+    expect([two.resolve(low, high), two.wasOver]).toEqual([-1, false]);
+  });
+
+  test('its other keys lead nowhere either, until one of them is given to another session', () => {
+    const [entry, other] = [one.insert(1, 2, HOME, NOW, 0, false), one.insert(3, 4, HOME, NOW, 0, false)];
+    const alias = one.insert(5, 6, HOME, NOW, 0, false, 1, 2);
+    one.bury(entry, 1, 2, NOW);
+    expect([two.resolve(5, 6), two.wasOver]).toEqual([-1, true]);
+    expect([two.resolve(3, 4), two.wasOver]).toEqual([other, false]);
+    // its own becomes another's, as an application may do
+    expect(two.insert(1, 2, HOME, NOW, 0, false, 3, 4)).toBe(entry);
+    expect([two.resolve(1, 2), two.resolvedBy, two.wasOver]).toEqual([other, entry, false]);
+    expect(two.marks.isAliasOf(alias, 1, 2)).toBe(true);
+  });
+
+  test('begins again under its key at its place, and what was open keeps to its own count', () => {
+    const entry = one.insert(1, 2, HOME, NOW, 0, false);
+    touched(one, entry, NOW);
+    one.bury(entry, 1, 2, NOW);
+    expect([two.insert(1, 2, OTHER, NOW, 0, false), two.replacedHome]).toEqual([entry, -1]);
+    touched(two, entry, NOW);
+    one.release(entry, 1, 2, NOW);
+    expect([main.busy(entry), main.home(entry), main.requests(entry)]).toEqual([1, OTHER, 1]);
   });
 });
 

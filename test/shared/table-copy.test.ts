@@ -72,7 +72,7 @@ test.each<readonly [string, (entry: number) => unknown]>([
 test.each<readonly [string, (entry: number) => unknown]>([
   ['an earlier sight', (entry) => table.see(entry, nowMs - 1000)],
   ['that it was moved', (entry) => table.notes.stampMove(entry, nowMs)],
-  ['that its client knows', (entry) => table.clearMoved(entry)],
+  ['that its client knows', (entry) => table.notes.clearMoved(entry)],
 ])('%s is none', (_, change) => {
   const entry = begin(5);
   changes();

@@ -195,8 +195,7 @@ export class ExchangeScene implements ExchangeServices {
       inFlight += Math.abs(this.own.gauge(slot, Gauge.inFlight));
     const { table } = this.main;
     let busy = 0;
-    for (let entry = 0; entry < table.capacity; entry += 1)
-      if (table.isUsed(entry)) busy += Math.abs(table.busy(entry));
+    for (let entry = 0; entry < table.capacity; entry += 1) busy += Math.abs(table.busy(entry));
     return {
       inFlight,
       busy,

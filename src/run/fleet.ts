@@ -133,6 +133,23 @@ export class Fleet implements MemberHome {
     return sharedWith([...sockets, ...dealt], listeners, this.sockets, this.offered);
   }
 
+  /** Where they cannot be had it binds what is new by itself, as the first worker does. */
+  async #sharedIfPossible(
+    member: Member,
+    listeners: readonly ListenConfig[],
+  ): Promise<readonly PassedSocket[]> {
+    try {
+      return await this.#sharedWith(member, [], listeners);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#options.log.error(
+        { worker: member.index },
+        `listening sockets cannot be passed between threads: ${message}`,
+      );
+      return [];
+    }
+  }
+
   onMessage(member: Member, message: FromWorker): void {
     const { index } = member;
     if (message.type === 'access') this.#options.onAccessLines(message.lines);
@@ -197,7 +214,10 @@ export class Fleet implements MemberHome {
     });
   }
 
-  /** Posts a revision; resolves with the ports once every living worker has swapped to it. */
+  /**
+   * Posts a revision; resolves with the ports once every living worker has swapped to it. Never rejects: the revision is made,
+   * and half of the workers may have it.
+   */
   async apply(revision: Revision): Promise<readonly number[]> {
     const old = this.#revision;
     this.#revision = revision;
@@ -215,7 +235,7 @@ export class Fleet implements MemberHome {
   /** Posts to these workers and waits for their word; a worker that dies meanwhile starts on the revision. */
   async #post(revision: Revision, members: readonly Member[]): Promise<void> {
     for (const member of members)
-      member.swap(revision, this.#ports, await this.#sharedWith(member, [], revision.config.listen));
+      member.swap(revision, this.#ports, await this.#sharedIfPossible(member, revision.config.listen));
     const missing = (): readonly Member[] =>
       members.filter(({ worker, applied }) => worker !== null && applied < revision.number);
     await new Promise<void>((resolve) => {

@@ -127,6 +127,33 @@ test('a port that somebody else takes in the middle of a reload: the log says so
   expect(await serves(path)).toBe(true);
 });
 
+test('sockets that cannot be passed between threads in the middle of a reload: all swap, and all that is new is served', async () => {
+  const { balancer, path } = await scene();
+  const before = balancer.revision.number;
+  const other = `${path}.other`;
+  const listen = [path, other].map((file) => `"unix:${file}"`).join(', ');
+  for (const name of ['TMPDIR', 'XDG_RUNTIME_DIR']) vi.stubEnv(name, `${path}.missing`);
+  const result = await balancer.control.revising.reload(
+    async () => ({ config: configOf(`[${listen}]`) }),
+    'a test',
+  );
+  vi.unstubAllEnvs();
+  expect(result).toMatchObject({ ok: true, revision: before + 1 });
+  expect([balancer.revision.number, balancer.ports.length, balancer.fleet.restarts]).toEqual([
+    before + 1,
+    2,
+    0,
+  ]);
+  for (let count = 0; count < 10; count += 1)
+    expect(await Promise.all([serves(path), serves(other)])).toEqual([true, true]);
+  expect(
+    await balancer.control.revising.reload(async () => ({ config: configOf(`"unix:${path}"`) }), 'a test'),
+  ).toMatchObject({
+    ok: true,
+  });
+  expect(await serves(path)).toBe(true);
+});
+
 test('what a thread is given and does not listen on it closes', async () => {
   const { balancer, workers } = await scene();
   const socket = identity(balancer);

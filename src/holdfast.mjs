@@ -7,6 +7,14 @@ import { isatty } from 'node:tty';
 
 const NODE_MAJOR_MIN = 24;
 
+// First of all, since a SIGHUP ends a process that does not listen for it. `holdfast run` reads its configuration when it is
+// loaded: one that comes before that asks for nothing more, unless it says that the terminal is gone.
+if (process.argv.includes('run')) {
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  process.on('SIGHUP', () => {
+    if (terminals.length > 0 && !terminals.some((fd) => isatty(fd))) process.exit(129);
+  });
+}
 const major = Number(process.versions.node.split('.')[0]);
 if (major < NODE_MAJOR_MIN) {
   process.stderr.write(
@@ -14,14 +22,6 @@ if (major < NODE_MAJOR_MIN) {
       'in a checkout "npm start" and "npm run holdfast --" use the pinned Node after "npm ci"\n',
   );
   process.exit(2);
-}
-// `holdfast run` reads its configuration when it is loaded: a SIGHUP that comes before that asks for nothing more, unless
-// it says that the terminal is gone.
-if (process.argv.includes('run')) {
-  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
-  process.on('SIGHUP', () => {
-    if (terminals.length > 0 && !terminals.some((fd) => isatty(fd))) process.exit(129);
-  });
 }
 // Keeps compiled code (and TypeScript with its types stripped) for the next start: twice as fast, 40 MB less memory.
 // Worker threads follow the environment variable.

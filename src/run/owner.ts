@@ -25,9 +25,10 @@ export class Owner {
     this.stop = new Promise((resolve) => {
       this.#onStop = resolve;
     });
-    // the launcher's, which kept us alive so far
-    process.removeAllListeners('SIGHUP');
+    // the launcher's, which has kept us alive so far: without any, be it for a moment, the signal ends the process
+    const launchers = process.listeners('SIGHUP');
     process.on('SIGHUP', () => this.#onHangUp());
+    for (const listener of launchers) process.off('SIGHUP', listener);
     for (const stream of [standardOutput(), standardError()])
       stream.onHangUp = () => this.#onStop(EXIT_HUNG_UP);
   }

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { onceMore } from '../../src/run/owner.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { Owner, onceMore } from '../../src/run/owner.ts';
 
 test('a storm of hang-ups is one reload under way and one after it', async () => {
   const begun: (() => void)[] = [];
@@ -15,4 +15,23 @@ test('a storm of hang-ups is one reload under way and one after it', async () =>
   // and the next is one of its own
   reload();
   expect(begun.length).toBe(3);
+});
+
+test('somebody listens for SIGHUP at any moment while the owner takes over from the launcher', () => {
+  const before = process.listeners('SIGHUP');
+  const launchers = (): void => undefined;
+  process.on('SIGHUP', launchers);
+  const left: number[] = [];
+  const onRemoved = (name: string | symbol): unknown =>
+    name === 'SIGHUP' && left.push(process.listenerCount('SIGHUP'));
+  process.on('removeListener', onRemoved);
+  onTestFinished(() => {
+    process.off('removeListener', onRemoved);
+    process.removeAllListeners('SIGHUP');
+    for (const listener of before) process.on('SIGHUP', listener);
+  });
+  new Owner();
+  expect(left).toHaveLength(before.length + 1);
+  expect(Math.min(...left)).toBe(1);
+  expect(process.listeners('SIGHUP')).not.toContain(launchers);
 });

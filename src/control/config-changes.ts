@@ -1,7 +1,7 @@
 // What a reload changes, as text for the log, the API and the command line.
 
 import type { HoldfastConfig, PoolConfig, ServerConfig } from '../config/model.ts';
-import type { OperatorChange } from './slots.ts';
+import type { OperatorChange } from './operator-changes.ts';
 
 /** By `pool/server`. */
 type Settings = ReadonlyMap<string, OperatorChange>;

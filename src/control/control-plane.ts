@@ -1,7 +1,5 @@
-// What runs a balancer beside its requests, the same in main of the program and inside an application: slots, discovery,
-// health, sweeps, moves of sessions, saved state, reloads, events. It knows neither threads nor listeners: what handles
-// requests is told of each revision by `onRevision`.
-//
+// What runs a balancer beside its requests, the same in main of the program and inside an application: slots, discovery, health,
+// sweeps, moves of sessions, saved state, reloads, events. What listens and handles requests hears of revisions by `onRevision`.
 //   create: file owned, servers looked for once, state restored, first revision
 //   watch ── servers are checked ── sweep ── sessions are counted ── keep ── and saved ── end
 
@@ -18,7 +16,7 @@ import type { MetricsSource } from '../metrics/source.ts';
 import { DroppedSecrets } from '../sessions/dropped-secrets.ts';
 import { sessionSkew } from '../sessions/load.ts';
 import { restoreStored, type StoredSessions } from '../sessions/store.ts';
-import { Sweeper } from '../sessions/sweep.ts';
+import { RENEWALS, Sweeper } from '../sessions/sweep.ts';
 import { Report } from '../shared/control.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
@@ -27,13 +25,14 @@ import { Discovery } from './discovery.ts';
 import { EventLog } from './event-log.ts';
 import { History } from './history.ts';
 import { createLookup } from './lookup.ts';
+import type { OperatorChange } from './operator-changes.ts';
 import { passiveTotals } from './passive-totals.ts';
 import type { ChangeEvent } from './results.ts';
 import { type Revisable, Revising } from './revising.ts';
 import { operatorSettings, secretFor, settingsByServer } from './saved-state.ts';
 import { SessionControl } from './session-control.ts';
 import { SessionKeeper } from './session-keeper.ts';
-import { type OperatorChange, SlotRegistry } from './slots.ts';
+import { SlotRegistry } from './slots.ts';
 
 export interface ControlOptions {
   readonly config: HoldfastConfig;
@@ -124,6 +123,7 @@ export class ControlPlane implements Revisable {
         this.sessionControl.afterSweep();
         this.history.sample(this.revision, systemClock.nowMs(), systemClock.wallMs());
       },
+      onRenewals: (pool, values) => log.warn({ pool, values }, `pool ${pool}: ${RENEWALS}`),
     });
     this.metrics = this.#createMetrics(options.meters);
     this.#unwatchClock = systemClock.watch(); // last: nobody ends what could not be made

@@ -4,7 +4,8 @@ import type { Log } from '../base/log.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { loadSecret } from '../sessions/kept-files.ts';
 import type { OperatorSetting } from '../sessions/records.ts';
-import { makeSecret, type OperatorChange, type SlotRegistry } from './slots.ts';
+import type { OperatorChange } from './operator-changes.ts';
+import { makeSecret, type SlotRegistry } from './slots.ts';
 
 /** What keys the cookies of pools that configure no secret: from the file beside the saved sessions, or made now. */
 export function secretFor(config: HoldfastConfig, log: Log): string {

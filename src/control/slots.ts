@@ -15,6 +15,7 @@ import type { SharedState } from '../shared/shared-state.ts';
 import { Gauge } from '../shared/stripe.ts';
 import type { Room } from './discovery.ts';
 import { Numbers } from './numbers.ts';
+import { type OperatorChange, OperatorChanges } from './operator-changes.ts';
 import { StartError } from './start-error.ts';
 
 interface SlotOwner {
@@ -31,12 +32,6 @@ interface SlotOwner {
 
 const MODES = { ready: Mode.ready, drain: Mode.drain, maintenance: Mode.maintenance } as const;
 
-/** What the operator has set at run time; wins over the configuration, also when the server goes and comes back. */
-export interface OperatorChange {
-  mode?: keyof typeof MODES;
-  weight?: number;
-}
-
 /** More servers, pools or addresses than shared memory has room for. The message is for the user. */
 export class CapacityError extends StartError {}
 
@@ -50,10 +45,11 @@ export class SlotRegistry implements Room {
   readonly #released: number[] = [];
   readonly #poolIds: Numbers;
   readonly #listenerIds: Numbers;
-  readonly #keys = new Map<string, Uint8Array>();
   /** Pools that have had no secret of their own since the start. */
   readonly #withoutSecret = new Set<string>();
-  readonly #changes = new Map<string, OperatorChange>();
+  readonly #changes = new OperatorChanges(
+    (name) => this.#owners[this.#slotByName.get(name) ?? -1]?.isRemoved === false,
+  );
   #revisionNumber = 0;
 
   constructor(shared: SharedState) {
@@ -123,7 +119,7 @@ export class SlotRegistry implements Room {
       config: pool,
       slots,
       generations: slots.map((slot) => this.#shared.control.generation(slot)),
-      keys: this.#secretsOf(pool, fallbackSecret).map((secret) => this.#keyOf(pool.name, secret)),
+      keys: this.#secretsOf(pool, fallbackSecret).map((secret) => keyOf(pool.name, secret)),
     };
   }
 
@@ -135,13 +131,6 @@ export class SlotRegistry implements Room {
     const { secrets } = pool.sticky;
     if (secrets.length === 0) this.#withoutSecret.add(pool.name);
     return this.#withoutSecret.has(pool.name) ? [...secrets, fallbackSecret] : secrets;
-  }
-
-  #keyOf(pool: string, secret: string): Uint8Array {
-    const cacheKey = `${pool}\n${secret}`;
-    const key = this.#keys.get(cacheKey) ?? new Uint8Array(createHash('sha256').update(cacheKey).digest());
-    this.#keys.set(cacheKey, key);
-    return key;
   }
 
   #slotOf(pool: PoolConfig, server: ServerConfig): number {
@@ -237,7 +226,7 @@ export class SlotRegistry implements Room {
   change(pool: string, server: string, slot: number, change: OperatorChange): void {
     const { control } = this.#shared;
     const key = `${pool}/${server}`;
-    this.#changes.set(key, { ...this.#changes.get(key), ...change });
+    this.#changes.add(key, change);
     if (change.weight !== undefined) control.setWeight(slot, change.weight * WEIGHT_SCALE);
     if (change.mode !== undefined) control.setMode(slot, MODES[change.mode]);
   }
@@ -276,13 +265,17 @@ export class SlotRegistry implements Room {
   }
 
   get changes(): ReadonlyMap<string, OperatorChange> {
-    return this.#changes;
+    return this.#changes.all;
   }
 
   /** Puts back what a former process had set. */
   restoreChanges(changes: ReadonlyMap<string, OperatorChange>): void {
-    for (const [key, change] of changes) this.#changes.set(key, change);
+    for (const [key, change] of changes) this.#changes.add(key, change);
   }
+}
+
+function keyOf(pool: string, secret: string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(`${pool}\n${secret}`).digest());
 }
 
 function namesOf({ pools }: HoldfastConfig): readonly string[] {

@@ -39,6 +39,10 @@ const VALUES_MANY = 16;
 const VALUES_MIN = 1_000;
 const EPOCH_MAX = 255;
 
+/** What `onRenewals` is to say. */
+export const RENEWALS =
+  'the application gives each session another id again and again: each one has to be learned, and after a restart or at another balancer nobody knows it; use mode cookie-hash without "cookie", so that the balancer sets its own';
+
 /** What the last finished pass found in the whole table. */
 export interface SweepReport {
   /** Used entries, tentative ones and those of removed servers included. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { describeChanges } from '../../src/control/config-changes.ts';
-import type { OperatorChange } from '../../src/control/slots.ts';
+import type { OperatorChange } from '../../src/control/operator-changes.ts';
 
 function configOf(...servers: readonly string[]): HoldfastConfig {
   const list = servers.map(

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { POOLS_MAX, SERVERS_MAX } from '../../src/config/limits.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
+import { CHANGES_MAX } from '../../src/control/operator-changes.ts';
 import { CapacityError, SlotRegistry } from '../../src/control/slots.ts';
 import { Mode, Report, Verdict, WEIGHT_SCALE } from '../../src/shared/control.ts';
 import { LISTENER_IDS_MAX, POOL_IDS_MAX, SLOTS_MAX } from '../../src/shared/limits.ts';
@@ -226,4 +227,19 @@ test("what a server reports does not go above the operator's weight", () => {
   registry.change('shop', 'a', slot, { weight: 3 });
   expect(registry.report(slot, Report.ready, 7, 0)).toBe(true);
   expect(shared.control.weight(slot)).toBe(3 * WEIGHT_SCALE);
+});
+
+test('what the operator has set is kept of so many servers, and of those that are in use in any case', () => {
+  const { registry, slotsOf } = fixture();
+  const [slot = -1] = slotsOf('first');
+  registry.change('shop', 'first', slot, { weight: 7 });
+  const former = new Map(
+    Array.from({ length: CHANGES_MAX + 10 }, (_, at) => [`shop/pod-${at}`, { mode: 'drain' } as const]),
+  );
+  registry.restoreChanges(former);
+  expect(registry.changes.size).toBe(CHANGES_MAX);
+  expect(registry.changes.get('shop/first')).toEqual({ weight: 7 });
+  expect([registry.changes.has('shop/pod-10'), registry.changes.has('shop/pod-11')]).toEqual([false, true]);
+  registry.change('shop', 'first', slot, { mode: 'drain' });
+  expect(registry.changes.get('shop/first')).toEqual({ weight: 7, mode: 'drain' });
 });

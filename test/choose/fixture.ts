@@ -297,13 +297,7 @@ export class World {
   }
 
   /** Sessions in the table, those of them that a request holds, and other keys of theirs. */
-  entries(): {
-    used: number;
-    busy: number;
-    tentative: number;
-    aliases: number;
-    homes: Map<string, number>;
-  } {
+  entries(): Record<'used' | 'busy' | 'tentative' | 'aliases', number> & { homes: Map<string, number> } {
     const { table } = this.shared;
     const homes = new Map<string, number>();
     let used = 0;

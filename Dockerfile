@@ -5,8 +5,7 @@ COPY package.json package-lock.json ./
 COPY test/pinned-node ./test/pinned-node
 # --ignore-scripts: nothing of ours needs one
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
-COPY build ./build
+COPY tsconfig.json tsconfig.build.json bundle.ts ./
 COPY src ./src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const FOLDERS = ['src', 'build', 'demo', 'lab', 'test', 'docs', 'grafana'];
-const AT_THE_TOP = ['README.md', 'CONTRIBUTING.md', 'vitest.config.ts'];
+const FOLDERS = ['src', 'demo', 'lab', 'test', 'docs', 'grafana'];
+const AT_THE_TOP = ['README.md', 'CONTRIBUTING.md', 'bundle.ts', 'vitest.config.ts'];
 /** What a run writes, or what is an example of text. */
 const NOT_NAMES = ['report.md', 'server.mjs'];
 /** Codec and configuration cases: their names of files are part of the case. */

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, globSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { bundle } from '../../build/bundle.ts';
+import { bundle } from '../../bundle.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = join(ROOT, 'node_modules/.cache/holdfast-tests');
@@ -76,7 +76,7 @@ function digestOfSources(): string {
     'package.json',
     'package-lock.json',
     PROGRAM,
-    'build/bundle.ts',
+    'bundle.ts',
     ...globSync('src/**/*.{ts,mjs,js,css,html}', { cwd: ROOT }),
   ];
   for (const file of files.sort()) {

@@ -10,7 +10,7 @@
 // (chooser.ts), again alike everywhere. Kind, rid and renewed stand in the clear but under the tag: when a cookie is
 // due for renewal shows without a key. The issue time survives moves and renewals: they do not lengthen a life.
 //
-// The pool and its secret are in the keys. The name is not: a pool keeps its sessions when its cookie is renamed.
+// The pool and its secret are in the keys. The name is not: between its default names a pool keeps its sessions (`cookieAliases`).
 // Earlier layouts, told by their lengths, are still read (former-cookies.ts) and replaced by this one.
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';

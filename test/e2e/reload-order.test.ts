@@ -28,7 +28,7 @@ pools: { shop: { health: off, passive: off, retry: { attempts: 0 }, ${pool}, ser
   const idle = (): Promise<number> => holdfast.metric('holdfast_upstream_connections', { state: 'idle' });
   const isOk = async (): Promise<void> => expect((await get(holdfast.port, '/')).body).toBe('ok');
   await isOk();
-  expect(await idle()).toBe(1);
+  await eventually(async () => (await idle()) === 1);
   await reload(holdfast, yaml('keepAlive: { max: 0 }'));
   await isOk();
   await eventually(async () => (await idle()) === 0);
@@ -41,7 +41,7 @@ pools: { shop: { health: off, passive: off, retry: { attempts: 0 }, ${pool}, ser
   const late = await get(holdfast.port, '/never');
   expect([late.status, late.get('x-holdfast-error')]).toEqual([504, 'response-timeout']);
   await isOk();
-  expect(await idle()).toBe(1);
+  await eventually(async () => (await idle()) === 1);
 
   await reload(holdfast, yaml('timeouts: { idle: 100ms }'));
   const talker = await talkTo(holdfast.port);

@@ -57,6 +57,7 @@ const LONG = [
   'test/recipes/socket-io.test.ts',
   'test/recipes/tomcat.test.ts',
   'test/session-store/attacks.test.ts',
+  'test/session-store/standstill.test.ts',
   'test/session-store/store-away.test.ts',
   'test/session-store/turns.test.ts',
 ];

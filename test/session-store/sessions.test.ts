@@ -193,14 +193,15 @@ describe('two homes at once', () => {
 });
 
 test('the least recently used go from memory, and come back from the store', async ({ skip }) => {
-  const a = homeSessions(await ready(skip), { maxSessions: 10 });
+  const redis = await ready(skip);
+  const a = homeSessions(redis, { maxSessions: 10 });
   for (let id = 0; id < 100; id += 1) await a.set(`s${id}`, { count: id });
   await eventually(() => a.stats().sessions <= 10);
   const { loads } = a.stats();
   expect([await a.get('s99'), a.stats().loads]).toEqual([{ count: 99 }, loads]);
   for (let id = 0; id < 100; id += 1) expect(await a.get(`s${id}`)).toEqual({ count: id });
-  const b = homeSessions(await ready(skip), { maxBytes: 20_000 });
-  for (let id = 0; id < 100; id += 1) await b.set(`s${id}`, { count: id, padding: 'x'.repeat(1000) });
+  const b = homeSessions(redis, { maxBytes: 20_000 });
+  for (let id = 0; id < 100; id += 1) await b.set(`b${id}`, { count: id, padding: 'x'.repeat(1000) });
   await eventually(() => b.stats().bytes <= 20_000);
 });
 

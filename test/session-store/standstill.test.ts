@@ -8,7 +8,7 @@ import { sharedRedis } from '../support/redis.ts';
 
 const redisOf = sharedRedis();
 /** Far more than the store takes on a busy machine. */
-const LOAD_MS = 1500;
+const LOAD_MS = 3000;
 const STILL_MS = 2 * LOAD_MS;
 
 function standStill(): void {

@@ -40,6 +40,8 @@ pools:
   shop:
     protocol: ${protocol}
     tls: { verify: off }
+    # the servers are in the process that asks, and Node accepts one connection in each turn of a loop that is full
+    timeouts: { connect: 30s }
     servers: [${servers
       .map(({ url }, index) => ({ name: 'abc'[index] ?? '', url }))
       .filter(({ name }) => names.includes(name))

@@ -35,6 +35,8 @@ pools:
   shop:
     protocol: h2
     retry: { budget: 100% }
+    # the servers are in the process that asks, and Node accepts one connection in each turn of a loop that is full
+    timeouts: { connect: 30s }
     servers: [${servers.map(({ url }, index) => `{ name: ${'abc'[index]}, url: "${url}" }`).join(', ')}]
 `;
   const first = await runHoldfast(yaml);

@@ -52,6 +52,7 @@ export class Response {
   /** A new exchange: its server may send so many interim responses, all attempts together. */
   begin(interimsMax: number): void {
     this.reset();
+    this.resetCode = undefined;
     this.#interimsLeft = interimsMax;
   }
 

@@ -70,7 +70,7 @@ interface CannonResult {
   readonly requests: { readonly total: number };
   readonly latency: { readonly p50: number; readonly p99: number; readonly max: number };
 }
-type Cannon = (options: object) => Promise<CannonResult> & { stop(): void };
+type Cannon = (options: object) => PromiseLike<CannonResult> & { stop(): void };
 
 /** Reads the command line; a text is a complaint. Pure. */
 export function parseLoadOptions(argv: readonly string[]): LoadOptions | string {
@@ -145,7 +145,7 @@ export async function runLoad(
   });
   signal.addEventListener('abort', () => running.stop());
   const progressing = setInterval(() => onProgress(soFar()), PROGRESS_MS);
-  const result = await running.finally(() => clearInterval(progressing));
+  const result = await ended(running, () => clearInterval(progressing));
   return {
     requests: result.requests.total,
     byClass: { '2xx': result['2xx'], '4xx': result['4xx'], '5xx': result['5xx'] },
@@ -156,6 +156,15 @@ export async function runLoad(
     maxMs: result.latency.max,
     loginsAgain: users.reduce((total, { loginsAgain }) => total + loginsAgain, 0),
   };
+}
+
+/** What autocannon returns can be waited for, and is no Promise otherwise. */
+async function ended(running: PromiseLike<CannonResult>, after: () => void): Promise<CannonResult> {
+  try {
+    return await running;
+  } finally {
+    after();
+  }
 }
 
 /** One user: sends what the jar holds, keeps what comes, logs in again when told to. */

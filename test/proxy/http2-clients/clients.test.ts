@@ -1,8 +1,9 @@
 // Clients that others have written, over TLS: right answers, uploads of both kinds, many requests at once, and one given up in
 // the middle of its response, after which the connection goes on.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +50,14 @@ async function setUp(listener: string): Promise<Setting> {
 }
 
 const run = promisify(execFile);
+/** Ends a client by force once it has begun to get its response: by a clock it might not even have asked. */
+async function giveUp(client: string, ...args: readonly string[]): Promise<void> {
+  const child = spawn(client, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
 const inClient = (name: string): string => join(import.meta.dirname, name);
 
 function bodyFile(): string {
@@ -65,7 +74,7 @@ test('httpx of Python', async ({ skip }) => {
   const { stdout } = await run(python, [inClient('client.py'), `https://127.0.0.1:${running.port}`]);
   expect(JSON.parse(stdout)).toEqual({ ...FOUND, small: [200, 'HTTP/2', 'ok'] });
   await running.isQuiet();
-  expect(running.givenUp()).toBe(1);
+  await expect.poll(running.givenUp).toBe(1);
 });
 
 test('HttpClient of Java', async ({ skip }) => {
@@ -79,7 +88,7 @@ test('HttpClient of Java', async ({ skip }) => {
   ]);
   expect(JSON.parse(stdout)).toEqual({ ...FOUND, small: [200, 'HTTP_2', 'ok'] });
   await running.isQuiet();
-  expect(running.givenUp()).toBe(1);
+  await expect.poll(running.givenUp).toBe(1);
 });
 
 test('curl, over TLS and by prior knowledge', async ({ skip }) => {
@@ -96,9 +105,9 @@ test('curl, over TLS and by prior knowledge', async ({ skip }) => {
     expect(await ask('-w', ' %{http_version}', `${url}/small`)).toBe('ok 2');
     expect(digestOf(Buffer.from(await ask(`${url}/large`)))).toBe(digestOf(LARGE));
     expect(await ask('--data-binary', `@${body}`, `${url}/digest`)).toBe(digestOf(BODY));
-    await expect(ask('-m', '0.5', '-o', '/dev/null', `${url}/endless`)).rejects.toMatchObject({ code: 28 });
+    await giveUp(curl, '-skN', how, `${url}/endless`);
     await running.isQuiet();
-    expect(running.givenUp()).toBe(1);
+    await expect.poll(running.givenUp).toBe(1);
   }
 });
 

@@ -6,6 +6,7 @@ import type { Check } from './check.ts';
 import { Target } from './client.ts';
 import { collectStats, memoryOf, type ServerStats, wireOf } from './evidence.ts';
 import { expectationsOf } from './expectations.ts';
+import { comparesTraffic } from './faults.ts';
 import { inject, type Marks } from './inject.ts';
 import { judge } from './judge.ts';
 import { busyBetween, coreTimes } from './machine.ts';
@@ -69,18 +70,20 @@ async function measure(
   const clock = startClock(signal);
   const target = new Target(balancer.url);
   try {
-    const before = statsAtSteady(plan, demo, clock);
+    const allIn = Promise.withResolvers<void>();
+    const before = statsAtSteady(plan, demo, clock, allIn.promise);
     const injecting = inject({ plan, demo, balancer, clock, signal });
     // Both are waited for even when one fails, so that nothing goes on behind the back of the clean-up.
-    const [playing, injected] = await Promise.allSettled([simulate(plan, target, clock, signal), injecting]);
+    const playing = simulate(plan, target, clock, signal, allIn.resolve);
+    const [played, injected] = await Promise.allSettled([playing, injecting]);
     if (injected.status === 'rejected') throw injected.reason;
-    if (playing.status === 'rejected') throw playing.reason;
+    if (played.status === 'rejected') throw played.reason;
     signal.throwIfAborted();
     return await conclude({
       plan,
       demo,
       balancer,
-      transcript: playing.value,
+      transcript: played.value,
       marks: injected.value,
       before: await before,
     });
@@ -89,10 +92,19 @@ async function measure(
   }
 }
 
-/** Statistics when all are logged in; only where traffic is compared, since collecting garbage costs time. */
-async function statsAtSteady(plan: CellPlan, demo: Demo, clock: LabClock): Promise<Reading> {
-  if (plan.fault !== 'none') return { atMs: 0, stats: [] };
+/**
+ * Statistics when all are logged in, however long that takes: log-ins have traffic of their own. Only where traffic is compared,
+ * since collecting garbage costs time.
+ */
+async function statsAtSteady(
+  plan: CellPlan,
+  demo: Demo,
+  clock: LabClock,
+  allIn: Promise<void>,
+): Promise<Reading> {
+  if (!comparesTraffic(plan.fault)) return { atMs: 0, stats: [] };
   await clock.until(plan.steadyMs - 200);
+  await Promise.race([allIn, clock.until(plan.endMs)]);
   const stats = await collectStats(demo.backends);
   return { atMs: clock.nowMs(), stats };
 }

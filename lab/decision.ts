@@ -60,7 +60,7 @@ function entriesOf(report: LabReport, architecture: Architecture): readonly stri
       replay.resurrected === 0 ? 'refused' : `works ${valueText(replay.revocationMeanMs, 'ms')} on average`,
     ),
     ofCell(report, name, 'ban', ({ judgement }) =>
-      valueText(judgement.lost / Math.max(1, judgement.sessionsAtFault), 'share'),
+      valueText(judgement.lost / Math.max(1, judgement.sessionsTried), 'share'),
     ),
     ofCell(report, name, 'parallel', ({ judgement: { lostUpdates } }) =>
       valueText(lostUpdates.pairs === 0 ? 0 : lostUpdates.lost / lostUpdates.pairs, 'ratio'),

@@ -110,6 +110,11 @@ export const APPLIES: Readonly<Record<Fault, (architecture: Architecture) => boo
   'mostly-reads': has('redis', 'home'),
 };
 
+/** Nothing is done to anybody: what is written and sent to keep the sessions is counted. */
+export function comparesTraffic(fault: Fault): boolean {
+  return fault === 'none' || fault === 'mostly-reads';
+}
+
 /** Cells of `--quick`: fault by names. */
 export const QUICK: Readonly<Partial<Record<Fault, readonly string[]>>> = {
   none: ['memory-none', 'memory', 'replicated', 'redis', 'jwt'],

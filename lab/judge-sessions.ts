@@ -9,6 +9,8 @@ export interface SessionFindings {
   readonly sessions: number;
   /** Live sessions when the fault happened. */
   readonly sessionsAtFault: number;
+  /** Those of them which have shown since whether they go on: by a loss, or by a request that was sent once the fault was applied. */
+  readonly sessionsTried: number;
   /**
    * Log-in acknowledged, no log-out sent, life not over, and a complete answer says "not logged in". Once per log-in.
    */
@@ -58,6 +60,11 @@ export function judgeSessions(transcript: readonly Exchange[], windows: Windows)
   return {
     sessions: sessions.length,
     sessionsAtFault: sessions.filter((session) => isLive(session, windows.faultMs)).length,
+    sessionsTried: sessions.filter(
+      (session) =>
+        isLive(session, windows.faultMs) &&
+        (session.lostAtMs < Infinity || acceptedFrom(session, windows.changedMs) > 0),
+    ).length,
     lost: lost.length,
     lostAtMs: lost.map(({ lostAtMs }) => lostAtMs),
     acceptedLate: sum(lost.map((session) => acceptedFrom(session, windows.changedMs))),

@@ -42,14 +42,15 @@ export function grownBytes(size: number): number {
 /** Longest wait for answers after the last request was sent. */
 const FINISH_MS_MAX = 7000;
 
-/** Plays the plan to its end; returns every exchange in the order of their ends. */
+/** Plays the plan to its end; returns every exchange in the order of their ends. `onAllIn`: every user's first log-in has ended. */
 export async function simulate(
   plan: CellPlan,
   target: Target,
   clock: LabClock,
   signal: AbortSignal,
+  onAllIn: () => void,
 ): Promise<readonly Exchange[]> {
-  const simulation = new Simulation(plan, target, clock);
+  const simulation = new Simulation(plan, target, clock, onAllIn);
   let reachedMs = 0;
   for (const arrival of plan.arrivals) {
     // A timer may fire a little early; what is due at one time begins at one time all the same.
@@ -70,8 +71,11 @@ class Simulation {
   readonly #clock: LabClock;
   readonly #users: readonly User[];
   readonly #underWay = new Set<Promise<void>>();
+  /** Users whose first log-in has not ended. */
+  readonly #newcomers: Set<User>;
+  readonly #onAllIn: () => void;
 
-  constructor(plan: CellPlan, target: Target, clock: LabClock) {
+  constructor(plan: CellPlan, target: Target, clock: LabClock, onAllIn: () => void) {
     this.#plan = plan;
     this.#target = target;
     this.#clock = clock;
@@ -87,6 +91,8 @@ class Simulation {
       pairMs: -1,
       pairsUnderWay: 0,
     }));
+    this.#newcomers = new Set(this.#users);
+    this.#onAllIn = onAllIn;
   }
 
   async finished(): Promise<void> {
@@ -181,6 +187,7 @@ class Simulation {
     const isIn = reply.type === 'complete' && reply.status === 200;
     user.state = isIn ? 'in' : 'out';
     if (isIn) user.wasLost = false;
+    if (this.#newcomers.delete(user) && this.#newcomers.size === 0) this.#onAllIn();
   }
 
   async #send(

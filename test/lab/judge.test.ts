@@ -55,6 +55,18 @@ describe('lost session', () => {
     expect(short.lost).toBe(0);
   });
 
+  test('whoever has not asked since the fault shows nothing of what became of the session', () => {
+    const found = verdict(
+      one('login', 0),
+      one('read', 200),
+      one('login', 0, { user: 2 }),
+      one('read', 1200, { user: 2 }),
+      one('login', 0, { user: 3 }),
+      one('read', 1200, { user: 3, status: 401 }),
+    );
+    expect(found).toMatchObject({ sessionsAtFault: 3, sessionsTried: 2, lost: 1 });
+  });
+
   test('an error is no loss', () => {
     const found = verdict(
       one('login', 0),

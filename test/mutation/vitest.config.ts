@@ -1,9 +1,12 @@
 // The tests of one room, for `npm run mutate`. Modules are rewritten by Vite here, unlike in vitest.config.ts: that is how the
-// planted faults get in. One fixed seed, as a fault must be found in each run or in none.
+// faults that Stryker plants get in (`--sample` changes the files themselves, and has them run as they are).
+// One fixed seed, as a fault must be found in each run or in none.
 
 import { defineConfig } from 'vitest/config';
 
 const { MUTATION_TESTS = '' } = process.env;
+// why: see vitest.config.ts at the top
+process.env['MALLOC_MMAP_THRESHOLD_'] = String(128 * 1024);
 
 export default defineConfig({
   test: {

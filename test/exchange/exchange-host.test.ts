@@ -232,6 +232,7 @@ routes: [{ path: /shop, pool: shop, rateLimit: { rate: 1/s } }]\n${pool('', serv
 
 test('an exchange that is over is used again', () => {
   const { host } = new Process(pool('', server('a', 1)));
+  expect(host.isStopping).toBe(false);
   const [first, second] = [host.takeExchange(), host.takeExchange()];
   expect(first).not.toBe(second);
   host.giveBack(first);

@@ -61,3 +61,11 @@ describe('the path of the server', () => {
     );
   });
 });
+
+test('a server with a path of its own is sent the Host as it is, where it is to be kept', () => {
+  expect(sent('http://app/base')).toEqual([
+    'GET /base/a?b=/c HTTP/1.1',
+    'x-host: 1',
+    'HOST: shop.example.com',
+  ]);
+});

@@ -7,7 +7,8 @@
 //
 //   server   bits 0..15 index in the header's list, 16..23 mark (entry-marks.ts), 29 in use, 30 tentative, 31 ended
 //
-// An alias has the key of its session at 16 (i32, i32) instead of an age. Version 1 had no marks, no aliases and no tentative
+// An alias has the key of its session at 16 (i32, i32) instead of an age. One that has ended has nothing but, where its user
+// has ended it, when that was at 24: so long its key is kept (SessionTable.bury). Version 1 had no marks, no aliases and no tentative
 // sessions in files; it is read as it is. Numbers are little-endian. Homes go by pool and server name, because slots are
 // dealt out again.
 
@@ -22,7 +23,7 @@ export const MAGIC = 'HOLDFAST SESSIONS 2\n';
 /** Of the version before, as long as the other. */
 export const FORMER_MAGIC = 'HOLDFAST SESSIONS 1\n';
 export const RECORD_BYTES = 32;
-/** In the server word: the session is over; its client has not shown the key yet (only from process to process). */
+/** The whole server word: the key is no session any more. */
 export const ENDED = 0x8000_0000;
 export const TENTATIVE = 0x4000_0000;
 /** A request or tunnel of the session is open. */
@@ -30,6 +31,7 @@ export const IN_USE = 0x2000_0000;
 export const INDEX_MASK = 0xffff;
 export const MARK_SHIFT = 16;
 export const MARK_MASK = 0xff;
+export const SEEN_AT = 24;
 /** A part of the records: the first is small, because there are usually few. */
 const PART_RECORDS = { first: 32, most: 32_768 } as const;
 
@@ -96,7 +98,8 @@ export class SessionRecords {
   add(entry: number): void {
     const table = this.#table;
     if (table.marks.isOver(entry)) {
-      this.addEnded(table.keyLow(entry), table.keyHigh(entry));
+      const endedMs = this.#toWallMs() + table.seenMs(entry);
+      this.addEnded(table.keyLow(entry), table.keyHigh(entry), endedMs);
       return;
     }
     const isAlias = table.marks.isAlias(entry);
@@ -110,9 +113,8 @@ export class SessionRecords {
     const mark = table.marks.mark(entry) << MARK_SHIFT;
     const offset = this.#begin(table.keyLow(entry), table.keyHigh(entry), server + mark + flags);
     const part = this.#parts.at(-1) as Buffer;
-    const wallMs = this.#clock.wallMs();
-    const toWallMs = wallMs - this.#clock.nowMs();
-    part.writeDoubleLE(isInUse ? wallMs : table.seenMs(entry) + toWallMs, offset + 24);
+    const toWallMs = this.#toWallMs();
+    part.writeDoubleLE((isInUse ? this.#clock.nowMs() : table.seenMs(entry)) + toWallMs, offset + SEEN_AT);
     if (isAlias) {
       this.aliases += 1;
       part.writeInt32LE(sessionLow, offset + 16);
@@ -123,9 +125,14 @@ export class SessionRecords {
     part.writeDoubleLE(table.createdMs(entry) + toWallMs, offset + 16);
   }
 
-  /** The key is no session any more. */
-  addEnded(keyLow: number, keyHigh: number): void {
-    this.#begin(keyLow, keyHigh, ENDED);
+  /** The key is no session any more. Where its user has ended it, `byUserMs` is when, on the wall clock. */
+  addEnded(keyLow: number, keyHigh: number, byUserMs = 0): void {
+    const offset = this.#begin(keyLow, keyHigh, ENDED);
+    (this.#parts.at(-1) as Buffer).writeDoubleLE(byUserMs, offset + SEEN_AT);
+  }
+
+  #toWallMs(): number {
+    return this.#clock.wallMs() - this.#clock.nowMs();
   }
 
   #begin(keyLow: number, keyHigh: number, server: number): number {

@@ -13,6 +13,7 @@ import { isMissing, replaceFile } from '../base/private-files.ts';
 import { ALIAS } from '../shared/entry-marks.ts';
 import type { Revision } from '../shared/revision.ts';
 import { packHome, type SessionTable } from '../shared/session-table.ts';
+import { OVER_MS } from '../shared/sweep-slice.ts';
 import {
   ENDED,
   FORMER_MAGIC,
@@ -24,6 +25,7 @@ import {
   MARK_SHIFT,
   type OperatorSetting,
   RECORD_BYTES,
+  SEEN_AT,
   SessionRecords,
   type StoredHeader,
   TENTATIVE,
@@ -171,7 +173,12 @@ export function restoreSessions(
     const isInUse = (server & IN_USE) !== 0;
     if (ownFromMs !== null && isSession) table.holds.set(known, isInUse ? 1 : 0);
     // A clock that was set back must not make sessions younger than now.
-    const seenMs = Math.min(nowMs, records.readDoubleLE(offset + 24) + toClockMs);
+    const seenWallMs = records.readDoubleLE(offset + SEEN_AT);
+    const seenMs = Math.min(nowMs, seenWallMs + toClockMs);
+    if (server === ENDED && seenWallMs > 0 && nowMs - seenMs < OVER_MS) {
+      if (endByUser(table, keyLow, keyHigh, seenMs) && isSession) report.restored -= 1;
+      continue;
+    }
     if (known !== -1 && table.seenMs(known) >= (ownFromMs ?? Number.POSITIVE_INFINITY)) {
       if (server !== ENDED && seenMs > table.seenMs(known)) table.see(known, seenMs);
       continue;
@@ -211,6 +218,21 @@ export function restoreSessions(
     if (!isSession) report.restored += 1;
   }
   return report;
+}
+
+/**
+ * Its user has ended the session of the key elsewhere: it begins no other here either, though it may be unknown here, or have
+ * been seen here since. False when it has been known here to be over, or the table has no room.
+ */
+function endByUser(table: SessionTable, keyLow: number, keyHigh: number, endedMs: number): boolean {
+  let entry = table.find(keyLow, keyHigh);
+  if (entry !== -1 && table.marks.isAlias(entry)) {
+    if (table.marks.isOver(entry)) return false;
+    table.remove(entry, keyLow, keyHigh);
+    entry = -1;
+  }
+  if (entry !== -1) return table.bury(entry, keyLow, keyHigh, endedMs);
+  return table.insert(keyLow, keyHigh, 0, endedMs, 0, false, 0, 0) !== -1;
 }
 
 interface FoundHome {

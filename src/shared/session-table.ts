@@ -240,8 +240,8 @@ export class SessionTable {
   /**
    * Gives the key a home. Returns the entry; an existing one of the same key is kept, its home is set and its
    * age too. When both buckets are full the idlest entry goes (tentative ones first): see `evictedHome`. One in use never
-   * goes: -1 when all sixteen are, or a bucket's lock cannot be had, and the key stays unknown. With a key to be alias of, a new
-   * entry is an alias of that session, and an existing one is left as it is, unless it is of a session that is over.
+   * goes: -1 when all sixteen are, or a bucket's lock cannot be had, and the key stays unknown. With a key to be alias of (0, 0:
+   * of none, as `bury` leaves it), a new entry is its alias, and an existing one stays, unless it is of a session that is over.
    */
   insert(
     keyLow: number,
@@ -250,7 +250,7 @@ export class SessionTable {
     nowMs: number,
     birthEpoch: number,
     tentative: boolean,
-    aliasOfLow = 0,
+    aliasOfLow?: number,
     aliasOfHigh = 0,
   ): number {
     const low = keyLow === 0 ? 1 : keyLow;
@@ -262,7 +262,7 @@ export class SessionTable {
     let entry = this.#findIn(first, low, keyHigh);
     if (entry === NONE) entry = this.#findIn(second, low, keyHigh);
     const isNew = entry === NONE;
-    const isAlias = aliasOfLow !== 0;
+    const isAlias = aliasOfLow !== undefined;
     if (isNew) entry = this.#claim(first, second);
     else if (!this.marks.isAlias(entry)) this.replacedHome = this.home(entry);
     if (entry === NONE || (isAlias && !isNew && !this.marks.isOver(entry))) {

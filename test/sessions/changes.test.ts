@@ -54,7 +54,7 @@ class Side {
   homes(keys: number): string[] {
     return Array.from({ length: keys }, (_, index) => {
       const entry = this.table.find(index + 1, index + 1);
-      if (entry === -1) return '-';
+      if (entry === -1 || this.table.marks.isOver(entry)) return '-';
       const server = this.table.home(entry) === this.homeOf('a') ? 'a' : 'b';
       return this.table.isTentative(entry) ? `${server}?` : server;
     });
@@ -180,4 +180,27 @@ test('a session that its user has ended is ended on the other side too, and does
     next.table.resolve(2, 2);
     expect([next.table.wasOver, next.table.isTentative(next.table.find(2, 2))]).toEqual([true, false]);
   }
+});
+
+test('a session that its user has ended begins no other on the other side either, wherever it was seen, for as long as here', () => {
+  const [old, next] = [new Side(5_000), new Side(900_000)];
+  for (const key of [1, 2, 3, 4]) old.begin(key, 'a');
+  for (const key of [1, 2]) next.begin(key, 'a');
+  alias(next, 4, 1);
+  const changes = new SessionChanges(old.table, old.clock);
+  const servesFromMs = next.clock.nowMs();
+  for (const side of [old, next]) side.clock.advance(1_000);
+  for (const key of [1, 2, 3, 4]) old.table.bury(old.table.find(key, key), key, key, old.clock.nowMs());
+  for (const side of [old, next]) side.clock.advance(1_000);
+  // a request that was sent before its user knew has come here
+  touched(next.table, next.table.find(2, 2), next.clock.nowMs());
+  next.takeIn(changes.since(old.revision), servesFromMs);
+  const isOver = (key: number): boolean => next.table.resolve(key, key) === -1 && next.table.wasOver;
+  expect([1, 2, 3, 4].map(isOver)).toEqual([true, true, true, true]);
+  // when it was is told, not when it was heard of
+  expect(next.table.seenMs(next.table.find(3, 3))).toBe(next.clock.nowMs() - 1_000);
+  for (const side of [old, next]) side.clock.advance(60_000);
+  next.table.remove(next.table.find(3, 3), 3, 3);
+  next.takeIn(changes.of([3, 3], old.revision), servesFromMs);
+  expect(next.table.find(3, 3)).toBe(-1);
 });

@@ -73,7 +73,8 @@ function found(nowMs: number, file = path): Record<number, number> {
   const { table } = restored(POOL, nowMs, file);
   const keys: Record<number, number> = {};
   for (let entry = 0; entry < table.capacity; entry += 1)
-    if (table.isUsed(entry)) keys[table.keyLow(entry)] = nowMs - table.seenMs(entry);
+    if (table.isUsed(entry) && !table.marks.isOver(entry))
+      keys[table.keyLow(entry)] = nowMs - table.seenMs(entry);
   return keys;
 }
 

@@ -31,7 +31,7 @@ import type { ChangeEvent } from './results.ts';
 import { type Revisable, Revising } from './revising.ts';
 import { operatorSettings, secretFor, settingsByServer } from './saved-state.ts';
 import { SessionControl } from './session-control.ts';
-import { SessionKeeper } from './session-keeper.ts';
+import { type FormerProcess, SessionKeeper } from './session-keeper.ts';
 import { SlotRegistry } from './slots.ts';
 
 export interface ControlOptions {
@@ -39,8 +39,7 @@ export interface ControlOptions {
   readonly log: Log;
   /** How many handle requests: each writes its own stripe. */
   readonly threads: number;
-  /** A process that is being replaced: its secret and sessions count, not those of the files. */
-  readonly predecessor?: { readonly secret: string; readSessions(max: number): StoredSessions } | null;
+  readonly predecessor?: FormerProcess | null;
   /** What only a program with threads can tell. */
   readonly meters?: Partial<
     Pick<MetricsSource, 'workerRestarts' | 'descriptors' | 'certificates' | 'orders'>
@@ -76,7 +75,7 @@ export class ControlPlane implements Revisable {
   onRevision: (revision: Revision) => Promise<void> | void = () => undefined;
   prepareListeners: Revisable['prepareListeners'] = () => () => undefined; // none, but in the program
   readonly #droppedSecrets = new DroppedSecrets();
-  readonly #keeper: SessionKeeper | null; // null: without `sessions.file`
+  readonly keeper: SessionKeeper | null; // null: without `sessions.file`
   readonly #besides: ControlOptions['besides'];
   readonly #listeners = new Set<(event: ChangeEvent) => void>();
   readonly #unwatchClock: () => void;
@@ -87,7 +86,7 @@ export class ControlPlane implements Revisable {
     this.log = log;
     this.threads = threads;
     this.discovery = discovery;
-    this.#keeper = keeper;
+    this.keeper = keeper;
     this.revising = new Revising(this, config);
     const shared = SharedState.create(threads, config.sessions.max, systemClock.nowMs());
     this.shared = shared;
@@ -134,7 +133,7 @@ export class ControlPlane implements Revisable {
    * for so many servers, or the sessions cannot be kept where they shall be.
    */
   static async create(options: ControlOptions): Promise<ControlPlane> {
-    const keeper = await SessionKeeper.of(options.config, options.log, options.predecessor != null);
+    const keeper = await SessionKeeper.of(options.config, options.log, options.predecessor ?? null);
     try {
       return await ControlPlane.#create(options, keeper);
     } catch (error) {
@@ -205,7 +204,7 @@ export class ControlPlane implements Revisable {
 
   /** Sessions are saved from now on, where a file is configured. */
   async keep(): Promise<void> {
-    await this.#keeper?.begin({
+    await this.keeper?.begin({
       table: this.shared.table,
       revision: () => this.revision,
       operator: () => operatorSettings(this.slots),
@@ -215,12 +214,12 @@ export class ControlPlane implements Revisable {
 
   /** What has changed in the sessions until now is on the disk when this resolves. */
   async save(): Promise<void> {
-    await this.#keeper?.save();
+    await this.keeper?.save();
   }
 
   /** Another process keeps the sessions file: it is written no more once this has resolved. */
   async handOver(): Promise<void> {
-    await this.#keeper?.handOver();
+    await this.keeper?.handOver();
   }
 
   #revise(config: HoldfastConfig): Revision {
@@ -293,7 +292,7 @@ export class ControlPlane implements Revisable {
     this.discovery.stop();
     this.sweeper.stop();
     this.sessionControl.stop();
-    await Promise.all([this.#keeper?.end(), this.health.stop()]);
+    await Promise.all([this.keeper?.end(), this.health.stop()]);
     await this.accessLog.close();
     this.#unwatchClock();
   }

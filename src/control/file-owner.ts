@@ -98,6 +98,15 @@ function moves(move: () => void): boolean {
   }
 }
 
+/** One file, by whatever links it is named. */
+export function isSameFile(one: string, other: string): boolean {
+  try {
+    return signOf(one) === signOf(other);
+  } catch {
+    return false; // a folder is not there
+  }
+}
+
 /** Beside the file, wherever links lead; where that path is too long for a socket, in the directory for temporary files. */
 function signOf(file: string): string {
   const beside = `${withoutLinks(resolvePath(file))}.owner`;

@@ -1,15 +1,18 @@
 // The sessions file of a running balancer: owned, read once, saved while the balancer runs. What cannot be read is set aside.
 
+import { existsSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { messageOf } from '../base/message-of.ts';
 import { placeProblem, setAside } from '../base/private-files.ts';
 import type { HoldfastConfig } from '../config/model.ts';
+import { keepSecret } from '../sessions/kept-files.ts';
 import type { KeptServer, OperatorSetting } from '../sessions/records.ts';
 import { SessionSaver } from '../sessions/saver.ts';
 import { readSessions, type SaveResult, type StoredSessions } from '../sessions/store.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { SessionTable } from '../shared/session-table.ts';
-import { FileOwner } from './file-owner.ts';
+import { FileOwner, isSameFile } from './file-owner.ts';
 import { StartError } from './start-error.ts';
 
 /** What is kept, as it is now. */
@@ -26,6 +29,14 @@ export interface KeeperOptions {
   readonly log: Log;
 }
 
+/** A process that is being replaced: its secret and sessions count, not those of the files. */
+export interface FormerProcess {
+  readonly secret: string;
+  /** Where it keeps its sessions. Null: nowhere; undefined: it does not say. */
+  readonly sessionsFile: string | null | undefined;
+  readSessions(sessionsMax: number): StoredSessions;
+}
+
 /** Why no sessions can be kept at the path, null when they can. */
 export function keepingProblem(file: string): string | null {
   return placeProblem(file);
@@ -33,29 +44,41 @@ export function keepingProblem(file: string): string | null {
 
 export class SessionKeeper {
   readonly #options: KeeperOptions;
+  readonly #former: FormerProcess | null;
   #owner: FileOwner | null = null;
   #saver: SessionSaver | null = null;
   #isFailing = false;
 
-  private constructor(options: KeeperOptions) {
+  private constructor(options: KeeperOptions, former: FormerProcess | null) {
     this.#options = options;
+    this.#former = former;
+  }
+
+  get file(): string {
+    return this.#options.file;
   }
 
   /** Null: no sessions are kept. */
-  static async of(config: HoldfastConfig, log: Log, isSuccessor: boolean): Promise<SessionKeeper | null> {
+  static async of(
+    config: HoldfastConfig,
+    log: Log,
+    former: FormerProcess | null,
+  ): Promise<SessionKeeper | null> {
     const { file, saveEveryMs: everyMs } = config.sessions;
-    return file === null ? null : SessionKeeper.open({ file, everyMs, log }, isSuccessor);
+    return file === null ? null : SessionKeeper.open({ file, everyMs, log }, former);
   }
 
   /**
-   * Rejects with StartError when nothing can be kept there, or another process keeps its sessions there. `isSuccessor`: that
-   * one is being replaced, and the file is its own until `begin`.
+   * Rejects with StartError when nothing can be kept there, or another process keeps its sessions there, unless that is
+   * `former`, which is being replaced: then the file is its own until `begin`.
    */
-  static async open(options: KeeperOptions, isSuccessor: boolean): Promise<SessionKeeper> {
+  static async open(options: KeeperOptions, former: FormerProcess | null): Promise<SessionKeeper> {
     const problem = keepingProblem(options.file);
     if (problem !== null) throw new StartError(`cannot keep the sessions: ${problem}`);
-    const keeper = new SessionKeeper(options);
-    if (!isSuccessor) await keeper.#own(false);
+    const keeper = new SessionKeeper(options, former);
+    const isFormers =
+      former !== null && (former.sessionsFile === undefined || isKeptIn(former.sessionsFile, options.file));
+    if (!isFormers) await keeper.#own(false);
     return keeper;
   }
 
@@ -86,7 +109,7 @@ export class SessionKeeper {
   /** Saves from now on. The file is ours, also that of a process that we have replaced. */
   async begin(kept: Kept): Promise<void> {
     const { file, everyMs } = this.#options;
-    if (this.#owner === null) await this.#own(true);
+    if (this.#former !== null) await this.#succeed(this.#former.secret);
     this.#saver = new SessionSaver({
       path: file,
       everyMs,
@@ -98,6 +121,20 @@ export class SessionKeeper {
       onSaved: (result) => this.#onSaved(result),
     });
     this.#saver.start();
+  }
+
+  /** The sessions are those of the process before us. What another one has left here goes on being there. */
+  async #succeed(secret: string): Promise<void> {
+    const { file, log } = this.#options;
+    const isFormers = this.#owner === null;
+    if (isFormers) await this.#own(true);
+    try {
+      if (!isFormers && existsSync(file))
+        log.warn({ file, aside: setAside(file) }, 'sessions that were saved there are set aside');
+      keepSecret(file, secret);
+    } catch (error) {
+      log.error({ file }, `the secret is not kept, cookies will not survive a restart: ${messageOf(error)}`);
+    }
   }
 
   /** The next process keeps the file; it is written by us no more once this has resolved. */
@@ -128,4 +165,8 @@ export class SessionKeeper {
     } else if (!this.#isFailing) log.error({ file }, `sessions not saved: ${result.message}`);
     this.#isFailing = result.kind === 'failed';
   }
+}
+
+function isKeptIn(file: string | null, wanted: string): boolean {
+  return file !== null && isSameFile(file, wanted);
 }

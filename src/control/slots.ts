@@ -288,5 +288,5 @@ function addressesOf({ listen }: HoldfastConfig): readonly string[] {
 
 /** A secret for pools that configure none; lost with the process unless kept in a file. */
 export function makeSecret(): string {
-  return randomBytes(32).toString('base64url');
+  return randomBytes(32).toString('hex');
 }

@@ -1,7 +1,15 @@
 // The sessions file of a running balancer: nobody else's, kept through a crash, refused where it cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -33,14 +41,7 @@ ${serversYaml(servers)}
   const users = Array.from({ length: 8 }, (_, number) => new User(first.port, number));
   for (const user of users) await user.login();
   await expect(runHoldfast(yaml)).rejects.toThrow(/another process does/);
-  // low and high word of eight keys
-  const isSaved = (): boolean => {
-    const stored = readSessions(`${directory}/s`, 1000);
-    return (
-      stored.kind === 'read' && keysOf(stored.contents).length + stored.changes.flatMap(keysOf).length >= 16
-    );
-  };
-  await eventually(isSaved);
+  await eventually(() => keysIn(`${directory}/s`) >= 16);
   first.child.kill('SIGKILL');
   await first.exited();
   for (const user of users) await user.close();
@@ -82,6 +83,53 @@ pools: { shop: { health: off, servers: ["${backend.url}"] } }
   }
   await expect(runHoldfast(yaml)).rejects.toThrow(/another process does/);
 });
+
+test('a successor that keeps its sessions elsewhere leaves what is there, keeps the secret too, and takes no file of a third', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-owner-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const servers = await sessionServers(3);
+  const yaml = (name: string): string => `
+threads: 1
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+${name === '' ? '' : `sessions: { file: ${directory}/${name}, saveEvery: 1s }`}
+pools:
+  shop:
+    sticky: { mode: learn, cookie: connect.sid }
+    servers:
+${serversYaml(servers)}
+`;
+  const first = await runHoldfast(yaml(''));
+  const users = Array.from({ length: 8 }, (_, number) => new User(first.port, number));
+  for (const user of users) await user.login();
+  const third = await runHoldfast(yaml('thirds'));
+  const args = ['--takeover', first.adminUrl];
+  await expect(runHoldfast(yaml('thirds'), { args })).rejects.toThrow(/another process does/);
+  await expect(runHoldfast(yaml('thirds'))).rejects.toThrow(/another process does/);
+  await third.stop();
+  writeFileSync(`${directory}/s`, 'of another version');
+  const second = await runHoldfast(yaml('s'), { args });
+  await eventually(() => keysIn(`${directory}/s`) >= 16);
+  expect(readFileSync(`${directory}/s.aside`, 'utf8')).toBe('of another version');
+  for (const user of users) await user.close();
+  second.child.kill('SIGKILL');
+  await second.exited();
+  const last = await runHoldfast(yaml('s'));
+  expect(last.log()).toMatch(/"restored":8/);
+  for (const { jar, home } of users) {
+    const back = new User(last.port, 0);
+    for (const [name, value] of jar) back.jar.set(name, value);
+    expect([await back.where(), home]).toEqual([home, home]);
+    back.close();
+  }
+});
+
+/** Low and high words of keys, two for each. */
+function keysIn(file: string): number {
+  const stored = readSessions(file, 1000);
+  if (stored.kind !== 'read') return 0;
+  return keysOf(stored.contents).length + stored.changes.flatMap(keysOf).length;
+}
 
 /** Whether the process writes to the file. */
 function hasOpen({ child }: RunningHoldfast, file: string): boolean {

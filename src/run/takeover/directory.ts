@@ -48,6 +48,8 @@ export interface TakeoverOffer {
   readonly pid: number;
   /** Keys cookies and session hashes of pools that configure no secret. */
   readonly secret: string;
+  /** Where it keeps its sessions, null: nowhere. Absent: it does not say. */
+  readonly sessionsFile?: string | null;
   /** What TLS session tickets are sealed with. Absent: the old process has none. */
   readonly ticketKey?: TicketKey;
   readonly listeners: readonly { readonly address: string; readonly port: number }[];

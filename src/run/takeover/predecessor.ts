@@ -2,6 +2,7 @@
 // ready. See directory.ts for the steps.
 
 import { createServer, type Server } from 'node:net';
+import { resolve as resolvePath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { TakeoverResult } from '../../admin/source.ts';
 import { duplicateSockets, type Offer, offerSockets, type PassedSocket } from '../../base/pass-sockets.ts';
@@ -144,6 +145,7 @@ export class Predecessor {
         version: 3,
         pid: process.pid,
         secret,
+        sessionsFile: control.keeper === null ? null : resolvePath(control.keeper.file),
         ticketKey: certificates.ticketKey,
         listeners: revision.config.listen.map(({ address }, index) => ({ address, port: ports[index] ?? 0 })),
         sockets: sockets.length,

@@ -70,6 +70,11 @@ export class Successor {
     return this.offer.secret;
   }
 
+  /** Where it keeps its sessions: FormerProcess. */
+  get sessionsFile(): string | null | undefined {
+    return this.offer.sessionsFile;
+  }
+
   /** Port that the old process has for the listener with this address, null when it has none. */
   portOf(address: string): number | null {
     return this.offer.listeners.find((listener) => listener.address === address)?.port ?? null;

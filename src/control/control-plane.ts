@@ -29,7 +29,7 @@ import type { OperatorChange } from './operator-changes.ts';
 import { passiveTotals } from './passive-totals.ts';
 import type { ChangeEvent } from './results.ts';
 import { type Revisable, Revising } from './revising.ts';
-import { operatorSettings, secretFor, settingsByServer } from './saved-state.ts';
+import { operatorSettings, sayRestored, secretFor, settingsByServer } from './saved-state.ts';
 import { SessionControl } from './session-control.ts';
 import { type FormerProcess, SessionKeeper } from './session-keeper.ts';
 import { SlotRegistry } from './slots.ts';
@@ -169,7 +169,7 @@ export class ControlPlane implements Revisable {
     const revision = this.#revise(this.discovery.expand(config, this.slots));
     if (stored?.kind !== 'read') return revision;
     const report = restoreStored(stored, this.shared.table, revision, systemClock);
-    this.log.info({ ...report, file: config.sessions.file }, 'sessions restored');
+    sayRestored(report, config.sessions.file, this.log);
     return revision;
   }
 

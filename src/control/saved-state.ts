@@ -4,6 +4,7 @@ import type { Log } from '../base/log.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { loadSecret } from '../sessions/kept-files.ts';
 import type { OperatorSetting } from '../sessions/records.ts';
+import type { RestoreReport } from '../sessions/store.ts';
 import type { OperatorChange } from './operator-changes.ts';
 import { makeSecret, type SlotRegistry } from './slots.ts';
 
@@ -14,6 +15,15 @@ export function secretFor(config: HoldfastConfig, log: Log): string {
   if (result.kind !== 'failed') return Buffer.from(result.secret).toString('hex');
   log.error({}, `${result.message}; cookies will not survive a restart`);
   return makeSecret();
+}
+
+export function sayRestored(report: RestoreReport, file: string | null, log: Log): void {
+  log.info({ ...report, file }, 'sessions restored');
+  if (report.unreadable > 0)
+    log.warn(
+      {},
+      `sticky.secret has changed without the one before: ${report.unreadable} sessions have ended; list both, the new one first`,
+    );
 }
 
 export function operatorSettings(slots: SlotRegistry): readonly OperatorSetting[] {

@@ -32,6 +32,7 @@ export const INDEX_MASK = 0xffff;
 export const MARK_SHIFT = 16;
 export const MARK_MASK = 0xff;
 export const SEEN_AT = 24;
+const MARK_CHARS = 8;
 /** A part of the records: the first is small, because there are usually few. */
 const PART_RECORDS = { first: 32, most: 32_768 } as const;
 
@@ -57,10 +58,17 @@ export interface KeptServer {
   readonly isLeaving: boolean;
 }
 
+export interface PoolSecrets {
+  readonly pool: string;
+  readonly marks: readonly string[];
+}
+
 export interface StoredHeader {
   readonly savedWallMs: number;
   readonly servers: readonly { readonly pool: string; readonly server: string }[];
   readonly operator: readonly OperatorSetting[];
+  /** By what the secrets of each pool are told, those that are only read included. Absent: it is not said. */
+  readonly secrets?: readonly PoolSecrets[];
   /** Absent: as it was said before. */
   readonly found?: readonly KeptServer[];
   readonly records: number;
@@ -77,11 +85,13 @@ export class SessionRecords {
   readonly #table: SessionTable;
   readonly #clock: Clock;
   readonly #listed: ListedServers;
+  readonly #secrets: readonly PoolSecrets[];
 
   constructor(table: SessionTable, revision: Revision, clock: Clock) {
     this.#table = table;
     this.#clock = clock;
     this.#listed = listServers(revision);
+    this.#secrets = secretsOf(revision);
   }
 
   /**
@@ -159,6 +169,7 @@ export class SessionRecords {
       savedWallMs: this.#clock.wallMs(),
       servers,
       operator,
+      secrets: this.#secrets,
       ...(found && { found }),
       records: this.count,
     };
@@ -177,6 +188,16 @@ export class SessionRecords {
     for (const part of parts) hash.update(part);
     return Buffer.concat([...parts, hash.digest()]);
   }
+}
+
+/** Nothing can be done with a mark but to compare it. */
+export function secretsOf({ pools }: Revision): readonly PoolSecrets[] {
+  return pools.map(({ config, keys }) => ({
+    pool: config.name,
+    marks: keys.map((key) =>
+      createHash('sha256').update('mark').update(key).digest('hex').slice(0, MARK_CHARS),
+    ),
+  }));
 }
 
 interface ListedServers {

@@ -28,6 +28,7 @@ import {
   SEEN_AT,
   SessionRecords,
   type StoredHeader,
+  secretsOf,
   TENTATIVE,
 } from './records.ts';
 
@@ -71,6 +72,8 @@ export interface RestoreReport {
   readonly expired: number;
   /** Their pool or server is not configured any more. */
   readonly homeless: number;
+  /** None of the secrets that they were kept under is configured any more: nobody could show them. */
+  readonly unreadable: number;
 }
 
 /**
@@ -138,14 +141,30 @@ export function restoreStored(
   revision: Revision,
   clock: Clock,
 ): RestoreReport {
-  let { restored, expired, homeless } = restoreSessions(stored.contents, table, revision, clock);
-  for (const contents of stored.changes) {
-    const more = restoreSessions(contents, table, revision, clock);
-    restored += more.restored;
-    expired += more.expired;
-    homeless += more.homeless;
+  const all = [stored.contents, ...stored.changes];
+  const unreadable = unreadablePools(all, revision);
+  const report = { restored: 0, expired: 0, homeless: 0, unreadable: 0 };
+  for (const contents of all) {
+    const more = restoreSessions(contents, table, revision, clock, null, unreadable);
+    report.restored += more.restored;
+    report.expired += more.expired;
+    report.homeless += more.homeless;
+    report.unreadable += more.unreadable;
   }
-  return { restored, expired, homeless };
+  return report;
+}
+
+/**
+ * Pools none of whose secrets has been one of theirs. One is enough: what has been shown under it is found by it, though it was
+ * kept under another first.
+ */
+function unreadablePools(all: readonly StoredContents[], revision: Revision): ReadonlySet<string> {
+  const said = all.flatMap(({ header }) => header.secrets ?? []);
+  const pools = secretsOf(revision).filter(({ pool, marks }) => {
+    const before = said.filter((one) => one.pool === pool).flatMap((one) => one.marks);
+    return before.length > 0 && !marks.some((mark) => before.includes(mark));
+  });
+  return new Set(pools.map(({ pool }) => pool));
 }
 
 /**
@@ -159,11 +178,15 @@ export function restoreSessions(
   revision: Revision,
   clock: Clock,
   ownFromMs: number | null = null,
+  unreadable: ReadonlySet<string> = unreadablePools([contents], revision),
 ): RestoreReport {
   const toClockMs = clock.nowMs() - clock.wallMs();
   const nowMs = clock.nowMs();
-  const homes = contents.header.servers.map((server) => findHome(revision, server.pool, server.server));
-  const report = { restored: 0, expired: 0, homeless: 0 };
+  const { servers } = contents.header;
+  const homes = servers.map(({ pool, server }) =>
+    unreadable.has(pool) ? null : findHome(revision, pool, server),
+  );
+  const report = { restored: 0, expired: 0, homeless: 0, unreadable: 0 };
   const { records } = contents;
   for (let offset = 0; offset < records.length; offset += RECORD_BYTES) {
     const [keyLow, keyHigh] = [records.readInt32LE(offset), records.readInt32LE(offset + 4)];
@@ -190,18 +213,14 @@ export function restoreSessions(
     const mark = (server >>> MARK_SHIFT) & MARK_MASK;
     const home = homes[server & INDEX_MASK] ?? null;
     if (home === null) {
-      if (mark !== ALIAS) report.homeless += 1;
+      const why = unreadable.has(servers[server & INDEX_MASK]?.pool ?? '') ? 'unreadable' : 'homeless';
+      if (mark !== ALIAS) report[why] += 1;
       continue;
     }
     if (mark === ALIAS) {
       if (isSession && table.remove(known, keyLow, keyHigh)) report.restored -= 1;
       if (isOver(nowMs - seenMs, home.idleMs)) continue;
-      const [sessionLow, sessionHigh] = [records.readInt32LE(offset + 16), records.readInt32LE(offset + 20)];
-      const alias = table.insert(keyLow, keyHigh, home.home, seenMs, 0, true, sessionLow, sessionHigh);
-      if (alias === -1) continue;
-      // one that was there has been left as it is
-      table.marks.lead(alias, sessionLow, sessionHigh);
-      table.see(alias, seenMs);
+      restoreAlias(table, keyLow, keyHigh, home.home, records, offset, seenMs);
       continue;
     }
     const createdMs = Math.min(nowMs, records.readDoubleLE(offset + 16) + toClockMs);
@@ -218,6 +237,23 @@ export function restoreSessions(
     if (!isSession) report.restored += 1;
   }
   return report;
+}
+
+function restoreAlias(
+  table: SessionTable,
+  keyLow: number,
+  keyHigh: number,
+  home: number,
+  records: Buffer,
+  offset: number,
+  seenMs: number,
+): void {
+  const [sessionLow, sessionHigh] = [records.readInt32LE(offset + 16), records.readInt32LE(offset + 20)];
+  const alias = table.insert(keyLow, keyHigh, home, seenMs, 0, true, sessionLow, sessionHigh);
+  if (alias === -1) return;
+  // one that was there has been left as it is
+  table.marks.lead(alias, sessionLow, sessionHigh);
+  table.see(alias, seenMs);
 }
 
 /**
@@ -300,6 +336,7 @@ function parseHeader(text: string): StoredHeader | null {
       Array.isArray(value?.servers) &&
       Array.isArray(value.operator) &&
       Array.isArray(value.found ?? []) &&
+      Array.isArray(value.secrets ?? []) &&
       Number.isInteger(value.records);
     return isWhole && Number.isFinite(value.savedWallMs) ? (value as StoredHeader) : null;
   } catch {

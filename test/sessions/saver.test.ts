@@ -178,7 +178,7 @@ describe('what is no session of our own cookie', () => {
     // nothing has changed: tentative ones and aliases are written once
     expect(results).toMatchObject([{ kind: 'saved', sessions: 2 }]);
     const next = restored(LEARN);
-    expect(next.report).toEqual({ restored: 2, expired: 0, homeless: 0 });
+    expect(next.report).toEqual({ restored: 2, expired: 0, homeless: 0, unreadable: 0 });
     expect(next.table.resolve(2, 2)).toBe(next.table.find(1, 1));
     expect(next.table.marks.scope(next.table.find(1, 1))).toBe(9);
     expect(next.table.isTentative(next.table.find(3, 3))).toBe(true);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { loadSecret } from '../../src/sessions/kept-files.ts';
-import { readSessions, restoreSessions, saveSessions } from '../../src/sessions/store.ts';
+import { readSessions, restoreSessions, restoreStored, saveSessions } from '../../src/sessions/store.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { homeGeneration, homeSlot, packHome } from '../../src/shared/session-table.ts';
 import { SharedState } from '../../src/shared/shared-state.ts';
@@ -71,6 +71,16 @@ function readGood(): Extract<ReturnType<typeof readSessions>, { kind: 'read' }> 
   return stored;
 }
 
+/** What a revision's process would have saved. */
+function saved(
+  shared: SharedState,
+  revision: Revision,
+  clock: ManualClock,
+): Extract<ReturnType<typeof readSessions>, { kind: 'read' }> {
+  saveSessions(path, shared.table, revision, [], clock);
+  return readGood();
+}
+
 /** The world's one pool, as main has it. */
 function revisionOf(world: World): Revision {
   const { config, shared } = world;
@@ -92,6 +102,7 @@ describe('save and restore', () => {
       restored: 9,
       expired: 0,
       homeless: 0,
+      unreadable: 0,
     });
     const { table } = shared;
     for (let key = 1; key <= 9; key += 1) {
@@ -116,11 +127,41 @@ describe('save and restore', () => {
       late.revisions.next(POOL),
       late.clock,
     );
-    expect(expired).toEqual({ restored: 0, expired: 10, homeless: 0 });
+    expect(expired).toEqual({ restored: 0, expired: 10, homeless: 0, unreadable: 0 });
     const smaller = new Life(START + 120_000);
     const revision = smaller.revisions.next({ more: STICKY, servers: ['a=http://127.0.0.1:1'] });
     const report = restoreSessions(readGood().contents, smaller.shared.table, revision, smaller.clock);
-    expect(report).toEqual({ restored: 5, expired: 0, homeless: 5 });
+    expect(report).toEqual({ restored: 5, expired: 0, homeless: 5, unreadable: 0 });
+  });
+
+  test('sessions that no secret finds any more are left out and counted; any one of their secrets is enough', () => {
+    firstLife(4);
+    const [former, other, third] = [
+      new Uint8Array(32).fill(1),
+      new Uint8Array(32).fill(2),
+      new Uint8Array(32),
+    ];
+    const { clock, shared, revisions } = new Life(START + 120_000);
+    const written = revisions.next(POOL);
+    const keyed = (...keys: Uint8Array[]): Revision => ({
+      ...written,
+      pools: written.pools.map((pool) => ({ ...pool, keys })),
+    });
+    const stored = readGood();
+    expect(restoreStored(stored, shared.table, keyed(other), clock)).toEqual({
+      restored: 0,
+      expired: 0,
+      homeless: 0,
+      unreadable: 4,
+    });
+    expect([1, 2, 3, 4].map((key) => shared.table.find(key, key * 3))).toEqual([-1, -1, -1, -1]);
+    const own = written.pools[0]?.keys ?? [];
+    expect(restoreStored(stored, shared.table, keyed(other, ...own), clock).restored).toBe(4);
+    // what was said later of the same pool counts as well: a session may have been shown under that
+    const later = saved(shared, keyed(former, third), clock);
+    const changes = [...stored.changes, later.contents];
+    expect(restoreStored({ ...stored, changes }, shared.table, keyed(former), clock).unreadable).toBe(0);
+    expect(restoreStored({ ...stored, changes }, shared.table, keyed(other), clock).unreadable).toBe(8);
   });
 
   test('a clock that went back makes no session from the future', () => {

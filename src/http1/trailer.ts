@@ -12,7 +12,17 @@ const REFUSED: ReadonlySet<string> = new Set([
   ...['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'],
   ...['authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'],
   ...['authentication-info', 'proxy-authentication-info', 'cookie', 'cookie2', 'set-cookie', 'set-cookie2'],
-  ...['forwarded', 'via', 'x-request-id', 'x-real-ip', 'traceparent', 'origin', 'referer', 'user-agent'],
+  ...[
+    'forwarded',
+    'x-forwarded',
+    'via',
+    'x-request-id',
+    'x-real-ip',
+    'traceparent',
+    'origin',
+    'referer',
+    'user-agent',
+  ],
   ...['content-type', 'content-encoding', 'content-range', 'content-location', 'content-disposition'],
   ...[
     'cache-control',

@@ -24,7 +24,7 @@ import type {
 import { type HandshakeHome, Handshakes } from './handshakes.ts';
 import { Http2ClientConnection } from './http2/connection.ts';
 import { type OpeningHome, Openings } from './http2/opening.ts';
-import { openServer } from './open-server.ts';
+import { openPort, openServer } from './open-server.ts';
 import { bindSocket, fileAt, removeFile, type SocketFile, setMode } from './socket-file.ts';
 import type { HandshakePeer } from './tls-handshake.ts';
 
@@ -99,7 +99,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     const { host, socket } = this.config;
     this.#servers =
       socket === null
-        ? [await this.#open({ host, port, reusePort, exclusive: true })]
+        ? await openPort({ host, port, reusePort, exclusive: true }, (options) => this.#open(options))
         : [await bindSocket(socket, (path) => this.#open({ path }))];
     return this.#opened(port);
   }

@@ -4,6 +4,7 @@
 //   limit ── open at the start ── reserve (checks, admin, log) ── the rest: half for clients, half for their servers
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { SOCKETS_PER_PORT } from '../proxy/open-server.ts';
 import type { Revision } from '../shared/revision.ts';
 import type { Logger } from './logger.ts';
 
@@ -13,8 +14,8 @@ const ADMIN_CONNECTIONS_MIN = 8;
 const ADMIN_SHARE = 1 / 16;
 /** Files that are written, name servers that are asked, a process that takes over. */
 const SPARE = 16;
-/** Per listener and thread: the socket, and its duplicate while another process is about to take over. */
-const PER_LISTENER = 2;
+/** Per listener and thread: the sockets, and their duplicates while another process is about to take over. */
+const PER_LISTENER = 2 * SOCKETS_PER_PORT;
 
 export interface DescriptorBudget {
   readonly limit: number;

@@ -45,6 +45,8 @@ export function keepingProblem(file: string): string | null {
 export class SessionKeeper {
   readonly #options: KeeperOptions;
   readonly #former: FormerProcess | null;
+  /** The former process keeps its sessions in the same file. */
+  readonly #isFormers: boolean;
   #owner: FileOwner | null = null;
   #saver: SessionSaver | null = null;
   #isFailing = false;
@@ -52,6 +54,8 @@ export class SessionKeeper {
   private constructor(options: KeeperOptions, former: FormerProcess | null) {
     this.#options = options;
     this.#former = former;
+    this.#isFormers =
+      former !== null && (former.sessionsFile === undefined || isKeptIn(former.sessionsFile, options.file));
   }
 
   get file(): string {
@@ -76,9 +80,7 @@ export class SessionKeeper {
     const problem = keepingProblem(options.file);
     if (problem !== null) throw new StartError(`cannot keep the sessions: ${problem}`);
     const keeper = new SessionKeeper(options, former);
-    const isFormers =
-      former !== null && (former.sessionsFile === undefined || isKeptIn(former.sessionsFile, options.file));
-    if (!isFormers) await keeper.#own(false);
+    if (!keeper.#isFormers) await keeper.#own(false);
     return keeper;
   }
 
@@ -126,10 +128,9 @@ export class SessionKeeper {
   /** The sessions are those of the process before us. What another one has left here goes on being there. */
   async #succeed(secret: string): Promise<void> {
     const { file, log } = this.#options;
-    const isFormers = this.#owner === null;
-    if (isFormers) await this.#own(true);
+    if (this.#isFormers) await this.#own(true);
     try {
-      if (!isFormers && existsSync(file))
+      if (!this.#isFormers && existsSync(file))
         log.warn({ file, aside: setAside(file) }, 'sessions that were saved there are set aside');
       keepSecret(file, secret);
     } catch (error) {

@@ -1,7 +1,8 @@
 // The admin server: binds the routes to an address.
 
-import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
 import { EventFeed } from './events.ts';
 import { isLoopback } from './guards.ts';
 import { createRoutes } from './routes.ts';
@@ -43,7 +44,7 @@ export function startAdmin(options: AdminOptions): Promise<AdminServer | AdminFa
   const { host, port, token, source, onError = () => undefined } = options;
   const feed = new EventFeed();
   const routes = createRoutes({ source, feed, token, onError, isLoopbackOnly: isLoopback(host) });
-  const server = createAdaptorServer({ fetch: routes.fetch });
+  const server = createServer(oneAtATime(getRequestListener(routes.fetch)));
   server.on('error', () => undefined);
   // an own property only once it is set
   Object.assign(server, { maxConnections: options.connectionsMax ?? CONNECTIONS_MAX });
@@ -55,13 +56,31 @@ export function startAdmin(options: AdminOptions): Promise<AdminServer | AdminFa
         new Promise((closed) => {
           feed.close();
           server.close(() => closed());
-          if ('closeAllConnections' in server) server.closeAllConnections();
+          server.closeAllConnections();
         });
       const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
       const url = `http://${shown}:${bound.port}`;
       resolve({ kind: 'listening', address: bound.address, port: bound.port, url, close });
     });
   });
+}
+
+/**
+ * Who asks again before the answer has been taken loses the connection: no client that needs this server does, and each answer
+ * costs main's time and, where nobody reads it, memory.
+ */
+function oneAtATime(answer: RequestListener): RequestListener {
+  const answering = new WeakSet<Socket>();
+  return (request, response) => {
+    const { socket } = request;
+    if (answering.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    answering.add(socket);
+    response.on('close', () => answering.delete(socket));
+    answer(request, response);
+  };
 }
 
 function describeFailure(error: Error, host: string, port: number): AdminFailure {

@@ -2,6 +2,8 @@ import { request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
 import { Verdict } from '../../src/shared/control.ts';
+import { eventually } from '../support/eventually.ts';
+import { rawClient } from '../support/raw-client.ts';
 import { Source } from './fixture.ts';
 
 let source: Source;
@@ -20,9 +22,17 @@ async function start(token = '', host = '127.0.0.1'): Promise<AdminServer> {
   return started;
 }
 
+let statuses = 0;
+
 beforeEach(async () => {
   source = new Source();
   errors = [];
+  statuses = 0;
+  const status = source.status.bind(source);
+  source.status = () => {
+    statuses += 1;
+    return status();
+  };
   admin = await start();
 });
 afterEach(() => admin.close());
@@ -53,6 +63,19 @@ function statusOf(path: string, headers: Record<string, string>, method = 'GET')
     request.end();
   });
 }
+
+test('who asks again without taking the answer is answered once, and loses the connection', async () => {
+  const greedy = await rawClient(admin.port);
+  greedy.send('GET /api/status HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(500));
+  await greedy.closed();
+  expect(statuses).toBe(1);
+  // one after the other on one connection is as always
+  const patient = await rawClient(admin.port);
+  for (let asked = 1; asked <= 20; asked += 1) {
+    patient.send('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await eventually(() => patient.received().split('HTTP/1.1 200').length === asked + 1);
+  }
+});
 
 describe('reading', () => {
   test('healthz, readyz and metrics', async () => {

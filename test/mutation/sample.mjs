@@ -3,7 +3,8 @@
 //   all faults --shuffled by the seed--> the first N --> written into the tree, one at a time --> vitest, until a test fails
 //
 // The first 60 of a seed are the first 60 of its 120 too. What was found out is kept: a fault that was found stays found as
-// long as its file is the same, one that was not is tried again once the tests are others. A run that was ended goes on there.
+// long as its file is the same, one that was not is tried again once the tests are others. A run that is ended says what it has
+// come to, and the next goes on there.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,6 +26,7 @@ const SLOWER_BY_MS = 15_000;
 /** Standard deviations on each side of an interval that holds 95 % of a normal distribution. */
 const Z = 1.96;
 const SHOWN_CHARS_MAX = 100;
+const SIGNALS = ['SIGINT', 'SIGTERM'];
 const SILENT = { isDebugEnabled: () => false, debug() {}, info() {}, warn() {} };
 
 const hash = (...texts) => createHash('sha256').update(texts.join('\0')).digest('base64url').slice(0, 16);
@@ -79,7 +81,10 @@ function interval(found, count) {
   return [middle - half, middle + half].map((bound) => Math.round(100 * bound));
 }
 
-/** Runs the tests; says whether all passed (`survived`), one failed (`killed`) or they did not end (`timed out`). */
+/**
+ * Runs the tests; says whether all passed (`survived`), one failed (`killed`), they went on too long (`timed out`), or somebody
+ * ends us (`ended`).
+ */
 async function run(tree, environment, timeoutMs) {
   // a group of its own, as the tests run in a process that vitest starts
   const child = spawn(process.execPath, VITEST, {
@@ -87,22 +92,19 @@ async function run(tree, environment, timeoutMs) {
   });
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => output.push(part));
-  const end = () => process.kill(-child.pid, 'SIGKILL');
-  const stop = () => {
-    end();
-    process.exit(1);
+  let ended = null;
+  const end = (why) => {
+    ended ??= why;
+    process.kill(-child.pid, 'SIGKILL');
   };
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop);
-  let isOver = false;
-  const timer = setTimeout(() => {
-    isOver = true;
-    end();
-  }, timeoutMs);
+  const stop = () => end('ended');
+  for (const signal of SIGNALS) process.on(signal, stop);
+  const timer = setTimeout(() => end('timed out'), timeoutMs);
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(timer);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, stop);
+  for (const signal of SIGNALS) process.off(signal, stop);
   return {
-    result: isOver ? 'timed out' : code === 0 ? 'survived' : 'killed',
+    result: ended ?? (code === 0 ? 'survived' : 'killed'),
     output: Buffer.concat(output).toString(),
   };
 }
@@ -152,6 +154,7 @@ export async function sample({ tree, files, tests, environment, count, seed, res
       writeFileSync(`${tree}/${file}`, changed);
       ({ result } = await run(tree, environment, timeoutMs));
       writeFileSync(`${tree}/${file}`, text);
+      if (result === 'ended') break;
       known[key] = { result, by: testsHash };
       writeFileSync(resultsFile, JSON.stringify(known));
       process.stdout.write(`  ${tried.length + 1} of ${count}: ${result}  ${shown}\n`);

@@ -1,25 +1,13 @@
 // What is measured of servers and sessions from one second to the next: requests of the last minute, the hottest sessions, how
-// long they live, since when a server has been quiet; and the secret that outlives a process.
+// long they live, since when a server has been quiet.
 
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FAILURE_KINDS } from '../../src/base/failure.ts';
 import { Hottest } from '../../src/sessions/hottest.ts';
-import { loadSecret } from '../../src/sessions/kept-files.ts';
 import {
   clientErrors,
   comparedSlots,
+  LOAD_KINDS,
   loadSkew,
   RequestWindow,
   sessionSkew,
@@ -102,10 +90,11 @@ describe('skew', () => {
     expect(comparedSlots(pool, shared)).toEqual([slots[0], slots[5]]);
     slots.forEach((slot, index) => {
       shared.control.publishSweep(slot, [400, 9, 9, 9, 9, 200][index] ?? 0, 0, 0);
-      shared.own.addGauge(slot, Gauge.inFlight, [3, 9, 9, 9, 9, 3][index] ?? 0);
+      shared.own.addGauge(slot, Gauge.inFlight, [1, 9, 9, 9, 9, 5][index] ?? 0);
     });
     expect(sessionSkew(pool, shared).ratio).toBeCloseTo(1, 9);
-    expect(loadSkew(pool, shared, 'in_flight', () => 0).ratio).toBeCloseTo(1.5, 9);
+    expect(loadSkew(pool, shared, 'in_flight', () => 0).ratio).toBeCloseTo(2.5, 9);
+    expect(LOAD_KINDS).toEqual(['requests', 'in_flight']);
     const recent = (slot: number): number => (slot === slots[0] ? 300 : 0);
     expect(loadSkew(pool, shared, 'requests', recent).ratio).toBeCloseTo(1.5, 9);
   });
@@ -214,45 +203,5 @@ describe('transfers', () => {
     expect(planEmptying(servers, 9, 10)).toEqual([]);
     expect(planEmptying(servers, 0, 7).reduce((sum, { sessions }) => sum + sessions, 0)).toBe(7);
     expect(planEmptying([holding(60)], 0, 10)).toEqual([]);
-  });
-});
-
-describe('the secret beside the file of sessions', () => {
-  function folder(): string {
-    const path = mkdtempSync(join(tmpdir(), 'holdfast-secret-'));
-    onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-    return path;
-  }
-
-  test('is made once, for this user alone, and found again', () => {
-    const file = join(folder(), 'sessions');
-    const made = loadSecret(file);
-    expect(made).toEqual({ kind: 'made', secret: expect.any(Uint8Array) });
-    if (made.kind === 'failed') throw new Error(made.message);
-    expect(made.secret).toHaveLength(32);
-    expect(loadSecret(file)).toEqual({ kind: 'found', secret: made.secret });
-    chmodSync(`${file}.secret`, 0o644);
-    expect(loadSecret(file).kind).toBe('found');
-    expect(statSync(`${file}.secret`).mode & 0o777).toBe(0o600);
-    expect(readFileSync(`${file}.secret`, 'utf8')).toMatch(/^[0-9a-f]{64}\n$/);
-  });
-
-  test('that is none, or cannot be read or written, is said and left as it is', () => {
-    const path = folder();
-    const wrong = join(path, 'wrong');
-    writeFileSync(`${wrong}.secret`, `${'a'.repeat(63)}\n`);
-    expect(loadSecret(wrong)).toEqual({
-      kind: 'failed',
-      message: `${wrong}.secret does not hold a secret: expected 64 hexadecimal digits`,
-    });
-    expect(readFileSync(`${wrong}.secret`, 'utf8')).toBe(`${'a'.repeat(63)}\n`);
-    mkdirSync(join(path, 'folder.secret'));
-    const failed = (name: string): string => {
-      const result = loadSecret(join(path, name));
-      return result.kind === 'failed' ? result.message.replace(path, '') : result.kind;
-    };
-    expect(failed('folder')).toMatch(/^reading \/folder\.secret failed: \S/);
-    expect(failed('absent/x')).toMatch(/^writing \/absent\/x\.secret failed: \S/);
-    expect(existsSync(join(path, 'absent'))).toBe(false);
   });
 });

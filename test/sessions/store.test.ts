@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { loadSecret } from '../../src/sessions/kept-files.ts';
+import { SessionRecords } from '../../src/sessions/records.ts';
 import { readSessions, restoreSessions, restoreStored, saveSessions } from '../../src/sessions/store.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { homeGeneration, homeSlot, packHome } from '../../src/shared/session-table.ts';
@@ -80,6 +81,13 @@ function saved(
   saveSessions(path, shared.table, revision, [], clock);
   return readGood();
 }
+
+test('a file from before servers were found has none', () => {
+  const { clock, shared, revisions } = new Life(START);
+  const records = new SessionRecords(shared.table, revisions.next(POOL), clock);
+  writeFileSync(path, records.encode([]));
+  expect(readGood().found).toEqual([]);
+});
 
 /** The world's one pool, as main has it. */
 function revisionOf(world: World): Revision {

@@ -116,8 +116,17 @@ test('an alias is no session, and is looked at after an eighth of the idle time'
     table.keyHigh(session),
   );
   expect(sweep(IDLE_MS / 8)).toMatchObject({ expired: [], sessions: 1, tentative: 0 });
-  expect(tally.entries).toBe(2);
+  expect([tally.entries, tally.aliases[SLOT]]).toEqual([2, 1]);
   expect(sweep(IDLE_MS / 8 + TENTH).expired).toEqual([alias]);
+});
+
+test('a session whose user has ended it counts as nothing, and is looked at when its late requests are in', () => {
+  const entry = make();
+  table.marks.setOver(entry);
+  const overMs = 60_000;
+  expect(sweep(overMs)).toEqual({ expired: [], hot: [], sessions: 0, tentative: 0 });
+  expect([tally.entries, tally.aliases[SLOT]]).toEqual([1, 0]);
+  expect(sweep(overMs + TENTH).expired).toEqual([entry]);
 });
 
 test('rates are requests over age, smoothed, and those above the server’s floor are hot', () => {

@@ -249,6 +249,20 @@ test('during a takeover the client waits until the successor knows its session',
   expect(client.isWithheld).toBe(false);
 });
 
+test('where nobody takes over after all, everybody who waits for that goes on', () => {
+  const world = scene('sticky: { mode: cookie-pin }');
+  world.retire();
+  const clients = [world.client(), world.client()];
+  for (const client of clients) {
+    world.begin(client, GET);
+    world.last.user.onConnected(world.last);
+    world.sendHead(world.last, OK, 'hello');
+  }
+  expect([clients.map(({ isWithheld }) => isWithheld), world.asked.length]).toEqual([[true, true], 1]);
+  world.barrier?.lift();
+  expect(clients.map(({ isWithheld }) => isWithheld)).toEqual([false, false]);
+});
+
 describe('waiting while a reload comes', () => {
   const STICKY = 'health: off\nsticky: { mode: cookie-pin }\nqueue: { size: 9, timeout: 9s, whenDown: 9s }';
   const down = (world: ExchangeScene): void => {

@@ -1,6 +1,7 @@
 // Changes made on the dashboard happen: by mouse, by keyboard alone, and with the token where one is needed.
 
 import { expect, test } from 'vitest';
+import { command } from '../support/command.ts';
 import { dashboardSetup, openDashboard } from '../support/dashboard.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RunningHoldfast, StatusServer } from '../support/holdfast.ts';
@@ -41,6 +42,26 @@ test('a drain that is clicked and confirmed happens; one that is cancelled does 
     'set by the page from 127.0.0.1: mode drain',
   );
   expect(complaints.filter(isUnexpected)).toEqual([]);
+}, 60_000);
+
+test('what happened stands in its order, also when the same happens again', async ({ skip }) => {
+  const { holdfast } = await dashboardSetup({ users: 3 });
+  const { page } = await openDashboard(holdfast.adminUrl, skip);
+  const settings = page.locator('#log li', { hasText: 'set by' });
+  for (const [count, [server, weight]] of [
+    ['shop/a', '2'],
+    ['shop/b', '2'],
+    ['shop/a', '3'],
+    ['shop/a', '3'],
+  ].entries()) {
+    await command(['weight', `${server}`, `${weight}`, '--admin', holdfast.adminUrl]);
+    // the last says nothing new
+    await eventually(async () => (await settings.count()) === Math.min(count + 1, 3));
+  }
+  const said = (await settings.locator('p').allTextContents()).map((text) => text.replace(/ set by .*:/, ''));
+  expect(said).toEqual(['shop/a weight 3', 'shop/b weight 2', 'shop/a weight 2']);
+  const times = await settings.locator('time').allTextContents();
+  expect(times).toEqual(times.toSorted().toReversed());
 }, 60_000);
 
 test('by keyboard alone: weight and maintenance, escape cancels, focus comes back and survives updates', async ({

@@ -6,7 +6,7 @@ import { timeOfDay } from './format.js';
 /** @typedef {import('./page-events.js').PageEvent} PageEvent */
 
 const ENTRIES_MAX = 200;
-/** Events of the same key so close together are one. */
+/** Numbers of the same key so close together are added. What has no number is one with the newest only, if it is the same again. */
 const MERGE_MS = 12_000;
 
 /**
@@ -14,6 +14,7 @@ const MERGE_MS = 12_000;
  * @property {string} key
  * @property {number} amount
  * @property {number} atMs Of the latest that went into it.
+ * @property {HTMLElement} item
  * @property {HTMLElement} text
  * @property {HTMLElement} time
  */
@@ -39,19 +40,27 @@ export class EventLog {
    */
   add(event, at = new Date()) {
     const nowMs = at.getTime();
-    const same = this.#entries.find((entry) => entry.key === event.key && nowMs - entry.atMs < MERGE_MS);
-    if (same !== undefined) {
+    const index = this.#entries.findIndex(
+      (entry) => entry.key === event.key && nowMs - entry.atMs < MERGE_MS,
+    );
+    const same = this.#entries[event.amount > 0 || index === 0 ? index : -1];
+    if (same !== undefined && (event.amount > 0 || same.text.textContent === event.text(0))) {
       same.amount += event.amount;
       same.atMs = nowMs;
       setText(same.text, event.text(same.amount));
       setText(same.time, timeOfDay(at));
+      if (index === 0) return;
+      this.#entries.splice(index, 1);
+      this.#entries.unshift(same);
+      this.#list.prepend(same.item);
       return;
     }
     const time = element('time', { text: timeOfDay(at) });
     const text = element('span', { class: 'what', text: event.text(event.amount) });
     const where = event.where === '' ? [] : [element('b', { text: event.where }), ' '];
-    this.#list.prepend(element('li', { class: event.tone }, time, element('p', {}, ...where, text)));
-    this.#entries.unshift({ key: event.key, amount: event.amount, atMs: nowMs, text, time });
+    const item = element('li', { class: event.tone }, time, element('p', {}, ...where, text));
+    this.#list.prepend(item);
+    this.#entries.unshift({ key: event.key, amount: event.amount, atMs: nowMs, item, text, time });
     if (this.#entries.length > ENTRIES_MAX) {
       this.#entries.pop();
       this.#list.lastElementChild?.remove();

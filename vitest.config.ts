@@ -24,6 +24,7 @@ const LONG = [
   'test/e2e/limits-clients.test.ts',
   'test/e2e/moving-in.test.ts',
   'test/e2e/operate.test.ts',
+  'test/e2e/outage-drill.test.ts',
   'test/e2e/overload.test.ts',
   'test/e2e/owner.test.ts',
   'test/e2e/passive-stopped-server.test.ts',

@@ -70,6 +70,86 @@ ${many.join('\n')}
   expect(complaints).toEqual([]);
 }, 60_000);
 
+test('two hundred servers, all rows shown: an update that changes nothing touches nothing', async ({
+  skip,
+}) => {
+  const servers = await sessionServers(2);
+  const many = Array.from({ length: 200 }, (_, index) => {
+    return `      - { name: web-${index}, url: "${servers[index % 2]?.url}" }`;
+  });
+  const holdfast = await runHoldfast(
+    `
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+pools:
+  shop:
+    sticky: { mode: cookie-hash }
+    health: off
+    servers:
+${many.join('\n')}
+`,
+    { threads: 1 },
+  );
+  const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
+  await page.locator('#pool-shop .more').click();
+  const rows = page.locator('#pool-shop tbody tr');
+  await eventually(async () => (await rows.count()) === 200);
+  await page.locator('#pool-shop [data-figure="Requests/s"]', { hasText: /^0$/ }).waitFor();
+  await page.evaluate(`(() => {
+    window.touched = [];
+    window.updates = 0;
+    const watched = { subtree: true, childList: true, attributes: true, characterData: true };
+    new MutationObserver((records) => {
+      for (const { type, target } of records) touched.push(type + ' ' + (target.className ?? target.nodeName));
+    }).observe(document.querySelector('#pool-shop .servers'), watched);
+    new MutationObserver(() => { updates += 1; }).observe(document.querySelector('#facts'), watched);
+  })()`);
+  await eventually(async () => Number(await page.evaluate('updates')) >= 3, { deadlineMs: 30_000 });
+  expect(await page.evaluate('touched')).toEqual([]);
+
+  // found by name among all of them
+  await page.locator('#pool-shop input[type=search]').fill('web-123');
+  expect(await rows.count()).toBe(1);
+  expect(complaints).toEqual([]);
+}, 60_000);
+
+test('twenty pools: one line each until they are opened, and those in trouble are seen', async ({ skip }) => {
+  const servers = await sessionServers(2);
+  const names = Array.from({ length: 20 }, (_, index) => `pool-${index}`);
+  const holdfast = await runHoldfast(
+    `
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+routes:
+${names.map((name) => `  - { path: /${name}/, pool: ${name} }`).join('\n')}
+pools:
+${names
+  .map((name, index) => {
+    const url = servers[index === 17 ? 1 : 0]?.url;
+    const own = Array.from({ length: 10 }, (_, at) => `{ name: web-${at}, url: "${url}" }`);
+    return `  ${name}:\n    health: { interval: 1s, timeout: 20s, fall: 1 }\n    servers: [${own.join(', ')}]`;
+  })
+  .join('\n')}
+`,
+    { threads: 1 },
+  );
+  await servers[1]?.close();
+  const { page, complaints } = await openDashboard(holdfast.adminUrl, skip);
+  const chips = page.locator('#overview a');
+  await page.locator('#trouble li', { hasText: /^Pool pool-17: no server can take new requests/ }).waitFor();
+  await page.locator('#overview a[data-tone=bad]', { hasText: 'pool-17' }).waitFor();
+  expect(await chips.count()).toBe(20);
+  expect(await page.locator('#overview a[data-tone=bad]').count()).toBe(1);
+  expect(await page.evaluate(OVERFLOW)).toEqual([0]);
+  expect(await page.locator('#content-pool-0').isHidden()).toBe(false);
+  expect(await page.locator('#content-pool-17').isHidden()).toBe(true);
+  await chips.filter({ hasText: 'pool-17' }).click();
+  expect(await page.locator('#content-pool-17').isHidden()).toBe(false);
+  const down = page.locator('#pool-pool-17 tbody tr[data-state=down]');
+  await eventually(async () => (await down.count()) === 10);
+  expect(complaints).toEqual([]);
+}, 60_000);
+
 test('a lost connection is said, and the page goes on by itself when the balancer is back', async ({
   skip,
 }) => {

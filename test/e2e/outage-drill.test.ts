@@ -24,14 +24,14 @@ const LINES = `[...document.querySelectorAll('#trouble li')].map((line) => {
 })`;
 
 /** The demo with so many visitors, all of whom are counted. */
-async function visitedDemo(...args: readonly string[]): Promise<RunningDemo> {
+async function visitedDemo(visitors: number, ...args: readonly string[]): Promise<RunningDemo> {
   const demo = await runDemo('--servers', '4', '--threads', '1', ...args);
-  await visitDemo(demo.url, VISITORS);
+  await visitDemo(demo.url, visitors);
   const counted = async (): Promise<boolean> =>
     (await command(['sessions', '--admin', demo.adminUrl])).out.startsWith(
-      `pool demo: ${VISITORS} sessions,`,
+      `pool demo: ${visitors} sessions,`,
     );
-  await eventually(counted, { deadlineMs: 60_000, what: () => `${VISITORS} sessions` });
+  await eventually(counted, { deadlineMs: 60_000, what: () => `${visitors} sessions` });
   await letHistoryGrow();
   return demo;
 }
@@ -39,7 +39,7 @@ async function visitedDemo(...args: readonly string[]): Promise<RunningDemo> {
 test('all servers killed under load: a page that is opened then, and the commands, say all of it', {
   timeout: 180_000,
 }, async ({ skip }) => {
-  const demo = await visitedDemo();
+  const demo = await visitedDemo(VISITORS);
   const admin = ['--admin', demo.adminUrl];
   for (const pid of demo.pids.values()) process.kill(pid, 'SIGKILL');
   // it goes on until clients have had errors for a while
@@ -86,7 +86,7 @@ test('all servers killed under load: a page that is opened then, and the command
 test('one server drained and one killed: the rows, the events and what a change would do', {
   timeout: 180_000,
 }, async ({ skip }) => {
-  const demo = await visitedDemo();
+  const demo = await visitedDemo(VISITORS);
   const size = { width: 1280, height: 800 };
   const { page, complaints } = await openDashboard(demo.adminUrl, skip, size);
   const row = (name: string) => page.locator(`tr[data-server="demo/${name}"]`);
@@ -117,7 +117,7 @@ test('more weight for one server: its sessions come to it, and the page says tha
   timeout: 180_000,
 }, async ({ skip }) => {
   needs('redis', skip);
-  const demo = await visitedDemo('--architecture', 'home');
+  const demo = await visitedDemo(6 * VISITORS, '--architecture', 'home');
   const options = { width: 1280, height: 800, colorScheme: 'dark' } as const;
   const { page, complaints } = await openDashboard(demo.adminUrl, skip, options);
   await command(['weight', 'demo/a', '2', '--admin', demo.adminUrl]);

@@ -163,4 +163,14 @@ test('every panel and every rule has an answer, and a killed server is seen', as
     prometheus,
     queries.filter(({ place }) => !ofSeveral.test(place)),
   );
+  for (const alert of [
+    'HoldfastNoEligibleServer',
+    'HoldfastServerDown',
+    'HoldfastErrors',
+    'HoldfastSessionsLost',
+  ])
+    await eventually(async () => (await prometheus.query(`ALERTS{alertname="${alert}"}`)).length > 0, {
+      deadlineMs: 60_000,
+      what: () => alert,
+    });
 }, 240_000);

@@ -25,10 +25,10 @@ end
 -- A store without memory left refuses to begin with what may need some, and lets go on what has begun with a write.
 -- For what needs next to nothing: users must be able to go elsewhere and to log out all the same.
 local function although_full() redis.call('PERSIST', KEYS[2]) end
-local function mark(me, refill_ms)
+-- The time is the one that the script goes by: it goes on while a script runs.
+local function mark(me, refill_ms, since)
   local found = redis.call('HMGET', KEYS[2], 'id', 'since', 'ready')
   if found[1] then return found[1], tonumber(found[2]), tonumber(found[3]) end
-  local since = now()
   local id = text(since) .. '-' .. me
   redis.call('HSET', KEYS[2], 'id', id, 'since', text(since), 'ready', text(since + refill_ms))
   return id, since, since + refill_ms
@@ -63,8 +63,8 @@ export const SCRIPTS = {
   hello: script(`
 local me, refill_ms = ARGV[1], tonumber(ARGV[2])
 although_full()
-local id = mark(me, refill_ms)
 local now_ms = now()
+local id = mark(me, refill_ms, now_ms)
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[2], 'ready', text(now_ms + refill_ms))
 end
@@ -82,14 +82,14 @@ if until_ms > 0 and until_ms < now_ms then return { 'late' } end
 although_full()
 local record = read()
 if not record then
-  local id, since, ready = mark(me, refill_ms)
+  local id, since, ready = mark(me, refill_ms, now_ms)
   if ready > now_ms and ready <= now_ms + refill_ms then return { 'again' } end
   return { 'unknown' }
 end
 if record.is_tombstone then return { 'destroyed' } end
 local is_later = until_ms < record.claimed_ms and record.claimed_ms <= now_ms + claim_ms_max
 if until_ms > 0 and is_later then return { 'late' } end
-local id, since = mark(me, refill_ms)
+local id, since = mark(me, refill_ms, now_ms)
 local tenure = math.max(record.tenure + 1, since)
 redis.call('HSET', KEYS[1], 't', text(tenure), 'o', me, 'c', text(until_ms))
 local from = ''

@@ -183,3 +183,19 @@ test.for(Object.entries(REFILL_MS))('do what the model does (%s refill)', async 
     for (const link of Object.values(pair.links)) link.end();
   }
 });
+
+test('the first to ask a store without data is to ask again, in whatever fraction of a millisecond it comes', async ({
+  skip,
+}) => {
+  const redis = await theRedis(skip);
+  const link = await linkTo(redis, 'a', REFILL_MS.long, []);
+  const client = redis.client();
+  await client.connect();
+  onTestFinished(() => client.destroy());
+  const outcomes = new Set<string>();
+  for (let count = 0; count < 500; count += 1) {
+    await client.sendCommand(['DEL', `${PREFIX}set`]);
+    outcomes.add((await sent(link, { kind: 'claim', key: 'k', untilMs: 0 })).kind);
+  }
+  expect([...outcomes]).toEqual(['again']);
+});

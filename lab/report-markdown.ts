@@ -62,7 +62,7 @@ function headText(report: LabReport): string {
   const quick = options.quick ? ' (quick)' : '';
   return `# Session architectures, measured
 
-The same small application, with its sessions kept in six ways, behind the same balancer, under the same load and the
+The same small application, with its sessions kept in seven ways, behind the same balancer, under the same load and the
 same faults. The simulated users are the judge: what they were told counts, not what servers believe.
 
 - ${summaryText(report)}${report.wasStopped ? ' (stopped before the end)' : ''}.

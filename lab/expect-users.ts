@@ -1,5 +1,6 @@
 // Expectations where users do something special, or something is done to them: they grow their session, write in
 // parallel, log out and get copied, are banned, and their keys are changed. Pure.
+import type { Architecture } from './architectures.ts';
 import { type CellPlan, GROWTH_SIZES } from './cells.ts';
 import { around, type Check, check, exactly } from './check.ts';
 import { sealedBytesMax, tokenBytesMax } from './cookie-size.ts';
@@ -44,32 +45,23 @@ export function expectGrowth({ architecture }: CellPlan, { judgement }: Measured
 export function expectPairs({ architecture }: CellPlan, { judgement }: Measured): readonly Check[] {
   const { lost, pairs } = judgement.lostUpdates;
   const share = pairs === 0 ? 0 : lost / pairs;
+  const [formula, bracket] = lostUpdatesOf(architecture, pairs);
   return [
-    architecture.isCarried
-      ? check(
-          'lost updates a pair',
-          '1: both start from one cookie, the last wins',
-          exactly(1),
-          share,
-          'ratio',
-        )
-      : architecture.isBacked
-        ? check(
-            'lost updates a pair',
-            '0: between them nothing is waited for, both read and write in the memory of one server',
-            exactly(0),
-            share,
-            'ratio',
-          )
-        : check(
-            'lost updates a pair',
-            'from one in all to one a pair: how often two overlap has no formula',
-            { low: pairs === 0 ? 0 : 1 / pairs, high: 1 },
-            share,
-            'ratio',
-          ),
+    check('lost updates a pair', formula, bracket, share, 'ratio'),
     check('errors', '0', exactly(0), judgement.errorCount, 'count'),
   ];
+}
+
+/** What a pair loses, in words and as a bracket. */
+function lostUpdatesOf({ isCarried, isBacked }: Architecture, pairs: number): readonly [string, Bracket] {
+  if (isCarried) return ['1: both start from one cookie, the last wins', exactly(1)];
+  if (isBacked)
+    return [
+      '0: between them nothing is waited for, both read and write in the memory of one server',
+      exactly(0),
+    ];
+  const low = pairs === 0 ? 0 : 1 / pairs;
+  return ['from one in all to one a pair: how often two overlap has no formula', { low, high: 1 }];
 }
 
 /** What servers keep they can end; what the client keeps works until it expires, unless a list says no. */

@@ -56,14 +56,13 @@ export function judgeSessions(transcript: readonly Exchange[], windows: Windows)
   const sessions = [...bySession(transcript).values()].filter(({ beganMs }) => beganMs < Infinity);
   for (const session of sessions) session.lostAtMs = lossOf(session, windows.lifeMs);
   const lost = sessions.filter(({ lostAtMs }) => lostAtMs < Infinity);
+  const liveAtFault = sessions.filter((session) => isLive(session, windows.faultMs));
   const slips = sessions.flatMap(regressionsOf);
   return {
     sessions: sessions.length,
-    sessionsAtFault: sessions.filter((session) => isLive(session, windows.faultMs)).length,
-    sessionsTried: sessions.filter(
-      (session) =>
-        isLive(session, windows.faultMs) &&
-        (session.lostAtMs < Infinity || acceptedFrom(session, windows.changedMs) > 0),
+    sessionsAtFault: liveAtFault.length,
+    sessionsTried: liveAtFault.filter(
+      (session) => session.lostAtMs < Infinity || acceptedFrom(session, windows.changedMs) > 0,
     ).length,
     lost: lost.length,
     lostAtMs: lost.map(({ lostAtMs }) => lostAtMs),

@@ -145,7 +145,8 @@ export async function runLoad(
   });
   signal.addEventListener('abort', () => running.stop());
   const progressing = setInterval(() => onProgress(soFar()), PROGRESS_MS);
-  const result = await ended(running, () => clearInterval(progressing));
+  // what autocannon returns can be waited for, and is no Promise otherwise
+  const result = await Promise.resolve(running).finally(() => clearInterval(progressing));
   return {
     requests: result.requests.total,
     byClass: { '2xx': result['2xx'], '4xx': result['4xx'], '5xx': result['5xx'] },
@@ -156,15 +157,6 @@ export async function runLoad(
     maxMs: result.latency.max,
     loginsAgain: users.reduce((total, { loginsAgain }) => total + loginsAgain, 0),
   };
-}
-
-/** What autocannon returns can be waited for, and is no Promise otherwise. */
-async function ended(running: PromiseLike<CannonResult>, after: () => void): Promise<CannonResult> {
-  try {
-    return await running;
-  } finally {
-    after();
-  }
 }
 
 /** One user: sends what the jar holds, keeps what comes, logs in again when told to. */

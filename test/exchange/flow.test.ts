@@ -10,6 +10,15 @@ const GET = 'GET /x HTTP/1.1\r\nhost: shop\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n';
 const scene = (more = ''): ExchangeScene => new ExchangeScene(1, { more, servers: ['a=http://127.0.0.1:1'] });
 
+/** Its first two bytes of nine. */
+const beginResponse = (world: ExchangeScene, type: string): void =>
+  world.sendHead(
+    world.last,
+    `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\n`,
+    'he',
+    false,
+  );
+
 describe('a server that takes nothing', () => {
   test.each([
     ['of a request that is whole: its client is read on, which notices that it goes', true],
@@ -95,12 +104,7 @@ describe('what is waited for', () => {
       const client = world.client();
       world.begin(client, GET);
       world.last.user.onConnected(world.last);
-      world.sendHead(
-        world.last,
-        `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\n`,
-        'he',
-        false,
-      );
+      beginResponse(world, type);
       world.pass(3_599_999);
       expect(client.outcomes).toEqual([]);
       world.pass(1);
@@ -120,12 +124,7 @@ describe('what is waited for', () => {
     const client = world.client();
     world.begin(client, GET);
     world.last.user.onConnected(world.last);
-    world.sendHead(
-      world.last,
-      `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\n`,
-      'he',
-      false,
-    );
+    beginResponse(world, type);
     world.pass(60_000);
     expect(client.outcomes).toEqual(['broken']);
   });
@@ -139,12 +138,7 @@ test('a call of gRPC that breaks off is told its status, any other response is n
     client.reset = (...[trailers]: readonly unknown[]) => told.push(trailers);
     world.begin(client, GET);
     world.last.user.onConnected(world.last);
-    world.sendHead(
-      world.last,
-      `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\n`,
-      'he',
-      false,
-    );
+    beginResponse(world, type);
     world.last.destroy();
     world.last.user.onServerClosed(code);
     return told;

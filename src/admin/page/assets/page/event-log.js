@@ -41,10 +41,13 @@ export class EventLog {
   add(event, at = new Date()) {
     const nowMs = at.getTime();
     const index = this.#entries.findIndex(
-      (entry) => entry.key === event.key && nowMs - entry.atMs < MERGE_MS,
+      ({ key, atMs, text }, place) =>
+        key === event.key &&
+        nowMs - atMs < MERGE_MS &&
+        (event.amount > 0 || (place === 0 && text.textContent === event.text(0))),
     );
-    const same = this.#entries[event.amount > 0 || index === 0 ? index : -1];
-    if (same !== undefined && (event.amount > 0 || same.text.textContent === event.text(0))) {
+    const same = this.#entries[index];
+    if (same !== undefined) {
       same.amount += event.amount;
       same.atMs = nowMs;
       setText(same.text, event.text(same.amount));

@@ -17,6 +17,8 @@ import { aliasesOf, cookieOf, ownerOf } from './sticky-checks.ts';
 
 /** Permissions of the file of a unix socket. */
 const SOCKET_MODE = '0660';
+/** Before the number of a listener that has the address of another. */
+const NTH = '#';
 
 export function buildConfig(written: Written): HoldfastConfig {
   const { admin } = written;
@@ -24,7 +26,7 @@ export function buildConfig(written: Written): HoldfastConfig {
   const pools = Object.entries(written.pools).map(([name, pool]) => buildPool(name, pool, poolCount === 1));
   return deepFreeze({
     ...written,
-    listen: written.listen.map((listener) => buildListener(listener, written)),
+    listen: withNames(written.listen.map((listener) => buildListener(listener, written))),
     admin: admin === null ? null : { host: admin.address.host, port: admin.address.port, token: admin.token },
     routes: buildRoutes(written, pools),
     pools,
@@ -38,6 +40,21 @@ function buildListener(listener: WrittenListener, { routes }: Written): ListenCo
   const socket =
     socketPath === null ? null : { path: socketPath, mode: Number.parseInt(mode ?? SOCKET_MODE, 8) };
   return { ...rest, ...address, socket, tls: tlsConfig(listener, routes) };
+}
+
+/** A listener is known by its address. Several may leave the port to the system, and are numbered then. */
+function withNames(listeners: readonly ListenConfig[]): readonly ListenConfig[] {
+  const seen = new Map<string, number>();
+  return listeners.map((listener) => {
+    const nth = (seen.get(listener.address) ?? 0) + 1;
+    seen.set(listener.address, nth);
+    return nth === 1 ? listener : { ...listener, address: `${listener.address}${NTH}${nth}` };
+  });
+}
+
+/** As it was written. */
+export function addressAsRead({ address, socket }: ListenConfig): string {
+  return socket === null ? (address.split(NTH)[0] as string) : address;
 }
 
 function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly RouteConfig[] {

@@ -3,6 +3,7 @@
 
 import { stringify } from 'yaml';
 import { formatHostPort } from './address.ts';
+import { addressAsRead } from './build.ts';
 import type {
   DiscoveryConfig,
   HealthConfig,
@@ -31,9 +32,10 @@ function asRead(config: HoldfastConfig): object {
   };
 }
 
-function listenerAsRead({ address, host, port, socket, ...rest }: ListenConfig): object {
+function listenerAsRead(listener: ListenConfig): object {
+  const { address, host, port, socket, ...rest } = listener;
   const mode = socket === null ? null : socket.mode.toString(8).padStart(4, '0');
-  return { ...rest, address: { address }, mode };
+  return { ...rest, address: { address: addressAsRead(listener) }, mode };
 }
 
 function poolAsRead({ name, discovery, secure, pages, ...pool }: PoolConfig): object {

@@ -81,3 +81,22 @@ test('a new listener whose port is taken refuses the reload, and nothing changes
   expect((await client.ask('GET', '/')).status).toBe(401);
   client.close();
 });
+
+test.each([1, 2])(
+  'two listeners that leave their port to the system have one each, on %i threads',
+  async (threads) => {
+    const servers = await sessionServers(2);
+    const same = ['127.0.0.1:0', '127.0.0.1:0', '127.0.0.1:0'];
+    const holdfast = await runInside(yamlFor(servers, same), { threads });
+    const ports = portsOf(holdfast);
+    expect(new Set(ports).size).toBe(same.length);
+    for (const port of ports)
+      for (let nth = 0; nth < 4; nth += 1)
+        expect((await new PlainClient(port).ask('GET', '/')).status).toBe(401);
+
+    expect((await reload(holdfast, yamlFor(servers, same.slice(1)))).status).toBe(200);
+    await expect(rawClient(ports[2]!)).rejects.toThrow('ECONNREFUSED');
+    for (const port of ports.slice(0, 2))
+      expect((await new PlainClient(port).ask('GET', '/')).status).toBe(401);
+  },
+);

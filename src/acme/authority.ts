@@ -4,12 +4,16 @@
 //                   ^                        ├── badNonce: again, with the nonce that came with it
 //                   └────────────────────────┘
 
-import { Agent, type Dispatcher, request } from 'undici';
+import { createRequire } from 'node:module';
+import type { Agent, Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.ts';
 import { packageVersion } from '../base/version.ts';
 import { Answer, refusalOf, retryAfter, secureUrl } from './answers.ts';
 import { AcmeProblem, senseless } from './problem.ts';
 import { type Signer, signed } from './signing.ts';
+
+/** Loaded when the first certificate is ordered, as the checks of servers do. */
+const undici = (): typeof import('undici') => createRequire(import.meta.url)('undici');
 
 const REQUEST_MS = 30_000;
 const ANSWER_BYTES_MAX = 1024 * 1024;
@@ -53,7 +57,7 @@ export class Authority {
     this.#options = options;
     const { ca, requestMs = REQUEST_MS } = options;
     this.#requestMs = requestMs;
-    this.#agent = new Agent({
+    this.#agent = new (undici().Agent)({
       maxResponseSize: ANSWER_BYTES_MAX,
       pipelining: 1,
       connect: { timeout: requestMs, ...(ca === null ? {} : { ca }) },
@@ -109,7 +113,7 @@ export class Authority {
     if (this.#requestsLeft < 0) throw senseless(`${what}: ${REQUESTS_MAX} requests have led to nothing`);
     try {
       const tooLong = AbortSignal.timeout(this.#requestMs);
-      const response = await request(url, {
+      const response = await undici().request(url, {
         method,
         dispatcher: this.#agent,
         signal: AbortSignal.any([signal, tooLong]),

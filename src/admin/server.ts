@@ -1,12 +1,17 @@
 // The admin server: binds the routes to an address.
 
 import { createServer, type RequestListener } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo, Socket } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
 import { EventFeed } from './events.ts';
 import { isLoopback } from './guards.ts';
 import { createRoutes } from './routes.ts';
 import type { AdminSource } from './source.ts';
+
+/** Not by `import`: its own imports of node:http and node:http2 would compile all of fetch, a tenth of a start. */
+const { getRequestListener }: typeof import('@hono/node-server') = createRequire(import.meta.url)(
+  '@hono/node-server',
+);
 
 const CONNECTIONS_MAX = 256;
 

@@ -11,7 +11,8 @@ import { packageVersion } from '../base/version.ts';
 import type { HoldfastConfig } from '../config/model.ts';
 import { HealthMonitor, type HealthTransition } from '../health/monitor.ts';
 import type { SelfReport } from '../health/self-report.ts';
-import { createMetrics, type Metrics } from '../metrics/registry.ts';
+import { lateMetrics } from '../metrics/late.ts';
+import type { Metrics } from '../metrics/registry.ts';
 import type { MetricsSource } from '../metrics/source.ts';
 import { DroppedSecrets } from '../sessions/dropped-secrets.ts';
 import { sessionSkew } from '../sessions/load.ts';
@@ -174,7 +175,7 @@ export class ControlPlane implements Revisable {
   }
 
   #createMetrics(meters: ControlOptions['meters'] = {}): Metrics {
-    return createMetrics({
+    return lateMetrics({
       version: packageVersion(),
       shared: this.shared,
       revision: () => this.revision,

@@ -103,12 +103,14 @@ export class Balancer {
   async #start(): Promise<void> {
     const { config, takeover = null } = this.options;
     const { control, fleet } = this;
-    control.watch();
     if (takeover !== null) await this.#firstChecks();
     const ports = config.listen.map(({ address, port }) => takeover?.portOf(address) ?? port);
     let isListening = false;
     try {
-      await fleet.start(control.revision);
+      const started = fleet.start(control.revision);
+      // while threads load: who takes over has done it already
+      if (takeover === null) control.watch();
+      await started;
       const sockets = (await takeover?.activate(config, (bytes) => this.transfer.apply(bytes))) ?? [];
       this.transfer.beginToServe();
       if (takeover !== null) this.transfer.inherit();
@@ -127,8 +129,9 @@ export class Balancer {
     await control.keep();
   }
 
-  /** Waits until every server has been checked once, so that none of the first requests meets a dead one. */
+  /** Checks every server once and waits for it, so that none of the first requests meets a dead one. */
   async #firstChecks(): Promise<void> {
+    this.control.watch();
     const endMs = systemClock.nowMs() + FIRST_CHECKS_MS;
     const { shared, revision } = this.control;
     const isUnknown = (slot: number): boolean => shared.control.verdict(slot) === Verdict.starting;

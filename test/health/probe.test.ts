@@ -46,7 +46,7 @@ function probe(port: number, health: Partial<HealthConfig> = {}, road: Partial<R
       port: null,
       body: null,
       intervalMs: 1_000,
-      timeoutMs: 300,
+      timeoutMs: 5000,
       rise: 2,
       fall: 3,
       status: [[200, 399]],
@@ -125,12 +125,12 @@ describe('an HTTP check', () => {
       if (url === '/hangs') response.write('not y');
       else response.end(url === '/far' ? `${'x'.repeat(70_000)}all good` : 'it is all good');
     });
-    const result = async (path: string, body: string): Promise<string> =>
-      (await probe(port, { path, body }).check()).result;
+    const result = async (path: string, body: string, how: Partial<HealthConfig> = {}): Promise<string> =>
+      (await probe(port, { path, body, ...how }).check()).result;
     expect(await result('/', 'all good')).toBe('success');
     expect(await result('/', 'all bad')).toBe('failure');
     expect(await result('/far', 'all good')).toBe('failure');
-    expect(await result('/hangs', 'all good')).toBe('timeout');
+    expect(await result('/hangs', 'all good', { timeoutMs: 300 })).toBe('timeout');
   });
 
   test.each([
@@ -169,7 +169,7 @@ describe('an HTTP check', () => {
     const port = await serve((_request, response) => {
       if (!isSilent) response.end();
     });
-    const checked = probe(port);
+    const checked = probe(port, { timeoutMs: 300 });
     expect((await checked.check()).result).toBe('timeout');
     isSilent = false;
     expect((await checked.check()).result).toBe('success');

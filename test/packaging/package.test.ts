@@ -23,13 +23,26 @@ function home(skip: (reason: string) => void): string {
   return installed?.directory ?? '';
 }
 
+/** For `--import`: a line on standard output for each package of which a file is loaded. */
+const PRINT_PACKAGES = `
+import { registerHooks } from 'node:module';
+import { writeSync } from 'node:fs';
+registerHooks({
+  load(url, context, next) {
+    const name = /.*\\/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1];
+    if (name !== undefined) writeSync(1, 'loads ' + name + '\\n');
+    return next(url, context);
+  },
+});
+`;
+
 /** Starts the program and waits until it has printed so many addresses. */
 async function start(
   directory: string,
   args: readonly string[],
   env: Record<string, string> = {},
   count = 1,
-): Promise<{ child: ChildProcess; urls: string[] }> {
+): Promise<{ child: ChildProcess; urls: string[]; output: () => string }> {
   const child = spawn(process.execPath, args, {
     cwd: directory,
     env: { ...process.env, PORT: '0', ...env },
@@ -54,7 +67,7 @@ async function start(
     },
     { what: () => `${count} addresses; it printed ${output}${log}` },
   );
-  return { child, urls };
+  return { child, urls, output: () => output };
 }
 
 async function exitCode(child: ChildProcess): Promise<number | null> {
@@ -167,6 +180,24 @@ describe('the installed package', () => {
     );
     for (const asset of assets)
       expect([asset, (await fetch(`${urls.at(-1)}${asset}`)).status]).toEqual([asset, 200]);
+    expect(await exitCode(child)).toBe(0);
+  });
+
+  test('answers before it has loaded what only checks over HTTP, metrics and the admin server need', async ({
+    skip,
+  }) => {
+    const directory = home(skip);
+    const backend = await httpBackend('a');
+    writeFileSync(join(directory, 'hooks.mjs'), PRINT_PACKAGES);
+    const how = `listen: [{ address: 127.0.0.1:0 }]\nadmin: off\nthreads: 1\n`;
+    writeFileSync(join(directory, 's.yaml'), `${how}pools: { web: { servers: ["${backend.url}"] } }\n`);
+    const args = ['--import', './hooks.mjs', 'node_modules/holdfast/src/holdfast.mjs', 'run', '-c', 's.yaml'];
+    const { child, urls, output } = await start(directory, args);
+    expect(await (await fetch(urls[0] ?? '')).json()).toMatchObject({ server: 'a' });
+    const loaded = new Set([...output().matchAll(/^loads (\S+)$/gm)].map((match) => match[1]));
+    expect(loaded).toContain('yaml');
+    for (const late of ['undici', 'prom-client', 'hono', '@hono/node-server'])
+      expect(loaded).not.toContain(late);
     expect(await exitCode(child)).toBe(0);
   });
 

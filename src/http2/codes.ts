@@ -49,6 +49,8 @@ export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 export const FRAME_HEAD_BYTES = 9;
 /** Largest payload, ours and the peer's: we never announce more, and never use more. */
 export const FRAME_BYTES_MAX = 16_384;
+/** Data of one frame: with its head, four of them fill 64 KiB. */
+export const DATA_BYTES_MAX = FRAME_BYTES_MAX - FRAME_HEAD_BYTES;
 /** Size of a window that nobody has changed. */
 export const WINDOW_FIRST = 65_535;
 export const WINDOW_MAX = 2 ** 31 - 1;

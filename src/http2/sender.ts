@@ -4,13 +4,13 @@
 //   write ── nothing waits, and there is room ──> sent
 //       \── else copied: waits ── room, window, turn ──> sent ── all of it ──> onDrained
 
-import { type ErrorCode, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, WINDOW_FIRST, WINDOW_MAX } from './codes.ts';
+import { DATA_BYTES_MAX, type ErrorCode, WINDOW_FIRST, WINDOW_MAX } from './codes.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Data of one frame: with its head, four of them fill 64 KiB. */
-const DATA_BYTES_MAX = FRAME_BYTES_MAX - FRAME_HEAD_BYTES;
+/** Smaller parts are put together: a chunk of one byte would take a hundred, and a frame of its own. */
+const ADOPTED_BYTES_LEAST = 4096;
 
 /** Makes bytes last beyond the event they came in. */
 export interface PartKeeper {
@@ -68,7 +68,8 @@ export class Sender {
       sent = this.#send(stream, part, 0, part.length, isLast);
     if (sent === part.length) return true;
     const rest = sent === 0 ? part : part.subarray(sent);
-    stream.waiting.push(from.copy(rest));
+    if (rest.length >= ADOPTED_BYTES_LEAST) stream.waiting.adopt(from.copy(rest));
+    else stream.waiting.add(rest);
     stream.waitingBytes += rest.length;
     if (isLast) stream.endsWith = [];
     this.#enqueue(stream);
@@ -99,7 +100,7 @@ export class Sender {
 
   /** Nothing more of it is sent. */
   forget(stream: Http2Stream): void {
-    stream.waiting.length = 0;
+    stream.waiting.clear();
     stream.waitingBytes = 0;
     if (stream.isQueued) this.#queue.splice(this.#queue.indexOf(stream), 1);
     stream.isQueued = false;
@@ -126,16 +127,17 @@ export class Sender {
 
   /** One frame of it. */
   #sendWaiting(stream: Http2Stream): void {
-    const part = stream.waiting[0];
-    if (part === undefined) return;
+    const part = stream.waiting.first;
+    if (part.length === 0) return;
     const begin = stream.sentOfFirst;
     const end = Math.min(part.length, begin + DATA_BYTES_MAX);
-    const isLast = end === part.length && stream.waiting.length === 1 && stream.endsWith?.length === 0;
+    const isLast = end === part.length && stream.waiting.isOnePiece && stream.endsWith?.length === 0;
     const sentTo = this.#send(stream, part, begin, end, isLast);
     stream.waitingBytes -= sentTo - begin;
     stream.sentOfFirst = sentTo;
-    if (sentTo < part.length) return;
-    stream.waiting.shift();
+    // with its last byte the stream may be gone, and what waited of it forgotten
+    if (sentTo < part.length || stream.waiting.isEmpty) return;
+    stream.waiting.take();
     stream.sentOfFirst = 0;
   }
 

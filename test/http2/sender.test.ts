@@ -68,6 +68,32 @@ test('a small response is not stuck behind a download', () => {
   expect(line.sent().slice(0, 3)).toEqual([`1: ${FRAME}`, '3: 100 end', `1: ${FRAME}`]);
 });
 
+test('bytes that come one by one and have to wait are put together, and go in full frames', () => {
+  const line = setUp();
+  let kept = 0;
+  const keeper = {
+    copy: (part: Buffer): Buffer => {
+      kept += 1;
+      return Buffer.from(part);
+    },
+  };
+  line.isFull = true;
+  const [slow, other] = [stream(1), stream(3)];
+  for (let nth = 0; nth < 2 * FRAME; nth += 1) line.sender.write(slow, Buffer.from('x'), keeper, false);
+  line.sender.write(slow, Buffer.alloc(FRAME), keeper, true);
+  line.sender.write(other, Buffer.from('y'), OWN, true);
+  line.isFull = false;
+  line.sender.pump();
+  expect(kept).toBe(1);
+  const frames = line.sent();
+  expect(frames.length).toBeLessThan(12);
+  expect(frames.at(-1)).toBe(`1: ${FRAME} end`);
+  const bytes = frames
+    .filter((frame) => frame.startsWith('1:'))
+    .map((frame) => Number.parseInt(frame.slice(3), 10));
+  expect(bytes.reduce((sum, each) => sum + each, 0)).toBe(3 * FRAME);
+});
+
 test('equals take turns, a frame each', () => {
   const line = setUp();
   line.isFull = true;

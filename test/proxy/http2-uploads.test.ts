@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
-import { KeptParts } from '../../src/proxy/http2/kept-parts.ts';
+import { KeptParts } from '../../src/http2/kept-parts.ts';
 import { tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { frame, Http2Peer, request, Type } from '../support/http2-peer.ts';
@@ -34,7 +34,8 @@ for (const seed of seeds(20))
     for (let round = 0; round < 200; round += 1) {
       const part = Buffer.alloc(Math.floor(random.next() ** 4 * 40_000) + 1, round & 255);
       put.push(part);
-      kept.add(part);
+      if (random.next() < 0.2) kept.adopt(part);
+      else kept.add(part);
       const what = random.next();
       if (what < 0.3) taken.push(...bytesOf(kept));
       else if (what < 0.5) taken.push(kept.take());

@@ -7,8 +7,8 @@
 //     └── paused: kept ── resumed, at the end of the turn ──> passed on
 
 import type { Trailers } from '../../exchange/streams.ts';
+import { KeptParts } from '../../http2/kept-parts.ts';
 import type { TurnEnd, TurnEnding } from '../turn-end.ts';
-import { KeptParts } from './kept-parts.ts';
 
 /** From this size on a frame is worth a write of its own. */
 export const LARGE_BYTES = 4096;

@@ -17,7 +17,7 @@ import { Learning, saysSessionEnds } from './learning.ts';
 import { Ledger } from './ledger.ts';
 import { MovePace } from './move-pace.ts';
 import { Moves } from './moves.ts';
-import { believeCookies, compare, cookieFor, cookieRemoval, followCookie } from './own-session.ts';
+import { believeCookies, compare, cookieFor, cookieRemoval, followCookie, isFresh } from './own-session.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 import { Refusals } from './refusals.ts';
 import { readSessionKey } from './session-key.ts';
@@ -185,6 +185,7 @@ export class Chooser {
     const ended = this.#endOf(plan, entry, nowMs);
     if (ended !== null) {
       this.#ledger.end(entry, affinity.keyLow, affinity.keyHigh, ended);
+      if (ended === 'idle' && isFresh(plan, affinity, wallMs)) return false;
       this.#expire(plan, affinity);
       return true;
     }

@@ -99,11 +99,19 @@ export class Ledger {
   /**
    * Begins the session of the affinity's key at server `index` and holds it. A tentative one is real once confirmed. Where
    * the table is full of sessions in use there is no entry, and the next request with the key is the first one again.
+   * `createdMs`: its life has begun then, where it is only the table that does not know it.
    */
-  begin(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number, isTentative: boolean): void {
+  begin(
+    plan: PoolPlan,
+    affinity: Affinity,
+    index: number,
+    nowMs: number,
+    isTentative: boolean,
+    createdMs: number = nowMs,
+  ): void {
     const home = plan.homes[index] as number;
     const { keyLow, keyHigh } = affinity;
-    const entry = this.#insert(keyLow, keyHigh, home, nowMs, isTentative);
+    const entry = this.#insert(keyLow, keyHigh, home, createdMs, isTentative);
     const isHeld = entry !== -1 && this.#shared.table.touch(entry, keyLow, keyHigh, nowMs);
     affinity.entry = isHeld ? entry : -1;
     affinity.home = home;

@@ -5,7 +5,7 @@ import { Verdict } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { type Affinity, Finding } from './affinity.ts';
 import { open, renewedSeconds, seal } from './own-cookie.ts';
-import type { PoolPlan } from './plan.ts';
+import { type PoolPlan, Source } from './plan.ts';
 
 const SECOND_MS = 1000;
 const STAYS = -1;
@@ -40,6 +40,12 @@ function believe(plan: PoolPlan, affinity: Affinity, wallMs: number): void {
   }
   noteAge(plan, affinity, wallMs);
   takeHome(plan, affinity, cookie.homeIndex);
+}
+
+/** It has been idle here, but not elsewhere: another balancer has written the cookie since. */
+export function isFresh(plan: PoolPlan, affinity: Affinity, wallMs: number): boolean {
+  if (plan.source !== Source.ownCookie || !openCookie(plan, affinity)) return false;
+  return wallMs - affinity.cookie.renewedSeconds * SECOND_MS <= plan.config.sticky.idleMs;
 }
 
 /** The home that the client's cookie names, as a server of this plan. */

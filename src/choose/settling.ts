@@ -10,6 +10,8 @@ import type { Moves } from './moves.ts';
 import { mint } from './own-cookie.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
 
+const SECOND_MS = 1000;
+
 export class Settling {
   readonly #shared: SharedState;
   readonly #ledger: Ledger;
@@ -52,7 +54,7 @@ export class Settling {
     this.#moves.stay(plan, affinity);
     if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return true;
     const index = indexOfSlot(plan, slot);
-    if (leavesOnAnswer(plan, affinity)) return this.#leave(plan, affinity, slot, nowMs);
+    if (leavesOnAnswer(plan, affinity)) return this.#leave(plan, affinity, slot, nowMs, wallMs);
     const isMove = affinity.pendingReason !== Reason.none && affinity.moveReason === Reason.none;
     if (this.#ledger.holdsEntry(affinity)) {
       if (affinity.home === plan.homes[index]) return true;
@@ -60,7 +62,7 @@ export class Settling {
     } else if (affinity.isEnded) {
       return true;
     } else if (affinity.hasKey) {
-      if (!this.#beginKnown(plan, affinity, index, nowMs)) return false;
+      if (!this.#beginKnown(plan, affinity, index, nowMs, wallMs)) return false;
     } else if (plan.source === Source.ownCookie) {
       if (mayBegin(this.#addressLimit, affinity, nowMs)) this.#beginOwn(plan, affinity, index, nowMs, wallMs);
     } else if (plan.learns) {
@@ -71,11 +73,11 @@ export class Settling {
   }
 
   /** The session stays where it is until `slot` has answered. False: it is somewhere else by now. */
-  #leave(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number): boolean {
+  #leave(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
     const home = indexOfSlot(plan, affinity.homeSlot);
     if (!this.#ledger.holdsEntry(affinity)) {
       if (affinity.isEnded) return true;
-      if (!this.#beginKnown(plan, affinity, home, nowMs)) return false;
+      if (!this.#beginKnown(plan, affinity, home, nowMs, wallMs)) return false;
     }
     this.#moves.leave(plan, affinity, slot, nowMs);
     return true;
@@ -85,7 +87,7 @@ export class Settling {
    * The key is known, the table has no entry (any more). False: another request was first, and has chosen another home, or
    * has just ended the session.
    */
-  #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number): boolean {
+  #beginKnown(plan: PoolPlan, affinity: Affinity, index: number, nowMs: number, wallMs: number): boolean {
     const { table } = this.#shared;
     const found = table.resolve(affinity.keyLow, affinity.keyHigh);
     if (found !== -1) {
@@ -105,7 +107,9 @@ export class Settling {
     const from = affinity.home;
     const isMove = isVerified && from !== plan.homes[index];
     // a key beside the cookie of the balancer before us is of a session that it has kept
-    this.#ledger.begin(plan, affinity, index, nowMs, !isVerified && !affinity.isAdopted);
+    const isTentative = !isVerified && !affinity.isAdopted;
+    const ageMs = isVerified && affinity.isCookieOpen ? ageOf(affinity, wallMs) : 0;
+    this.#ledger.begin(plan, affinity, index, nowMs, isTentative, nowMs - ageMs);
     if (isMove) {
       this.#moves.countMove(plan, affinity, from);
       affinity.isCookieDue = true;
@@ -125,6 +129,11 @@ export class Settling {
     affinity.isBorn = true;
     this.#ledger.begin(plan, affinity, index, nowMs, true);
   }
+}
+
+/** By its cookie, which bounds its life as the table would: a restart or another balancer does not make it younger. */
+function ageOf({ cookie }: Affinity, wallMs: number): number {
+  return Math.max(0, wallMs - cookie.issuedSeconds * SECOND_MS);
 }
 
 /** A failure has driven the session from a home that is not the only one to have it: who takes it shows by its answer. */

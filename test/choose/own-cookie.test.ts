@@ -208,6 +208,20 @@ describe.each(['cookie-hash', 'cookie-pin'] as const)('%s', (mode) => {
     expect(cookiePair(late.setCookie)).not.toBe(cookiePair(setCookie));
   });
 
+  test('where the table does not know it its life has not begun anew', () => {
+    const sticky = { mode, idleMs: 3_600_000, lifeMs: 3_600_000 };
+    const { server, setCookie } = new World({ sticky }).exchange();
+    const other = new World({ sticky, seed: 3 });
+    other.clock.advance(3_000_000);
+    const known = other.exchange({ cookie: cookiePair(setCookie) });
+    expect(known).toMatchObject({ server, outcome: 'home' });
+    const cookie = cookiePair(known.setCookie);
+    other.clock.advance(500_000);
+    expect(other.exchange({ cookie }).outcome).toBe('home');
+    other.clock.advance(101_000);
+    expect(other.exchange({ cookie }).outcome).toBe('expired');
+  });
+
   test('one that has expired names no home, not even for who waits while servers change', () => {
     const world = new World({ sticky: { mode, idleMs: 800_000 } });
     const cookie = cookiePair(world.exchange().setCookie);

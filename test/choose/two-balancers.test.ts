@@ -52,6 +52,19 @@ describe.each(MODES.filter(({ isOwn }) => isOwn))('$title', (mode) => {
     expect(two.exchange(old)).toMatchObject({ server, outcome: 'home' });
   });
 
+  test('a session that has been idle at one and not at the other is not idle', () => {
+    const idle = { ...mode.options.sticky, idleMs: 800_000 };
+    const { one, two, client, home } = both({ sticky: idle });
+    for (let visits = 0; visits < 3; visits += 1) {
+      for (const world of [one, two]) world.clock.advance(300_000);
+      visit(one, client);
+    }
+    expect(visit(two, client)).toMatchObject({ server: home, outcome: 'home' });
+    expect(two.entries().homes).toEqual(new Map([[home, 1]]));
+    for (const world of [one, two]) world.clock.advance(801_000);
+    expect(visit(one, client).outcome).toBe('expired');
+  });
+
   test('what is in use there stays, and so does a session whose new home is down by what is known there', () => {
     const { one, two, client, home } = both();
     const open = two.begin(client.request());

@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
+import { type FileLock, takeLock } from '../base/file-lock.ts';
 import type { Log } from '../base/log.ts';
 import { messageOf } from '../base/message-of.ts';
 import type { Random } from '../base/random.ts';
@@ -13,7 +14,6 @@ import { Answer } from './answers.ts';
 import { Authority } from './authority.ts';
 import type { Challenges } from './challenges.ts';
 import type { Halt } from './halt.ts';
-import { type Lock, takeLock } from './lock.ts';
 import type { Managed } from './managed.ts';
 import { Order, type OrderWorld } from './order.ts';
 import { AcmeProblem, type OrderFault } from './problem.ts';
@@ -60,7 +60,7 @@ export class Round {
 
   /** Never rejects: what fails is said and tried again later. */
   async run(): Promise<void> {
-    let lock: Lock | null = null;
+    let lock: FileLock | null = null;
     try {
       lock = await this.#lock();
       if (lock === null) for (const managed of this.#mine) managed.pauseFor(TAKEN_MS);
@@ -72,10 +72,14 @@ export class Round {
     }
   }
 
-  async #lock(): Promise<Lock | null> {
+  async #lock(): Promise<FileLock | null> {
     const { storage } = this.#first;
     storage.makeFolder();
-    return takeLock(storage.lockFile);
+    try {
+      return await takeLock(storage.lockFile);
+    } catch (error) {
+      throw new AcmeProblem('failed', messageOf(error));
+    }
   }
 
   async #withLock(): Promise<void> {

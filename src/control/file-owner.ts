@@ -4,20 +4,26 @@
 // who has died listens no more, and no number of a process or time of a file has to be believed.
 //
 //   no socket                       ours takes the place in one step, and is refused when another was first
-//   nobody listens                  it is moved away, and ours takes the place. Whoever moves one looks at what it has moved:
-//                                   it is put back when somebody who has looked at the same time was first
+//   nobody listens                  ours is put over it, by one process at a time: under a lock, PATH.owner.lock
 //   somebody listens                refused; the successor in a takeover takes the place when it is told to
 //
 // Where the file system has no sockets the file is kept without a sign, and the log says so.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { linkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, linkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { type FileLock, takeLock } from '../base/file-lock.ts';
+import { systemScheduler } from '../base/scheduler.ts';
 
 /** The path of a unix socket may be no longer; the part behind it is for names made while taking the place. */
 const SOCKET_PATH_MAX = 90;
+/** Whoever is another user may ask whether somebody listens, which is all that there is to be had. */
+const SIGN_MODE = 0o666;
+/** The lock is had for some milliseconds; who stands still while he has it is about to be the owner. */
+const LOCK_MS = 5_000;
+const LOCK_AGAIN_MS = 10;
 
 export type Ownership =
   | { readonly kind: 'owned'; readonly owner: FileOwner }
@@ -39,12 +45,12 @@ export class FileOwner {
   static async own(file: string, isSuccessor: boolean): Promise<Ownership> {
     const path = signOf(file);
     const own = `${path}.${randomBytes(4).toString('hex')}`;
-    if (!isSuccessor && (await isListenedOn(path))) return { kind: 'taken' };
+    if (!isSuccessor && (await signAt(path)) === 'listens') return { kind: 'taken' };
     try {
       const server = await listen(own);
+      chmodSync(own, SIGN_MODE);
       const inode = statSync(own).ino;
-      if (isSuccessor) renameSync(own, path);
-      else if (!(await takePlace(own, path))) {
+      if (!(await takePlace(own, path, isSuccessor))) {
         server.close();
         return { kind: 'taken' };
       }
@@ -70,19 +76,33 @@ export class FileOwner {
 }
 
 /** False: somebody else was first. `own` is gone in either case. */
-async function takePlace(own: string, path: string): Promise<boolean> {
-  const former = `${own}.old`;
+async function takePlace(own: string, path: string, isSuccessor: boolean): Promise<boolean> {
+  let lock: FileLock | null = null;
   try {
-    if (moves(() => linkSync(own, path))) return true;
-    if (await isListenedOn(path)) return false;
-    if (moves(() => renameSync(path, former)) && (await isListenedOn(former))) {
-      moves(() => linkSync(former, path));
-      return false;
-    }
-    return moves(() => linkSync(own, path));
+    if (!isSuccessor && moves(() => linkSync(own, path))) return true;
+    if (!isSuccessor && (await signAt(path)) === 'listens') return false;
+    lock = await lockOf(path);
+    const sign = isSuccessor ? 'dead' : await signAt(path);
+    if (sign === 'none') return moves(() => linkSync(own, path));
+    if (sign === 'dead') renameSync(own, path);
+    return sign === 'dead';
   } finally {
-    rmSync(former, { force: true });
+    lock?.release();
     rmSync(own, { force: true });
+  }
+}
+
+/** Null: it cannot be had, and two at the same moment may both think that they were first. */
+async function lockOf(path: string): Promise<FileLock | null> {
+  const endMs = performance.now() + LOCK_MS;
+  try {
+    for (;;) {
+      const lock = await takeLock(`${path}.lock`);
+      if (lock !== null || performance.now() > endMs) return lock;
+      await new Promise<void>((resolve) => systemScheduler.after(LOCK_AGAIN_MS, resolve));
+    }
+  } catch {
+    return null;
   }
 }
 
@@ -135,13 +155,17 @@ function listen(path: string): Promise<Server> {
   });
 }
 
-function isListenedOn(path: string): Promise<boolean> {
+/** `dead`: nobody listens. What can be neither asked nor ruled out is taken to listen. */
+function signAt(path: string): Promise<'none' | 'dead' | 'listens'> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
-      resolve(true);
+      resolve('listens');
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === 'ENOENT') resolve('none');
+      else resolve(code === 'ECONNREFUSED' || code === 'ENOTSOCK' ? 'dead' : 'listens');
+    });
   });
 }

@@ -35,8 +35,8 @@ test('the sign of one who has died is taken away once, whoever looks at the same
     const file = join(directory, 's');
     // nobody listens there
     writeFileSync(`${file}.owner`, '');
-    expect(await wanted(file, 2)).toBe(1);
-    expect(readdirSync(directory)).toEqual(['s.owner']);
+    expect(await wanted(file, 5)).toBe(1);
+    expect(readdirSync(directory)).toEqual(['s.owner', 's.owner.lock']);
   }
 });
 

@@ -1,16 +1,15 @@
-// Who orders: one process of those that share a storage. The lock is the system's, on a file, and goes with the process that
+// One process of those that share a folder at a time. The lock is the system's, on a file, and goes with the process that
 // has it. Node gives no way to such a lock but by SQLite, which takes one on its database; nothing is ever written there.
+// The file stays: who takes away one that another has just opened lets two in.
 
-import { AcmeProblem } from './problem.ts';
-
-export interface Lock {
+export interface FileLock {
   release(): void;
 }
 
 const BUSY = 5;
 
-/** Null: somebody else has it. Throws AcmeProblem where the file system has no locks. */
-export async function takeLock(path: string): Promise<Lock | null> {
+/** Null: somebody else has it. Rejects where the file system has no locks, or the file cannot be written. */
+export async function takeLock(path: string): Promise<FileLock | null> {
   const { DatabaseSync } = await import('node:sqlite');
   let database: InstanceType<typeof DatabaseSync> | null = null;
   try {
@@ -21,6 +20,6 @@ export async function takeLock(path: string): Promise<Lock | null> {
   } catch (error) {
     database?.close();
     if ((error as { errcode?: number }).errcode === BUSY) return null;
-    throw new AcmeProblem('failed', `${path} cannot be locked: ${(error as Error).message}`);
+    throw new Error(`${path} cannot be locked: ${(error as Error).message}`);
   }
 }

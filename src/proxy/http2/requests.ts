@@ -5,6 +5,7 @@
 
 import { fillRandomBytes } from '../../base/random.ts';
 import { requestRefusal } from '../../exchange/refusals.ts';
+import { NO_TRAILERS } from '../../exchange/streams.ts';
 import { type TurnedAway, turnAway } from '../../exchange/turn-away.ts';
 import { RequestHead } from '../../http1/message.ts';
 import { parseRequestHead } from '../../http1/request.ts';
@@ -56,6 +57,7 @@ export class ArrivedRequests implements TurnEnding {
     stream.user = client;
     if (protocol !== '' && !isWebSocket) refuse(this.#origin, client, EMPTY, NO_HEAD, UNKNOWN_PROTOCOL);
     else {
+      if (isWebSocket && !hasBody) client.onEnd(NO_TRAILERS); // its half of the tunnel ends with its head
       const text = fields.headText(hasBody, isWebSocket ? socketKey() : '');
       this.#waiting.push({ stream, client, text, hasBody: hasBody && !isWebSocket });
     }

@@ -1,16 +1,13 @@
 #!/usr/bin/env node
 // The launcher. Plain JavaScript, so that an old Node prints a sentence instead of a syntax error.
 // An installed package runs the bundle in dist/; a checkout runs the TypeScript sources as they are.
-import { existsSync } from 'node:fs';
-import * as nodeModule from 'node:module';
-import { isatty } from 'node:tty';
+// No `import` statement: what it names would be loaded before the first line runs.
 
 const NODE_MAJOR_MIN = 24;
 
 // First of all, since a SIGHUP ends a process that does not listen for it. `holdfast run` reads its configuration when it is
 // loaded: one that comes before that asks for nothing more, unless it says that the terminal is gone.
 if (process.argv.includes('run')) {
-  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   process.on('SIGHUP', () => {
     if (terminals.length > 0 && !terminals.some((fd) => isatty(fd))) process.exit(129);
   });
@@ -23,6 +20,10 @@ if (major < NODE_MAJOR_MIN) {
   );
   process.exit(2);
 }
+const { isatty } = process.getBuiltinModule('node:tty');
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+const nodeModule = process.getBuiltinModule('node:module');
+const { existsSync } = process.getBuiltinModule('node:fs');
 // Keeps compiled code (and TypeScript with its types stripped) for the next start: twice as fast, 40 MB less memory.
 // Worker threads follow the environment variable.
 const cache = nodeModule.enableCompileCache?.();

@@ -1,11 +1,14 @@
 // One half of a connection is closed: a tunnel ends in bounded time whatever the other side does, and a request is answered
 // or given up as its listener says.
 
+import { connect } from 'node:http2';
 import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { Gauge } from '../../src/shared/stripe.ts';
 import { type Backend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
+import { whenDone } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 import { scriptedBackend } from '../support/scripted-backend.ts';
 import { type Talker, talkTo } from '../support/talker.ts';
@@ -194,4 +197,25 @@ describe('a client that ends its half after a whole request', () => {
       await running.isQuiet();
     },
   );
+});
+
+test('a WebSocket over HTTP/2 whose client ends its half with the head: its server hears of it', async () => {
+  const backend = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.write(`${SWITCHED}hello `));
+    socket.on('end', () => socket.end('bye'));
+  });
+  const running = await runThread(`pools: { p: { health: off, servers: ["${backend.url}"] } }`, 'h2c: true');
+  const client = connect(`http://127.0.0.1:${running.port}`);
+  whenDone(() => client.destroy());
+  await new Promise((resolve) => client.once('remoteSettings', resolve));
+  const head = {
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':path': '/',
+    'sec-websocket-version': '13',
+  };
+  expect(await text(client.request(head, { endStream: true }))).toBe('hello bye');
+  client.close();
+  await running.isQuiet();
 });

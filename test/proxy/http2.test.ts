@@ -257,31 +257,6 @@ test('a WebSocket over a stream (RFC 8441): bytes both ways, and both ends', asy
   await running.isQuiet();
 });
 
-test('a WebSocket whose client ends its half with the head: the server hears of it, and it is over', async () => {
-  const backend = await tcpBackend((socket) => {
-    socket.on('error', () => undefined);
-    socket.once('data', () =>
-      socket.write(
-        'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nhello ',
-      ),
-    );
-    socket.on('end', () => socket.end('bye'));
-  });
-  const running = await run(backend.url);
-  const client = session(running.port);
-  await new Promise((resolve) => client.once('remoteSettings', resolve));
-  const head = {
-    ':method': 'CONNECT',
-    ':protocol': 'websocket',
-    ':path': '/chat',
-    'sec-websocket-version': '13',
-  };
-  const { status, body } = await answerTo(client.request(head, { endStream: true }));
-  expect([status, body]).toEqual([200, 'hello bye']);
-  client.close();
-  await running.isQuiet();
-});
-
 test('a small response is not stuck behind a large one, and the more urgent goes first', async () => {
   const backend = await httpBackend('a', (incoming, response) => {
     const bytes = Number(incoming.url?.slice(1));

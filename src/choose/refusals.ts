@@ -5,7 +5,8 @@
 //     ^──────────────────── reached ────────────────┘
 //
 // While a server is held nobody else is sent there. Refused twice, at different times, is confirmed: that is for pools
-// without health checks, where nobody else would ever say that a server is gone.
+// without health checks, where nobody else would ever say that a server is gone. One that accepts the connection and does
+// not come to TLS is held just so, but it is there: nothing confirms that it is gone.
 
 import { SLOTS_MAX } from '../shared/limits.ts';
 
@@ -13,34 +14,44 @@ import { SLOTS_MAX } from '../shared/limits.ts';
 export const REFUSED_MS = 100;
 /** What is older says nothing any more. */
 const STALE_MS = 1_000;
-const CONFIRMED = 2;
+/** What is known of a server, in this order; 0 while nothing is. */
+const FAILED = 1;
+const REFUSED = 2;
+const CONFIRMED = 3;
 
 export class Refusals {
-  /** By slot: 0 while nothing is known. */
-  readonly #times = new Uint8Array(SLOTS_MAX);
+  /** By slot. */
+  readonly #known = new Uint8Array(SLOTS_MAX);
   readonly #refusedMs = new Float64Array(SLOTS_MAX);
   readonly #heldFromMs = new Float64Array(SLOTS_MAX);
   #latestMs = Number.NEGATIVE_INFINITY;
 
   /** A connection to the slot's server was refused, or it could not be reached. */
   refused(slot: number, nowMs: number): void {
-    const times = this.#times[slot] as number;
-    const isAnother = times === 0 || nowMs - (this.#refusedMs[slot] as number) >= REFUSED_MS;
+    const known = this.#known[slot] as number;
+    const isAnother = known < REFUSED || nowMs - (this.#refusedMs[slot] as number) >= REFUSED_MS;
     this.#hold(slot, nowMs);
     if (!isAnother) return;
-    this.#times[slot] = Math.min(CONFIRMED, times + 1);
+    this.#known[slot] = known < REFUSED ? REFUSED : CONFIRMED;
     this.#refusedMs[slot] = nowMs;
+  }
+
+  /** It has accepted a connection, which came to nothing. */
+  failed(slot: number, nowMs: number): void {
+    this.#known[slot] = Math.max(FAILED, this.#known[slot] as number);
+    this.#hold(slot, nowMs);
   }
 
   /** A connection stands, or the server is another one now. */
   reached(slot: number): void {
-    this.#times[slot] = 0;
+    this.#known[slot] = 0;
   }
 
   /** A request is sent there: until its end is known no other is. */
   asked(slot: number, nowMs: number): void {
-    if (this.#times[slot] === 0) return;
-    if (nowMs - (this.#refusedMs[slot] as number) > STALE_MS) this.#times[slot] = 1;
+    const known = this.#known[slot] as number;
+    if (known === 0) return;
+    if (nowMs - (this.#refusedMs[slot] as number) > STALE_MS) this.#known[slot] = Math.min(REFUSED, known);
     this.#hold(slot, nowMs);
   }
 
@@ -56,11 +67,11 @@ export class Refusals {
 
   /** Nobody is to be sent there now. */
   isHeld(slot: number, nowMs: number): boolean {
-    return this.#times[slot] !== 0 && nowMs - (this.#heldFromMs[slot] as number) < REFUSED_MS;
+    return this.#known[slot] !== 0 && nowMs - (this.#heldFromMs[slot] as number) < REFUSED_MS;
   }
 
   /** Refused more than once, not only by requests that were under way together. */
   isConfirmed(slot: number, nowMs: number): boolean {
-    return this.#times[slot] === CONFIRMED && this.isHeld(slot, nowMs);
+    return this.#known[slot] === CONFIRMED && this.isHeld(slot, nowMs);
   }
 }

@@ -178,8 +178,10 @@ export abstract class ExchangeHost<Connections extends ServerConnections> implem
     for (const each of this.connections) each?.retire();
   }
 
-  notReached(slot: number): void {
-    this.chooser.refusals.refused(slot, this.clock.nowMs());
+  notReached(slot: number, hasAccepted: boolean): void {
+    const { refusals } = this.chooser;
+    if (hasAccepted) refusals.failed(slot, this.clock.nowMs());
+    else refusals.refused(slot, this.clock.nowMs());
     this.shared.control.reportConnectFailure(slot);
   }
 

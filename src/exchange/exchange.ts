@@ -139,7 +139,8 @@ export class Exchange implements ServerStreamUser {
   }
 
   onUnreachable(kind: Unreachable, detail = ''): void {
-    if (kind !== 'out-of-resources' && kind !== 'stream-refused') this.services.notReached(this.slot);
+    if (kind !== 'out-of-resources' && kind !== 'stream-refused')
+      this.services.notReached(this.slot, kind === 'tls-failed');
     if (detail !== '') this.#noteBad(detail);
     this.attempts.failed(kind, detail);
   }

@@ -33,8 +33,11 @@ export interface ExchangeServices {
   readonly badResponses: BadResponses;
   readonly isTrustedAddress: (address: string) => boolean;
   servers(slot: number): ServerStreams;
-  /** A connection to the server could not be made: it is left alone for a moment, and main is to look at it. */
-  notReached(slot: number): void;
+  /**
+   * A connection to the server could not be made: it is left alone for a moment, and main is to look at it. `hasAccepted`: it
+   * is there, but did not come to TLS.
+   */
+  notReached(slot: number, hasAccepted: boolean): void;
   takeRetry(plan: PoolPlan, nowMs: number): boolean;
   retryBudget(plan: PoolPlan): RetryBudget;
   queue(plan: PoolPlan): WaitQueue;

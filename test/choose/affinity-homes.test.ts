@@ -323,6 +323,29 @@ describe.each(MODES)('$title', (mode) => {
     expect(refusals.isConfirmed(slot, world.clock.nowMs())).toBe(false);
   });
 
+  test('without health checks one that accepts connections, which come to nothing, is waited for and not left', () => {
+    const world = make({ pool: { health: null } });
+    const client = mode.client(1);
+    visit(world, client);
+    const home = visit(world, client).server!;
+    const { refusals } = world.choosers[0]!;
+    const slot = world.slotOf(home);
+    for (let time = 0; time < 5; time += 1) {
+      refusals.failed(slot, world.clock.nowMs());
+      expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down' });
+      world.clock.advance(REFUSED_MS);
+    }
+    expect(visit(world, client)).toMatchObject({ server: home, moveReason: null });
+    // and refused once it is not gone either
+    refusals.failed(slot, world.clock.nowMs());
+    refusals.refused(slot, world.clock.nowMs());
+    expect(visit(world, client)).toMatchObject({ server: null, failure: 'home-down' });
+    world.clock.advance(REFUSED_MS);
+    refusals.refused(slot, world.clock.nowMs());
+    refusals.failed(slot, world.clock.nowMs());
+    expect(visit(world, client)).toMatchObject({ outcome: 'moved', moveReason: 'failure' });
+  });
+
   test('state shared: a move loses nothing', () => {
     const world = make({ pool: { state: 'shared' } });
     const client = mode.client(1);

@@ -170,7 +170,7 @@ describe('connections to a server', () => {
     const process = new Process(pool('', server('a', 1)));
     const { host } = process;
     const slot = planOf(host).slots[0] as number;
-    host.notReached(slot);
+    host.notReached(slot, false);
     const nowMs = process.clock.nowMs();
     expect([
       host.chooser.refusals.isHeld(slot, nowMs),

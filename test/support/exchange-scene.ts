@@ -166,8 +166,9 @@ export class ExchangeScene implements ExchangeServices {
     return stream;
   }
 
-  notReached(slot: number): void {
-    this.chooser.refusals.refused(slot, this.clock.nowMs());
+  notReached(slot: number, hasAccepted: boolean): void {
+    if (hasAccepted) this.chooser.refusals.failed(slot, this.clock.nowMs());
+    else this.chooser.refusals.refused(slot, this.clock.nowMs());
   }
   ownReply(kind: FailureKind, detail: string): ReplyContent {
     return plainContent(kind, detail);

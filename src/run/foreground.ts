@@ -40,7 +40,7 @@ export interface RunningBalancer {
   stop(): Promise<boolean>;
 }
 
-/** Starts balancer and admin server and announces both on standard output. Rejects with StartError. */
+/** Starts balancer and admin server and announces both on standard output. `onServing`: before the latter. Rejects with StartError. */
 export async function startBalancer(
   config: HoldfastConfig,
   log: Logger,
@@ -48,12 +48,14 @@ export async function startBalancer(
   announce: (line: string) => unknown,
   configFile: string | null = null,
   takeover: Successor | null = null,
+  onServing: () => void = () => undefined,
 ): Promise<RunningBalancer> {
   if (takeover !== null) {
     await assertAdminFree(config, takeover);
     await loadAdmin();
   }
   const balancer = await Balancer.start({ config, log, threads, configFile, takeover });
+  onServing();
   const predecessor = new Predecessor(balancer);
   let admin: AdminHandle | null = null;
   try {
@@ -155,7 +157,8 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     const announce = (line: string): void => standardOutput().write(`${line}\n`);
     const { takeover: from = null, threads, configFile } = options;
     takeover = from === null ? null : await Successor.ask(config, from, log);
-    const running = await startBalancer(config, log, threads, announce, configFile, takeover);
+    const onServing = (): void => owner.serves();
+    const running = await startBalancer(config, log, threads, announce, configFile, takeover, onServing);
     owner.begin(() => running.balancer.reload('SIGHUP'));
     const status = await Promise.race([owner.stop, running.replaced.then(() => 0)]);
     log.info('stopping: finishing requests in flight; a second signal ends at once');

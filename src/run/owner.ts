@@ -43,11 +43,15 @@ export class Owner {
     return this.#terminals.length > 0 && !this.#terminals.some((fd) => isatty(fd));
   }
 
-  /** From now on there is something to reload and to stop in an orderly way. */
+  /** Clients are answered: from now on the process is not ended by a signal, but stops in an orderly way. */
+  serves(): void {
+    void stopSignal().then(() => this.#onStop(0));
+  }
+
+  /** From now on there is something to reload. */
   begin(reload: () => Promise<unknown>): void {
     this.#reload = onceMore(reload);
     if (this.#isReloadWanted) this.#reload();
-    void stopSignal().then(() => this.#onStop(0));
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -44,6 +45,37 @@ test('SIGHUP at any time of the start does not end it, and the configuration is 
   await isServing(holdfast);
   expect(await holdfast.stop()).toBe(0);
 });
+
+test('SIGTERM as soon as clients are answered is a stop in order, though the admin server is still to come', async () => {
+  const backend = await scriptedBackend({});
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-term-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const [configFile, door, sessions] = ['c.yaml', 'door', 'sessions'].map((name) =>
+    join(directory, name),
+  ) as [string, string, string];
+  writeFileSync(
+    configFile,
+    yaml(backend.url, `sessions: { file: ${sessions} }`).replace('127.0.0.1:0', `"unix:${door}"`),
+  );
+  const child = spawn(process.execPath, [LAUNCHER, 'run', '--config', configFile], { stdio: 'ignore' });
+  whenDone(() => child.kill('SIGKILL'));
+  const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
+  await eventually(() => isAnswered(door));
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
+  expect(existsSync(sessions)).toBe(true);
+});
+
+function isAnswered(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath }, (response) => {
+      response.resume();
+      resolve(true);
+    });
+    asked.on('error', () => resolve(false));
+    asked.end();
+  });
+}
 
 test.each([
   ['standard output', 'closed'],

@@ -249,10 +249,10 @@ export class ControlPlane implements Revisable {
     return found?.slots[index] ?? null;
   }
 
-  /** No sessions as of the last sweep, nor any that only a first request knows, and nothing in flight. */
+  /** No sessions by a sweep, nor any that only a first request knows, and nothing in flight. Before the first it is not known. */
   isEmpty(pool: string, server: string): boolean {
     const [slot, { control }] = [this.slotOf(pool, server), this.shared];
-    if (slot === null) return true;
+    if (slot === null || this.sweeper.report.passes === 0) return slot === null;
     return control.sessions(slot) + control.tentative(slot) + this.shared.inFlight(slot) === 0;
   }
 

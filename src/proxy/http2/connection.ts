@@ -29,7 +29,7 @@ import { Http2ClientStream } from './client-stream.ts';
 import { ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
 import { Http2Output } from './output.ts';
 import { ArrivedRequests, type RequestOrigin, refuseLarge } from './requests.ts';
-import { failReceiving, owingOf, Untaken } from './slow-client.ts';
+import { endSlow, owingOf, Untaken } from './slow-client.ts';
 
 /** A client that makes us answer and does not read. Bodies wait elsewhere, so these are heads and control frames. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
@@ -283,7 +283,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   abortSlow(): void {
     countRejection(this.thread.own, 'client-too-slow', NO_POOL);
     if (this.socket.writableLength > 0) this.destroy();
-    else failReceiving(this.http2);
+    else endSlow(this.http2);
   }
 
   onDeadline(nowMs: number): void {

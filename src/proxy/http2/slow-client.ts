@@ -18,15 +18,26 @@ function receiving({ streams }: Http2Connection): readonly Http2ClientStream[] {
     .filter((user) => user.isReceiving);
 }
 
-/** As LimitedClient has it: its requests have times of their own, this is for all of them. */
+/** Responses that wait for a window. Tunnels owe nothing. */
+function untaken({ streams }: Http2Connection): readonly Http2Stream[] {
+  return [...streams.values()].filter(
+    ({ waitingBytes, user }) => waitingBytes > 0 && !(user instanceof Http2ClientStream && user.isSocket),
+  );
+}
+
+/** As LimitedClient has it: its requests have times of their own, this is for all of them. O(streams). */
 export function owingOf(http2: Http2Connection, socket: Socket): Transfer | null {
   const waiting = socket.writableLength;
-  if (waiting > 0) return { what: 'taking', bytes: socket.bytesWritten - waiting };
+  if (waiting > 0 || untaken(http2).length > 0)
+    return { what: 'taking', bytes: socket.bytesWritten - waiting };
   return receiving(http2).length > 0 ? { what: 'sending', bytes: socket.bytesRead } : null;
 }
 
-/** Ends the requests that arrive too slowly. */
-export function failReceiving(http2: Http2Connection): void {
+/** Ends the requests that are taken or arrive too slowly. */
+export function endSlow(http2: Http2Connection): void {
+  const waiting = untaken(http2);
+  for (const stream of waiting) http2.endStream(stream, ErrorCode.enhanceYourCalm, '');
+  if (waiting.length > 0) return;
   for (const { exchange } of receiving(http2))
     exchange?.fail('request-timeout', 'the request body arrives too slowly');
 }

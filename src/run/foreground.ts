@@ -18,6 +18,8 @@ import { Successor } from './takeover/successor.ts';
 /** How long a process that takes over waits for the admin port. */
 const ADMIN_WAIT_MS = 5000;
 const ADMIN_RETRY_MS = 25;
+/** All has ended and is written: the process has so long to end by itself. */
+const LEAVE_MS = 100;
 
 export interface ForegroundOptions {
   readonly configFile: string;
@@ -167,6 +169,8 @@ export async function runForeground(options: ForegroundOptions): Promise<number>
     process.once('SIGINT', onSecond);
     const isClean = await running.stop();
     log.info({ clean: isClean }, 'stopped');
+    // a question that a name server leaves unanswered keeps nobody: nobody waits for it any more
+    setTimeout(() => process.exit(status), LEAVE_MS).unref();
     return status;
   } catch (error) {
     // or the line to the old process would keep this one

@@ -2,6 +2,7 @@
 // closed their terminal.
 
 import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -64,6 +65,25 @@ test('SIGTERM as soon as clients are answered is a stop in order, though the adm
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
   expect(existsSync(sessions)).toBe(true);
+});
+
+test('a name server that says nothing does not keep a process that has stopped', async () => {
+  const silent = createSocket('udp4');
+  await new Promise<void>((resolve) => silent.bind(0, '127.0.0.1', resolve));
+  onTestFinished(() => void silent.close());
+  const backend = await scriptedBackend({});
+  const found = '{ dns: { name: app.test, port: 80, refresh: 100ms } }';
+  const holdfast = await runHoldfast(
+    yaml(backend.url, `resolver: ["127.0.0.1:${silent.address().port}"]`).replace(
+      'servers: [',
+      `servers: [${found}, `,
+    ),
+  );
+  const asked = new Promise((resolve) => silent.once('message', resolve));
+  await asked;
+  const beganMs = performance.now();
+  expect(await holdfast.stop()).toBe(0);
+  expect(performance.now() - beganMs).toBeLessThan(2_000);
 });
 
 function isAnswered(socketPath: string): Promise<boolean> {

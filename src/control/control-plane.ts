@@ -197,7 +197,7 @@ export class ControlPlane implements Revisable {
     this.health.apply(this.revision);
   }
 
-  /** Sessions are counted, expired and moved from now on. */
+  /** Sessions are counted, expired and moved from now on. Those that are there are counted when this returns. */
   sweep(): void {
     this.sweeper.apply(this.revision);
     this.sweeper.start();

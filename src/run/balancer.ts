@@ -115,6 +115,8 @@ export class Balancer {
       this.transfer.beginToServe();
       if (takeover !== null) this.transfer.inherit();
       void takeover?.over.then(() => this.transfer.end());
+      // before the first client: who is full (maxSessions) is full already
+      control.sweep();
       this.ports = await fleet.listen(ports, sockets);
       isListening = true;
       await takeover?.serves();
@@ -125,7 +127,6 @@ export class Balancer {
       throw error;
     }
     this.certificates.watch(control);
-    control.sweep();
     await control.keep();
   }
 

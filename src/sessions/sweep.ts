@@ -158,9 +158,11 @@ export class Sweeper {
     });
   }
 
-  /** Begins to sweep regularly, the first pass at once. */
+  /** Begins to sweep regularly. What is there is counted when this returns: who places sessions knows who is full. */
   start(): void {
-    this.#timer ??= this.#scheduler.after(0, () => this.#run());
+    if (this.#timer !== null) return;
+    this.sweepNow();
+    this.#timer = this.#scheduler.after(this.#everyMs, () => this.#run());
   }
 
   stop(): void {

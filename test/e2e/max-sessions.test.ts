@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { runInside } from '../support/holdfast.ts';
+import { runHoldfast, runInside } from '../support/holdfast.ts';
 
 const SEATS = 3;
 const CLIENTS = 12;
@@ -29,8 +29,8 @@ class Guest {
   }
 }
 
-async function scene(queue: string) {
-  const backends = await Promise.all(
+const seats = (): Promise<readonly { readonly url: string }[]> =>
+  Promise.all(
     Array.from({ length: SEATS }, (_, index) =>
       httpBackend(`s${index}`, ({ url }, response) => {
         if (url === '/leave') response.setHeader('x-holdfast-session', 'end');
@@ -38,7 +38,9 @@ async function scene(queue: string) {
       }),
     ),
   );
-  return runInside(`
+
+async function yamlOf(queue: string): Promise<string> {
+  return `
 threads: 2
 listen: 127.0.0.1:0
 admin: { address: 127.0.0.1:0 }
@@ -47,9 +49,12 @@ pools:
     sticky: { mode: cookie-hash }
     health: off
     queue: ${queue}
-    servers: [${backends.map(({ url }) => `{ url: "${url}", maxSessions: 1 }`).join(', ')}]
-`);
+    servers: [${(await seats()).map(({ url }) => `{ url: "${url}", maxSessions: 1 }`).join(', ')}]
+`;
 }
+
+const scene = async (queue: string): Promise<Awaited<ReturnType<typeof runInside>>> =>
+  runInside(await yamlOf(queue));
 
 test('of those who come at once as many are served as there are seats, and the rest is told to come again', async () => {
   const holdfast = await scene('{ size: 0 }');
@@ -90,4 +95,22 @@ test('who waits gets the seat of whoever leaves', async () => {
     }),
   );
   expect([left, seatedAt.size]).toEqual([CLIENTS, 0]);
+});
+
+test('seats that are taken are taken for a successor from its first client on', async () => {
+  const yaml = await yamlOf('{ size: 0 }');
+  const old = await runHoldfast(yaml);
+  const guests = Array.from({ length: SEATS }, () => new Guest());
+  for (const guest of guests) expect((await guest.ask(old.url, '/')).status).toBe(200);
+  const statuses = new Set<number>();
+  let isOver = false;
+  const comers = Array.from({ length: 4 }, async () => {
+    while (!isOver) statuses.add((await new Guest().ask(old.url, '/')).status);
+  });
+  const next = await runHoldfast(yaml, { args: ['--takeover', old.adminUrl] });
+  expect(await old.exited()).toBe(0);
+  isOver = true;
+  await Promise.all(comers);
+  expect([...statuses]).toEqual([503]);
+  for (const guest of guests) expect((await guest.ask(next.url, '/')).status).toBe(200);
 });

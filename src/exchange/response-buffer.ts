@@ -4,11 +4,13 @@
 // browser that follows a redirect as soon as the head is there can so arrive before its session exists. Held back
 // until the last byte, the response cannot be acted on too early, whatever the application does.
 
+import { latin1 } from '../base/latin1.ts';
 import type { HoldMode } from '../config/model.ts';
 import { Body, Field, type ResponseHead } from '../http1/message.ts';
 
 /** A larger response is let go where it is: it is no redirect after a log-in. */
 const HELD_BYTES_MAX = 64 * 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Whether the mode wants this response held; each mode includes the one before. */
 export function shouldHold(mode: HoldMode, head: ResponseHead): boolean {
@@ -21,9 +23,11 @@ export function shouldHold(mode: HoldMode, head: ResponseHead): boolean {
   return mode === 'small' && head.body === Body.length;
 }
 
+/** In memory of its own: text that is put together of a byte at a time takes thirty times its bytes. */
 export class ResponseBuffer {
   isHolding = false;
-  #text = '';
+  #bytes: Buffer = NOTHING;
+  #length = 0;
 
   begin(): void {
     this.isHolding = true;
@@ -31,15 +35,25 @@ export class ResponseBuffer {
 
   /** Keeps the bytes (as latin1 text). False when they are too many: take what `release` returns and send it first. */
   add(text: string): boolean {
-    if (this.#text.length + text.length > HELD_BYTES_MAX) return false;
-    this.#text += text;
+    const length = this.#length + text.length;
+    if (length > HELD_BYTES_MAX) return false;
+    if (length > this.#bytes.length) this.#grow(Math.min(HELD_BYTES_MAX, 2 * length));
+    this.#bytes.write(text, this.#length, 'latin1');
+    this.#length = length;
     return true;
+  }
+
+  #grow(length: number): void {
+    const bytes = Buffer.allocUnsafe(length);
+    this.#bytes.copy(bytes, 0, 0, this.#length);
+    this.#bytes = bytes;
   }
 
   /** Ends the holding: what has to be sent now. */
   release(): string {
-    const text = this.#text;
-    this.#text = '';
+    const text = this.#length === 0 ? '' : latin1(this.#bytes, 0, this.#length);
+    this.#bytes = NOTHING;
+    this.#length = 0;
     this.isHolding = false;
     return text;
   }

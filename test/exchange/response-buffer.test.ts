@@ -43,3 +43,15 @@ test('what is held comes out once, and no more than there is room for goes in', 
   ]);
   expect([buffer.release().length, buffer.isHolding, buffer.release()]).toEqual([MOST, false, '']);
 });
+
+test('what comes a byte at a time takes little more than its bytes, and comes out whole', () => {
+  const bytes = Array.from({ length: 60_000 }, (_, at) => String.fromCharCode(at & 255));
+  const before = process.memoryUsage().heapUsed;
+  const buffers = Array.from({ length: 50 }, () => new ResponseBuffer());
+  for (const buffer of buffers) {
+    buffer.begin();
+    expect(bytes.every((byte) => buffer.add(byte))).toBe(true);
+  }
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(30_000_000);
+  for (const buffer of buffers) expect(buffer.release()).toBe(bytes.join(''));
+});

@@ -28,6 +28,7 @@ export function crossCheck(
 ): readonly Remark[] {
   const remarks = new Remarks();
   checkListeners(written, remarks);
+  checkLocalhost(written, remarks);
   checkTls(written, files, remarks);
   checkAdmin(written, remarks);
   checkRoutes(written, poolNames, remarks);
@@ -80,6 +81,23 @@ function checkListeners(written: Written, remarks: Remarks): void {
         [['admin']],
       );
     }
+  }
+}
+
+/** The system opens both, and gives connections to either: to other settings than the client has asked for. */
+function checkLocalhost({ listen }: Written, remarks: Remarks): void {
+  for (const [index, { address }] of listen.entries()) {
+    const { host, port, socketPath } = address;
+    if (host !== 'localhost' || port === 0 || socketPath !== null) continue;
+    const other = listen.findIndex(
+      (each) => each.address.port === port && each.address.host !== host && isLoopback(each.address.host),
+    );
+    if (other !== -1)
+      remarks.warningClash(
+        ['listen', index, 'address'],
+        ['listen', other, 'address'],
+        `"${address.address}" may be the same address as that of the listener in line {line}, which then get each other's connections`,
+      );
   }
 }
 

@@ -238,7 +238,8 @@ export abstract class NodeServer extends NodeParts implements ServerStream, Forw
     const kind = unreachableKind(error);
     if (kind === 'out-of-resources') this.services.closeIdle();
     this.destroy();
-    user.onUnreachable(kind);
+    const isReset = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+    user.onUnreachable(kind, '', isReset || kind === 'tls-failed');
   }
 
   protected closed(): void {

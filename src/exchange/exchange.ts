@@ -138,9 +138,9 @@ export class Exchange implements ServerStreamUser {
     return this.plan.responseLimits;
   }
 
-  onUnreachable(kind: Unreachable, detail = ''): void {
+  onUnreachable(kind: Unreachable, detail = '', hasAccepted = kind === 'tls-failed'): void {
     if (kind !== 'out-of-resources' && kind !== 'stream-refused')
-      this.services.notReached(this.slot, kind === 'tls-failed');
+      this.services.notReached(this.slot, hasAccepted);
     if (detail !== '') this.#noteBad(detail);
     this.attempts.failed(kind, detail);
   }

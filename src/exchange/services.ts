@@ -35,7 +35,7 @@ export interface ExchangeServices {
   servers(slot: number): ServerStreams;
   /**
    * A connection to the server could not be made: it is left alone for a moment, and main is to look at it. `hasAccepted`: it
-   * is there, but did not come to TLS.
+   * is there, but has ended the connection, or did not come to TLS.
    */
   notReached(slot: number, hasAccepted: boolean): void;
   takeRetry(plan: PoolPlan, nowMs: number): boolean;

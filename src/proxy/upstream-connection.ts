@@ -54,6 +54,8 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   isConnected = false;
   /** It could not be opened for want of something of ours: nothing is known of the server. */
   #isOwnTrouble = false;
+  /** It was ended before we knew that it stood: somebody is there. */
+  #isReset = false;
   /** Why there is no TLS with it, as text; null: there is, or that is not it. */
   #tlsFailure: string | null = null;
   #hasRead = false;
@@ -209,6 +211,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   /** 'close' follows and does the work. */
   #onError(error: Error): void {
     this.#isOwnTrouble = !this.isConnected && isOwnTrouble(error);
+    this.#isReset = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
     // a server that does not like our certificate says so after the handshake, instead of a response
     const mayBeTls = !this.isConnected || !(this.isReused || this.#hasRead);
     this.#tlsFailure = this.pool.tls !== null && mayBeTls ? tlsFailure(error) : null;
@@ -260,6 +263,6 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     if (this.#tlsFailure !== null) user?.onUnreachable('tls-failed', this.#tlsFailure);
     else if (this.isConnected) user?.onServerClosed();
     else if (this.#isOwnTrouble) user?.onUnreachable('out-of-resources');
-    else user?.onUnreachable(isTimeout ? 'connect-timeout' : 'connect-failed');
+    else user?.onUnreachable(isTimeout ? 'connect-timeout' : 'connect-failed', '', this.#isReset);
   }
 }

@@ -1,6 +1,7 @@
 // What an exchange leaves in its thread's counters, and what it tells of its server.
 
 import { describe, expect, test } from 'vitest';
+import { REFUSED_MS } from '../../src/choose/refusals.ts';
 import { CODE_CLASSES, Counter, PASSIVE_KINDS, PoolCounter } from '../../src/shared/stripe.ts';
 import { ExchangeScene } from '../support/exchange-scene.ts';
 import type { FakeServer } from '../support/fake-streams.ts';
@@ -98,6 +99,27 @@ describe('what speaks against a server', () => {
     expect(world.chooser.refusals.isHeld(first.slot, world.clock.nowMs())).toBe(isServers);
     expect(world.warnings.length).toBe(kind === 'tls-failed' ? 1 : 0);
   });
+
+  test.each([
+    [false, true],
+    [true, false],
+  ])(
+    'not reached, and it has accepted the connection: %s; twice: it is taken for gone: %s',
+    (hasAccepted, isGone) => {
+      const world = scene();
+      for (let time = 0; time < 2; time += 1) {
+        world.manual.advance(REFUSED_MS);
+        world.clock.turn();
+        world.begin(world.client(), GET);
+        const { last } = world;
+        last.destroy();
+        last.user.onUnreachable('connect-failed', '', hasAccepted);
+        const nowMs = world.clock.nowMs();
+        expect(world.chooser.refusals.isHeld(last.slot, nowMs)).toBe(true);
+        expect(world.chooser.refusals.isConfirmed(last.slot, nowMs)).toBe(isGone && time > 0);
+      }
+    },
+  );
 
   test('closed without an answer, and broken off', () => {
     const world = scene();

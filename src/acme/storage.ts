@@ -4,7 +4,7 @@
 //     account.json                            0600  address, e-mail, key
 //     NAME.pem                                0600  key, certificate, chain: in one file, so that they change together
 //     NAME.order.json                         0600  an order that is under way: whoever comes next goes on with it
-//     lock                                    who has it may order (lock.ts)
+//     lock                                    who has it may order (base/file-lock.ts)
 //
 // What cannot be read is set aside and said, and made anew.
 

@@ -66,6 +66,8 @@ async function leftOver(running: RunningHoldfast): Promise<string> {
       clients: await running.metric('holdfast_client_connections'),
       active: await running.metric('holdfast_upstream_connections', { state: 'active' }),
       restarts: await running.metric('holdfast_worker_restarts_total'),
+      // nobody here overdoes it
+      abuse: await running.metric('holdfast_http2_abuse_total'),
     };
     if (Object.values(left).every((value) => value === 0)) return '';
     if (performance.now() > endMs) return JSON.stringify(left);

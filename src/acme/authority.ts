@@ -4,16 +4,13 @@
 //                   ^                        ├── badNonce: again, with the nonce that came with it
 //                   └────────────────────────┘
 
-import { createRequire } from 'node:module';
 import type { Agent, Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.ts';
+import { undici } from '../base/late-undici.ts';
 import { packageVersion } from '../base/version.ts';
 import { Answer, refusalOf, retryAfter, secureUrl } from './answers.ts';
 import { AcmeProblem, senseless } from './problem.ts';
 import { type Signer, signed } from './signing.ts';
-
-/** Loaded when the first certificate is ordered, as the checks of servers do. */
-const undici = (): typeof import('undici') => createRequire(import.meta.url)('undici');
 
 const REQUEST_MS = 30_000;
 const ANSWER_BYTES_MAX = 1024 * 1024;

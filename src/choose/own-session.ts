@@ -48,6 +48,11 @@ export function isFresh(plan: PoolPlan, affinity: Affinity, wallMs: number): boo
   return wallMs - affinity.cookie.renewedSeconds * SECOND_MS <= plan.config.sticky.idleMs;
 }
 
+/** By its cookie, which bounds its life as the table would: a restart or another balancer does not make it younger. */
+export function ageOf({ cookie }: Affinity, wallMs: number): number {
+  return Math.max(0, wallMs - cookie.issuedSeconds * SECOND_MS);
+}
+
 /** The home that the client's cookie names, as a server of this plan. */
 export function followCookie(plan: PoolPlan, affinity: Affinity): void {
   const { cookie, cookieText, cookieLength } = affinity;

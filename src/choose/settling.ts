@@ -8,9 +8,8 @@ import type { Ledger } from './ledger.ts';
 import type { MovePace } from './move-pace.ts';
 import type { Moves } from './moves.ts';
 import { mint } from './own-cookie.ts';
+import { ageOf } from './own-session.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
-
-const SECOND_MS = 1000;
 
 export class Settling {
   readonly #shared: SharedState;
@@ -129,11 +128,6 @@ export class Settling {
     affinity.isBorn = true;
     this.#ledger.begin(plan, affinity, index, nowMs, true);
   }
-}
-
-/** By its cookie, which bounds its life as the table would: a restart or another balancer does not make it younger. */
-function ageOf({ cookie }: Affinity, wallMs: number): number {
-  return Math.max(0, wallMs - cookie.issuedSeconds * SECOND_MS);
 }
 
 /** A failure has driven the session from a home that is not the only one to have it: who takes it shows by its answer. */

@@ -239,7 +239,7 @@ export abstract class NodeServer extends NodeParts implements ServerStream, Forw
     if (kind === 'out-of-resources') this.services.closeIdle();
     this.destroy();
     const isReset = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
-    user.onUnreachable(kind, '', isReset || kind === 'tls-failed');
+    user.onUnreachable(kind, '', isReset);
   }
 
   protected closed(): void {

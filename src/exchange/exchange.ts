@@ -138,9 +138,9 @@ export class Exchange implements ServerStreamUser {
     return this.plan.responseLimits;
   }
 
-  onUnreachable(kind: Unreachable, detail = '', hasAccepted = kind === 'tls-failed'): void {
+  onUnreachable(kind: Unreachable, detail = '', isReset = false): void {
     if (kind !== 'out-of-resources' && kind !== 'stream-refused')
-      this.services.notReached(this.slot, hasAccepted);
+      this.services.notReached(this.slot, isReset || kind === 'tls-failed');
     if (detail !== '') this.#noteBad(detail);
     this.attempts.failed(kind, detail);
   }

@@ -164,8 +164,8 @@ export interface ServerStreamUser {
   readonly client: Pick<ClientStream, 'ends' | 'requestBody'> | null;
   /** The stream that `open` gave is, or the one that it has become once it was known what the server speaks. */
   onConnected(stream: ServerStream): void;
-  /** The stream is destroyed; `detail` says why where it is not plain. `hasAccepted`: the server is there, and has ended it. */
-  onUnreachable(kind: Unreachable, detail?: string, hasAccepted?: boolean): void;
+  /** The stream is destroyed; `detail` says why where it is not plain. `isReset`: the server is there, and has ended it. */
+  onUnreachable(kind: Unreachable, detail?: string, isReset?: boolean): void;
   onInterim(answer: Answer): void;
   /** A final head, or 101 as an answer to an upgrade. */
   onAnswer(answer: Answer): void;

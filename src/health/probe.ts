@@ -1,9 +1,9 @@
 // One active check of one server: an HTTP request through undici, a call of gRPC, or a TCP connect. Real sockets, real time: but that in
 // which this thread stood still is not the server's.
 
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Client } from 'undici';
+import { undici } from '../base/late-undici.ts';
 import { runningScheduler } from '../base/scheduler.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { GrpcProbe } from './grpc-probe.ts';
@@ -18,9 +18,6 @@ export interface Probe {
 }
 
 export type ProbeFactory = (server: ServerConfig, health: HealthConfig, road: Road) => Probe;
-
-/** Loaded by the first check over HTTP: the largest of our packages, and no client needs it to be answered. */
-const undici = (): typeof import('undici') => createRequire(import.meta.url)('undici');
 
 /** A health body is read to its end, so that the server sees a complete exchange, but no further than this. */
 const BODY_BYTES_MAX = 65_536;

@@ -233,8 +233,8 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     if (isOwn) this.#line.shortOfDescriptors();
     const failure = this.#line.tls === null || isOwn ? null : tlsFailure(error);
     const kind: Unreachable = isOwn ? 'out-of-resources' : failure === null ? 'connect-failed' : 'tls-failed';
-    const hasAccepted = failure !== null || (error as NodeJS.ErrnoException | null)?.code === 'ECONNRESET';
-    for (const { user } of waiting) user?.onUnreachable(kind, failure ?? fault, hasAccepted);
+    const isReset = (error as NodeJS.ErrnoException | null)?.code === 'ECONNRESET';
+    for (const { user } of waiting) user?.onUnreachable(kind, failure ?? fault, isReset);
   }
 
   onDeadline(nowMs: number): void {

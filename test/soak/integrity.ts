@@ -140,9 +140,9 @@ ${integrityPools(url, own?.caFile ?? null)}`;
   looks.push(residentMb(running));
   const half = Math.ceil(looks.length / 2);
   const [warmMb, endMb] = [median(looks.slice(0, half)), median(looks.slice(half))];
-  const { responses, uploads, tunnels, takeovers, wrong, cut } = findings;
+  const { responses, uploads, tunnels, takeovers, http2Bytes, wrong, cut } = findings;
   process.stdout.write(
-    `${responses} responses, ${uploads} of them to uploads, ${tunnels} tunnels, ${takeovers} takeovers in ${((performance.now() - beganMs) / 1000).toFixed(0)} s (SEED=${seed}): ` +
+    `${responses} responses, ${uploads} of them to uploads, ${(http2Bytes / 1e9).toFixed(2)} GB over HTTP/2, ${tunnels} tunnels, ${takeovers} takeovers in ${((performance.now() - beganMs) / 1000).toFixed(0)} s (SEED=${seed}): ` +
       `${wrong.length} wrong, ${cut.length} cut off (${cutByGrace} by the end of a grace); memory ${warmMb.toFixed(0)} MB warm, ${endMb.toFixed(0)} MB at the end\n`,
   );
   const left = await leftOver(running);

@@ -70,7 +70,15 @@ export class Http2IntegrityUser {
     if (isTakenBack) setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), this.#random.next() * PAUSE_MS);
     const isEmpty = framing === 'empty' || framing === 'unchanged';
     const body = isEmpty ? Buffer.alloc(0) : bytesOf(number, length);
-    return this.#answered(stream, { number, path, status: STATUSES[framing], body, isUpload, isTakenBack });
+    return this.#answered(stream, {
+      number,
+      path,
+      status: STATUSES[framing],
+      body,
+      isUpload,
+      sentBytes: sent.length,
+      isTakenBack,
+    });
   }
 
   #pauseSometimes(stream: ClientHttp2Stream): void {
@@ -111,6 +119,7 @@ export class Http2IntegrityUser {
     else if (isWhole) {
       this.#findings.responses += 1;
       if (asked.isUpload) this.#findings.uploads += 1;
+      this.#findings.http2Bytes += body.length + asked.sentBytes;
     } else if (!asked.isTakenBack) (code === constants.NGHTTP2_NO_ERROR ? wrong : cut).push(what);
   }
 }
@@ -121,5 +130,6 @@ interface Asked {
   readonly status: number;
   readonly body: Buffer;
   readonly isUpload: boolean;
+  readonly sentBytes: number;
   readonly isTakenBack: boolean;
 }

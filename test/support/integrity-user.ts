@@ -19,6 +19,8 @@ export class Findings {
   uploads = 0;
   tunnels = 0;
   takeovers = 0;
+  /** Of bodies both ways over HTTP/2 that were right. */
+  http2Bytes = 0;
   /** Bytes that were not those asked for, and answers that belong to another request. */
   readonly wrong: string[] = [];
   /** Responses cut off, and requests without an answer that were promised one. */

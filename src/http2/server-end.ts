@@ -105,6 +105,17 @@ export class ServerEnd extends Http2Connection {
     else this.#server.onRequest(stream, fields, !isLast);
   }
 
+  /** Breaks off streams for a reason of our own, and tells those behind them. */
+  cancel(isMeant: (stream: Http2Stream) => boolean = () => true): void {
+    for (const stream of [...this.streams.values()]) {
+      if (!isMeant(stream)) continue;
+      const { user } = stream;
+      this.reset(stream, ErrorCode.cancel);
+      stream.user = null;
+      user?.onReset(ErrorCode.cancel, '');
+    }
+  }
+
   /** First step of an end in order: no new streams, please; those on their way are taken. The peer answers the PING. */
   announceEnd(): void {
     this.writer.goaway(STREAM_ID_MAX, ErrorCode.noError);

@@ -305,8 +305,62 @@ test('unread: a client that makes us answer and does not read is cut', async () 
   await eventually(() => counts(running)['unread'] === 1);
   expect(running.unsent()).toBeLessThan(4 * 1024 * 1024);
   // and it is not waited for that it reads in the end
+  running.pass(1001);
   running.pass(2001);
   await eventually(() => running.thread.own.http2Connections(0) === 0);
   peer.socket.destroy();
+  await running.isQuiet();
+});
+
+const PINGS = repeat(150, () => frame(Type.ping, 0, 0, Buffer.alloc(8)));
+
+/** A client that has overdone it, and knows. Its second is not over before the test says so. */
+async function calmed(): Promise<{ running: RunningThread; peer: Http2Peer }> {
+  const running = await run('frames: 100/60s');
+  const peer = new Http2Peer(running.port);
+  peer.send(PINGS);
+  await peer.until(() => peer.of(Type.goaway).length > 0, 'GOAWAY');
+  running.pass(-60_000);
+  return { running, peer };
+}
+
+test('a client that has overdone it keeps its connection for a second, and what it sends is not read', async () => {
+  const { running, peer } = await calmed();
+  // more than the kernel keeps for it
+  const more = repeat(400, () => Buffer.alloc(65_536));
+  peer.socket.write(more);
+  for (let turn = 0; turn < 50; turn += 1) await peer.turn();
+  expect(peer.socket.writableLength).toBeGreaterThan(0);
+  expect(peer.socket.readableEnded).toBe(false);
+  running.pass(61_001);
+  await eventually(() => peer.socket.readableEnded);
+  peer.socket.destroy();
+  await running.isQuiet();
+});
+
+test('a client that has overdone it and ends its connection is not kept', async () => {
+  const { running, peer } = await calmed();
+  peer.socket.end();
+  await eventually(() => peer.isClosed);
+  await running.isQuiet();
+});
+
+test('a client that has overdone it does not hold up a stop', async () => {
+  const { running, peer } = await calmed();
+  running.thread.stop();
+  await eventually(() => peer.isClosed);
+  await running.isQuiet();
+});
+
+test('a client that overdoes it while the process stops is not kept', async () => {
+  const running = await run('frames: 100/60s');
+  const peer = new Http2Peer(running.port);
+  peer.send(request(1, [], '/wait'));
+  await peer.synced();
+  running.thread.stop();
+  peer.send(PINGS);
+  await peer.until(() => peer.codes(Type.goaway).includes(CALM), 'GOAWAY');
+  running.pass(-60_000);
+  await eventually(() => peer.isClosed);
   await running.isQuiet();
 });

@@ -4,6 +4,7 @@
 //   idle     the next request, while there is none; on a connection that is to end, the client's end
 //   pong     the answer to our PING, when the connection is to end
 //   taken    some of the responses that are complete
+//   calm     our end of the connection of a client that has overdone it
 //   linger   the client's end, once ours was written
 
 import { type DeadlineOwner, NEVER } from '../../exchange/deadlines.ts';
@@ -14,10 +15,12 @@ export const LINGER_MS = 2000;
 export const FLUSH_MS = 60_000;
 /** How long a client that knows that the connection ends may take to end it: some lose what they have not read when we do. */
 export const PARTING_MS = 1000;
+/** How long a client that has overdone it holds the connection that it has lost, before it opens another. */
+export const CALM_MS = 1000;
 /** How long the answer to our PING is waited for before streams are begun no more. */
 export const PONG_MS = 1000;
 
-export const WAITS = ['head', 'idle', 'pong', 'taken', 'linger'] as const;
+export const WAITS = ['head', 'idle', 'pong', 'taken', 'calm', 'linger'] as const;
 export type Wait = (typeof WAITS)[number];
 
 export class ConnectionTimes {
@@ -27,6 +30,7 @@ export class ConnectionTimes {
     idle: NEVER,
     pong: NEVER,
     taken: NEVER,
+    calm: NEVER,
     linger: NEVER,
   };
   /** What the owner's deadline was when we set it. */
@@ -48,6 +52,12 @@ export class ConnectionTimes {
 
   clear(wait: Wait): void {
     if (this.isSet(wait)) this.set(wait, NEVER);
+  }
+
+  /** Waits from when it is due for the first time until it is due no more. */
+  keep(wait: Wait, isDue: boolean, byMs: number): void {
+    if (!isDue) this.clear(wait);
+    else if (!this.isSet(wait)) this.set(wait, byMs);
   }
 
   /** Nothing else is waited for. */
@@ -72,8 +82,8 @@ export class ConnectionTimes {
   }
 
   #tell(): void {
-    const { head, idle, pong, taken, linger } = this.#byMs;
-    this.#toldMs = Math.min(head, idle, pong, taken, linger);
+    const { head, idle, pong, taken, calm, linger } = this.#byMs;
+    this.#toldMs = Math.min(head, idle, pong, taken, calm, linger);
     this.#owner.deadlineMs = this.#toldMs;
   }
 }

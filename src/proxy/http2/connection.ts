@@ -3,6 +3,7 @@
 //   open ── stop: GOAWAY for later, PING ──> asked ── the answer, or 1 s: GOAWAY ──> finishing
 //     │                                                    the last stream, and the client's end or 1 s ──┐
 //     ├── an error of the connection: GOAWAY ── the client has gone away, or is idle ─────────────────────┤
+//     ├── too much of something: GOAWAY ── 1 s in which nothing is read ──────────────────────────────────┤
 //     └── cut off                                         closed <── client's end, or 60 s ─ lingering <──┘
 
 import type { Socket } from 'node:net';
@@ -26,7 +27,7 @@ import type {
 } from '../connection-services.ts';
 import { clientSocket, type Reader } from '../read-buffers.ts';
 import { Http2ClientStream } from './client-stream.ts';
-import { ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
+import { CALM_MS, ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
 import { Http2Output } from './output.ts';
 import { ArrivedRequests, type RequestOrigin, refuseLarge } from './requests.ts';
 import { endSlow, owingOf, Untaken } from './slow-client.ts';
@@ -137,10 +138,11 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.thread.own.countHttp2Abuse(this.listener.index, kind);
   }
 
-  onConnectionError(): void {
-    this.#abortAll();
+  onConnectionError(code: ErrorCode): void {
+    this.http2.cancel();
+    if (code === ErrorCode.enhanceYourCalm && !this.#isStopping) this.#calmDown();
     // who breaks the rules has no right to be waited for
-    this.#endPolitely(LINGER_MS);
+    else this.#endPolitely(LINGER_MS);
   }
 
   onPong(): void {
@@ -171,16 +173,17 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   // -- the socket
 
   onRead(chunk: Buffer): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing) {
+      if (this.#times.isSet('calm')) this.socket.pause();
+      return;
+    }
     const { http2, thread } = this;
     const nowMs = thread.clock.turn();
     http2.read(chunk, nowMs);
     this.#arrived.begin();
     this.#reader.release();
     const isHeadDue = !http2.isSpoken || http2.isInBlock;
-    if (!isHeadDue) this.#times.clear('head');
-    else if (!this.#times.isSet('head'))
-      this.#times.set('head', nowMs + this.listener.config.timeouts.headerMs);
+    this.#times.keep('head', isHeadDue, nowMs + this.listener.config.timeouts.headerMs);
     // who speaks and asks for nothing is idle from the first
     if (http2.isSpoken && http2.lastId === 0 && !this.#times.isSet('idle')) this.onStreams();
   }
@@ -194,7 +197,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.#hasEnded = true;
     const isAnswered = this.listener.config.halfClose === 'answer';
     if (this.#isClosing) this.#endSocket();
-    else if (isAnswered && this.http2.streams.size > 0) this.#abort((stream) => !stream.isReceived);
+    else if (isAnswered && this.http2.streams.size > 0) this.http2.cancel((stream) => !stream.isReceived);
     else if (this.http2.streams.size === 0) this.#endPolitely(LINGER_MS);
     else this.destroy();
   }
@@ -202,28 +205,24 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   #onClose(): void {
     this.thread.clock.turn();
     this.#isClosing = true;
-    this.#abortAll();
+    this.http2.cancel();
     this.deadlineMs = NEVER;
-    this.thread.own.addHttp2Streams(this.listener.index, -this.#counted);
     this.thread.own.addHttp2Connections(this.listener.index, -1);
-    this.#counted = 0;
     this.#onClosed(this);
   }
 
   // -- ends
 
-  #abort(isMeant: (stream: Http2Stream) => boolean): void {
-    for (const stream of [...this.http2.streams.values()]) {
-      if (!isMeant(stream)) continue;
-      const { user } = stream;
-      this.http2.reset(stream, ErrorCode.cancel);
-      stream.user = null;
-      user?.onReset(ErrorCode.cancel, '');
-    }
+  /** Its next connection is not to begin at once: it is told, and our end follows later. What it still sends waits in the kernel. */
+  #calmDown(): void {
+    this.#isClosing = true;
+    this.#times.only('calm', this.thread.clock.nowMs() + CALM_MS);
   }
 
-  #abortAll(): void {
-    this.#abort(() => true);
+  #endCalm(): void {
+    this.#times.only('linger', this.thread.clock.nowMs() + LINGER_MS);
+    this.socket.resume();
+    this.#endSocket();
   }
 
   /** Our half closes now; what the client still sends is read and dropped for a while. */
@@ -244,6 +243,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
 
   /** In order: what the client has sent before it heard of it is still answered. */
   stop(): void {
+    if (this.#times.isSet('calm')) this.#endCalm();
     if (this.#isStopping || this.#isClosing) return;
     this.#isStopping = true;
     this.http2.announceEnd();
@@ -267,7 +267,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     for (const { user } of [...this.http2.streams.values()])
       if (user instanceof Http2ClientStream) user.finishTunnel();
     const isCut = this.http2.streams.size > 0 || this.socket.writableLength > 0;
-    this.#abortAll();
+    this.http2.cancel();
     this.#endPolitely(LINGER_MS);
     return isCut ? 'request' : size > 0 ? 'tunnel' : 'nothing';
   }
@@ -288,7 +288,8 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
 
   onDeadline(nowMs: number): void {
     const wait = this.#times.take(nowMs);
-    if (wait === 'taken') this.#times.set('taken', this.#untaken?.check(nowMs) ?? NEVER);
+    if (wait === 'calm') this.#endCalm();
+    else if (wait === 'taken') this.#times.set('taken', this.#untaken?.check(nowMs) ?? NEVER);
     else if (wait === 'pong') this.#finishStreams();
     else if (wait === 'idle') {
       this.http2.refuseFurther();

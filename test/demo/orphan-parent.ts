@@ -1,4 +1,4 @@
-// Started by launch.test.ts and killed there: what it starts must not outlive it.
+// Started by launch.long.test.ts and killed there: what it starts must not outlive it.
 import { startDemo } from '../../demo/launch.ts';
 import { redisMissing } from '../../demo/redis-servers.ts';
 

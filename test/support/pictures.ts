@@ -1,4 +1,4 @@
-// The pictures in docs/screenshots are of what tests see: `PICTURES=1 LONG=1 npx vitest run test/e2e/outage-drill.test.ts` makes them.
+// The pictures in docs/screenshots are of what tests see: `PICTURES=1 LONG=1 npx vitest run test/e2e/outage-drill.long.test.ts` makes them.
 
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';

@@ -1,4 +1,4 @@
-// docs/getting-started.md, followed word for word: what it says comes true. In the packed package: test/packaging/package.test.ts.
+// docs/getting-started.md, followed word for word: what it says comes true. In the packed package: test/packaging/package.long.test.ts.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

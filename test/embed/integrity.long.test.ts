@@ -1,4 +1,4 @@
-// Every byte belongs to the request that asked for it, embedded as in the program (test/proxy/integrity.test.ts).
+// Every byte belongs to the request that asked for it, embedded as in the program (test/proxy/integrity.long.test.ts).
 
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';

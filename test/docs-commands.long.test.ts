@@ -20,7 +20,7 @@ const run = promisify(execFile);
 
 /** Documents whose lines are followed, or made, elsewhere. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  'docs/getting-started.md': 'getting-started.test.ts follows it from the first line to the last',
+  'docs/getting-started.md': 'getting-started.long.test.ts follows it from the first line to the last',
   'docs/commands.md': 'made of the help of the commands: cli/command-docs.test.ts',
 };
 

@@ -6,6 +6,8 @@ import { cookieValue, HOST } from './scenarios.ts';
 type Connection = { setHeaders: (headers: Readonly<Record<string, string>>) => void };
 type Options = {
   url: string;
+  method: 'GET' | 'POST';
+  body: string | undefined;
   connections: number;
   duration: number;
   setupClient: (connection: Connection) => void;
@@ -22,9 +24,12 @@ type Result = {
 const autocannon = createRequire(import.meta.url)('autocannon') as (options: Options) => Promise<Result>;
 const order = JSON.parse(process.argv[2] ?? '{}') as Target & { readonly seconds: number };
 
+const { sentBytes = 0 } = order.scenario;
 let visitor = 0;
 const result = await autocannon({
   url: `${order.scenario.isSecure ? 'https' : 'http'}://127.0.0.1:${order.port}${order.scenario.path}`,
+  method: sentBytes > 0 ? 'POST' : 'GET',
+  body: sentBytes > 0 ? 'u'.repeat(sentBytes) : undefined,
   connections: order.connections,
   duration: order.seconds,
   setupClient(connection) {

@@ -1,4 +1,8 @@
 /** What is made larger in the scaling bench, one thing at a time, and what is asked for at each of its points. */
+import type { Peer } from './peer.ts';
+import { HOLDFAST, holdfastBy } from './peer-holdfast.ts';
+import { HAPROXY_TCP, RELAY } from './peers-floor.ts';
+import { HAPROXY } from './peers-native.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 
 export type Point = {
@@ -13,14 +17,22 @@ export type Axis = {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
-  /** Proxies that pass bytes on have no servers to choose among and no heads to read, but cost something at each of the others. */
-  readonly withFloor: boolean;
+  readonly peers: readonly Peer[];
+  /** The canned ones alone make bodies of any length, take them, and send messages back. */
+  readonly servers: 'usual' | 'canned';
+  /** The requests are messages over upgraded connections. */
+  readonly areMessages?: boolean;
   readonly points: readonly Point[];
 };
 
+/** Those that only pass bytes on have no servers to choose among, but cost something for all else. */
+const WITH_FLOOR = [HOLDFAST, HAPROXY, HAPROXY_TCP, RELAY];
 const SMALL = SCENARIOS.find(({ name }) => name === 'small') as Scenario;
 const CONNECTIONS = 64;
 const SERVERS = 2;
+const COUNTS = [2, 200, 1000];
+/** Those that choose for each request. */
+const POLICIES = ['round-robin', 'least-connections', 'random-two', 'least-time'] as const;
 /** So many large bodies at once would none of them be whole when the run ends. */
 const CONNECTIONS_LARGE = 4;
 const LARGE_BYTES = 1_000_000;
@@ -32,7 +44,8 @@ export const AXES: readonly Axis[] = [
     name: 'connections',
     title: 'Keep-alive connections of clients',
     unit: 'connections',
-    withFloor: true,
+    peers: WITH_FLOOR,
+    servers: 'usual',
     points: [16, 64, 256, 1000, 4000].map((at) => ({
       at,
       scenario: SMALL,
@@ -44,7 +57,8 @@ export const AXES: readonly Axis[] = [
     name: 'arrivals',
     title: 'Requests of a connection (1: a new one for each)',
     unit: 'requests',
-    withFloor: true,
+    peers: WITH_FLOOR,
+    servers: 'usual',
     points: [
       { at: 1, scenario: closing(), connections: CONNECTIONS, servers: SERVERS },
       { at: 1000, scenario: SMALL, connections: CONNECTIONS, servers: SERVERS },
@@ -54,7 +68,8 @@ export const AXES: readonly Axis[] = [
     name: 'head',
     title: 'Length of the request head',
     unit: 'bytes',
-    withFloor: true,
+    peers: WITH_FLOOR,
+    servers: 'usual',
     points: [200, 1000, 4000, 12_000].map((at) => ({
       at,
       scenario: { ...SMALL, cookies: `padding=${'p'.repeat(at - SMALL_HEAD_BYTES)}` },
@@ -66,7 +81,8 @@ export const AXES: readonly Axis[] = [
     name: 'body',
     title: 'Length of the response body',
     unit: 'bytes',
-    withFloor: true,
+    peers: WITH_FLOOR,
+    servers: 'canned',
     points: [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000].map((at) => ({
       at,
       scenario: { ...SMALL, path: `/generate/${at}` },
@@ -75,11 +91,47 @@ export const AXES: readonly Axis[] = [
     })),
   },
   {
+    name: 'upload',
+    title: 'Length of the request body',
+    unit: 'bytes',
+    peers: WITH_FLOOR,
+    servers: 'canned',
+    points: [100, 1000, 10_000, 100_000, 1_000_000].map((at) => ({
+      at,
+      scenario: { ...SMALL, sentBytes: at },
+      connections: at < LARGE_BYTES ? CONNECTIONS : CONNECTIONS_LARGE,
+      servers: SERVERS,
+    })),
+  },
+  {
+    name: 'messages',
+    title: 'Length of a message over a WebSocket, sent and echoed',
+    unit: 'bytes',
+    peers: WITH_FLOOR,
+    servers: 'canned',
+    areMessages: true,
+    points: [16, 256, 4096, 65_536].map((at) => ({
+      at,
+      scenario: { ...SMALL, sentBytes: at },
+      connections: CONNECTIONS,
+      servers: SERVERS,
+    })),
+  },
+  {
     name: 'servers',
     title: 'Servers of the pool',
     unit: 'servers',
-    withFloor: false,
-    points: [2, 200, 1000].map((at) => ({ at, scenario: SMALL, connections: CONNECTIONS, servers: at })),
+    peers: [HOLDFAST, HAPROXY],
+    servers: 'usual',
+    points: COUNTS.map((at) => ({ at, scenario: SMALL, connections: CONNECTIONS, servers: at })),
+  },
+  {
+    name: 'policies',
+    title: 'Servers of a pool without affinity',
+    unit: 'servers',
+    peers: POLICIES.map(holdfastBy),
+    servers: 'usual',
+    points: COUNTS.map((at) => ({ at, scenario: SMALL, connections: CONNECTIONS, servers: at })),
   },
 ];
 

@@ -1,5 +1,8 @@
 /** The benchmark's own parts: a benchmark that measures wrongly, or overlooks a broken proxy, is worse than none. */
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { startCanned } from './backends.ts';
 import { check, checkTimed } from './check.ts';
 import { freePorts, isAccepting, startChild, until } from './children.ts';
 import { startEchoBackend } from './echo-backend.ts';
@@ -144,8 +147,42 @@ describe('load', () => {
 
   test('requests are quoted for Lua', () => {
     expect(luaText(['GET / HTTP/1.1\r\nX: "\\"\r\n\r\n'])).toContain(
-      '"GET / HTTP/1.1\\r\\nX: \\"\\\\\\"\\r\\n\\r\\n",',
+      '"GET / HTTP/1.1\\r\\nX: \\"\\\\\\"\\r\\n\\r\\n" .. body,',
     );
+  });
+
+  test('an upload says its length, and its body follows', () => {
+    const upload = { ...SCENARIOS[1]!, sentBytes: 1000 };
+    expect(requestBytes(upload, '')).toBe(
+      'POST /small HTTP/1.1\r\nHost: shop.example.test\r\nContent-Length: 1000\r\n\r\n',
+    );
+    expect(luaText(['POST'], 1000)).toContain('local body = string.rep("u", 1000)');
+  });
+});
+
+describe('canned servers', () => {
+  async function converse(...parts: readonly string[]): Promise<string> {
+    const backends = await startCanned(null);
+    const socket = connect({ port: backends.list[0]?.port ?? 0, host: '127.0.0.1' });
+    closers.push(() => void socket.destroy(), backends.stop);
+    let text = '';
+    socket.on('data', (piece) => {
+      text += piece.toString('latin1');
+    });
+    for (const part of parts) socket.write(part);
+    await eventually(() => text.endsWith('the end') || text.split('HTTP/1.1 200 OK').length === 3);
+    return text;
+  }
+
+  test('take the body of an upload before they answer, and find the request behind it', async () => {
+    const body = 'u'.repeat(200_000);
+    const head = `POST /small HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n`;
+    expect(await converse(head, body, 'GET /small HTTP/1.1\r\n\r\n')).toContain('Content-Length: 128');
+  });
+
+  test('send back what comes after an upgrade', async () => {
+    const text = await converse('GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\nfirst, ', 'then the end');
+    expect(text).toMatch(/^HTTP\/1\.1 101 .*\r\n\r\nfirst, then the end$/s);
   });
 });
 

@@ -3,12 +3,15 @@
  *
  * `/large` is 100 KB, `/generate/BYTES` is that many bytes made while they are sent, all else is the small reply.
  * Started as a process of its own (`node canned-backend.ts NAME`); prints `listening on http://ADDRESS:PORT`.
- * It knows GET without a body, which is all the load generators send.
+ * Bodies are taken and thrown away; after an upgrade everything comes back as it was sent.
  */
 import { createServer, type Socket } from 'node:net';
 import { LARGE_BODY_BYTES, SMALL_BODY_BYTES } from './scenarios.ts';
 
 const HEAD_CHARS_MAX = 64 * 1024;
+/** To the key of RFC 6455 section 1.3, which is all that our clients send. */
+const UPGRADED =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n';
 const CHUNK = Buffer.alloc(64 * 1024, 'holdfast');
 
 const name = process.argv[2] ?? 'a';
@@ -39,13 +42,33 @@ function head(bodyBytes: number): Buffer {
 
 function serve(socket: Socket): void {
   let pending = '';
+  /** Of the body of the request for `path`, in bytes. */
+  let owed = 0;
+  let path = '';
+  let isEcho = false;
+  const takeBody = (): void => {
+    const taken = Math.min(owed, pending.length);
+    pending = pending.slice(taken);
+    owed -= taken;
+    if (owed === 0) answer(socket, path);
+  };
   socket.on('error', () => socket.destroy());
   socket.on('data', (piece) => {
+    if (isEcho) {
+      socket.write(piece);
+      return;
+    }
     pending += piece.toString('latin1');
-    for (let end = pending.indexOf('\r\n\r\n'); end >= 0; end = pending.indexOf('\r\n\r\n')) {
-      const path = pending.slice(0, pending.indexOf('\r\n')).split(' ')[1] ?? '/';
+    if (owed > 0) takeBody();
+    for (let end = pending.indexOf('\r\n\r\n'); end >= 0 && owed === 0; end = pending.indexOf('\r\n\r\n')) {
+      const head = pending.slice(0, end);
       pending = pending.slice(end + 4);
-      answer(socket, path);
+      path = head.split(' ', 2)[1] ?? '/';
+      owed = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
+      isEcho = /^upgrade:/im.test(head);
+      if (isEcho) socket.write(`${UPGRADED}${pending}`, 'latin1');
+      else takeBody();
+      if (isEcho) return;
     }
     if (pending.length > HEAD_CHARS_MAX) socket.destroy();
   });

@@ -8,7 +8,8 @@ import { makeFolder, removeFolder } from './folders.ts';
 import { cpuMicrosOfTree, resetPeak, residentOfTree } from './proc-stat.ts';
 import { requestBytes, type Scenario } from './scenarios.ts';
 
-export type Generator = 'wrk' | 'autocannon';
+/** `messages`: over upgraded connections, each message after the echo of the one before. */
+export type Generator = 'wrk' | 'autocannon' | 'messages';
 
 /** What the clients saw. */
 export type Load = {
@@ -69,7 +70,7 @@ export async function measure(target: Target, pid: number, seconds: number): Pro
 
 /** Only drives the load, as for warming up. */
 export async function drive(target: Target, seconds: number): Promise<Load> {
-  const output = await (target.generator === 'wrk' ? wrk(target, seconds) : autocannon(target, seconds));
+  const output = await (target.generator === 'wrk' ? wrk(target, seconds) : node(target, seconds));
   const line = output.split('\n').findLast((text) => text.startsWith('{'));
   if (line === undefined) throw new Error(`the load generator said: ${output.slice(-300)}`);
   return JSON.parse(line) as Load;
@@ -78,7 +79,8 @@ export async function drive(target: Target, seconds: number): Promise<Load> {
 async function wrk(target: Target, seconds: number): Promise<string> {
   const folder = makeFolder('wrk');
   const script = join(folder, 'load.lua');
-  writeFileSync(script, luaText(target.visitors.map((cookie) => requestBytes(target.scenario, cookie))));
+  const heads = target.visitors.map((cookie) => requestBytes(target.scenario, cookie));
+  writeFileSync(script, luaText(heads, target.scenario.sentBytes));
   const options = ['-t1', `-c${target.connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script];
   const command = [
     findProgram('wrk') ?? 'wrk',
@@ -92,18 +94,19 @@ async function wrk(target: Target, seconds: number): Promise<string> {
   }
 }
 
-async function autocannon(target: Target, seconds: number): Promise<string> {
+async function node(target: Target, seconds: number): Promise<string> {
   const order = JSON.stringify({ ...target, seconds });
-  const command = [process.execPath, join(import.meta.dirname, 'autocannon-child.ts'), order];
+  const command = [process.execPath, join(import.meta.dirname, `${target.generator}-child.ts`), order];
   return runChild(command, target.core, seconds * 1000 + GRACE_MS);
 }
 
-/** A wrk script that sends the prepared requests in turn and reports as one line of JSON. */
-export function luaText(requests: readonly string[]): string {
-  const quoted = requests.map(
-    (text) => `  "${text.replace(/[\\"]/g, '\\$&').replaceAll('\r\n', '\\r\\n')}",`,
+/** A wrk script that sends the prepared heads in turn, each with a body of so many bytes, and reports as one line of JSON. */
+export function luaText(heads: readonly string[], bodyBytes = 0): string {
+  const quoted = heads.map(
+    (text) => `  "${text.replace(/[\\"]/g, '\\$&').replaceAll('\r\n', '\\r\\n')}" .. body,`,
   );
-  return `local requests = {
+  return `local body = string.rep("u", ${bodyBytes})
+local requests = {
 ${quoted.join('\n')}
 }
 local count, turn = #requests, 0

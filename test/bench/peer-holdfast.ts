@@ -1,6 +1,7 @@
 /** Holdfast as a user runs it: `holdfast run`, one data-plane thread, sticky by hashed cookie. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PolicyName, StickyMode } from '../../src/config/model.ts';
 import { type Launch, type Peer, packageVersion, ROOT, type Site } from './peer.ts';
 
 export const HOLDFAST: Peer = {
@@ -9,12 +10,22 @@ export const HOLDFAST: Peer = {
   asksInHttp2: true,
   sticky: 'cookie-hash, session table',
   version: () => packageVersion('holdfast') ?? 'checkout',
-  launch,
+  launch: (site) => launch(site, 'round-robin', 'cookie-hash'),
 };
 
-function launch(site: Site): Launch {
+/** Without affinity, so that the policy chooses for each request; named after it. */
+export function holdfastBy(policy: PolicyName): Peer {
+  return {
+    ...HOLDFAST,
+    name: policy,
+    sticky: null,
+    launch: (site) => launch(site, policy, 'none'),
+  };
+}
+
+function launch(site: Site, policy: PolicyName, mode: StickyMode): Launch {
   const file = join(site.folder, 'holdfast.yaml');
-  writeFileSync(file, configText(site));
+  writeFileSync(file, configText(site, policy, mode));
   const command = [
     process.execPath,
     join(ROOT, 'src/holdfast.mjs'),
@@ -27,7 +38,7 @@ function launch(site: Site): Launch {
   return { command, printsPort: true };
 }
 
-function configText(site: Site): string {
+function configText(site: Site, policy: PolicyName, mode: StickyMode): string {
   const { port, cert, key } = site.secure;
   const servers = site.backends.map(
     ({ name, port }) => `      - { name: ${name}, url: "http://127.0.0.1:${port}" }`,
@@ -44,9 +55,9 @@ listen:
 admin: { address: 127.0.0.1:0 }
 pools:
   bench:
-    policy: round-robin
+    policy: ${policy}
     protocol: ${site.spoken}
-    sticky: { mode: cookie-hash }
+    sticky: { mode: ${mode} }
     servers:
 ${servers.join('\n')}
 `;

@@ -13,7 +13,6 @@ import { curvesOf } from './curves.ts';
 import { chooseGenerator, drive, measure, type Target } from './load.ts';
 import type { Peer } from './peer.ts';
 import { HOLDFAST } from './peer-holdfast.ts';
-import { HAPROXY_TCP, RELAY } from './peers-floor.ts';
 import { HAPROXY } from './peers-native.ts';
 import { markdownTable } from './report.ts';
 import { type Running, startPeer } from './running.ts';
@@ -68,14 +67,12 @@ async function main(): Promise<number> {
 }
 
 async function measureAxis(axis: Axis, rounds: number, seconds: number): Promise<readonly Measured[]> {
-  const peers = [HOLDFAST, HAPROXY, ...(axis.withFloor ? [HAPROXY_TCP, RELAY] : [])];
-  const present = peers.filter((peer) => peer.version() !== null);
-  // of these only the canned ones make bodies of any length
-  const backends = await (axis.name === 'body' ? startCanned : startBackends)(cores.load);
+  const present = axis.peers.filter((peer) => peer.version() !== null);
+  const backends = await (axis.servers === 'canned' ? startCanned : startBackends)(cores.load);
   try {
     const measured: Measured[] = [];
     for (const point of axis.points) {
-      measured.push(await measurePoint(point, present, backends, rounds, seconds));
+      measured.push(await measurePoint(axis, point, present, backends, rounds, seconds));
       console.error(`${axis.name} ${point.at}: done`);
     }
     return measured;
@@ -85,6 +82,7 @@ async function measureAxis(axis: Axis, rounds: number, seconds: number): Promise
 }
 
 async function measurePoint(
+  axis: Axis,
   point: Point,
   peers: readonly Peer[],
   backends: Backends,
@@ -96,7 +94,7 @@ async function measurePoint(
   const samples = new Map<string, number[]>();
   try {
     for (const peer of peers) running.push(await startPeer(peer, servers, cores.proxy, CONNECTIONS_MAX));
-    const targets = await Promise.all(running.map((each) => targetOf(each, point)));
+    const targets = await Promise.all(running.map((each) => targetOf(each, axis, point)));
     const secondsEach = Math.max(seconds, point.connections / CONNECTIONS_PER_SECOND);
     for (const target of targets) await drive(target, WARM_SECONDS);
     for (let round = 0; round < rounds; round += 1) {
@@ -121,19 +119,25 @@ function serversOf(count: number, list: readonly Backend[]): readonly Backend[] 
   }));
 }
 
-async function targetOf({ peer, port }: Running, { scenario, connections }: Point): Promise<Target> {
+async function targetOf(
+  { peer, port }: Running,
+  { areMessages = false }: Axis,
+  { scenario, connections }: Point,
+): Promise<Target> {
   const visitors = peer.sticky === null ? [''] : await visitorCookies(port, Math.min(connections, 256));
-  return { generator, port, scenario, visitors, connections, core: cores.load };
+  const sender = areMessages ? 'messages' : generator;
+  return { generator: sender, port, scenario, visitors, connections, core: cores.load };
 }
 
 function tableOf({ unit }: Axis, measured: readonly Measured[]): string {
   const names = [...(measured[0]?.micros.keys() ?? [])];
+  const isCompared = names.includes(HOLDFAST.name) && names.includes(HAPROXY.name);
   const rows = measured.map(({ at, micros }) => [
     String(at),
     ...names.map((name) => micros.get(name)?.toFixed(1) ?? '-'),
-    ratio(micros.get(HOLDFAST.name), micros.get(HAPROXY.name))?.toFixed(2) ?? '-',
+    ...(isCompared ? [ratio(micros.get(HOLDFAST.name), micros.get(HAPROXY.name))?.toFixed(2) ?? '-'] : []),
   ]);
-  return markdownTable([unit, ...names, '× haproxy'], rows);
+  return markdownTable([unit, ...names, ...(isCompared ? ['× haproxy'] : [])], rows);
 }
 
 function chartOf({ title, unit }: Axis, measured: readonly Measured[]): string {

@@ -18,6 +18,8 @@ export type Scenario = {
   readonly isSecure: boolean;
   /** Application cookies that are sent before the affinity cookie. */
   readonly cookies: string;
+  /** Bytes that each request sends after its head, or each message over an upgraded connection; absent: a GET without a body. */
+  readonly sentBytes?: number;
 };
 
 const AGENT =
@@ -95,10 +97,12 @@ export function cookieValue(scenario: Scenario, affinity: string): string {
   return [scenario.cookies, affinity].filter((part) => part !== '').join('; ');
 }
 
-/** The whole request head as sent by one client that carries that affinity cookie (`name=value`, may be empty). */
+/** The request head as sent by one client that carries that affinity cookie (`name=value`, may be empty). */
 export function requestBytes(scenario: Scenario, affinity: string): string {
   const cookie = cookieValue(scenario, affinity);
-  const lines = [`GET ${scenario.path} HTTP/1.1`, `Host: ${HOST}`];
+  const { sentBytes = 0 } = scenario;
+  const lines = [`${sentBytes > 0 ? 'POST' : 'GET'} ${scenario.path} HTTP/1.1`, `Host: ${HOST}`];
+  if (sentBytes > 0) lines.push(`Content-Length: ${sentBytes}`);
   for (const [name, value] of scenario.headers) lines.push(`${name}: ${value}`);
   if (cookie !== '') lines.push(`Cookie: ${cookie}`);
   return `${lines.join('\r\n')}\r\n\r\n`;

@@ -180,8 +180,7 @@ export class SessionSaver {
 }
 
 function inUseMs(revision: Revision): number {
-  const idles = revision.pools.map(({ config }) => config.sticky.idleMs).filter((ms) => ms > 0);
-  return Math.min(IN_USE_MS_MAX, ...idles.map((ms) => ms * IN_USE_PART));
+  return Math.min(IN_USE_MS_MAX, ...revision.pools.map(({ config }) => config.sticky.idleMs * IN_USE_PART));
 }
 
 /** With their digest, part by part, so that nobody waits for long. Returns the bytes written. */

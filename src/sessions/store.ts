@@ -219,12 +219,12 @@ export function restoreSessions(
     }
     if (mark === ALIAS) {
       if (isSession && table.remove(known, keyLow, keyHigh)) report.restored -= 1;
-      if (isOver(nowMs - seenMs, home.idleMs)) continue;
+      if (nowMs - seenMs > home.idleMs) continue;
       restoreAlias(table, keyLow, keyHigh, home.home, records, offset, seenMs);
       continue;
     }
     const createdMs = Math.min(nowMs, records.readDoubleLE(offset + 16) + toClockMs);
-    if (isOver(nowMs - seenMs, home.idleMs) || isOver(nowMs - createdMs, home.lifeMs)) {
+    if (nowMs - seenMs > home.idleMs || nowMs - createdMs > home.lifeMs) {
       report.expired += 1;
       continue;
     }
@@ -351,10 +351,6 @@ function writeStore(path: string, bytes: Buffer, sessions: number): SaveResult {
   } catch (error) {
     return { kind: 'failed', message: `writing ${path} failed: ${messageOf(error)}` };
   }
-}
-
-function isOver(ms: number, limitMs: number): boolean {
-  return limitMs > 0 && ms > limitMs;
 }
 
 function damaged(message: string): { readonly kind: 'damaged'; readonly message: string } {

@@ -349,7 +349,6 @@ export function setsCookie({ mode, cookieOwner }: StickyConfig): boolean {
   return mode === 'cookie-pin' || (mode === 'cookie-hash' && cookieOwner === 'balancer');
 }
 
-/** 0 or less: no limit. */
 function tenths(ms: number): number {
-  return ms > 0 ? Math.min(NEVER - 1, Math.ceil(ms / 100)) : NEVER;
+  return Math.ceil(ms / 100);
 }

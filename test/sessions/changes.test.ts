@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { SessionChanges } from '../../src/sessions/changes.ts';
-import type { SessionRecords } from '../../src/sessions/records.ts';
+import { SessionRecords } from '../../src/sessions/records.ts';
 import { decodeSessions, restoreSessions } from '../../src/sessions/store.ts';
 import type { Revision } from '../../src/shared/revision.ts';
 import { packHome, type SessionTable } from '../../src/shared/session-table.ts';
@@ -134,9 +134,32 @@ test('other values of a session, the scopes of cookies and denied keys go over, 
   expect(changes.since(old.revision).count).toBe(0);
 });
 
+test('a value of what is no session any more is not told', () => {
+  const side = new Side(5_000);
+  for (const key of [1, 2, 3]) side.begin(key, 'a');
+  alias(side, 11, 1);
+  alias(side, 12, 2);
+  alias(side, 13, 3);
+  side.end(1);
+  side.end(2);
+  alias(side, 2, 3);
+  const records = new SessionRecords(side.table, side.revision, side.clock);
+  const counts = [11, 12, 13].map((key) => {
+    records.add(side.table.find(key, key));
+    return [records.count, records.aliases];
+  });
+  expect(counts).toEqual([
+    [0, 0],
+    [0, 0],
+    [1, 1],
+  ]);
+});
+
 test('what is in use on the old side is in use on the new one, until it is told otherwise', () => {
   const [old, next] = [new Side(5_000), new Side(900_000)];
-  for (const key of [1, 2]) for (const side of [old, next]) side.begin(key, 'a');
+  for (const key of [1, 2]) old.begin(key, 'a');
+  // the other is new there
+  next.begin(1, 'a');
   touched(old.table, old.table.find(1, 1), old.clock.nowMs());
   touched(old.table, old.table.find(2, 2), old.clock.nowMs());
   const changes = new SessionChanges(old.table, old.clock);
@@ -185,8 +208,9 @@ test('a session that its user has ended is ended on the other side too, and does
 test('a session that its user has ended begins no other on the other side either, wherever it was seen, for as long as here', () => {
   const [old, next] = [new Side(5_000), new Side(900_000)];
   for (const key of [1, 2, 3, 4]) old.begin(key, 'a');
-  for (const key of [1, 2]) next.begin(key, 'a');
-  alias(next, 4, 1);
+  for (const key of [1, 2, 5]) next.begin(key, 'a');
+  // a value of a session that goes on
+  alias(next, 4, 5);
   const changes = new SessionChanges(old.table, old.clock);
   const servesFromMs = next.clock.nowMs();
   for (const side of [old, next]) side.clock.advance(1_000);
@@ -196,7 +220,7 @@ test('a session that its user has ended begins no other on the other side either
   touched(next.table, next.table.find(2, 2), next.clock.nowMs());
   next.takeIn(changes.since(old.revision), servesFromMs);
   const isOver = (key: number): boolean => next.table.resolve(key, key) === -1 && next.table.wasOver;
-  expect([1, 2, 3, 4].map(isOver)).toEqual([true, true, true, true]);
+  expect([1, 2, 3, 4, 5].map(isOver)).toEqual([true, true, true, true, false]);
   // when it was is told, not when it was heard of
   expect(next.table.seenMs(next.table.find(3, 3))).toBe(next.clock.nowMs() - 1_000);
   for (const side of [old, next]) side.clock.advance(60_000);

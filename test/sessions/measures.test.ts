@@ -123,6 +123,17 @@ test('the hottest sessions are kept, hottest first, with their share of all requ
   expect(hottest.report(1)).toEqual([]);
 });
 
+test('of two equally hot sessions the first that came stays', () => {
+  const hottest = new Hottest(2);
+  for (const [key, rate] of [
+    [1, 5],
+    [2, 5],
+    [3, 6],
+  ] as const)
+    hottest.offer(key, 0, rate);
+  expect(hottest.report(0).map(({ key }) => Number(key))).toEqual([3, 1]);
+});
+
 describe('a mean life', () => {
   test('is sessions over the rate at which they end, once twenty have', () => {
     const { shared, pool, slots } = poolOf('a ', 'b ');

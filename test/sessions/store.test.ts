@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -246,6 +247,41 @@ describe('a file that cannot be trusted', () => {
       kind: 'damaged',
       message: expect.stringContaining('EISDIR'),
     });
+  });
+});
+
+describe('a header of another shape, though its checksum is right', () => {
+  const HEADER = { savedWallMs: START, servers: [], operator: [], records: 0 };
+
+  function written(header: unknown, records = Buffer.alloc(0), magic = 'HOLDFAST SESSIONS 2\n') {
+    const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(json.length);
+    const bytes = Buffer.concat([Buffer.from(magic), length, json, records]);
+    writeFileSync(path, Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]));
+    return readSessions(path, 1_000);
+  }
+
+  test('the right one is read, as well in the version before, and what it does not say is nothing', () => {
+    for (const magic of ['HOLDFAST SESSIONS 1\n', 'HOLDFAST SESSIONS 2\n'])
+      expect(written(HEADER, Buffer.alloc(0), magic)).toMatchObject({ kind: 'read', found: [], changes: [] });
+    expect(written({ ...HEADER, found: [], secrets: [], records: 2 }, Buffer.alloc(64)).kind).toBe('read');
+    expect(written(HEADER, Buffer.alloc(0), 'HOLDFAST SESSIONS 3\n').kind).toBe('damaged');
+  });
+
+  test.each([
+    ...[null, [], 7, '', '{', {}],
+    ...['savedWallMs', 'servers', 'operator', 'records'].map((key) => ({ ...HEADER, [key]: undefined })),
+    ...['servers', 'operator', 'found', 'secrets'].map((key) => ({ ...HEADER, [key]: {} })),
+    { ...HEADER, savedWallMs: 'now' },
+    { ...HEADER, records: 0.5 },
+  ])('%j is not understood', (header) => {
+    expect(written(header)).toEqual({ kind: 'damaged', message: 'its header is not understood' });
+  });
+
+  test.each([-1, 1, 3])('%d records where there are two', (records) => {
+    const read = written({ ...HEADER, records }, Buffer.alloc(64));
+    expect(read.kind).toBe('damaged');
   });
 });
 

@@ -43,6 +43,9 @@ export interface UpstreamHome {
   giveBack(upstream: UpstreamConnection, hintMs: number, nowMs: number): void;
 }
 
+/** Another way to a server that does not take this one. */
+export type OtherWay = (user: ServerStreamUser) => ServerStream;
+
 export class UpstreamConnection implements ServerStream, ReadConnection, DeadlineOwner {
   readonly pool: UpstreamHome;
   user: ServerStreamUser | null;
@@ -68,9 +71,13 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
   #isGone = false;
   /** No exchange any more: what was written is still sent, what comes is dropped. */
   #isFinishing = false;
+  readonly #otherWay: OtherWay | null;
+  #replacement: ServerStream | null = null;
 
-  constructor(pool: UpstreamHome, user: ServerStreamUser, nowMs: number) {
+  /** `otherWay`: taken where the handshake fails; null: there is none. */
+  constructor(pool: UpstreamHome, user: ServerStreamUser, nowMs: number, otherWay: OtherWay | null = null) {
     this.pool = pool;
+    this.#otherWay = otherWay;
     this.user = user;
     this.startedMs = nowMs;
     this.proxyHeader = pool.headerFor(user);
@@ -179,6 +186,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
 
   /** Lets go of the exchange without events and closes at once. Safe to call twice. */
   destroy(): void {
+    this.#replacement?.destroy();
     this.user = null;
     if (!this.#isGone) {
       this.#isGone = true;
@@ -260,7 +268,9 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     const user = this.user;
     this.user = null;
     this.#socket.destroy();
-    if (this.#tlsFailure !== null) user?.onUnreachable('tls-failed', this.#tlsFailure);
+    const isRefused = this.#tlsFailure !== null && !this.isConnected;
+    if (isRefused && user !== null && this.#otherWay !== null) this.#replacement = this.#otherWay(user);
+    else if (this.#tlsFailure !== null) user?.onUnreachable('tls-failed', this.#tlsFailure);
     else if (this.isConnected) user?.onServerClosed();
     else if (this.#isOwnTrouble) user?.onUnreachable('out-of-resources');
     else user?.onUnreachable(isTimeout ? 'connect-timeout' : 'connect-failed', '', this.#isReset);

@@ -11,7 +11,7 @@ import { type HeadChange, headChangeFor } from '../exchange/server-head.ts';
 import type { Answer, ServerStreams, ServerStreamUser } from '../exchange/streams.ts';
 import { Counter, Gauge, type Stripe } from '../shared/stripe.ts';
 import type { ReadBuffers } from './read-buffers.ts';
-import { UpstreamConnection } from './upstream-connection.ts';
+import { type OtherWay, UpstreamConnection } from './upstream-connection.ts';
 
 /** Taken off a server's own `Keep-Alive: timeout` hint, so that we close first (Node closes after 5 s). */
 const HINT_MARGIN_MS = 1000;
@@ -120,8 +120,8 @@ export class UpstreamPool implements ServerStreams {
   }
 
   /** Opens a new connection; `user` hears of its success or end later, never before this returns. */
-  open(user: ServerStreamUser, nowMs: number): UpstreamConnection {
-    const upstream = new UpstreamConnection(this, user, nowMs);
+  open(user: ServerStreamUser, nowMs: number, otherWay: OtherWay | null = null): UpstreamConnection {
+    const upstream = new UpstreamConnection(this, user, nowMs, otherWay);
     this.#all.add(upstream);
     this.#stripe.addGauge(this.slot, Gauge.upstreamActive, 1);
     this.#deadlines.add(upstream);

@@ -151,6 +151,41 @@ test('auto: a server that has learnt HTTP/2 gets it a minute later, however busy
   await running.isQuiet();
 });
 
+test('auto: a server that has HTTP/1 alone, then HTTP/2 alone, and HTTP/1 again, loses no request', async () => {
+  let has = 'http/1.1';
+  const backend = await http2Backend(
+    undefined,
+    {},
+    {
+      ...good,
+      allowHTTP1: true,
+      // what is not offered ends the handshake
+      ALPNCallback: ({ protocols }) => (protocols.includes(has) ? has : undefined),
+    },
+  );
+  backend.server.on('tlsClientError', () => undefined);
+  backend.server.on('request', (request, response) => {
+    if (request.httpVersionMajor !== 1) return;
+    response.setHeader('connection', 'close');
+    response.end(JSON.stringify({ headers: {} }));
+  });
+  const running = await run('auto', backend.url);
+  const speaks = async (): Promise<string> => {
+    const { status, body } = await ask(running.port);
+    expect(status).toBe(200);
+    return ':path' in JSON.parse(body).headers ? 'h2' : 'http/1.1';
+  };
+  for (const next of ['http/1.1', 'h2', 'http/1.1', 'h2']) {
+    has = next;
+    for (const session of backend.sessions) session.destroy();
+    await eventually(() => backend.sessions.size === 0);
+    const all = await Promise.all([speaks(), speaks(), speaks()]);
+    expect([...all, await speaks()]).toEqual([next, next, next, next]);
+  }
+  expect(running.failures(0)).toBe(0);
+  await running.isQuiet();
+});
+
 test('h2: a server that has HTTP/1 alone is not reached, and it is said why', async () => {
   const server = await http1OverTls();
   const running = await run('h2', server.url);

@@ -26,7 +26,7 @@ interface TlsOptions {
   readonly cert: string;
   readonly key: string;
   readonly allowHTTP1?: boolean;
-  readonly ALPNCallback?: (offered: { readonly protocols: readonly string[] }) => string;
+  readonly ALPNCallback?: (offered: { readonly protocols: readonly string[] }) => string | undefined;
 }
 
 export type OnStream = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void;

@@ -161,11 +161,18 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
   }
 
   open(user: ServerStreamUser, nowMs: number): ServerStream {
-    if (this.#isSocketOverHttp1(user) || nowMs < this.#http1UntilMs) return this.#http1.open(user, nowMs);
-    const stream = new Http2ServerStream(this, user);
-    this.#await(stream, user, nowMs);
-    return stream;
+    if (this.#isSocketOverHttp1(user)) return this.#http1.open(user, nowMs);
+    if (nowMs < this.#http1UntilMs) return this.#http1.open(user, nowMs, this.#overHttp2);
+    return this.#overHttp2(user);
   }
+
+  /** Also where the server took HTTP/1 alone, and does no longer. */
+  readonly #overHttp2 = (user: ServerStreamUser): ServerStream => {
+    this.#http1UntilMs = 0;
+    const stream = new Http2ServerStream(this, user);
+    this.#await(stream, user, this.clock.nowMs());
+    return stream;
+  };
 
   #await(stream: Http2ServerStream, user: ServerStreamUser, nowMs: number): void {
     const header = this.#http1.headerFor(user);

@@ -126,6 +126,15 @@ export class Backing {
     this.push(copy);
   }
 
+  /** The store may be one with data from before, in which what has ended still lives. */
+  endAgain(): void {
+    for (const copy of this.#parts.copies.values()) {
+      if (copy.state !== 'ended') continue;
+      copy.backed = 0;
+      this.#owe(copy);
+    }
+  }
+
   /** Forgets the copy. Whoever waits for a change of it hears `why`. */
   drop(copy: Copy, why: Changed): void {
     this.#parts.copies.remove(copy);
@@ -223,7 +232,7 @@ export class Backing {
       copy.isInBacklog = false;
       if (this.#parts.copies.get(copy.key) === copy) {
         if (outcome.kind === 'accepted') {
-          copy.toldAtMs = nowMs;
+          copy.keptUntilMs = nowMs + operation.lifeMs;
           copy.checkedIn = epoch;
         }
         this.#answered(copy, operation.kind, version, outcome);
@@ -303,6 +312,8 @@ export class Backing {
       this.drop(copy, 'conflict');
       return;
     }
+    // What was under way when the stop began has told no exact life.
+    if (this.#isStopping && copy.isBacked && copy.checkedIn !== this.epoch) this.check(copy);
     if (copy.isBacked) this.isSquare(copy);
     else if (isFresh || copy.noticed > copy.tenure) this.push(copy);
     this.#parts.onSettled(copy);

@@ -199,7 +199,7 @@ export class Claims {
     copy.state = 'owned';
     copy.isDoubted = false;
     copy.tenure = outcome.tenure;
-    copy.backed = outcome.version;
+    copy.backed = outcome.mustRewrite === true ? 0 : outcome.version;
     copy.checkedIn = epoch;
     this.#parts.onVersion(outcome.version);
     if (!isNewer) {
@@ -207,7 +207,7 @@ export class Claims {
       copy.data = outcome.data;
       copy.ttlMs = outcome.lifeMs;
       copy.expiresAtMs = nowMs + outcome.lifeMs;
-      copy.toldAtMs = nowMs;
+      copy.keptUntilMs = copy.expiresAtMs;
       this.#parts.backing.isSquare(copy);
     }
     if (outcome.from !== null) this.takeovers += 1;

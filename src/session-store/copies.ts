@@ -37,8 +37,7 @@ export class Copies {
   use(key: string): Copy | undefined {
     const copy = this.#byKey.get(key);
     if (copy !== undefined) {
-      this.#byKey.delete(key);
-      this.#byKey.set(key, copy);
+      this.#makeLast(copy);
       copy.isLeaving = false;
     }
     return copy;
@@ -59,7 +58,10 @@ export class Copies {
     this.#count(copy, 0);
   }
 
-  /** Copies to drop, so that the limits are kept; looks at no more than `looks` of them. */
+  /**
+   * Copies to drop, so that the limits are kept; looks at no more than `looks` of them. What must stay, as tombstones do, goes
+   * to the end: many of them would otherwise hide what may go.
+   */
   excess(looks: number): readonly Copy[] {
     const found: Copy[] = [];
     let sessions = this.#limits.sessions === 0 ? 0 : this.#owned - this.#limits.sessions;
@@ -70,7 +72,10 @@ export class Copies {
       if (left === 0 || (sessions <= 0 && bytes <= 0)) break;
       left -= 1;
       if (!copy.isLeaving) {
-        if (copy.isSending || copy.readers.length > 0 || !this.#mayDrop(copy)) continue;
+        if (copy.isSending || copy.readers.length > 0 || !this.#mayDrop(copy)) {
+          this.#makeLast(copy);
+          continue;
+        }
         found.push(copy);
       }
       sessions -= 1;
@@ -86,6 +91,11 @@ export class Copies {
 
   get size(): number {
     return this.#byKey.size;
+  }
+
+  #makeLast(copy: Copy): void {
+    this.#byKey.delete(copy.key);
+    this.#byKey.set(copy.key, copy);
   }
 
   #count(copy: Copy, bytes: number): void {

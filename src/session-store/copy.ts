@@ -44,8 +44,8 @@ export class Copy {
   /** Monotonic time; the session is over from then on. */
   expiresAtMs = 0;
   ttlMs = 0;
-  /** When the store last heard how long the session lives. */
-  toldAtMs = 0;
+  /** Until when the store keeps it, as far as it was told. */
+  keptUntilMs = 0;
   /** Highest tenure that others were told to have. */
   noticed = 0;
   /** In which connection the store last confirmed that this server has the session. */
@@ -78,6 +78,12 @@ export class Copy {
   /** Bytes it counts for against the limits, keys and objects roughly included. */
   get bytes(): number {
     return this.state === 'owned' ? this.data.length + COPY_BYTES : 0;
+  }
+
+  /** The store would let go of it too early, or much too late, if it were not told. */
+  get mustTell(): boolean {
+    const spareMs = this.keptUntilMs - this.expiresAtMs;
+    return spareMs < 0 || spareMs > 2 * TOUCH_PART * this.ttlMs;
   }
 
   /** How long the store shall keep it. A little more than the rest, since it hears only of every tenth touch. */

@@ -36,8 +36,16 @@ const CLOCK: Clock = {
   stoodStillMs: 0,
 };
 const ENDED_AT_ONCE = 64;
+/** A hundred years. */
+const LIFE_MS_MAX = 3_155_760_000_000;
 /** Servers may have other times for loading: so much longer ones are allowed for. */
 const CLAIM_SPARE_MS = 60_000;
+
+interface Stored {
+  readonly data: string;
+  /** Where connect-redis has it; null where it has not. */
+  readonly oldKey: string | null;
+}
 
 export class HomeSessions<T extends object = Record<string, unknown>> {
   readonly #options: CheckedOptions;
@@ -101,16 +109,18 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
 
   /** Makes or replaces a session that lives `ttl` seconds from now. A ttl of 0 or less ends it. */
   async set(id: string, session: T, ttl: number = this.#options.ttlMs / 1000): Promise<Backed> {
-    if (!(ttl > 0)) return this.destroy(id);
-    const data = JSON.stringify(session);
+    const ttlMs = msOf(ttl);
+    if (ttlMs <= 0) return this.destroy(id);
+    const data = textOf(session);
     const key = this.#keyOf(id);
     await this.#begun();
-    return asBacked(await new Promise((resolve) => this.#home.set(key, data, ttl * 1000, resolve)));
+    return asBacked(await new Promise((resolve) => this.#home.set(key, data, ttlMs, resolve)));
   }
 
   /** The session lives `ttl` seconds from now. */
   async touch(id: string, ttl: number = this.#options.ttlMs / 1000): Promise<void> {
-    if (ttl > 0) this.#home.touch(this.#keyOf(id), ttl * 1000);
+    const ttlMs = msOf(ttl);
+    if (ttlMs > 0) this.#home.touch(this.#keyOf(id), ttlMs);
     else await this.destroy(id);
   }
 
@@ -124,7 +134,7 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
 
   /** All sessions, wherever they live. For administration: it reads the whole store. */
   async all(): Promise<readonly T[]> {
-    return [...(await this.#everywhere()).values()].map((data) => JSON.parse(data) as T);
+    return [...(await this.#everywhere()).values()].map(({ data }) => JSON.parse(data) as T);
   }
 
   /** How many sessions there are. For administration: it reads the whole store. */
@@ -139,9 +149,13 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
 
   /** Ends the sessions for which `isMeant` is true, wherever they live: those of a user who is banned. Returns how many. */
   async endWhere(isMeant: (session: T) => boolean): Promise<number> {
-    const found = [...(await this.#everywhere())].filter(([, data]) => isMeant(JSON.parse(data) as T));
-    for (let from = 0; from < found.length; from += ENDED_AT_ONCE)
-      await Promise.all(found.slice(from, from + ENDED_AT_ONCE).map(([key]) => this.#destroy(key)));
+    const found = [...(await this.#everywhere())].filter(([, { data }]) => isMeant(JSON.parse(data) as T));
+    for (let from = 0; from < found.length; from += ENDED_AT_ONCE) {
+      const some = found.slice(from, from + ENDED_AT_ONCE);
+      const old = some.flatMap(([, { oldKey }]) => oldKey ?? []);
+      if (old.length > 0) this.#link.remove(old).catch(() => {});
+      await Promise.all(some.map(([key]) => this.#destroy(key)));
+    }
     return found.length;
   }
 
@@ -173,8 +187,8 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
   }
 
   async #begun(): Promise<void> {
+    if (this.#starting !== null && this.#closing === null) await this.#starting;
     if (this.#closing !== null) throw new StoreAwayError({ cause: new Error('the sessions are closed') });
-    if (this.#starting !== null) await this.#starting;
   }
 
   #keyOf(id: string): string {
@@ -201,19 +215,45 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
     });
   }
 
-  /** Sessions by key: those of the store, and what is newer here. */
-  async #everywhere(): Promise<Map<string, string>> {
+  /** Sessions by key: those of the store, those not taken over yet, and what is newer here. */
+  async #everywhere(): Promise<Map<string, Stored>> {
     await this.#begun();
-    const found = new Map<string, string>();
+    const oldKeys = new Map<string, string>();
+    const found = new Map<string, Stored>();
+    const put = (key: string, data: string): unknown =>
+      found.set(key, { data, oldKey: oldKeys.get(key) ?? null });
+    const { adopt } = this.#options;
     try {
-      for await (const { key, data } of this.#link.records())
-        if (data !== null && !this.#home.hasEnded(key)) found.set(key, data);
+      // these first, since one that is taken over meanwhile is a record afterwards
+      if (adopt !== null)
+        for await (const { id, data } of this.#link.adoptable(adopt)) {
+          oldKeys.set(this.#keyOf(id), adopt + id);
+          put(this.#keyOf(id), data);
+        }
+      for await (const { key, data } of this.#link.records()) {
+        if (data === null) found.delete(key);
+        else put(key, data);
+      }
+      for (const { key, data } of this.#home.here()) put(key, data);
     } catch (error) {
       throw new StoreAwayError({ cause: error });
     }
-    for (const { key, data } of this.#home.here()) found.set(key, data);
+    for (const key of found.keys()) if (this.#home.hasEnded(key)) found.delete(key);
     return found;
   }
+}
+
+/** Milliseconds; what is said to live for ever lives as long as a store can note. */
+function msOf(ttl: number): number {
+  if (Number.isNaN(Number(ttl))) throw new TypeError(`the ttl of a session is ${ttl}`);
+  return Math.min(ttl * 1000, LIFE_MS_MAX);
+}
+
+/** What cannot be read as a session later is refused before it takes the place of one. */
+function textOf(session: object): string {
+  const text: unknown = JSON.stringify(session);
+  if (typeof text === 'string' && /^[{[]/.test(text)) return text;
+  throw new TypeError('a session is an object that JSON can express');
 }
 
 function asBacked(changed: Changed): Backed {

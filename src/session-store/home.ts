@@ -5,7 +5,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import { Backing } from './backing.ts';
 import { Claims } from './claims.ts';
 import { Copies, type CopyLimits } from './copies.ts';
-import { type Changed, Copy, DROP_RULES, type DropRules, type Found, TOUCH_PART } from './copy.ts';
+import { type Changed, Copy, DROP_RULES, type DropRules, type Found } from './copy.ts';
 import type { StoreLink } from './operations.ts';
 import { StoreLine } from './store-line.ts';
 import { Upkeep } from './upkeep.ts';
@@ -154,12 +154,9 @@ export class Home {
   touch(key: string, ttlMs: number): void {
     const copy = this.#copies.use(key);
     if (copy?.state !== 'owned' || this.#expire(copy)) return;
-    const nowMs = this.#clock.nowMs();
     copy.ttlMs = ttlMs;
-    copy.expiresAtMs = nowMs + ttlMs;
-    if (nowMs - copy.toldAtMs < ttlMs * TOUCH_PART || !this.#line.answersWithin(this.#options.ackTimeoutMs))
-      return;
-    this.#backing.check(copy);
+    copy.expiresAtMs = this.#clock.nowMs() + ttlMs;
+    if (copy.mustTell && this.#line.answersWithin(this.#options.ackTimeoutMs)) this.#backing.check(copy);
   }
 
   /** Ends a session, wherever it lives. */
@@ -313,6 +310,7 @@ export class Home {
     if (copy.state === 'loading' || copy.expiresAtMs > this.#clock.nowMs()) return false;
     if (copy.state === 'owned') {
       this.#expired += 1;
+      copy.isLeaving = true;
       if (this.#line.answersWithin(this.#options.ackTimeoutMs)) this.#backing.check(copy);
     }
     this.#claims.noteUnknown(copy.key);

@@ -54,6 +54,8 @@ export type Outcome =
       readonly lifeMs: number;
       /** The owner before, null when that was this server or nobody. */
       readonly from: string | null;
+      /** It is kept in a way that is given up: sealed with a secret that will go. */
+      readonly mustRewrite?: boolean;
     }
   /** To a claim: no such session. */
   | { readonly kind: 'unknown' }

@@ -79,21 +79,41 @@ export class RedisLink implements StoreLink {
     await this.#connection.send(['DEL', ...keys]);
   }
 
-  /** Sessions in the store with their data, page by page; null where it cannot be opened. One may come twice. */
+  /** Sessions in the store with their data, page by page; null where it has ended or cannot be opened. One may come twice. */
   async *records(): AsyncGenerator<{ readonly key: string; readonly data: string | null }> {
-    const begin = `${this.#parts.prefix}s:`;
+    for await (const [key, fields] of this.#scan(`${this.#parts.prefix}s:`, ['HMGET'], ['d', 'x'])) {
+      const [data, tombstone] = (fields ?? []) as (string | null)[];
+      if (typeof data === 'string') yield { key, data: tombstone === null ? this.#open(data, key) : null };
+    }
+  }
+
+  /** Sessions of connect-redis, as `records`. */
+  async *adoptable(prefix: string): AsyncGenerator<{ readonly id: string; readonly data: string }> {
+    for await (const [id, data] of this.#scan(prefix, ['GET']))
+      if (typeof data === 'string') yield { id, data };
+  }
+
+  /** What a command says of each key that begins so, under the rest of its name; null for those of another kind. */
+  async *#scan(
+    begin: string,
+    command: readonly string[],
+    rest: readonly string[] = [],
+  ): AsyncGenerator<readonly [name: string, reply: unknown]> {
+    const pattern = `${begin.replace(/[*?[\]\\]/g, '\\$&')}*`;
     let cursor = '0';
     do {
-      const pattern = `${begin.replace(/[*?[\]\\]/g, '\\$&')}*`;
       const page = await this.#connection.send(['SCAN', cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT]);
-      const [next, names] = page as [unknown, unknown[]];
+      const [next, found] = page as [unknown, unknown[]];
       cursor = String(next);
-      const read = names.map((name) => this.#connection.send(['HMGET', String(name), 'd', 'x']));
-      for (const [index, fields] of (await Promise.all(read)).entries()) {
-        const [data, tombstone] = fields as (string | null)[];
-        const key = String(names[index]).slice(begin.length);
-        if (typeof data === 'string' && tombstone === null) yield { key, data: this.#open(data, key) };
-      }
+      const names = found.map(String);
+      const replies = names.map((name) =>
+        this.#connection.send([...command, name, ...rest]).catch((error: unknown) => {
+          if (!messageOf(error).startsWith('WRONGTYPE')) throw error;
+          return null;
+        }),
+      );
+      for (const [index, reply] of (await Promise.all(replies)).entries())
+        yield [(names[index] as string).slice(begin.length), reply];
     } while (cursor !== '0');
   }
 
@@ -151,7 +171,8 @@ export class RedisLink implements StoreLink {
     const data = this.#open(String(sealed), key);
     if (data === null) throw new Error('a session cannot be opened with the secrets that are configured');
     const numbers = { tenure: Number(tenure), version: Number(version), lifeMs: Number(lifeMs) };
-    return { kind, data, from: from === '' ? null : String(from), ...numbers };
+    const rewrite = this.#parts.sealing.isAsSealed(String(sealed)) ? {} : { mustRewrite: true };
+    return { kind, data, from: from === '' ? null : String(from), ...numbers, ...rewrite };
   }
 
   /** The store forgets scripts when it is told to, so their text is at hand. */

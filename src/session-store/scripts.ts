@@ -144,18 +144,19 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return { 'accepted', text(record.tenure), text(record.version) }
 `),
 
-  /** me, name of the key in notices, lifeMs */
+  /** me, name of the key in notices, lifeMs. Who has no copy does not know how long others may have one: a day at most. */
   destroy: script(`
 local me, name = ARGV[1], ARGV[2]
 although_full()
 local record = read()
-local tenure = 1
+local tenure, life = 1, tonumber(ARGV[3])
 if record then
   tenure = record.tenure + 1
+  life = math.max(life, math.min(86400000, redis.call('PTTL', KEYS[1])))
   redis.call('DEL', KEYS[1])
 end
 redis.call('HSET', KEYS[1], 't', text(tenure), 'o', me, 'v', '0', 'w', me, 'd', '', 'x', '1')
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], text(life))
 if record and not record.is_tombstone and record.owner ~= me then notice(record.owner, 'ended', name, tenure) end
 return { 'accepted', text(tenure), '0' }
 `),

@@ -6,6 +6,7 @@
 // name, and no key ever seals so much that nonces could meet.
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 
+const VERSION = '1';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -33,13 +34,19 @@ export class Sealing {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, keyOf(first.secret, record), nonce);
     const sealed = [cipher.update(data, 'utf8'), cipher.final()];
-    return `1.${first.name}.${Buffer.concat([nonce, cipher.getAuthTag(), ...sealed]).toString('base64url')}`;
+    return `${VERSION}.${first.name}.${Buffer.concat([nonce, cipher.getAuthTag(), ...sealed]).toString('base64url')}`;
+  }
+
+  /** Whether `seal` would do it this way: with the secret that is now the first. */
+  isAsSealed(text: string): boolean {
+    const [first] = this.#secrets;
+    return first === undefined || text.startsWith(`${VERSION}.${first.name}.`);
   }
 
   /** Null when it cannot be opened: sealed with a secret that is not here, or tampered with. */
   open(text: string, record: string): string | null {
     const [version, name, body] = text.split('.', 3);
-    if (version !== '1' || body === undefined) return this.#opensClear ? text : null;
+    if (version !== VERSION || body === undefined) return this.#opensClear ? text : null;
     const found = this.#secrets.find((one) => one.name === name);
     if (found === undefined) return null;
     const bytes = Buffer.from(body, 'base64url');

@@ -23,7 +23,7 @@ const TICK_MS = 1000;
 const SET_BACK_MS = 60_000;
 /** A process that stood still so long may have lost sessions to others without hearing of it. */
 export const STALL_MS = 2500;
-/** Copies looked at in one tick. */
+/** Copies looked at in one tick, unless there are more tombstones than that to drop. */
 const LOOKS = 2000;
 /** Copies compared with the store in one tick. */
 const SAMPLES = 3;
@@ -110,7 +110,11 @@ export class Upkeep {
     if (isEmptied) {
       this.#isRefilling = true;
       backing.allIsLost();
-    } else if (isOther || this.#mustCompare) backing.compare();
+    } else if (isOther || this.#mustCompare) {
+      // where it does not say which process it is, it may be another at each connection
+      if (isOther || run === null) backing.endAgain();
+      backing.compare();
+    }
     this.#mustCompare = false;
   }
 
@@ -118,7 +122,8 @@ export class Upkeep {
   #look(): void {
     const { copies, backing, line } = this.#parts;
     let samples = line.answersWithin(TICK_MS) ? SAMPLES : 0;
-    for (let looks = Math.min(LOOKS, copies.size); looks > 0; looks -= 1) {
+    const tooMany = copies.size - copies.owned - ENDED_MAX;
+    for (let looks = Math.min(Math.max(LOOKS, tooMany), copies.size); looks > 0; looks -= 1) {
       const next = this.#round.next();
       if (next.done === true) {
         this.#round = copies.values();

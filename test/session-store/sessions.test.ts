@@ -1,6 +1,7 @@
 // HomeSessions with a real Redis: what it promises while everything is well.
 
 import promClient from 'prom-client';
+import { createClient } from 'redis';
 import { describe, expect, test } from 'vitest';
 import { HomeSessions } from '../../src/session-store/home-sessions.ts';
 import { collectMetrics } from '../../src/session-store/session-metrics.ts';
@@ -99,6 +100,11 @@ describe('a session', () => {
     expect(await after.get('secret-id')).toEqual({ count: 99_999 });
     await after.set('secret-id', { count: 1 });
     expect(await homeSessions(redis, { secret: OLD, seal: NEW }).get('secret-id')).toEqual({ count: 1 });
+    // What is only read is sealed with the new one when it has a new home.
+    await before.set('read only', { count: 2 });
+    expect(await after.get('read only')).toEqual({ count: 2 });
+    await after.close();
+    expect(await homeSessions(redis, { secret: OLD, seal: NEW }).get('read only')).toEqual({ count: 2 });
     const without = homeSessions(redis, { secret: OLD, seal: OLD });
     await expect(without.get('secret-id')).rejects.toMatchObject({ code: 'ESTOREAWAY', status: 503 });
     expect(without.stats().unreadable).toBe(1);
@@ -136,6 +142,28 @@ describe('a session', () => {
     expect([await a.get('nobody'), await homeSessions(redis, { adopt: 'sess:' }).get('old')]).toEqual([
       null,
       null,
+    ]);
+  });
+
+  test('of connect-redis is listed and ended with the others, taken over or not', async ({ skip }) => {
+    const redis = await ready(skip);
+    for (const id of ['taken', 'waiting', 'ended']) await redis.command('SET', `sess:${id}`, '{"count":5}');
+    await redis.command('HSET', 'sess:of another kind', 'no', 'session');
+    const a = homeSessions(redis, { adopt: 'sess:' });
+    await a.get('taken');
+    await a.set('ours', { count: 6 });
+    expect((await a.all()).map(({ count }) => count).sort()).toEqual([5, 5, 5, 6]);
+    await a.destroy('ended');
+    expect(await a.endWhere(({ count }) => count === 5)).toBe(2);
+    expect(await a.length()).toBe(1);
+    // when their tombstones are over, nothing is left that could be taken over once more
+    for (const key of (await redis.command('KEYS', 'holdfast:s:*')) as string[])
+      if ((await redis.command('HGET', key, 'x')) === '1') await redis.command('DEL', key);
+    const b = homeSessions(redis, { adopt: 'sess:' });
+    expect([await b.get('taken'), await b.get('waiting'), await b.get('ours')]).toEqual([
+      null,
+      null,
+      { count: 6 },
     ]);
   });
 
@@ -192,6 +220,14 @@ describe('two homes at once', () => {
   });
 });
 
+test('a tombstone stands for as long as the session would have lived, whoever puts it', async ({ skip }) => {
+  const redis = await ready(skip);
+  await homeSessions(redis).set('one', { count: 1 }, 7200);
+  await homeSessions(redis).destroy('one');
+  const [key] = (await redis.command('KEYS', 'holdfast:s:*')) as [string];
+  expect(await redis.command('PTTL', key)).toBeGreaterThan(7_000_000);
+});
+
 test('the least recently used go from memory, and come back from the store', async ({ skip }) => {
   const redis = await ready(skip);
   const a = homeSessions(redis, { maxSessions: 10 });
@@ -223,6 +259,39 @@ test('closing writes everything and exactly; nothing is done afterwards', async 
   await expect(a.set('s1', { count: 1 })).rejects.toMatchObject({ status: 503 });
   const clients = (await redis.command('CLIENT', 'LIST')) as string;
   expect(clients.trim().split('\n').length).toBe(1);
+});
+
+test('closing before the store was ever reached: what waits for it is refused, not said to be done', async ({
+  skip,
+}) => {
+  const redis = await ready(skip);
+  const client = createClient({ socket: { host: '127.0.0.1', port: 1 } });
+  const a = homeSessions(redis, { client, loadTimeout: 300 });
+  const waiting = [a.get('one'), a.set('one', { count: 1 }), a.destroy('two'), a.length()];
+  await a.close(100);
+  for (const one of waiting) await expect(one).rejects.toMatchObject({ status: 503 });
+});
+
+test('what is no session is refused, and the session that stands there stays', async ({ skip }) => {
+  const a = homeSessions(await ready(skip));
+  await a.set('one', { count: 1 });
+  for (const none of [undefined, null, 'text', () => {}, { toJSON: () => undefined }, { count: 1n }])
+    await expect(a.set('one', none as never)).rejects.toThrow(TypeError);
+  for (const ttl of [Number.NaN, 'soon' as never]) {
+    await expect(a.set('one', { count: 2 }, ttl)).rejects.toThrow(/ttl/);
+    await expect(a.touch('one', ttl)).rejects.toThrow(/ttl/);
+  }
+  expect([await a.get('one'), await a.endWhere(({ count }) => count !== 1)]).toEqual([{ count: 1 }, 0]);
+});
+
+test('a session that is to live for ever has a backup too', async ({ skip }) => {
+  const redis = await ready(skip);
+  const a = homeSessions(redis);
+  for (const [id, ttl] of [Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER, 1e300].entries())
+    expect(await a.set(`s${id}`, { count: id }, ttl)).toBe('backed');
+  await a.touch('s0', Number.POSITIVE_INFINITY);
+  expect(a.stats().unbacked).toBe(0);
+  expect(await homeSessions(redis).get('s1')).toEqual({ count: 1 });
 });
 
 test('a Prometheus page says how the sessions are', async ({ skip }) => {

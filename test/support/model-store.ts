@@ -182,6 +182,7 @@ export class ModelStore {
     if (record !== undefined && !record.isTombstone && record.owner !== me)
       this.onNotice(record.owner, 'ended', key, record.tenure + 1);
     const tenure = (record?.tenure ?? 0) + 1;
+    const restMs = record === undefined ? 0 : record.endsAtMs - this.#nowMs();
     if (this.#planted.tombstonesOff === true) this.records.delete(key);
     else
       this.records.set(key, {
@@ -191,7 +192,7 @@ export class ModelStore {
         writer: me,
         data: '',
         claimedUntilMs: 0,
-        endsAtMs: this.#nowMs() + lifeMs,
+        endsAtMs: this.#nowMs() + Math.max(lifeMs, Math.min(86_400_000, restMs)),
         isTombstone: true,
       });
     return { kind: 'accepted', tenure, version: 0 };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Child, freePorts, isAccepting, startChild, until } from './children.ts';
 import { findProgram } from './cores.ts';
 import { makeFolder, removeFolder } from './folders.ts';
-import { LARGE_BODY_BYTES, SMALL_BODY_BYTES } from './scenarios.ts';
+import { CALL_PATH, LARGE_BODY_BYTES, MESSAGE_BYTES, SMALL_BODY_BYTES } from './scenarios.ts';
 
 export type Backend = { readonly name: string; readonly port: number };
 /** What the backends speak; HTTP/2 is by prior knowledge. */
@@ -73,6 +73,11 @@ function nginxText(folder: string, list: readonly Backend[], spoken: Spoken): st
     add_header X-Backend ${name};
     location / { return 200 "${'s'.repeat(SMALL_BODY_BYTES)}"; }
     location = /large { alias ${folder}/large; }
+    location = ${CALL_PATH} {
+      default_type application/grpc;
+      add_trailer grpc-status 0;
+      return 200 "${'g'.repeat(MESSAGE_BYTES)}";
+    }
   }`;
   const user = process.getuid?.() === 0 ? 'user root;' : ''; // else root's worker may not read our folder
   return `daemon off; worker_processes 1; ${user} pid ${folder}/pid; error_log ${folder}/error.log crit;

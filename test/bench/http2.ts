@@ -13,11 +13,19 @@ import { PEERS } from './peers.ts';
 import { cpuMicrosOfTree } from './proc-stat.ts';
 import { markdownTable } from './report.ts';
 import { type Running, startPeer } from './running.ts';
-import { cookieValue, HOST, LARGE_BODY_BYTES, SCENARIOS, type Scenario } from './scenarios.ts';
+import {
+  CALL_PATH,
+  cookieValue,
+  HOST,
+  LARGE_BODY_BYTES,
+  MESSAGE_BYTES,
+  SCENARIOS,
+  type Scenario,
+} from './scenarios.ts';
 import { median } from './statistics.ts';
 
 const USAGE = `usage: node test/bench/http2.ts [options]
-  --only A,B          default holdfast,haproxy,nginx,node-http2
+  --only A,B          default holdfast,haproxy,nginx,caddy,node-http2
   --rounds N          default 3, each with all of them in turn
   --seconds N         default 3, of each case in a round
   --connections N     default 6
@@ -40,9 +48,9 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const only = (values.only ?? (values.quick ? 'holdfast,haproxy' : 'holdfast,haproxy,nginx,node-http2')).split(
-  ',',
-);
+const only = (
+  values.only ?? (values.quick ? 'holdfast,haproxy' : 'holdfast,haproxy,nginx,caddy,node-http2')
+).split(',');
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
 const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
 
@@ -65,7 +73,22 @@ const CASES: readonly Case[] = [
   { title: 'browser, 10 streams', scenario: browser, streams: 10, uploadBytes: 0 },
   { title: '100 KB, 10 streams', scenario: large, streams: 10, uploadBytes: 0 },
   { title: 'upload of 100 KB, 10 streams', scenario: small, streams: 10, uploadBytes: LARGE_BODY_BYTES },
+  ...(spoken === 'h2' ? [callOf(small)] : []),
 ];
+
+/** A unary call of gRPC. */
+function callOf(scenario: Scenario): Case {
+  const headers = [
+    ['Content-Type', 'application/grpc'],
+    ['TE', 'trailers'],
+  ] as const;
+  return {
+    title: 'gRPC, 10 streams',
+    scenario: { ...scenario, path: CALL_PATH, headers },
+    streams: 10,
+    uploadBytes: MESSAGE_BYTES,
+  };
+}
 
 if (values.help) console.log(USAGE);
 else await main();

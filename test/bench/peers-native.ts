@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { temporaryFolders } from './backends.ts';
 import { findProgram } from './cores.ts';
 import { type Launch, type Peer, programVersion, type Site } from './peer.ts';
+import { HOST } from './scenarios.ts';
 
 /** HAProxy, which writes the name of the home into its own cookie. */
 export const HAPROXY: Peer = {
@@ -85,7 +86,7 @@ http {
 /** Caddy with its own affinity cookie, on one processor of the Go runtime. */
 export const CADDY: Peer = {
   name: 'caddy',
-  speaksTls: false,
+  speaksTls: true,
   sticky: 'lb_policy cookie',
   version: () => programVersion('caddy', ['version']),
   launch(site: Site): Launch {
@@ -93,12 +94,13 @@ export const CADDY: Peer = {
     const text = `{
   admin off
   auto_https off
+  default_sni ${HOST}
   storage file_system ${site.folder}
   log {
     level ERROR
   }
 }
-http://:${site.port} {
+(shop) {
   bind 127.0.0.1
   reverse_proxy ${targets} {
     lb_policy cookie
@@ -108,6 +110,13 @@ http://:${site.port} {
       compression off
     }
   }
+}
+http://:${site.port} {
+  import shop
+}
+https://:${site.secure.port} {
+  import shop
+  tls ${site.secure.cert} ${site.secure.key}
 }
 `;
     const launch = run(site, 'caddy', 'Caddyfile', text, (file) => [

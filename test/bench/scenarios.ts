@@ -3,6 +3,9 @@
 /** Body lengths the backends serve at `/small` and `/large`. */
 export const SMALL_BODY_BYTES = 128;
 export const LARGE_BODY_BYTES = 100 * 1024;
+/** Where servers that speak HTTP/2 answer calls of gRPC, and the bytes of a message either way. */
+export const CALL_PATH = '/shop.Cart/Add';
+export const MESSAGE_BYTES = 64;
 
 /** The Host every client names; it resolves nowhere, since connections go to the loopback address. */
 export const HOST = 'shop.example.test';

@@ -1,10 +1,11 @@
 // Who is counted as one client where a rate is limited: by address, by a header, by a cookie.
 
 import { expect, test } from 'vitest';
-import { hashKeyFrom } from '../../src/base/hash.ts';
+import { hashBytes, hashed, hashKeyFrom } from '../../src/base/hash.ts';
 import type { RateLimitConfig } from '../../src/config/model.ts';
-import { RateLimit } from '../../src/exchange/client-key.ts';
+import { limitKeyOf, RateLimit } from '../../src/exchange/client-key.ts';
 import { RateCells } from '../../src/shared/rate-cells.ts';
+import type { Revision } from '../../src/shared/revision.ts';
 import { requestOf } from '../choose/messages.ts';
 
 const KEY = hashKeyFrom(Uint8Array.from({ length: 8 }, (_, index) => index + 1));
@@ -20,6 +21,17 @@ function passing(
     return limit.take(buffer, head, () => '203.0.113.9', 0) === 0;
   });
 }
+
+test('the key is one for all threads, and a secret where there is a pool', () => {
+  const hashWith = (...keys: readonly Uint8Array[]): number => {
+    const pools = keys.map((key) => ({ keys: [key] }));
+    hashBytes(limitKeyOf({ pools } as unknown as Revision), Buffer.from('client'), 0, 6);
+    return hashed.low;
+  };
+  const [one, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+  expect(hashWith(one, other)).toBe(hashWith(one));
+  expect(new Set([hashWith(one), hashWith(other), hashWith()]).size).toBe(3);
+});
 
 test('by a header: whoever has the same value is one client, and who has none is its address', () => {
   const requests = [

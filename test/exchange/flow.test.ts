@@ -1,6 +1,6 @@
 // Who is read and who is not, what is waited for meanwhile, and what becomes of an attempt's beginnings.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ReplayableRequest } from '../../src/exchange/replayable-request.ts';
 import { ExchangeScene } from '../support/exchange-scene.ts';
 import type { FakeServer } from '../support/fake-streams.ts';
@@ -18,6 +18,18 @@ const beginResponse = (world: ExchangeScene, type: string): void =>
     'he',
     false,
   );
+
+test('a part of a request that has nothing in it is not passed on, the end that comes with it is', () => {
+  const world = scene();
+  const client = world.client();
+  client.requestBody.isDone = false;
+  const exchange = world.begin(client, POST, 'abcdef');
+  world.last.user.onConnected(world.last);
+  const write = vi.spyOn(world.last, 'writeBody');
+  world.sendPart(client, exchange, '', true);
+  expect(write).not.toHaveBeenCalled();
+  expect(world.last.requestEnds).toHaveLength(1);
+});
 
 describe('a server that takes nothing', () => {
   test.each([

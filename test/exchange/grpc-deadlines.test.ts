@@ -34,6 +34,11 @@ describe('the deadline of a call', () => {
     world.sendHead(world.last, 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n', 'he', false);
     world.pass(1001);
     expect(client.outcomes).toEqual([]);
+    // a response that then stalls is the server's fault
+    world.pass(60_000);
+    expect(client.outcomes).toEqual(['broken']);
+    world.accessLog.flush();
+    expect(JSON.parse(world.logged.join(''))).toMatchObject({ error: 'response-truncated' });
   });
 
   test('is not looked for in other requests, nor in other lines', () => {

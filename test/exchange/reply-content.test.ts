@@ -24,6 +24,7 @@ describe('the form', () => {
     ['nothing that we have', 'Accept: image/png\r\n', 'text/plain'],
     ['lines of the same name are one list', 'Accept: image/png\r\nACCEPT: text/html\r\n', 'text/html'],
     ['a quality that is none counts as 1', 'Accept: text/html;q=high, text/plain;q=0.9\r\n', 'text/html'],
+    ['a quality below 0 counts as 1', 'Accept: text/html;q=-1, text/plain;q=0.9\r\n', 'text/html'],
     ['a quality above 1 counts as 1', 'Accept: application/json, text/html;q=7\r\n', 'application/json'],
     ['capitals', 'Accept: Text/HTML\r\n', 'text/html'],
     ['a name that only ends alike', 'X-Accept: text/html\r\n', 'text/plain'],

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../src/choose/explain.ts';
+import { headersOf } from '../../src/choose/plan.ts';
 import type { StickyConfig } from '../../src/config/model.ts';
 import { type ExchangeOptions, World } from './fixture.ts';
 
@@ -187,4 +188,50 @@ test.each([
   expect([shop.entries().used, shop.ended(server ?? '', 'logout')]).toEqual([1, 0]);
   shop.exchange({ cookie, responseHeaders: ['Set-Cookie: sida=; Path=/; Max-Age=0'] });
   expect([shop.entries().used, shop.ended(server ?? '', 'logout')]).toEqual([0, 1]);
+});
+
+describe('a cookie by the begin of its name', () => {
+  const DELETED = '; Path=/; Max-Age=0';
+
+  function loggedIn(state: 'local' | 'shared' = 'local'): World {
+    const shop = new World({
+      sticky: { mode: 'learn', cookie: 'sid*', cookieOwner: 'application' },
+      pool: { state },
+    });
+    shop.exchange({ responseHeaders: [set('sidA', 'mine')] });
+    return shop;
+  }
+
+  test('is deleted under the name that was shown, whatever others are deleted before or behind it', () => {
+    for (const names of [['sidA'], ['sidA', 'sidB'], ['sidB', 'sidA'], ['sidB', 'sidA', 'sidC']]) {
+      const shop = loggedIn();
+      const responseHeaders = names.map((name) => set(name, '', DELETED));
+      shop.exchange({ cookie: 'sidA=mine', responseHeaders });
+      expect([names, shop.entries().used]).toEqual([names, 0]);
+    }
+  });
+
+  test('is not deleted with another that nobody has shown', () => {
+    const shop = loggedIn();
+    shop.exchange({ cookie: 'sidA=mine', responseHeaders: [set('sidB', '', DELETED)] });
+    expect(shop.entries()).toMatchObject({ used: 1, tentative: 0, busy: 0 });
+  });
+
+  test('counts as accepted by an answer that deletes another which nobody has shown', () => {
+    const shop = loggedIn('shared');
+    for (let visits = 0; visits < 2; visits += 1)
+      shop.exchange({ cookie: 'sidQ=unknown', responseHeaders: [set('sidB', '', DELETED)] });
+    expect(shop.entries()).toMatchObject({ used: 2, tentative: 0 });
+  });
+});
+
+test('the codec is told of the header fields among the places, and of nothing else', () => {
+  const { plans } = world(
+    'learn',
+    { cookie: 'sid' },
+    { header: 'X-Session-Id' },
+    { query: 'id' },
+    { header: 'mcp' },
+  );
+  expect(headersOf(plans[0]!.sources)).toEqual(['x-session-id', 'mcp']);
 });

@@ -13,6 +13,8 @@ describe('a date in any of the ways that servers write one', () => {
     '12:30:05 Jan 1 2031 UTC',
     'Wed, 01 JAN 2031 12:30:05 +0200',
     'Wed, 01 Jan 2031 12:30:05.123 GMT',
+    // what stands behind the digits is none of the number
+    'Wed, 01st Jan 2031AD 12:30:05h GMT',
   ])('%s', (text) => {
     expect(cookieDate(text)).toBe(NEW_YEAR);
   });
@@ -41,7 +43,10 @@ describe('what is no date', () => {
     'Wed, 01 Jan 2031 12:30:60 GMT',
     'Wed, 00 Jan 2031 12:30:05 GMT',
     'Wed, 01 Jan 1600 12:30:05 GMT',
-    'Wed, 001 Jan 20310 12:30:05 GMT',
+    'Wed, 01 Jan 20310 12:30:05 GMT',
+    'Wed, 001 Jan 2031 12:30:05 GMT',
+    'Wed, 01 Jan 2031 12:30:005 GMT',
+    'Wed, 01 Jan 3 12:30:05 GMT',
   ])('%j', (text) => {
     expect(cookieDate(text)).toBeNaN();
   });

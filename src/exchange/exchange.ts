@@ -48,8 +48,7 @@ export class Exchange implements ServerStreamUser {
   readonly deadline: ExchangeDeadline = new ExchangeDeadline(this);
   readonly #onOver: (exchange: Exchange) => void;
   readonly request: ReplayableRequest = new ReplayableRequest();
-  /** Slots of the servers that it has been to, kept by its attempts. */
-  readonly tried: number[] = [];
+  readonly tried: number[] = []; // slots of the servers that it has been to, kept by its attempts
   readonly attempts: Attempts = new Attempts(this);
   #startedMs = 0;
 
@@ -229,10 +228,11 @@ export class Exchange implements ServerStreamUser {
     countRejection(services.own, kind, plan.id);
     // how much is answered is known last
     const record = isBroken ? null : this.#finishRecord(client);
-    const { trailers, resetCode } = response;
+    const { resetCode } = response;
+    const lastWords = response.lastWords(kind);
     this.#close();
     if (isBroken) {
-      client.reset(trailers);
+      client.reset(lastWords);
       return;
     }
     const id = requestIdIn(headText);

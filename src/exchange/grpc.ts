@@ -115,7 +115,8 @@ export function grpcLines(kind: FailureKind, sentence: string, code?: number): s
 
 /** The same of a call that has been answered in part: the trailers that end it. */
 export function grpcTrailers(kind: FailureKind, code?: number): readonly string[] {
-  const message = messageOf(FAILURES['response-truncated'].text);
+  const { side, text } = FAILURES[kind];
+  const message = messageOf(side === 'client' ? text : FAILURES['response-truncated'].text);
   return ['grpc-status', `${statusOf(kind, code)}`, 'grpc-message', message];
 }
 

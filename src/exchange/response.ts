@@ -3,7 +3,7 @@
 //   waiting -> (1xx passed on)* -> started -> over
 //                    \-> 101 -> tunnel
 
-import type { FailureKind } from '../base/failure.ts';
+import { FAILURES, type FailureKind } from '../base/failure.ts';
 import { latin1 } from '../base/latin1.ts';
 import type { Affinity } from '../choose/affinity.ts';
 import type { PoolPlan } from '../choose/plan.ts';
@@ -36,8 +36,8 @@ export class Response {
   status = 0;
   /** The server has ended its stream with this code of HTTP/2; undefined: it has not. */
   resetCode: number | undefined;
-  /** What a call of gRPC is told that breaks off. */
-  trailers: Trailers = NO_TRAILERS;
+  /** How the server has broken it off. */
+  #cause: FailureKind = 'response-truncated';
   #isCall = false;
   readonly tunnel: Tunnel;
   readonly #exchange: AnsweredExchange;
@@ -60,7 +60,6 @@ export class Response {
     this.tunnel.reset();
     this.isStarted = false;
     this.status = 0;
-    this.trailers = NO_TRAILERS;
     this.#isCall = false;
   }
 
@@ -157,8 +156,15 @@ export class Response {
     const { services, slot, affinity } = this.#exchange;
     const nowMs = services.clock.nowMs();
     countFailure(services.shared, slot, 'response-truncated', affinity.clientAddress, nowMs);
-    if (this.#isCall) this.trailers = grpcTrailers(cause, this.resetCode);
+    this.#cause = cause;
     this.#exchange.fail(this.isHeadSent ? 'response-truncated' : kind, '');
+  }
+
+  /** What a call of gRPC that has begun to be answered is told when it ends for this reason. Who takes nothing is told nothing. */
+  lastWords(kind: FailureKind): Trailers {
+    if (!this.#isCall) return NO_TRAILERS;
+    if (kind === 'response-truncated') return grpcTrailers(this.#cause, this.resetCode);
+    return FAILURES[kind].status > 0 ? grpcTrailers(kind) : NO_TRAILERS;
   }
 
   /** Sets the deadline for the next sign of life of the response. */

@@ -246,3 +246,22 @@ test.each<[what: string, ends: Buffer | null, code: number]>([
   client.close();
   await running.isQuiet();
 });
+
+test('a call of both that sends more than limits.bodyBytes after it was answered: RESOURCE_EXHAUSTED, in words', async () => {
+  const server = await grpcServer();
+  const running = await runThread(
+    `pools: { rpc: { protocol: h2, health: off, servers: ["${server.url}"] } }`,
+    'h2c: true, limits: { bodyBytes: 10KB }',
+  );
+  const client = grpcClient(running.port);
+  const call = client.makeBidiStreamRequest(SERVICE.Both.path, bytes.serialize, bytes.deserialize);
+  const ended = new Promise((resolve) =>
+    call.on('status', ({ code: said, details }) => resolve([said, details])),
+  );
+  call.on('error', () => undefined);
+  call.on('data', () => call.write(Buffer.alloc(9000)));
+  call.write(Buffer.alloc(3000));
+  expect(await ended).toEqual([status.RESOURCE_EXHAUSTED, 'the request body is larger than allowed']);
+  client.close();
+  await running.isQuiet();
+});

@@ -31,6 +31,7 @@ export class DataReceiver {
   /** The stream of the frame that is being read; null: its data is dropped. */
   #stream: Http2Stream | null = null;
   #flags = 0;
+  #length = 0;
   /** Of the frame, padding included: not handed on yet. */
   #left = 0;
   /** To all streams together. */
@@ -64,6 +65,7 @@ export class DataReceiver {
     const stream = connection.streams.get(id);
     this.#stream = null;
     this.#flags = flags;
+    this.#length = length;
     this.#left = length;
     // also where it is passed over: it costs as much
     const isEmpty = length === 0 && (flags & Flag.endStream) === 0;
@@ -116,8 +118,12 @@ export class DataReceiver {
     const padding = this.#left;
     this.#left = 0;
     this.#stream = null;
+    const isLast = (this.#flags & Flag.endStream) !== 0;
+    // padding and nothing else
+    const isEmpty = padding > 0 && padding === this.#length && !isLast;
+    if (isEmpty && this.#connection.countFrame('empty_data')) return;
     if (padding > 0) this.taken(stream, padding);
-    if ((this.#flags & Flag.endStream) !== 0) this.#connection.onReceived(stream, NO_TRAILERS);
+    if (isLast) this.#connection.onReceived(stream, NO_TRAILERS);
     this.openWindow();
   }
 

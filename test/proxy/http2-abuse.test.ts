@@ -63,6 +63,8 @@ const FRAMES: readonly (readonly [kind: AbuseKind, before: Buffer, one: Buffer])
   ['priority', Buffer.alloc(0), frame(16, 0, 0, Buffer.concat([number(1), Buffer.from('u=1')]))],
   ['window_update', Buffer.alloc(0), frame(Type.window, 0, 0, number(1))],
   ['empty_data', request(1, [], '/', 'POST'), frame(Type.data, 0, 1)],
+  // padding and nothing else
+  ['empty_data', request(1, [], '/', 'POST'), frame(Type.data, 8, 1, Buffer.from([3, 0, 0, 0]))],
   // on a stream that was refused
   ['empty_data', request(1, [['connection', 'close']], '/', 'POST'), frame(Type.data, 0, 1)],
   ['frames', Buffer.alloc(0), frame(0xee)],

@@ -42,6 +42,8 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   constructor(output: ByteOutput, limits: Http2Limits, user: ClientEndUser) {
     super(output, limits, user, limits.connectionWindow);
     this.#client = user;
+    // servers are near: their bytes cost less than our time
+    this.sender.encoder.isCoded = false;
   }
 
   /** Our side of the preface. */

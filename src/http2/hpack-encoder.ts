@@ -27,14 +27,20 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** A field that is one index: of the static table, or 0 and the number of an entry of the dynamic one. */
-interface Indexed {
+/** What a block before had at this place: a field that is one index, or one that no table keeps. */
+interface Recent {
+  /** '': it is kept in none. */
   readonly line: string;
+  /** Index in the static table, of the field or, where no table keeps it, of its name. */
   readonly fixed: number;
+  /** Of its entry in the dynamic one; 0: it is in the static one. */
   readonly number: number;
+  /** Of a field that no table keeps: its name as it came, with the colon. */
+  readonly begin: string;
+  readonly name: string;
 }
 
-const NONE: Indexed = { line: '', fixed: 0, number: 0 };
+const NONE: Recent = { line: '', fixed: 0, number: 0, begin: '', name: '' };
 const RECENT_MAX = 32;
 
 /** Static entries that are whole fields, by their line. */
@@ -46,15 +52,17 @@ export class HpackEncoder {
   /** The block is block[0, length), until another encoder begins one. */
   block: Buffer = shared;
   length = 0;
+  /** Texts are written in Huffman's code: a quarter fewer bytes for ten times the work. */
+  isCoded = true;
   readonly #table = new DynamicTable<Entry>(TABLE_BYTES);
   /** Number of each line's entry: entries are numbered as they enter. */
   readonly #numbers = new Map<string, number>();
   #entered = 0;
   /**
-   * The indexed fields of blocks before, by their place: most heads are like the one before, and to compare two texts costs
-   * less than to look one up.
+   * The fields of blocks before, by their place: most heads are like the one before, and to compare two texts costs less than
+   * to look one up.
    */
-  readonly #recent: Indexed[] = new Array(RECENT_MAX).fill(NONE);
+  readonly #recent: Recent[] = new Array(RECENT_MAX).fill(NONE);
   #place = 0;
   /** Changes of the table's size that the next block begins with: the smallest on the way, and the last; -1: none. */
   #smallest = -1;
@@ -86,8 +94,18 @@ export class HpackEncoder {
   /** A field as a line of HTTP/1 without its end, letters of the name as they came. */
   line(line: string): void {
     const recent = this.#recent[this.#place] ?? NONE;
-    const index = recent.line === line && this.#isThere(recent) ? this.#indexOf(recent) : this.#find(line);
+    const isUnkept = recent.begin !== '' && line.startsWith(recent.begin);
+    if (isUnkept) this.#unkept(recent, line);
+    else
+      this.#kept(
+        line,
+        recent.line === line && this.#isThere(recent) ? this.#indexOf(recent) : this.#find(line),
+      );
     this.#place += 1;
+  }
+
+  /** `index`: of the line; 0: neither table has it. */
+  #kept(line: string, index: number): void {
     if (index > 0) {
       this.#integer(index, 0x7f, 0x80);
       return;
@@ -96,36 +114,51 @@ export class HpackEncoder {
     this.#literal(line, line.slice(0, colon).toLowerCase(), withoutBlanks(line.slice(colon + 1)));
   }
 
+  /** A field that no table keeps, by what is known of its name. */
+  #unkept({ fixed, begin, name }: Recent, line: string): void {
+    const value = withoutBlanks(line.slice(begin.length));
+    this.#room(3 * (name.length + value.length) + 32);
+    this.#integer(fixed, 0x0f, SECRET.has(name) ? NEVER_INDEXED : WITHOUT_INDEXING);
+    if (fixed === 0) this.#text(name);
+    this.#text(value);
+  }
+
+  #note(recent: Recent): void {
+    if (this.#place < RECENT_MAX) this.#recent[this.#place] = recent;
+  }
+
   /** Index of a line; 0: neither table has it. */
   #find(line: string): number {
     const fixed = STATIC_LINES.get(line) ?? 0;
     const number = fixed > 0 ? 0 : (this.#numbers.get(line) ?? 0);
     if (fixed === 0 && number === 0) return 0;
-    const found = { line, fixed, number };
-    if (this.#place < RECENT_MAX) this.#recent[this.#place] = found;
+    const found = { ...NONE, line, fixed, number };
+    this.#note(found);
     return this.#indexOf(found);
   }
 
-  #indexOf({ fixed, number }: Indexed): number {
+  #indexOf({ fixed, number }: Recent): number {
     return fixed > 0 ? fixed : DYNAMIC_FIRST + this.#entered - number;
   }
 
-  #isThere({ fixed, number }: Indexed): boolean {
+  #isThere({ fixed, number }: Recent): boolean {
     return fixed > 0 || this.#entered - number < this.#table.count;
   }
 
   #literal(line: string, name: string, value: string): void {
-    this.#room(3 * (name.length + value.length) + 32);
+    const fixed = STATIC_NAMES.get(name) ?? 0;
     const bytes = name.length + value.length + ENTRY_BYTES;
-    const isKept = bytes <= ENTRY_BYTES_MAX && bytes <= this.#table.bytesMax;
-    const index = STATIC_NAMES.get(name) ?? 0;
-    if (SECRET.has(name)) this.#integer(index, 0x0f, NEVER_INDEXED);
-    else if (CHANGING.has(name) || !isKept) this.#integer(index, 0x0f, WITHOUT_INDEXING);
-    else {
-      this.#integer(index, 0x3f, WITH_INDEXING);
-      this.#enter({ line, bytes });
+    if (SECRET.has(name) || CHANGING.has(name)) {
+      const recent = { ...NONE, fixed, begin: line.slice(0, line.indexOf(':', 1) + 1), name };
+      this.#note(recent);
+      this.#unkept(recent, line);
+      return;
     }
-    if (index === 0) this.#text(name);
+    const isKept = bytes <= ENTRY_BYTES_MAX && bytes <= this.#table.bytesMax;
+    this.#room(3 * (name.length + value.length) + 32);
+    this.#integer(fixed, isKept ? 0x3f : 0x0f, isKept ? WITH_INDEXING : WITHOUT_INDEXING);
+    if (isKept) this.#enter({ line, bytes });
+    if (fixed === 0) this.#text(name);
     this.#text(value);
   }
 
@@ -161,7 +194,7 @@ export class HpackEncoder {
   }
 
   #text(text: string): void {
-    const coded = huffmanBytes(text);
+    const coded = this.isCoded ? huffmanBytes(text) : text.length;
     if (coded < text.length) {
       this.#integer(coded, 0x7f, 0x80);
       this.length = encodeHuffman(text, this.block, this.length);

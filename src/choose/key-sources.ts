@@ -95,7 +95,7 @@ function findNamed(
     if (valueBegin > end || buffer[valueBegin - 1] !== EQUALS) continue;
     found.valueBegin = valueBegin;
     found.valueEnd = endOf(buffer, valueBegin, end, separator, other);
-    return found.valueBegin < found.valueEnd;
+    if (found.valueBegin < found.valueEnd) return true;
   }
   return false;
 }

@@ -285,7 +285,7 @@ function findHeader(name: string, buffer: Buffer, lines: FieldLines): boolean {
     if (buffer[end] !== COLON || !equalsIgnoreCase(buffer, begin, end, name)) continue;
     range.valueBegin = lines.valueBegin[line] as number;
     range.valueEnd = lines.valueEnd[line] as number;
-    return range.valueBegin < range.valueEnd;
+    if (range.valueBegin < range.valueEnd) return true;
   }
   return false;
 }

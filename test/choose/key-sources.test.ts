@@ -47,6 +47,24 @@ describe('reading', () => {
       { target: '/a;v=2;sid=mine/b?x' },
       { target: '/a;sidx=mine;sid=;x?;sid=mine' },
     ],
+    [
+      'a header behind an empty one',
+      { header: 'x-session-id' },
+      { headers: ['x-session-id:', 'x-session-id: mine'] },
+      { headers: ['x-session-id:', 'x-session-id:'] },
+    ],
+    [
+      'a query parameter behind an empty one',
+      { query: 'sid' },
+      { target: '/?sid=&a&sid=mine' },
+      { target: '/?sid=&sid=' },
+    ],
+    [
+      'a path parameter behind an empty one',
+      { pathParameter: 'sid' },
+      { target: '/a;sid=/b;sid=mine' },
+      { target: '/a;sid=/b;sid=' },
+    ],
     ['a path segment', { path: '/rooms/*' }, { target: '/rooms/mine/join?x' }, { target: '/rooms/?mine' }],
     [
       'a path segment with parameters',

@@ -21,6 +21,8 @@ const HTTP_1 = Buffer.from('HTTP/');
 export interface ResponseUser extends StreamUser {
   /** The request was HEAD: its response has no body whatever its fields say. */
   readonly isHead: boolean;
+  /** The request was CONNECT: what follows a response with a status of 2xx is a tunnel whatever its fields say (RFC 9110 section 9.3.6). */
+  readonly isConnect: boolean;
   /** A head, interim or final; `isLast`: nothing follows. Valid until this returns. */
   onHead(fields: ResponseFields, isLast: boolean): void;
 }
@@ -142,9 +144,10 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     const { user } = stream;
     if (!fields.isInterim) {
       const { status, contentLength } = fields;
+      const isTunnel = user?.isConnect === true && status < 300;
       const isBodiless = user?.isHead === true || status === 204 || status === 304;
       stream.isHeadDue = false;
-      stream.bytesLeft = isBodiless ? 0 : contentLength;
+      stream.bytesLeft = isTunnel ? -1 : isBodiless ? 0 : contentLength;
       if (isLast && stream.bytesLeft > 0) {
         this.endStream(stream, ErrorCode.protocolError, 'a content-length without a body');
         return;

@@ -58,6 +58,7 @@ class Scene {
     };
     const user: ResponseUser = {
       isHead: this.#random.next() < 0.1,
+      isConnect: false,
       onHead: (_, isLast) => {
         if (stream === null || !this.open.has(stream)) this.faults.push('a head after the end');
         else if (isLast) this.#leave(stream, end);

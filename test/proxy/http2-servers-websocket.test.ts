@@ -151,6 +151,41 @@ test('a client of HTTP/2: a stream for a stream, ended by halves', async () => {
   await running.isQuiet();
 });
 
+test.each<[what: string, consent: readonly (readonly [string, string])[]]>([
+  [
+    'a length of 0',
+    [
+      [':status', '200'],
+      ['content-length', '0'],
+    ],
+  ],
+  [
+    'a length',
+    [
+      [':status', '200'],
+      ['content-length', '3'],
+    ],
+  ],
+  ['204', [[':status', '204']]],
+])('a consent with %s opens a tunnel all the same', async (_, consent) => {
+  const server = await scriptedServer(
+    ({ type, flags, stream, payload }, connection) => {
+      if (type === Type.headers) connection.send(frame(Type.headers, END_HEADERS, stream, block(consent)));
+      else if (type === Type.data) connection.send(frame(Type.data, flags, stream, payload));
+    },
+    Buffer.concat([Buffer.from([0, 8]), number(1)]),
+  );
+  const running = await run(server.url);
+  const client = await rawClient(running.port);
+  client.send(UPGRADE);
+  expect(await client.until('\r\n\r\n')).toMatch(/^HTTP\/1\.1 101 /);
+  client.send('there and back');
+  await client.until('there and back');
+  client.socket.end();
+  await client.closed();
+  await running.isQuiet();
+});
+
 test('a refusal is an answer like any other', async () => {
   const backend = await takesSockets(echo);
   const running = await run(backend.url);

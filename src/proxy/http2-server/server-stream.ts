@@ -76,6 +76,10 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
     return this.user?.isHead === true;
   }
 
+  get isConnect(): boolean {
+    return this.#socketKey !== null;
+  }
+
   /** It has a connection: the request may be sent. */
   connect(connection: StreamConnection): void {
     this.#connection = connection;

@@ -16,6 +16,7 @@ const SERVER_HEADER = 'x-holdfast-server';
 const UNBACKED_HEADER = 'x-holdfast-unbacked';
 
 const LENGTH_MAX = 256;
+const UNBACKED_MAX = 999_999_999;
 
 export interface SelfReport {
   readonly mode: 'ready' | 'drain' | 'full';
@@ -32,9 +33,14 @@ export function readSelfReport(fields: Readonly<Record<string, Field>>): SelfRep
   return { ...readServer(fields[SERVER_HEADER]), unbacked: readUnbacked(fields[UNBACKED_HEADER]) };
 }
 
+/** Where it is said more than once, as by an application and what stands before it, the most of them. */
 function readUnbacked(value: Field): number {
-  const text = typeof value === 'string' ? value.trim() : '';
-  return /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  const numbers = String(value ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => /^\d+$/.test(part))
+    .map(Number);
+  return Math.min(UNBACKED_MAX, Math.max(0, ...numbers));
 }
 
 /** Words that are not known are ignored, so that a newer server can say more to an older balancer. */

@@ -90,7 +90,8 @@ export class RedisLink implements StoreLink {
   /** Sessions of connect-redis, as `records`. */
   async *adoptable(prefix: string): AsyncGenerator<{ readonly id: string; readonly data: string }> {
     for await (const [id, data] of this.#scan(prefix, ['GET']))
-      if (typeof data === 'string') yield { id, data };
+      // others may keep what is theirs under that prefix
+      if (typeof data === 'string' && data.startsWith('{')) yield { id, data };
   }
 
   /** What a command says of each key that begins so, under the rest of its name; null for those of another kind. */

@@ -28,8 +28,11 @@ test.each<[string | string[] | undefined, number]>([
   ['-1', 0],
   ['1.5', 0],
   ['many', 0],
-  ['9999999999', 0],
-  [['1', '2'], 0],
+  ['9999999999', 999_999_999],
+  ['9'.repeat(400), 999_999_999],
+  [['1', '2'], 2],
+  ['3, 0', 3],
+  ['0, many', 0],
   ['', 0],
 ])('%j is %i sessions without a backup', (value, unbacked) => {
   expect(readSelfReport({ 'x-holdfast-unbacked': value })).toEqual({ mode: 'ready', weight: null, unbacked });

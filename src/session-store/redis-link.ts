@@ -89,8 +89,8 @@ export class RedisLink implements StoreLink {
 
   /** Sessions of connect-redis, as `records`. */
   async *adoptable(prefix: string): AsyncGenerator<{ readonly id: string; readonly data: string }> {
+    // others may keep what is theirs under that prefix
     for await (const [id, data] of this.#scan(prefix, ['GET']))
-      // others may keep what is theirs under that prefix
       if (typeof data === 'string' && data.startsWith('{')) yield { id, data };
   }
 

@@ -121,6 +121,25 @@ describe('a session', () => {
     const over = explained(shop, { cookie });
     expect(over.reasons[0]).toBe("the balancer's cookie holdfast belongs to a session that is over");
   });
+
+  test('that its user has ended, and whose client still shows its key', () => {
+    const reason = (shop: World, cookie: string): string | undefined =>
+      explained(shop, { cookie }).reasons[0];
+    const { shop: own, cookie } = pinned();
+    own.exchange({ cookie, responseHeaders: ['x-holdfast-session: end'] });
+    expect(reason(own, cookie)).toBe("the balancer's cookie holdfast belongs to a session that is over");
+    const application = new World({ sticky: { mode: 'learn', cookie: 'sid', cookieOwner: 'application' } });
+    application.exchange({ responseHeaders: ['Set-Cookie: sid=mine'] });
+    application.exchange({ cookie: 'sid=mine', responseHeaders: ['Set-Cookie: sid=; Max-Age=0'] });
+    const over = "the application's cookie sid belongs to a session that is over";
+    expect(reason(application, 'sid=mine')).toBe(over);
+    expect(reason(application, 'sid=other')).toBe(
+      "the table does not know the session of the application's cookie sid",
+    );
+    // another that goes on beside it is the one that counts
+    application.exchange({ responseHeaders: ['Set-Cookie: sid=next'] });
+    expect(reason(application, 'sid=mine; sid=next')).toMatch(/^the table knows the session/);
+  });
 });
 
 describe('by what a request is known', () => {

@@ -1,8 +1,10 @@
 // A session that its user has ended stays ended: requests that were sent before he knew, on whatever thread, begin none.
 
 import { describe, expect, test } from 'vitest';
+import { SeededRandom } from '../../src/base/random.ts';
+import { compilePool } from '../../src/choose/plan.ts';
 import { Verdict } from '../../src/shared/control.ts';
-import { World } from './fixture.ts';
+import { POOL_ID, World } from './fixture.ts';
 import { type Client, MODES, type ModeCase, visit } from './modes.ts';
 
 const END = ['x-holdfast-session: end'];
@@ -190,4 +192,51 @@ test('a key of the client’s own begins another session at once, and the reques
     const { table } = world.shared;
     for (let entry = 0; entry < table.capacity; entry += 1) expect(table.busy(entry)).toBe(0);
   }
+});
+
+describe.each(GIVEN)('$title, with several secrets', (mode) => {
+  test.each([0, 1, 2])(
+    'a late request begins no session, whichever of them its key was begun under: %d',
+    (at) => {
+      const secrets = [1, 2, 3].map((byte) => new Uint8Array(32).fill(byte));
+      const world = new World({ ...mode.options, secrets: [secrets[at]!] });
+      const client = mode.client(1);
+      visit(world, client);
+      visit(world, client);
+      const late = client.request();
+      // a reload: more secrets are read, one of them is written
+      const slots = world.config.servers.map(({ name }) => world.slotOf(name));
+      const generations = slots.map((slot) => world.shared.control.generation(slot));
+      world.plans = [
+        compilePool(
+          { id: POOL_ID, config: world.config, slots, generations, keys: secrets },
+          new SeededRandom(1),
+        ),
+      ];
+      world.exchange({ ...late, responseHeaders: END });
+      for (let times = 0; times < 2; times += 1) expect(world.exchange(late).setCookie).toBe('');
+      expect(world.entries()).toMatchObject({ used: 0, busy: 0, tentative: 0 });
+      expect(world.total((name) => world.created(name))).toBe(1);
+    },
+  );
+});
+
+describe('an answer that comes after its session was ended, to a request that showed several values of it', () => {
+  const set = (value: string): string[] => [`Set-Cookie: sid=${value}; Path=/`];
+
+  test.each([
+    ['one', 0],
+    ['two', 0],
+    ['three', 1],
+  ])('and sets %s: sessions begun by it %d', (value, begun) => {
+    const world = new World({ sticky: { mode: 'learn', cookie: 'sid', cookieOwner: 'application' } });
+    world.exchange({ responseHeaders: set('one') });
+    world.exchange({ cookie: 'sid=one', responseHeaders: set('two') });
+    const late = world.begin({ cookie: 'sid=one; sid=two' });
+    late.attempt();
+    world.exchange({ cookie: 'sid=two', responseHeaders: ['Set-Cookie: sid=; Path=/; Max-Age=0'] });
+    late.answer(set(value));
+    late.finish();
+    expect(world.entries()).toMatchObject({ used: begun, busy: 0, tentative: 0 });
+  });
 });

@@ -306,7 +306,12 @@ describe('hot sessions', () => {
       share: expect.closeTo(0.4, 9),
     });
     expect(others).toHaveLength(15);
-    expect(scene.sweeper.effectiveSessions('shop')).toBeCloseTo(100 ** 2 / (40 ** 2 + 60), 6);
+    const effective = scene.sweeper.effectiveSessions('shop');
+    expect(effective).toBeCloseTo(100 ** 2 / (40 ** 2 + 60), 6);
+    // a reload: what the last pass found holds until the next one
+    scene.apply(POOL);
+    expect(scene.sweeper.hottest('shop')).toEqual([first, ...others]);
+    expect(scene.sweeper.effectiveSessions('shop')).toBe(effective);
   });
 
   test('an unknown pool has none', () => {

@@ -187,6 +187,10 @@ export class Claims {
     });
   }
 
+  /**
+   * What is here is kept where it is still ours and newer than what the store had, or where a former owner that has not heard
+   * that it is ours has written it back to a store that had lost it: its tenure is lower.
+   */
   #claimed(copy: Copy, outcome: Claimed, epoch: number): void {
     if (outcome.tenure < copy.noticed) {
       this.answer(copy, { kind: 'found', data: outcome.data });
@@ -194,12 +198,13 @@ export class Claims {
       return;
     }
     const nowMs = this.#parts.clock.nowMs();
-    // Still ours, and newer here than in the store: only then is what was here before kept.
-    const isNewer = copy.state === 'owned' && outcome.from === null && copy.version > outcome.version;
+    const isLater = outcome.from !== null && copy.tenure > outcome.before;
+    const isNewer =
+      copy.state === 'owned' && (isLater || (outcome.from === null && copy.version > outcome.version));
     copy.state = 'owned';
     copy.isDoubted = false;
     copy.tenure = outcome.tenure;
-    copy.backed = outcome.mustRewrite === true ? 0 : outcome.version;
+    copy.backed = outcome.mustRewrite === true || isLater ? 0 : outcome.version;
     copy.checkedIn = epoch;
     this.#parts.onVersion(outcome.version);
     if (!isNewer) {

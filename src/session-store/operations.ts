@@ -49,6 +49,8 @@ export type Outcome =
   | {
       readonly kind: 'claimed';
       readonly tenure: number;
+      /** The tenure that stood there. */
+      readonly before: number;
       readonly version: number;
       readonly data: string;
       readonly lifeMs: number;

@@ -166,12 +166,17 @@ export class RedisLink implements StoreLink {
   }
 
   #claimed(key: string, reply: readonly unknown[]): Outcome {
-    const [kind, tenure, version, sealed, lifeMs, from] = reply;
+    const [kind, tenure, version, sealed, lifeMs, from, before] = reply;
     if (kind === 'unknown' || kind === 'again' || kind === 'destroyed' || kind === 'late') return { kind };
     if (kind !== 'claimed') throw new Error(`a claim was answered with ${String(kind)}`);
     const data = this.#open(String(sealed), key);
     if (data === null) throw new Error('a session cannot be opened with the secrets that are configured');
-    const numbers = { tenure: Number(tenure), version: Number(version), lifeMs: Number(lifeMs) };
+    const numbers = {
+      tenure: Number(tenure),
+      before: Number(before),
+      version: Number(version),
+      lifeMs: Number(lifeMs),
+    };
     const rewrite = this.#parts.sealing.isAsSealed(String(sealed)) ? {} : { mustRewrite: true };
     return { kind, data, from: from === '' ? null : String(from), ...numbers, ...rewrite };
   }

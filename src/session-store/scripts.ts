@@ -98,7 +98,7 @@ if record.owner ~= me then
   notice(from, 'taken', name, tenure)
 end
 return { 'claimed', text(tenure), text(record.version), redis.call('HGET', KEYS[1], 'd'),
-  redis.call('PTTL', KEYS[1]), from }
+  redis.call('PTTL', KEYS[1]), from, text(record.tenure) }
 `),
 
   /** me, name of the key in notices, tenure, version, data, lifeMs */

@@ -139,8 +139,14 @@ class Pair {
   }
 
   #asModel(outcome: Outcome): unknown {
-    if ('tenure' in outcome) return this.#plain({ ...outcome, tenure: this.#tenureOfModel(outcome.tenure) });
-    return this.#plain(outcome);
+    if (!('tenure' in outcome)) return this.#plain(outcome);
+    const tenure = this.#tenureOfModel(outcome.tenure);
+    const isClaimed = outcome.kind === 'claimed';
+    return this.#plain({
+      ...outcome,
+      ...(isClaimed ? { before: this.#tenureOfModel(outcome.before) } : {}),
+      tenure,
+    });
   }
 
   /** Without what differs: names of sets, clocks, lives. */

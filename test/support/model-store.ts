@@ -105,12 +105,13 @@ export class ModelStore {
     if (record.isTombstone) return { kind: 'destroyed' };
     if (untilMs > 0 && untilMs < record.claimedUntilMs) return { kind: 'late' };
     const from = record.owner === me ? null : record.owner;
+    const before = record.tenure;
     record.claimedUntilMs = untilMs;
     record.tenure = Math.max(record.tenure + 1, this.#mark().sinceMs);
     record.owner = me;
     if (from !== null) this.onNotice(from, 'taken', key, record.tenure);
     const { tenure, version, data } = record;
-    return { kind: 'claimed', tenure, version, data, lifeMs: record.endsAtMs - this.#nowMs(), from };
+    return { kind: 'claimed', tenure, before, version, data, lifeMs: record.endsAtMs - this.#nowMs(), from };
   }
 
   #write(operation: Write, me: string): Outcome {

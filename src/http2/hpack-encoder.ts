@@ -110,15 +110,19 @@ export class HpackEncoder {
       this.#integer(index, 0x7f, 0x80);
       return;
     }
-    const colon = line.indexOf(':', 1);
-    this.#literal(line, line.slice(0, colon).toLowerCase(), withoutBlanks(line.slice(colon + 1)));
+    this.#literal(line);
   }
 
   /** A field that no table keeps, by what is known of its name. */
   #unkept({ fixed, begin, name }: Recent, line: string): void {
     const value = withoutBlanks(line.slice(begin.length));
+    this.#field(fixed, name, value, 0x0f, SECRET.has(name) ? NEVER_INDEXED : WITHOUT_INDEXING);
+  }
+
+  /** `fixed`: index of the name, 0 where it is written out; `mask`, `bits`: how it is indexed. */
+  #field(fixed: number, name: string, value: string, mask: number, bits: number): void {
     this.#room(3 * (name.length + value.length) + 32);
-    this.#integer(fixed, 0x0f, SECRET.has(name) ? NEVER_INDEXED : WITHOUT_INDEXING);
+    this.#integer(fixed, mask, bits);
     if (fixed === 0) this.#text(name);
     this.#text(value);
   }
@@ -145,21 +149,21 @@ export class HpackEncoder {
     return fixed > 0 || this.#entered - number < this.#table.count;
   }
 
-  #literal(line: string, name: string, value: string): void {
+  #literal(line: string): void {
+    const colon = line.indexOf(':', 1);
+    const name = line.slice(0, colon).toLowerCase();
     const fixed = STATIC_NAMES.get(name) ?? 0;
-    const bytes = name.length + value.length + ENTRY_BYTES;
     if (SECRET.has(name) || CHANGING.has(name)) {
-      const recent = { ...NONE, fixed, begin: line.slice(0, line.indexOf(':', 1) + 1), name };
+      const recent = { ...NONE, fixed, begin: line.slice(0, colon + 1), name };
       this.#note(recent);
       this.#unkept(recent, line);
       return;
     }
+    const value = withoutBlanks(line.slice(colon + 1));
+    const bytes = name.length + value.length + ENTRY_BYTES;
     const isKept = bytes <= ENTRY_BYTES_MAX && bytes <= this.#table.bytesMax;
-    this.#room(3 * (name.length + value.length) + 32);
-    this.#integer(fixed, isKept ? 0x3f : 0x0f, isKept ? WITH_INDEXING : WITHOUT_INDEXING);
     if (isKept) this.#enter({ line, bytes });
-    if (fixed === 0) this.#text(name);
-    this.#text(value);
+    this.#field(fixed, name, value, isKept ? 0x3f : 0x0f, isKept ? WITH_INDEXING : WITHOUT_INDEXING);
   }
 
   #enter(entry: Entry): void {

@@ -30,7 +30,12 @@ const WITH_FLOOR = [HOLDFAST, HAPROXY, HAPROXY_TCP, RELAY];
 const SMALL = SCENARIOS.find(({ name }) => name === 'small') as Scenario;
 const CONNECTIONS = 64;
 const SERVERS = 2;
-const COUNTS = [2, 200, 1000];
+const BY_SERVERS: readonly Point[] = [2, 200, 1000].map((at) => ({
+  at,
+  scenario: SMALL,
+  connections: CONNECTIONS,
+  servers: at,
+}));
 /** Those that choose for each request. */
 const POLICIES = ['round-robin', 'least-connections', 'random-two', 'least-time'] as const;
 /** So many large bodies at once would none of them be whole when the run ends. */
@@ -86,7 +91,7 @@ export const AXES: readonly Axis[] = [
     points: [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000].map((at) => ({
       at,
       scenario: { ...SMALL, path: `/generate/${at}` },
-      connections: at < LARGE_BYTES ? CONNECTIONS : CONNECTIONS_LARGE,
+      connections: connectionsFor(at),
       servers: SERVERS,
     })),
   },
@@ -99,7 +104,7 @@ export const AXES: readonly Axis[] = [
     points: [100, 1000, 10_000, 100_000, 1_000_000].map((at) => ({
       at,
       scenario: { ...SMALL, sentBytes: at },
-      connections: at < LARGE_BYTES ? CONNECTIONS : CONNECTIONS_LARGE,
+      connections: connectionsFor(at),
       servers: SERVERS,
     })),
   },
@@ -123,7 +128,7 @@ export const AXES: readonly Axis[] = [
     unit: 'servers',
     peers: [HOLDFAST, HAPROXY],
     servers: 'usual',
-    points: COUNTS.map((at) => ({ at, scenario: SMALL, connections: CONNECTIONS, servers: at })),
+    points: BY_SERVERS,
   },
   {
     name: 'policies',
@@ -131,9 +136,13 @@ export const AXES: readonly Axis[] = [
     unit: 'servers',
     peers: POLICIES.map(holdfastBy),
     servers: 'usual',
-    points: COUNTS.map((at) => ({ at, scenario: SMALL, connections: CONNECTIONS, servers: at })),
+    points: BY_SERVERS,
   },
 ];
+
+function connectionsFor(bodyBytes: number): number {
+  return bodyBytes < LARGE_BYTES ? CONNECTIONS : CONNECTIONS_LARGE;
+}
 
 function closing(): Scenario {
   return { ...SMALL, headers: [...SMALL.headers, ['Connection', 'close']] };

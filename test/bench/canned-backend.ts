@@ -66,9 +66,11 @@ function serve(socket: Socket): void {
       path = head.split(' ', 2)[1] ?? '/';
       owed = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
       isEcho = /^upgrade:/im.test(head);
-      if (isEcho) socket.write(`${UPGRADED}${pending}`, 'latin1');
-      else takeBody();
-      if (isEcho) return;
+      if (isEcho) {
+        socket.write(`${UPGRADED}${pending}`, 'latin1');
+        return;
+      }
+      takeBody();
     }
     if (pending.length > HEAD_CHARS_MAX) socket.destroy();
   });

@@ -120,7 +120,7 @@ async function main(): Promise<void> {
     ...lists.map((list, index) => {
       const times =
         reference === undefined ? '' : ` (${(median(list) / median(reference[index] ?? [])).toFixed(2)})`;
-      return `${median(list).toFixed(1)} µs${times}`;
+      return Number.isNaN(median(list)) ? '–' : `${median(list).toFixed(1)} µs${times}`;
     }),
   ]);
   console.log(

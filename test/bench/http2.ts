@@ -22,7 +22,7 @@ import {
   SCENARIOS,
   type Scenario,
 } from './scenarios.ts';
-import { median } from './statistics.ts';
+import { median, ratio } from './statistics.ts';
 
 const USAGE = `usage: node test/bench/http2.ts [options]
   --only A,B          default holdfast,haproxy,nginx,caddy,node-http2
@@ -118,9 +118,9 @@ async function main(): Promise<void> {
   const rows = [...costs].map(([name, lists]) => [
     name,
     ...lists.map((list, index) => {
-      const times =
-        reference === undefined ? '' : ` (${(median(list) / median(reference[index] ?? [])).toFixed(2)})`;
-      return Number.isNaN(median(list)) ? '–' : `${median(list).toFixed(1)} µs${times}`;
+      const times = ratio(median(list), median(reference?.[index] ?? []));
+      const text = times === null ? '' : ` (${times.toFixed(2)})`;
+      return Number.isNaN(median(list)) ? '–' : `${median(list).toFixed(1)} µs${text}`;
     }),
   ]);
   console.log(

@@ -197,9 +197,9 @@ export class SlotRegistry implements Room {
     return slot;
   }
 
-  /** Nothing is in flight to the server that had it, and no connection is open. */
+  /** Nothing is in flight to the server that had it, no connection is open, and nobody holds a place for a session on it. */
   #isQuiet(slot: number): boolean {
-    return [Gauge.inFlight, Gauge.upstreamActive, Gauge.upstreamIdle].every(
+    return [Gauge.inFlight, Gauge.upstreamActive, Gauge.upstreamIdle, Gauge.sessionsReserved].every(
       (gauge) => this.#shared.sumGauge(slot, gauge) === 0,
     );
   }

@@ -58,6 +58,13 @@ export interface KeptServer {
   readonly isLeaving: boolean;
 }
 
+/** Places on a server for sessions that requests under way may begin. */
+export interface HeldPlaces {
+  readonly pool: string;
+  readonly server: string;
+  readonly places: number;
+}
+
 export interface PoolSecrets {
   readonly pool: string;
   readonly marks: readonly string[];
@@ -71,6 +78,8 @@ export interface StoredHeader {
   readonly secrets?: readonly PoolSecrets[];
   /** Absent: as it was said before. */
   readonly found?: readonly KeptServer[];
+  /** From one process to the next only. */
+  readonly places?: readonly HeldPlaces[];
   readonly records: number;
 }
 
@@ -163,7 +172,11 @@ export class SessionRecords {
   }
 
   /** All but the digest, in parts of at most a megabyte. Without `found` what was said of it before goes on. */
-  parts(operator: readonly OperatorSetting[], found?: readonly KeptServer[]): readonly Buffer[] {
+  parts(
+    operator: readonly OperatorSetting[],
+    found?: readonly KeptServer[],
+    places?: readonly HeldPlaces[],
+  ): readonly Buffer[] {
     const { servers } = this.#listed;
     const header: StoredHeader = {
       savedWallMs: this.#clock.wallMs(),
@@ -171,6 +184,7 @@ export class SessionRecords {
       operator,
       secrets: this.#secrets,
       ...(found && { found }),
+      ...(places && { places }),
       records: this.count,
     };
     const json = Buffer.from(JSON.stringify(header));
@@ -182,8 +196,12 @@ export class SessionRecords {
   }
 
   /** What `decodeSessions` reads. */
-  encode(operator: readonly OperatorSetting[], found?: readonly KeptServer[]): Buffer {
-    const parts = this.parts(operator, found);
+  encode(
+    operator: readonly OperatorSetting[],
+    found?: readonly KeptServer[],
+    places?: readonly HeldPlaces[],
+  ): Buffer {
+    const parts = this.parts(operator, found, places);
     const hash = createHash('sha256');
     for (const part of parts) hash.update(part);
     return Buffer.concat([...parts, hash.digest()]);

@@ -167,17 +167,24 @@ function unreadablePools(all: readonly StoredContents[], revision: Revision): Re
   return new Set(pools.map(({ pool }) => pool));
 }
 
+/** What a living process tells: what is in use there is in use here until it is told otherwise. */
+export interface Telling {
+  /** Sessions that the table has seen at that time or later are left alone: they are this process's own. */
+  readonly ownFromMs: number;
+  /** A session is at a home that did not count it. */
+  readonly onBegun: (home: number) => void;
+}
+
 /**
- * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. `ownFromMs` is for
- * what a living process tells: sessions that the table has seen at that time or later are left alone, they are this
- * process's own; and what is in use there is in use here until it is told otherwise. Null: from a file.
+ * Puts the sessions back under the homes that bear the same names now. Wall times become this clock's. `telling` null: from
+ * a file.
  */
 export function restoreSessions(
   contents: StoredContents,
   table: SessionTable,
   revision: Revision,
   clock: Clock,
-  ownFromMs: number | null = null,
+  telling: Telling | null = null,
   unreadable: ReadonlySet<string> = unreadablePools([contents], revision),
 ): RestoreReport {
   const toClockMs = clock.nowMs() - clock.wallMs();
@@ -194,7 +201,7 @@ export function restoreSessions(
     const isSession = known !== -1 && !table.marks.isAlias(known);
     const server = records.readUInt32LE(offset + 8);
     const isInUse = (server & IN_USE) !== 0;
-    if (ownFromMs !== null && isSession) table.holds.set(known, isInUse ? 1 : 0);
+    if (telling !== null && isSession) table.holds.set(known, isInUse ? 1 : 0);
     // A clock that was set back must not make sessions younger than now.
     const seenWallMs = records.readDoubleLE(offset + SEEN_AT);
     const seenMs = Math.min(nowMs, seenWallMs + toClockMs);
@@ -202,7 +209,7 @@ export function restoreSessions(
       if (endByUser(table, keyLow, keyHigh, seenMs) && isSession) report.restored -= 1;
       continue;
     }
-    if (known !== -1 && table.seenMs(known) >= (ownFromMs ?? Number.POSITIVE_INFINITY)) {
+    if (known !== -1 && table.seenMs(known) >= (telling?.ownFromMs ?? Number.POSITIVE_INFINITY)) {
       if (server !== ENDED && seenMs > table.seenMs(known)) table.see(known, seenMs);
       continue;
     }
@@ -230,10 +237,12 @@ export function restoreSessions(
     }
     const requests = records.readUInt32LE(offset + 12) | 0;
     const isTentative = (server & TENTATIVE) !== 0;
+    const isNew = !isSession || table.home(known) !== home.home;
     const entry = table.restore(keyLow, keyHigh, home.home, createdMs, seenMs, requests, isTentative);
     if (entry === -1) continue;
+    if (isNew) telling?.onBegun(home.home);
     table.marks.set(entry, mark);
-    if (ownFromMs !== null) table.holds.set(entry, isInUse ? 1 : 0);
+    if (telling !== null) table.holds.set(entry, isInUse ? 1 : 0);
     if (!isSession) report.restored += 1;
   }
   return report;
@@ -337,6 +346,7 @@ function parseHeader(text: string): StoredHeader | null {
       Array.isArray(value.operator) &&
       Array.isArray(value.found ?? []) &&
       Array.isArray(value.secrets ?? []) &&
+      Array.isArray(value.places ?? []) &&
       Number.isInteger(value.records);
     return isWhole && Number.isFinite(value.savedWallMs) ? (value as StoredHeader) : null;
   } catch {

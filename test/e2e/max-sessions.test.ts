@@ -1,6 +1,7 @@
 // Servers for one user at a time (maxSessions: 1), over the threads of a process: nobody ever shares one, who waits gets the
 // place of whoever leaves, and who waits in vain is told when to come again.
 
+import { get } from 'node:http';
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
@@ -113,4 +114,47 @@ test('seats that are taken are taken for a successor from its first client on', 
   await Promise.all(comers);
   expect([...statuses]).toEqual([503]);
   for (const guest of guests) expect((await guest.ask(next.url, '/')).status).toBe(200);
+});
+
+/** Over a connection of its own, to whoever listens now. */
+function statusOf(url: string, cookie = ''): Promise<number> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false, headers: { cookie } }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    }).on('error', reject);
+  });
+}
+
+test('a log-in that is under way when another process takes over keeps its seat there', async () => {
+  const doors: (() => void)[] = [];
+  const seat = await httpBackend('seat', ({ url }, response) => {
+    if (url === '/leave') response.setHeader('set-cookie', 'sid=; Path=/; Max-Age=0');
+    else if (url !== '/look') response.setHeader('set-cookie', `sid=${url?.slice(1)}; Path=/`);
+    if (url === '/slow') doors.push(() => response.end());
+    else response.end();
+  });
+  const yaml = `
+listen: 127.0.0.1:0
+admin: { address: 127.0.0.1:0 }
+pools:
+  seats:
+    sticky: { mode: learn, cookie: sid }
+    health: off
+    queue: { size: 0 }
+    servers: [{ url: "${seat.url}", maxSessions: 1 }]
+`;
+  const old = await runHoldfast(yaml);
+  const slow = statusOf(`${old.url}/slow`);
+  await eventually(() => doors.length === 1);
+  const next = await runHoldfast(yaml, { args: ['--takeover', old.adminUrl] });
+  expect(await statusOf(`${next.url}/other`)).toBe(503);
+  doors[0]?.();
+  expect(await slow).toBe(200);
+  expect(await statusOf(`${next.url}/other`)).toBe(503);
+  expect(await old.exited()).toBe(0);
+  expect(await statusOf(`${next.url}/look`, 'sid=slow')).toBe(200);
+  expect(await statusOf(`${next.url}/other`)).toBe(503);
+  expect(await statusOf(`${next.url}/leave`, 'sid=slow')).toBe(200);
+  await eventually(async () => (await statusOf(`${next.url}/other`)) === 200);
 });

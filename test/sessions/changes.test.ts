@@ -47,7 +47,10 @@ class Side {
   takeIn(records: SessionRecords, ownFromMs = Number.POSITIVE_INFINITY): void {
     const stored = decodeSessions(records.encode([]));
     if (stored.kind !== 'read') throw new Error(JSON.stringify(stored));
-    restoreSessions(stored.contents, this.table, this.revision, this.clock, ownFromMs);
+    restoreSessions(stored.contents, this.table, this.revision, this.clock, {
+      ownFromMs,
+      onBegun: () => undefined,
+    });
   }
 
   /** Each session as `a`, or `a?` when tentative. */

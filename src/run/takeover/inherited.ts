@@ -1,7 +1,8 @@
 // What the process before this one has in use is in use here, for as long as that process lives and says so.
 
 import type { Clock } from '../../base/clock.ts';
-import type { SessionTable } from '../../shared/session-table.ts';
+import type { SharedState } from '../../shared/shared-state.ts';
+import { Gauge } from '../../shared/stripe.ts';
 
 /** How often a process that is finishing says what it still has in use. */
 export const SEND_AGAIN_MS = 5_000;
@@ -9,8 +10,10 @@ export const SEND_AGAIN_MS = 5_000;
 const SILENCE_MS = 6 * SEND_AGAIN_MS;
 
 export class Inherited {
-  readonly #table: SessionTable;
+  readonly #shared: SharedState;
   readonly #clock: Clock;
+  /** Places for sessions that requests under way there may begin, by slot: counted here as our own. */
+  #places: ReadonlyMap<number, number> = new Map();
   #timer: NodeJS.Timeout | null = null;
   #onOver: () => void = () => undefined;
   /** Resolves when it has said nothing for so long, or `end` was called. Once only, it may come back. */
@@ -18,8 +21,8 @@ export class Inherited {
     this.#onOver = resolve;
   });
 
-  constructor(table: SessionTable, clock: Clock) {
-    this.#table = table;
+  constructor(shared: SharedState, clock: Clock) {
+    this.#shared = shared;
     this.#clock = clock;
   }
 
@@ -30,14 +33,25 @@ export class Inherited {
     this.#timer.unref();
   }
 
+  /** So many places it holds now. */
+  hold(places: ReadonlyMap<number, number>): void {
+    for (const slot of new Set([...this.#places.keys(), ...places.keys()])) {
+      const more = (places.get(slot) ?? 0) - (this.#places.get(slot) ?? 0);
+      this.#shared.own.addGaugeInOrder(slot, Gauge.sessionsReserved, more);
+    }
+    this.#places = places;
+  }
+
   /** The other process is no more, or hangs: nothing is in use there. */
   end(): void {
     if (this.#timer === null) return;
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#onOver();
+    this.hold(new Map());
     // what was in use was so until now
     const nowMs = this.#clock.nowMs();
-    this.#table.holds.clearOwn((entry) => this.#table.see(entry, nowMs));
+    const { table } = this.#shared;
+    table.holds.clearOwn((entry) => table.see(entry, nowMs));
   }
 }

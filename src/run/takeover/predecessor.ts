@@ -221,9 +221,12 @@ export class Predecessor {
     await balancer.pause(async (keys) => {
       // the successor listens as soon as it is told to: first it must hear of all that has been
       await begun;
-      await sender.send(Message.changes, transfer.encode(changes.of(keys, balancer.revision)));
+      await sender.send(
+        Message.changes,
+        transfer.encode((revision) => changes.of(keys, revision)),
+      );
     });
-    const all = transfer.encode(changes.since(balancer.revision));
+    const all = transfer.encode((revision) => changes.since(revision));
     const isSent = sender.send(Message.changes, all, STEP_MS);
     begin();
     const how = await isSent;
@@ -249,10 +252,12 @@ export class Predecessor {
 
   /** What is still in use, and what has been until just now. Never rejects: the end waits for it. */
   async #sendAgain(): Promise<void> {
-    const { options, transfer, revision } = this.#balancer;
+    const { options, transfer } = this.#balancer;
     try {
-      const changes = this.#changes?.since(revision);
-      if (changes !== undefined) await this.#successor?.send(Message.changes, transfer.encode(changes));
+      const changes = this.#changes;
+      if (changes === null) return;
+      const told = transfer.encode((revision) => changes.since(revision));
+      await this.#successor?.send(Message.changes, told);
     } catch (error) {
       options.log.error({ error: String(error) }, 'the next process cannot be told what is still in use');
     }

@@ -4,8 +4,12 @@ import { systemClock } from '../../base/clock.ts';
 import type { ControlPlane } from '../../control/control-plane.ts';
 import { newSettings, operatorSettings } from '../../control/saved-state.ts';
 import { SessionChanges } from '../../sessions/changes.ts';
-import type { SessionRecords } from '../../sessions/records.ts';
+import type { HeldPlaces, SessionRecords } from '../../sessions/records.ts';
 import { decodeSessions, keysOf, restoreSessions, saveSessions } from '../../sessions/store.ts';
+import type { Revision } from '../../shared/revision.ts';
+import { homeSlot } from '../../shared/session-table.ts';
+import type { SharedState } from '../../shared/shared-state.ts';
+import { Gauge } from '../../shared/stripe.ts';
 import { Inherited } from './inherited.ts';
 
 export class SessionTransfer {
@@ -18,7 +22,7 @@ export class SessionTransfer {
 
   constructor(control: ControlPlane) {
     this.#control = control;
-    this.#inherited = new Inherited(control.shared.table, systemClock);
+    this.#inherited = new Inherited(control.shared, systemClock);
   }
 
   /** This process serves from now on. */
@@ -46,9 +50,14 @@ export class SessionTransfer {
     return new SessionChanges(this.#control.shared.table, systemClock);
   }
 
-  /** For another process's `apply`, with what the operator has set. */
-  encode(records: SessionRecords): Buffer {
-    return records.encode(operatorSettings(this.#control.slots));
+  /**
+   * For another process's `apply`, with what the operator has set and the places that are held. These are read before the
+   * sessions are: a place is given back when its session counts.
+   */
+  encode(tell: (revision: Revision) => SessionRecords): Buffer {
+    const { shared, revision, slots } = this.#control;
+    const places = heldPlaces(revision, shared);
+    return tell(revision).encode(operatorSettings(slots), undefined, places);
   }
 
   /** Throws when they cannot be saved. */
@@ -86,7 +95,35 @@ export class SessionTransfer {
     }
     this.#inherited.renew();
     const { shared, revision } = control;
-    restoreSessions(stored.contents, shared.table, revision, systemClock, this.#servesFromMs);
+    // counted before its place is given back: who is full is full all the while
+    restoreSessions(stored.contents, shared.table, revision, systemClock, {
+      ownFromMs: this.#servesFromMs,
+      onBegun: (home) => shared.own.addEntry(homeSlot(home), 1),
+    });
+    this.#inherited.hold(placesBySlot(stored.contents.header.places ?? [], revision));
     await this.onApplied?.(keysOf(stored.contents));
   }
+}
+
+function heldPlaces({ pools }: Revision, shared: SharedState): readonly HeldPlaces[] {
+  return pools.flatMap(({ config, slots }) =>
+    config.servers
+      .map(({ name }, index) => ({
+        pool: config.name,
+        server: name,
+        places: shared.sumGauge(slots[index] as number, Gauge.sessionsReserved),
+      }))
+      .filter(({ places }) => places > 0),
+  );
+}
+
+/** Of servers that are here too. */
+function placesBySlot(held: readonly HeldPlaces[], { pools }: Revision): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  for (const { pool, server, places } of held) {
+    const here = pools.find(({ config }) => config.name === pool);
+    const slot = here?.slots[here.config.servers.findIndex(({ name }) => name === server)];
+    if (slot !== undefined) found.set(slot, places);
+  }
+  return found;
 }

@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers());
 
 test('it counts as gone when it has missed to say several times what it has in use, not before', async () => {
   vi.useFakeTimers();
-  const inherited = new Inherited(SharedState.create(1, 1000, 0).table, new ManualClock());
+  const inherited = new Inherited(SharedState.create(1, 1000, 0), new ManualClock());
   let isOver = false;
   void inherited.over.then(() => {
     isOver = true;

@@ -126,7 +126,9 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     this.#nowMs = nowMs;
     if (this.isOver) return;
     const begin = this.skipPreface(chunk);
-    if (!this.isOver) this.#reader.read(chunk, begin);
+    if (this.isOver) return;
+    this.#reader.read(chunk, begin);
+    this.#data.handOn();
   }
 
   /** The peer's SETTINGS have come. */
@@ -144,6 +146,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   }
 
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, begin: number, end: number): void {
+    this.#data.handOn();
     const isContinuation = type === FrameType.continuation;
     if (this.isInBlock !== isContinuation || (isContinuation && streamId !== this.#block.streamId))
       this.fail(ErrorCode.protocolError, 'a header block that is interrupted, or continued without one');

@@ -2,6 +2,8 @@
 //
 // Where it is we who open streams, all their windows together are no larger than the connection's: whatever is taken of one, the
 // others have room. Half of that is for windows that grow, the rest for streams to come.
+//
+// What comes of a stream in one read is handed on as one part: frames have 16 KiB as a rule, and each would cost a write of its own.
 
 import type { AbuseKind, Http2Limits } from './abuse.ts';
 import { ErrorCode, Flag } from './codes.ts';
@@ -10,6 +12,7 @@ import { ConnectionReceiveWindow } from './receive-window.ts';
 import type { Http2Stream } from './stream.ts';
 
 const NO_TRAILERS: readonly string[] = [];
+const EMPTY = Buffer.alloc(0);
 
 /** The connection as its bodies see it. */
 interface ReceivingConnection {
@@ -34,6 +37,11 @@ export class DataReceiver {
   #length = 0;
   /** Of the frame, padding included: not handed on yet. */
   #left = 0;
+  /** What is to be handed on: where it is, and whose. null: nothing. */
+  #joined: Http2Stream | null = null;
+  #buffer: Buffer = EMPTY;
+  #joinedBegin = 0;
+  #joinedEnd = 0;
   /** To all streams together. */
   #granted = 0;
   readonly #grantedMax: number;
@@ -108,8 +116,28 @@ export class DataReceiver {
         return;
       }
     }
-    if (stream.user === null) this.taken(stream, bytes);
-    else stream.user.onData(buffer, begin, end);
+    if (this.#joined === stream) {
+      // down over the heads of frames between them: nobody else has these bytes any more
+      buffer.copyWithin(this.#joinedEnd, begin, end);
+      this.#joinedEnd += bytes;
+      return;
+    }
+    this.handOn();
+    this.#joined = stream;
+    this.#buffer = buffer;
+    this.#joinedBegin = begin;
+    this.#joinedEnd = end;
+  }
+
+  /** Hands on what has come: at the end of each read, and before whatever is no DATA. */
+  handOn(): void {
+    const stream = this.#joined;
+    if (stream === null) return;
+    const buffer = this.#buffer;
+    this.#joined = null;
+    this.#buffer = EMPTY;
+    if (stream.user !== null) stream.user.onData(buffer, this.#joinedBegin, this.#joinedEnd);
+    else this.taken(stream, this.#joinedEnd - this.#joinedBegin);
   }
 
   end(): void {
@@ -123,7 +151,10 @@ export class DataReceiver {
     const isEmpty = padding > 0 && padding === this.#length && !isLast;
     if (isEmpty && this.#connection.countFrame('empty_data')) return;
     if (padding > 0) this.taken(stream, padding);
-    if (isLast) this.#connection.onReceived(stream, NO_TRAILERS);
+    if (isLast) {
+      this.handOn();
+      this.#connection.onReceived(stream, NO_TRAILERS);
+    }
     this.openWindow();
   }
 
@@ -143,6 +174,7 @@ export class DataReceiver {
   forget(stream: Http2Stream): void {
     this.#window.take(stream.receiveWindow.here);
     this.#granted -= stream.receiveWindow.size;
+    if (this.#joined === stream) this.#joined = null;
     if (this.#stream === stream) {
       this.#stream = null;
       this.#left = 0;

@@ -197,6 +197,30 @@ const PROCESS: readonly PanelText[] = [
     ],
   },
   {
+    title: 'Pauses to collect garbage',
+    description: 'How long the data-plane threads stand still: 99 of 100 pauses are shorter.',
+    unit: 's',
+    limits: { warn: 0.025, bad: 0.1 },
+    queries: [
+      {
+        expr: `histogram_quantile(0.99, sum by (kind, le) (rate(holdfast_gc_pause_seconds_bucket{${INSTANCE}}${RATE})))`,
+        legend: 'p99 {{kind}}',
+      },
+    ],
+  },
+  {
+    title: 'Time spent to collect garbage',
+    description: 'Share of their time that the data-plane threads stand still for it.',
+    unit: 'percentunit',
+    limits: { warn: 0.1, bad: 0.3 },
+    queries: [
+      {
+        expr: `sum by (kind) (rate(holdfast_gc_pause_seconds_sum{${INSTANCE}}${RATE})) / scalar(sum(holdfast_threads{${INSTANCE}}))`,
+        legend: '{{kind}}',
+      },
+    ],
+  },
+  {
     title: 'Reloads',
     description: 'Successful and refused reloads, and the number of the running configuration.',
     unit: 'short',

@@ -366,6 +366,11 @@ export const CATALOGUE = {
     labels: [],
     help: 'File descriptors the process may have open. Clients get about half of what is not needed otherwise.',
   },
+  holdfast_gc_pause_seconds: {
+    type: 'histogram',
+    labels: ['kind'],
+    help: 'How long data-plane threads stood still to collect garbage: minor (the young generation), or major (the whole heap, in steps).',
+  },
   holdfast_threads: { type: 'gauge', labels: [], help: 'Data-plane threads.' },
   holdfast_build_info: {
     type: 'gauge',
@@ -376,25 +381,3 @@ export const CATALOGUE = {
 
 export type MetricName = keyof typeof CATALOGUE;
 export const METRIC_NAMES = Object.keys(CATALOGUE) as readonly MetricName[];
-
-/** docs/metrics.md, generated: `node src/metrics/write-docs.ts` writes it, a test compares. */
-export function metricsManual(): string {
-  const rows = METRIC_NAMES.map((name) => {
-    const { type, labels, help } = CATALOGUE[name];
-    return `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`;
-  });
-  return [
-    '# Metrics',
-    '',
-    '<!-- Generated from src/metrics/catalogue.ts by src/metrics/write-docs.ts. Do not edit. -->',
-    '',
-    'Served at `GET /metrics` of the admin address, in the Prometheus text format, or as OpenMetrics when the `Accept`',
-    'header asks for it. Series of a server disappear when a reload removes it. Beside these there are the',
-    '`process_*` and `nodejs_*` metrics of prom-client for the main thread.',
-    '',
-    '| name | type | labels | meaning |',
-    '|---|---|---|---|',
-    ...rows,
-    '',
-  ].join('\n');
-}

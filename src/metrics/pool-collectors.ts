@@ -9,12 +9,14 @@ import type { PoolRevision } from '../shared/revision.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import {
   AFFINITY_OUTCOMES,
+  GC_KINDS,
   HANDSHAKE_RESULTS,
   MOVE_REASONS,
   NO_POOL,
   PoolCounter,
   type Stripe,
 } from '../shared/stripe.ts';
+import { histogramSamples } from './histogram.ts';
 import type { Labels, MetricsSource, Sample } from './source.ts';
 
 export type PoolCollector = (source: MetricsSource, pools: readonly PoolRevision[]) => Sample[];
@@ -129,6 +131,14 @@ export const GLOBAL_COLLECTORS = {
     Object.entries(source.orders?.() ?? {}).map(([result, value]) => ({ labels: { result }, value })),
   holdfast_descriptors: (source) => known(source.descriptors?.().open),
   holdfast_descriptors_limit: (source) => known(source.descriptors?.().limit),
+  holdfast_gc_pause_seconds: ({ shared }) =>
+    GC_KINDS.flatMap((kind) =>
+      histogramSamples(
+        'holdfast_gc_pause_seconds',
+        (offset) => sum(shared, (stripe) => stripe.gcPauses(kind, offset)),
+        (le, value) => ({ labels: { kind, ...(le === null ? {} : { le }) }, value }),
+      ),
+    ),
   holdfast_threads: (source) => [{ labels: {}, value: source.threads() }],
   holdfast_build_info: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
 } as const satisfies Record<string, GlobalCollector>;

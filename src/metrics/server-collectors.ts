@@ -3,10 +3,8 @@
 import { MODE_NAMES, REPORT_NAMES, VERDICT_NAMES, Verdict, WEIGHT_SCALE } from '../shared/control.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import {
-  BUCKETS,
   CODE_CLASSES,
   Counter,
-  DURATION_BUCKETS_SECONDS,
   END_REASONS,
   Gauge,
   LOST_REASONS,
@@ -14,12 +12,10 @@ import {
   PoolCounter,
   SERVER_LOST_REASONS,
 } from '../shared/stripe.ts';
+import { histogramSamples } from './histogram.ts';
 import type { MetricsSource, Sample, ServerRow } from './source.ts';
 
 type ServerCollector = (source: MetricsSource, rows: readonly ServerRow[]) => Sample[];
-
-/** Upper bounds as Prometheus writes them. */
-const BOUNDS = [...DURATION_BUCKETS_SECONDS.map(String), '+Inf'];
 
 export const SERVER_COLLECTORS = {
   holdfast_requests_total: byList(CODE_CLASSES, 'code', Counter.code),
@@ -114,19 +110,13 @@ function counted(
     );
 }
 
-/** Buckets are kept apart in shared memory and summed up here, as Prometheus wants them. */
 function histogram(metric: string, sumOffset: number): ServerCollector {
-  const [bucketName, sumName, countName] = [`${metric}_bucket`, `${metric}_sum`, `${metric}_count`];
   return ({ shared }, rows) =>
-    rows.flatMap((row) => {
-      const samples: Sample[] = [];
-      let count = 0;
-      for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-        count += shared.sumCounter(row.slot, sumOffset + 1 + bucket);
-        samples.push({ ...row.sampleWith('le', BOUNDS[bucket] ?? '+Inf', count), metricName: bucketName });
-      }
-      samples.push({ ...row.sample(shared.sumCounter(row.slot, sumOffset)), metricName: sumName });
-      samples.push({ ...row.sample(count), metricName: countName });
-      return samples;
-    });
+    rows.flatMap((row) =>
+      histogramSamples(
+        metric,
+        (offset) => shared.sumCounter(row.slot, sumOffset + offset),
+        (le, value) => (le === null ? row.sample(value) : row.sampleWith('le', le, value)),
+      ),
+    );
 }

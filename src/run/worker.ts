@@ -7,6 +7,7 @@ import { SeededRandom, unpredictableSeed } from '../base/random.ts';
 import { ProxyThread } from '../proxy/thread.ts';
 import type { Revision } from '../shared/revision.ts';
 import { SharedState } from '../shared/shared-state.ts';
+import { observeGcPauses } from './gc-pauses.ts';
 import type { Descriptors, FromWorker, ListenFailed, ToWorker, WorkerData } from './messages.ts';
 import { listenMessage } from './ports.ts';
 import { ownThreadId } from './thread-time.ts';
@@ -21,9 +22,11 @@ function say(message: FromWorker): void {
 
 systemClock.join(data.clock);
 systemClock.watch();
+const shared = SharedState.attach(data.handles, data.worker);
+observeGcPauses(shared.own);
 const thread = new ProxyThread(
   {
-    shared: SharedState.attach(data.handles, data.worker),
+    shared,
     clock: systemClock,
     random: new SeededRandom(unpredictableSeed()),
     log: (level: LogLevel, message: string) => say({ type: 'log', level, message }),

@@ -5,7 +5,8 @@
 //   counters  Float64  [ slot × COUNTERS + name ]   kept: the next worker of that index goes on counting
 //   pools     Float64  [ pool × POOL_CELLS + name ]
 //   misc      Float64  [ rejected by kind, of no pool | listener × handshakes by result | listener × HTTP/2 abuse
-//                       by kind | listener connections | HTTP/2 connections | HTTP/2 streams | heartbeats | all connections ]
+//                       by kind | pauses by kind: sum and buckets | listener connections | HTTP/2 connections |
+//                       HTTP/2 streams | heartbeats | all connections ]
 
 import { FAILURE_KINDS, RETRY_REASONS } from '../base/failure.ts';
 import { ABUSE_KINDS, type AbuseKind } from '../http2/abuse.ts';
@@ -51,6 +52,10 @@ export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 /** What became of TLS handshakes: the `result` label of holdfast_tls_handshakes_total. */
 export const HANDSHAKE_RESULTS = ['full', 'resumed', 'failed', 'timed_out', 'refused'] as const;
 export type HandshakeResult = (typeof HANDSHAKE_RESULTS)[number];
+
+/** Garbage collections of the young generation and of the whole heap: the `kind` label of holdfast_gc_pause_seconds. */
+export const GC_KINDS = ['minor', 'major'] as const;
+export type GcKind = (typeof GC_KINDS)[number];
 
 export const Gauge = {
   inFlight: 0,
@@ -126,7 +131,9 @@ const COUNTER_BYTES = SLOTS_MAX * COUNTERS * 8;
 const POOL_BYTES = POOL_IDS_MAX * POOL_CELLS * 8;
 const HANDSHAKES = FAILURE_KINDS.length;
 const HTTP2_ABUSE = HANDSHAKES + LISTENER_IDS_MAX * HANDSHAKE_RESULTS.length;
-const CONNECTIONS = HTTP2_ABUSE + LISTENER_IDS_MAX * ABUSE_KINDS.length;
+const GC_PAUSES = HTTP2_ABUSE + LISTENER_IDS_MAX * ABUSE_KINDS.length;
+const GC_PAUSE_CELLS = 1 + BUCKETS;
+const CONNECTIONS = GC_PAUSES + GC_KINDS.length * GC_PAUSE_CELLS;
 const HTTP2_CONNECTIONS = CONNECTIONS + LISTENER_IDS_MAX;
 const HTTP2_STREAMS = HTTP2_CONNECTIONS + LISTENER_IDS_MAX;
 const BEATS = HTTP2_STREAMS + LISTENER_IDS_MAX;
@@ -183,11 +190,7 @@ export class Stripe {
 
   /** Records one duration in the histogram whose sum is at `sumOffset` (its buckets follow). */
   observe(slot: number, sumOffset: number, seconds: number): void {
-    const base = slot * COUNTERS + sumOffset;
-    this.#counters[base] = (this.#counters[base] as number) + seconds;
-    let bucket = 0;
-    while (bucket < BUCKETS - 1 && seconds > (DURATION_BUCKETS_SECONDS[bucket] as number)) bucket += 1;
-    this.#counters[base + 1 + bucket] = (this.#counters[base + 1 + bucket] as number) + 1;
+    observeIn(this.#counters, slot * COUNTERS + sumOffset, seconds);
   }
 
   /** Moving average with weight 1/8 for the newest value, as TCP smooths its round-trip time (RFC 6298). */
@@ -269,6 +272,15 @@ export class Stripe {
     this.#misc[index] = (this.#misc[index] as number) + 1;
   }
 
+  /** `offset` 0: seconds in all; from 1 on: how many of each bucket. */
+  gcPauses(kind: GcKind, offset: number): number {
+    return this.#misc[gcPauseCell(kind) + offset] as number;
+  }
+
+  observeGcPause(kind: GcKind, seconds: number): void {
+    observeIn(this.#misc, gcPauseCell(kind), seconds);
+  }
+
   http2Connections(listener: number): number {
     return this.#misc[HTTP2_CONNECTIONS + listener] as number;
   }
@@ -330,6 +342,18 @@ export class Stripe {
     for (let gauge = 0; gauge < GAUGES; gauge += 1) Atomics.store(this.#gauges, slot * GAUGES + gauge, 0);
     this.#counters.fill(0, slot * COUNTERS, (slot + 1) * COUNTERS);
   }
+}
+
+/** A histogram: its sum at `at`, its buckets behind it. */
+function observeIn(cells: Float64Array, at: number, seconds: number): void {
+  cells[at] = (cells[at] as number) + seconds;
+  let bucket = 0;
+  while (bucket < BUCKETS - 1 && seconds > (DURATION_BUCKETS_SECONDS[bucket] as number)) bucket += 1;
+  cells[at + 1 + bucket] = (cells[at + 1 + bucket] as number) + 1;
+}
+
+function gcPauseCell(kind: GcKind): number {
+  return GC_PAUSES + GC_KINDS.indexOf(kind) * GC_PAUSE_CELLS;
 }
 
 function abuseCell(listener: number, kind: AbuseKind): number {

@@ -19,6 +19,7 @@ import {
   DURATION_BUCKETS_SECONDS,
   END_REASONS,
   Gauge,
+  GC_KINDS,
   LOST_REASONS,
   MOVE_REASONS,
   NO_POOL,
@@ -103,6 +104,14 @@ const rejected = FAILURE_KINDS.map((_, kind) =>
     }),
   ),
 );
+const pauses = GC_KINDS.map((kind) => {
+  // a pause for each bucket, as often as the thread's number says, and longer than all of them
+  const seconds = [...DURATION_BUCKETS_SECONDS, 100];
+  for (const [thread, stripe] of shared.stripes.entries())
+    for (const each of seconds)
+      for (let count = 0; count <= thread; count += 1) stripe.observeGcPause(kind, each);
+  return shared.stripes.map((stripe) => stripe.gcPauses(kind, 0));
+});
 const [listenerId = -1] = revision.listenerIds ?? [];
 const clients = sum(fill((stripe, value) => stripe.addClientConnections(listenerId, value)));
 fill((stripe, value) => stripe.addClientConnections(listenerId + 1, value));
@@ -290,6 +299,13 @@ function expected(): readonly string[] {
   say('discovery_servers', { pool: found.pool, source: found.source }, found.servers);
   say('discovery_failures_total', { pool: found.pool, source: found.source }, found.failures);
   say('access_log_dropped_total', {}, single.dropped);
+  const each = sum(shared.stripes.map((_, thread) => thread + 1));
+  for (const [index, kind] of GC_KINDS.entries()) {
+    for (const [bucket, le] of [...DURATION_BUCKETS_SECONDS, '+Inf'].entries())
+      say('gc_pause_seconds_bucket', { kind, le: String(le) }, (bucket + 1) * each);
+    say('gc_pause_seconds_sum', { kind }, sum(pauses[index] ?? []));
+    say('gc_pause_seconds_count', { kind }, (DURATION_BUCKETS_SECONDS.length + 1) * each);
+  }
   say('threads', {}, single.threads);
   say('build_info', { version: '1.2.3', node: process.version }, 1);
   return lines;

@@ -1,7 +1,7 @@
 // How the balancer is, in one word and the reasons for it: the same for `status`, the page and whoever reads the API. Pure.
 //
 //   failing    clients get errors: a pool without an eligible server, or FAILING_SHARE of its requests went wrong
-//   degraded   a server is down or ejected, or some requests went wrong
+//   degraded   a server is down or ejected, or has sessions without a backup, or some requests went wrong
 //   well       neither; what the operator has drained is as wanted
 
 import type { Recent } from '../control/history.ts';
@@ -22,6 +22,8 @@ export interface SummarizedPool {
     readonly since: string | null;
     /** Whose home it is. */
     readonly sessions: number;
+    /** Sessions that it alone has, although any server could serve them. */
+    readonly unbacked: number;
   }[];
 }
 
@@ -45,7 +47,11 @@ export interface Summary {
 }
 
 export function summarize(pools: readonly SummarizedPool[]): Summary {
-  const problems = pools.flatMap((pool) => [...problemsOf(pool), ...serverProblems(pool)]);
+  const problems = pools.flatMap((pool) => [
+    ...problemsOf(pool),
+    ...serverProblems(pool),
+    ...backupProblems(pool),
+  ]);
   problems.sort((a, b) => Number(b.state === 'failing') - Number(a.state === 'failing'));
   return { state: problems[0]?.state ?? 'well', problems };
 }
@@ -96,6 +102,16 @@ function serverProblems({ name, servers }: SummarizedPool): Problem[] {
     const text = `${state}${why}${affecting(sessions)}`;
     return [{ state: 'degraded' as const, pool: name, server: server.name, text, since, sessions }];
   });
+}
+
+/** Who stopped such a server would log users out. Of one that is down nothing is known. */
+function backupProblems({ name, servers }: SummarizedPool): Problem[] {
+  return servers
+    .filter((server) => server.unbacked > 0 && !isOut(server))
+    .map(({ name: server, unbacked }) => {
+      const text = `has ${unbacked} session${unbacked === 1 ? '' : 's'} without a backup`;
+      return { state: 'degraded', pool: name, server, text, since: null, sessions: 0 };
+    });
 }
 
 /** It cannot serve the sessions that it has; one that is ejected can, and so can one that is drained. */

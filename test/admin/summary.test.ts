@@ -13,6 +13,7 @@ const server = (name: string, fields: Partial<Server> = {}): Server => ({
   check: null,
   since: null,
   sessions: 0,
+  unbacked: 0,
   ...fields,
 });
 const pool = (servers: readonly Server[], requests = 0, errors = 0, seconds = 60): SummarizedPool => ({
@@ -46,6 +47,21 @@ test('a server down or ejected is a problem with its reason and since when', () 
       sessions: 0,
     },
     { state: 'degraded', pool: 'shop', server: 'c', text: 'ejected', since: null, sessions: 0 },
+  ]);
+});
+
+test('sessions that a server alone has are a problem while it lives: whoever stopped it would log users out', () => {
+  const { state, problems } = summarize([
+    pool([
+      server('a', { unbacked: 1 }),
+      server('b', { unbacked: 12, mode: 'drain' }),
+      server('c', { unbacked: 3, ...DOWN, mode: 'maintenance' }),
+    ]),
+  ]);
+  expect(state).toBe('degraded');
+  expect(problems.map(({ server: name, text }) => `${name} ${text}`)).toEqual([
+    'a has 1 session without a backup',
+    'b has 12 sessions without a backup',
   ]);
 });
 

@@ -37,6 +37,7 @@ export interface Child {
   readonly output: string;
   /** Resolves with the exit code (null: ended by a signal) once it has ended. */
   readonly ended: Promise<number | null>;
+  readonly isAlive: boolean;
   /** Sends a signal and resolves like `ended`. A child that takes too long is killed. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** Sends a signal and waits for nothing; does nothing to a child that has ended. */
@@ -76,9 +77,14 @@ export async function startChild(plan: ChildPlan, readyMsMax: number = READY_MS_
     stdio: ['pipe', 'pipe', 'pipe', plan.ours ? 'ipc' : 'ignore'],
     env: { ...process.env, ...plan.environment },
   });
+  let isAlive = true;
   const ended = new Promise<number | null>((resolve) => {
-    process_.once('exit', (code) => resolve(code));
-    process_.once('error', () => resolve(null));
+    const end = (code: number | null): void => {
+      isAlive = false;
+      resolve(code);
+    };
+    process_.once('exit', end);
+    process_.once('error', () => end(null));
   });
   // A child that ends before it has read its input is reported by its exit, not by the broken pipe.
   process_.stdin?.on('error', () => {});
@@ -89,6 +95,9 @@ export async function startChild(plan: ChildPlan, readyMsMax: number = READY_MS_
     pid: process_.pid ?? 0,
     output,
     ended,
+    get isAlive() {
+      return isAlive;
+    },
     end: (signal) => endChild(process_, ended, signal),
     signal: (signal) => {
       process_.kill(signal);

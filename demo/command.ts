@@ -11,7 +11,8 @@ const THREADS_MAX = 64;
 
 const NOTES = `
 Starts real server processes with a real log-in, a balancer in front of them and its admin server, prints what to
-try, and stops everything on Ctrl-C. Only "redis" needs a program that is not in the package (redis-server).`;
+try, and stops everything on Ctrl-C. Only "redis" and "home" need a program that is not in the package
+(redis-server).`;
 
 export function register(program: Command): void {
   program

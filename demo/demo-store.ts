@@ -5,6 +5,8 @@ export interface DemoStore {
   readonly kind: 'none' | 'sessiond' | 'redis';
   /** Process that kill() ends: sessiond, or the first Redis primary. 0 when there is none. */
   readonly pid: number;
+  /** That process runs. True where there is none. */
+  readonly isAlive: boolean;
   /** Flags that tell a backend where the store is. */
   readonly backendFlags: readonly string[];
   /** Environment a backend needs to be let in. */

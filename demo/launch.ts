@@ -57,8 +57,8 @@ export interface Demo {
   readonly store: DemoStore;
   /** Starts one more backend; resolves when it is ready. */
   add(): Promise<DemoBackend>;
-  /** Starts again, on the same ports, those that have died; resolves with them when they are ready. */
-  revive(): Promise<readonly DemoBackend[]>;
+  /** Starts again, on the same ports, what has died, the store first; resolves with it when it is ready. */
+  revive(): Promise<Revived>;
   /**
    * Restarts all backends at once with a new secret; with `keepsOld` they still read what the old one keyed. Once, and
    * only where the secret is the backends' own: not with replication or a session process.
@@ -118,12 +118,20 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     secrets.current = randomSecret();
     await allOrFirstFailure(backends.map((backend) => backend.restart()));
   };
-  const revive = async (): Promise<readonly DemoBackend[]> => {
+  const revive = async (): Promise<Revived> => {
+    const isStoreDead = !store.isAlive;
+    if (isStoreDead) await store.restart();
     const dead = backends.filter((backend) => !backend.isAlive);
     await allOrFirstFailure(dead.map((backend) => backend.restart()));
-    return dead;
+    return { store: isStoreDead ? store : null, backends: dead };
   };
   return { architecture, backends, store, add, revive, rotateSecret, stop };
+}
+
+/** What was dead. */
+export interface Revived {
+  readonly store: DemoStore | null;
+  readonly backends: readonly DemoBackend[];
 }
 
 /** What the backends of a demo share, for their next start. */

@@ -70,6 +70,9 @@ export async function startRedis(kind: RedisKind): Promise<DemoStore> {
     get pid() {
       return running.primary.pid;
     },
+    get isAlive() {
+      return running.primary.isAlive;
+    },
     backendFlags,
     backendEnvironment: { [REDIS_PASSWORD_VARIABLE]: password },
     kill: () => running.primary.end('SIGKILL'),

@@ -69,10 +69,12 @@ export async function runDemo(options: DemoRunOptions): Promise<number> {
   }
 }
 
-/** Starts dead servers again and says so; does not reject. */
+/** Starts what is dead again and says so; does not reject. */
 async function revive(demo: Demo): Promise<void> {
   try {
-    for (const backend of await demo.revive()) process.stdout.write(`${serverLine(backend)}   is back\n`);
+    const { store, backends } = await demo.revive();
+    if (store !== null) process.stdout.write(`  the store   pid ${store.pid}   is back\n`);
+    for (const backend of backends) process.stdout.write(`${serverLine(backend)}   is back\n`);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   }

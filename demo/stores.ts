@@ -22,6 +22,7 @@ export interface StoreRequest {
 const NO_STORE: DemoStore = {
   kind: 'none',
   pid: 0,
+  isAlive: true,
   backendFlags: [],
   backendEnvironment: {},
   kill: () => Promise.resolve(),
@@ -65,6 +66,9 @@ async function startSessiond(secret: string, scryptCost: number | null): Promise
     kind: 'sessiond',
     get pid() {
       return child.pid;
+    },
+    get isAlive() {
+      return child.isAlive;
     },
     backendFlags: ['--sessiond', url],
     backendEnvironment: {},

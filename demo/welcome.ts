@@ -11,7 +11,7 @@ export interface WelcomeFacts {
   readonly storePid?: number;
   readonly balancerUrl: string;
   readonly adminUrl: string;
-  /** The demo's own process, which starts dead servers again when it gets SIGUSR2. */
+  /** The demo's own process, which starts again what is dead when it gets SIGUSR2. */
   readonly pid: number;
 }
 
@@ -77,7 +77,9 @@ function script(facts: WelcomeFacts): readonly Step[] {
       commands: [`npx holdfast events${admin}`, `npx holdfast status${admin}`, `kill -USR2 ${facts.pid}`],
     },
     {
-      title: 'Drain yours: it keeps its users until they leave, and gets no new ones.',
+      title: isLost
+        ? 'Drain yours: it keeps its users until they leave, and gets no new ones.'
+        : 'Drain yours: others serve its users, who stay logged in.',
       commands: [
         logIn,
         `mine=$(me whoami | grep -o '"server":"[a-z]' | cut -d'"' -f4)`,
@@ -90,7 +92,21 @@ function script(facts: WelcomeFacts): readonly Step[] {
     },
     ...(storePid === 0
       ? []
-      : [{ title: 'Kill what keeps the sessions.', commands: [`kill -9 ${storePid}`, 'me whoami'] }]),
+      : [
+          {
+            title:
+              architecture === 'home'
+                ? 'Kill what keeps the backups: nobody notices. Start it again.'
+                : 'Kill what keeps the sessions; start it again.',
+            commands: [
+              logIn,
+              `kill -9 ${storePid}`,
+              'me whoami',
+              `kill -USR2 ${facts.pid}; sleep 2`,
+              'me whoami',
+            ],
+          },
+        ]),
     ...(isTls
       ? []
       : [

@@ -152,7 +152,7 @@ test('the welcome text names what runs and gives commands that can be pasted', (
         npx holdfast status --admin http://127.0.0.1:9091
         kill -USR2 104
 
-      Drain yours: it keeps its users until they leave, and gets no new ones.
+      Drain yours: others serve its users, who stay logged in.
         me login -d 'user=alice&password=holdfast'
         mine=$(me whoami | grep -o '"server":"[a-z]' | cut -d'"' -f4)
         npx holdfast drain demo/$mine --admin http://127.0.0.1:9091
@@ -161,8 +161,11 @@ test('the welcome text names what runs and gives commands that can be pasted', (
         npx holdfast status --admin http://127.0.0.1:9091
         npx holdfast ready demo/$mine --admin http://127.0.0.1:9091
 
-      Kill what keeps the sessions.
+      Kill what keeps the sessions; start it again.
+        me login -d 'user=alice&password=holdfast'
         kill -9 103
+        me whoami
+        kill -USR2 104; sleep 2
         me whoami
 
       Fifty users for a minute: look at the dashboard and do it all again.

@@ -203,6 +203,29 @@ describe('holdfast demo', () => {
     expect([...demo.pids.values()]).not.toContain(pid);
   });
 
+  test.for(['database', 'home'])(
+    '%s: a store that was killed is started again by SIGUSR2',
+    async (architecture, { skip }) => {
+      const isHome = architecture === 'home';
+      if (isHome) needs('redis', skip);
+      const alice = (isBacked: boolean): object => ({ user: 'alice', ...(isHome && { isBacked }) });
+      const demo = await startDemo('--servers', '2', '--architecture', architecture);
+      const pid = Number(/^ {4}kill -9 (\d+)$/m.exec(demo.command.out())?.[1]);
+      const visitor = new Visitor();
+      await visitor.login(demo.url, 'alice');
+      const whoami = async (): Promise<unknown> => (await visitor.get(`${demo.url}/whoami`)).body;
+      expect(await whoami()).toMatchObject(alice(true));
+      process.kill(pid, 'SIGKILL');
+      await eventually(() => !isAlive(pid));
+      await visitor.post(`${demo.url}/inc`);
+      if (isHome) expect(await whoami()).toMatchObject(alice(false));
+      demo.command.child.kill('SIGUSR2');
+      await eventually(() => /^ {2}the store {3}pid \d+ {3}is back$/m.test(demo.command.out()));
+      const expected = expect.objectContaining(alice(true));
+      await eventually(async () => expected.asymmetricMatch(await whoami()));
+    },
+  );
+
   test.each(['cookie-pin', 'learn', 'address-hash'])('--sticky %s keeps a log-in', async (mode) => {
     const demo = await startDemo('--servers', '3', '--sticky', mode);
     for (const user of ['alice', 'bob']) {

@@ -1,7 +1,9 @@
 // What the documents say must be so: links lead somewhere, scripts, commands, options, configuration keys and metrics
 // exist, and complete configurations load.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -212,4 +214,22 @@ test('the documents name configuration keys that exist', () => {
       .filter((written) => !exists(written));
   });
   expect(unknown).toEqual([]);
+});
+
+test('what the examples say is to be done first can be done in an empty folder', () => {
+  const examples = readdirSync(join(ROOT, 'docs/examples'));
+  expect(examples.length).toBeGreaterThan(0);
+  for (const example of examples) {
+    const head = readFileSync(join(ROOT, 'docs/examples', example), 'utf8');
+    const commands = [...head.matchAll(/^\/\/ {3}(npm (?!install ).*)$/gm)].map(([, line]) => line ?? '');
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-example-'));
+    try {
+      execFileSync('sh', ['-ec', commands.join('\n')], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+      // it has "import", and is to be run as it stands
+      if (example.endsWith('.ts'))
+        expect(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).type).toBe('module');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
 });

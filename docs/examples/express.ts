@@ -1,7 +1,7 @@
 // Holdfast inside an Express application: some paths are the application's own, the others are shared out over its
 // servers. Run it (Node 24 or newer runs TypeScript as it is):
 //
-//   npm pkg set type=module
+//   npm init -y && npm pkg set type=module
 //   npm install holdfast express
 //   SERVERS=http://127.0.0.1:3001,http://127.0.0.1:3002 node express.ts
 import { createServer } from 'node:http';

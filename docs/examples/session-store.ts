@@ -1,7 +1,7 @@
 // An Express application whose sessions live in its memory, with a backup in Redis or Valkey (docs/session-store.md).
 // Run several of these behind Holdfast, with `state: shared` and a health check of /healthz:
 //
-//   npm pkg set type=module
+//   npm init -y && npm pkg set type=module
 //   npm install holdfast express express-session redis
 //   REDIS=redis://127.0.0.1:6379 SECRET=... PORT=3001 node session-store.ts
 import { createServer } from 'node:http';

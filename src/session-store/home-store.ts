@@ -1,5 +1,6 @@
 // HomeSessions as a store of express-session.
 import { createRequire } from 'node:module';
+import { isDeepStrictEqual } from 'node:util';
 import type { SessionData, Store } from 'express-session';
 import { systemClock } from '../base/clock.ts';
 import { HomeSessions } from './home-sessions.ts';
@@ -41,8 +42,16 @@ export class HomeStore extends BaseStore {
     done(this.sessions.set(id, session, ttlOf(session)), callback);
   }
 
+  /**
+   * The cookie is part of the session, but express-session takes one with another cookie for unchanged: it would have its
+   * former life again with the next request.
+   */
   override touch(id: string, session: SessionData, callback?: Callback): void {
-    done(this.sessions.touch(id, ttlOf(session)), callback);
+    const { cookie } = session;
+    const known = this.sessions.peek(id);
+    const isSame = known === null || isDeepStrictEqual(lasting(known.cookie), lasting(cookie));
+    const ttl = ttlOf(session);
+    done(isSame ? this.sessions.touch(id, ttl) : this.sessions.set(id, { ...known, cookie }, ttl), callback);
   }
 
   override destroy(id: string, callback?: Callback): void {
@@ -69,6 +78,12 @@ export class HomeStore extends BaseStore {
 /** Without a callback nobody wants to know. */
 function done(promise: Promise<unknown>, callback: Callback = () => {}): void {
   promise.then(() => callback(), callback);
+}
+
+/** What of the cookie stays from request to request: when it expires does not. */
+function lasting(cookie: SessionData['cookie'] | undefined): object {
+  const { expires, ...rest } = JSON.parse(JSON.stringify(cookie ?? {}));
+  return rest;
 }
 
 /** Seconds until the cookie expires; undefined where it says nothing, as for those that end with the browser. */

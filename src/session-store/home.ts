@@ -236,6 +236,12 @@ export class Home {
     return this.#copies.get(key) !== undefined;
   }
 
+  /** As this server has it, asking nobody; null when the session is not here, or is over. */
+  dataOf(key: string): string | null {
+    const copy = this.#copies.get(key);
+    return copy?.state === 'owned' && copy.expiresAtMs > this.#clock.nowMs() ? copy.data : null;
+  }
+
   /** Whether the store has the latest of the session; null when that is not here. */
   isBacked(key: string): boolean | null {
     const copy = this.#copies.get(key);

@@ -44,6 +44,11 @@ async function start(redis: TestRedis): Promise<Server> {
   app.get('/logout', (request, response, next) =>
     request.session.destroy((error) => (error ? next(error) : response.send('out'))),
   );
+  app.get('/stay', (request, response) => {
+    request.session.cookie.maxAge = 3_600_000;
+    response.send('as you like');
+  });
+  app.get('/life', (request, response) => response.send(String(request.session.cookie.originalMaxAge)));
   /** Saves after somebody else has destroyed it. */
   app.get('/late', (request, response, next) => {
     request.session.seen = 99;
@@ -98,6 +103,16 @@ test('a log-in gets another id, and the one before is of no use anywhere', async
     expect(await server.request('/whoami', before)).toMatchObject({ body: 'nobody' });
     expect(await server.request('/whoami', after ?? '')).toMatchObject({ body: 'ann' });
   }
+});
+
+test('a life that is all that has changed stays changed, here and at the next home', async ({ skip }) => {
+  const [a, b] = await two(skip);
+  const { cookie } = await a.request('/login');
+  expect((await a.request('/life', cookie ?? '')).body).toBe('null');
+  await a.request('/stay', cookie ?? '');
+  for (const server of [a, a, b, b])
+    expect((await server.request('/life', cookie ?? '')).body).toBe('3600000');
+  expect((await b.request('/see', cookie ?? '')).body).toBe('ann 1');
 });
 
 test('a session that is destroyed during a request is not brought back by it', async ({ skip }) => {

@@ -105,8 +105,9 @@ export class Settling {
     if (!isVerified && !affinity.isBorn && !mayBegin(this.#addressLimit, affinity, nowMs)) return true;
     const from = affinity.home;
     const isMove = isVerified && from !== plan.homes[index];
-    // a key beside the cookie of the balancer before us is of a session that it has kept
-    const isTentative = !isVerified && !affinity.isAdopted;
+    // a key beside the cookie of the balancer before us is of a session that it has kept, where that can be served
+    const isKept = affinity.isAdopted && (plan.config.state === 'shared' || from === plan.homes[index]);
+    const isTentative = !isVerified && !isKept;
     const ageMs = isVerified && affinity.isCookieOpen ? ageOf(affinity, wallMs) : 0;
     this.#ledger.begin(plan, affinity, index, nowMs, isTentative, nowMs - ageMs);
     if (isMove) {

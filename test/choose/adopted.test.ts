@@ -118,6 +118,25 @@ describe('where the application names its sessions', () => {
     expect(world.exchange({ cookie: 'io=s1~4f2a' })).toMatchObject({ server: 'b', outcome: 'home' });
   });
 
+  test.each([
+    ['local', 0, 1],
+    ['shared', 1, 1],
+  ] as const)(
+    'state %s: one whose home is down counts where it goes, if it can be served there',
+    (state, before, after) => {
+      const sticky = { mode: 'learn', cookie: 'sid', adopt: SERVER_ID } as const;
+      const world = new World({ pool: { state }, sticky });
+      world.setVerdict('b', Verdict.down);
+      const cookie = 'sid=1; SERVERID=s2';
+      const { server } = world.exchange({ cookie });
+      expect(world.exchange({ cookie })).toMatchObject({ server, outcome: 'home' });
+      expect([world.created(server!), world.placed(server!)]).toEqual([before, 1]);
+      // its user has logged in again
+      expect(world.exchange({ cookie, responseHeaders: ['Set-Cookie: sid=1'] }).server).toBe(server);
+      expect(world.created(server!)).toBe(after);
+    },
+  );
+
   test('whenLost 404: who has been told of a home that is down, and shows no session any more, begins another', () => {
     const sticky = { mode: 'learn', cookie: 'sid', adopt: SERVER_ID, whenLost: 404 } as const;
     const world = new World({ sticky });

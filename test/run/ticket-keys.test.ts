@@ -92,7 +92,7 @@ test('a file that holds no key is replaced; one that can be neither read nor wri
   ]);
 });
 
-test('threads derive the same from one key; another address, authority or key gives something else', () => {
+test('threads derive the same from one key; another address, authority, list of the revoked or key gives something else', () => {
   const { clock, process } = scene();
   const material = { version: '1', certificates: [], ca: null, crl: null };
   const keys = process();
@@ -103,6 +103,7 @@ test('threads derive the same from one key; another address, authority or key gi
   for (const other of [
     keys.of(listener('127.0.0.1:2'), material),
     keys.of(listener('127.0.0.1:1'), { ...material, ca: 'another' }),
+    keys.of(listener('127.0.0.1:1'), { ...material, crl: 'another' }),
   ]) {
     expect(other.sessionContext).not.toBe(here.sessionContext);
     expect(other.ticketKeys).not.toEqual(here.ticketKeys);

@@ -6,7 +6,11 @@ import { systemClock } from '../base/clock.ts';
 import { HomeSessions } from './home-sessions.ts';
 import type { SessionsOptions } from './options.ts';
 
+type Cookie = SessionData['cookie'];
 type Callback<T = void> = (error?: unknown, value?: T) => void;
+
+/** express-session reckons a cookie's life anew with each request: now and then it is a millisecond less. */
+const LIFE_OFF_MS = 1000;
 
 /** express-session is the application's; HomeSessions does without. */
 function storeOfExpressSession(): typeof Store {
@@ -49,7 +53,7 @@ export class HomeStore extends BaseStore {
   override touch(id: string, session: SessionData, callback?: Callback): void {
     const { cookie } = session;
     const known = this.sessions.peek(id);
-    const isSame = known === null || isDeepStrictEqual(lasting(known.cookie), lasting(cookie));
+    const isSame = known === null || isSameCookie(known.cookie, cookie);
     const ttl = ttlOf(session);
     done(isSame ? this.sessions.touch(id, ttl) : this.sessions.set(id, { ...known, cookie }, ttl), callback);
   }
@@ -80,10 +84,17 @@ function done(promise: Promise<unknown>, callback: Callback = () => {}): void {
   promise.then(() => callback(), callback);
 }
 
-/** What of the cookie stays from request to request: when it expires does not. */
-function lasting(cookie: SessionData['cookie'] | undefined): object {
-  const { expires, ...rest } = JSON.parse(JSON.stringify(cookie ?? {}));
-  return rest;
+/** When they expire apart, which is another with each request. */
+function isSameCookie(one: Cookie | undefined, other: Cookie | undefined): boolean {
+  const { expires, originalMaxAge, ...rest } = asStored(one);
+  const { expires: otherExpires, originalMaxAge: otherMaxAge, ...otherRest } = asStored(other);
+  const offMs = Math.abs(Number(originalMaxAge) - Number(otherMaxAge));
+  const isSameKind = typeof originalMaxAge === typeof otherMaxAge;
+  return isSameKind && offMs < LIFE_OFF_MS && isDeepStrictEqual(rest, otherRest);
+}
+
+function asStored(cookie: Cookie | undefined): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(cookie ?? { originalMaxAge: null }));
 }
 
 /** Seconds until the cookie expires; undefined where it says nothing, as for those that end with the browser. */

@@ -3,7 +3,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import session from 'express-session';
+import session, { type SessionData } from 'express-session';
 import { expect, onTestFinished, test } from 'vitest';
 import { HomeStore } from '../../src/session-store/home-store.ts';
 import { beginSet } from '../support/home-sessions.ts';
@@ -48,7 +48,10 @@ async function start(redis: TestRedis): Promise<Server> {
     request.session.cookie.maxAge = 3_600_000;
     response.send('as you like');
   });
-  app.get('/life', (request, response) => response.send(String(request.session.cookie.originalMaxAge)));
+  app.get('/life', (request, response) => {
+    const { originalMaxAge } = request.session.cookie;
+    response.send(String(originalMaxAge && Math.round(originalMaxAge / 1000)));
+  });
   /** Saves after somebody else has destroyed it. */
   app.get('/late', (request, response, next) => {
     request.session.seen = 99;
@@ -110,9 +113,19 @@ test('a life that is all that has changed stays changed, here and at the next ho
   const { cookie } = await a.request('/login');
   expect((await a.request('/life', cookie ?? '')).body).toBe('null');
   await a.request('/stay', cookie ?? '');
-  for (const server of [a, a, b, b])
-    expect((await server.request('/life', cookie ?? '')).body).toBe('3600000');
+  for (const server of [a, a, b, b]) expect((await server.request('/life', cookie ?? '')).body).toBe('3600');
   expect((await b.request('/see', cookie ?? '')).body).toBe('ann 1');
+});
+
+test('a life that is a millisecond off is the same, and is left as it is', async ({ skip }) => {
+  const [{ store }] = await two(skip);
+  const sessionOf = (originalMaxAge: number) => ({ cookie: { originalMaxAge, path: '/' } }) as SessionData;
+  await new Promise((resolve) => store.set('id', sessionOf(3_600_000), resolve));
+  for (const life of [3_599_999, 3_600_000])
+    await new Promise((resolve) => store.touch('id', sessionOf(life), resolve));
+  expect(store.sessions.peek('id')).toEqual(sessionOf(3_600_000));
+  await new Promise((resolve) => store.touch('id', sessionOf(1_800_000), resolve));
+  expect(store.sessions.peek('id')).toEqual(sessionOf(1_800_000));
 });
 
 test('a session that is destroyed during a request is not brought back by it', async ({ skip }) => {

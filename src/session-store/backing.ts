@@ -5,6 +5,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Copies } from './copies.ts';
 import type { Changed, Copy, Waiter } from './copy.ts';
 import type { Operation, Outcome } from './operations.ts';
+import { Rejected } from './rejected.ts';
 import type { StoreLine } from './store-line.ts';
 
 /** What Backing works with. */
@@ -16,6 +17,14 @@ export interface BackingParts {
   /** How long a change waits for the store's word. */
   readonly ackTimeoutMs: number;
   readonly whenStoreIsAway: 'serve' | 'refuse';
+  /** Notices that this process stood still. */
+  readonly noteTime: () => void;
+  /** The set of data that the store has, as far as is known. */
+  readonly dataSet: () => string | null;
+  /** When a claim that is sent now is to come at the latest; 0: not known. */
+  readonly claimUntilMs: () => number;
+  /** The store has another one by now. */
+  readonly onOtherData: () => void;
   /** The store has said something of a copy that others wait to read; or it is gone. */
   readonly onSettled: (copy: Copy) => void;
 }
@@ -38,6 +47,7 @@ export class Backing {
   readonly #unbacked = new Set<Copy>();
   #unbackedWalk: Iterator<Copy> = this.#unbacked.values();
   readonly #parts: BackingParts;
+  readonly #rejected: Rejected;
   /** A copy not confirmed since this epoch may be another's without our having heard. */
   #sureSince = 0;
   #checks: Iterator<Copy> | null = null;
@@ -47,6 +57,17 @@ export class Backing {
 
   constructor(parts: BackingParts) {
     this.#parts = parts;
+    this.#rejected = new Rejected(parts.clock);
+  }
+
+  /** Sessions that the store has refused again and again. */
+  get rejected(): number {
+    return this.#rejected.size;
+  }
+
+  /** The store has refused it again and again, and is not asked for now. */
+  rests(copy: Copy): boolean {
+    return this.#rejected.rests(copy);
   }
 
   /** Changes that somebody was told are made and that the store has not confirmed. */
@@ -56,15 +77,18 @@ export class Backing {
 
   /** A comparison with the store, or writing what it lacks, is under way. */
   get isBusy(): boolean {
-    return this.#checks !== null || this.#unbacked.size > 0;
+    if (this.#checks !== null) return true;
+    for (const copy of this.#unbacked) if (!this.rests(copy)) return true;
+    return false;
   }
 
   /** Sends what the store does not have of this copy, and tells `done` what became of it. */
   change(copy: Copy, done: (changed: Changed) => void): void {
     const { line, scheduler, ackTimeoutMs } = this.#parts;
-    if (!line.answersWithin(ackTimeoutMs)) {
+    const isAway = !line.answersWithin(ackTimeoutMs);
+    if (isAway || this.rests(copy)) {
       this.#owe(copy);
-      line.noteAway();
+      if (isAway) line.noteAway();
       done(this.#parts.whenStoreIsAway === 'serve' ? 'unbacked' : 'away');
       return;
     }
@@ -83,19 +107,23 @@ export class Backing {
 
   /** Sends what the store does not have of this copy, unless something is under way. */
   push(copy: Copy): void {
-    if (copy.isSending || copy.isBacked || copy.state === 'loading') return;
+    this.#parts.noteTime();
+    if (copy.isSending || copy.isBacked || copy.state === 'loading' || this.rests(copy)) return;
     const lifeMs = this.#lifeMs(copy);
     if (copy.state === 'ended') this.#send(copy, { kind: 'destroy', key: copy.key, lifeMs });
     else {
       const { key, tenure, version, data } = copy;
-      this.#send(copy, { kind: 'write', key, tenure, version, data, lifeMs });
+      const isUnsure = copy.sureIn < this.#sureSince;
+      const dataSet = this.#parts.dataSet();
+      const untilMs = this.#parts.claimUntilMs();
+      this.#send(copy, { kind: 'write', key, tenure, version, data, lifeMs, isUnsure, dataSet, untilMs });
     }
   }
 
   /** Renews the life of the record, and learns whether it is still ours. */
   check(copy: Copy): void {
     if (copy.state !== 'owned' || !copy.isBacked) this.push(copy);
-    else if (!copy.isSending) {
+    else if (!copy.isSending && !this.rests(copy)) {
       const { key, tenure, version } = copy;
       this.#send(copy, { kind: 'touch', key, tenure, version, lifeMs: this.#lifeMs(copy) });
     }
@@ -143,26 +171,26 @@ export class Backing {
     this.#parts.onSettled(copy);
   }
 
-  /**
-   * The store has lost everything: whatever is here is the only copy. What may be another's is written last, so that it
-   * is not taken for the latest.
-   */
+  /** The store has lost everything: whatever is here is the only copy, for all that is known. */
   allIsLost(): void {
-    const doubtful: Copy[] = [];
     for (const copy of this.#parts.copies.values()) {
       if (copy.state === 'loading') continue;
       copy.backed = 0;
-      if (copy.state === 'owned' && copy.checkedIn < this.#sureSince) doubtful.push(copy);
-      else this.#owe(copy);
+      this.#owe(copy);
     }
     this.compare();
-    if (doubtful.length > 0) this.#parts.scheduler.after(REFILL_MS, () => this.#oweAll(doubtful));
   }
 
   /** This process stood still for so long that others may have taken its sessions. */
   stalled(): void {
+    this.#sureSince = this.epoch + 1;
     this.compare();
-    this.#sureSince = this.epoch;
+  }
+
+  /** There is a new connection. `mayHaveMissed`: the store may have gone on without us, and given sessions to others. */
+  connected(mayHaveMissed: boolean): void {
+    this.epoch += 1;
+    if (mayHaveMissed) this.#sureSince = this.epoch;
   }
 
   /** The store may have lost something, or this server a notice: asks for each session. */
@@ -225,6 +253,7 @@ export class Backing {
     const { epoch } = this;
     const { version } = copy;
     const nowMs = this.#parts.clock.nowMs();
+    const wasUp = this.#parts.line.isUp;
     copy.isSending = true;
     this.#parts.line.send(operation, (outcome) => {
       copy.isSending = false;
@@ -234,7 +263,9 @@ export class Backing {
         if (outcome.kind === 'accepted') {
           copy.keptUntilMs = nowMs + operation.lifeMs;
           copy.checkedIn = epoch;
-        }
+          if (outcome.isUnsure !== true) copy.sureIn = epoch;
+          this.#rejected.forget(copy);
+        } else if (outcome.kind === 'failed' && wasUp) this.#rejected.note(copy, outcome.why);
         this.#answered(copy, operation.kind, version, outcome);
       }
       this.pump();
@@ -247,6 +278,10 @@ export class Backing {
         this.#accepted(copy, kind, version, outcome);
         break;
       case 'behind':
+        if (copy.noticed > copy.tenure) {
+          this.#lost(copy);
+          return;
+        }
         this.isBehind(copy);
         break;
       case 'stale':
@@ -256,6 +291,10 @@ export class Backing {
         return;
       case 'destroyed':
         this.ended(copy);
+        return;
+      case 'late':
+        this.#owe(copy);
+        this.#parts.onOtherData();
         return;
       default:
         this.#failed(copy, outcome);
@@ -287,7 +326,8 @@ export class Backing {
       this.#giveUp(copy, waiter);
     }
     if (!copy.isBacked) this.#owe(copy);
-    if (outcome.kind === 'failed' && this.#parts.line.answersWithin(Number.POSITIVE_INFINITY)) this.#pause();
+    const isUp = this.#parts.line.answersWithin(Number.POSITIVE_INFINITY);
+    if (outcome.kind === 'failed' && isUp && !this.rests(copy)) this.#pause();
     this.#parts.onSettled(copy);
   }
 
@@ -303,12 +343,12 @@ export class Backing {
   /** What follows from where the copy stands now that nothing is under way. */
   #settle(copy: Copy, isFresh: boolean): void {
     if (copy.state === 'owned' && copy.noticed > copy.tenure && copy.tenure > 0 && copy.isBacked) {
-      this.lost += 1;
-      this.drop(copy, 'conflict');
+      this.#lost(copy);
       return;
     }
     if (copy.isLeaving && copy.isBacked && copy.checkedIn === this.epoch) {
       this.dropped += 1;
+      this.#parts.copies.drop(copy);
       this.drop(copy, 'conflict');
       return;
     }
@@ -319,10 +359,9 @@ export class Backing {
     this.#parts.onSettled(copy);
   }
 
-  #oweAll(copies: readonly Copy[]): void {
-    for (const copy of copies)
-      if (this.#parts.copies.get(copy.key) === copy && !copy.isBacked) this.#owe(copy);
-    this.pump();
+  #lost(copy: Copy): void {
+    this.lost += 1;
+    this.drop(copy, 'conflict');
   }
 
   #owe(copy: Copy): void {
@@ -334,6 +373,7 @@ export class Backing {
   isSquare(copy: Copy): void {
     copy.isUnbacked = false;
     this.#unbacked.delete(copy);
+    this.#rejected.forget(copy);
   }
 
   #giveUp(copy: Copy, waiter: Waiter): void {

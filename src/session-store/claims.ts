@@ -16,8 +16,8 @@ export interface ClaimsParts {
   readonly backing: Backing;
   /** How long a session that is not here is waited for. */
   readonly loadTimeoutMs: number;
-  /** What the store's clock will say so long from now. */
-  readonly storeMs: (afterMs: number) => number;
+  /** When a claim that is sent now is to come at the latest, by the store's clock; 0: not known. */
+  readonly claimUntilMs: () => number;
   /** A version that another server made. */
   readonly onVersion: (version: number) => void;
   /** There is one copy more. */
@@ -156,9 +156,14 @@ export class Claims {
 
   /** Makes this server the owner of the session. */
   claim(copy: Copy): void {
+    const untilMs = this.#parts.claimUntilMs();
+    // One that could come late must not be sent.
+    if (untilMs === 0) {
+      this.#claimAgain(copy);
+      return;
+    }
     copy.isSending = true;
     const { epoch } = this.#parts.backing;
-    const untilMs = this.#parts.storeMs(this.#parts.loadTimeoutMs);
     this.#parts.line.send({ kind: 'claim', key: copy.key, untilMs }, (outcome) => {
       copy.isSending = false;
       if (this.#parts.copies.get(copy.key) !== copy) return;
@@ -206,6 +211,7 @@ export class Claims {
     copy.tenure = outcome.tenure;
     copy.backed = outcome.mustRewrite === true || isLater ? 0 : outcome.version;
     copy.checkedIn = epoch;
+    copy.sureIn = epoch;
     this.#parts.onVersion(outcome.version);
     if (!isNewer) {
       copy.version = outcome.version;

@@ -7,11 +7,19 @@ export interface CopyLimits {
   readonly bytes: number;
 }
 
+/** What a dropped copy had of the store's word. */
+type Dropped = Pick<Copy, 'tenure' | 'sureIn'>;
+
+/** So many of those dropped last are known. */
+const DROPPED_MAX = 10_000;
+
 /** Copies by key, the least recently used first. */
 export class Copies {
   readonly #byKey = new Map<string, Copy>();
   readonly #limits: CopyLimits;
   readonly #mayDrop: (copy: Copy) => boolean;
+  /** A request that has read one of these may be about to change it. */
+  readonly #dropped = new Map<string, Dropped>();
   #bytes = 0;
   #owned = 0;
 
@@ -45,7 +53,23 @@ export class Copies {
 
   add(copy: Copy): void {
     this.#byKey.set(copy.key, copy);
+    this.#dropped.delete(copy.key);
     this.recount(copy);
+  }
+
+  /** Removes a copy to save memory. */
+  drop(copy: Copy): void {
+    this.remove(copy);
+    const { key, tenure, sureIn } = copy;
+    this.#dropped.set(key, { tenure, sureIn });
+    if (this.#dropped.size <= DROPPED_MAX) return;
+    const oldest = this.#dropped.keys().next().value;
+    if (oldest !== undefined) this.#dropped.delete(oldest);
+  }
+
+  /** What was known of a copy of this key that was dropped. */
+  dropped(key: string): Dropped | undefined {
+    return this.#dropped.get(key);
   }
 
   /** Must follow each change of a copy's state or data. */

@@ -50,6 +50,8 @@ export class Copy {
   noticed = 0;
   /** In which connection the store last confirmed that this server has the session. */
   checkedIn = 0;
+  /** The same, but for what it confirmed for want of anything else. Made here: when it was made. */
+  sureIn = 0;
   /** The balancer said that the session has just moved here: claimed again before it is read. */
   isDoubted = false;
   /** One operation is under way. */

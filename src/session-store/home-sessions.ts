@@ -10,7 +10,7 @@ import { type CheckedOptions, checkOptions, type SessionsOptions } from './optio
 import { RedisLink } from './redis-link.ts';
 import { Sealing } from './sealing.ts';
 
-/** How it stands; counts are since the start, but for `sessions`, `bytes`, `unbacked` and `backlog`. */
+/** How it stands; counts are since the start, but for `sessions`, `bytes`, `unbacked`, `rejected` and `backlog`. */
 export interface SessionsStats extends HomeCounts {
   /** Of `bytes`, what is data. */
   readonly dataBytes: number;
@@ -67,8 +67,8 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
       claimMsMax: loadTimeoutMs + CLAIM_SPARE_MS,
       sealing: new Sealing(seal, adopt !== null),
       scheduler: systemScheduler,
-      onUp: () => {
-        this.#home.connected();
+      onUp: (mayHaveMissed) => {
+        this.#home.connected(mayHaveMissed);
         begun();
       },
       onDown: () => this.#home.disconnected(),

@@ -27,13 +27,15 @@ export interface HomeParts {
   readonly dropRules?: DropRules;
 }
 
-/** Counts since the start, but for `sessions`, `bytes`, `unbacked` and `backlog`, which are as it is now. */
+/** Counts since the start, but for `sessions`, `bytes`, `unbacked`, `rejected` and `backlog`, which are as it is now. */
 export interface HomeCounts {
   /** Sessions whose home is here. */
   readonly sessions: number;
   readonly bytes: number;
   /** Changes that only this server has. */
   readonly unbacked: number;
+  /** Of these, such that the store has refused again and again: tried once a minute. */
+  readonly rejected: number;
   /** Operations under way. */
   readonly backlog: number;
   /** Reads answered from memory. */
@@ -81,21 +83,25 @@ export class Home {
     this.#line = new StoreLine(link, clock);
     this.#copies = new Copies(options.limits, dropRules.mayDrop);
     this.#mustAsk = dropRules.mustAsk;
-    const { ackTimeoutMs, whenStoreIsAway } = options;
+    const { ackTimeoutMs, loadTimeoutMs, whenStoreIsAway } = options;
     const shared = { copies: this.#copies, line: this.#line, clock, scheduler };
+    const claimUntilMs = (): number => this.#upkeep.storeMs(loadTimeoutMs);
     this.#backing = new Backing({
       ...shared,
       ackTimeoutMs,
       whenStoreIsAway,
+      claimUntilMs,
+      noteTime: () => this.#upkeep.noteTime(),
+      dataSet: () => this.#upkeep.dataSet,
+      onOtherData: () => this.#upkeep.askNow(),
       onSettled: (copy) => this.#claims.settled(copy),
     });
-    const { loadTimeoutMs } = options;
     this.#upkeep = new Upkeep({ ...shared, backing: this.#backing, expire: (copy) => this.#expire(copy) });
     this.#claims = new Claims({
       ...shared,
       backing: this.#backing,
       loadTimeoutMs,
-      storeMs: (afterMs) => this.#upkeep.storeMs(afterMs),
+      claimUntilMs,
       onVersion: (version) => {
         this.#version = Math.max(this.#version, version);
       },
@@ -138,6 +144,9 @@ export class Home {
     }
     if (copy === undefined) {
       copy = new Copy(key, 'owned');
+      const { tenure = 0, sureIn = this.#backing.epoch } = this.#copies.dropped(key) ?? {};
+      copy.tenure = tenure;
+      copy.sureIn = sureIn;
       this.#claims.noteKnown(key);
       this.#copies.add(copy);
     }
@@ -179,10 +188,13 @@ export class Home {
     this.#backing.change(copy, done);
   }
 
-  /** The link to the store is there (again). */
-  connected(): void {
+  /**
+   * The link to the store is there (again). `mayHaveMissed`: there may have been notices while there was none. Not where the
+   * store itself was gone.
+   */
+  connected(mayHaveMissed: boolean): void {
     this.#line.noteBack();
-    this.#upkeep.connected();
+    this.#upkeep.connected(mayHaveMissed);
   }
 
   disconnected(): void {
@@ -208,6 +220,7 @@ export class Home {
       sessions: this.#copies.owned,
       bytes: this.#copies.bytes,
       unbacked: this.#backing.unbacked,
+      rejected: this.#backing.rejected,
       backlog: this.#line.underWay,
       hits: this.#hits,
       loads: this.#claims.loads,
@@ -281,6 +294,7 @@ export class Home {
     return (
       copy.checkedIn === this.#backing.epoch ||
       copy.tenure === 0 ||
+      this.#backing.rests(copy) ||
       !this.#line.answersWithin(this.#options.ackTimeoutMs)
     );
   }

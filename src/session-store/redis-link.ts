@@ -15,7 +15,7 @@ export interface RedisLinkParts extends Omit<ConnectionParts, 'channel' | 'onUp'
   /** How far ahead of the store's clock a claim can be good at most. */
   readonly claimMsMax: number;
   readonly sealing: Sealing;
-  readonly onUp: () => void;
+  readonly onUp: (mayHaveMissed: boolean) => void;
   readonly onTaken: (key: string, tenure: number) => void;
   readonly onEnded: (key: string) => void;
 }
@@ -27,6 +27,8 @@ const FAILED: Outcome = { kind: 'failed', why: 'error' };
  * a script has met.
  */
 const ELSEWHERE = /(^|-)(READONLY|LOADING|MASTERDOWN|MOVED|ASK|CLUSTERDOWN|NOAUTH|UNKILLABLE)\b/;
+/** Of one that takes no write at all just now, whatever it is. */
+const TAKES_NOTHING = /(^|-)(OOM|MISCONF|BUSY|NOREPLICAS|NOPERM)\b|\bOOM command not allowed/;
 const SCAN_COUNT = '500';
 
 export class RedisLink implements StoreLink {
@@ -43,9 +45,9 @@ export class RedisLink implements StoreLink {
     this.#connection = new StoreConnection({
       ...parts,
       channel: `${this.#marker}:${parts.me}`,
-      onUp: (run) => {
+      onUp: (run, mayHaveMissed) => {
         this.#run = run;
-        parts.onUp();
+        parts.onUp(mayHaveMissed);
       },
       onNotice: (message) => this.#noticed(message),
     });
@@ -134,7 +136,7 @@ export class RedisLink implements StoreLink {
       const [, dataSet, storeMs] = await this.#call(
         SCRIPTS.hello,
         [this.#marker, this.#marker],
-        [me, String(refillMs), operation.isRefilling ? '1' : '0'],
+        [me, String(refillMs), operation.isRefilling ? '1' : '0', this.#run ?? ''],
       );
       return { kind: 'hello', dataSet: String(dataSet), run: this.#run, storeMs: Number(storeMs) };
     }
@@ -150,14 +152,23 @@ export class RedisLink implements StoreLink {
           ]),
         );
       case 'write': {
-        const { tenure, version, data, lifeMs } = operation;
+        const { tenure, version, data, lifeMs, isUnsure, dataSet, untilMs } = operation;
         const numbers = [String(tenure), String(version), sealing.seal(data, key), String(lifeMs)];
-        return changed(await this.#call(SCRIPTS.write, keys, [me, key, ...numbers]));
+        const args = [
+          me,
+          String(refillMs),
+          key,
+          ...numbers,
+          isUnsure ? '1' : '0',
+          dataSet ?? '',
+          String(untilMs),
+        ];
+        return changed(await this.#call(SCRIPTS.write, keys, args));
       }
       case 'touch': {
         const { tenure, version, lifeMs } = operation;
         return changed(
-          await this.#call(SCRIPTS.touch, keys, [me, String(tenure), String(version), String(lifeMs)]),
+          await this.#call(SCRIPTS.touch, keys, [me, ...[refillMs, tenure, version, lifeMs].map(String)]),
         );
       }
       case 'destroy':
@@ -201,7 +212,7 @@ export class RedisLink implements StoreLink {
       return AWAY;
     }
     this.#parts.onTrouble(told);
-    return /^OOM\b|\bOOM command not allowed/.test(message) ? { kind: 'failed', why: 'full' } : FAILED;
+    return TAKES_NOTHING.test(message) ? { kind: 'failed', why: 'full' } : FAILED;
   }
 
   #noticed(message: string): void {
@@ -213,9 +224,12 @@ export class RedisLink implements StoreLink {
 }
 
 function changed(reply: readonly unknown[]): Outcome {
-  const [kind, tenure, version] = reply;
-  if (kind === 'accepted') return { kind, tenure: Number(tenure), version: Number(version) };
+  const [kind, tenure, version, unsure] = reply;
+  if (kind === 'accepted') {
+    const isUnsure = unsure === '1' ? ({ isUnsure: true } as const) : {};
+    return { kind, tenure: Number(tenure), version: Number(version), ...isUnsure };
+  }
   if (kind === 'stale') return { kind, tenure: Number(tenure) };
-  if (kind === 'behind' || kind === 'destroyed') return { kind };
+  if (kind === 'behind' || kind === 'destroyed' || kind === 'late') return { kind };
   throw new Error(`a change was answered with ${String(kind)}`);
 }

@@ -8,6 +8,7 @@ const GAUGES: readonly Figure[] = [
   ['sessions', 'Sessions whose home is this server', ({ sessions }) => sessions],
   ['bytes', 'Memory of these sessions, roughly', ({ bytes }) => bytes],
   ['unbacked', 'Sessions and ends of sessions that the store does not have yet', ({ unbacked }) => unbacked],
+  ['rejected', 'Of the unbacked, what the store has refused again and again', ({ rejected }) => rejected],
   ['backlog', 'Operations that the store has not answered', ({ backlog }) => backlog],
   ['store_up', 'Whether the store is connected', ({ isStoreUp }) => Number(isStoreUp)],
 ];

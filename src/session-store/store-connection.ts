@@ -28,8 +28,11 @@ export interface ConnectionParts {
   readonly source: RedisSource;
   readonly channel: string;
   readonly scheduler: Scheduler;
-  /** `run` tells one process of the store from the next, null where it may not be asked. */
-  readonly onUp: (run: string | null) => void;
+  /**
+   * `run` tells one process of the store from the next, null where it may not be asked. `mayHaveMissed`: the store may have
+   * gone on without this server, and had notices for it.
+   */
+  readonly onUp: (run: string | null, mayHaveMissed: boolean) => void;
   readonly onDown: () => void;
   readonly onNotice: (message: string) => void;
   /** Why there is no connection, or what the store has refused. */
@@ -57,6 +60,8 @@ export class StoreConnection {
   #pauseMs = PAUSE_MS_MIN;
   #awaited = 0;
   #hasHeard = true;
+  /** At the first attempt after a connection broke, nobody listened there any more; null until it has been made. */
+  #wasGone: boolean | null = null;
   #timer: Scheduled | null = null;
 
   constructor(parts: ConnectionParts) {
@@ -126,7 +131,7 @@ export class StoreConnection {
       this.#pauseMs = PAUSE_MS_MIN;
       this.#timer.cancel();
       this.#watch(number, 0);
-      onUp(run);
+      onUp(run, this.#wasGone !== true);
     } catch (error) {
       this.#broke(number, error instanceof Error ? error : new Error(String(error)));
     }
@@ -167,6 +172,9 @@ export class StoreConnection {
     this.#timer?.cancel();
     this.#timer = this.#parts.scheduler.after(this.#pauseMs, () => void this.#attempt());
     this.#pauseMs = Math.min(PAUSE_MS_MAX, this.#pauseMs * 2);
+    // where the store was silent before, it may have gone on for others, and died later
+    if (wasUp) this.#wasGone = this.#hasHeard ? null : false;
+    else this.#wasGone ??= isRefused(error);
     if (wasUp) this.#parts.onDown();
     this.#drop();
     this.#parts.onTrouble(error);
@@ -183,6 +191,10 @@ export class StoreConnection {
 async function runOf(client: RedisConnection): Promise<string | null> {
   const text = await client.sendCommand(['INFO', 'server']).catch(() => '');
   return /run_id:(\w+)/.exec(String(text))?.[1] ?? null;
+}
+
+function isRefused(error: Error): boolean {
+  return 'code' in error && error.code === 'ECONNREFUSED';
 }
 
 function destroy(client: { destroy(): unknown }): void {

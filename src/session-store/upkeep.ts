@@ -50,11 +50,11 @@ export class Upkeep {
     this.#tick = parts.scheduler.after(TICK_MS, () => this.#ticked());
   }
 
-  /** A connection to the store is there. Notices may have been missed while there was none. */
-  connected(): void {
+  /** A connection to the store is there. */
+  connected(mayHaveMissed: boolean): void {
     this.noteTime();
     this.#mustCompare = true;
-    this.#parts.backing.epoch += 1;
+    this.#parts.backing.connected(mayHaveMissed);
     this.#isAsking = false;
     this.#ask();
   }
@@ -66,6 +66,16 @@ export class Upkeep {
     if (!isStalled) return;
     this.#aliveAtMs = nowMs;
     this.#parts.backing.stalled();
+  }
+
+  /** The set of data that the store had when it was asked last; null before. */
+  get dataSet(): string | null {
+    return this.#dataSet;
+  }
+
+  /** The store has said that it has another set of data. */
+  askNow(): void {
+    this.#ask();
   }
 
   /** What the store's clock will say `afterMs` from now, or a little less; 0 until it has been heard. */

@@ -90,7 +90,7 @@ function startNear(me: string): Home {
     link: { isUp: true, send: (operation, reply) => reply(store.model.apply(operation, me)) },
     ...{ clock: scheduler.clock, scheduler, options: { ...options, limits: { sessions: 0, bytes: 0 } } },
   });
-  home.connected();
+  home.connected(true);
   return home;
 }
 
@@ -112,7 +112,17 @@ test('a former owner that has written back what it had to an emptied store does 
   expect(store.model.live('one')?.data).toBe('new');
   store.model.empty();
   store.model.apply(
-    { kind: 'write', key: 'one', tenure: tenure - 1, version: 1, data: 'old', lifeMs: DAY_MS },
+    {
+      kind: 'write',
+      key: 'one',
+      tenure: tenure - 1,
+      version: 1,
+      data: 'old',
+      lifeMs: DAY_MS,
+      isUnsure: false,
+      dataSet: null,
+      untilMs: 0,
+    },
     'a',
   );
   const found: Found[] = [];

@@ -55,7 +55,7 @@ test('an emptied store gets 100 000 sessions back, never more than a window of t
       limits: { sessions: 0, bytes: 0 },
     },
   });
-  home.connected();
+  home.connected(true);
   link.answerAll();
   for (let id = 0; id < SESSIONS; id += 1) {
     home.set(`s${id}`, '{"count":1}', LIFE_MS, () => {});

@@ -123,14 +123,19 @@ class Pair {
   }
 
   #forStore(operation: Operation): Operation {
-    if (operation.kind === 'claim' && operation.untilMs > 0)
-      return { ...operation, untilMs: operation.untilMs - this.#modelNowMs + this.#storeNowMs };
+    if (operation.kind === 'claim') return { ...operation, untilMs: this.#untilOfStore(operation.untilMs) };
     if (operation.kind === 'write' || operation.kind === 'touch') {
       const { tenure } = operation;
       const set = this.#sinces.findLast(([modelMs]) => modelMs - BELOW_MS <= tenure);
-      return { ...operation, tenure: set === undefined ? tenure : tenure - set[0] + set[1] };
+      const found = set === undefined ? tenure : tenure - set[0] + set[1];
+      if (operation.kind === 'touch') return { ...operation, tenure: found };
+      return { ...operation, tenure: found, untilMs: this.#untilOfStore(operation.untilMs) };
     }
     return operation;
+  }
+
+  #untilOfStore(untilMs: number): number {
+    return untilMs > 0 ? untilMs - this.#modelNowMs + this.#storeNowMs : 0;
   }
 
   #tenureOfModel(tenure: number): number {
@@ -166,7 +171,17 @@ function operationOf(pair: Pair, dice: SeededRandom, me: string): Operation {
   const version = Math.max(1, (record?.version ?? 1) + dice.below(5) - 2);
   if (kind < 35) return { kind: 'claim', key, untilMs: pair.untilMs(dice) };
   if (kind < 70)
-    return { kind: 'write', key, tenure, version, data: `${me} ü \0 ${dice.below(1000)}`, lifeMs };
+    return {
+      kind: 'write',
+      key,
+      tenure,
+      version,
+      data: `${me} ü \0 ${dice.below(1000)}`,
+      lifeMs,
+      isUnsure: dice.below(3) === 0,
+      untilMs: pair.untilMs(dice),
+      dataSet: dice.below(10) === 0 ? 'of another set' : null,
+    };
   if (kind < 88) return { kind: 'touch', key, tenure, version, lifeMs };
   if (kind < 93) return { kind: 'destroy', key, lifeMs: Math.max(lifeMs, FAR_MS * 100) };
   return { kind: 'hello', isRefilling: dice.below(2) === 0 };

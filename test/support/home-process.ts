@@ -44,15 +44,19 @@ export class HomeProcess implements StoreLink {
   isAlive = true;
   isHung = false;
   hungAtMs = 0;
+  /** It was cut off while the store went on, so that notices may have passed it by. */
+  #mayHaveMissed = false;
   readonly #scheduler: ManualScheduler;
   readonly #dice: SeededRandom;
   readonly #store: StoreProcess;
   readonly #faults: ProcessFaults;
   readonly #deferred: (() => void)[] = [];
   #pending: Pending[] = [];
+  /** Notices that the store has sent and that are not here yet. */
+  readonly #notices = new Set<() => void>();
   #connection = 0;
   #carriedOutAtMs = 0;
-  #repliedAtMs = 0;
+  #saidAtMs = 0;
 
   constructor(scheduler: ManualScheduler, dice: SeededRandom, store: StoreProcess, options: ProcessOptions) {
     this.me = options.me;
@@ -109,13 +113,20 @@ export class HomeProcess implements StoreLink {
     if (this.isUp || !this.isAlive || !this.#store.isRunning) return;
     this.#connection += 1;
     this.isUp = true;
-    this.#inProcess(() => this.home.connected());
+    // a process that was stopped has not seen what became of the store
+    const mayHaveMissed = this.#mayHaveMissed || this.isHung;
+    this.#mayHaveMissed = false;
+    this.#inProcess(() => this.home.connected(mayHaveMissed));
   }
 
   /** What was sent and not carried out yet may be carried out later all the same, or never; answers are lost. */
   disconnect(): void {
     if (!this.isUp) return;
+    // what a store has sent before it dies comes before the end of its connection, and not over one that is cut
+    for (const hear of this.#notices) if (!this.#store.isRunning) hear();
+    this.#notices.clear();
     this.isUp = false;
+    this.#mayHaveMissed = this.#store.isRunning;
     const pending = this.#pending;
     this.#pending = [];
     const { run } = this.#store.model;
@@ -136,12 +147,16 @@ export class HomeProcess implements StoreLink {
   }
 
   notice(kind: 'taken' | 'ended', key: string, tenure: number): void {
-    const connection = this.#connection;
-    this.after(this.#delayMs(), () => {
-      if (!this.isUp || connection !== this.#connection) return;
-      if (kind === 'taken') this.home.taken(key, tenure);
-      else this.home.ended(key);
-    });
+    if (!this.isUp) return;
+    const hear = (): void => {
+      if (!this.#notices.delete(hear)) return;
+      this.#inProcess(() => {
+        if (kind === 'taken') this.home.taken(key, tenure);
+        else this.home.ended(key);
+      });
+    };
+    this.#notices.add(hear);
+    this.#scheduler.after(this.#waitMs(), hear);
   }
 
   stop(): void {
@@ -175,12 +190,18 @@ export class HomeProcess implements StoreLink {
     const said = this.#store.model.apply(pending.operation, this.me);
     pending.isCarriedOut = true;
     const outcome = this.#told(pending.operation, said);
-    this.#repliedAtMs = Math.max(this.#repliedAtMs, this.#scheduler.clock.nowMs() + this.#delayMs());
-    this.#scheduler.after(this.#repliedAtMs - this.#scheduler.clock.nowMs(), () => {
+    this.#scheduler.after(this.#waitMs(), () => {
       if (connection !== this.#connection || !this.isUp) return;
       this.#pending.splice(this.#pending.indexOf(pending), 1);
       this.#inProcess(() => pending.reply(outcome));
     });
+  }
+
+  /** Replies and notices of a connection come in the order in which the store made them. */
+  #waitMs(): number {
+    const nowMs = this.#scheduler.clock.nowMs();
+    this.#saidAtMs = Math.max(this.#saidAtMs, nowMs + this.#delayMs());
+    return this.#saidAtMs - nowMs;
   }
 
   #told(operation: Operation, outcome: Outcome): Outcome {

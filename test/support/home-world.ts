@@ -34,6 +34,8 @@ export class World {
   #sessions: UserSession[] = [];
   /** The latest value of each session that the store has ever had. */
   readonly #stored = new Map<string, number>();
+  /** Servers that the store has told, since they asked last, that it does not know a session. */
+  readonly #answered = new Set<string>();
   #made = 0;
   #lossAtMs = Number.NEGATIVE_INFINITY;
 
@@ -45,6 +47,7 @@ export class World {
     model.onNotice = (owner, kind, key, tenure) =>
       this.servers.find(({ me }) => me === owner)?.notice(kind, key, tenure);
     model.onWrite = (key, before, after) => this.#written(key, before, after);
+    model.onUnknown = (key, claimer) => this.#answered.add(`${claimer} ${key}`);
     this.store = { model, isRunning: true, isHung: false, held: [] };
     for (let index = 0; index < SERVERS; index += 1) this.servers.push(this.#start());
     this.scheduler.advance(REFILL_MS + 500);
@@ -141,6 +144,7 @@ export class World {
         this.#end(session, server);
       else server.after(this.dice.below(20), () => this.#change(session, server, numberOf(found.data)));
     };
+    this.#answered.delete(`${server.me} ${session.key}`);
     server.home.get(session.key, done, isMoved);
   }
 
@@ -175,14 +179,17 @@ export class World {
 
   #read(session: UserSession, server: HomeProcess, found: Found): void {
     this.#note(`${server.me} reads ${session.key}: ${found.kind === 'found' ? found.data : found.kind}`);
-    if (!this.isAffinityKept) return;
+    if (!this.isAffinityKept || session.isGone) return;
     if (found.kind === 'found') {
       if (session.destroy === 'confirmed') this.#fail(`${session.key} is back after its destroy`);
       if (session.destroy === 'no' && numberOf(found.data) < session.floor)
         this.#fail(`${session.key} is older than ${session.floor}`);
     }
-    if (found.kind !== 'unknown' || session.isGone || session.destroy !== 'no') return;
-    if (this.#holders(session).length > 0 || this.store.model.live(session.key) !== undefined)
+    if (found.kind !== 'unknown' || session.destroy !== 'no') return;
+    // What has been written back after the answer was made could not be told.
+    const isThere =
+      this.store.model.live(session.key) !== undefined && !this.#answered.has(`${server.me} ${session.key}`);
+    if (this.#holders(session).length > 0 || isThere)
       this.#fail(`${session.key} is unknown although there is a copy`);
     session.isGone = true;
   }
@@ -228,6 +235,8 @@ export class World {
     if (server.isHung || !server.isAlive) return;
     this.#note(`${server.me} stops`);
     server.stop();
+    // An end that only a stopped server knows of is unknown: its user has left, and others serve who shows the id.
+    this.#countLosses(this.#sessions.filter((session) => session !== undefined && session.destroy !== 'no'));
     this.scheduler.after(this.dice.below(7000), () => {
       this.#note(`${server.me} goes on`);
       server.continue();
@@ -367,6 +376,7 @@ export class World {
     const done = (found: Found): void => {
       answer = found;
     };
+    this.#answered.delete(`${home.me} ${session.key}`);
     home.home.get(session.key, done, session.isMoved);
     this.scheduler.advance(3000);
     if (answer === null || (answer as Found).kind === 'away') this.#fail(`${session.key} cannot be read`);

@@ -2,6 +2,7 @@
 // scripts in a real Redis, operation by operation.
 
 import type { Operation, Outcome } from '../../src/session-store/operations.ts';
+import { SILENT_MS } from '../../src/session-store/scripts.ts';
 
 export interface ModelRecord {
   tenure: number;
@@ -13,6 +14,7 @@ export interface ModelRecord {
   claimedUntilMs: number;
   endsAtMs: number;
   isTombstone: boolean;
+  isUnsure: boolean;
 }
 
 /** Faults that can be planted, to see them caught. */
@@ -26,6 +28,8 @@ interface Marker {
   readonly dataSet: string;
   readonly sinceMs: number;
   readyAtMs: number;
+  run: number;
+  seenAtMs: number;
 }
 
 type Write = Operation & { readonly kind: 'write' };
@@ -36,6 +40,8 @@ export class ModelStore {
   onNotice: (owner: string, kind: 'taken' | 'ended', key: string, tenure: number) => void = () => {};
   /** `before` is null where there was no record. */
   onWrite: (key: string, before: string | null, after: string) => void = () => {};
+  /** A claim was answered so. */
+  onUnknown: (key: string, claimer: string) => void = () => {};
   readonly #nowMs: () => number;
   readonly #refillMs: number;
   readonly #planted: PlantedFaults;
@@ -87,26 +93,46 @@ export class ModelStore {
     if (this.#marker === null) {
       this.#dataSets += 1;
       const sinceMs = this.#nowMs();
-      this.#marker = { dataSet: String(this.#dataSets), sinceMs, readyAtMs: sinceMs + this.#refillMs };
+      const readyAtMs = sinceMs + this.#refillMs;
+      const dataSet = String(this.#dataSets);
+      this.#marker = { dataSet, sinceMs, readyAtMs, run: this.run, seenAtMs: sinceMs };
     }
-    return this.#marker;
+    const marker = this.#marker;
+    if (marker.seenAtMs < marker.readyAtMs && this.#nowMs() - marker.seenAtMs > SILENT_MS) {
+      marker.readyAtMs = this.#nowMs() + this.#refillMs;
+      marker.seenAtMs = this.#nowMs();
+    }
+    return marker;
+  }
+
+  /** What is not there may still come, and what is there from who is unsure may still be overwritten. */
+  #isRefilling(): boolean {
+    return this.#mark().readyAtMs > this.#nowMs();
   }
 
   #hello(isRefilling: boolean): Outcome {
     const marker = this.#mark();
-    if (isRefilling) marker.readyAtMs = this.#nowMs() + this.#refillMs;
+    if (isRefilling || marker.run !== this.run) marker.readyAtMs = this.#nowMs() + this.#refillMs;
+    marker.run = this.run;
+    marker.seenAtMs = this.#nowMs();
     return { kind: 'hello', dataSet: marker.dataSet, run: String(this.run), storeMs: this.#nowMs() };
   }
 
   #claim({ key, untilMs }: Operation & { readonly kind: 'claim' }, me: string): Outcome {
     if (untilMs > 0 && untilMs < this.#nowMs()) return { kind: 'late' };
     const record = this.live(key);
-    if (record === undefined) return { kind: this.#mark().readyAtMs > this.#nowMs() ? 'again' : 'unknown' };
+    if (record === undefined) {
+      if (this.#isRefilling()) return { kind: 'again' };
+      this.onUnknown(key, me);
+      return { kind: 'unknown' };
+    }
     if (record.isTombstone) return { kind: 'destroyed' };
+    if (record.isUnsure && this.#isRefilling()) return { kind: 'again' };
     if (untilMs > 0 && untilMs < record.claimedUntilMs) return { kind: 'late' };
     const from = record.owner === me ? null : record.owner;
     const before = record.tenure;
     record.claimedUntilMs = untilMs;
+    record.isUnsure = false;
     record.tenure = Math.max(record.tenure + 1, this.#mark().sinceMs);
     record.owner = me;
     if (from !== null) this.onNotice(from, 'taken', key, record.tenure);
@@ -115,10 +141,11 @@ export class ModelStore {
   }
 
   #write(operation: Write, me: string): Outcome {
-    const { key, version, data, lifeMs } = operation;
+    const { key, version, data, lifeMs, isUnsure } = operation;
     const record = this.live(key);
     const endsAtMs = this.#nowMs() + lifeMs;
     if (record === undefined) {
+      if (operation.dataSet !== null && operation.dataSet !== this.#marker?.dataSet) return { kind: 'late' };
       const tenure = Math.max(1, operation.tenure);
       this.onWrite(key, null, data);
       this.records.set(key, {
@@ -130,8 +157,9 @@ export class ModelStore {
         claimedUntilMs: 0,
         endsAtMs,
         isTombstone: false,
+        isUnsure,
       });
-      return { kind: 'accepted', tenure, version };
+      return this.#accepted(this.records.get(key) as ModelRecord);
     }
     if (record.isTombstone) {
       if (this.#planted.tombstonesOff !== true) return { kind: 'destroyed' };
@@ -140,27 +168,34 @@ export class ModelStore {
     const taken = this.#tenureOf(record, operation, me);
     if (taken === null) return { kind: 'stale', tenure: record.tenure };
     if (record.owner !== me) this.onNotice(record.owner, 'taken', key, taken);
+    if (taken > record.tenure) record.isUnsure = isUnsure;
     record.tenure = taken;
     record.owner = me;
     record.endsAtMs = endsAtMs;
     // An older write of this server's own that comes late changes nothing.
-    if (record.writer === me && record.version > version)
-      return { kind: 'accepted', tenure: taken, version: record.version };
+    if (record.writer === me && record.version > version) return this.#accepted(record);
     this.onWrite(key, record.data, data);
     record.version = version;
     record.writer = me;
     record.data = data;
-    return { kind: 'accepted', tenure: taken, version };
+    return this.#accepted(record);
+  }
+
+  #accepted({ tenure, version, isUnsure }: ModelRecord): Outcome {
+    const unsure = isUnsure && this.#isRefilling() ? { isUnsure } : {};
+    return { kind: 'accepted', tenure, version, ...unsure };
   }
 
   /** The tenure that the write is accepted with; null when it is refused. */
-  #tenureOf(record: ModelRecord, { tenure, version }: Write, me: string): number | null {
+  #tenureOf(record: ModelRecord, { tenure, version, untilMs }: Write, me: string): number | null {
     const isMine = record.owner === me;
     if (this.#planted.tenureCheckOff === true) return Math.max(record.tenure, tenure);
     // Made by its server without knowing the record: fine if that is its own, and older unless it is this very write.
     if (tenure === 0)
       return isMine && (record.writer === me || record.version < version) ? record.tenure : null;
     if (record.tenure < tenure || (record.tenure === tenure && isMine)) return tenure;
+    // Sent before that claim, it is older than what that has found.
+    if (untilMs > 0 && untilMs < record.claimedUntilMs) return null;
     return isOwnClaim(record, tenure, me) ? record.tenure : null;
   }
 
@@ -175,7 +210,7 @@ export class ModelStore {
     if (record.tenure < tenure || record.version < version) return { kind: 'behind' };
     if (lifeMs === 0) this.records.delete(key);
     record.endsAtMs = this.#nowMs() + lifeMs;
-    return { kind: 'accepted', tenure: record.tenure, version: record.version };
+    return this.#accepted(record);
   }
 
   #destroy({ key, lifeMs }: Operation & { readonly kind: 'destroy' }, me: string): Outcome {
@@ -195,6 +230,7 @@ export class ModelStore {
         claimedUntilMs: 0,
         endsAtMs: this.#nowMs() + Math.max(lifeMs, Math.min(86_400_000, restMs)),
         isTombstone: true,
+        isUnsure: false,
       });
     return { kind: 'accepted', tenure, version: 0 };
   }

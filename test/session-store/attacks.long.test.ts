@@ -136,7 +136,7 @@ test('the clock of a store that is being refilled is set back: what is not back 
   await redis.command('HSET', 'holdfast:set', 'ready', String((Number(seconds) + 3600) * 1000));
   const ask = (script: Script, ...values: string[]): Promise<unknown> =>
     redis.command('EVAL', script.text, '2', 'holdfast:s:not back yet', 'holdfast:set', ...values);
-  await ask(SCRIPTS.hello, 'a', '60000', '1');
+  await ask(SCRIPTS.hello, 'a', '60000', '1', '');
   expect(await ask(SCRIPTS.claim, 'b', '60000', 'not back yet', '0', '60000')).toEqual(['again']);
 });
 

@@ -2,7 +2,7 @@
 import type { Peer } from './peer.ts';
 import { HOLDFAST, holdfastBy } from './peer-holdfast.ts';
 import { HAPROXY_TCP, RELAY } from './peers-floor.ts';
-import { HAPROXY } from './peers-native.ts';
+import { HAPROXY, HAPROXY_IN_TURN } from './peers-native.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 
 export type Point = {
@@ -11,6 +11,8 @@ export type Point = {
   readonly scenario: Scenario;
   readonly connections: number;
   readonly servers: number;
+  /** Of the proxy, all on its core; absent: one. */
+  readonly threads?: number;
 };
 
 export type Axis = {
@@ -20,6 +22,8 @@ export type Axis = {
   readonly peers: readonly Peer[];
   /** The canned ones alone make bodies of any length, take them, and send messages back. */
   readonly servers: 'usual' | 'canned';
+  /** One proxy after the other instead of in turn: what several of them ask a thousand servers for their health is much by itself. */
+  readonly areAlone?: true;
   /** The requests are messages over upgraded connections. */
   readonly areMessages?: boolean;
   readonly points: readonly Point[];
@@ -128,15 +132,31 @@ export const AXES: readonly Axis[] = [
     unit: 'servers',
     peers: [HOLDFAST, HAPROXY],
     servers: 'usual',
+    areAlone: true,
     points: BY_SERVERS,
   },
   {
     name: 'policies',
     title: 'Servers of a pool without affinity',
     unit: 'servers',
-    peers: POLICIES.map(holdfastBy),
+    peers: [...POLICIES.map(holdfastBy), HAPROXY_IN_TURN],
     servers: 'usual',
+    areAlone: true,
     points: BY_SERVERS,
+  },
+  {
+    name: 'threads',
+    title: 'Threads, all on one core',
+    unit: 'threads',
+    peers: [HOLDFAST, HAPROXY],
+    servers: 'usual',
+    points: [1, 2].map((at) => ({
+      at,
+      scenario: SMALL,
+      connections: CONNECTIONS,
+      servers: SERVERS,
+      threads: at,
+    })),
   },
 ];
 

@@ -9,7 +9,7 @@ const RIGHT = 130;
 const TOP = 44;
 const BOTTOM = 48;
 /** Those of the colour-blind safe set of Okabe and Ito, in the order of the curves. */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7'];
+const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00'];
 const STYLE = `text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:14px}
 .faint{fill:#59636e;font-size:12px}.grid{stroke:#d1d9e0}
 @media (prefers-color-scheme:dark){text{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#3d444d}}`;

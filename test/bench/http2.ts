@@ -105,7 +105,7 @@ async function main(): Promise<void> {
     for (const peer of peers.filter(({ version }) => version() !== null)) {
       const list = costs.get(peer.name) ?? CASES.map(() => []);
       costs.set(peer.name, list);
-      const running = await startPeer(peer, backends.list, cores.proxy, CONNECTIONS_MAX, spoken);
+      const running = await startPeer(peer, backends.list, cores.proxy, CONNECTIONS_MAX, { spoken });
       for (const [index, each] of CASES.entries())
         list[index]?.push(
           await costOf(each, peer, running, cores.load).catch((error) => missed(peer, each, error)),

@@ -1,4 +1,4 @@
-/** Holdfast as a user runs it: `holdfast run`, one data-plane thread, sticky by hashed cookie. */
+/** Holdfast as a user runs it: `holdfast run`, sticky by hashed cookie. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PolicyName, StickyMode } from '../../src/config/model.ts';
@@ -33,7 +33,7 @@ function launch(site: Site, policy: PolicyName, mode: StickyMode): Launch {
     '--config',
     file,
     '--threads',
-    '1',
+    String(site.threads),
   ];
   return { command, printsPort: true };
 }
@@ -43,8 +43,7 @@ function configText(site: Site, policy: PolicyName, mode: StickyMode): string {
   const servers = site.backends.map(
     ({ name, port }) => `      - { name: ${name}, url: "http://127.0.0.1:${port}" }`,
   );
-  return `threads: 1
-listen:
+  return `listen:
   - address: 127.0.0.1:0
     limits: { connections: ${site.connectionsMax} }
     timeouts: { keepAlive: 10m }

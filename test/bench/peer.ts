@@ -21,6 +21,7 @@ export type Site = {
   };
   /** Client connections it must be able to hold. */
   readonly connectionsMax: number;
+  readonly threads: number;
 };
 
 /** What an adapter gives back: the command that runs the proxy in the foreground. */

@@ -1,4 +1,4 @@
-/** The balancers written in C and Go: HAProxy, nginx and Caddy from the system, one thread each. */
+/** The balancers written in C and Go: HAProxy, nginx and Caddy from the system, the latter two with one thread each. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolders } from './backends.ts';
@@ -13,13 +13,24 @@ export const HAPROXY: Peer = {
   asksInHttp2: true,
   sticky: 'cookie insert indirect',
   version: () => programVersion('haproxy', ['-v']),
-  launch(site: Site): Launch {
-    const spoken = site.spoken === 'h2' ? ' proto h2' : '';
-    const servers = site.backends.map(
-      ({ name, port }) => `  server ${name} 127.0.0.1:${port} cookie ${name} check inter 2s${spoken}`,
-    );
-    const text = `global
-  nbthread 1
+  launch: (site) => launchHaproxy(site, true),
+};
+
+/** Without affinity: servers in turn. */
+export const HAPROXY_IN_TURN: Peer = {
+  ...HAPROXY,
+  sticky: null,
+  launch: (site) => launchHaproxy(site, false),
+};
+
+function launchHaproxy(site: Site, isSticky: boolean): Launch {
+  const spoken = site.spoken === 'h2' ? ' proto h2' : '';
+  const servers = site.backends.map(({ name, port }) => {
+    const cookie = isSticky ? ` cookie ${name}` : '';
+    return `  server ${name} 127.0.0.1:${port}${cookie} check inter 2s${spoken}`;
+  });
+  const text = `global
+  nbthread ${site.threads}
   maxconn ${site.connectionsMax}
 defaults
   mode http
@@ -35,12 +46,10 @@ frontend bench
   default_backend shop
 backend shop
   balance roundrobin
-  cookie SRV insert indirect nocache httponly
-${servers.join('\n')}
+${isSticky ? '  cookie SRV insert indirect nocache httponly\n' : ''}${servers.join('\n')}
 `;
-    return run(site, 'haproxy', 'haproxy.cfg', text, (file) => ['-db', '-f', file]);
-  },
-};
+  return run(site, 'haproxy', 'haproxy.cfg', text, (file) => ['-db', '-f', file]);
+}
 
 /** nginx: consistent hash on a cookie that it mints itself where the client has none. */
 export const NGINX: Peer = {

@@ -40,12 +40,12 @@ export async function startPeer(
   backends: readonly Backend[],
   core: number | null,
   connectionsMax: number,
-  spoken: Spoken = 'h1',
+  { spoken = 'h1', threads = 1 }: { readonly spoken?: Spoken; readonly threads?: number } = {},
 ): Promise<Running> {
   const folder = makeFolder(peer.name);
   const [freePort = 0, securePort = 0] = await freePorts(2);
   const secure = { port: securePort, ...certificateIn(folder) };
-  const site = { folder, port: freePort, backends, spoken, secure, connectionsMax };
+  const site = { folder, port: freePort, backends, spoken, secure, connectionsMax, threads };
   const { command, printsPort } = peer.launch(site);
   const child = startChild(command, core);
   const stop = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:scale`: what a request costs as one thing grows: connections, heads, bodies, servers, new connections. Holdfast
+ * `npm run bench:scale`: what a request costs as one thing grows: connections, heads, bodies, servers, threads, new connections. Holdfast
  * beside HAProxy, and beside two that only pass bytes on. The figure is CPU time of the proxy per request; rounds in turn.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -89,11 +89,31 @@ async function measurePoint(
   rounds: number,
   seconds: number,
 ): Promise<Measured> {
+  const groups = axis.areAlone === true ? peers.map((peer) => [peer]) : [peers];
+  const micros = new Map<string, number>();
+  for (const group of groups) {
+    const measured = await measureGroup(axis, point, group, backends, rounds, seconds);
+    for (const [name, all] of measured) micros.set(name, median(all));
+  }
+  return { at: point.at, micros };
+}
+
+/** In turn: samples by name. */
+async function measureGroup(
+  axis: Axis,
+  point: Point,
+  peers: readonly Peer[],
+  backends: Backends,
+  rounds: number,
+  seconds: number,
+): Promise<ReadonlyMap<string, number[]>> {
   const servers = serversOf(point.servers, backends.list);
   const running: Running[] = [];
   const samples = new Map<string, number[]>();
   try {
-    for (const peer of peers) running.push(await startPeer(peer, servers, cores.proxy, CONNECTIONS_MAX));
+    const { threads = 1 } = point;
+    for (const peer of peers)
+      running.push(await startPeer(peer, servers, cores.proxy, CONNECTIONS_MAX, { threads }));
     const targets = await Promise.all(running.map((each) => targetOf(each, axis, point)));
     const secondsEach = Math.max(seconds, point.connections / CONNECTIONS_PER_SECOND);
     for (const target of targets) await drive(target, WARM_SECONDS);
@@ -107,7 +127,7 @@ async function measurePoint(
   } finally {
     await Promise.all(running.map((each) => each.stop()));
   }
-  return { at: point.at, micros: new Map([...samples].map(([name, all]) => [name, median(all)])) };
+  return samples;
 }
 
 /** Many servers are the same two under many names: what is measured is choosing among them. */

@@ -1,13 +1,15 @@
 /** `npm run bench:tls`: what a new TLS connection costs, in full and resumed, and what an idle one holds in memory. */
 import { connect, type TLSSocket } from 'node:tls';
 import { parseArgs } from 'node:util';
+import { FrameReader } from '../../src/http2/frame-reader.ts';
+import { block, END_HEADERS, END_STREAM, frame, PREFACE, Type } from '../support/http2-peer.ts';
 import { startBackends } from './backends.ts';
 import { chooseCores } from './cores.ts';
 import { PEERS } from './peers.ts';
 import { cpuMicrosOfTree, residentOfTree } from './proc-stat.ts';
 import { markdownTable } from './report.ts';
 import { type Running, startPeer } from './running.ts';
-import { requestBytes, SCENARIOS } from './scenarios.ts';
+import { HOST, requestBytes, SCENARIOS } from './scenarios.ts';
 import { median } from './statistics.ts';
 
 const USAGE = `usage: node test/bench/tls.ts [options]
@@ -21,6 +23,9 @@ const AT_ONCE = 8;
 const WARM_SECONDS = 4;
 const KINDS = ['full', 'resumed'] as const;
 type Kind = (typeof KINDS)[number];
+const PROTOCOLS = ['http/1.1', 'h2'] as const;
+type Protocol = (typeof PROTOCOLS)[number];
+const ACK = 1;
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +48,7 @@ else await main();
 
 interface Cost {
   readonly micros: Record<Kind, number[]>;
-  readonly kibibytes: number[];
+  readonly kibibytes: Record<Protocol, number[]>;
 }
 
 async function main(): Promise<void> {
@@ -54,13 +59,22 @@ async function main(): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     for (const peer of peers) {
       if (peer.version() === null) continue;
-      const cost = costs.get(peer.name) ?? { micros: { full: [], resumed: [] }, kibibytes: [] };
+      const cost = costs.get(peer.name) ?? {
+        micros: { full: [], resumed: [] },
+        kibibytes: { 'http/1.1': [], h2: [] },
+      };
       costs.set(peer.name, cost);
-      const running = await startPeer(peer, backends.list, cores.proxy, idle + 100);
+      const start = (): Promise<Running> => startPeer(peer, backends.list, cores.proxy, idle + 100);
+      const running = await start();
       for (const kind of KINDS) await handshakes(running, kind, WARM_SECONDS);
       for (const kind of KINDS) cost.micros[kind].push(await handshakes(running, kind, seconds));
-      cost.kibibytes.push(await memory(running));
       await running.stop();
+      for (const protocol of PROTOCOLS) {
+        const fresh = await start();
+        await handshakes(fresh, 'full', WARM_SECONDS);
+        cost.kibibytes[protocol].push(await memory(fresh, protocol));
+        await fresh.stop();
+      }
     }
   }
   await backends.stop();
@@ -73,10 +87,15 @@ async function main(): Promise<void> {
         reference === undefined ? '' : ` (${(micro / median(reference.micros[kind])).toFixed(2)})`;
       return `${micro.toFixed(0)} µs${times}`;
     }),
-    `${median(kibibytes).toFixed(1)} KiB`,
+    ...PROTOCOLS.map((protocol) => `${median(kibibytes[protocol]).toFixed(1)} KiB`),
   ]);
   console.log(`${rounds} × ${seconds} s, ${idle} idle connections; ${cores.text}\n`);
-  console.log(markdownTable(['', 'full handshake + request (× HAProxy)', 'resumed', 'idle, each'], rows));
+  console.log(
+    markdownTable(
+      ['', 'full handshake + request (× HAProxy)', 'resumed', 'idle, each', 'idle, HTTP/2'],
+      rows,
+    ),
+  );
 }
 
 /** CPU of the proxy for each connection with one request, in microseconds. */
@@ -138,32 +157,68 @@ function isWhole(text: string): boolean {
   return headEnd >= 0 && length !== undefined && text.length >= headEnd + 4 + Number(length);
 }
 
-function open(port: number, session: Buffer | null): TLSSocket {
+function open(port: number, session: Buffer | null, protocol: Protocol = 'http/1.1'): TLSSocket {
   return connect({
     port,
     host: '127.0.0.1',
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
+    ALPNProtocols: [protocol],
     ...(session === null ? {} : { session }),
   });
 }
 
 /** What an idle connection that has been answered once holds of the proxy's memory, in KiB. */
-async function memory({ pid, securePort }: Running): Promise<number> {
+async function memory({ pid, securePort }: Running, protocol: Protocol): Promise<number> {
   const before = residentOfTree(pid).nowBytes;
   const sockets: TLSSocket[] = [];
   const client = async (): Promise<void> => {
     while (sockets.length < idle) {
-      const socket = open(securePort as number, null);
+      const socket = open(securePort as number, null, protocol);
       sockets.push(socket);
-      await new Promise<void>((resolve, reject) => {
-        socket.once('data', () => resolve()).on('error', reject);
-        socket.write(request);
-      });
+      await (protocol === 'h2' ? askInHttp2(socket) : ask(socket));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, client));
   const kibibytes = (residentOfTree(pid).nowBytes - before) / idle / 1024;
   for (const socket of sockets) socket.destroy();
   return kibibytes;
+}
+
+/** Resolves when the answer has begun to come. */
+function ask(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('data', () => resolve()).on('error', reject);
+    socket.write(request);
+  });
+}
+
+/** As `ask`. */
+function askInHttp2(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const reader = new FrameReader({
+      onFrame(type, flags) {
+        if (type === Type.settings && flags === 0) socket.write(frame(Type.settings, ACK));
+        else if (type === Type.headers) resolve();
+      },
+      onDataBegin: () => undefined,
+      onDataPart: () => undefined,
+      onDataEnd: () => undefined,
+      onBadFrame: (_, detail) => reject(new Error(detail)),
+    });
+    socket.on('error', reject).on('data', (bytes: Buffer) => reader.read(bytes));
+    const head = block([
+      [':method', 'GET'],
+      [':scheme', 'https'],
+      [':authority', HOST],
+      [':path', '/small'],
+    ]);
+    socket.write(
+      Buffer.concat([
+        Buffer.from(PREFACE),
+        frame(Type.settings, 0),
+        frame(Type.headers, END_HEADERS | END_STREAM, 1, head),
+      ]),
+    );
+  });
 }

@@ -1,7 +1,7 @@
 // One connection to the store at a time, for commands and notices alike, so that both come in the order in which the
 // store made them. It is replaced when it breaks or is silent; nothing is queued for the next one.
 //
-//   down --attempt--> connecting --subscribed, scripts loaded--> up --error, silent, not a primary--> down (waits, tries again)
+//   down --attempt--> connecting --subscribed, scripts loaded, may tell--> up --error, silent, not a primary--> down (waits, tries again)
 import type { Scheduled, Scheduler } from '../base/scheduler.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -124,6 +124,8 @@ export class StoreConnection {
         if (number === this.#number && this.#isUp) onNotice(message);
       });
       for (const { text } of Object.values(SCRIPTS)) await client.sendCommand(['SCRIPT', 'LOAD', text]);
+      // who may not tell others would take sessions whose homes hear nothing of it
+      await client.sendCommand(['PUBLISH', channel, '']);
       const run = await runOf(client);
       if (number !== this.#number || this.#isEnded) return;
       this.#isUp = true;

@@ -5,7 +5,11 @@ import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import { signerOf } from '../../src/acme/account.ts';
+import { Authority } from '../../src/acme/authority.ts';
 import { certificateId } from '../../src/acme/renewal.ts';
+import { AcmeStorage } from '../../src/acme/storage.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import type { AcmeConfig } from '../../src/tls/options.ts';
 import { type AcmeAuthority, acmeAuthority } from '../support/acme-authority.ts';
 import { type AcmeClient, acmeClient, acmeFolder, answeringPort } from '../support/acme-client.ts';
@@ -174,6 +178,68 @@ test('a wrong answer to a challenge is a refusal, tried again with another order
   client.shiftMs = 2 * MINUTE_MS;
   await client.until(hasIssued(client));
   expect(orders()).toBe(2);
+});
+
+/** Says something to the authority under the client's account. */
+async function post(acme: AcmeConfig, path: string, payload: object): Promise<void> {
+  const { signal } = new AbortController();
+  const ca = readFileSync(authority.ca, 'utf8');
+  const talked = new Authority({
+    directory: authority.directory,
+    ca,
+    clock: systemClock,
+    signal,
+    isStopping: () => false,
+  });
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const signer = await signerOf(talked, new AcmeStorage(acme, log), acme.email);
+  await talked.post(authority.directory.replace('/dir', path), payload, signer, path);
+  await talked.end();
+}
+
+test.each(['revoked', 'deactivated', 'expired'])(
+  'an order whose authorization is %s is refused, and followed by another',
+  async (status) => {
+    let asked = 0;
+    authority.handler = ({ url = '' }, response) => {
+      if (!url.startsWith('/authZ/')) return false;
+      asked += 1;
+      if (asked !== 2) return false;
+      const identifier = { type: 'dns', value: 'a.test' };
+      response.writeHead(200, { 'replay-nonce': 'not-a-good-one' });
+      response.end(JSON.stringify({ status, identifier, challenges: [] }));
+      return true;
+    };
+    const client = acmeClient(wanted(), at);
+    await client.until(() => client.automatic.results.refused === 1);
+    expect(client.log[0]).toMatch(/^no certificate for a\.test: it could not verify a\.test; next try in/);
+    client.shiftMs = 2 * MINUTE_MS;
+    await client.until(hasIssued(client));
+    expect(orders()).toBe(2);
+  },
+);
+
+test('a certificate that is revoked is replaced when the authority says that its time is over', async () => {
+  let window = [25, 26];
+  const begin = Date.now();
+  authority.extra = { renewalInfo: authority.directory.replace('/dir', '/renewal') };
+  authority.handler = ({ url = '' }, response) => {
+    if (!url.startsWith('/renewal/')) return false;
+    const [start, end] = window.map((minutes) => new Date(begin + minutes * MINUTE_MS).toISOString());
+    response
+      .writeHead(200, { 'retry-after': '300' })
+      .end(JSON.stringify({ suggestedWindow: { start, end } }));
+    return true;
+  };
+  const client = await settled();
+  const revoked = served(client);
+  await client.until(() => authority.count(`/renewal/${certificateId(revoked.toString())}`) === 1);
+  await post(client.acme, '/revoke-cert', { certificate: revoked.raw.toString('base64url') });
+  window = [-2, -1];
+  // for a third of its life it counts as new, whatever is said of it
+  client.shiftMs = 22 * MINUTE_MS;
+  await client.until(hasIssued(client, 2));
+  expect(served(client).serialNumber).not.toBe(revoked.serialNumber);
 });
 
 test('a name that leads nowhere keeps no other from its certificate', async () => {

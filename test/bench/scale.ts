@@ -71,8 +71,12 @@ async function measureAxis(axis: Axis, rounds: number, seconds: number): Promise
   const backends = await (axis.servers === 'canned' ? startCanned : startBackends)(cores.load);
   try {
     const measured: Measured[] = [];
+    const groups = axis.areAlone === true ? present.map((peer) => [peer]) : [present];
     for (const point of axis.points) {
-      measured.push(await measurePoint(axis, point, present, backends, rounds, seconds));
+      const parts: Measured[] = [];
+      for (const group of groups)
+        parts.push(await measurePoint(axis, point, group, backends, rounds, seconds));
+      measured.push({ at: point.at, micros: new Map(parts.flatMap(({ micros }) => [...micros])) });
       console.error(`${axis.name} ${point.at}: done`);
     }
     return measured;
@@ -81,6 +85,7 @@ async function measureAxis(axis: Axis, rounds: number, seconds: number): Promise
   }
 }
 
+/** The peers in turn. */
 async function measurePoint(
   axis: Axis,
   point: Point,
@@ -89,24 +94,6 @@ async function measurePoint(
   rounds: number,
   seconds: number,
 ): Promise<Measured> {
-  const groups = axis.areAlone === true ? peers.map((peer) => [peer]) : [peers];
-  const micros = new Map<string, number>();
-  for (const group of groups) {
-    const measured = await measureGroup(axis, point, group, backends, rounds, seconds);
-    for (const [name, all] of measured) micros.set(name, median(all));
-  }
-  return { at: point.at, micros };
-}
-
-/** In turn: samples by name. */
-async function measureGroup(
-  axis: Axis,
-  point: Point,
-  peers: readonly Peer[],
-  backends: Backends,
-  rounds: number,
-  seconds: number,
-): Promise<ReadonlyMap<string, number[]>> {
   const servers = serversOf(point.servers, backends.list);
   const running: Running[] = [];
   const samples = new Map<string, number[]>();
@@ -127,7 +114,7 @@ async function measureGroup(
   } finally {
     await Promise.all(running.map((each) => each.stop()));
   }
-  return samples;
+  return { at: point.at, micros: new Map([...samples].map(([name, all]) => [name, median(all)])) };
 }
 
 /** Many servers are the same two under many names: what is measured is choosing among them. */

@@ -5,6 +5,7 @@ import type { Backing } from './backing.ts';
 import type { Copies } from './copies.ts';
 import { Copy, type Found, type Reader } from './copy.ts';
 import type { Outcome } from './operations.ts';
+import { setNewest } from './set-newest.ts';
 import type { StoreLine } from './store-line.ts';
 
 /** What Claims works with. */
@@ -148,10 +149,7 @@ export class Claims {
 
   /** For a moment the store need not be asked for this. */
   noteUnknown(key: string): void {
-    this.#unknown.set(key, this.#parts.clock.nowMs() + UNKNOWN_MS);
-    if (this.#unknown.size <= UNKNOWN_MAX) return;
-    const oldest = this.#unknown.keys().next().value;
-    if (oldest !== undefined) this.#unknown.delete(oldest);
+    setNewest(this.#unknown, key, this.#parts.clock.nowMs() + UNKNOWN_MS, UNKNOWN_MAX);
   }
 
   /** Makes this server the owner of the session. */

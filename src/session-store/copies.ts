@@ -1,5 +1,6 @@
 // The local copies in the order of their last use, within limits of number and bytes.
 import type { Copy } from './copy.ts';
+import { setNewest } from './set-newest.ts';
 
 /** Limits of local copies; 0: none. */
 export interface CopyLimits {
@@ -61,10 +62,7 @@ export class Copies {
   drop(copy: Copy): void {
     this.remove(copy);
     const { key, tenure, sureIn } = copy;
-    this.#dropped.set(key, { tenure, sureIn });
-    if (this.#dropped.size <= DROPPED_MAX) return;
-    const oldest = this.#dropped.keys().next().value;
-    if (oldest !== undefined) this.#dropped.delete(oldest);
+    setNewest(this.#dropped, key, { tenure, sureIn }, DROPPED_MAX);
   }
 
   /** What was known of a copy of this key that was dropped. */

@@ -57,6 +57,8 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   readonly #resets: EventRate;
   readonly #frames: EventRate;
   #nowMs = 0;
+  /** Header blocks, and other frames than theirs and DATA, that have come whole. */
+  #wholes = 0;
 
   /** `grantedMax`: what all streams together may be granted by their windows; it is no limit where the peer opens them. */
   constructor(
@@ -141,6 +143,11 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     return this.#block.streamId !== 0;
   }
 
+  /** Something other than DATA has begun and is not whole: the how manieth it is; 0: nothing has. */
+  get part(): number {
+    return !this.isSpoken || this.isInBlock || this.#reader.isInFrame ? this.#wholes + 1 : 0;
+  }
+
   onBadFrame(code: ErrorCode, detail: string): void {
     this.fail(code, detail);
   }
@@ -155,6 +162,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     else if (type === FrameType.headers) this.#onHeaders(flags, streamId, bytes, begin, end);
     else if (isContinuation) this.#onContinuation(flags, bytes, begin, end);
     else this.#control.onFrame(type, flags, streamId, bytes, begin, end);
+    if (!this.isInBlock) this.#wholes += 1;
   }
 
   // -- heads and trailers
@@ -210,7 +218,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
 
   /** A stream that begins now. `urgency` as RFC 9218 has it. */
   protected addStream(id: number, urgency: number): Http2Stream<User> {
-    const window = new StreamReceiveWindow(this.#windowFirst, this.limits.window);
+    const window = new StreamReceiveWindow(this.#windowFirst, this.limits.window, this.#control.isHeard);
     const stream = new Http2Stream<User>(id, window, this.settings.initialWindow, urgency);
     this.lastId = id;
     this.streams.set(id, stream);

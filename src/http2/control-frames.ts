@@ -33,6 +33,8 @@ export class ControlFrames {
   readonly settings = new PeerSettings();
   /** The peer's first SETTINGS have come. */
   isSpoken = false;
+  /** It has answered ours. */
+  isHeard = false;
   readonly #connection: ControlledConnection;
   /** WINDOW_UPDATEs so far. */
   #updates = 0;
@@ -87,6 +89,7 @@ export class ControlFrames {
     if (streamId !== 0) this.#fail('SETTINGS on a stream');
     else if (isAck ? length !== 0 : length % SETTING_BYTES !== 0) this.#failSize('SETTINGS');
     else if (isAck) {
+      this.isHeard = true;
       if (!this.isSpoken) this.#fail('a preface without SETTINGS');
       else this.#connection.countFrame('settings');
     } else if (!(this.isSpoken && this.#connection.countFrame('settings'))) this.#apply(bytes, begin, end);

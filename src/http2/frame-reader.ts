@@ -47,6 +47,11 @@ export class FrameReader {
     this.#isStopped = true;
   }
 
+  /** A frame other than DATA has begun and is not whole. */
+  get isInFrame(): boolean {
+    return this.#headBytes === FRAME_HEAD_BYTES && this.#type !== FrameType.data;
+  }
+
   /** `chunk` is valid only until this returns. */
   read(chunk: Buffer, begin = 0): void {
     let position = begin;

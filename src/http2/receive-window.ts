@@ -9,14 +9,14 @@ import { WINDOW_FIRST } from './codes.ts';
 export class StreamReceiveWindow {
   /** Came and not taken. */
   here = 0;
-  #left = WINDOW_FIRST;
+  #left: number;
   #size: number;
   readonly #sizeMax: number;
   #taken = 0;
 
-  /** `sizeFirst`: what SETTINGS has announced. */
-  constructor(sizeFirst: number, sizeMax: number) {
-    this.#left = sizeFirst;
+  /** `sizeFirst`: what SETTINGS has announced. `isHeard`: the peer knows; until then it sends what HTTP/2 allows without (section 6.9.3). */
+  constructor(sizeFirst: number, sizeMax: number, isHeard = true) {
+    this.#left = isHeard ? sizeFirst : WINDOW_FIRST;
     this.#size = sizeFirst;
     this.#sizeMax = sizeMax;
   }

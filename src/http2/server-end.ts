@@ -9,8 +9,11 @@ import { Preface } from './preface.ts';
 import { RequestFields } from './request-fields.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Streams that we have ended: what the client has sent before it heard is passed over. */
-const ENDED_MAX = 256;
+/**
+ * Streams that we have ended: what the client has sent before it heard is passed over. It counts those it has not heard of among
+ * the streams that it may have, beyond which it asks only before it knows how many those are: so many, then.
+ */
+const ENDED_BEYOND_MAX = 256;
 
 export interface ServerEndUser extends ConnectionUser {
   /** A request has begun, which `fields` describe until this returns. The user gives the stream a user, or ends it. */
@@ -52,8 +55,9 @@ export class ServerEnd extends Http2Connection {
     return stream.isSent;
   }
 
+  /** Never beyond what was said before (RFC 9113 section 6.8). */
   protected get lastOfPeer(): number {
-    return this.lastId;
+    return Math.min(this.#lastTaken, this.lastId);
   }
 
   protected mayTrail(id: number): boolean {
@@ -62,7 +66,7 @@ export class ServerEnd extends Http2Connection {
 
   protected override noteEnded(id: number): void {
     this.#ended.add(id);
-    if (this.#ended.size <= ENDED_MAX) return;
+    if (this.#ended.size <= this.limits.streams + ENDED_BEYOND_MAX) return;
     for (const oldest of this.#ended) {
       this.#ended.delete(oldest);
       return;
@@ -124,7 +128,7 @@ export class ServerEnd extends Http2Connection {
 
   /** Second step: later streams are not begun. */
   refuseFurther(): void {
-    this.#lastTaken = Math.min(this.#lastTaken, this.lastId);
+    this.#lastTaken = this.lastOfPeer;
     this.writer.goaway(this.#lastTaken, ErrorCode.noError);
   }
 }

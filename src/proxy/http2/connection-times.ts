@@ -1,6 +1,6 @@
 // What an HTTP/2 connection waits for. Its requests have deadlines of their own (exchange/exchange-deadline.ts).
 //
-//   head     the preface, or the end of a header block
+//   head     the preface, or the end of a header block or another frame without data
 //   idle     the next request, while there is none; on a connection that is to end, the client's end
 //   pong     the answer to our PING, when the connection is to end
 //   taken    some of the responses that are complete
@@ -35,6 +35,8 @@ export class ConnectionTimes {
   };
   /** What the owner's deadline was when we set it. */
   #toldMs = NEVER;
+  /** What is being waited for the end of. */
+  #part = 0;
 
   constructor(owner: DeadlineOwner) {
     this.#owner = owner;
@@ -54,10 +56,11 @@ export class ConnectionTimes {
     if (this.isSet(wait)) this.set(wait, NEVER);
   }
 
-  /** Waits from when it is due for the first time until it is due no more. */
-  keep(wait: Wait, isDue: boolean, byMs: number): void {
-    if (!isDue) this.clear(wait);
-    else if (!this.isSet(wait)) this.set(wait, byMs);
+  /** Waits for the end of what has begun, the how manieth it is; 0: nothing has. */
+  awaitWhole(part: number, byMs: number): void {
+    if (part === this.#part) return;
+    this.#part = part;
+    this.set('head', part === 0 ? NEVER : byMs);
   }
 
   /** Nothing else is waited for. */

@@ -76,8 +76,8 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.listener = listener;
     this.thread = thread;
     this.facts = new ClientFacts(accepted, listener, socket);
-    this.#times.set('head', nowMs + listener.config.timeouts.headerMs);
     this.http2 = new ServerEnd(this.#output, listener.config.http2, this);
+    this.#times.awaitWhole(this.http2.part, nowMs + listener.config.timeouts.headerMs);
     thread.own.addHttp2Connections(listener.index, 1);
     socket.on('error', () => undefined); // 'close' follows and does the work
     socket.on('end', () => this.#onEnd());
@@ -160,9 +160,11 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   }
 
   #onIdle(): void {
-    const { keepAliveMs } = this.listener.config.timeouts;
+    const { keepAliveMs, headerMs } = this.listener.config.timeouts;
+    // some clients ask for nothing until they have our SETTINGS
+    const idleMs = this.http2.lastId === 0 ? Math.max(keepAliveMs, headerMs) : keepAliveMs;
     if (this.#hasEnded) this.#endPolitely(FLUSH_MS);
-    else this.#times.set('idle', this.thread.clock.nowMs() + (this.#isParting ? PARTING_MS : keepAliveMs));
+    else this.#times.set('idle', this.thread.clock.nowMs() + (this.#isParting ? PARTING_MS : idleMs));
   }
 
   /** After the last stream the client ends the connection, or else we do. */
@@ -182,8 +184,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     http2.read(chunk, nowMs);
     this.#arrived.begin();
     this.#reader.release();
-    const isHeadDue = !http2.isSpoken || http2.isInBlock;
-    this.#times.keep('head', isHeadDue, nowMs + this.listener.config.timeouts.headerMs);
+    this.#times.awaitWhole(http2.part, nowMs + this.listener.config.timeouts.headerMs);
     // who speaks and asks for nothing is idle from the first
     if (http2.isSpoken && http2.lastId === 0 && !this.#times.isSet('idle')) this.onStreams();
   }

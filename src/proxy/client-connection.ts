@@ -240,13 +240,13 @@ export class ClientConnection implements ServedConnection, ClientTransport, Requ
   retire(): void {}
 
   /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. Says what it was. */
-  finish(): Unfinished {
+  finish(): readonly Unfinished[] {
     const { exchange, unfinished } = this.#requests;
     if (unfinished === 'tunnel') exchange?.response.tunnel.end();
     else if (exchange !== null) this.destroy();
     else this.#endPolitely();
     // the last response may not be taken yet, and there is little time left for it
-    return unfinished === 'nothing' && this.socket.writableLength > 0 ? 'request' : unfinished;
+    return [unfinished === 'nothing' && this.socket.writableLength > 0 ? 'request' : unfinished];
   }
 
   /** At once, whatever is going on. */

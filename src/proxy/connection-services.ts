@@ -77,7 +77,7 @@ export interface ConnectionListener {
   readonly mistakes: QuietLog;
 }
 
-/** What a connection is in the middle of when it has to end. */
+/** What a connection is in the middle of when it has to end, or a stream of it. */
 export type Unfinished = 'request' | 'tunnel' | 'nothing';
 
 /** A client's connection as its listener sees it, whatever it speaks. */
@@ -88,8 +88,8 @@ export interface ServedConnection extends DeadlineOwner, LimitedClient {
   stop(): void;
   /** Another process has the listener: the client may ask once more, and is to go there then. */
   retire(): void;
-  /** The grace of a stop is over. Says what it was in the middle of. */
-  finish(): Unfinished;
+  /** The grace of a stop is over. Says all that it was in the middle of. */
+  finish(): readonly Unfinished[];
   /** At once, whatever is going on. */
   destroy(): void;
 }

@@ -286,7 +286,7 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   /** The grace is over: tunnels and idle connections end politely, the rest is cut. Says what they were, one by one. */
   finish(): readonly Unfinished[] {
     this.#endBegun();
-    return [...this.connections].map((connection) => {
+    return [...this.connections].flatMap((connection) => {
       this.#thread.own.beat();
       return connection.finish();
     });

@@ -2,9 +2,18 @@
 
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { echo, httpBackend } from '../support/backend.ts';
+import { echo, httpBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { frame, Http2Peer, number, PREFACE, request, Type } from '../support/http2-peer.ts';
+import {
+  block,
+  END_HEADERS,
+  frame,
+  Http2Peer,
+  number,
+  PREFACE,
+  request,
+  Type,
+} from '../support/http2-peer.ts';
 import { whenDone } from '../support/lifetime.ts';
 import { runThread } from '../support/proxy-thread.ts';
 
@@ -62,5 +71,37 @@ test('a client that knows that the connection ends has a second to read what it 
   expect(patient.isClosed).toBe(false);
   running.pass(500);
   await patient.until(() => patient.isClosed, 'the end');
+  await running.isQuiet();
+});
+
+test('what the end of the grace cuts off is counted by request and tunnel, not by connection', async () => {
+  const backend = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      if (/^upgrade:/im.test(chunk.toString('latin1')))
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    });
+  });
+  const running = await runThread(
+    `pools: { web: { health: off, servers: ["${backend.url}"] } }`,
+    'h2c: true',
+  );
+  const peer = new Http2Peer(running.port);
+  const fields = [
+    [':method', 'CONNECT'],
+    [':protocol', 'websocket'],
+    [':scheme', 'http'],
+    [':path', '/'],
+    [':authority', 'localhost'],
+  ] as const;
+  peer.send(request(1), request(3), request(5), frame(Type.headers, END_HEADERS, 7, block(fields)));
+  await peer.until(() => peer.of(Type.headers, 7).length === 1, 'the WebSocket');
+  await eventually(() => backend.sockets.size === 4);
+  running.thread.finish();
+  expect(running.log.filter((line) => line.includes('grace'))).toEqual([
+    'warn the grace is over: cutting off 3 requests, ending 1 tunnels',
+  ]);
+  await peer.until(() => peer.isClosed || peer.of(Type.reset).length === 3, 'the end of the requests');
+  peer.socket.destroy();
   await running.isQuiet();
 });

@@ -22,7 +22,7 @@ import { ErrorCode } from '../../http2/codes.ts';
 import type { Http2Connection } from '../../http2/connection.ts';
 import type { PartKeeper } from '../../http2/sender.ts';
 import type { Http2Stream, StreamUser } from '../../http2/stream.ts';
-import type { ConnectionListener } from '../connection-services.ts';
+import type { ConnectionListener, Unfinished } from '../connection-services.ts';
 import { formatReply, type ReplyMore } from '../replies.ts';
 import { Reframe, responseLines } from '../response-lines.ts';
 import type { TurnEnd } from '../turn-end.ts';
@@ -250,9 +250,11 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     this.#transport.http2.sender.end(this.#stream, NO_TRAILERS);
   }
 
-  /** The grace of a stop is over. */
-  finishTunnel(): void {
-    if (this.#upload.isTunnel) this.exchange?.response.tunnel.end();
+  /** The grace of a stop is over: a tunnel ends politely. Says what it was. */
+  finish(): Unfinished {
+    if (!this.#upload.isTunnel) return 'request';
+    this.exchange?.response.tunnel.end();
+    return 'tunnel';
   }
 
   #clear(): void {

@@ -262,15 +262,15 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.onStreams();
   }
 
-  /** The grace of a stop is over: tunnels end politely, the rest is cut. Says what the worst of it was. */
-  finish(): Unfinished {
-    const { size } = this.http2.streams;
-    for (const { user } of [...this.http2.streams.values()])
-      if (user instanceof Http2ClientStream) user.finishTunnel();
-    const isCut = this.http2.streams.size > 0 || this.socket.writableLength > 0;
+  /** The grace of a stop is over: tunnels end politely, the rest is cut. Says what its streams were. */
+  finish(): readonly Unfinished[] {
+    const were = [...this.http2.streams.values()].map(({ user }) =>
+      user instanceof Http2ClientStream ? user.finish() : 'request',
+    );
+    const isUnread = were.length === 0 && this.socket.writableLength > 0;
     this.http2.cancel();
     this.#endPolitely(LINGER_MS);
-    return isCut ? 'request' : size > 0 ? 'tunnel' : 'nothing';
+    return isUnread ? ['request'] : were;
   }
 
   destroy(): void {

@@ -149,6 +149,7 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
   /** What is answered on. */
   abstract readonly target: NodeResponse | Duplex;
   abstract readonly isFull: boolean;
+  readonly window: number = Number.POSITIVE_INFINITY;
   abstract readonly isHolding: boolean;
   abstract pauseRequest(): void;
   abstract resumeRequest(): void;

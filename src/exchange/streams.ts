@@ -86,6 +86,8 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
   readonly isPaused: boolean;
   /** The client has not taken what was written. */
   readonly isFull: boolean;
+  /** Bytes of a response that it may be sent now; what comes beyond them has to be held. Infinity: nobody counts them. */
+  readonly window: number;
   /** A body may keep the framing it has in HTTP/1. Otherwise its data alone is wanted. */
   readonly takesFramed: boolean;
   /** Written in this exchange, heads and framing included. */
@@ -161,7 +163,7 @@ export interface ServerStreamUser {
   readonly wantsUpgrade: boolean;
   readonly takesFramed: boolean;
   readonly responseLimits: HeadLimits;
-  readonly client: Pick<ClientStream, 'ends' | 'requestBody'> | null;
+  readonly client: Pick<ClientStream, 'ends' | 'requestBody' | 'window'> | null;
   /** The stream that `open` gave is, or the one that it has become once it was known what the server speaks. */
   onConnected(stream: ServerStream): void;
   /** The stream is destroyed; `detail` says why where it is not plain. `isReset`: the server is there, and has ended it. */

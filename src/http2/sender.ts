@@ -54,6 +54,12 @@ export class Sender {
     return true;
   }
 
+  /** What windows leave to a stream after what waits of it: its own alone, or that of the connection too. */
+  windowOf(stream: Http2Stream, isShared: boolean): number {
+    const window = isShared ? Math.min(stream.sendWindow, this.#window) : stream.sendWindow;
+    return Math.max(0, window - stream.waitingBytes);
+  }
+
   /** Writes the block that the encoder has made. */
   headers(stream: Http2Stream, isLast: boolean): void {
     const { encoder } = this;

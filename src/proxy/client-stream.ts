@@ -54,6 +54,7 @@ export class Http1ClientStream implements ClientStream {
   readonly forwardingLines: string;
   readonly listenAuthority: string;
   readonly streamId = 0;
+  readonly window: number = Number.POSITIVE_INFINITY;
   bytes = 0;
   lastHost = '';
   /** The client asks for the connection to go on after this exchange. */

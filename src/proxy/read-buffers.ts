@@ -6,6 +6,9 @@
 //
 //   read -> shared ── small: forwarded as a string, which Node copies and writes at once
 //                 └── large: copied once to the connection's own buffer, the next reads go there directly
+//
+// Where what is read is for somebody who may not be sent as much (a stream of HTTP/2 without a window), a read takes no more
+// than that: the rest waits in the kernel, and at the server.
 
 import { type OnReadOpts, Socket } from 'node:net';
 import { latin1 } from '../base/latin1.ts';
@@ -13,6 +16,8 @@ import type { PartOwner, Sink } from '../exchange/streams.ts';
 
 const READ_BYTES = 64 * 1024;
 const SPARE_MAX = 64;
+/** Nobody's read is shorter: a head and a short body come in one. */
+const READ_BYTES_LEAST = 4 * 1024;
 /** Up to this size bytes are forwarded as a string: Node encodes 16 KiB on the stack and writes at once. */
 export const STRING_BYTES_MAX = 12 * 1024;
 
@@ -68,6 +73,13 @@ export class ReadBuffers {
   }
 }
 
+/** The binding below a socket, which is told where to read next. */
+interface ReadingHandle {
+  useUserBuffer?(bytes: Buffer): void;
+}
+
+const unlimited = (): number => Number.POSITIVE_INFINITY;
+
 /** The reading side of one connection. */
 export class Reader implements PartOwner {
   readonly #buffers: ReadBuffers;
@@ -77,19 +89,19 @@ export class Reader implements PartOwner {
   #reading: LentBuffer | null = null;
   #own: LentBuffer | null = null;
   #isInRead = false;
+  /** How many bytes there is a use for now. */
+  readonly #wanted: () => number;
 
-  constructor(buffers: ReadBuffers, onRead: (chunk: Buffer) => void) {
+  constructor(buffers: ReadBuffers, onRead: (chunk: Buffer) => void, wanted: () => number = unlimited) {
     this.#buffers = buffers;
     this.onRead = onRead;
+    this.#wanted = wanted;
   }
 
   /** The `onread` option of a socket. */
   options(): OnReadOpts {
     return {
-      buffer: () => {
-        this.#reading = this.#own;
-        return this.#reading?.bytes ?? this.#buffers.shared;
-      },
+      buffer: () => this.#next(),
       callback: (bytes) => {
         this.#isInRead = true;
         this.onRead((this.#reading?.bytes ?? this.#buffers.shared).subarray(0, bytes));
@@ -97,6 +109,21 @@ export class Reader implements PartOwner {
         return true;
       },
     };
+  }
+
+  /** What the next read fills. */
+  #next(): Buffer {
+    this.#reading = this.#own;
+    const bytes = this.#reading?.bytes ?? this.#buffers.shared;
+    const wanted = this.#wanted();
+    return wanted >= READ_BYTES ? bytes : bytes.subarray(0, Math.max(READ_BYTES_LEAST, wanted));
+  }
+
+  /** Before something is asked for that is wanted in part: Node has been told where to read next when nobody knew. */
+  narrow(socket: Socket): void {
+    if (this.#wanted() >= READ_BYTES) return;
+    const { _handle: handle } = socket as Socket & { readonly _handle?: ReadingHandle | null };
+    handle?.useUserBuffer?.(this.#next());
   }
 
   /** Bytes of the current read that have to outlive the event: copied when they are in a buffer that is read into. */

@@ -83,7 +83,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.proxyHeader = pool.headerFor(user);
     this.deadlineMs = nowMs + pool.connectTimeoutMs;
     const onChunk = (chunk: Buffer): void => this.#onRead(chunk);
-    this.#reader = new Reader(pool.buffers, onChunk);
+    this.#reader = new Reader(pool.buffers, onChunk, () => this.#wanted);
     this.#response = new ResponseReader(this);
     this.#socket = connectTo(pool, this.proxyHeader, this.#reader, onChunk);
     this.#socket.on('error', (error) => this.#onError(error));
@@ -99,6 +99,11 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     this.#response.begin();
     this.isReused = true;
     this.deadlineMs = NEVER;
+    this.#reader.narrow(this.#socket);
+  }
+
+  get #wanted(): number {
+    return this.user?.client?.window ?? Number.POSITIVE_INFINITY;
   }
 
   /** The exchange is done with a connection that may carry another. */

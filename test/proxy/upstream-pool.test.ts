@@ -6,6 +6,7 @@ import { ManualClock, TurnClock } from '../../src/base/clock.ts';
 import { Deadlines } from '../../src/exchange/deadlines.ts';
 import { Answer, type PartOwner, type ServerStreamUser } from '../../src/exchange/streams.ts';
 import { ResponseHead } from '../../src/http1/message.ts';
+import { BodyReader } from '../../src/proxy/body-reader.ts';
 import { ReadBuffers } from '../../src/proxy/read-buffers.ts';
 import type { UpstreamConnection } from '../../src/proxy/upstream-connection.ts';
 import { UpstreamPool } from '../../src/proxy/upstream-pool.ts';
@@ -22,12 +23,18 @@ const PLAIN: PartOwner = { writeTo: (sink, part) => sink.write(part), copy: (par
 
 /** Writes down what a connection tells it. */
 class User implements ServerStreamUser {
-  readonly client = null;
+  readonly client: ServerStreamUser['client'];
+  /** Bytes of each read. */
+  readonly reads: number[] = [];
   readonly isHead = false;
   readonly wantsUpgrade = false;
   readonly takesFramed = true;
   readonly responseLimits = { headBytesMax: 65_536, headerCountMax: 100, watched: [] };
   readonly heard: string[] = [];
+
+  constructor(client: ServerStreamUser['client'] = null) {
+    this.client = client;
+  }
 
   onConnected(): void {
     this.heard.push('connected');
@@ -40,9 +47,11 @@ class User implements ServerStreamUser {
   }
   onAnswer(answer: Answer): void {
     this.heard.push(`answer ${answer.head.status}`);
+    this.reads.push(answer.buffer.length);
   }
   onResponsePart(part: Buffer): void {
     this.heard.push(part.toString('latin1'));
+    this.reads.push(part.length);
   }
   onResponseEnd(): void {
     this.heard.push('end');
@@ -86,8 +95,7 @@ async function scene(keepAlive: string, serve: (socket: Socket) => void = () => 
     answer: new Answer(new ResponseHead()),
   });
   pool.configure(config);
-  const open = async (): Promise<{ user: User; upstream: UpstreamConnection }> => {
-    const user = new User();
+  const open = async (user = new User()): Promise<{ user: User; upstream: UpstreamConnection }> => {
     const upstream = pool.open(user, turns.turn());
     onTestFinished(() => upstream.destroy());
     await eventually(() => user.heard.includes('connected'));
@@ -309,4 +317,30 @@ test('a connection whose last words were a whole answer is dead: it serves nobod
   upstream.writeBody(Buffer.from('more'), PLAIN);
   await eventually(() => user.heard.includes('answer 200'));
   expect([next, counts()]).toEqual([null, [0, 0]]);
+});
+
+test('what the client has no window for is read in short pieces, on a new connection and on one that was idle', async () => {
+  const head = 'HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n';
+  const { pool, open } = await scene('{ max: 10, idle: 60s }', (socket) => {
+    socket.on('data', () => socket.write(head + 'x'.repeat(300_000)));
+  });
+  const client = { ends: null, requestBody: new BodyReader(), window: 0 };
+  const ask = async (user: User, upstream: UpstreamConnection): Promise<number> => {
+    upstream.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n', null, PLAIN);
+    await eventually(() => user.heard.at(-1) === 'end');
+    upstream.release(true);
+    return Math.max(...user.reads);
+  };
+  const { user, upstream } = await open(new User(client));
+  expect(await ask(user, upstream)).toBe(4096);
+  for (const [window, most] of [
+    [20_000, 20_000],
+    [Number.POSITIVE_INFINITY, 65_536],
+    [0, 4096],
+  ] as const) {
+    client.window = window;
+    const next = new User(client);
+    expect(pool.takeIdle(next)).toBe(upstream);
+    expect(await ask(next, upstream)).toBe(most);
+  }
 });

@@ -52,6 +52,7 @@ class Memory implements PartOwner {
 }
 
 export class FakeClient implements ClientStream {
+  window = Number.POSITIVE_INFINITY;
   readonly config: ListenConfig;
   readonly requestBody = {
     isDone: true,

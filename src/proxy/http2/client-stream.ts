@@ -32,6 +32,11 @@ import { type FactsSource, StreamFacts } from './stream-facts.ts';
 import { Upload, type UploadingStream } from './upload.ts';
 
 const OK = 200;
+/**
+ * So many streams of a connection have something at hand that waits for the window of all, so that the more urgent has it when that opens.
+ * With more streams it would be too much.
+ */
+const AHEAD_STREAMS = 8;
 
 /** The connection as its streams see it. */
 export interface StreamTransport extends PartOwner, FactsSource {
@@ -142,6 +147,11 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
 
   get isFull(): boolean {
     return this.#stream.waitingBytes > 0;
+  }
+
+  get window(): number {
+    const { sender, streams } = this.#transport.http2;
+    return sender.windowOf(this.#stream, streams.size > AHEAD_STREAMS);
   }
 
   get isHolding(): boolean {

@@ -97,9 +97,13 @@ function asStored(cookie: Cookie | undefined): Record<string, unknown> {
   return JSON.parse(JSON.stringify(cookie ?? { originalMaxAge: null }));
 }
 
-/** Seconds until the cookie expires; undefined where it says nothing, as for those that end with the browser. */
+/**
+ * Seconds that the cookie lives from now; undefined where it says nothing, as for those that end with the browser. When it
+ * expires says less: a session that is saved on the way has that from the server it was at before, whose clock may be another.
+ */
 function ttlOf({ cookie }: SessionData): number | undefined {
-  const { expires } = cookie ?? {};
+  const { expires, originalMaxAge } = cookie ?? {};
   if (expires === undefined || expires === null || typeof expires === 'boolean') return undefined;
+  if (typeof originalMaxAge === 'number') return originalMaxAge / 1000;
   return (new Date(expires).getTime() - systemClock.wallMs()) / 1000;
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import session, { type SessionData } from 'express-session';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { HomeStore } from '../../src/session-store/home-store.ts';
 import { beginSet } from '../support/home-sessions.ts';
 import { type TestRedis, testRedis } from '../support/redis.ts';
@@ -51,6 +51,10 @@ async function start(redis: TestRedis): Promise<Server> {
   app.get('/life', (request, response) => {
     const { originalMaxAge } = request.session.cookie;
     response.send(String(originalMaxAge && Math.round(originalMaxAge / 1000)));
+  });
+  app.get('/save', (request, response, next) => {
+    request.session.seen = 1;
+    request.session.save((error) => (error ? next(error) : response.send('saved')));
   });
   /** Saves after somebody else has destroyed it. */
   app.get('/late', (request, response, next) => {
@@ -115,6 +119,20 @@ test('a life that is all that has changed stays changed, here and at the next ho
   await a.request('/stay', cookie ?? '');
   for (const server of [a, a, b, b]) expect((await server.request('/life', cookie ?? '')).body).toBe('3600');
   expect((await b.request('/see', cookie ?? '')).body).toBe('ann 1');
+});
+
+test('a server whose clock is ahead saves what came from another, and nobody is logged out', async ({
+  skip,
+}) => {
+  const [a, b] = await two(skip);
+  const cookie = (await a.request('/login')).cookie ?? '';
+  await a.request('/stay', cookie);
+  onTestFinished(() => void vi.useRealTimers());
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 7_200_000 });
+  expect((await b.request('/save', cookie)).body).toBe('saved');
+  expect((await b.request('/whoami', cookie)).body).toBe('ann');
+  vi.useRealTimers();
+  expect((await a.request('/whoami', cookie)).body).toBe('ann');
 });
 
 test('a life that is a millisecond off is the same, and is left as it is', async ({ skip }) => {

@@ -5,9 +5,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express } from 'express';
 import session from 'express-session';
-import { onTestFinished, test } from 'vitest';
-import { type ApplicationServer, usersComeAndGo } from '../support/application.ts';
-import { runInside } from '../support/holdfast.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { Visitor } from '../demo/visitor.ts';
+import { type ApplicationServer, countsAgree, usersComeAndGo } from '../support/application.ts';
+import { type Holdfast, runInside } from '../support/holdfast.ts';
 import { recipe } from '../support/recipe.ts';
 
 declare module 'express-session' {
@@ -66,4 +67,18 @@ test('users stay where their session is, through log-in and log-out, and are cou
   const servers = [await expressServer('a'), await expressServer('b')];
   const holdfast = await runInside(recipe(readFileSync('docs/recipes/express.md', 'utf8'), servers));
   await usersComeAndGo(holdfast, servers);
+});
+
+test('nobody is logged out when the balancer restarts', async () => {
+  const servers = [await expressServer('a'), await expressServer('b')];
+  const config = recipe(readFileSync('docs/recipes/express.md', 'utf8'), servers);
+  const users = Array.from({ length: 10 }, () => new Visitor());
+  const askAll = async ({ url }: Holdfast, path: string): Promise<readonly unknown[]> =>
+    (await Promise.all(users.map((user) => user.post(`${url}${path}`)))).map(({ body }) => body);
+  const before = await runInside(config);
+  const homes = (await askAll(before, '/login')) as { readonly server: string }[];
+  await before.stop();
+  const after = await runInside(config);
+  expect(await askAll(after, '/inc')).toEqual(homes.map(({ server }) => ({ server, counter: 1 })));
+  expect(await countsAgree(after, servers)).toBe(users.length);
 });

@@ -2,7 +2,7 @@
 // it gives time, timers and a link to the store; the seeded simulation gives scripted ones.
 import type { Clock } from '../base/clock.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import { Backing } from './backing.ts';
+import { Backing, REFILL_MS } from './backing.ts';
 import { Claims } from './claims.ts';
 import { Copies, type CopyLimits } from './copies.ts';
 import { type Changed, Copy, DROP_RULES, type DropRules, type Found } from './copy.ts';
@@ -58,6 +58,11 @@ export interface HomeCounts {
 /** Longest life of a tombstone, and the shortest. */
 const TOMBSTONE_MS_MAX = 86_400_000;
 const TOMBSTONE_MS_MIN = 600_000;
+/**
+ * So many ends in that time of what nobody here knew. Beyond that their tombstones stand as long as an emptied store is waited
+ * for: whoever comes without a cookie and asks to be logged out makes one, and must fill neither the store nor this memory.
+ */
+const STRANGERS_MAX = 10_000;
 const DROP_LOOKS = 200;
 const STOP_POLL_MS = 10;
 
@@ -75,6 +80,9 @@ export class Home {
   #version = 0;
   #hits = 0;
   #expired = 0;
+  /** Ends of what nobody here knew since then. */
+  #strangers = 0;
+  #strangersSinceMs = 0;
 
   constructor({ link, clock, scheduler, options, dropRules = DROP_RULES }: HomeParts) {
     this.#options = options;
@@ -168,8 +176,8 @@ export class Home {
     if (copy.mustTell && this.#line.answersWithin(this.#options.ackTimeoutMs)) this.#backing.check(copy);
   }
 
-  /** Ends a session, wherever it lives. */
-  destroy(key: string, done: (changed: Changed) => void): void {
+  /** Ends a session, wherever it lives. `isKnown`: there is one. */
+  destroy(key: string, done: (changed: Changed) => void, isKnown = false): void {
     if (this.#mustRefuse()) {
       done('away');
       return;
@@ -179,7 +187,9 @@ export class Home {
       done('backed');
       return;
     }
+    const isStranger = copy.version === 0 && !isKnown && this.#copies.dropped(key) === undefined;
     this.#expiresAsTombstone(copy);
+    if (isStranger && this.#areTooManyStrangers()) copy.expiresAtMs = this.#clock.nowMs() + REFILL_MS;
     copy.state = 'ended';
     copy.data = '';
     copy.version = this.#nextVersion();
@@ -341,6 +351,16 @@ export class Home {
   #expiresAsTombstone(copy: Copy): void {
     const restMs = Math.max(copy.ttlMs, TOMBSTONE_MS_MIN);
     copy.expiresAtMs = this.#clock.nowMs() + Math.min(restMs, TOMBSTONE_MS_MAX);
+  }
+
+  #areTooManyStrangers(): boolean {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#strangersSinceMs >= TOMBSTONE_MS_MIN) {
+      this.#strangersSinceMs = nowMs;
+      this.#strangers = 0;
+    }
+    this.#strangers += 1;
+    return this.#strangers > STRANGERS_MAX;
   }
 
   #nextVersion(): number {

@@ -13,6 +13,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** Longer than the model store ever takes. */
 const ANSWERED_MS = 5000;
+const AWAY = { kind: 'failed', why: 'away' } as const;
 
 let scheduler: ManualScheduler;
 let store: StoreProcess;
@@ -83,14 +84,17 @@ test('tombstones do not keep sessions in memory', () => {
   expect(home.home.counts().sessions).toBeLessThanOrEqual(11);
 });
 
-/** A home whose store answers at once. */
-function startNear(me: string): Home {
+/** A home whose store answers at once, or is away. */
+function startNear(me: string, isUp = true): Home {
   const options = { ackTimeoutMs: 100, loadTimeoutMs: 1000, whenStoreIsAway: 'serve' } as const;
   const home = new Home({
-    link: { isUp: true, send: (operation, reply) => reply(store.model.apply(operation, me)) },
+    link: {
+      isUp,
+      send: (operation, reply) => reply(isUp ? store.model.apply(operation, me) : AWAY),
+    },
     ...{ clock: scheduler.clock, scheduler, options: { ...options, limits: { sessions: 0, bytes: 0 } } },
   });
-  home.connected(true);
+  if (isUp) home.connected(true);
   return home;
 }
 
@@ -101,6 +105,27 @@ test('more tombstones than are kept go as fast as they come', () => {
   pass(3000);
   expect(keys.filter((key) => home.has(key)).length).toBeLessThanOrEqual(20_000);
 });
+
+test.for([true, false])(
+  'whoever asks to be logged out without a session fills nothing (store is up: %s)',
+  (isUp) => {
+    const home = startNear('a', isUp);
+    home.set('known', 'data', DAY_MS, () => {});
+    for (let stranger = 0; stranger < 50_000; stranger += 1) home.destroy(`stranger${stranger}`, () => {});
+    home.destroy('known', () => {});
+    pass(60_000);
+    const here = Array.from({ length: 50_000 }, (_, stranger) => `stranger${stranger}`);
+    expect(here.filter((key) => home.has(key)).length).toBeLessThanOrEqual(10_000);
+    expect(here.filter((key) => store.model.live(key)).length).toBe(isUp ? 10_000 : 0);
+    // the end of the first ones, and of what was known, is kept
+    const hasEnded = (key: string): boolean =>
+      isUp ? store.model.live(key)?.isTombstone === true : home.hasEnded(key);
+    expect([hasEnded('stranger0'), hasEnded('known')]).toEqual([true, true]);
+    pass(11 * MINUTE_MS);
+    expect(here.some((key) => home.has(key) || store.model.live(key))).toBe(false);
+    expect(hasEnded('known')).toBe(true);
+  },
+);
 
 test('a former owner that has written back what it had to an emptied store does not undo what its successor has written', () => {
   const [a, b] = [startNear('a'), startNear('b')];

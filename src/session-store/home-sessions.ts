@@ -42,7 +42,8 @@ const LIFE_MS_MAX = 3_155_760_000_000;
 const CLAIM_SPARE_MS = 60_000;
 
 interface Stored {
-  readonly data: string;
+  /** Null where the store has one that cannot be opened. */
+  readonly data: string | null;
   /** Where connect-redis has it; null where it has not. */
   readonly oldKey: string | null;
 }
@@ -140,7 +141,9 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
 
   /** All sessions, wherever they live. For administration: it reads the whole store. */
   async all(): Promise<readonly T[]> {
-    return [...(await this.#everywhere()).values()].map(({ data }) => JSON.parse(data) as T);
+    return [...(await this.#everywhere()).values()].flatMap(({ data }) =>
+      data === null ? [] : [JSON.parse(data) as T],
+    );
   }
 
   /** How many sessions there are. For administration: it reads the whole store. */
@@ -148,20 +151,17 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
     return (await this.#everywhere()).size;
   }
 
-  /** Ends all sessions. */
+  /** Ends all sessions, those that cannot be opened too. */
   async clear(): Promise<void> {
-    await this.endWhere(() => true);
+    await this.#endAll([...(await this.#everywhere())]);
   }
 
   /** Ends the sessions for which `isMeant` is true, wherever they live: those of a user who is banned. Returns how many. */
   async endWhere(isMeant: (session: T) => boolean): Promise<number> {
-    const found = [...(await this.#everywhere())].filter(([, { data }]) => isMeant(JSON.parse(data) as T));
-    for (let from = 0; from < found.length; from += ENDED_AT_ONCE) {
-      const some = found.slice(from, from + ENDED_AT_ONCE);
-      const old = some.flatMap(([, { oldKey }]) => oldKey ?? []);
-      if (old.length > 0) this.#link.remove(old).catch(() => {});
-      await Promise.all(some.map(([key]) => this.#destroy(key)));
-    }
+    const found = [...(await this.#everywhere())].filter(
+      ([, { data }]) => data !== null && isMeant(JSON.parse(data) as T),
+    );
+    await this.#endAll(found);
     return found.length;
   }
 
@@ -203,21 +203,33 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
     return hash.update(id).digest('base64url');
   }
 
-  async #destroy(key: string): Promise<Backed> {
-    const changed = await new Promise<Changed>((resolve) => this.#home.destroy(key, resolve));
+  async #endAll(found: readonly (readonly [key: string, Stored])[]): Promise<void> {
+    for (let from = 0; from < found.length; from += ENDED_AT_ONCE) {
+      const some = found.slice(from, from + ENDED_AT_ONCE);
+      const old = some.flatMap(([, { oldKey }]) => oldKey ?? []);
+      if (old.length > 0) this.#link.remove(old).catch(() => {});
+      await Promise.all(some.map(([key]) => this.#destroy(key, true)));
+    }
+  }
+
+  async #destroy(key: string, isKnown = false): Promise<Backed> {
+    const changed = await new Promise<Changed>((resolve) => this.#home.destroy(key, resolve, isKnown));
     return changed === 'ended' ? 'backed' : asBacked(changed);
   }
 
-  /** A store that does not answer is told by what follows. */
+  /**
+   * A store that does not answer is told by what follows. One that refuses, as when it is full or has given no leave for these
+   * keys, would call the session unknown then.
+   */
   async #adopt(key: string, id: string): Promise<void> {
     const { adopt, ttlMs, loadTimeoutMs } = this.#options;
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       const timer = systemScheduler.after(loadTimeoutMs, resolve);
-      const done = (): void => {
-        timer.cancel();
-        resolve();
-      };
-      this.#link.adopt(key, `${adopt}${id}`, ttlMs).then(done, done);
+      const failed = (error: unknown): void => reject(new StoreAwayError({ cause: error }));
+      this.#link
+        .adopt(key, `${adopt}${id}`, ttlMs)
+        .finally(() => timer.cancel())
+        .then(resolve, failed);
     });
   }
 
@@ -226,7 +238,7 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
     await this.#begun();
     const oldKeys = new Map<string, string>();
     const found = new Map<string, Stored>();
-    const put = (key: string, data: string): unknown =>
+    const put = (key: string, data: string | null): unknown =>
       found.set(key, { data, oldKey: oldKeys.get(key) ?? null });
     const { adopt } = this.#options;
     try {
@@ -236,8 +248,8 @@ export class HomeSessions<T extends object = Record<string, unknown>> {
           oldKeys.set(this.#keyOf(id), adopt + id);
           put(this.#keyOf(id), data);
         }
-      for await (const { key, data } of this.#link.records()) {
-        if (data === null) found.delete(key);
+      for await (const { key, data, hasEnded } of this.#link.records()) {
+        if (hasEnded) found.delete(key);
         else put(key, data);
       }
       for (const { key, data } of this.#home.here()) put(key, data);

@@ -20,6 +20,13 @@ export interface RedisLinkParts extends Omit<ConnectionParts, 'channel' | 'onUp'
   readonly onEnded: (key: string) => void;
 }
 
+/** A session in the store, or a tombstone. */
+export interface StoredRecord {
+  readonly key: string;
+  readonly data: string | null;
+  readonly hasEnded: boolean;
+}
+
 const AWAY: Outcome = { kind: 'failed', why: 'away' };
 const FAILED: Outcome = { kind: 'failed', why: 'error' };
 /**
@@ -72,20 +79,27 @@ export class RedisLink implements StoreLink {
     );
   }
 
-  /** Makes a session of connect-redis one of ours, unless there is one already. */
+  /** Makes a session of connect-redis one of ours, unless there is one already. Rejects where that is not known. */
   async adopt(key: string, oldKey: string, ttlMs: number): Promise<void> {
-    await this.#call(SCRIPTS.adopt, [this.#record(key), this.#marker, oldKey], [String(ttlMs)]);
+    try {
+      await this.#call(SCRIPTS.adopt, [this.#record(key), this.#marker, oldKey], [String(ttlMs)]);
+    } catch (error) {
+      if (isOtherKind(error)) return;
+      this.#failed(error);
+      throw error;
+    }
   }
 
   async remove(keys: readonly string[]): Promise<void> {
     await this.#connection.send(['DEL', ...keys]);
   }
 
-  /** Sessions in the store with their data, page by page; null where it has ended or cannot be opened. One may come twice. */
-  async *records(): AsyncGenerator<{ readonly key: string; readonly data: string | null }> {
+  /** What the store has, page by page; `data` is null where that cannot be opened. One may come twice. */
+  async *records(): AsyncGenerator<StoredRecord> {
     for await (const [key, fields] of this.#scan(`${this.#parts.prefix}s:`, ['HMGET'], ['d', 'x'])) {
       const [data, tombstone] = (fields ?? []) as (string | null)[];
-      if (typeof data === 'string') yield { key, data: tombstone === null ? this.#open(data, key) : null };
+      if (typeof tombstone === 'string') yield { key, data: null, hasEnded: true };
+      else if (typeof data === 'string') yield { key, data: this.#open(data, key), hasEnded: false };
     }
   }
 
@@ -93,7 +107,7 @@ export class RedisLink implements StoreLink {
   async *adoptable(prefix: string): AsyncGenerator<{ readonly id: string; readonly data: string }> {
     // others may keep what is theirs under that prefix
     for await (const [id, data] of this.#scan(prefix, ['GET']))
-      if (typeof data === 'string' && data.startsWith('{')) yield { id, data };
+      if (typeof data === 'string' && isSession(data)) yield { id, data };
   }
 
   /** What a command says of each key that begins so, under the rest of its name; null for those of another kind. */
@@ -111,7 +125,7 @@ export class RedisLink implements StoreLink {
       const names = found.map(String);
       const replies = names.map((name) =>
         this.#connection.send([...command, name, ...rest]).catch((error: unknown) => {
-          if (!messageOf(error).startsWith('WRONGTYPE')) throw error;
+          if (!isOtherKind(error)) throw error;
           return null;
         }),
       );
@@ -126,8 +140,9 @@ export class RedisLink implements StoreLink {
 
   #open(data: string, key: string): string | null {
     const opened = this.#parts.sealing.open(data, key);
-    if (opened === null) this.unreadable += 1;
-    return opened;
+    if (opened !== null && isSession(opened)) return opened;
+    this.unreadable += 1;
+    return null;
   }
 
   async #carryOut(operation: Operation): Promise<Outcome> {
@@ -181,7 +196,8 @@ export class RedisLink implements StoreLink {
     if (kind === 'unknown' || kind === 'again' || kind === 'destroyed' || kind === 'late') return { kind };
     if (kind !== 'claimed') throw new Error(`a claim was answered with ${String(kind)}`);
     const data = this.#open(String(sealed), key);
-    if (data === null) throw new Error('a session cannot be opened with the secrets that are configured');
+    if (data === null)
+      throw new Error('a session cannot be opened: another secret sealed it, or it was changed');
     const numbers = {
       tenure: Number(tenure),
       before: Number(before),
@@ -220,6 +236,21 @@ export class RedisLink implements StoreLink {
     if (key === undefined) return;
     if (kind === 'taken') this.#parts.onTaken(key, Number(tenure));
     else if (kind === 'ended') this.#parts.onEnded(key);
+  }
+}
+
+/** Others keep something else under that name. Older stores say more before it. */
+function isOtherKind(error: unknown): boolean {
+  return /\bWRONGTYPE\b/.test(messageOf(error));
+}
+
+/** Others can change what is not sealed. */
+function isSession(text: string): boolean {
+  try {
+    const session: unknown = JSON.parse(text);
+    return typeof session === 'object' && session !== null;
+  } catch {
+    return false;
   }
 }
 

@@ -127,6 +127,32 @@ describe('a session', () => {
     expect(await other.get('admin')).toEqual({ count: 1 });
   });
 
+  test('that somebody has changed by hand is an error, hides no other, and goes with clear', async ({
+    skip,
+  }) => {
+    const redis = await ready(skip);
+    for (const seal of [[], [OLD]]) {
+      const before = homeSessions(redis, { seal });
+      const garbled = ['{"count":1', 'null', '"text"', '1.x.y'];
+      for (const [count, data] of garbled.entries()) {
+        const keys = (await redis.command('KEYS', 'holdfast:s:*')) as string[];
+        await before.set(`${seal} ${count}`, { count });
+        const all = (await redis.command('KEYS', 'holdfast:s:*')) as string[];
+        await redis.command('HSET', all.find((key) => !keys.includes(key)) ?? '', 'd', data);
+      }
+      await before.set(`${seal} whole`, { count: 5 });
+      const after = homeSessions(redis, { seal });
+      const isGone = async (count: number): Promise<boolean> =>
+        (await after.get(`${seal} ${count}`)) === null;
+      for (const count of garbled.keys()) await expect(isGone(count)).rejects.toMatchObject({ status: 503 });
+      expect(await after.all()).toEqual([{ count: 5 }]);
+      expect(await after.endWhere(({ count }) => count === 5)).toBe(1);
+      await after.clear();
+      for (const count of garbled.keys()) expect(await isGone(count)).toBe(true);
+      expect(await after.length()).toBe(0);
+    }
+  });
+
   test('of connect-redis is taken over, and ended in both places', async ({ skip }) => {
     const redis = await ready(skip);
     await redis.command('SET', 'sess:old', '{"count":5}', 'EX', '600');

@@ -13,7 +13,7 @@ import { ControlFrames } from './control-frames.ts';
 import { DataReceiver } from './data-receiver.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { type ByteOutput, FrameWriter } from './frame-writer.ts';
-import { CONTINUATIONS_MAX, findFragment, fragment, HeaderBlock } from './header-block.ts';
+import { findFragment, fragment, HeaderBlock } from './header-block.ts';
 import { Decoded, type FieldSink, HpackDecoder } from './hpack-decoder.ts';
 import type { PeerSettings } from './peer-settings.ts';
 import { StreamReceiveWindow } from './receive-window.ts';
@@ -50,7 +50,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   readonly #reader = new FrameReader(this);
   readonly #decoder = new HpackDecoder();
   readonly #trailers = new TrailerFields();
-  readonly #block = new HeaderBlock();
+  readonly #block: HeaderBlock;
   readonly #control: ControlFrames;
   readonly #data: DataReceiver;
   readonly #windowFirst: number;
@@ -60,18 +60,20 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   /** Header blocks, and other frames than theirs and DATA, that have come whole. */
   #wholes = 0;
 
-  /** `grantedMax`: what all streams together may be granted by their windows; it is no limit where the peer opens them. */
+  /** `grantedMax`: what all streams together may be granted by their windows, where we open them. `blockBytesMax`: as HeaderBlock has it. */
   constructor(
     output: ByteOutput,
     limits: Http2Limits,
     user: ConnectionUser,
     grantedMax: number = Number.POSITIVE_INFINITY,
+    blockBytesMax: number = limits.headerBytes,
   ) {
     this.writer = new FrameWriter(output);
     this.limits = limits;
     this.user = user;
     this.sender = new Sender(this.writer, user, (stream) => this.#settle(stream));
     this.#control = new ControlFrames(this);
+    this.#block = new HeaderBlock(blockBytesMax);
     this.#windowFirst = Math.min(WINDOW_FIRST, limits.window);
     this.#data = new DataReceiver(this, grantedMax);
     this.#resets = new EventRate(limits.resets);
@@ -186,7 +188,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     const block = this.#block;
     block.continuations += 1;
     const isTiny = end - begin < CONTINUATION_BYTES_LEAST && (flags & Flag.endHeaders) === 0;
-    if (block.continuations > CONTINUATIONS_MAX) this.calm('continuation');
+    if (block.isCutTooOften) this.calm('continuation');
     else if (!(isTiny && this.countFrame('continuation'))) this.#addToBlock(bytes, begin, end);
     if (this.isOver || (flags & Flag.endHeaders) === 0) return;
     const { streamId, isLast } = block;
@@ -197,7 +199,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
 
   #addToBlock(bytes: Buffer, begin: number, end: number): void {
     this.#block.add(bytes, begin, end);
-    if (this.#block.bytes > this.limits.headerBytes) this.calm('headers');
+    if (this.#block.isTooLarge) this.calm('headers');
   }
 
   #onBlock(id: number, isLast: boolean, bytes: Buffer, begin: number, end: number): void {

@@ -1,10 +1,10 @@
 // A header block on its way: in one frame as a rule, else in HEADERS and CONTINUATION that nothing may come between
 // (RFC 9113 section 4.3).
 
-import { Flag } from './codes.ts';
+import { Flag, FRAME_BYTES_MAX } from './codes.ts';
 
-/** A block may be cut into so many frames: clients cut it where a frame is full, if at all. */
-export const CONTINUATIONS_MAX = 16;
+/** A block may be cut into so many frames, or as many as it fills: peers cut it where a frame is full, if at all. */
+const CONTINUATIONS_MAX = 16;
 const PRIORITY_BYTES = 5;
 
 /** The fragment in a HEADERS frame. `fault`: what is wrong with the frame, '' for nothing. */
@@ -37,6 +37,12 @@ export class HeaderBlock {
   continuations = 0;
   #parts: Buffer[] = [];
   #bytes = 0;
+  readonly #bytesMax: number;
+
+  /** `bytesMax`: what a block may have before it is decoded. */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
 
   begin(streamId: number, isLast: boolean): void {
     this.streamId = streamId;
@@ -46,8 +52,12 @@ export class HeaderBlock {
     this.#bytes = 0;
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  get isTooLarge(): boolean {
+    return this.#bytes > this.#bytesMax;
+  }
+
+  get isCutTooOften(): boolean {
+    return this.continuations > Math.max(CONTINUATIONS_MAX, this.#bytesMax / FRAME_BYTES_MAX);
   }
 
   add(bytes: Buffer, begin: number, end: number): void {

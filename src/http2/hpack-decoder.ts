@@ -31,7 +31,7 @@ export type Decoded = (typeof Decoded)[keyof typeof Decoded];
 /** Largest number that may be meant by anything: more is an attack. */
 const INTEGER_MAX = 2 ** 24;
 /** Fields are counted on for so many times what they may be, so that a request can be refused alone. */
-const BOMB_TIMES = 4;
+export const BOMB_TIMES = 4;
 
 /** Of all decoders: nothing of it is needed after a decode. */
 let scratch: Buffer = Buffer.allocUnsafe(4096);

@@ -244,27 +244,6 @@ test('a request whose body never comes is answered 408, one whose head never end
   await running.isQuiet();
 });
 
-test('half a frame of a head, whatever else is under way, is waited for as long as a head, and each anew', async () => {
-  const running = await runThread(pool, 'h2c: true, timeouts: { header: 5s }');
-  const peer = new Http2Peer(running.port);
-  const ping = frame(Type.ping, 0, 0, Buffer.alloc(8));
-  const [second, third] = [3, 5].map((id) => request(id, [['x-long', 'x'.repeat(1000)]], '/wait'));
-  // what is sent at once is read at once
-  const pongs = (count: number): Promise<void> =>
-    peer.until(() => peer.of(Type.ping).length === count, 'an answer to PING');
-  peer.send(request(1, [], '/wait'), ping, second!.subarray(0, 500));
-  await pongs(1);
-  running.pass(4000);
-  peer.send(second!.subarray(500), ping, third!.subarray(0, 500));
-  await pongs(2);
-  running.pass(4000);
-  await peer.turn();
-  expect(peer.isClosed).toBe(false);
-  running.pass(1500);
-  await peer.until(() => peer.isClosed, 'the end of who does not end its head');
-  await running.isQuiet();
-});
-
 test('stalled: responses of which a client takes nothing are dropped, in the end', async () => {
   const running = await run('streams: 20');
   // no window at all

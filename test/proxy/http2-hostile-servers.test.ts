@@ -10,6 +10,7 @@ import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 const run = (url: string, pool = ''): Promise<RunningThread> =>
   runThread(`pools: { web: { protocol: h2, health: off, ${pool} servers: ["${url}"] } }`);
 
+const FRAME_BYTES = 16_384;
 const OK = block([[':status', '200']]);
 const HEADERS = (stream: number, fields: Parameters<typeof block>[0], flags = END_HEADERS): Buffer =>
   frame(Type.headers, flags, stream, block(fields));
@@ -42,6 +43,48 @@ test('a server that never speaks is a connect time-out', async () => {
   await server.until((connection) => connection.frames.length > 0, 'a preface');
   running.pass(3000);
   expect((await reply).headers['x-holdfast-error']).toBe('connect-timeout');
+  await running.isQuiet();
+});
+
+/** Fields of so many bytes, in as many frames as they fill. */
+function large(stream: number, bytes: number, before: Parameters<typeof block>[0], flags: number): Buffer {
+  const fields = Array.from({ length: bytes / 1000 }, (_, at) => [`x-${at}`, 'x'.repeat(1000)] as const);
+  const whole = block([...before, ...fields]);
+  const frames: Buffer[] = [];
+  for (let at = 0; at < whole.length; at += FRAME_BYTES) {
+    const ends = at + FRAME_BYTES >= whole.length ? END_HEADERS : 0;
+    const type = at === 0 ? Type.headers : Type.continuation;
+    frames.push(frame(type, at === 0 ? flags | ends : ends, stream, whole.subarray(at, at + FRAME_BYTES)));
+  }
+  return Buffer.concat(frames);
+}
+
+test.each([
+  ['heads', (stream: number) => large(stream, 200_000, [[':status', '200']], 0)],
+  [
+    'trailers',
+    (stream: number) =>
+      Buffer.concat([HEADERS(stream, [[':status', '200']]), large(stream, 200_000, [], END_STREAM)]),
+  ],
+])('%s that are too large end their own stream, and no other on the connection', async (_what, sends) => {
+  const server = await scriptedServer(({ type, stream }, connection) => {
+    if (type === Type.headers && stream > 1) connection.send(sends(stream));
+  });
+  const running = await run(server.url, 'retry: { attempts: 0 },');
+  const waiting = ask(running.port);
+  const connection = await server.until(
+    ({ frames }) => frames.some(({ stream }) => stream === 1),
+    'a request',
+  );
+  // trailers may come when its answer has begun: then it breaks off
+  const status = await ask(running.port).then(
+    (reply) => reply.status,
+    () => 502,
+  );
+  expect(status).toBe(502);
+  connection.send(HEADERS(1, [[':status', '200']], END_HEADERS | END_STREAM));
+  expect((await waiting).status).toBe(200);
+  expect(server.connections()).toBe(1);
   await running.isQuiet();
 });
 

@@ -3,7 +3,8 @@
 // former ones stay.
 //
 //   file changes ── the same for another look ──> read, checked ──┬── right: the next revision has them
-//                                                                 └── wrong: said once, nothing changes
+//                                                                 └── wrong: said once, nothing changes; read again
+//                                                                     later, for it may begin, or be this user's, by then
 //   authority (acme/) ── another certificate, or a challenge that is to be answered ──> the next revision has it
 //   reload ── read, checked, prepared ──┬── its revision is made: in use
 //                                       └── it is refused: let go
@@ -28,6 +29,8 @@ import { selfSigned } from '../tls/self-signed.ts';
 import { type TicketKey, TicketKeys } from './ticket-keys.ts';
 
 const POLL_EVERY_MS = 1000;
+/** What was refused is read again after so long, whether or not the files have changed: a thousand take half a second. */
+const REFUSED_AGAIN_MS = 60_000;
 const DEVELOPMENT_NAMES = ['localhost', '127.0.0.1', '::1'];
 
 interface Loaded {
@@ -65,6 +68,9 @@ export class Certificates {
   /** Of all files of those in use, when they were read last; and when they were looked at last. */
   #readStamp = '';
   #lookedStamp = '';
+  /** Why what was read last is not in use; null: it is. It is read again then, as Clock.nowMs. */
+  #refused: string | null = null;
+  #againMs = 0;
 
   constructor(tickets: TicketKeys, clock: Clock, log: Log) {
     this.#tickets = tickets;
@@ -118,6 +124,7 @@ export class Certificates {
   #take({ stamp, loaded }: Reading): void {
     this.#readStamp = stamp;
     this.#lookedStamp = stamp;
+    this.#refused = null;
     for (const [key, one] of loaded) this.#loaded.set(key, one);
   }
 
@@ -175,11 +182,21 @@ export class Certificates {
     const isSettled = stamp === this.#lookedStamp;
     this.#lookedStamp = stamp;
     // who writes certificate and key writes one after the other
-    if (stamp === this.#readStamp || !isSettled) return;
+    const isSame = stamp === this.#readStamp;
+    const isAgain = this.#refused !== null && this.#clock.nowMs() >= this.#againMs;
+    if (!isSettled || (isSame && !isAgain)) return;
+    const former = this.#refused;
     const reading = this.#read(config);
     if (reading.refused === null) this.#take(reading);
-    else this.#readStamp = reading.stamp;
+    else this.#refuse(reading);
+    if (isSame && reading.refused === former) return;
     void revising.refresh('certificates have changed', reading.refused);
+  }
+
+  #refuse({ stamp, refused }: Reading): void {
+    this.#readStamp = stamp;
+    this.#refused = refused;
+    this.#againMs = this.#clock.nowMs() + REFUSED_AGAIN_MS;
   }
 
   #stampOf({ listen }: HoldfastConfig): string {

@@ -152,12 +152,19 @@ export function readCertificates(files: Files, path: string, faults: Faults): X5
   const found: X509Certificate[] = [];
   for (const [index, { text }] of texts.entries()) {
     try {
-      found.push(new X509Certificate(text));
+      found.push(whole(text));
     } catch {
       return faults.error(`"${path}": the ${ordinal(index)} certificate is damaged, copy the file anew`);
     }
   }
   return found;
+}
+
+/** Throws also where what is read only when it is asked for cannot be read: nobody may meet that later. */
+function whole(text: string): X509Certificate {
+  const certificate = new X509Certificate(text);
+  void certificate.subjectAltName;
+  return certificate;
 }
 
 function readKey(files: Files, named: CertificateFiles, faults: Faults): KeyObject | null {

@@ -4,22 +4,26 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
+import { ManualClock, systemClock } from '../../src/base/clock.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { Certificates } from '../../src/run/certificates.ts';
 import { createLogger } from '../../src/run/logger.ts';
+import { TicketKeys } from '../../src/run/ticket-keys.ts';
 import { selfSigned } from '../../src/tls/self-signed.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 afterEach(() => void vi.useRealTimers());
 
 function scene() {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-certificates-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
+  const clock = new ManualClock(systemClock.wallMs());
   let written = 0;
   /** NAME.pem and NAME.key, another certificate each time. */
-  const write = (name: string): string => {
-    const { cert, key } = selfSigned([`${name}.test`], systemClock.wallMs());
+  const write = (name: string, madeMs = clock.wallMs()): string => {
+    const { cert, key } = selfSigned([`${name}.test`], madeMs);
     for (const [ending, content] of [
       ['pem', cert],
       ['key', key],
@@ -47,7 +51,9 @@ function scene() {
   };
   const refreshed: (string | null)[] = [];
   const begin = (config: HoldfastConfig): Certificates => {
-    const certificates = Certificates.open(config, null, createLogger('silent'));
+    const log = createLogger('silent');
+    const certificates = new Certificates(new TicketKeys(null, null, clock, log), clock, log);
+    certificates.assertRight(config);
     certificates.besides(config);
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => certificates.stop());
@@ -58,11 +64,15 @@ function scene() {
     certificates.watch({ revising: { refresh }, publish: () => undefined });
     return certificates;
   };
+  const pass = (ms: number): void => {
+    clock.advance(ms);
+    vi.advanceTimersByTime(ms);
+  };
   const certsOf = (certificates: Certificates, config: HoldfastConfig): readonly (string | undefined)[] =>
     certificates.besides(config).secrets?.map((secrets) => secrets?.certificates[0]?.cert) ?? [];
   const listeners = (certificates: Certificates): readonly string[] =>
     certificates.expiries().map(({ listener, name }) => `${listener} ${name}`);
-  return { write, configOf, begin, refreshed, certsOf, listeners };
+  return { clock, write, configOf, begin, pass, refreshed, certsOf, listeners };
 }
 
 test('a reload that is refused leaves no certificates behind, and files that have changed are still taken', () => {
@@ -108,4 +118,23 @@ test('one whose own files are wrong changes nothing of those in use', () => {
   vi.advanceTimersByTime(3000);
   expect(refreshed).toEqual([]);
   expect(certsOf(certificates, one)).toEqual([first]);
+});
+
+test('a certificate that begins later is used then, though its files do not change any more', () => {
+  const { clock, write, configOf, begin, pass, refreshed, certsOf } = scene();
+  const first = write('shop');
+  const one = configOf('shop');
+  const certificates = begin(one);
+  // who signs for himself does so for a day ago
+  const second = write('shop', clock.wallMs() + DAY_MS + 90_000);
+  pass(3000);
+  expect(refreshed).toEqual([expect.stringContaining('is not valid before')]);
+  pass(60_000);
+  expect(refreshed).toHaveLength(1);
+  expect(certsOf(certificates, one)).toEqual([first]);
+  pass(60_000);
+  expect(refreshed).toEqual([expect.any(String), null]);
+  expect(certsOf(certificates, one)).toEqual([second]);
+  pass(120_000);
+  expect(refreshed).toHaveLength(2);
 });

@@ -32,6 +32,13 @@ forFile(async () => {
   files.write('empty.pem', '');
   files.write('der.pem', files.run('x509', '-in', 'leaf.pem', '-outform', 'der'));
   files.write('damaged.pem', files.text('plain.pem').replace(/\n.{20}/, `\n${'A'.repeat(20)}`));
+  // whole to whoever does not ask for its names
+  const nameless = files.run('x509', '-in', 'plain.pem', '-outform', 'der');
+  nameless[nameless.indexOf(Buffer.from('551d11', 'hex')) + 5] = 0x11;
+  files.write(
+    'nameless.pem',
+    `-----BEGIN CERTIFICATE-----\n${nameless.toString('base64')}\n-----END CERTIFICATE-----\n`,
+  );
   files.run('pkcs8', '-topk8', '-in', 'leaf.key', '-out', 'sealed.key', '-passout', 'pass:open');
   files.copy('leaf.key', 'open.key');
   chmodSync(files.file('open.key'), 0o644);
@@ -110,6 +117,11 @@ test.each([
     'a damaged certificate',
     pair('damaged.pem', 'plain.key'),
     'f.yaml:5:17: "DIR/damaged.pem": the 1st certificate is damaged, copy the file anew',
+  ],
+  [
+    'names that cannot be read',
+    pair('nameless.pem', 'plain.key'),
+    'f.yaml:5:17: "DIR/nameless.pem": the 1st certificate is damaged, copy the file anew',
   ],
   [
     'a key for a certificate',

@@ -3,6 +3,7 @@
 import { isIP, type OnReadOpts, Socket } from 'node:net';
 import {
   type ConnectionOptions,
+  checkServerIdentity,
   connect,
   createSecureContext,
   type SecureContext,
@@ -54,6 +55,8 @@ export class TlsClient {
   readonly #resumes: boolean;
   readonly #protocol: keyof typeof OFFERED;
   #session: Buffer | null = null;
+  readonly #checkName: typeof checkServerIdentity = (_host, certificate) =>
+    checkServerIdentity(this.#serverName, certificate);
 
   /** `resumes`: a resumed session is not verified again; a check should not. */
   constructor(settings: TlsSettings, host: string, resumes: boolean, protocol: keyof typeof OFFERED) {
@@ -72,8 +75,10 @@ export class TlsClient {
     const options: ConnectionOptions & { readonly onread?: OnReadOpts; readonly allowHalfOpen: boolean } = {
       ...place,
       ...(before === null ? {} : { socket: begun(place, before) }),
-      // RFC 6066 section 3: an address is no server name; the certificate is compared with the host then
+      // RFC 6066 section 3: an address is no server name, and is asked for by none
       servername: isIP(this.#serverName) === 0 ? this.#serverName : '',
+      // where none is asked for Node would look for the host
+      checkServerIdentity: this.#checkName,
       secureContext: contextOf(this.#settings),
       rejectUnauthorized: this.#settings.isVerified,
       ALPNProtocols: [...OFFERED[this.#protocol]],

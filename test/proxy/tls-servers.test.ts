@@ -127,6 +127,18 @@ test('a name is asked for, and an own certificate is shown', async () => {
   await running.isQuiet();
 });
 
+test('serverName may be an address: that one is looked for', async () => {
+  const there = own.issue('IP:10.0.0.5');
+  const passed = async ({ cert, key }: Certificate): Promise<string> => {
+    const server = await tlsBackend({ cert, key });
+    const tls = `ca: ${own.caFile}, serverName: 10.0.0.5`;
+    const yaml = poolOf(`https://127.0.0.1:${server.port}`, tls, 'health: { path: / },');
+    return `${/ \d+ .*/.exec(await ask(await runThread(yaml)))?.[0].trim()}, ${await checked(yaml)}`;
+  };
+  expect(await passed(there)).toBe('200 OK, status 200');
+  expect(await passed(good)).toMatch(/^502 Bad Gateway, .*another name: IP: 10\.0\.0\.5 is not in/);
+});
+
 describe('a server is not believed, which is said in words to client, access log and check', () => {
   test.each([
     ['another name', () => own.issue('DNS:other.test'), () => own.caFile, /for another name: .*127\.0\.0\.1/],

@@ -40,7 +40,10 @@ export class TicketKeys {
     this.#clock = clock;
     this.#log = log;
     this.#path = sessionsFile === null ? null : `${sessionsFile}.tickets`;
-    this.#current = inherited ?? this.#kept() ?? this.#make();
+    const kept = this.#kept();
+    this.#current = inherited ?? kept ?? this.#make();
+    // the process before kept it elsewhere, or nowhere
+    if (inherited !== null && inherited.key !== kept?.key) this.#keep(inherited);
   }
 
   get current(): TicketKey {
@@ -73,16 +76,20 @@ export class TicketKeys {
 
   #make(): TicketKey {
     const made = { key: randomBytes(KEY_BYTES).toString('hex'), madeMs: this.#clock.wallMs() };
-    if (this.#path === null) return made;
+    this.#keep(made);
+    return made;
+  }
+
+  #keep({ key, madeMs }: TicketKey): void {
+    if (this.#path === null) return;
     try {
-      replaceFile(this.#path, Buffer.from(`${made.key} ${made.madeMs}\n`));
+      replaceFile(this.#path, Buffer.from(`${key} ${madeMs}\n`));
     } catch (error) {
       this.#log.warn(
         {},
         `${this.#path} cannot be written, TLS sessions end with this process: ${messageOf(error)}`,
       );
     }
-    return made;
   }
 
   #kept(): TicketKey | null {

@@ -76,6 +76,8 @@ test('what is inherited counts more than what is kept; without a file each proce
   process();
   const inherited = { key: 'ab'.repeat(32), madeMs: clock.wallMs() };
   expect(process(undefined, inherited).current).toBe(inherited);
+  // whoever comes after that has it too, wherever it was kept before
+  expect(process().current).toEqual(inherited);
   expect(process(null).current.key).not.toBe(process(null).current.key);
 });
 

@@ -15,6 +15,8 @@ import type { CertificateFiles, TlsConfig } from './options.ts';
 import { pemBlocks, withoutBlock } from './pem.ts';
 
 const CERTIFICATES_MAX = 1000;
+/** Of the authority: cert-manager puts it into the secret beside the pair. */
+const AUTHORITY_FILE = 'ca.crt';
 
 /** Null when there are errors, which `faults` then holds. `own`: for a listener that is to sign its certificate itself. */
 export function readMaterial(
@@ -119,6 +121,7 @@ function pairOf(folder: string, name: string, files: Files): readonly Certificat
   const stem = /^(.*)\.(pem|crt|cer)$/.exec(path)?.[1];
   if (stem === undefined || !files.isFile(path)) return [];
   const beside = [`${stem}.key`, `${path}.key`, `${stem}-key.pem`].find((key) => files.isFile(key));
+  if (beside === undefined && name === AUTHORITY_FILE) return [];
   if (stem.endsWith('-key') && files.isFile(`${stem.slice(0, -4)}.pem`)) return [];
   return [{ cert: path, key: beside ?? path, ...rest }];
 }

@@ -196,6 +196,8 @@ test('a secret of Kubernetes: links by way of a folder that is replaced as a who
   };
   leadTo(0);
   for (const end of ['crt', 'key']) symlinkSync(`..data/tls.${end}`, files.file(`secret/tls.${end}`));
+  // as cert-manager has it
+  files.copy('root.pem', 'secret/ca.crt');
   expect(remarks('certificates: DIR/secret')).toEqual([]);
   const seen = (): readonly string[] =>
     ['crt', 'key'].map((end) => realFiles(0).stamp(files.file(`secret/tls.${end}`)));

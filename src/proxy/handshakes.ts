@@ -73,7 +73,8 @@ export class Handshakes implements HandshakeOwner {
       raw.pause();
       if (rest.length > 0) raw.unshift(rest);
     }
-    const handshake = new Handshake(raw, peer, this.#config, this.#contexts, nowMs, this);
+    const { clock } = this.#thread;
+    const handshake = new Handshake(raw, peer, this.#config, this.#contexts, clock, this);
     this.#all.add(handshake);
     this.#thread.deadlines.add(handshake);
     if (!this.#thread.limits.mayShakeHands(this.#home.config.address, peer, nowMs)) handshake.end('refused');

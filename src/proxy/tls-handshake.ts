@@ -9,6 +9,7 @@
 
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { TurnClock } from '../base/clock.ts';
 import type { Ends } from '../base/proxy-protocol.ts';
 import type { Counted } from '../exchange/client-limits.ts';
 import { type DeadlineOwner, NEVER } from '../exchange/deadlines.ts';
@@ -38,6 +39,8 @@ interface Contexts {
   find(name: string): SecureContext | null;
   readonly hasProofs: boolean;
   proof(name: string): SecureContext | null;
+  /** Those for a client whose first message this is. */
+  forHello(hello: Buffer, wallMs: number): Contexts;
 }
 
 /** Whoever has begun a handshake. Exactly one of the two is called, once. */
@@ -62,6 +65,7 @@ export class Handshake implements DeadlineOwner, Counted {
   readonly #owner: HandshakeOwner;
   readonly #config: TlsConfig;
   readonly #contexts: Contexts;
+  readonly #clock: TurnClock;
   /** What came before TLS: a PROXY header. */
   readonly #bytesBefore: number;
   /** What the client has sent until its hello was whole. */
@@ -77,7 +81,7 @@ export class Handshake implements DeadlineOwner, Counted {
     peer: HandshakePeer,
     config: TlsConfig,
     contexts: Contexts,
-    nowMs: number,
+    clock: TurnClock,
     owner: HandshakeOwner,
   ) {
     this.raw = raw;
@@ -88,8 +92,9 @@ export class Handshake implements DeadlineOwner, Counted {
     this.#owner = owner;
     this.#config = config;
     this.#contexts = contexts;
+    this.#clock = clock;
     this.#bytesBefore = raw.bytesRead - raw.readableLength;
-    this.deadlineMs = nowMs + config.handshakeTimeoutMs;
+    this.deadlineMs = clock.nowMs() + config.handshakeTimeoutMs;
     raw.on('error', () => {
       // 'close' follows and does the work
     });
@@ -122,8 +127,9 @@ export class Handshake implements DeadlineOwner, Counted {
     // OpenSSL reads it too
     raw.pause();
     raw.unshift(this.#received);
+    const contexts = this.#contexts.forHello(this.#received, this.#clock.wallMs());
     this.#received = EMPTY;
-    this.#shake((name === '' ? null : this.#contexts.find(name)) ?? this.#contexts.default);
+    this.#shake((name === '' ? null : contexts.find(name)) ?? contexts.default);
   };
 
   /** What else comes is not looked at, but taken: a reset would overtake the answer. The time of the handshake goes on. */

@@ -1,11 +1,14 @@
 // Which certificate a client gets: by the name that it asks for (SNI, RFC 6066 section 3), exact before wildcard, else the
 // first. Certificates of one name with different kinds of keys are offered together, and OpenSSL takes what the client knows.
 
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { Certificate, TlsMaterial } from './certificate.ts';
+import { ticketsIn } from './client-hello.ts';
 import { contextOptions } from './context-options.ts';
 import type { TlsConfig } from './options.ts';
+import { certificateEndMs } from './tickets.ts';
 
 /** Material and the keys of its tickets, as main hands it to the threads. Structured-cloneable. */
 export interface ListenerSecrets extends TlsMaterial {
@@ -33,10 +36,14 @@ export class TlsContexts {
   readonly #config: TlsConfig;
   /** By their certificates. Made when the first client asks: each takes half a millisecond, and there may be a thousand. */
   readonly #made = new Map<string, SecureContext>();
+  readonly #resumes: boolean;
+  /** As these, but that resume nothing; null: nobody has needed them yet. */
+  #anew: TlsContexts | null = null;
 
   /** `former`: those until now; what nothing has changed of is taken from there. */
-  constructor(config: TlsConfig, secrets: ListenerSecrets, former: TlsContexts | null) {
+  constructor(config: TlsConfig, secrets: ListenerSecrets, former: TlsContexts | null, resumes = true) {
     this.secrets = secrets;
+    this.#resumes = resumes;
     this.#config = config;
     this.#common = this.#options([]);
     const byName = new Map<string, Certificate[]>();
@@ -58,8 +65,10 @@ export class TlsContexts {
 
   #options(certificates: readonly Certificate[]): SecureContextOptions {
     const { ticketKeys, sessionContext } = this.secrets;
+    const options = contextOptions(this.#config, this.secrets, certificates);
     return {
-      ...contextOptions(this.#config, this.secrets, certificates),
+      ...options,
+      ...(this.#resumes ? {} : { secureOptions: (options.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET }),
       ticketKeys: Buffer.from(ticketKeys),
       sessionIdContext: sessionContext,
     };
@@ -70,6 +79,24 @@ export class TlsContexts {
     const context = this.#made.get(key) ?? createSecureContext(this.#options(certificates));
     this.#made.set(key, context);
     return context;
+  }
+
+  /**
+   * For a client that begins so: one that would go on with a session whose certificate has ended since shakes hands in full,
+   * and shows what it has now.
+   */
+  forHello(hello: Buffer, wallMs: number): TlsContexts {
+    if (this.#config.clientAuth === 'none') return this;
+    for (const ticket of ticketsIn(hello)) {
+      const endMs = certificateEndMs(ticket, this.secrets.ticketKeys);
+      if (endMs !== null && endMs <= wallMs) return this.#withoutResumption();
+    }
+    return this;
+  }
+
+  #withoutResumption(): TlsContexts {
+    this.#anew ??= new TlsContexts(this.#config, this.secrets, null, false);
+    return this.#anew;
   }
 
   /** Authorities may come and ask. */

@@ -13,6 +13,8 @@ import { forFile, whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 let files: CertificateFiles;
 let pool = '';
 
@@ -237,6 +239,33 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
     expect(await ask(again)).toContain('"x-forwarded-client-subject":"CN=Alice"');
     expect(again.isSessionReused()).toBe(true);
     await counted(running, { full: 1, resumed: 1 });
+  },
+);
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  '%s: a session whose certificate has ended since is begun anew, by who has another',
+  async (version) => {
+    const running = await run(`selfSigned: true, clientAuth: require, ca: ${files.file('root.pem')}`);
+    const visit = async (name: string, session: Buffer | null): Promise<readonly unknown[]> => {
+      const keys = { cert: files.text(`${name}.pem`), key: files.text(`${name}.key`) };
+      const socket = await open(running.port, { ...keys, maxVersion: version, ...(session && { session }) });
+      let next = socket.getSession() ?? null;
+      socket.on('session', (one) => {
+        next = one;
+      });
+      const subject = /client-subject":"([^"]*)/.exec(await ask(socket))?.[1];
+      const isResumed = socket.isSessionReused();
+      socket.destroy();
+      return [isResumed, subject, next];
+    };
+    const [, , first] = await visit('alice', null);
+    running.pass(89 * DAY_MS);
+    const [isResumed, , second] = await visit('bob', first as Buffer);
+    expect(isResumed).toBe(true);
+    running.pass(2 * DAY_MS);
+    for (const session of [first, second])
+      expect((await visit('bob', session as Buffer)).slice(0, 2)).toEqual([false, 'CN=bob']);
+    await counted(running, { full: 3, resumed: 1 });
   },
 );
 

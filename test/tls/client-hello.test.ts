@@ -5,7 +5,7 @@ import { type AddressInfo, connect as connectPlainly, createServer, type Socket 
 import { connect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
-import { serverNameIn } from '../../src/tls/client-hello.ts';
+import { serverNameIn, ticketsIn } from '../../src/tls/client-hello.ts';
 import { forFile, whenDone } from '../support/lifetime.ts';
 import { seeds } from '../support/seeds.ts';
 
@@ -85,6 +85,7 @@ test.each(seeds(3))(
       for (let changes = below(6); changes >= 0; changes -= 1) changed[below(changed.length)] = below(256);
       const name = serverNameIn(changed);
       expect(name === null || name.length < changed.length).toBe(true);
+      for (const ticket of ticketsIn(changed)) expect(ticket.length).toBeLessThan(changed.length);
       expect(serverNameIn(Buffer.concat([changed, Buffer.alloc(LONGEST, 22)]))).not.toBe(null);
     }
   },

@@ -10,11 +10,14 @@ import {
   type TlsMaterial,
 } from './certificate.ts';
 import { contextOptions } from './context-options.ts';
+import { derItems } from './der.ts';
 import type { Files } from './files.ts';
 import type { CertificateFiles, TlsConfig } from './options.ts';
 import { pemBlocks, withoutBlock } from './pem.ts';
 
 const CERTIFICATES_MAX = 1000;
+/** UTCTime, GeneralizedTime. */
+const TIME_TAGS: ReadonlySet<number> = new Set([0x17, 0x18]);
 /** Of the authority: cert-manager puts it into the secret beside the pair. */
 const AUTHORITY_FILE = 'ca.crt';
 
@@ -132,7 +135,33 @@ function readRevocations(files: Files, path: string, faults: Faults): string | n
   const blocks = pemBlocks(read.bytes);
   const lists = blocks.filter(({ type }) => type === 'X509 CRL');
   if (lists.length === 0) return faults.error(`"${path}" ${withoutBlock(read.bytes, 'a X509 CRL', blocks)}`);
-  return lists.map(({ text }) => text).join('');
+  const text = lists.map((list) => list.text).join('');
+  try {
+    createSecureContext({ crl: text });
+  } catch {
+    return faults.error(`"${path}" holds a damaged revocation list, copy the file anew`);
+  }
+  const ended = lists.map((list) => endOfList(list.text)).find((endMs) => endMs <= files.nowMs);
+  if (ended !== undefined)
+    faults.warning(
+      `a revocation list in "${path}" has ended on ${new Date(ended).toISOString().slice(0, 10)}: no client of its authority is taken for good; renew it`,
+    );
+  return text;
+}
+
+/** Wall time of `nextUpdate` (RFC 5280 section 5.1), the second of the two times; never where there is none. */
+function endOfList(text: string): number {
+  const whole = derItems(Buffer.from(text.replaceAll(/-----.*-----|\s/g, ''), 'base64'))?.[0];
+  const tbs = whole === undefined ? undefined : derItems(whole.content)?.[0];
+  const times = tbs === undefined ? null : derItems(tbs.content)?.filter(({ tag }) => TIME_TAGS.has(tag));
+  const digits = times?.[1]?.content.toString('latin1') ?? '';
+  const [year = '', rest = ''] = /^(\d{2}|\d{4})(\d{10})Z$/.exec(digits)?.slice(1) ?? [];
+  if (rest === '') return Number.POSITIVE_INFINITY;
+  const century = Number(year) < 50 ? '20' : '19';
+  const [month, day, hour, minute, second] = rest.match(/../g) ?? [];
+  return Date.parse(
+    `${year.length === 4 ? year : century + year}-${month}-${day}T${hour}:${minute}:${second}Z`,
+  );
 }
 
 /** What OpenSSL says against it that the checks above have not seen; so that no thread meets it. */

@@ -175,6 +175,25 @@ test('dates: soon over is a warning, over and not begun are errors', () => {
   ]);
 });
 
+test('revocation lists: one that is over is a warning, a damaged one an error at its place', () => {
+  files.write('index.txt', '');
+  const own = `[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=3\ncertificate=root.pem\nprivate_key=root.key\n`;
+  files.write('ca.cnf', own);
+  files.run('ca', '-config', 'ca.cnf', '-gencrl', '-out', 'root.crl');
+  files.write('damaged.crl', files.text('root.crl').replace(/\n.{20}/, `\n${'A'.repeat(20)}`));
+  const tls = (crl: string): string =>
+    `${pair('full.pem', 'leaf.key')}\nclientAuth: require\nca: DIR/root.pem\ncrl: DIR/${crl}`;
+  expect(remarks(tls('root.crl'), 2)).toEqual([]);
+  expect(remarks(tls('root.crl'), 4)).toEqual([
+    expect.stringMatching(
+      /^f\.yaml:9:12: a revocation list in "DIR\/root\.crl" has ended on \d{4}-\d\d-\d\d: .*; renew it \(warning\)$/,
+    ),
+  ]);
+  expect(remarks(tls('damaged.crl'))).toEqual([
+    'f.yaml:9:12: "DIR/damaged.crl" holds a damaged revocation list, copy the file anew',
+  ]);
+});
+
 test('a name twice with the same kind of key, and with two kinds', () => {
   const twice = (second: string): string =>
     `${pair('full.pem', 'leaf.key')}\n  - cert: DIR/${second}.pem\n    key: DIR/${second}.key`;

@@ -18,6 +18,10 @@ const READ_BYTES = 64 * 1024;
 const SPARE_MAX = 64;
 /** Nobody's read is shorter: a head and a short body come in one. */
 const READ_BYTES_LEAST = 4 * 1024;
+/** Where less is wanted Node is told so before the first read. Most clients of HTTP/2 begin with a window of 65 535. */
+const NARROW_BYTES = 32 * 1024;
+/** So often: it keeps some 60 bytes of each time for as long as the connection lasts. */
+const NARROWED_MAX = 8;
 /** Up to this size bytes are forwarded as a string: Node encodes 16 KiB on the stack and writes at once. */
 export const STRING_BYTES_MAX = 12 * 1024;
 
@@ -89,6 +93,7 @@ export class Reader implements PartOwner {
   #reading: LentBuffer | null = null;
   #own: LentBuffer | null = null;
   #isInRead = false;
+  #narrowed = 0;
   /** How many bytes there is a use for now. */
   readonly #wanted: () => number;
 
@@ -121,9 +126,15 @@ export class Reader implements PartOwner {
 
   /** Before something is asked for that is wanted in part: Node has been told where to read next when nobody knew. */
   narrow(socket: Socket): void {
-    if (this.#wanted() >= READ_BYTES) return;
+    if (this.#wanted() >= NARROW_BYTES) return;
     const { _handle: handle } = socket as Socket & { readonly _handle?: ReadingHandle | null };
     handle?.useUserBuffer?.(this.#next());
+    this.#narrowed += 1;
+  }
+
+  /** The connection should serve nobody else: what Node keeps for it would grow. */
+  get isWorn(): boolean {
+    return this.#narrowed >= NARROWED_MAX;
   }
 
   /** Bytes of the current read that have to outlive the event: copied when they are in a buffer that is read into. */

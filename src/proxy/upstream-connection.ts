@@ -173,7 +173,7 @@ export class UpstreamConnection implements ServerStream, ReadConnection, Deadlin
     const { isReusable, hintMs } = this.#response;
     if (!isRequestDone || this.#socket.destroyed) this.destroy();
     else if (this.#socket.writableLength > 0) this.finish();
-    else if (isReusable) this.pool.giveBack(this, hintMs, this.pool.clock.nowMs());
+    else if (isReusable && !this.#reader.isWorn) this.pool.giveBack(this, hintMs, this.pool.clock.nowMs());
     else this.destroy();
   }
 

@@ -343,4 +343,11 @@ test('what the client has no window for is read in short pieces, on a new connec
     expect(pool.takeIdle(next)).toBe(upstream);
     expect(await ask(next, upstream)).toBe(most);
   }
+  // Node keeps something of each time that it is told where to read
+  for (let times = 3; times <= 8; times += 1) {
+    const next = new User(client);
+    expect(pool.takeIdle(next)).toBe(upstream);
+    await ask(next, upstream);
+  }
+  expect(pool.takeIdle(new User(client))).toBeNull();
 });

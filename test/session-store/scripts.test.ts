@@ -176,7 +176,7 @@ function operationOf(pair: Pair, dice: SeededRandom, me: string): Operation {
       key,
       tenure,
       version,
-      data: `${me} ü \0 ${dice.below(1000)}`,
+      data: JSON.stringify({ by: `${me} ü \0`, number: dice.below(1000) }),
       lifeMs,
       isUnsure: dice.below(3) === 0,
       untilMs: pair.untilMs(dice),

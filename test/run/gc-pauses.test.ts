@@ -34,7 +34,7 @@ test('each collection is counted by its kind, in seconds', async () => {
 
 test('a data-plane thread counts its own', async () => {
   const backend = await cannedBackend('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
-  const yaml = `listen: 127.0.0.1:0\npools: { shop: { servers: ["${backend.url}"], health: off } }`;
+  const yaml = `listen: 127.0.0.1:0\nadmin: { address: "127.0.0.1:0" }\npools: { shop: { servers: ["${backend.url}"], health: off } }`;
   const holdfast = await runInside(yaml, { threads: 1 });
   const socket = connect(holdfast.port, '127.0.0.1');
   whenDone(() => socket.destroy());

@@ -176,6 +176,12 @@ export const FAILURES = {
     text: 'this machine has no resources left for a connection to a server',
   },
   'too-many-connections': { side: 'self', status: 503, mayRetry: false, text: 'too many connections' },
+  stopping: {
+    side: 'self',
+    status: 503,
+    mayRetry: false,
+    text: 'this balancer ends, and the request was still under way when its grace was over',
+  },
 } as const satisfies Record<string, FailureFacts>;
 
 export type FailureKind = keyof typeof FAILURES;

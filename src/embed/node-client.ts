@@ -221,7 +221,7 @@ export abstract class NodeClient extends NodeParts implements ClientStream, Pace
     const exchange = this.#exchange;
     this.guard.run(() => {
       if (exchange?.response.tunnel.isOpen === true) exchange.response.tunnel.end();
-      else exchange?.fail('no-server', '');
+      else exchange?.fail('stopping', '');
     });
   }
 

@@ -66,6 +66,7 @@ const STATUS_OF = {
   'acme-challenge': Code.unimplemented,
   'out-of-resources': Code.unavailable,
   'too-many-connections': Code.unavailable,
+  stopping: Code.unavailable,
 } as const satisfies Record<FailureKind, number>;
 
 /** Error codes of HTTP/2 that a server has ended a call with ("Errors" of gRPC over HTTP/2); all others are INTERNAL. */
@@ -116,7 +117,7 @@ export function grpcLines(kind: FailureKind, sentence: string, code?: number): s
 /** The same of a call that has been answered in part: the trailers that end it. */
 export function grpcTrailers(kind: FailureKind, code?: number): readonly string[] {
   const { side, text } = FAILURES[kind];
-  const message = messageOf(side === 'client' ? text : FAILURES['response-truncated'].text);
+  const message = messageOf(side === 'server' ? FAILURES['response-truncated'].text : text);
   return ['grpc-status', `${statusOf(kind, code)}`, 'grpc-message', message];
 }
 

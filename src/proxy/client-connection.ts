@@ -239,12 +239,17 @@ export class ClientConnection implements ServedConnection, ClientTransport, Requ
   /** It may ask once more: what it is told then is in the response. */
   retire(): void {}
 
-  /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is cut. Says what it was. */
+  /** The grace of a stop is over: a tunnel or an idle connection ends politely, anything else is told or cut. Says what it was. */
   finish(): readonly Unfinished[] {
     const { exchange, unfinished } = this.#requests;
     if (unfinished === 'tunnel') exchange?.response.tunnel.end();
-    else if (exchange !== null) this.destroy();
-    else this.#endPolitely();
+    else if (exchange === null) this.#endPolitely();
+    else {
+      const isTaking = this.socket.writableLength === 0;
+      exchange.fail('stopping', '');
+      if (isTaking) this.socket.destroySoon();
+      else this.destroy();
+    }
     // the last response may not be taken yet, and there is little time left for it
     return [unfinished === 'nothing' && this.socket.writableLength > 0 ? 'request' : unfinished];
   }

@@ -11,7 +11,7 @@ import { whenDone } from '../support/lifetime.ts';
 import { answer, type ScriptedBackend, scriptedBackend } from '../support/scripted-backend.ts';
 import { talkTo } from '../support/talker.ts';
 
-async function start(): Promise<{ holdfast: RunningHoldfast; backend: ScriptedBackend }> {
+async function start(more = ''): Promise<{ holdfast: RunningHoldfast; backend: ScriptedBackend }> {
   const backend = await scriptedBackend({
     '/wait': () => undefined,
     '/half': (heard) => heard.send('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello'),
@@ -21,7 +21,7 @@ listen: [{ address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0 }
 threads: 2
 pools: { p: { health: off, servers: [{ url: ${backend.url} }] } }
-`);
+${more}`);
   return { holdfast, backend };
 }
 
@@ -85,6 +85,49 @@ test('a second signal ends at once', async () => {
   expect(await holdfast.stop()).toBe(1);
   expect(performance.now() - begin).toBeLessThan(2000);
   expect(await talker.ended()).toMatch(/end|reset/);
+});
+
+test('what the end of the grace finds under way is told 503, or broken off, and is ours; who does not end holds nobody up', async () => {
+  const { holdfast, backend } = await start('shutdown: { grace: 100ms }\naccessLog: json\n');
+  const [waiting, half, deaf] = await Promise.all([0, 1, 2].map(() => talkTo(holdfast.port)));
+  if (waiting === undefined || half === undefined || deaf === undefined) throw new Error('no clients');
+  deaf.socket.pause();
+  for (const [talker, path] of [
+    [waiting, '/wait'],
+    [half, '/half'],
+    [deaf, '/wait?deaf'],
+  ] as const) {
+    talker.send(GET(path));
+    await backend.hears(path);
+  }
+  await half.until('hello');
+  const begin = performance.now();
+  const exit = holdfast.stop();
+  const reply = await waiting.reply();
+  expect([reply.status, reply.get('x-holdfast-error'), reply.get('connection')]).toEqual([
+    503,
+    'stopping',
+    'close',
+  ]);
+  expect(await half.ended()).toBe('reset');
+  expect(await exit).toBe(0);
+  // none of them has closed its half
+  expect(performance.now() - begin).toBeLessThan(2000);
+  const lines = holdfast
+    .output()
+    .trim()
+    .split('\n')
+    .filter((line) => line.startsWith('{'));
+  const seen = lines.map((line) => {
+    const { target, status, endedBy, error } = JSON.parse(line) as Record<string, unknown>;
+    return `${target} ${status} ${endedBy} ${error}`;
+  });
+  expect(seen.toSorted()).toEqual([
+    '/half 200 self stopping',
+    '/wait 503 self stopping',
+    '/wait?deaf 503 self stopping',
+  ]);
+  for (const talker of [waiting, half, deaf]) talker.socket.destroy();
 });
 
 test('with nothing in flight the stop takes no time', async () => {

@@ -151,7 +151,7 @@ test('shutdown.grace is how long close waits, unless it is told otherwise', asyn
   );
   await eventually(() => backend.sockets.size > 0);
   await balancer.close();
-  expect(await under).toBe('no-server');
+  expect(await under).toBe('stopping');
 });
 
 test('servers are found by DNS, through the name servers of resolver', async () => {

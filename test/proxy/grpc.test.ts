@@ -2,6 +2,7 @@
 
 import { type Client, Metadata, status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
+import { FAILURE_KINDS, FAILURES, type FailureKind } from '../../src/base/failure.ts';
 import { HpackDecoder } from '../../src/http2/hpack-decoder.ts';
 import { eventually } from '../support/eventually.ts';
 import { bytes, type GrpcServer, grpcClient, grpcServer, SERVICE, unary } from '../support/grpc.ts';
@@ -264,4 +265,27 @@ test('a call of both that sends more than limits.bodyBytes after it was answered
   expect(await ended).toEqual([status.RESOURCE_EXHAUSTED, 'the request body is larger than allowed']);
   client.close();
   await running.isQuiet();
+});
+
+test('calls that the end of the grace finds under way: UNAVAILABLE, in words, answered in part or not; counted as ours', async () => {
+  const { server, running, client, done } = await scene();
+  const call = client.makeBidiStreamRequest(SERVICE.Both.path, bytes.serialize, bytes.deserialize);
+  const ended = new Promise((resolve) =>
+    call.on('status', ({ code: said, details }) => resolve([said, details])),
+  );
+  call.on('error', () => undefined);
+  call.write(Buffer.from('hello'));
+  await new Promise((resolve) => call.once('data', resolve));
+  const hanging = unary(client, 'Hang', Buffer.from('')).then(
+    () => null,
+    (error: { readonly code: number; readonly details: string }) => [error.code, error.details],
+  );
+  await eventually(() => server.hanging() === 1);
+  running.thread.stop();
+  running.thread.finish();
+  const told = [status.UNAVAILABLE, FAILURES.stopping.text];
+  expect([await ended, await hanging]).toEqual([told, told]);
+  const counted = (kind: FailureKind): number => running.shared.sumRejected(FAILURE_KINDS.indexOf(kind), 0);
+  expect([counted('stopping'), counted('client-aborted')]).toEqual([2, 0]);
+  await done();
 });

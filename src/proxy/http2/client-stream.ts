@@ -260,11 +260,12 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     this.#transport.http2.sender.end(this.#stream, NO_TRAILERS);
   }
 
-  /** The grace of a stop is over: a tunnel ends politely. Says what it was. */
+  /** The grace of a stop is over: a tunnel ends politely, a request is told. Says what it was. */
   finish(): Unfinished {
-    if (!this.#upload.isTunnel) return 'request';
-    this.exchange?.response.tunnel.end();
-    return 'tunnel';
+    const { isTunnel } = this.#upload;
+    if (isTunnel) this.exchange?.response.tunnel.end();
+    else this.exchange?.fail('stopping', '');
+    return isTunnel ? 'tunnel' : 'request';
   }
 
   #clear(): void {

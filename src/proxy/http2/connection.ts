@@ -262,7 +262,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.onStreams();
   }
 
-  /** The grace of a stop is over: tunnels end politely, the rest is cut. Says what its streams were. */
+  /** The grace of a stop is over: tunnels end politely, the rest is told or cut. Says what its streams were. */
   finish(): readonly Unfinished[] {
     const were = [...this.http2.streams.values()].map(({ user }) =>
       user instanceof Http2ClientStream ? user.finish() : 'request',

@@ -151,6 +151,8 @@ export interface BalancerTls {
   readonly minVersion?: '1.2' | '1.3' | Substitution | undefined;
   /** Mozilla's profiles: `intermediate` for all clients of the last ten years, `modern` for TLS 1.3 alone. Default: `intermediate`. */
   readonly ciphers?: 'intermediate' | 'modern' | Substitution | undefined;
+  /** groups of the key exchange, the preferred first, such as `[X25519MLKEM768, X25519, P-256]`; a client that has sent a key for some of them gets the first of those. Also called curves; absent: `X25519MLKEM768`, `X25519`, `P-256` and `P-384`, in the order of the client. */
+  readonly groups?: readonly ('X25519MLKEM768' | 'SecP256r1MLKEM768' | 'SecP384r1MLKEM1024' | 'X25519' | 'X448' | 'P-256' | 'secp256r1' | 'prime256v1' | 'CurveP256' | 'P-384' | 'secp384r1' | 'CurveP384' | 'P-521' | 'secp521r1' | 'CurveP521' | Substitution)[] | 'X25519MLKEM768' | 'SecP256r1MLKEM768' | 'SecP384r1MLKEM1024' | 'X25519' | 'X448' | 'P-256' | 'secp256r1' | 'prime256v1' | 'CurveP256' | 'P-384' | 'secp384r1' | 'CurveP384' | 'P-521' | 'secp521r1' | 'CurveP521' | Substitution | undefined;
   /** protocols that a client may choose, the preferred first; `h2` is HTTP/2. */
   readonly alpn?: readonly ('h2' | 'http/1.1' | Substitution)[] | undefined;
   /** certificates of clients: not asked for; asked for, and servers are told what came of it; without a good one there is no connection. Default: `none`. */

@@ -287,7 +287,7 @@ export function shownValue(written: unknown): string {
   return JSON.stringify(written.length > 60 ? `${written.slice(0, 57)}...` : written);
 }
 
-function oneOf(allowed: readonly string[]): string {
+export function oneOf(allowed: readonly string[]): string {
   if (allowed.length === 1) return String(allowed[0]);
   return `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`;
 }

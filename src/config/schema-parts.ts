@@ -1,5 +1,6 @@
 // Sections of the schema that stand on their own: access log, health, rate limits.
 
+import { GROUP_NAMES, GROUP_SPELLINGS, type GroupName, groupNamed } from '../base/tls-groups.ts';
 import {
   checkBodyText,
   checkCookieName,
@@ -12,12 +13,25 @@ import {
   checkPath,
   checkViaName,
 } from './check-text.ts';
-import { choice, decimal, duration, integer, leaf, percent, shownValue, statusRanges, text } from './leaf.ts';
+import {
+  choice,
+  decimal,
+  duration,
+  integer,
+  leaf,
+  oneOf,
+  percent,
+  shownValue,
+  statusRanges,
+  text,
+} from './leaf.ts';
 import { formatRate, parseRate, RATE_PATTERN, type RateLimitKey } from './rate.ts';
+import { didYouMean } from './suggest.ts';
 import {
   either,
   key,
   type Leaf,
+  type List,
   list,
   type Mapping,
   mapping,
@@ -41,6 +55,17 @@ export function passphrase(): Leaf<string, string, ''> {
   const check = (value: string): string | null =>
     value === '' ? 'must not be empty, leave the key out for a key that is not encrypted' : null;
   return text('text', check, true);
+}
+
+/** Of the key exchange in TLS, by whatever name. */
+export function groups(): List<Leaf<string, GroupName, ''>> {
+  const group = leaf<string, GroupName>({ kind: 'name', enum: GROUP_SPELLINGS }, (written) => {
+    const value = typeof written === 'string' ? groupNamed(written) : null;
+    if (value !== null) return { value };
+    const nearest = typeof written === 'string' ? didYouMean(written, GROUP_NAMES) : '';
+    return { refused: `must be ${oneOf(GROUP_NAMES)}, not ${shownValue(written)}${nearest}` };
+  });
+  return oneOrMore(group, GROUP_NAMES.length);
 }
 
 /** Files by status or class of it; where they are is checked in error-pages.ts. */

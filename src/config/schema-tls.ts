@@ -3,7 +3,7 @@
 import { ALPN_PROTOCOLS, type AlpnProtocol } from '../tls/options.ts';
 import { checkDirectory, checkEmail, checkHostPattern } from './check-text.ts';
 import { choice, duration, flag, integer, leaf, shownValue, text } from './leaf.ts';
-import { orOff, passphrase, rate } from './schema-parts.ts';
+import { groups, orOff, passphrase, rate } from './schema-parts.ts';
 import {
   either,
   key,
@@ -153,6 +153,10 @@ export const tls = mapping(
       choice(['intermediate', 'modern']),
       'intermediate',
       "Mozilla's profiles: `intermediate` for all clients of the last ten years, `modern` for TLS 1.3 alone",
+    ),
+    groups: optional(
+      groups(),
+      'groups of the key exchange, the preferred first, such as `[X25519MLKEM768, X25519, P-256]`; a client that has sent a key for some of them gets the first of those. Also called curves; absent: `X25519MLKEM768`, `X25519`, `P-256` and `P-384`, in the order of the client',
     ),
     alpn: key(
       list(protocol(), { min: 1, max: 8 }),

@@ -68,6 +68,10 @@ const OF_OTHERS: Readonly<Record<string, string | { readonly see: string }>> = {
   maxlife: 'life',
   disabled: { see: 'mode: maintenance' },
   down: { see: 'mode: maintenance' },
+  curves: 'groups',
+  curvepreferences: 'groups',
+  ecdhcurve: 'groups',
+  sslecdhcurve: 'groups',
   slowstart: 'slowStart',
 };
 

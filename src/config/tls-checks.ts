@@ -1,5 +1,6 @@
 // What the keys of a listener's `tls` mean together, and what is in the files that they name.
 
+import { isOldGroup } from '../base/tls-groups.ts';
 import { Faults } from '../tls/certificate.ts';
 import type { Files } from '../tls/files.ts';
 import { readMaterial } from '../tls/material.ts';
@@ -7,6 +8,7 @@ import type { TlsConfig } from '../tls/options.ts';
 import { selfSigned } from '../tls/self-signed.ts';
 import { checkAcme, checkSharedStorage } from './acme-checks.ts';
 import { tlsConfig } from './certificate-names.ts';
+import { checkGroups } from './group-checks.ts';
 import type { Remarks } from './remarks.ts';
 import type { Written, WrittenListener } from './schema.ts';
 import type { Path } from './tree.ts';
@@ -43,6 +45,7 @@ function checkListener(
   const tls = tlsConfig(listener, written.routes);
   if (listener.tls === null || tls === null) return;
   checkTogether(here, tls, remarks);
+  checkListenerGroups(here, tls, remarks);
   checkAcme([...here, 'acme'], listener.tls, tls, written, files, remarks);
   if (files === null || tls.selfSigned === (tls.certificates !== null || tls.acme !== null)) return;
   const faults = new Faults();
@@ -57,6 +60,21 @@ function checkListener(
         [[...here, 'certificates']],
       );
   }
+}
+
+function checkListenerGroups(here: Path, { groups, minVersion, ciphers }: TlsConfig, remarks: Remarks): void {
+  if (groups === null) return;
+  const at = [...here, 'groups'];
+  checkGroups(at, groups, remarks);
+  if (ciphers === 'modern' || minVersion === '1.3' || groups.some(isOldGroup)) return;
+  remarks.warning(
+    at,
+    '"groups" has none for clients of TLS 1.2, which are turned away; add X25519 or P-256, or set "minVersion" to 1.3',
+    [
+      [...here, 'minVersion'],
+      [...here, 'ciphers'],
+    ],
+  );
 }
 
 function checkTogether(here: Path, tls: TlsConfig, remarks: Remarks): void {

@@ -2,6 +2,7 @@
 
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
+import { curvesOf } from '../base/tls-groups.ts';
 import type { Certificate, TlsMaterial } from './certificate.ts';
 import type { TlsConfig } from './options.ts';
 
@@ -12,12 +13,15 @@ const CIPHERS = {
   modern: SUITES_1_3,
 } as const;
 const GROUPS = 'X25519MLKEM768:X25519:prime256v1:secp384r1';
+const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION;
+/** Else the order of groups would be the client's. With them comes that of ciphers, where phones still have what is fast for them. */
+const OUR_ORDER = constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA;
 /** How long a client may resume a session without a full handshake. */
 export const TICKET_LIFE_SECONDS = 60 * 60;
 
 /** For one set of certificates, of different kinds of keys. */
 export function contextOptions(
-  { minVersion, ciphers }: TlsConfig,
+  { minVersion, ciphers, groups }: TlsConfig,
   { ca, crl }: Pick<TlsMaterial, 'ca' | 'crl'>,
   certificates: readonly Certificate[],
 ): SecureContextOptions {
@@ -29,8 +33,8 @@ export function contextOptions(
     ...(crl === null ? {} : { crl }),
     minVersion: ciphers === 'modern' || minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
     ciphers: CIPHERS[ciphers],
-    ecdhCurve: GROUPS,
+    ecdhCurve: groups === null ? GROUPS : curvesOf(groups),
     sessionTimeout: TICKET_LIFE_SECONDS,
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
+    secureOptions: groups === null ? OPTIONS : OPTIONS | OUR_ORDER,
   };
 }

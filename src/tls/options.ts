@@ -1,5 +1,7 @@
 // How a listener speaks TLS, as the checked configuration says it (config/schema-tls.ts has what each means).
 
+import type { GroupName } from '../base/tls-groups.ts';
+
 /** One certificate with its key; paths are relative to the working directory. */
 export interface CertificateFiles {
   readonly cert: string;
@@ -40,6 +42,8 @@ export interface TlsConfig {
   /** null: as the ciphers have it. */
   readonly minVersion: '1.2' | '1.3' | null;
   readonly ciphers: 'intermediate' | 'modern';
+  /** Of the key exchange, the preferred first; null: as context-options.ts has it. */
+  readonly groups: readonly GroupName[] | null;
   readonly alpn: readonly AlpnProtocol[];
   readonly clientAuth: 'none' | 'request' | 'require';
   /** null when there is no client authentication. */

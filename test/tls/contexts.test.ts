@@ -13,6 +13,7 @@ const CONFIG: TlsConfig = {
   acme: null,
   minVersion: null,
   ciphers: 'intermediate',
+  groups: null,
   alpn: ['http/1.1'],
   clientAuth: 'none',
   ca: null,
@@ -67,6 +68,7 @@ describe('from one revision to the next', () => {
     ['the session context', CONFIG, { sessionContext: 'b' }],
     ['authorities of clients', CONFIG, { ca: one.cert }],
     ['the ciphers', { ...CONFIG, ciphers: 'modern' }, {}],
+    ['the groups', { ...CONFIG, groups: ['P-256'] }, {}],
     ['the oldest version', { ...CONFIG, minVersion: '1.3' }, {}],
   ] as const)('with other values of %s all are made again', (_, config, more) => {
     const next = new TlsContexts(config, secretsOf([one, other], more), former);

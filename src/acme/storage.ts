@@ -223,7 +223,7 @@ function checked(path: string, text: string, name: string): Omit<StoredCertifica
   const files = { ...realFiles(notBeforeMs), read: () => ({ bytes, isOpenToAll: false }) };
   const found = readCertificate(files, { cert: path, key: path, chain: null, passphrase: null }, faults);
   const wrong = faults.list.find(({ severity }) => severity === 'error');
-  if (found === null) throw new Error(wrong?.message ?? 'it cannot be read');
+  if (found === null || wrong !== undefined) throw new Error(wrong?.message ?? 'it cannot be read');
   if (!found.names.includes(name)) throw new Error(`it is for ${found.names.join(', ')}, not for ${name}`);
   // for whatever else it is, others are asked
   return { ...found, names: [name], label: name, notBeforeMs };

@@ -46,6 +46,8 @@ interface Reading {
   readonly loaded: ReadonlyMap<string, Loaded>;
   /** What is wrong with them; null: nothing. */
   readonly refused: string | null;
+  /** What time alone has made wrong of some that are used all the same. */
+  readonly untimely: readonly string[];
 }
 
 /** The balancer as its certificates see it. */
@@ -71,8 +73,12 @@ export class Certificates {
   /** Why what was read last is not in use; null: it is. It is read again then, as Clock.nowMs. */
   #refused: string | null = null;
   #againMs = 0;
+  /** As said last. */
+  #untimely: readonly string[] = [];
+  readonly #log: Log;
 
   constructor(tickets: TicketKeys, clock: Clock, log: Log) {
+    this.#log = log;
     this.#tickets = tickets;
     this.#clock = clock;
     const random = new SeededRandom(unpredictableSeed());
@@ -109,19 +115,24 @@ export class Certificates {
     const stamp = this.#stampOf(config);
     const loaded = new Map<string, Loaded>();
     const wrong: string[] = [];
+    const untimely: string[] = [];
+    const inUse = [...this.#loaded.values()].flatMap(({ material }) => material.certificates);
     for (const listen of config.listen) {
       if (listen.tls === null) continue;
       const faults = new Faults();
       const files = realFiles(this.#clock.wallMs());
-      const material = readMaterial(listen.tls, files, faults, () => this.#selfSigned());
-      const errors = faults.list.filter(({ severity }) => severity === 'error');
-      wrong.push(...errors.map(({ message }) => `listener ${listen.address}: ${message}`));
+      const material = readMaterial(listen.tls, files, faults, () => this.#selfSigned(), inUse);
+      for (const { severity, isUntimely, message } of faults.list)
+        if (severity === 'error') wrong.push(`listener ${listen.address}: ${message}`);
+        else if (isUntimely) untimely.push(`listener ${listen.address}: ${message}`);
       if (material !== null) loaded.set(keyOf(listen), { listen, material });
     }
-    return { stamp, loaded, refused: wrong.length > 0 ? wrong.join('\n') : null };
+    return { stamp, loaded, refused: wrong.length > 0 ? wrong.join('\n') : null, untimely };
   }
 
-  #take({ stamp, loaded }: Reading): void {
+  #take({ stamp, loaded, untimely }: Reading): void {
+    for (const message of untimely) if (!this.#untimely.includes(message)) this.#log.warn({}, message);
+    this.#untimely = untimely;
     this.#readStamp = stamp;
     this.#lookedStamp = stamp;
     this.#refused = null;

@@ -48,6 +48,8 @@ export interface Fault {
   /** From the `tls` mapping: `certificates`, 0, `cert`. */
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Time alone has made it: a certificate has ended, or not begun. */
+  readonly isUntimely?: true;
 }
 
 /** Collects what is wrong below one part of the configuration. */
@@ -55,21 +57,29 @@ export class Faults {
   readonly list: Fault[];
   readonly #path: readonly (string | number)[];
 
-  constructor(path: readonly (string | number)[] = [], list: Fault[] = []) {
+  readonly #isFlat: boolean;
+
+  constructor(path: readonly (string | number)[] = [], list: Fault[] = [], isFlat = false) {
     this.#path = path;
     this.list = list;
+    this.#isFlat = isFlat;
   }
 
   below(...path: readonly (string | number)[]): Faults {
-    return new Faults([...this.#path, ...path], this.list);
+    return this.#isFlat ? this : new Faults([...this.#path, ...path], this.list);
   }
 
   /** Of the same place, with a list of its own until it is taken. */
   apart(): Faults {
-    return new Faults(this.#path);
+    return new Faults(this.#path, [], this.#isFlat);
   }
 
-  take({ list }: Faults): void {
+  /** The same, but that all which is said below is said here. */
+  flat(): Faults {
+    return new Faults(this.#path, this.list, true);
+  }
+
+  take(list: readonly Fault[]): void {
     this.list.push(...list);
   }
 
@@ -80,6 +90,11 @@ export class Faults {
   error(message: string): null {
     this.list.push({ severity: 'error', path: this.#path, message });
     return null;
+  }
+
+  /** An error that time alone has made. */
+  untimely(message: string): void {
+    this.list.push({ severity: 'error', path: this.#path, message, isUntimely: true });
   }
 
   warning(message: string): void {
@@ -94,14 +109,15 @@ export interface Pair {
   readonly key: string;
 }
 
-/** What a listener shows to clients. Null when there are errors. Never throws. */
+/** What a listener shows to clients. Null when there are errors, but for those that time alone has made. Never throws. */
 export function readCertificate(files: Files, named: CertificateFiles, faults: Faults): Certificate | null {
   const inside = faults.apart();
   const pair = readPair(files, named, inside);
   const leaf = pair?.all[0];
   if (pair !== null) checkComplete(named, pair.all, inside.below(named.chain === null ? 'cert' : 'chain'));
-  faults.take(inside);
-  if (pair === null || leaf === undefined || inside.hasErrors) return null;
+  faults.take(inside.list);
+  const isUsable = inside.list.every(({ severity, isUntimely }) => severity === 'warning' || isUntimely);
+  if (pair === null || leaf === undefined || !isUsable) return null;
   const { cert, key } = pair;
   const names = namesOf(leaf);
   return {
@@ -224,9 +240,9 @@ function checkTimes(
       index === 0 ? `certificate "${named.cert}"` : `the ${ordinal(index)} certificate with "${named.cert}"`;
     const who = nameOf(certificate);
     const endMs = Date.parse(certificate.validTo);
-    if (endMs <= nowMs) faults.error(`${which} (${who}) has expired on ${day(endMs)}, renew it`);
+    if (endMs <= nowMs) faults.untimely(`${which} (${who}) has expired on ${day(endMs)}, renew it`);
     else if (Date.parse(certificate.validFrom) > nowMs)
-      faults.error(
+      faults.untimely(
         `${which} (${who}) is not valid before ${day(Date.parse(certificate.validFrom))}; look at the clock of this machine, or use the former one until then`,
       );
     else if (index === 0 && endMs - nowMs < EXPIRES_SOON_MS)

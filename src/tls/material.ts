@@ -2,33 +2,30 @@
 
 import { createHash } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import {
-  type Certificate,
-  Faults,
-  readAuthorities,
-  readCertificate,
-  type TlsMaterial,
-} from './certificate.ts';
+import { type Certificate, Faults, readAuthorities, type TlsMaterial } from './certificate.ts';
+import { pairsIn } from './certificate-folder.ts';
+import { readAll } from './certificate-list.ts';
 import { contextOptions } from './context-options.ts';
 import { derItems } from './der.ts';
 import type { Files } from './files.ts';
-import type { CertificateFiles, TlsConfig } from './options.ts';
+import type { TlsConfig } from './options.ts';
 import { pemBlocks, withoutBlock } from './pem.ts';
 
-const CERTIFICATES_MAX = 1000;
 /** UTCTime, GeneralizedTime. */
 const TIME_TAGS: ReadonlySet<number> = new Set([0x17, 0x18]);
-/** Of the authority: cert-manager puts it into the secret beside the pair. */
-const AUTHORITY_FILE = 'ca.crt';
 
-/** Null when there are errors, which `faults` then holds. `own`: for a listener that is to sign its certificate itself. */
+/**
+ * Null when there are errors, which `faults` then holds. `own`: for a listener that is to sign its certificate itself. `inUse`:
+ * what clients get at present.
+ */
 export function readMaterial(
   tls: TlsConfig,
   files: Files,
   faults: Faults,
   own: () => Certificate,
+  inUse: readonly Certificate[] = [],
 ): TlsMaterial | null {
-  const certificates = tls.selfSigned ? [own()] : readAll(tls, files, faults);
+  const certificates = tls.selfSigned ? [own()] : readAll(tls, files, faults, inUse);
   const ca = tls.ca === null ? null : readAuthorities(files, tls.ca, faults.below('ca'));
   const crl = tls.crl === null ? null : readRevocations(files, tls.crl, faults.below('crl'));
   if (faults.hasErrors) return null;
@@ -47,86 +44,6 @@ export function filesOf({ certificates, ca, crl }: TlsConfig, files: Files): rea
     return [item.folder, ...pairs.flatMap(({ cert, key }) => [cert, key])];
   });
   return [...new Set([...found, ca, crl].filter((path) => path !== null))];
-}
-
-function readAll(tls: TlsConfig, files: Files, faults: Faults): readonly Certificate[] {
-  const byName = new Map<string, string>();
-  return (tls.certificates ?? []).flatMap((item, index) => {
-    const at = faults.below('certificates', index);
-    if ('cert' in item) return readOne(item, files, at, byName);
-    const folder = at.below('folder');
-    return pairsIn(item.folder, files, folder).flatMap((pair) => {
-      const inside = new Faults();
-      const found = readOne(pair, files, inside, byName);
-      // there is no line for each file in a folder
-      for (const { severity, message } of inside.list) folder[severity](message);
-      return found;
-    });
-  });
-}
-
-function readOne(
-  pair: CertificateFiles,
-  files: Files,
-  faults: Faults,
-  byName: Map<string, string>,
-): readonly Certificate[] {
-  const certificate = readCertificate(files, pair, faults);
-  if (certificate === null) return [];
-  checkNames(certificate, pair, byName, faults.below('cert'));
-  return [certificate];
-}
-
-/** A name may have one certificate for each kind of key. */
-function checkNames(
-  { names, keyType }: Certificate,
-  { cert }: CertificateFiles,
-  byName: Map<string, string>,
-  faults: Faults,
-): void {
-  for (const name of names) {
-    const earlier = byName.get(`${name} ${keyType}`);
-    if (earlier === undefined) byName.set(`${name} ${keyType}`, cert);
-    else
-      faults.error(
-        `certificate "${cert}" is for "${name}", which "${earlier}" is for as well, both with a key of type ${keyType}; leave one of them out (RSA and ECDSA may stand side by side)`,
-      );
-  }
-}
-
-/**
- * Pairs in a folder: NAME.pem, NAME.crt or NAME.cer with NAME.key or in the same file, and folders with fullchain.pem and
- * privkey.pem, as certbot has them. In the order of their names, but one called `default` first.
- */
-function pairsIn(folder: string, files: Files, faults: Faults): readonly CertificateFiles[] {
-  const names = files.list(folder);
-  if ('refused' in names) {
-    faults.error(`"${folder}" ${names.refused}`);
-    return [];
-  }
-  const pairs = names
-    .toSorted((a, b) => Number(/^default\b/.test(b)) - Number(/^default\b/.test(a)))
-    .flatMap((name) => pairOf(folder, name, files));
-  if (pairs.length === 0)
-    faults.error(
-      `"${folder}" holds no certificates, expected NAME.pem or NAME.crt with NAME.key, or folders with fullchain.pem and privkey.pem`,
-    );
-  if (pairs.length > CERTIFICATES_MAX)
-    faults.error(`"${folder}" holds ${pairs.length} certificates, at most ${CERTIFICATES_MAX} are read`);
-  return pairs;
-}
-
-function pairOf(folder: string, name: string, files: Files): readonly CertificateFiles[] {
-  const path = `${folder.replace(/\/$/, '')}/${name}`;
-  const rest = { chain: null, passphrase: null };
-  if (files.isFile(`${path}/fullchain.pem`))
-    return [{ cert: `${path}/fullchain.pem`, key: `${path}/privkey.pem`, ...rest }];
-  const stem = /^(.*)\.(pem|crt|cer)$/.exec(path)?.[1];
-  if (stem === undefined || !files.isFile(path)) return [];
-  const beside = [`${stem}.key`, `${path}.key`, `${stem}-key.pem`].find((key) => files.isFile(key));
-  if (beside === undefined && name === AUTHORITY_FILE) return [];
-  if (stem.endsWith('-key') && files.isFile(`${stem.slice(0, -4)}.pem`)) return [];
-  return [{ cert: path, key: beside ?? path, ...rest }];
 }
 
 function readRevocations(files: Files, path: string, faults: Faults): string | null {

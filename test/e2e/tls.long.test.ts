@@ -1,8 +1,9 @@
 // TLS in the whole program: sessions on all threads and in the next process, certificates that change, what a bad one does.
 
-import { renameSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { selfSigned } from '../../src/tls/self-signed.ts';
 import { httpBackend } from '../support/backend.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,6 +12,7 @@ import { needs } from '../support/needs.ts';
 import { TlsLoad, visit } from '../support/tls-load.ts';
 
 const VISITS = 24;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Setting {
   readonly files: CertificateFiles;
@@ -106,6 +108,30 @@ test('renewed files are used by themselves; what does not fit changes nothing an
   await load.end();
   expect(load.failures).toEqual([]);
   expect(await handshakes(running, 'failed')).toBe(0);
+});
+
+test('of a folder with one that has expired the others begin; it is said, and seen', async ({ skip }) => {
+  const { files, yaml } = await setting(skip);
+  files.issue('other');
+  const { cert, key } = selfSigned(['ended.test'], Date.now() - 400 * DAY_MS);
+  mkdirSync(files.file('folder'));
+  files.write('folder/a.pem', cert + key);
+  for (const name of ['now', 'other'])
+    files.write(`folder/${name}.pem`, files.text(`${name}.pem`) + files.text(`${name}.key`));
+  const ofFolder = yaml.replace(/certificates: .*] }/, `certificates: ${files.file('folder')} }`);
+  const running = await runHoldfast(ofFolder);
+  const expired = /holdfast\.yaml:3:\d+: warning: certificate ".*a\.pem" \(ended\.test\) has expired on /;
+  expect(running.log()).toMatch(expired);
+  const left = (name: string): Promise<number> =>
+    running.metric('holdfast_certificate_expiry_seconds', { name });
+  expect((await left('ended.test')) * 1000).toBeLessThan(Date.now());
+  expect((await left('other.test')) * 1000).toBeGreaterThan(Date.now());
+  running.child.kill('SIGHUP');
+  await eventually(() => running.log().includes('"reloaded"'));
+  const named = yaml.replaceAll(/now\.(pem|key)/g, 'folder/a.pem');
+  await expect(runHoldfast(named)).rejects.toThrow(
+    /holdfast\.yaml:3:\d+: certificate ".*a\.pem" .* has expired on /,
+  );
 });
 
 test('a start with a certificate that is wrong says where', async ({ skip }) => {

@@ -36,6 +36,15 @@ function scene() {
     }
     return cert;
   };
+  const load = (listen: readonly string[]): HoldfastConfig => {
+    const yaml = `{ listen: [${listen.join(', ')}], pools: { shop: { servers: ["http://127.0.0.1:1"] } } }`;
+    const { config, problems } = loadConfig(yaml, { file: 'test.yaml', env: {} });
+    if (config === null) throw new Error(JSON.stringify(problems));
+    return config;
+  };
+  /** All that is written, on one listener. */
+  const folderConfig = (): HoldfastConfig =>
+    load([`{ address: 127.0.0.1:8443, tls: { certificates: ${JSON.stringify(directory)} } }`]);
   const configOf = (...names: readonly string[]): HoldfastConfig => {
     const listen = names.map((name, index) => {
       const files = ['cert', 'key'].map((key) => {
@@ -44,21 +53,23 @@ function scene() {
       });
       return `{ address: 127.0.0.1:${8443 + index}, tls: { certificates: [{ ${files.join(', ')} }] } }`;
     });
-    const yaml = `{ listen: [${listen.join(', ')}], pools: { shop: { servers: ["http://127.0.0.1:1"] } } }`;
-    const { config, problems } = loadConfig(yaml, { file: 'test.yaml', env: {} });
-    if (config === null) throw new Error(JSON.stringify(problems));
-    return config;
+    return load(listen);
   };
   const refreshed: (string | null)[] = [];
+  const warnings: string[] = [];
   const begin = (config: HoldfastConfig): Certificates => {
-    const log = createLogger('silent');
+    const log = {
+      ...createLogger('silent'),
+      warn: (_: object, message: string) => void warnings.push(message),
+    };
     const certificates = new Certificates(new TicketKeys(null, null, clock, log), clock, log);
     certificates.assertRight(config);
     certificates.besides(config);
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => certificates.stop());
-    const refresh = (_what: string | null, refused: string | null): Promise<boolean> => {
-      refreshed.push(refused);
+    const refresh = (what: string | null, refused: string | null): Promise<boolean> => {
+      // keys of tickets change besides
+      if (what === 'certificates have changed') refreshed.push(refused);
       return Promise.resolve(refused === null);
     };
     certificates.watch({ revising: { refresh }, publish: () => undefined });
@@ -72,7 +83,7 @@ function scene() {
     certificates.besides(config).secrets?.map((secrets) => secrets?.certificates[0]?.cert) ?? [];
   const listeners = (certificates: Certificates): readonly string[] =>
     certificates.expiries().map(({ listener, name }) => `${listener} ${name}`);
-  return { clock, write, configOf, begin, pass, refreshed, certsOf, listeners };
+  return { clock, write, configOf, folderConfig, begin, pass, refreshed, warnings, certsOf, listeners };
 }
 
 test('a reload that is refused leaves no certificates behind, and files that have changed are still taken', () => {
@@ -137,4 +148,59 @@ test('a certificate that begins later is used then, though its files do not chan
   expect(certsOf(certificates, one)).toEqual([second]);
   pass(120_000);
   expect(refreshed).toHaveLength(2);
+});
+
+const YEAR_MS = 365 * DAY_MS;
+
+test('one in use that ends by and by does not hold up those that are renewed beside it', () => {
+  const { clock, write, configOf, begin, pass, refreshed, warnings, certsOf } = scene();
+  write('shop');
+  const ending = write('other', clock.wallMs() - YEAR_MS + 2 * DAY_MS);
+  const both = configOf('shop', 'other');
+  const certificates = begin(both);
+  clock.advance(2 * DAY_MS);
+  const renewed = write('shop');
+  pass(3000);
+  expect(refreshed).toEqual([null]);
+  expect(certsOf(certificates, both)).toEqual([renewed, ending]);
+  expect(warnings).toEqual([expect.stringMatching(/other\.pem" \(other\.test\) has expired on/)]);
+  write('shop');
+  pass(3000);
+  expect(refreshed).toEqual([null, null]);
+  expect(warnings).toHaveLength(1);
+});
+
+test('of a folder all begin that are good, and one that has ended is said, and seen', () => {
+  const { clock, write, folderConfig, begin, pass, refreshed, warnings } = scene();
+  write('one');
+  write('two', clock.wallMs() - YEAR_MS - DAY_MS);
+  write('three');
+  const certificates = begin(folderConfig());
+  expect(warnings).toEqual([expect.stringMatching(/two\.pem" \(two\.test\) has expired on .*, renew it;/)]);
+  const ended = certificates.expiries().filter(({ notAfterMs }) => notAfterMs < clock.wallMs());
+  expect(ended.map(({ name }) => name)).toEqual(['two.test']);
+  write('two');
+  pass(3000);
+  expect(refreshed).toEqual([null]);
+  expect(certificates.expiries().every(({ notAfterMs }) => notAfterMs > clock.wallMs())).toBe(true);
+});
+
+test('one that has ended, or not begun, does not replace one of a folder that is good', () => {
+  const { clock, write, folderConfig, begin, pass, refreshed, certsOf } = scene();
+  const first = write('shop');
+  write('the-other');
+  const config = folderConfig();
+  const certificates = begin(config);
+  write('shop', clock.wallMs() - YEAR_MS - DAY_MS);
+  pass(3000);
+  expect(refreshed).toEqual([expect.stringContaining('has expired')]);
+  write('shop', clock.wallMs() + 5 * DAY_MS);
+  pass(3000);
+  expect(refreshed).toEqual([expect.any(String), expect.stringContaining('is not valid before')]);
+  expect(() => certificates.assertRight(config)).toThrow('is not valid before');
+  expect(certsOf(certificates, config)).toEqual([first]);
+  clock.advance(5 * DAY_MS);
+  pass(3000);
+  expect(refreshed.slice(2)).toEqual([null]);
+  expect(certsOf(certificates, config)).not.toEqual([first]);
 });

@@ -108,6 +108,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'the server sent an invalid response',
   },
+  'trailers-too-large': {
+    side: 'server',
+    status: 502,
+    mayRetry: false,
+    text: 'the trailers of the response are larger than allowed',
+  },
   'response-truncated': {
     side: 'server',
     status: 0,

@@ -405,7 +405,7 @@ export interface BalancerPool {
   readonly host?: string | undefined;
   /** how much a server may send. */
   readonly limits?: {
-    /** largest response head, status line included; a larger one is answered 502. Default: `64KiB`. */
+    /** largest response head, status line included, and largest trailers of a server of HTTP/2; a larger head is answered 502. Default: `64KiB`. */
     readonly responseHeadBytes?: string | number | undefined;
     /** most interim responses (100, 102, 103) to one request; one more and it is answered 502. Default: `16`. */
     readonly interimResponses?: number | Substitution | undefined;

@@ -174,7 +174,7 @@ export const pool = mapping(
         responseHeadBytes: key(
           size(KIB, MIB),
           '64KiB',
-          'largest response head, status line included; a larger one is answered 502',
+          'largest response head, status line included, and largest trailers of a server of HTTP/2; a larger head is answered 502',
         ),
         interimResponses: key(
           integer(0, 1_000),

@@ -25,6 +25,7 @@ import { Response } from './response.ts';
 import type { ExchangeServices } from './services.ts';
 import type {
   Answer,
+  BadResponse,
   ClientStream,
   PartOwner,
   ServerStream,
@@ -160,9 +161,9 @@ export class Exchange implements ServerStreamUser {
     this.complete(trailers);
   }
 
-  onBadResponse(detail: string): void {
+  onBadResponse(detail: string, kind: BadResponse = 'bad-response'): void {
     this.#noteBad(detail);
-    this.#onBroken('bad-response', detail);
+    this.#onBroken(kind, detail);
   }
 
   onServerClosed(code?: number): void {
@@ -171,7 +172,7 @@ export class Exchange implements ServerStreamUser {
   }
 
   #onBroken(kind: FailureKind, detail: string): void {
-    if (this.response.isStarted) this.response.onBroken(kind);
+    if (this.response.isStarted) this.response.onBroken(kind, detail);
     else this.attempts.failed(kind, detail);
   }
 
@@ -228,7 +229,6 @@ export class Exchange implements ServerStreamUser {
     countRejection(services.own, kind, plan.id);
     // how much is answered is known last
     const record = isBroken ? null : this.#finishRecord(client);
-    const { resetCode } = response;
     const lastWords = response.lastWords(kind);
     this.#close();
     if (isBroken) {
@@ -237,7 +237,7 @@ export class Exchange implements ServerStreamUser {
     }
     const id = requestIdIn(headText);
     const said = services.tells(facts) ? detail : '';
-    const content = services.ownReply(kind, said, headText, id, plan, resetCode);
+    const content = services.ownReply(kind, said, headText, id, plan, response.resetCode);
     services.accessLog.write(record, client.reply(kind, content, id), plan, services.clock);
   }
 

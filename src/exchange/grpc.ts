@@ -1,6 +1,6 @@
 // What gRPC asks of whoever stands between a client and a server, beside HTTP/2: its deadlines, and failures in its own words.
 
-import { FAILURES, type FailureKind } from '../base/failure.ts';
+import type { FailureKind } from '../base/failure.ts';
 import { equalsIgnoreCase } from '../http1/bytes.ts';
 import { Field, type RequestHead } from '../http1/message.ts';
 import { NEVER } from './deadlines.ts';
@@ -53,6 +53,7 @@ const STATUS_OF = {
   'server-closed': Code.unavailable,
   'stream-refused': Code.unavailable,
   'bad-response': Code.unavailable,
+  'trailers-too-large': Code.resourceExhausted,
   'response-truncated': Code.unavailable,
   'response-timeout': Code.deadlineExceeded,
   'no-server': Code.unavailable,
@@ -115,10 +116,8 @@ export function grpcLines(kind: FailureKind, sentence: string, code?: number): s
 }
 
 /** The same of a call that has been answered in part: the trailers that end it. */
-export function grpcTrailers(kind: FailureKind, code?: number): readonly string[] {
-  const { side, text } = FAILURES[kind];
-  const message = messageOf(side === 'server' ? FAILURES['response-truncated'].text : text);
-  return ['grpc-status', `${statusOf(kind, code)}`, 'grpc-message', message];
+export function grpcTrailers(kind: FailureKind, sentence: string, code?: number): readonly string[] {
+  return ['grpc-status', `${statusOf(kind, code)}`, 'grpc-message', messageOf(sentence)];
 }
 
 function messageOf(sentence: string): string {

@@ -139,8 +139,10 @@ export class Response {
   }
 
   /** The server has broken its response off. */
-  onBroken(cause: FailureKind): void {
+  onBroken(cause: FailureKind, detail: string): void {
     if (this.tunnel.isOpen) this.tunnel.end();
+    // it has answered to the end, and every other server of the application would say the same: no sign that it is unwell
+    else if (cause === 'trailers-too-large') this.#exchange.fail(cause, detail);
     else this.#breakOff('bad-response', cause);
   }
 
@@ -163,8 +165,9 @@ export class Response {
   /** What a call of gRPC that has begun to be answered is told when it ends for this reason. Who takes nothing is told nothing. */
   lastWords(kind: FailureKind): Trailers {
     if (!this.#isCall) return NO_TRAILERS;
-    if (kind === 'response-truncated') return grpcTrailers(this.#cause, this.resetCode);
-    return FAILURES[kind].status > 0 ? grpcTrailers(kind) : NO_TRAILERS;
+    const { status, text } = FAILURES[kind];
+    if (kind === 'response-truncated') return grpcTrailers(this.#cause, text, this.resetCode);
+    return status > 0 ? grpcTrailers(kind, text) : NO_TRAILERS;
   }
 
   /** Sets the deadline for the next sign of life of the response. */

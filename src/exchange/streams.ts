@@ -156,6 +156,9 @@ export type Unreachable =
   | 'stream-refused'
   | 'out-of-resources';
 
+/** What is wrong with a response that may not be passed on. */
+export type BadResponse = 'bad-response' | 'trailers-too-large';
+
 /** What a server's stream tells its exchange. */
 export interface ServerStreamUser {
   /** The request was HEAD: its response has no body. */
@@ -175,7 +178,7 @@ export interface ServerStreamUser {
   onResponsePart(part: Buffer): void;
   onResponseEnd(trailers: Trailers): void;
   /** What came is no response that may be passed on; `detail` says why. The stream is destroyed. */
-  onBadResponse(detail: string): void;
+  onBadResponse(detail: string, kind?: BadResponse): void;
   /** The connection closed before the response was whole, or its stream was ended with this code. The stream is destroyed. */
   onServerClosed(code?: number): void;
   onTunnelHalfClosed(): void;

@@ -272,11 +272,16 @@ export function lastChunk(trailers: readonly string[]): string {
   return `${text}\r\n`;
 }
 
+/** Of their names and values. */
+export function trailerBytes(trailers: readonly string[]): number {
+  return trailers.reduce((sum, text) => sum + text.length, 0);
+}
+
 /** Whether trailers that come without chunks may pass, by the rules that chunked bodies have for them. */
-export function mayTrailersPass(trailers: readonly string[]): boolean {
-  const { trailerCountMax, trailerBytesMax } = CHUNKED_LIMITS;
-  let bytes = 0;
-  for (const text of trailers) bytes += text.length;
-  if (trailers.length > 2 * trailerCountMax || bytes > trailerBytesMax) return false;
+export function mayTrailersPass(
+  trailers: readonly string[],
+  bytesMax: number = CHUNKED_LIMITS.trailerBytesMax,
+): boolean {
+  if (trailers.length > 2 * CHUNKED_LIMITS.trailerCountMax || trailerBytes(trailers) > bytesMax) return false;
   return trailers.every((name, at) => at % 2 === 1 || isTrailerAllowed(name));
 }

@@ -234,12 +234,10 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     const decoded = this.decode(bytes, begin, end, trailers);
     if (this.isOver) return;
     if (stream.isReceived) this.endStream(stream, ErrorCode.streamClosed, 'HEADERS behind its end');
-    else if (!isLast || trailers.fault !== '' || decoded !== Decoded.whole)
-      this.endStream(
-        stream,
-        ErrorCode.protocolError,
-        trailers.fault || 'trailers that do not end it, or too large',
-      );
+    else if (decoded === Decoded.tooLarge)
+      this.endStream(stream, ErrorCode.cancel, 'its trailers are too large (limits.responseHeadBytes)');
+    else if (!isLast || trailers.fault !== '')
+      this.endStream(stream, ErrorCode.protocolError, trailers.fault || 'trailers that do not end it');
     else this.onReceived(stream, trailers.fields);
   }
 

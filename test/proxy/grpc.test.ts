@@ -6,7 +6,7 @@ import { FAILURE_KINDS, FAILURES, type FailureKind } from '../../src/base/failur
 import { HpackDecoder } from '../../src/http2/hpack-decoder.ts';
 import { eventually } from '../support/eventually.ts';
 import { bytes, type GrpcServer, grpcClient, grpcServer, SERVICE, unary } from '../support/grpc.ts';
-import { scriptedServer } from '../support/http2-backend.ts';
+import { http2Backend, scriptedServer } from '../support/http2-backend.ts';
 import { type Fields, frame, Http2Peer, number, request, Type } from '../support/http2-peer.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
@@ -289,3 +289,53 @@ test('calls that the end of the grace finds under way: UNAVAILABLE, in words, an
   expect([counted('stopping'), counted('client-aborted')]).toEqual([2, 0]);
   await done();
 });
+
+test.each([
+  ['within limits.responseHeadBytes', 40_000, status.FAILED_PRECONDITION, 'not today', []],
+  [
+    'beyond',
+    70_000,
+    status.RESOURCE_EXHAUSTED,
+    FAILURES['trailers-too-large'].text,
+    [/larger than 65536 bytes/],
+  ],
+  ['far beyond', 150_000, status.RESOURCE_EXHAUSTED, FAILURES['trailers-too-large'].text, [/too large/]],
+])(
+  'trailers %s: what the call comes to arrives, or is said in words; the server is not taken for unwell',
+  async (_, size, said, words, logged) => {
+    const server = await http2Backend(
+      (stream) => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+        stream.on('wantTrailers', () =>
+          stream.sendTrailers({
+            'grpc-status': `${status.FAILED_PRECONDITION}`,
+            'grpc-message': 'not today',
+            'x-details-bin': Buffer.alloc(size / 2, 'x')
+              .toString('base64')
+              .slice(0, size / 2),
+            'x-more-bin': Buffer.alloc(size / 2, 'y')
+              .toString('base64')
+              .slice(0, size / 2),
+          }),
+        );
+        stream.end(Buffer.from([0, 0, 0, 0, 0]));
+      },
+      { maxSendHeaderBlockLength: 1 << 20 },
+    );
+    const running = await runThread(
+      `pools: { rpc: { protocol: h2, health: off, servers: ["${server.url}"] } }`,
+      'h2c: true',
+    );
+    const client = grpcClient(running.port);
+    const told = await unary(client, 'Unary', Buffer.from('')).catch(
+      (error: { readonly code: number; readonly details: string }) => [error.code, error.details],
+    );
+    expect(told).toEqual([said, words]);
+    expect(running.log).toEqual(logged.map((each) => expect.stringMatching(each)));
+    expect(running.failures(0)).toBe(0);
+    const counted = running.shared.sumRejected(FAILURE_KINDS.indexOf('trailers-too-large'), 0);
+    expect(counted).toBe(logged.length);
+    client.close();
+    await running.isQuiet();
+  },
+);

@@ -7,6 +7,7 @@
 
 import type {
   Answer,
+  BadResponse,
   PartOwner,
   RequestBody,
   ServerStream,
@@ -14,7 +15,7 @@ import type {
   Sink,
   Trailers,
 } from '../../exchange/streams.ts';
-import { ChunkedScanner, type ChunkSink, mayTrailersPass } from '../../http1/chunked.ts';
+import { ChunkedScanner, type ChunkSink, mayTrailersPass, trailerBytes } from '../../http1/chunked.ts';
 import type { ClientEnd, ResponseUser } from '../../http2/client-end.ts';
 import { ErrorCode } from '../../http2/codes.ts';
 import type { ResponseFields } from '../../http2/response-fields.ts';
@@ -175,10 +176,10 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
     return false;
   }
 
-  #refuse(fault: string): void {
+  #refuse(fault: string, kind?: BadResponse): void {
     const { user } = this;
     this.destroy();
-    user?.onBadResponse(fault);
+    user?.onBadResponse(fault, kind);
   }
 
   onAnswer(text: string, part: Buffer | null, isLast: boolean): void {
@@ -198,9 +199,18 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   }
 
   onDownloaded(trailers: Trailers): void {
-    if (this.#isTunnel) this.user?.onTunnelHalfClosed();
-    else if (mayTrailersPass(trailers)) this.user?.onResponseEnd(trailers);
-    else this.#refuse('a trailer that may not be one');
+    const { user } = this;
+    if (user === null) return;
+    // what a call of gRPC comes to is said here, in as much as others say in a head
+    const { headBytesMax } = user.responseLimits;
+    if (this.#isTunnel) user.onTunnelHalfClosed();
+    else if (trailerBytes(trailers) > headBytesMax)
+      this.#refuse(
+        `its trailers are larger than ${headBytesMax} bytes (limits.responseHeadBytes)`,
+        'trailers-too-large',
+      );
+    else if (mayTrailersPass(trailers, headBytesMax)) user.onResponseEnd(trailers);
+    else this.#refuse('a trailer that may not be one, or too many');
   }
 
   taken(bytes: number): void {
@@ -235,7 +245,9 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
     if (this.#stream?.isReceived === true) return;
     const user = this.#letGo();
     if (this.#connection?.isClosed !== true) this.isReused = false;
-    if (fault !== '') user?.onBadResponse(fault);
+    // we end what has been answered ourselves for nothing but trailers that are too large
+    const isTooLarge = code === ErrorCode.cancel && this.#stream?.isHeadDue === false;
+    if (fault !== '') user?.onBadResponse(fault, isTooLarge ? 'trailers-too-large' : 'bad-response');
     else if (code === ErrorCode.refusedStream && this.#stream?.isHeadDue === true)
       user?.onUnreachable('stream-refused');
     else user?.onServerClosed(this.#connection?.isClosed === true ? undefined : code);

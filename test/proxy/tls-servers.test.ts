@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { withNamedFiles } from '../../src/config/named-files.ts';
@@ -12,6 +12,7 @@ import { createProbe } from '../../src/health/probe.ts';
 import { realFiles } from '../../src/tls/files.ts';
 import { type Authority, authority, type Certificate } from '../support/authority.ts';
 import { echo, tcpBackend } from '../support/backend.ts';
+import { uploadUntilAnswered } from '../support/early-answer.ts';
 import { eventually } from '../support/eventually.ts';
 import { forFile, whenDone } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
@@ -224,6 +225,38 @@ test('a PROXY header comes before the handshake, with checks too', async () => {
   expect(await checked(yaml)).toBe('status 200');
   expect(begun[1]).toBe('PROXY UNKNOWN\r\n');
 });
+
+test.each(['off', 'v2'])(
+  'an answer before the end of the request arrives, every time (PROXY header: %s)',
+  async (header) => {
+    const { url } = await tcpBackend((raw) => {
+      const secure = (): void => {
+        const socket = new TLSSocket(raw, { isServer: true, cert: good.cert, key: good.key });
+        socket.on('error', () => undefined);
+        let received = 0;
+        socket.on('data', (chunk: Buffer) => {
+          received += chunk.length;
+          if (received < 200_000 || socket.isPaused()) return;
+          socket.pause();
+          socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo large', () =>
+            raw.destroy(),
+          );
+        });
+      };
+      if (header === 'off') secure();
+      else
+        raw.once('readable', () => {
+          raw.read(28);
+          secure();
+        });
+    });
+    const more = `passive: off, health: off, sendProxyProtocol: ${header},`;
+    const running = await runThread(poolOf(url.replace('http:', 'https:'), `ca: ${own.caFile}`, more));
+    for (let round = 0; round < 20; round += 1)
+      expect((await uploadUntilAnswered(running.port)).text).toMatch(/^HTTP\/1\.1 413 [\s\S]*too large$/);
+    await running.isQuiet();
+  },
+);
 
 test('WebSocket bytes pass, both ways', async () => {
   const server = createTlsServer({ cert: good.cert, key: good.key }, (socket) => {

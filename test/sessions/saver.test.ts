@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ManualClock, systemClock } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/clock.ts';
 import { placeProblem, setAside } from '../../src/base/private-files.ts';
 import type { KeptServer, OperatorSetting } from '../../src/sessions/records.ts';
 import { SessionSaver } from '../../src/sessions/saver.ts';
@@ -277,42 +277,6 @@ test('the file is written anew when its changes have outgrown it', async () => {
   }
   await saver.end(false);
 });
-
-test('a million sessions: no slice holds main up, and a save of a few changes writes little', async () => {
-  const shared = SharedState.create(1, 1_000_000, systemClock.nowMs());
-  const revision = new Revisions(shared).next(POOL);
-  const { table } = shared;
-  const home = packHome(revision.pools[0]!.slots[0]!, revision.pools[0]!.generations[0]!);
-  for (let key = 1, made = 0; made < 1_000_000; made += 1) {
-    key = (Math.imul(key, 1_664_525) + 1_013_904_223) | 0;
-    table.insert(key, Math.imul(key, 0x9e3779b1), home, systemClock.nowMs(), 0, false);
-  }
-  const results: SaveResult[] = [];
-  const saver = new SessionSaver({
-    path,
-    everyMs: 5000,
-    table,
-    clock: systemClock,
-    revision: () => revision,
-    operator: () => [],
-    found: () => [],
-    onSaved: (result) => results.push(result),
-  });
-  const cpuMs = async (): Promise<number> => {
-    const before = process.threadCpuUsage();
-    await saver.save();
-    const { user, system } = process.threadCpuUsage(before);
-    return (user + system) / 1000;
-  };
-  await cpuMs();
-  for (let entry = 0; entry < 5000; entry += 1)
-    if (table.isUsed(entry)) touched(table, entry, systemClock.nowMs() + 1000);
-  const second = await cpuMs();
-  expect(results[0]).toMatchObject({ kind: 'saved' });
-  expect((results[1] as { bytes: number }).bytes).toBeLessThan(400_000);
-  expect(second).toBeLessThan(300);
-  await saver.end(false);
-}, 60_000);
 
 describe('places', () => {
   test('what is not understood is set aside, under a name that nobody has', () => {

@@ -10,7 +10,7 @@ import { startEchoBackend } from './echo-backend.ts';
 import { chooseGenerator, drive, type Generator, measure, type Sample, type Target } from './load.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
 import type { Peer } from './peer.ts';
-import { PEERS } from './peers.ts';
+import { NAMEABLE } from './peers.ts';
 import { absencesText, type Entrant, type Figures, figuresOf, type Measured, tableOf } from './report.ts';
 import { type Running, startPeer } from './running.ts';
 import { type Scenario, SMALL_BODY_BYTES } from './scenarios.ts';
@@ -38,7 +38,7 @@ async function main(): Promise<number> {
   const generator = chooseGenerator(options.generator);
   const cores = chooseCores();
   const entrants: Entrant[] = [];
-  for (const peer of PEERS) {
+  for (const peer of NAMEABLE) {
     if (options.only.includes(peer.name)) entrants.push(await examine(peer, cores));
   }
   const backends = await startBackends(cores.load);
@@ -96,7 +96,7 @@ async function compete(
   const racers: Racer[] = [];
   const measured: Measured[] = [];
   for (const [index, entrant] of entrants.entries()) {
-    const peer = PEERS.find(({ name }) => name === entrant.name);
+    const peer = NAMEABLE.find(({ name }) => name === entrant.name);
     if (peer === undefined || entrant.outcome !== 'measured') continue;
     try {
       const running = await startPeer(peer, backends.list, setting.cores.proxy, CONNECTIONS_MAX);

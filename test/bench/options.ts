@@ -1,11 +1,11 @@
 /** The command line of the benchmark. */
 import { parseArgs } from 'node:util';
-import { PEERS } from './peers.ts';
+import { NAMEABLE, PEERS } from './peers.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 
 export const USAGE = `usage: npm run bench -- [options]
   --quick              one round of 2 s each; for a first look and for CI
-  --only A,B           only these proxies: ${PEERS.map((peer) => peer.name).join(', ')}
+  --only A,B           only these proxies: ${NAMEABLE.map((peer) => peer.name).join(', ')}
   --scenario A,B       only these: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --seconds N          length of a run (5)
   --rounds N           runs of each proxy, taken in turn (3)
@@ -51,7 +51,6 @@ export function parseOptions(args: readonly string[]): Options {
   if (values.generator !== undefined && !['wrk', 'autocannon'].includes(values.generator)) {
     throw new Error(`--generator ${values.generator}: allowed are wrk and autocannon`);
   }
-  const peers = PEERS.map((peer) => peer.name);
   const scenarioNames = chosen(
     '--scenario',
     values.scenario,
@@ -62,7 +61,14 @@ export function parseOptions(args: readonly string[]): Options {
     rounds: whole('--rounds', values.rounds, values.quick ? 1 : 3),
     warmSeconds: values.quick ? 1 : 2,
     connections: whole('--connections', values.connections, 64),
-    only: chosen('--only', values.only, peers),
+    only:
+      values.only === undefined
+        ? PEERS.map((peer) => peer.name)
+        : chosen(
+            '--only',
+            values.only,
+            NAMEABLE.map((peer) => peer.name),
+          ),
     scenarios: SCENARIOS.filter((scenario) => scenarioNames.includes(scenario.name)),
     generator: values.generator,
     json: values.json ?? 'bench-results/bench.json',

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram } from './cores.ts';
-import { type Launch, type Peer, packageVersion, programVersion, type Site } from './peer.ts';
+import { type Launch, type Peer, programVersion, type Site } from './peer.ts';
 
 /** HAProxy in TCP mode. */
 export const HAPROXY_TCP: Peer = {
@@ -38,15 +38,15 @@ ${servers.join('\n')}
 /** Node's own sockets, piped. */
 export const RELAY: Peer = {
   name: 'node relay',
-  speaksTls: false,
+  speaksTls: true,
   sticky: null,
-  version: () => packageVersion('holdfast') ?? 'checkout',
-  launch: (site: Site): Launch => ({
+  version: () => process.versions.node,
+  launch: ({ port, secure, backends }) => ({
     command: [
-      process.execPath,
-      join(import.meta.dirname, 'relay.ts'),
-      ...site.backends.map(({ port }) => String(port)),
+      ...[process.execPath, join(import.meta.dirname, 'relay.ts')],
+      ...[`${port}`, `${secure.port}`, secure.cert, secure.key],
+      ...backends.map((backend) => `${backend.port}`),
     ],
-    printsPort: true,
+    printsPort: false,
   }),
 };

@@ -5,7 +5,7 @@ import { FrameReader } from '../../src/http2/frame-reader.ts';
 import { block, END_HEADERS, END_STREAM, frame, PREFACE, Type } from '../support/http2-peer.ts';
 import { startBackends } from './backends.ts';
 import { chooseCores } from './cores.ts';
-import { PEERS } from './peers.ts';
+import { NAMEABLE } from './peers.ts';
 import { cpuMicrosOfTree, residentOfTree } from './proc-stat.ts';
 import { markdownTable } from './report.ts';
 import { type Running, startPeer } from './running.ts';
@@ -58,7 +58,7 @@ interface Cost {
 async function main(): Promise<void> {
   const cores = chooseCores();
   const backends = await startBackends(cores.load);
-  const peers = PEERS.filter(({ name, speaksTls }) => speaksTls && values.only.split(',').includes(name));
+  const peers = NAMEABLE.filter(({ name, speaksTls }) => speaksTls && values.only.split(',').includes(name));
   const costs = new Map<string, Cost>();
   for (let round = 0; round < rounds; round += 1) {
     for (const peer of peers) {

@@ -181,14 +181,21 @@ export class AcmeStorage {
     try {
       const { mode, size } = statSync(path);
       if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes`);
-      if ((mode & FOR_OTHERS) !== 0) {
-        chmodSync(path, PRIVATE_MODE);
-        this.#log.warn({}, `${path} could be read by others, which is no more; it may be known to them`);
-      }
+      if ((mode & FOR_OTHERS) !== 0) this.#takeBack(path);
       return readFileSync(path, 'utf8');
     } catch (error) {
       if (!isMissing(error)) this.#log.error({}, `${path} cannot be read: ${messageOf(error)}`);
       return null;
+    }
+  }
+
+  /** What is stored is used all the same, also from a disk that cannot be written. */
+  #takeBack(path: string): void {
+    try {
+      chmodSync(path, PRIVATE_MODE);
+      this.#log.warn({}, `${path} could be read by others, which is no more; it may be known to them`);
+    } catch (error) {
+      this.#log.error({}, `${path} can be read by others, which cannot be changed: ${messageOf(error)}`);
     }
   }
 

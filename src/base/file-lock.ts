@@ -2,7 +2,7 @@
 // has it. Node gives no way to such a lock but by SQLite, which takes one on its database; nothing is ever written there.
 // The file stays: who takes away one that another has just opened lets two in.
 
-import { accessSync, constants, copyFileSync, truncateSync } from 'node:fs';
+import { accessSync, constants, copyFileSync, statSync, truncateSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { messageOf } from './message-of.ts';
 
@@ -67,5 +67,6 @@ function codeOf(error: unknown): number | string | undefined {
 }
 
 function refusal(path: string, error: unknown): Error {
-  return new Error(`${path} cannot be locked: ${messageOf(error)}`);
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return new Error(`${path} cannot be locked: ${isFolder ? 'it is a folder, remove it' : messageOf(error)}`);
 }

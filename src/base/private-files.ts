@@ -9,43 +9,73 @@ export const PRIVATE_MODE = 0o600;
 const ASIDE_MAX = 1000;
 const OTHERS_MAY_WRITE = 0o002;
 
+/** The disk's: they come, and go, without anybody having changed anything. */
+const OF_THE_DISK: ReadonlySet<string> = new Set([
+  'EROFS',
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'ESTALE',
+  'ETIMEDOUT',
+  'EBUSY',
+]);
+
+export interface PlaceProblem {
+  readonly message: string;
+  /** Neither path nor rights: a disk that is full, or that the system has made read-only. */
+  readonly isOfTheDisk: boolean;
+}
+
 /** Why no file can be kept at the path, null when one can: tried by making one beside it. */
 export function placeProblem(path: string): string | null {
+  return triedPlace(path)?.message ?? null;
+}
+
+function triedPlace(path: string): PlaceProblem | null {
   const probe = `${path}.${process.pid}.probe`;
   try {
     fs.closeSync(fs.openSync(probe, 'w', PRIVATE_MODE));
     fs.rmSync(probe);
     if (!fs.existsSync(path)) return null;
-    if (!fs.statSync(path).isFile()) return `${path} is no file`;
+    if (!fs.statSync(path).isFile()) return { message: `${path} is no file`, isOfTheDisk: false };
     fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
     return null;
   } catch (error) {
-    return `${path} cannot be written: ${messageOf(error)}`;
+    return problemOf(`${path} cannot be written`, error);
   }
 }
 
 /** Why no keys can be kept in a folder, which may still be to be made; null: they can. Makes nothing that stays. */
-export function keepingProblem(folder: string): string | null {
+export function keepingProblem(folder: string): PlaceProblem | null {
   try {
     if ((fs.statSync(folder).mode & OTHERS_MAY_WRITE) !== 0)
-      return `"${folder}" can be written by everybody on this machine, a place for keys must not: chmod o= ${folder}`;
-    return placeProblem(join(folder, 'acme'));
+      return {
+        message: `"${folder}" can be written by everybody on this machine, a place for keys must not: chmod o= ${folder}`,
+        isOfTheDisk: false,
+      };
+    return triedPlace(join(folder, 'acme'));
   } catch (error) {
-    if (!isMissing(error)) return `"${folder}" cannot be used: ${messageOf(error)}`;
+    if (!isMissing(error)) return problemOf(`"${folder}" cannot be used`, error);
     return makingProblem(folder, dirname(folder));
   }
 }
 
 /** `above` is the folder that it is to be made in, or the next above that is there. */
-function makingProblem(folder: string, above: string): string | null {
+function makingProblem(folder: string, above: string): PlaceProblem | null {
   try {
     fs.accessSync(above, fs.constants.W_OK | fs.constants.X_OK);
-    return fs.statSync(above).isDirectory() ? null : `"${folder}" cannot be made: "${above}" is no folder`;
+    if (fs.statSync(above).isDirectory()) return null;
+    return { message: `"${folder}" cannot be made: "${above}" is no folder`, isOfTheDisk: false };
   } catch (error) {
     const next = dirname(above);
     if (isMissing(error) && next !== above) return makingProblem(folder, next);
-    return `"${folder}" cannot be made: ${messageOf(error)}`;
+    return problemOf(`"${folder}" cannot be made`, error);
   }
+}
+
+function problemOf(what: string, error: unknown): PlaceProblem {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return { message: `${what}: ${messageOf(error)}`, isOfTheDisk: OF_THE_DISK.has(code) };
 }
 
 /** Readers see the old file or the new one, also after a crash. */

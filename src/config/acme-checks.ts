@@ -33,7 +33,13 @@ export function checkAcme(
     );
   if (files === null) return;
   const problem = files.keepingProblem(acme.storage);
-  if (problem !== null) remarks.error([...here, 'storage'], `"storage": ${problem}`);
+  const storage = [...here, 'storage'];
+  if (problem?.isOfTheDisk === true)
+    remarks.warning(
+      storage,
+      `"storage": ${problem.message}; no certificate is ordered or renewed until it can, clients get what is stored, or one that signs itself`,
+    );
+  else if (problem !== null) remarks.error(storage, `"storage": ${problem.message}`);
   if (acme.ca === null) return;
   const faults = new Faults();
   readCertificates(files, acme.ca, faults);

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
-import { keepingProblem } from '../base/private-files.ts';
+import { keepingProblem, type PlaceProblem } from '../base/private-files.ts';
 
 /** More than any certificate or revocation list that is meant. */
 const FILE_BYTES_MAX = 16 * 1024 * 1024;
@@ -23,7 +23,7 @@ export interface Files {
   /** Changes whenever the file does, links followed; '' when there is none. */
   stamp(path: string): string;
   /** Why no keys can be kept in the folder, which may still be to be made; null: they can. */
-  keepingProblem(folder: string): string | null;
+  keepingProblem(folder: string): PlaceProblem | null;
 }
 
 /** Whether everybody on this machine may do something with the file. */

@@ -44,7 +44,7 @@ test.each([
 test('a folder in its place is said', async () => {
   const path = join(folder(), 'lock');
   mkdirSync(path);
-  await expect(takeLock(path)).rejects.toThrow(`${path} cannot be locked: `);
+  await expect(takeLock(path)).rejects.toThrow(`${path} cannot be locked: it is a folder, remove it`);
 });
 
 test('who may only read the file has no lock, whose others would be given too', () => {

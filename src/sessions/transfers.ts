@@ -16,7 +16,7 @@ export interface Transfer {
   readonly sessions: number;
 }
 
-/** A plan is made in this many steps at most, plus one per server. */
+/** A plan is made in this many steps at most, plus two per server. */
 const STEPS = 256;
 
 interface Party {
@@ -82,7 +82,11 @@ function plan(givers: Party[], takers: Party[], most: number, isEven: boolean): 
     if (giver === null || taker === null) break;
     const pairMax = isEven ? withoutOvershoot(giver, taker) : giver.left;
     const sessions = Math.min(left, stepMax, giver.left, taker.left, pairMax);
-    if (sessions < 1) break;
+    if (sessions < 1) {
+      // a session is too much for one of them, the lighter: the others go on
+      (giver.weight < taker.weight ? giver : taker).left = 0;
+      continue;
+    }
     giver.sessions -= sessions;
     giver.left -= sessions;
     taker.sessions += sessions;

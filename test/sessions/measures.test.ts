@@ -203,6 +203,12 @@ describe('transfers', () => {
     ]);
   });
 
+  test('a server for which one session is too much or too little holds up no others', () => {
+    const servers = [holding(1, 0.01), holding(0, 0.01), holding(80), holding(20)];
+    const evened = afterTransfers(servers, planEvening(servers, 1000));
+    expect(evened.map(({ sessions }) => sessions)).toEqual([1, 0, 50, 50]);
+  });
+
   function expectNear({ sessions, weight }: { sessions: number; weight: number }) {
     return { sessions: expect.closeTo(sessions, -1), weight };
   }

@@ -1,5 +1,6 @@
 // Certificates of clients and sessions of TLS: who resumes is who shook hands in full, and who is revoked meanwhile is nobody.
 
+import { once } from 'node:events';
 import { renameSync } from 'node:fs';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { expect, test } from 'vitest';
@@ -7,6 +8,7 @@ import { httpBackend } from '../support/backend.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { runHoldfast } from '../support/holdfast.ts';
+import { whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
 
 interface Visit {
@@ -40,7 +42,8 @@ function visit(port: number, options: ConnectionOptions): Promise<Visit> {
   );
 }
 
-test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', async (version) => {
+/** `listSeconds`: until the first list ends. */
+async function scene(version: 'TLSv1.2' | 'TLSv1.3', listSeconds = 86_400) {
   const files = new CertificateFiles(
     needs('openssl', (reason) => {
       throw new Error(reason);
@@ -55,12 +58,12 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', async (version) => {
     '[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\ncertificate=root.pem\nprivate_key=root.key\n',
   );
   files.write('index.txt', '');
-  const revoke = (name: string): void => {
+  const revoke = (name: string, seconds = 86_400): void => {
     files.run('ca', '-config', 'ca.cnf', '-revoke', `${name}.pem`);
-    files.run('ca', '-config', 'ca.cnf', '-gencrl', '-out', 'next.crl');
+    files.run('ca', '-config', 'ca.cnf', '-gencrl', '-crlsec', String(seconds), '-out', 'next.crl');
     renameSync(files.file('next.crl'), files.file('root.crl'));
   };
-  revoke('bob');
+  revoke('bob', listSeconds);
   const backend = await httpBackend('a', (request, response) =>
     response.end(JSON.stringify(request.headers)),
   );
@@ -81,7 +84,11 @@ pools: { web: { servers: ["${backend.url}"] } }
   });
   const nobody = { maxVersion: version };
   const again = ({ session }: Visit): ConnectionOptions => (session === null ? {} : { session });
+  return { asks, requires, by, nobody, again, revoke, log: running.log };
+}
 
+test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', async (version) => {
+  const { asks, requires, by, nobody, again, revoke, log } = await scene(version);
   for (const [who, verify, subject] of [
     [by('alice'), 'good', 'CN=alice'],
     [by('bob'), 'CERT_REVOKED', 'CN=bob'],
@@ -108,10 +115,56 @@ pools: { web: { servers: ["${backend.url}"] } }
   const former = [await visit(asks, by('alice')), await visit(requires, by('alice'))] as const;
   expect(former[1].verify).toBe('good');
   revoke('alice');
-  await eventually(() => running.log().includes('certificates have changed: used from now on'));
+  await eventually(() => log().includes('certificates have changed: used from now on'));
   expect(await visit(asks, { ...by('alice'), ...again(former[0]) })).toMatchObject({
     isResumed: false,
     verify: 'CERT_REVOKED',
   });
   expect((await visit(requires, { ...by('alice'), ...again(former[1]) })).verify).toBeNull();
 });
+
+/** A connection that stays, and what its server is told of the client with each request. */
+async function stay(port: number, options: ConnectionOptions): Promise<() => Promise<string>> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
+  whenDone(() => socket.destroy());
+  let text = '';
+  socket.on('data', (part: Buffer) => (text += part.toString())).on('error', () => undefined);
+  await once(socket, 'secureConnect');
+  return async () => {
+    text = '';
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    return eventually(() => /"x-forwarded-client-verify":"(\w+)"/.exec(text)?.[1] ?? null);
+  };
+}
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  '%s: who is revoked while connected stays until the connection ends, and not longer',
+  async (version) => {
+    const { requires, by, revoke, log } = await scene(version);
+    const ask = await stay(requires, by('alice'));
+    expect(await ask()).toBe('good');
+    revoke('alice');
+    await eventually(() => log().includes('certificates have changed: used from now on'));
+    expect(await ask()).toBe('good');
+    expect((await visit(requires, by('alice'))).verify).toBeNull();
+  },
+);
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  '%s: with a list that has ended nobody comes in anew; who has begun a session goes on, until there is another list',
+  async (version) => {
+    const { requires, by, again, revoke, log } = await scene(version, 5);
+    const ask = await stay(requires, by('alice'));
+    const first = await visit(requires, by('alice'));
+    expect(first.verify).toBe('good');
+    await eventually(async () => (await visit(requires, by('alice'))).verify === null, {
+      deadlineMs: 15_000,
+    });
+    expect(await ask()).toBe('good');
+    const resumed = { ...by('alice'), ...again(first) };
+    expect(await visit(requires, resumed)).toMatchObject({ isResumed: true, verify: 'good' });
+    revoke('stranger');
+    await eventually(() => log().includes('certificates have changed: used from now on'));
+    expect(await visit(requires, resumed)).toMatchObject({ isResumed: false, verify: 'good' });
+  },
+);

@@ -10,6 +10,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { noteEndOfHandshake } from './tls-failure.ts';
+import { curvesOf, type GroupName } from './tls-groups.ts';
 
 /** How servers are spoken to; texts in PEM form. */
 export interface TlsSettings {
@@ -17,6 +18,8 @@ export interface TlsSettings {
   readonly isVerified: boolean;
   /** Name that is asked for and that the certificate is to have; null: the host's. */
   readonly serverName: string | null;
+  /** Of the key exchange, the preferred first; null: as Node has it. */
+  readonly groups: readonly GroupName[] | null;
   /** Authorities instead of those that Node comes with. */
   readonly ca: string | null;
   /** What we show of ourselves. */
@@ -33,9 +36,10 @@ const contexts = new WeakMap<TlsSettings, SecureContext>();
 export function contextOf(settings: TlsSettings): SecureContext {
   const known = contexts.get(settings);
   if (known !== undefined) return known;
-  const { ca, cert, key } = settings;
+  const { ca, cert, key, groups } = settings;
   const context = createSecureContext({
     ...(ca === null ? {} : { ca }),
+    ...(groups === null ? {} : { ecdhCurve: curvesOf(groups) }),
     ...(cert === null || key === null ? {} : { cert, key }),
   });
   contexts.set(settings, context);

@@ -392,6 +392,8 @@ export interface BalancerPool {
     readonly ca?: string | undefined;
     /** name to ask for and to find in the certificate; absent: the host of the URL. */
     readonly serverName?: string | undefined;
+    /** groups of the key exchange (curves) that are offered, the preferred first; absent: those of Node. For a server, or a box before it, that cannot read a first message of two packets: leave hybrids out, `[X25519, P-256]`. */
+    readonly groups?: readonly ('X25519MLKEM768' | 'SecP256r1MLKEM768' | 'SecP384r1MLKEM1024' | 'X25519' | 'X448' | 'P-256' | 'secp256r1' | 'prime256v1' | 'CurveP256' | 'P-384' | 'secp384r1' | 'CurveP384' | 'P-521' | 'secp521r1' | 'CurveP521' | Substitution)[] | 'X25519MLKEM768' | 'SecP256r1MLKEM768' | 'SecP384r1MLKEM1024' | 'X25519' | 'X448' | 'P-256' | 'secp256r1' | 'prime256v1' | 'CurveP256' | 'P-384' | 'secp384r1' | 'CurveP384' | 'P-521' | 'secp521r1' | 'CurveP521' | Substitution | undefined;
     /** file in PEM form: certificate to show to servers, and its chain. */
     readonly cert?: string | undefined;
     /** file in PEM form: the key of `cert`, which nobody else may read. */

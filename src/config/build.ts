@@ -81,6 +81,7 @@ function buildPool(name: string, pool: WrittenPool, isOnly: boolean): PoolConfig
     secure: {
       isVerified: pool.tls.verify === 'on',
       serverName: pool.tls.serverName,
+      groups: pool.tls.groups,
       ca: null,
       cert: null,
       key: null,

@@ -4,7 +4,16 @@ import { checkDomain, checkHealthHost, checkName, checkPath } from './check-text
 import { choice, decimal, duration, flag, integer, integerOrAuto, percent, size, text } from './leaf.ts';
 import { serverUrl } from './leaf-address.ts';
 import { SERVERS_MAX, WEIGHT_MAX } from './limits.ts';
-import { dnsServers, errorPages, fileServers, health, orOff, passive, passphrase } from './schema-parts.ts';
+import {
+  dnsServers,
+  errorPages,
+  fileServers,
+  groups,
+  health,
+  orOff,
+  passive,
+  passphrase,
+} from './schema-parts.ts';
 import { sticky } from './schema-sticky.ts';
 import { either, key, list, mapping, optional, required, short } from './table.ts';
 
@@ -81,6 +90,10 @@ const tls = mapping({
   serverName: optional(
     text('host', checkDomain),
     'name to ask for and to find in the certificate; absent: the host of the URL',
+  ),
+  groups: optional(
+    groups(),
+    'groups of the key exchange (curves) that are offered, the preferred first; absent: those of Node. For a server, or a box before it, that cannot read a first message of two packets: leave hybrids out, `[X25519, P-256]`',
   ),
   cert: optional(text('path', checkPath), 'file in PEM form: certificate to show to servers, and its chain'),
   key: optional(text('path', checkPath), 'file in PEM form: the key of `cert`, which nobody else may read'),

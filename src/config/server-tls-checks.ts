@@ -1,5 +1,6 @@
 // What the keys of `tls` in a pool mean together.
 
+import { checkGroups } from './group-checks.ts';
 import type { Remarks } from './remarks.ts';
 import type { WrittenPool } from './schema.ts';
 import { isServer } from './servers.ts';
@@ -9,14 +10,15 @@ import type { Path } from './tree.ts';
 const CLEAR_PORT = 80;
 
 export function checkServerTls(at: Path, { tls, servers, health }: WrittenPool, remarks: Remarks): void {
-  const { verify, ca, serverName, cert, key, passphrase } = tls;
+  const { verify, ca, serverName, groups, cert, key, passphrase } = tls;
   // what a file lists is known only when it is read
   const mayBeTls = servers.some((item) => (isServer(item) ? item.url.isTls : 'file' in item));
-  const isWritten = verify === 'off' || ca !== null || serverName !== null || cert !== null;
+  const isWritten = verify === 'off' || [ca, serverName, groups, cert].some((value) => value !== null);
   if (isWritten && !mayBeTls)
     remarks.warningAtKey([...at, 'tls'], '"tls" has no effect, no server of the pool has an https:// URL', [
       [...at, 'servers'],
     ]);
+  checkGroups([...at, 'tls', 'groups'], groups ?? [], remarks);
   if (mayBeTls && verify === 'off')
     remarks.warning(
       [...at, 'tls', 'verify'],

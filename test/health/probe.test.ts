@@ -7,7 +7,7 @@ import { createProbe, type Probe } from '../../src/health/probe.ts';
 import type { Road } from '../../src/health/road.ts';
 import { http2Backend } from '../support/http2-backend.ts';
 
-const SECURE = { isVerified: true, serverName: null, ca: null, cert: null, key: null };
+const SECURE = { isVerified: true, serverName: null, groups: null, ca: null, cert: null, key: null };
 const SAYS_NOTHING = { mode: 'ready', weight: null, unbacked: 0 };
 const open: (Server | TcpServer)[] = [];
 const probes: Probe[] = [];

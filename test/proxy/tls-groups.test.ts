@@ -2,10 +2,12 @@
 
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
+import { tcpBackend } from '../support/backend.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { forFile, whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
 import { runThread } from '../support/proxy-thread.ts';
+import { rawClient } from '../support/raw-client.ts';
 
 const POOL = 'pools: { web: { servers: [http://127.0.0.1:1] } }';
 let files: CertificateFiles;
@@ -69,3 +71,38 @@ test('without a list both are in the order of the client', async () => {
   expect(socket.getCipher().name).toBe('TLS_AES_256_GCM_SHA384');
   await expect(open(port, { ecdhCurve: 'P-521' })).rejects.toThrow(/handshake failure/);
 });
+
+test('servers are offered the groups of their pool', async () => {
+  const hellos: Buffer[] = [];
+  const backend = await tcpBackend((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (hello: Buffer) => {
+      hellos.push(hello);
+      socket.destroy();
+    });
+  });
+  const url = backend.url.replace('http:', 'https:');
+  const ask = async (tls: string): Promise<readonly number[]> => {
+    const before = hellos.length;
+    const pool = `{ health: off, retry: { attempts: 0 }, tls: { ${tls} }, servers: ["${url}"] }`;
+    const { port } = await runThread(`pools: { web: ${pool} }`);
+    const client = await rawClient(port);
+    client.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect((await client.closed()).text).toContain('502');
+    return groupsIn(hellos[before]);
+  };
+  const [x25519, p256, p384, hybrid] = [0x1d, 0x17, 0x18, 0x11ec];
+  expect(await ask('groups: [prime256v1, X25519]')).toEqual([p256, x25519]);
+  expect(await ask('groups: [X25519MLKEM768, P-384]')).toEqual([hybrid, p384]);
+  expect(await ask('verify: on')).toContain(hybrid);
+});
+
+/** The extension supported_groups (RFC 8446 section 4.2.7), found by its head: type 10, length, length of the list. */
+function groupsIn(hello: Buffer = Buffer.alloc(0)): readonly number[] {
+  for (let at = 0; at < hello.length - 6; at += 1) {
+    const length = hello.readUInt16BE(at + 4);
+    if (hello.readUInt16BE(at) !== 10 || hello.readUInt16BE(at + 2) !== length + 2 || length > 64) continue;
+    return Array.from({ length: length / 2 }, (_, index) => hello.readUInt16BE(at + 6 + 2 * index));
+  }
+  return [];
+}

@@ -16,6 +16,12 @@ interface FailureFacts {
 export const FAILURES = {
   'bad-request': { side: 'client', status: 400, mayRetry: false, text: 'the request is not valid HTTP/1.1' },
   'no-route': { side: 'client', status: 404, mayRetry: false, text: 'no route matches this host and path' },
+  'certificate-required': {
+    side: 'client',
+    status: 403,
+    mayRetry: false,
+    text: 'this needs a certificate of the client, and there is none, or none that is good',
+  },
   'request-timeout': {
     side: 'client',
     status: 408,

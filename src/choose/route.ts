@@ -1,8 +1,8 @@
 // Which pool a request belongs to: by host and path prefix, the first route that matches.
 //
 // The path is matched as it was written, byte by byte: nothing is decoded and no dot segment resolved, so "/%61pi",
-// "/api%2fx" and "/x/../api" are not under "/api". What is routed is exactly what is sent upstream, and a route
-// is not an access rule: whoever guards a path must do it where the path is interpreted.
+// "/api%2fx" and "/x/../api" are not under "/api". What is routed is exactly what is sent upstream, and a path in a route
+// is not an access rule: whoever guards a path must do it where the path is interpreted. A host is read as servers read it.
 
 import type { RouteConfig } from '../config/model.ts';
 import { beginsWith, COLON, DOT, LOWER, SLASH } from '../http1/bytes.ts';
@@ -21,6 +21,7 @@ interface Route {
   /** Without a slash at its end. Empty: any path. */
   readonly path: Uint8Array;
   readonly stripsPath: boolean;
+  readonly needsCertificate: boolean;
   readonly plan: PoolPlan;
 }
 
@@ -32,6 +33,8 @@ export class Router {
   readonly #places: readonly number[];
   /** Place in the configuration of the route that matched last; -1 when none did. */
   matched = -1;
+  /** It is for clients with a good certificate alone. */
+  needsCertificate = false;
 
   /** `plans`: one per pool of the revision, in any order; routes to pools without a plan match nothing. */
   constructor(revision: Revision, plans: readonly PoolPlan[]) {
@@ -52,6 +55,7 @@ export class Router {
    */
   route(buffer: Buffer, head: RequestHead): PoolPlan | null {
     head.strippedBytes = 0;
+    this.needsCertificate = false;
     if (this.#only !== null) return this.#only;
     const hostEnd = endOfName(buffer, head.hostBegin, head.hostEnd);
     for (let index = 0; index < this.#routes.length; index += 1) {
@@ -59,6 +63,7 @@ export class Router {
       if (!matchesHost(route, buffer, head.hostBegin, hostEnd)) continue;
       if (!matchesPath(route.path, buffer, head.pathBegin, head.pathEnd)) continue;
       this.matched = this.#places[index] as number;
+      this.needsCertificate = route.needsCertificate;
       if (route.stripsPath) head.strippedBytes = route.path.length;
       return route.plan;
     }
@@ -75,6 +80,7 @@ function compileRoute(route: RouteConfig, plan: PoolPlan): Route {
     isWildcard,
     path: Buffer.from((route.path ?? '').replace(/\/+$/, ''), 'latin1'),
     stripsPath: route.stripPrefix,
+    needsCertificate: route.clientAuth === 'require',
     plan,
   };
 }

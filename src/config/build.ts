@@ -64,6 +64,7 @@ function buildRoutes(written: Written, pools: readonly PoolConfig[]): readonly R
       path: null,
       stripPrefix: false,
       pool: name,
+      clientAuth: null,
       rateLimit: null,
     }));
   return written.routes.map((route) => ({ ...route, host: route.host?.toLowerCase() ?? null }));

@@ -98,6 +98,10 @@ const route = mapping(
       text('text', () => null),
       'name of the pool that serves what matches',
     ),
+    clientAuth: optional(
+      choice(['require']),
+      '`require`: who has shown no good certificate on its connection is answered 403, whatever listener it came by; needs one with `clientAuth`',
+    ),
     rateLimit: optional(rateLimit, 'requests that one client may make; absent: no limit'),
   },
   'route',

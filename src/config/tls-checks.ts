@@ -18,6 +18,7 @@ export function checkTls(written: Written, files: Files | null, remarks: Remarks
   const { listen } = written;
   const hasTls = listen.some(({ tls }) => tls !== null);
   checkSharedStorage(listen, remarks);
+  checkRoutes(written, remarks);
   for (const [index, listener] of listen.entries()) {
     const { tls, redirectToHttps } = listener;
     const redirect: Path = ['listen', index, 'redirectToHttps'];
@@ -33,6 +34,16 @@ export function checkTls(written: Written, files: Files | null, remarks: Remarks
         'no listener has "tls": the redirect leads to port 443, where another program must listen',
       );
   }
+}
+
+function checkRoutes({ listen, routes }: Written, remarks: Remarks): void {
+  const isAsked = listen.some(({ tls }) => (tls?.clientAuth ?? 'none') !== 'none');
+  for (const [index, { clientAuth }] of (routes ?? []).entries())
+    if (clientAuth !== null && !isAsked)
+      remarks.warning(
+        ['routes', index, 'clientAuth'],
+        'no listener asks clients for a certificate: nobody gets in here; set "clientAuth: request" in the "tls" of one',
+      );
 }
 
 function checkListener(

@@ -7,6 +7,7 @@ import type { RequestHead } from '../http1/message.ts';
 import { goesRound } from '../http1/via.ts';
 import { clientAddressOf, type Peer } from './believed.ts';
 import type { ClientLimits } from './client-limits.ts';
+import type { TlsFacts } from './tls-facts.ts';
 
 /** What decides it. */
 export interface Gate {
@@ -24,6 +25,11 @@ export const refused: { kind: FailureKind; plan: PoolPlan | null; retryAfterSeco
   retryAfterSeconds: 1,
 };
 
+/** Absent: it is not known how it came. */
+interface Entrant extends Peer {
+  readonly tls?: TlsFacts | null;
+}
+
 function refuse(kind: FailureKind, plan: PoolPlan | null, retryAfterSeconds = 1): null {
   refused.kind = kind;
   refused.plan = plan;
@@ -36,13 +42,15 @@ export function admit(
   gate: Gate,
   buffer: Buffer,
   head: RequestHead,
-  peer: Peer,
+  peer: Entrant,
   listener: string,
   nowMs: number,
 ): PoolPlan | null {
   const { router, limits, isTrustedAddress } = gate;
   const plan = router.route(buffer, head);
   if (plan === null) return refuse('no-route', null);
+  if (router.needsCertificate && peer.tls?.client?.verify !== 'good')
+    return refuse('certificate-required', plan);
   if (head.maxForwards === 0) return refuse('max-forwards', plan);
   if (goesRound(buffer, head, gate.via)) return refuse('loop-detected', plan);
   if (!limits.hasRates) return plan;

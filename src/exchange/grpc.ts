@@ -36,6 +36,7 @@ const Code = {
 const STATUS_OF = {
   'bad-request': Code.internal,
   'no-route': Code.unimplemented,
+  'certificate-required': Code.permissionDenied,
   'request-timeout': Code.deadlineExceeded,
   'body-too-large': Code.resourceExhausted,
   'target-too-long': Code.resourceExhausted,

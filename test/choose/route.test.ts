@@ -60,6 +60,7 @@ const rule = (host: string | null, path: string | null, pool: string): RouteConf
   path,
   stripPrefix: false,
   pool,
+  clientAuth: null,
   rateLimit: null,
 });
 

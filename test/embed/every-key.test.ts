@@ -87,6 +87,7 @@ test('what is said to work is in the test that is named', () => {
 
 /** `listen.limits.connections` with a value, as it would be written. */
 function written(path: string, value: unknown): Record<string, unknown> {
+  if (path.startsWith('routes.')) return { routes: [{ pool: 'web', [path.slice('routes.'.length)]: value }] };
   const [key = '', ...rest] = path.split('.');
   return { [key]: rest.length === 0 ? value : written(rest.join('.'), value) };
 }
@@ -102,6 +103,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.h2c': true,
   'listen.http2': { streams: 10 },
   'listen.redirectToHttps': true,
+  'routes.clientAuth': 'require',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',
 };

@@ -35,7 +35,7 @@ const USAGE = `usage: node test/bench/http2.ts [options]
 const CONNECTIONS_MAX = 1024;
 const GRACE_MS = 20_000;
 /** Node compiles what runs often: until then it costs several times as much. */
-const WARM_SECONDS = 3;
+const WARM_SECONDS = 6;
 
 const { values } = parseArgs({
   options: {
@@ -90,6 +90,16 @@ function callOf(scenario: Scenario): Case {
   };
 }
 
+/** All run through the whole: one that has just begun would be measured while it still compiles. */
+interface Racer {
+  readonly peer: Peer;
+  readonly running: Running;
+  /** The cookie of one who has a home; empty where there is none. */
+  readonly visitor: string;
+  /** Microseconds a request, by case. */
+  readonly costs: readonly number[][];
+}
+
 if (values.help) console.log(USAGE);
 else await main();
 
@@ -100,27 +110,33 @@ async function main(): Promise<void> {
   const peers = [...PEERS, NODE_HTTP2]
     .filter(({ name, speaksTls }) => speaksTls && only.includes(name))
     .filter(({ asksInHttp2 }) => spoken === 'h1' || asksInHttp2 === true);
-  const costs = new Map<string, readonly number[][]>();
-  for (let round = 0; round < rounds; round += 1) {
-    for (const peer of peers.filter(({ version }) => version() !== null)) {
-      const list = costs.get(peer.name) ?? CASES.map(() => []);
-      costs.set(peer.name, list);
-      const running = await startPeer(peer, backends.list, cores.proxy, CONNECTIONS_MAX, { spoken });
-      for (const [index, each] of CASES.entries())
-        list[index]?.push(
-          await costOf(each, peer, running, cores.load).catch((error) => missed(peer, each, error)),
-        );
-      await running.stop();
-    }
+  const racers: Racer[] = [];
+  for (const peer of peers.filter(({ version }) => version() !== null)) {
+    const running = await startPeer(peer, backends.list, cores.proxy, CONNECTIONS_MAX, { spoken });
+    const visitors = peer.sticky === null ? [] : await visitorCookies(running.port, 1);
+    racers.push({ peer, running, visitor: visitors[0] ?? '', costs: CASES.map(() => []) });
   }
+  for (const [index, each] of CASES.entries()) {
+    const able: Racer[] = [];
+    for (const racer of racers) {
+      const warm = load(each, racer, cores.load, values.quick ? 1 : WARM_SECONDS);
+      if ((await tried(each, racer, warm)) !== null) able.push(racer);
+    }
+    for (let round = 0; round < rounds; round += 1)
+      for (const racer of able) {
+        const cost = await tried(each, racer, costOf(each, racer, cores.load));
+        if (cost !== null) racer.costs[index]?.push(cost);
+      }
+  }
+  for (const { running } of racers) await running.stop();
   await backends.stop();
-  const reference = costs.get('haproxy');
-  const rows = [...costs].map(([name, lists]) => [
-    name,
-    ...lists.map((list, index) => {
-      const times = ratio(median(list), median(reference?.[index] ?? []));
-      const text = times === null ? '' : ` (${times.toFixed(2)})`;
-      return Number.isNaN(median(list)) ? '–' : `${median(list).toFixed(1)} µs${text}`;
+  const reference = racers.find(({ peer }) => peer.name === 'haproxy');
+  const rows = racers.map(({ peer, costs }) => [
+    peer.name,
+    ...costs.map((list, index) => {
+      if (list.length === 0) return '–';
+      const times = ratio(median(list), median(reference?.costs[index] ?? []));
+      return `${median(list).toFixed(1)} µs${times === null ? '' : ` (${times.toFixed(2)})`}`;
     }),
   ]);
   console.log(
@@ -129,29 +145,28 @@ async function main(): Promise<void> {
   console.log(markdownTable(['', ...CASES.map(({ title }) => title)], rows));
 }
 
-/** A peer that fails at a case is shown with a dash there; that Holdfast fails is a fault. */
-function missed({ name }: Peer, { title }: Case, error: Error): number {
-  if (name === 'holdfast') throw error;
-  console.error(`${name}, ${title}: ${error.message}`);
-  return Number.NaN;
+/** null where it was missed, which is told; that Holdfast misses something is a fault. */
+async function tried(each: Case, { peer }: Racer, work: Promise<number>): Promise<number | null> {
+  return work.catch((error: Error) => {
+    if (peer.name === 'holdfast') throw error;
+    console.error(`${peer.name}, ${each.title}: ${error.message}`);
+    return null;
+  });
 }
 
-/** CPU of the proxy for each request, in microseconds; warmed up. Throws when one was not answered with 2xx. */
-async function costOf(each: Case, peer: Peer, running: Running, core: number | null): Promise<number> {
-  const [visitor = ''] = peer.sticky === null ? [''] : await visitorCookies(running.port, 1);
-  await load(each, visitor, running, core, values.quick ? 1 : WARM_SECONDS);
-  const before = cpuMicrosOfTree(running.pid);
-  const count = await load(each, visitor, running, core, seconds);
-  const micros = (cpuMicrosOfTree(running.pid) - before) / count;
-  console.error(`${peer.name}, ${each.title}: ${micros.toFixed(1)} µs/request, ${count} requests`);
+/** CPU of the proxy for each request, in microseconds. Throws when one was not answered with 2xx. */
+async function costOf(each: Case, racer: Racer, core: number | null): Promise<number> {
+  const before = cpuMicrosOfTree(racer.running.pid);
+  const count = await load(each, racer, core, seconds);
+  const micros = (cpuMicrosOfTree(racer.running.pid) - before) / count;
+  console.error(`${racer.peer.name}, ${each.title}: ${micros.toFixed(1)} µs/request, ${count} requests`);
   return micros;
 }
 
 /** Returns how many requests were answered. */
 async function load(
   { scenario, streams, uploadBytes }: Case,
-  visitor: string,
-  { securePort }: Running,
+  { running: { securePort }, visitor }: Racer,
   core: number | null,
   forSeconds: number,
 ): Promise<number> {

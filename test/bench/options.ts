@@ -59,7 +59,7 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     seconds: whole('--seconds', values.seconds, values.quick ? 2 : 5),
     rounds: whole('--rounds', values.rounds, values.quick ? 1 : 3),
-    warmSeconds: values.quick ? 1 : 2,
+    warmSeconds: values.quick ? 1 : 6,
     connections: whole('--connections', values.connections, 64),
     only:
       values.only === undefined

@@ -121,6 +121,8 @@ export interface BalancerListener {
   } | undefined;
   /** `true`: every request to this listener in the clear is answered 308, to the same URL over https, at the port of the first listener with `tls`. Default: `false`. */
   readonly redirectToHttps?: boolean | Substitution | undefined;
+  /** for `redirectToHttps`: the port that clients reach https at, where it is not that of the listener, as behind a load balancer or published by a container. */
+  readonly redirectPort?: number | Substitution | undefined;
 }
 
 /** One rate limit. */

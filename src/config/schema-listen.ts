@@ -88,6 +88,10 @@ export const listener = mapping(
       false,
       '`true`: every request to this listener in the clear is answered 308, to the same URL over https, at the port of the first listener with `tls`',
     ),
+    redirectPort: optional(
+      integer(1, 65_535),
+      'for `redirectToHttps`: the port that clients reach https at, where it is not that of the listener, as behind a load balancer or published by a container',
+    ),
   },
   'listener',
 );

@@ -20,7 +20,7 @@ export function checkTls(written: Written, files: Files | null, remarks: Remarks
   checkSharedStorage(listen, remarks);
   checkRoutes(written, remarks);
   for (const [index, listener] of listen.entries()) {
-    const { tls, redirectToHttps } = listener;
+    const { tls, redirectToHttps, redirectPort } = listener;
     const redirect: Path = ['listen', index, 'redirectToHttps'];
     checkListener(['listen', index, 'tls'], listener, written, files, remarks);
     if (tls !== null && redirectToHttps)
@@ -28,7 +28,12 @@ export function checkTls(written: Written, files: Files | null, remarks: Remarks
         redirect,
         '"redirectToHttps" would send clients of a listener with "tls" to where they are, set it on the listener in the clear',
       );
-    else if (redirectToHttps && !hasTls)
+    else if (redirectPort !== null && !redirectToHttps)
+      remarks.warning(
+        ['listen', index, 'redirectPort'],
+        '"redirectPort" has no effect without "redirectToHttps: true"',
+      );
+    else if (redirectToHttps && !hasTls && redirectPort === null)
       remarks.warning(
         redirect,
         'no listener has "tls": the redirect leads to port 443, where another program must listen',

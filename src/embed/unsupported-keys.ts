@@ -24,6 +24,7 @@ export const UNSUPPORTED_KEYS: Readonly<Record<string, string>> = {
   'listen.h2c': 'HTTP/2 is what your server speaks, or does not',
   'listen.http2': 'HTTP/2 is what your server speaks, or does not',
   'listen.redirectToHttps': 'redirect in your application',
+  'listen.redirectPort': 'redirect in your application',
   'routes.clientAuth': 'ask for certificates in your server, and look at them in your application',
   'listen.halfClose': 'set httpAllowHalfOpen of your server',
   'listen.limits.connections': 'set maxConnections of your server',

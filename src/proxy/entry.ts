@@ -29,7 +29,7 @@ export function enter(
     answer = {
       kind: 'redirected',
       plan: null,
-      location: secureUrl(buffer, head, authority, thread.httpsPort),
+      location: secureUrl(buffer, head, authority, config.redirectPort ?? thread.httpsPort),
     };
   else {
     answer = refused;

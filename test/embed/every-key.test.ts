@@ -103,6 +103,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   'listen.h2c': true,
   'listen.http2': { streams: 10 },
   'listen.redirectToHttps': true,
+  'listen.redirectPort': 443,
   'routes.clientAuth': 'require',
   'listen.timeouts.header': '1s',
   'listen.timeouts.keepAlive': '1s',

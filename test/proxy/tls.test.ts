@@ -366,10 +366,10 @@ async function helloOf(): Promise<Buffer> {
 
 test('a listener in the clear sends everybody to the one with TLS', async () => {
   const running = await runThread(pool, 'redirectToHttps: true');
-  const asked = async (bytes: string): Promise<string> =>
+  const asked = async (bytes: string, port = running.port): Promise<string> =>
     new Promise((resolve) => {
       let text = '';
-      const socket = connectPlainly(running.port, '127.0.0.1', () => socket.write(bytes));
+      const socket = connectPlainly(port, '127.0.0.1', () => socket.write(bytes));
       socket.on('data', (part) => {
         text += part.toString();
         if (text.includes('\r\n\r\n'))
@@ -385,4 +385,8 @@ test('a listener in the clear sends everybody to the one with TLS', async () => 
     `${moved} https://shop.test/a`,
   );
   expect(await asked('OPTIONS * HTTP/1.1\r\nhost: [::1]:80\r\n\r\n')).toBe(`${moved} https://[::1]/`);
+  const mapped = await runThread(pool, 'redirectToHttps: true, redirectPort: 8443');
+  expect(await asked('GET /a HTTP/1.1\r\nhost: shop.test\r\n\r\n', mapped.port)).toBe(
+    `${moved} https://shop.test:8443/a`,
+  );
 });

@@ -111,6 +111,11 @@ export class Handshakes implements HandshakeOwner {
     this.#home.onGone(handshake);
   }
 
+  /** Thousands may come in one turn, half a millisecond each: a thread that answers them does not hang. */
+  onHello(): void {
+    this.#thread.own.beat();
+  }
+
   onPlain({ peerAddress }: Handshake): string {
     const { own, clock } = this.#thread;
     countRejection(own, 'bad-request', NO_POOL);

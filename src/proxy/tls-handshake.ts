@@ -43,10 +43,12 @@ interface Contexts {
   forHello(hello: Buffer, wallMs: number): Contexts;
 }
 
-/** Whoever has begun a handshake. Exactly one of the two is called, once. */
+/** Whoever has begun a handshake. Exactly one of the first two is called, once. */
 export interface HandshakeOwner {
   onSecure(handshake: Handshake, socket: TLSSocket, facts: TlsFacts): void;
   onFailed(handshake: Handshake, result: HandshakeResult): void;
+  /** Besides: the client's first message is here, and what OpenSSL makes of it takes a while. */
+  onHello(): void;
   /** Besides: what came is plain HTTP. What is returned is answered. */
   onPlain(handshake: Handshake): string;
 }
@@ -122,6 +124,7 @@ export class Handshake implements DeadlineOwner, Counted {
       this.#answerInClear();
       return;
     }
+    this.#owner.onHello();
     raw.off('end', this.#onEnd);
     raw.off('close', this.#onClose);
     // OpenSSL reads it too

@@ -1,17 +1,21 @@
 // TLS under load: a hundred certificates one after the other, and processes that take over: no request fails.
 
+import { once } from 'node:events';
 import { renameSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { runHoldfast } from '../support/holdfast.ts';
+import { whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
-import { TlsLoad } from '../support/tls-load.ts';
+import { firstMessage, TlsLoad } from '../support/tls-load.ts';
 
 const CERTIFICATES = 100;
 const TAKEOVERS = 3;
 const USERS = 16;
+const BEGINNERS = 3000;
 
 test('a certificate is replaced a hundred times', { timeout: 120_000 }, async ({ skip }) => {
   const files = new CertificateFiles(needs('openssl', skip));
@@ -66,4 +70,34 @@ pools:
   await load.end();
   expect(load.failures).toEqual([]);
   expect(load.serials.size).toBe(TAKEOVERS + 1);
+});
+
+test('thousands who begin in the same moment, and do not go on, end no thread', async () => {
+  const running = await runHoldfast(`
+threads: 1
+listen: { address: 127.0.0.1:0, tls: { selfSigned: true, handshakeTimeout: 30s } }
+admin: { address: 127.0.0.1:0 }
+pools: { web: { health: off, servers: [http://127.0.0.1:1] } }
+`);
+  const hello = await firstMessage();
+  let answered = 0;
+  const sockets: Socket[] = [];
+  while (sockets.length < BEGINNERS) {
+    // no more than a queue of connections to be accepted holds
+    const some = Array.from({ length: 100 }, async () => {
+      const socket = connect(running.port, '127.0.0.1');
+      whenDone(() => socket.destroy());
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        answered += 1;
+      });
+      await once(socket, 'connect');
+      return socket;
+    });
+    sockets.push(...(await Promise.all(some)));
+  }
+  for (const socket of sockets) socket.write(hello);
+  await eventually(() => answered === BEGINNERS, { what: () => `${BEGINNERS} answers, not ${answered}` });
+  expect(running.log()).not.toContain('hangs');
+  expect(await running.metric('holdfast_worker_restarts_total')).toBe(0);
 });

@@ -1,5 +1,7 @@
 // Users who ask over TLS as fast as they are answered, every other over a new connection each time.
 
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { ByteReader } from './byte-reader.ts';
 import { whenDone } from './lifetime.ts';
@@ -67,4 +69,21 @@ export async function visit(
   socket.destroy();
   if (given === null) throw new Error('an answer without a session');
   return { isResumed, session: given };
+}
+
+/** What a client begins with. */
+export async function firstMessage(): Promise<Buffer> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const accepted = once(server, 'connection');
+  const client = connect({ port, host: '127.0.0.1' });
+  client.on('error', () => undefined);
+  const [socket] = (await accepted) as [Socket];
+  socket.on('error', () => undefined);
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return hello;
 }

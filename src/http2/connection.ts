@@ -221,7 +221,8 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   /** A stream that begins now. `urgency` as RFC 9218 has it. */
   protected addStream(id: number, urgency: number): Http2Stream<User> {
     const window = new StreamReceiveWindow(this.#windowFirst, this.limits.window, this.#control.isHeard);
-    const stream = new Http2Stream<User>(id, window, this.settings.initialWindow, urgency);
+    const first = this.#control.takeUrgency(id, urgency);
+    const stream = new Http2Stream<User>(id, window, this.settings.initialWindow, first);
     this.lastId = id;
     this.streams.set(id, stream);
     this.#data.grant(stream);

@@ -18,6 +18,8 @@ const UPDATES_FIRST = 64;
 interface ControlledConnection {
   readonly streams: ReadonlyMap<number, Http2Stream>;
   readonly lastId: number;
+  /** Streams at once that the peer may open. */
+  readonly limits: { readonly streams: number };
   readonly sender: Sender;
   readonly writer: FrameWriter;
   readonly user: { onPong(): void };
@@ -36,6 +38,8 @@ export class ControlFrames {
   /** It has answered ours. */
   isHeard = false;
   readonly #connection: ControlledConnection;
+  /** Of streams that the peer has yet to open, by their number: what the last PRIORITY_UPDATE said. */
+  readonly #urgencies = new Map<number, number>();
   /** WINDOW_UPDATEs so far. */
   #updates = 0;
 
@@ -177,9 +181,29 @@ export class ControlFrames {
     else if (end - begin < 4) this.#failSize('PRIORITY_UPDATE');
     else if (connection.countFrame('priority')) return;
     else {
-      const stream = connection.streams.get(bytes.readUInt32BE(begin) & 0x7fffffff);
-      if (stream !== undefined) stream.urgency = urgencyOf(bytes.toString('latin1', begin + 4, end));
+      const id = bytes.readUInt32BE(begin) & 0x7fffffff;
+      const stream = connection.streams.get(id);
+      const urgency = urgencyOf(bytes.toString('latin1', begin + 4, end));
+      if (id % 2 === 0) this.#fail('PRIORITY_UPDATE of a stream that no client opens');
+      else if (stream !== undefined) stream.urgency = urgency;
+      else if (id > connection.lastId) this.#keepUrgency(id, urgency);
     }
+  }
+
+  /** Of as many as may be open at once (RFC 9218 section 7.1); who has yet to hear how many those are may name more. */
+  #keepUrgency(id: number, urgency: number): void {
+    const { lastId, limits } = this.#connection;
+    const kept = this.#urgencies;
+    if (kept.size >= limits.streams) for (const each of kept.keys()) if (each <= lastId) kept.delete(each);
+    if (kept.size < limits.streams || kept.has(id)) kept.set(id, urgency);
+    else if (this.isHeard) this.#fail('PRIORITY_UPDATE of more streams than may be open');
+  }
+
+  /** The urgency of a stream that is opened with this one: what was said before goes first. */
+  takeUrgency(id: number, urgency: number): number {
+    const said = this.#urgencies.get(id);
+    this.#urgencies.delete(id);
+    return said ?? urgency;
   }
 
   #onGoaway(streamId: number, bytes: Buffer, begin: number, length: number): void {

@@ -282,6 +282,9 @@ case('7541 a block that decodes to far too much', raw_get(b'\x40\x01a\x7f\x81\x1
 
 # -- priorities (9218)
 case('9218 a priority field', get(('priority', 'u=0, i')), '200')
+case('9218 PRIORITY_UPDATE before its stream', frame(16, 0, 0, b'\0\0\0\1u=1') + get(), '200')
+case('9218 PRIORITY_UPDATE of no stream', frame(16, 0, 0, b'\0\0\0\0u=1'), 'goaway PROTOCOL_ERROR')
+case('9218 PRIORITY_UPDATE of a stream that is pushed', frame(16, 0, 0, b'\0\0\0\2u=1'), 'goaway PROTOCOL_ERROR')
 case('9218 a priority field that is none', get(('priority', 'u=9;;')), '200')
 case('9218 PRIORITY_UPDATE', frame(16, 0, 0, struct.pack('>I', 1) + b'u=1') + get(), '200')
 case('9218 PRIORITY_UPDATE on a stream', frame(16, 0, 1, struct.pack('>I', 1) + b'u=1'), 'goaway PROTOCOL_ERROR')

@@ -7,7 +7,7 @@ import type { AbuseKind, Http2Limits } from './abuse.ts';
 import { ErrorCode, Setting, STREAM_ID_MAX } from './codes.ts';
 import { type ConnectionUser, Http2Connection } from './connection.ts';
 import type { ByteOutput } from './frame-writer.ts';
-import { BOMB_TIMES, Decoded } from './hpack-decoder.ts';
+import { Decoded } from './hpack-decoder.ts';
 import { URGENCY_DEFAULT } from './request-fields.ts';
 import { ResponseFields } from './response-fields.ts';
 import type { Http2Stream, StreamUser } from './stream.ts';
@@ -42,8 +42,7 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   #emptyFrames = 0;
 
   constructor(output: ByteOutput, limits: Http2Limits, user: ClientEndUser) {
-    // a head that is too large is the fault of its stream: requests of others share the connection
-    super(output, limits, user, limits.connectionWindow, BOMB_TIMES * limits.headerBytes);
+    super(output, limits, user, limits.connectionWindow);
     this.#client = user;
     // servers are near: their bytes cost less than our time
     this.sender.encoder.isCoded = false;

@@ -14,7 +14,7 @@ import { DataReceiver } from './data-receiver.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { type ByteOutput, FrameWriter } from './frame-writer.ts';
 import { findFragment, fragment, HeaderBlock } from './header-block.ts';
-import { Decoded, type FieldSink, HpackDecoder } from './hpack-decoder.ts';
+import { BOMB_TIMES, Decoded, type FieldSink, HpackDecoder } from './hpack-decoder.ts';
 import type { PeerSettings } from './peer-settings.ts';
 import { StreamReceiveWindow } from './receive-window.ts';
 import { type Outlet, Sender } from './sender.ts';
@@ -60,20 +60,20 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   /** Header blocks, and other frames than theirs and DATA, that have come whole. */
   #wholes = 0;
 
-  /** `grantedMax`: what all streams together may be granted by their windows, where we open them. `blockBytesMax`: as HeaderBlock has it. */
+  /** `grantedMax`: what all streams together may be granted by their windows, where we open them. */
   constructor(
     output: ByteOutput,
     limits: Http2Limits,
     user: ConnectionUser,
     grantedMax: number = Number.POSITIVE_INFINITY,
-    blockBytesMax: number = limits.headerBytes,
   ) {
     this.writer = new FrameWriter(output);
     this.limits = limits;
     this.user = user;
     this.sender = new Sender(this.writer, user, (stream) => this.#settle(stream));
     this.#control = new ControlFrames(this);
-    this.#block = new HeaderBlock(blockBytesMax);
+    // a head that is too large is the fault of its stream: what is beyond is decoded, and thrown away, for the tables' sake
+    this.#block = new HeaderBlock(BOMB_TIMES * limits.headerBytes);
     this.#windowFirst = Math.min(WINDOW_FIRST, limits.window);
     this.#data = new DataReceiver(this, grantedMax);
     this.#resets = new EventRate(limits.resets);
@@ -320,7 +320,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     this.reset(stream, code);
     stream.user = null;
     user?.onReset(code, fault);
-    this.#countReset();
+    this.countReset();
   }
 
   /** The peer has ended it. */
@@ -330,17 +330,17 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     this.#remove(stream);
     stream.user = null;
     user?.onReset(code, fault);
-    this.#countReset();
+    this.countReset();
   }
 
   /** Ends a stream that has not begun, or is no more. */
   protected refuse(id: number, code: ErrorCode): void {
     this.sender.reset(id, code);
     this.noteEnded(id);
-    this.#countReset();
+    this.countReset();
   }
 
-  #countReset(): void {
+  protected countReset(): void {
     if (this.#resets.isTooMany(this.#nowMs)) this.calm('resets');
   }
 

@@ -89,6 +89,8 @@ export class ServerEnd extends Http2Connection {
     this.lastId = id;
     fields.begin();
     const decoded = this.decode(bytes, begin, end, fields);
+    // it costs more to throw away than to send: as often as any other request that the client makes us end
+    if (end - begin > this.limits.headerBytes) this.countReset();
     if (this.isOver) return;
     if (id > this.#lastTaken) this.noteEnded(id);
     else if (this.streams.size >= this.limits.streams) {

@@ -99,7 +99,7 @@ test('headers: a block that does not end is given up at its limit', async () => 
   const peer = new Http2Peer(running.port);
   peer.send(
     frame(Type.headers, END_STREAM, 1),
-    repeat(4, () => frame(Type.continuation, 0, 1, Buffer.alloc(16_000))),
+    repeat(9, () => frame(Type.continuation, 0, 1, Buffer.alloc(16_000))),
   );
   await calms(running, peer, 'headers');
 });

@@ -75,6 +75,10 @@ async function main(): Promise<void> {
       await running.stop();
       for (const protocol of PROTOCOLS) {
         const fresh = await start();
+        if (protocol === 'h2' && !(await hasHttp2(fresh))) {
+          await fresh.stop();
+          continue;
+        }
         await handshakes(fresh, 'full', WARM_SECONDS);
         cost.kibibytes[protocol].push(await memory(fresh, protocol));
         await fresh.stop();
@@ -91,7 +95,9 @@ async function main(): Promise<void> {
         reference === undefined ? '' : ` (${(micro / median(reference.micros[kind])).toFixed(2)})`;
       return `${micro.toFixed(0)} µs${times}`;
     }),
-    ...PROTOCOLS.map((protocol) => `${median(kibibytes[protocol]).toFixed(1)} KiB`),
+    ...PROTOCOLS.map((protocol) =>
+      kibibytes[protocol].length === 0 ? '–' : `${median(kibibytes[protocol]).toFixed(1)} KiB`,
+    ),
   ]);
   console.log(`${rounds} × ${seconds} s, ${idle} idle connections; ${cores.text}\n`);
   console.log(
@@ -175,6 +181,17 @@ function open(port: number, session: Buffer | null, protocol: Protocol = 'http/1
     ...(session === null ? {} : { session }),
   };
   return connect(options);
+}
+
+/** The relay knows no protocol. */
+function hasHttp2({ securePort }: Running): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = open(securePort as number, null, 'h2');
+    socket.on('error', reject).once('secureConnect', () => {
+      resolve(socket.alpnProtocol === 'h2');
+      socket.destroy();
+    });
+  });
 }
 
 /** What an idle connection that has been answered once holds of the proxy's memory, in KiB. */

@@ -166,6 +166,8 @@ export interface ServerStreamUser {
   readonly wantsUpgrade: boolean;
   readonly takesFramed: boolean;
   readonly responseLimits: HeadLimits;
+  /** The head as it is made for all servers. */
+  readonly request: { readonly headText: string };
   readonly client: Pick<ClientStream, 'ends' | 'requestBody' | 'window'> | null;
   /** The stream that `open` gave is, or the one that it has become once it was known what the server speaks. */
   onConnected(stream: ServerStream): void;

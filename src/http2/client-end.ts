@@ -54,10 +54,10 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     this.announce([[Setting.enablePush, 0]]);
   }
 
-  /** Streams that may be open at once: the server says, their windows are full, or HTTP/2 has no more numbers. */
+  /** Streams that may be open at once: we or the server say, their windows are full, or HTTP/2 has no more numbers. */
   get streamsMax(): number {
     if (this.lastId >= STREAM_ID_MAX - 2) return 0;
-    return Math.min(this.settings.streamsMax, this.streams.size + this.streamsLeft);
+    return Math.min(this.limits.streams, this.settings.streamsMax, this.streams.size + this.streamsLeft);
   }
 
   /** WebSockets go over streams. */

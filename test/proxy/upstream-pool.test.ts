@@ -29,6 +29,7 @@ class User implements ServerStreamUser {
   readonly isHead = false;
   readonly wantsUpgrade = false;
   readonly takesFramed = true;
+  readonly request = { headText: '' };
   readonly responseLimits = { headBytesMax: 65_536, headerCountMax: 100, watched: [] };
   readonly heard: string[] = [];
 

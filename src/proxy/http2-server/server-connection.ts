@@ -102,6 +102,10 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     return this.isOpen && !this.#isClosing ? this.http2.streamsMax - this.http2.streams.size : 0;
   }
 
+  get isForOne(): boolean {
+    return this.http2.limits.streams === 1;
+  }
+
   get isIdle(): boolean {
     return this.isOpen && this.http2.streams.size === 0;
   }

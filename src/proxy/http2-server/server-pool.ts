@@ -3,8 +3,9 @@
 //   an exchange ── a connection with room: the fullest ──> a stream of it
 //       └── none ── one that is being opened, or a new one ──> a stream when it is open
 //
-// Another is opened before all are full. WebSockets are streams where the server says that it takes them so (RFC 8441), else they
-// go over connections of HTTP/1, and so does all else while the server is known to speak nothing newer.
+// Another is opened before all are full. A request with a large head has one to itself. WebSockets are streams where the server
+// says that it takes them so (RFC 8441), else they go over connections of HTTP/1, and so does all else while the server is known
+// to speak nothing newer.
 
 import type { TurnClock } from '../../base/clock.ts';
 import { TlsClient } from '../../base/tls-client.ts';
@@ -32,9 +33,15 @@ const AHEAD_SHARE = 1 / 8;
 /** How long a server that has chosen HTTP/1 is not asked again. */
 const HTTP1_MS = 60_000;
 
+/**
+ * Servers end the connection, and not the request alone, where a head is larger than they take: nginx with a field of more than
+ * 8 KiB, Netty with 10 KiB in all (each field counted with 32 bytes more), HAProxy with 16 KiB.
+ */
+const SHARED_HEAD_BYTES_MAX = 6 * KIB;
+
 /** What a server may have on its way or make us do; it is the receiving side of what a listener's `http2` says. */
 const LIMITS: Omit<Http2Limits, 'headerBytes'> = {
-  streams: 0,
+  streams: Number.POSITIVE_INFINITY,
   window: MIB,
   connectionWindow: 32 * MIB,
   resets: { count: Number.POSITIVE_INFINITY, withinMs: 1000 },
@@ -49,6 +56,11 @@ export interface Http2Services extends UpstreamServices {
 /** Whether servers of the pool are spoken to in HTTP/2, or asked for it. */
 export function mayBeHttp2({ isTls }: ServerConfig, { protocol }: PoolConfig): boolean {
   return protocol === 'h2' || (protocol === 'auto' && isTls);
+}
+
+/** Its head may end its connection: nobody else shares it. */
+function goesAlone({ request }: ServerStreamUser): boolean {
+  return request.headText.length > SHARED_HEAD_BYTES_MAX;
 }
 
 export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome {
@@ -122,7 +134,7 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
       const idle = this.#http1.takeIdle(user);
       if (idle !== null || isOverHttp1) return idle;
     }
-    const connection = this.#fullest(this.#http1.headerFor(user), user.wantsUpgrade);
+    const connection = this.#fullest(this.#http1.headerFor(user), user.wantsUpgrade, goesAlone(user));
     if (connection === null) return null;
     const stream = new Http2ServerStream(this, user);
     connection.take(stream);
@@ -142,22 +154,24 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
   }
 
   /** The one with the most streams that has room: the others grow idle, and go. O(connections). */
-  #fullest(header: string | null, isSocket: boolean): Http2ServerConnection | null {
+  #fullest(header: string | null, isSocket: boolean, isAlone: boolean): Http2ServerConnection | null {
     let fullest: Http2ServerConnection | null = null;
     let room = -1;
     for (const connection of this.#connections) {
-      if (connection.room <= 0 || connection.proxyHeader !== header) continue;
+      if (connection.room <= 0 || connection.proxyHeader !== header || connection.isForOne !== isAlone)
+        continue;
       if (isSocket && !connection.http2.takesSockets) continue;
       room += connection.room;
       if (fullest === null || connection.room < fullest.room) fullest = connection;
     }
-    if (fullest !== null && room < AHEAD_SHARE * fullest.http2.streamsMax) this.#openAhead(header);
+    if (fullest !== null && !isAlone && room < AHEAD_SHARE * fullest.http2.streamsMax)
+      this.#openAhead(header);
     return fullest;
   }
 
   #openAhead(header: string | null): void {
-    if (this.#isRetired || this.#connections.some(({ isOpen }) => !isOpen)) return;
-    this.#connect(header, this.clock.nowMs());
+    if (this.#isRetired || this.#connections.some(({ isOpen, isForOne }) => !isOpen && !isForOne)) return;
+    this.#connect(header, false, this.clock.nowMs());
   }
 
   open(user: ServerStreamUser, nowMs: number): ServerStream {
@@ -176,16 +190,20 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
 
   #await(stream: Http2ServerStream, user: ServerStreamUser, nowMs: number): void {
     const header = this.#http1.headerFor(user);
+    const isAlone = goesAlone(user);
     const opening = this.#connections.find(
-      ({ isOpen, isClosed, awaiting, proxyHeader }) =>
-        !isOpen && !isClosed && proxyHeader === header && awaiting.length < this.#expected,
+      ({ isOpen, isClosed, isForOne, awaiting, proxyHeader }) =>
+        !(isOpen || isClosed || isForOne || isAlone) &&
+        proxyHeader === header &&
+        awaiting.length < this.#expected,
     );
-    (opening ?? this.#connect(header, nowMs)).awaiting.push(stream);
+    (opening ?? this.#connect(header, isAlone, nowMs)).awaiting.push(stream);
   }
 
-  #connect(header: string | null, nowMs: number): Http2ServerConnection {
+  #connect(header: string | null, isForOne: boolean, nowMs: number): Http2ServerConnection {
     const { own, deadlines } = this.#services;
-    const connection = new Http2ServerConnection(this, header, this.#limits, nowMs);
+    const limits = isForOne ? { ...this.#limits, streams: 1 } : this.#limits;
+    const connection = new Http2ServerConnection(this, header, limits, nowMs);
     this.#connections.push(connection);
     own.addGauge(this.slot, Gauge.upstreamActive, 1);
     deadlines.add(connection);
@@ -228,7 +246,7 @@ export class Http2Pool implements ServerLine<Http2ServerConnection>, StreamHome 
     this.#takesSockets = takesSockets;
     const seconds = (this.clock.nowMs() - connection.startedMs) / 1000;
     this.#services.own.observe(this.slot, Counter.connectSum, seconds);
-    this.#expected = Math.max(1, Math.min(streamsMax, STREAMS_EXPECTED));
+    if (!connection.isForOne) this.#expected = Math.max(1, Math.min(streamsMax, STREAMS_EXPECTED));
     this.#http1UntilMs = 0;
   }
 

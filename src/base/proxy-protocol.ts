@@ -84,9 +84,10 @@ function parseV2(buffer: Buffer): ProxyHeader {
   const bytes = V2_HEAD_BYTES + length;
   if (command !== V2_LOCAL && command !== V2_PROXY) return refused('unknown version or command');
   if (bytes > PROXY_HEADER_BYTES_MAX) return refused(`${bytes} bytes, at most ${PROXY_HEADER_BYTES_MAX}`);
-  const addressBytes = ADDRESS_BYTES.get(family);
+  // section 2.2: what a connection of the peer's own says of family and addresses is passed over
+  const addressBytes = command === V2_LOCAL ? 0 : ADDRESS_BYTES.get(family);
   if (addressBytes === undefined) return refused('unknown family, or datagrams');
-  if (command === V2_PROXY && length < addressBytes) return refused('shorter than its addresses');
+  if (length < addressBytes) return refused('shorter than its addresses');
   if (buffer.length < bytes) return INCOMPLETE;
   // the socket of a process of the peer's machine says nothing here, as little as no family
   if (command === V2_LOCAL || (family !== V2_TCP4 && family !== V2_TCP6))

@@ -14,6 +14,11 @@ import type { Http2Stream, StreamUser } from './stream.ts';
 
 /** Frames without content that a request, or a frame of its body, may well lead to: pings that measure, updates, resets that cross. */
 const FRAMES_EARNED = 8;
+/**
+ * Streams broken off, after which no more are opened: the clients whom a connection is shared by go away one by one, and the server
+ * sees one that attacks (rapid reset). Netty ends a connection with 200 in half a minute, nghttp2 with 1000 and then 33 a second.
+ */
+const BROKEN_OFF_MAX = 100;
 /** A server that answers in another protocol begins like this. */
 const HTTP_1 = Buffer.from('HTTP/');
 
@@ -38,6 +43,7 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   readonly #fields = new ResponseFields();
   /** Heads and frames of bodies that have come: what else a server sends is no answer. */
   heard = 0;
+  #brokenOff = 0;
   #hasRead = false;
   #emptyFrames = 0;
 
@@ -58,6 +64,15 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   get streamsMax(): number {
     if (this.lastId >= STREAM_ID_MAX - 2) return 0;
     return Math.min(this.limits.streams, this.settings.streamsMax, this.streams.size + this.streamsLeft);
+  }
+
+  /** It is to end with its last stream. */
+  get isLeaving(): boolean {
+    return this.isPeerLeaving || this.#brokenOff >= BROKEN_OFF_MAX;
+  }
+
+  protected override noteEnded(): void {
+    this.#brokenOff += 1;
   }
 
   /** WebSockets go over streams. */

@@ -44,7 +44,7 @@ test('answers to hundreds of requests whose clients have gone are passed over, a
   const given = 300;
   const server = await scriptedServer(({ type, flags, stream, payload }, connection) => {
     if (type === Type.ping && flags === 0) connection.send(frame(Type.ping, 1, 0, payload));
-    if (type !== Type.headers || stream < 2 * given) return;
+    if (type !== Type.data || flags !== END_STREAM) return;
     for (let late = 1; late < stream; late += 2) connection.send(answer(late));
     connection.send(answer(stream));
   });
@@ -56,9 +56,15 @@ test('answers to hundreds of requests whose clients have gone are passed over, a
   for (const peer of peers)
     for (let at = peer === peers[0] ? 1 : 0; at < 100; at += 1) peer.send(request(1 + 2 * at));
   await server.until((each) => each.of(Type.headers).length === given, 'all requests');
+  const other = new Http2Peer(running.port);
+  other.send(request(1, [], '/', 'POST'));
+  await server.until((each) => each.of(Type.headers).length === given + 1, 'one more');
   for (const { socket } of peers) socket.destroy();
   await server.until((each) => each.of(Type.reset).length === given, 'their resets');
-  expect(await ask(running.port)).toMatchObject({ status: 200, body: 'ok' });
+  other.send(frame(Type.data, END_STREAM, 1));
+  await other.until(() => other.isWhole(1), 'an answer');
+  expect(other.body(1)).toBe('ok');
+  other.socket.destroy();
   await running.isQuiet();
 });
 

@@ -182,7 +182,7 @@ export class Http2ServerConnection implements ClientEndUser, StreamConnection, D
     if (!this.isOpen || this.isClosed) return;
     const isIdle = this.isIdle;
     this.#line.counted(this, isIdle);
-    if (this.http2.isPeerLeaving) this.#isLeaving = true;
+    if (this.http2.isLeaving) this.#isLeaving = true;
     if (this.#isClosing) return;
     const isKept = !isIdle || (!(this.#isLeaving || this.#isClogged) && this.#line.keepsIdle());
     this.#idleByMs = isIdle ? this.#nowMs + this.#line.idleMs : NEVER;

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { type Holdfast, runInside } from '../support/holdfast.ts';
+import { Http2Peer, request, Type } from '../support/http2-peer.ts';
 import { PlainClient } from '../support/plain-client.ts';
 import { rawClient } from '../support/raw-client.ts';
 import { type SessionServer, serversYaml, sessionServers } from '../support/session-servers.ts';
@@ -100,3 +101,16 @@ test.each([1, 2])(
       expect((await new PlainClient(port).ask('GET', '/')).status).toBe(401);
   },
 );
+
+test('a reload with fewer requests to a connection ends one of HTTP/2 that has had more, with its next', async () => {
+  const servers = await sessionServers(1);
+  const yaml = (limits: string): string =>
+    yamlFor(servers, ['127.0.0.1:0']).replace('address:', `h2c: true, limits: { ${limits} }, address:`);
+  const holdfast = await runInside(yaml(''));
+  const client = new Http2Peer(holdfast.port);
+  client.send(request(1), request(3), request(5));
+  await client.until(() => client.isWhole(1) && client.isWhole(3) && client.isWhole(5), 'answers');
+  expect((await reload(holdfast, yaml('requestsPerConnection: 2'))).status).toBe(200);
+  client.send(request(7));
+  await client.until(() => client.isWhole(7) && client.of(Type.goaway).length > 0, 'an answer, and GOAWAY');
+});

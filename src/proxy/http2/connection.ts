@@ -126,8 +126,8 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   }
 
   onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void {
-    const count = this.#arrived.add(stream, fields, hasBody);
-    if (count === this.listener.config.limits.requestsPerConnection) this.stop();
+    const most = this.listener.config.limits.requestsPerConnection || Number.POSITIVE_INFINITY;
+    if (this.#arrived.add(stream, fields, hasBody) >= most) this.stop(); // more: a reload has made it less
   }
 
   onHeadTooLarge(stream: Http2Stream, { method }: RequestFields): void {

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { ABUSE_KINDS, type AbuseKind } from '../../src/http2/abuse.ts';
-import { PoolCounter } from '../../src/shared/stripe.ts';
+import { Gauge, PoolCounter } from '../../src/shared/stripe.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import {
@@ -185,11 +185,34 @@ test('who asks for much at once shares the thread with others', async () => {
   await Promise.all([greedy.synced(), modest.synced()]);
   greedy.send(repeat(100, (index) => request(1 + 2 * index, [], '/greedy')));
   modest.send(request(1, [], '/modest'));
-  await greedy.until(() => greedy.isWhole(199), 'the last answer');
+  const ids = Array.from({ length: 100 }, (_, index) => 1 + 2 * index);
+  await greedy.until(() => ids.every((id) => greedy.isWhole(id)), 'all answers');
   await modest.until(() => modest.isWhole(1), 'an answer');
   expect(order).toHaveLength(101);
   expect(order.indexOf('/modest')).toBeLessThan(60);
   for (const peer of [greedy, modest]) peer.socket.destroy();
+  await running.isQuiet();
+});
+
+test('who asks for much at once has few connections to servers opened in a turn', async () => {
+  const running = await run('streams: 100');
+  const open = (): number => running.thread.own.gauge(0, Gauge.upstreamActive);
+  const peer = new Http2Peer(running.port);
+  await peer.synced();
+  let [most, before] = [0, 0];
+  const each = {
+    onTurnEnd: (): void => {
+      most = Math.max(most, open() - before);
+      before = open();
+      if (before < 100 && !peer.isClosed) running.thread.turnEnd.add(each);
+    },
+  };
+  each.onTurnEnd();
+  peer.send(repeat(100, (index) => request(1 + 2 * index, [], '/wait')));
+  await eventually(() => open() === 100);
+  // the first of them with the read, others at the end of the same turn
+  expect(most).toBeLessThanOrEqual(4);
+  peer.socket.destroy();
   await running.isQuiet();
 });
 

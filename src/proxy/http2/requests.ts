@@ -17,8 +17,10 @@ import type { ReplyMore } from '../replies.ts';
 import type { TurnEnding } from '../turn-end.ts';
 import { Http2ClientStream, type StreamTransport } from './client-stream.ts';
 
-/** Requests of one connection that begin in one turn: each is a write to a server, or a new connection to one. */
+/** Requests of one connection that begin in one turn, each with a write to a server, */
 const BEGUN_PER_TURN = 16;
+/** and what one counts for that opens a connection to a server: those that are taken back lose theirs, so who floods opens one for each. */
+const OPENING_COUNTS = 8;
 const SOCKET_KEY_BYTES = 16;
 const EMPTY = Buffer.alloc(0);
 const NO_HEAD = new RequestHead();
@@ -77,7 +79,7 @@ export class ArrivedRequests implements TurnEnding {
       const { stream, client, text, hasBody } = waiting[at] as Arrived;
       if (stream.isGone) continue;
       beginRequest(this.#origin, client, text, hasBody);
-      begun += 1;
+      begun += isOpening(client) ? OPENING_COUNTS : 1;
     }
     this.#waiting = at === waiting.length ? [] : waiting.slice(at);
     if (this.#waiting.length === 0) return;
@@ -89,6 +91,11 @@ export class ArrivedRequests implements TurnEnding {
     this.#isPutOff = false;
     this.#beginSome();
   }
+}
+
+/** Its server is known, and not connected yet. */
+function isOpening({ exchange }: Http2ClientStream): boolean {
+  return exchange !== null && exchange.server !== null && !exchange.attempts.isSent;
 }
 
 /** Begins its exchange, or answers it. */

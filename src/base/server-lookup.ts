@@ -11,6 +11,14 @@ import { runningScheduler, type Scheduler } from './scheduler.ts';
 type Found = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 export type ServerLookup = (name: string, options: LookupOptions, found: Found) => void;
 
+/**
+ * A name without the dot at its end, which says that it is complete and no search list is to be tried. It is where the name is
+ * looked up that says so: RFC 6066 section 3 has none in a handshake, nor has a certificate.
+ */
+export function withoutRootDot(host: string): string {
+  return host.endsWith('.') ? host.slice(0, -1) : host;
+}
+
 /** A look that takes longer has failed, for whoever may go by the last answer. */
 const LATE_MS = 500;
 /** Names are of configurations; old ones need not stay for ever. */

@@ -9,6 +9,7 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
+import { withoutRootDot } from './server-lookup.ts';
 import { noteEndOfHandshake } from './tls-failure.ts';
 import { curvesOf, type GroupName } from './tls-groups.ts';
 
@@ -65,7 +66,7 @@ export class TlsClient {
   /** `resumes`: a resumed session is not verified again; a check should not. */
   constructor(settings: TlsSettings, host: string, resumes: boolean, protocol: keyof typeof OFFERED) {
     this.#settings = settings;
-    this.#serverName = settings.serverName ?? host;
+    this.#serverName = settings.serverName ?? withoutRootDot(host);
     this.#resumes = resumes;
     this.#protocol = protocol;
   }

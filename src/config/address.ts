@@ -2,7 +2,7 @@
 
 import { isIP, isIPv6 } from 'node:net';
 import { basename } from 'node:path';
-import { lookupServer, type ServerLookup } from '../base/server-lookup.ts';
+import { lookupServer, type ServerLookup, withoutRootDot } from '../base/server-lookup.ts';
 
 /** Who connects over a unix socket is on this machine, and counts as this address. */
 export const UNIX_PEER = '127.0.0.1';
@@ -55,7 +55,7 @@ export function isLoopback(host: string): boolean {
 export interface ServerAddress {
   /** Normalised, all of the below: http://host:port/path, https: alike, or unix:/path. */
   readonly url: string;
-  /** '' where `socketPath` leads there. */
+  /** As it is looked up, perhaps with a dot at its end; '' where `socketPath` leads there. */
   readonly host: string;
   /** 0 where `socketPath` leads there. */
   readonly port: number;
@@ -102,7 +102,7 @@ export function parseServerUrl(text: string): ServerAddress | Refused {
   if (parts === null) return { refused: `"${authority}" is not host:port` };
   const port = parts[3] === undefined ? defaultPort(isTls) : Number(parts[3]);
   if (port < 1 || port > 65_535) return { refused: `port ${port} is not from 1 to 65535` };
-  const isHostValid = parts[1] === undefined ? isHost(parts[2] ?? '') : isIPv6(parts[1]);
+  const isHostValid = parts[1] === undefined ? isServerHost(parts[2] ?? '') : isIPv6(parts[1]);
   if (!isHostValid) return { refused: `"${parts[1] ?? parts[2]}" is not a host name or IP address` };
   return serverAt((parts[1] ?? parts[2] ?? '').toLowerCase(), port, rest.replace(/\/$/, ''), isTls);
 }
@@ -124,10 +124,10 @@ export function serverAt(host: string, port: number, basePath = '', isTls = fals
   };
 }
 
-/** What a server is called that was given no name: host:port, or the file name of its socket. */
+/** What a server is called that was given no name: host:port, or the file name of its socket. The same with a dot and without. */
 export function serverNameOf({ host, port, socketPath }: ServerAddress): string {
   return socketPath === null
-    ? formatHostPort({ host, port })
+    ? formatHostPort({ host: withoutRootDot(host), port })
     : basename(socketPath)
         .replace(/^[^A-Za-z0-9_]|[^A-Za-z0-9._-]/g, '_')
         .slice(0, 128);
@@ -193,7 +193,13 @@ function isHost(text: string): boolean {
   return text.split('.').every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
 }
 
-/** As an HTTP client writes it: without the port that is usual. */
+/** Of an address, or of a name that may say with a dot at its end that it is complete. */
+function isServerHost(text: string): boolean {
+  const name = withoutRootDot(text);
+  return isHost(name) && (name === text || isIP(name) === 0);
+}
+
+/** As an HTTP client writes it: without the port that is usual, and the dot of a complete name. */
 export function authorityOf({
   host,
   port,
@@ -206,7 +212,6 @@ export function authorityOf({
   readonly isTls: boolean;
 }): string {
   if (socketPath !== null) return 'localhost';
-  return port === defaultPort(isTls)
-    ? formatHostPort({ host, port }).slice(0, -`:${port}`.length)
-    : formatHostPort({ host, port });
+  const whole = formatHostPort({ host: withoutRootDot(host), port });
+  return port === defaultPort(isTls) ? whole.slice(0, -`:${port}`.length) : whole;
 }

@@ -1,5 +1,6 @@
 // A server that is one of our own listeners: every request to it comes back to us.
 
+import { withoutRootDot } from '../base/server-lookup.ts';
 import { isLoopback, type ServerAddress } from './address.ts';
 import type { WrittenListen } from './leaf-address.ts';
 import type { Remarks } from './remarks.ts';
@@ -27,8 +28,9 @@ function isSame(listen: WrittenListen, server: ServerAddress): boolean {
   if (listen.socketPath !== null || server.socketPath !== null)
     return listen.socketPath === server.socketPath;
   if (listen.port === 0 || listen.port !== server.port) return false;
-  if (listen.host === server.host) return true;
-  if (ANY_ADDRESS.has(listen.host)) return isLoopback(server.host) || ANY_ADDRESS.has(server.host);
-  const isNamed = listen.host === 'localhost' || server.host === 'localhost';
-  return isNamed && isLoopback(listen.host) && isLoopback(server.host);
+  const host = withoutRootDot(server.host);
+  if (listen.host === host) return true;
+  if (ANY_ADDRESS.has(listen.host)) return isLoopback(host) || ANY_ADDRESS.has(host);
+  const isNamed = listen.host === 'localhost' || host === 'localhost';
+  return isNamed && isLoopback(listen.host) && isLoopback(host);
 }

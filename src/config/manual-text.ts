@@ -49,7 +49,8 @@ An entry \`{ dns: … }\` or \`{ file: … }\` stands for all servers that are f
 reload; one that is not found any more drains: no new sessions, those it has stay until they end, at most an hour. A look that fails or
 finds nothing keeps the last answer, over a takeover and, with \`sessions.file\`, a restart too; where one target of an SRV answer cannot be
 asked for, its servers stay as they are. Names are found as every program of the machine finds them (hosts file, search list), unless
-\`resolver\` names servers to ask instead. A name in a URL is looked up by the system for each connection; while that fails or takes long
+\`resolver\` names servers to ask instead. A name in a URL is looked up by the system for each connection, with a dot at its end (\`http://app.shop.svc.cluster.local.\`) without the
+search list of the machine; TLS, \`host: server\` and what the server is called leave the dot out. While a look fails or takes long
 the last answer stands. Beyond the 1024 servers that all pools may have together, newcomers are left out with a warning; those in use stay.`,
 };
 

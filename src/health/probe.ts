@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Client } from 'undici';
 import { undici } from '../base/late-undici.ts';
 import { runningScheduler } from '../base/scheduler.ts';
+import { authorityOf } from '../config/address.ts';
 import type { HealthConfig, ServerConfig } from '../config/model.ts';
 import { GrpcProbe } from './grpc-probe.ts';
 import { failed, type ProbeOutcome, timedOut } from './probe-outcome.ts';
@@ -158,11 +159,9 @@ class TcpProbe implements Probe {
 }
 
 /** Scheme, host and port. A path of the server's URL is not put before that of checks. */
-function urlOf({ url, socketPath }: ServerConfig, { port }: HealthConfig): string {
-  if (socketPath !== null) return 'http://localhost';
-  const whole = new URL(url);
-  if (port !== null) whole.port = String(port);
-  return whole.origin;
+function urlOf(server: ServerConfig, { port }: HealthConfig): string {
+  const authority = authorityOf(port === null ? server : { ...server, port });
+  return `${server.isTls ? 'https' : 'http'}://${authority}`;
 }
 
 /** The beginning of a body, as far as it is looked at. */

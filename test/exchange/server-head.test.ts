@@ -27,6 +27,9 @@ describe('Host', () => {
     ['http://app:3000', 'server', 'host: app:3000'],
     ['http://app', 'server', 'host: app'],
     ['http://app:80', 'server', 'host: app'],
+    // complete for whoever looks the name up
+    ['http://app.internal.:3000', 'server', 'host: app.internal:3000'],
+    ['https://app.internal.:443', 'server', 'host: app.internal'],
     ['http://[::1]:80', 'server', 'host: [::1]'],
     ['http://[::1]:81', 'server', 'host: [::1]:81'],
     ['unix:/run/app.sock', 'server', 'host: localhost'],

@@ -5,7 +5,7 @@
 //   chain:                      the same, where `cert` has the leaf only
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { rootCertificates } from 'node:tls';
+import { distinct, isEnd, isWhole, linked } from './chain.ts';
 import { type Files, openKey } from './files.ts';
 import type { CertificateFiles } from './options.ts';
 import { pemBlocks, withoutBlock } from './pem.ts';
@@ -140,7 +140,8 @@ export function readPair(files: Files, named: CertificateFiles, faults: Faults):
   if (!isPair(named, all, key, faults.below('key'))) return null;
   checkTimes(named, all, files.nowMs, faults.below('cert'));
   checkOrder(all, faults.below(named.chain === null ? 'cert' : 'chain'));
-  return { all, cert: textOf(all), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
+  const shown = distinct(all);
+  return { all: shown, cert: textOf(shown), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
 }
 
 /** PEM of all certificates in the file; null when there are none, or none that is good today. */
@@ -235,12 +236,18 @@ function checkTimes(
   nowMs: number,
   faults: Faults,
 ): void {
+  const isGood = ({ validFrom, validTo }: X509Certificate): boolean =>
+    Date.parse(validTo) > nowMs && Date.parse(validFrom) <= nowMs;
+  const good = all.filter((certificate, index) => index === 0 || isGood(certificate));
+  const isWholeWithout = good.length < all.length && isWhole(linked(good));
   for (const [index, certificate] of all.entries()) {
     const which =
       index === 0 ? `certificate "${named.cert}"` : `the ${ordinal(index)} certificate with "${named.cert}"`;
     const who = nameOf(certificate);
     const endMs = Date.parse(certificate.validTo);
-    if (endMs <= nowMs) faults.untimely(`${which} (${who}) has expired on ${day(endMs)}, renew it`);
+    if (index > 0 && isWholeWithout && !isGood(certificate))
+      faults.warning(`${which} (${who}) is not valid today, and clients do not need it: leave it out`);
+    else if (endMs <= nowMs) faults.untimely(`${which} (${who}) has expired on ${day(endMs)}, renew it`);
     else if (Date.parse(certificate.validFrom) > nowMs)
       faults.untimely(
         `${which} (${who}) is not valid before ${day(Date.parse(certificate.validFrom))}; look at the clock of this machine, or use the former one until then`,
@@ -252,33 +259,34 @@ function checkTimes(
   }
 }
 
+/** What nobody needs is a warning where the rest is whole: whoever meant it to be part of the chain has a gap elsewhere. */
 function checkOrder(all: readonly X509Certificate[], faults: Faults): void {
-  for (let index = 1; index < all.length; index += 1) {
-    const [issued, issuer] = [all[index - 1] as X509Certificate, all[index] as X509Certificate];
-    if (issued.checkIssued(issuer) && issued.verify(issuer.publicKey)) continue;
-    faults.error(
-      `the ${ordinal(index)} certificate (${nameOf(issuer)}) has not issued the one before it, which "${oneLine(issued.issuer)}" has; the order is leaf, its issuer, the issuer of that`,
-    );
-    return;
+  const chain = linked(all);
+  for (const [index, certificate] of all.entries()) {
+    const which = `the ${ordinal(index)} certificate (${nameOf(certificate)})`;
+    if (chain.includes(certificate)) continue;
+    const first = all.findIndex(({ fingerprint512 }) => fingerprint512 === certificate.fingerprint512);
+    if (first < index) faults.warning(`${which} is the ${ordinal(first)} again, it is left out`);
+    else if (isWhole(chain))
+      faults.warning(`${which} has issued none before it, clients do not need it: leave it out`);
+    else {
+      const issuer = oneLine((all[index - 1] as X509Certificate).issuer);
+      faults.error(
+        `${which} has not issued the one before it, which "${issuer}" has; the order is leaf, its issuer, the issuer of that`,
+      );
+      return;
+    }
   }
 }
 
 /** Clients have to be able to follow it to an authority. */
 function checkComplete(named: CertificateFiles, all: readonly X509Certificate[], faults: Faults): void {
   const last = all.at(-1) as X509Certificate;
-  if (all.length > 1 || last.issuer === last.subject || isWellKnown(last.issuer)) return;
+  if (all.length > 1 || isEnd(last)) return;
   const missing = `"${named.cert}" has no chain: its issuer "${oneLine(last.issuer)}" is not in it, and clients do not know that; append the intermediate certificates, or name their file with "chain"`;
   // an authority that says where its own certificate is to be had is an intermediate one
   if (last.infoAccess?.includes('CA Issuers') === true) faults.error(missing);
   else faults.warning(`${missing}. An authority of your own that all clients have needs none`);
-}
-
-let roots: ReadonlySet<string> | null = null;
-
-/** Read once, when it is asked for the first time: some 150 certificates. */
-function isWellKnown(issuer: string): boolean {
-  roots ??= new Set(rootCertificates.map((text) => new X509Certificate(text).subject));
-  return roots.has(issuer);
 }
 
 /** The names that clients look for: the alternative ones, or else the common name. */

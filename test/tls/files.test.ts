@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
+import { Faults, readCertificate } from '../../src/tls/certificate.ts';
 import { realFiles } from '../../src/tls/files.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { forFile } from '../support/lifetime.ts';
@@ -28,6 +29,30 @@ forFile(async () => {
   files.bundle('full.pem', 'leaf', 'middle');
   files.bundle('reversed.pem', 'middle', 'leaf');
   files.bundle('gap.pem', 'leaf', 'root');
+  // the same authority, known by another one
+  files.issue('second', { names: ['Second'], isAuthority: true, days: 400 });
+  const cross = (to: string, days: number): void => {
+    const by = ['-CA', 'second.pem', '-CAkey', 'second.key', '-CAcreateserial'];
+    files.run(
+      'x509',
+      '-req',
+      '-in',
+      'middle.csr',
+      '-extfile',
+      'middle.ext',
+      ...by,
+      '-days',
+      `${days}`,
+      '-out',
+      to,
+    );
+  };
+  cross('crossed.pem', 400);
+  cross('crossed-short.pem', 1);
+  files.bundle('stray.pem', 'leaf', 'middle', 'other');
+  files.bundle('disordered.pem', 'leaf', 'root', 'middle');
+  files.bundle('beside.pem', 'leaf', 'middle', 'other', 'root');
+  files.bundle('twice.pem', 'leaf', 'middle', 'middle', 'root');
   files.write('garbage.pem', 'nothing of the kind\n');
   files.write('empty.pem', '');
   files.write('der.pem', files.run('x509', '-in', 'leaf.pem', '-outform', 'der'));
@@ -52,6 +77,12 @@ function remarks(tls: string, laterDays = 0): readonly string[] {
   const { problems, warnings } = loadConfig(at(text), { file: 'f.yaml', env: {}, files: realFiles(nowMs) });
   const all = [...problems.map(formatProblem), ...warnings.map((one) => `${formatProblem(one)} (warning)`)];
   return all.map((one) => one.replaceAll(files.path, 'DIR'));
+}
+
+/** What clients are shown. */
+function shown(cert: string): string | undefined {
+  const named = { cert: files.file(cert), key: files.file('leaf.key'), chain: null, passphrase: null };
+  return readCertificate(realFiles(Date.now()), named, new Faults())?.cert;
 }
 
 const pair = (cert: string, key: string, more = ''): string =>
@@ -97,6 +128,26 @@ test.each([
     'a gap in the chain',
     pair('gap.pem', 'leaf.key'),
     'f.yaml:5:17: the 2nd certificate (CN=Root) has not issued the one before it, which "CN=Middle" has; the order is leaf, its issuer, the issuer of that',
+  ],
+  [
+    'a stranger, where the rest leads to no end',
+    pair('stray.pem', 'leaf.key'),
+    'f.yaml:5:17: the 3rd certificate (other.test) has not issued the one before it, which "CN=Root" has; the order is leaf, its issuer, the issuer of that',
+  ],
+  [
+    'an issuer after its own',
+    pair('disordered.pem', 'leaf.key'),
+    'f.yaml:5:17: the 2nd certificate (CN=Root) has not issued the one before it, which "CN=Middle" has; the order is leaf, its issuer, the issuer of that',
+  ],
+  [
+    'a stranger beside a chain',
+    pair('beside.pem', 'leaf.key'),
+    'f.yaml:5:17: the 3rd certificate (other.test) has issued none before it, clients do not need it: leave it out (warning)',
+  ],
+  [
+    'one that is there twice',
+    pair('twice.pem', 'leaf.key'),
+    'f.yaml:5:17: the 3rd certificate (CN=Middle) is the 2nd again, it is left out (warning)',
   ],
   [
     'DER',
@@ -156,6 +207,31 @@ test('good ones: a bundle, a chain beside, an encrypted key with its passphrase'
   expect(remarks(pair('full.pem', 'leaf.key'))).toEqual([]);
   expect(remarks(pair('leaf.pem', 'leaf.key', 'chain: DIR/middle.pem'))).toEqual([]);
   expect(remarks(pair('full.pem', 'sealed.key', 'passphrase: open'))).toEqual([]);
+});
+
+test('more than one way up: an authority that two others have signed, their own certificates as well, in either order', () => {
+  files.bundle('crossed-full.pem', 'leaf', 'middle', 'crossed');
+  files.bundle('crossed-roots.pem', 'leaf', 'crossed', 'middle', 'root', 'second');
+  for (const name of ['crossed-full.pem', 'crossed-roots.pem']) {
+    expect(remarks(pair(name, 'leaf.key'))).toEqual([]);
+    expect(shown(name)).toBe(files.text(name));
+  }
+});
+
+test('one certificate twice is shown once, a stranger as it is written', () => {
+  expect(shown('twice.pem')).toBe(files.text('full.pem') + files.text('root.pem'));
+  expect(shown('beside.pem')).toBe(files.text('beside.pem'));
+});
+
+test('one that has ended is a warning where the chain is whole without it, and an error where it is not', () => {
+  files.bundle('ended.pem', 'leaf', 'middle', 'crossed-short', 'root');
+  files.bundle('ended-alone.pem', 'leaf', 'crossed-short', 'second');
+  expect(remarks(pair('ended.pem', 'leaf.key'), 2)).toEqual([
+    'f.yaml:5:17: the 3rd certificate with "DIR/ended.pem" (CN=Middle) is not valid today, and clients do not need it: leave it out (warning)',
+  ]);
+  expect(remarks(pair('ended-alone.pem', 'leaf.key'), 2)).toEqual([
+    expect.stringMatching(/^f\.yaml:5:17: the 2nd certificate .* has expired on \d{4}-\d\d-\d\d, renew it$/),
+  ]);
 });
 
 test('dates: soon over is a warning, over and not begun are errors', () => {

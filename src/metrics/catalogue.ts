@@ -58,7 +58,7 @@ export const CATALOGUE = {
   holdfast_tls_handshakes_total: {
     type: 'counter',
     labels: ['listener', 'result'],
-    help: 'TLS handshakes with clients: full, resumed, failed, timed_out, or refused because there were too many.',
+    help: 'TLS handshakes with clients: full, resumed, failed, unverified (no good certificate, where `clientAuth: require` wants one), timed_out, or refused because there were too many.',
   },
   holdfast_http2_connections: {
     type: 'gauge',

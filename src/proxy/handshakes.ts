@@ -28,6 +28,7 @@ export interface HandshakeHome {
   readonly index: number;
   readonly config: ListenConfig;
   readonly mistakes: QuietLog;
+  readonly turnedAway: QuietLog;
   /** The client may speak HTTP. */
   onAccepted(client: AcceptedClient): unknown;
   /** It has gone, and is to be counted no more. */
@@ -121,6 +122,10 @@ export class Handshakes implements HandshakeOwner {
     countRejection(own, 'bad-request', NO_POOL);
     this.#home.mistakes.warn(`request of ${peerAddress}: ${PLAIN}`, clock.turn());
     return formatPlainReply('bad-request', PLAIN);
+  }
+
+  onUnverified({ peerAddress }: Handshake, why: string): void {
+    this.#home.turnedAway.warn(`client ${peerAddress} is turned away: ${why}`, this.#thread.clock.turn());
   }
 
   #over(handshake: Handshake, result: HandshakeResult): void {

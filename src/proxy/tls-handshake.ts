@@ -3,9 +3,10 @@
 //   accepted ── hello: the name ── handshake ──┬── full, resumed   -> the listener's onSecure
 //                     ├── plain HTTP           │                                  -> answered in the clear, closed, and onFailed
 //                     │                        ├── an authority's, which has seen all (RFC 8737) -> closed, and onFailed('full')
-//                     └────────────────────────┴── failed, timed_out, refused -> closed, and onFailed
+//                     └────────────────────────┴── failed, unverified, timed_out, refused -> closed, and onFailed
 //
-// Whoever can connect could fill the log: what fails is counted, and of plain HTTP alone the log hears now and then.
+// Whoever can connect could fill the log: what fails is counted, and the log hears now and then of plain HTTP and of clients that
+// are turned away for their certificates.
 
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
@@ -26,6 +27,7 @@ const EMPTY = Buffer.alloc(0);
 const LETTER = /^[A-Za-z]/;
 /** Authorities speak it alone. */
 const AUTHORITY_PROTOCOL = 'acme-tls/1';
+const SUBJECT_LENGTH_MAX = 200;
 
 interface AskedProtocols {
   /** Nothing, whatever Node's types say, where the client names none. */
@@ -51,6 +53,8 @@ export interface HandshakeOwner {
   onHello(): void;
   /** Besides: what came is plain HTTP. What is returned is answered. */
   onPlain(handshake: Handshake): string;
+  /** Besides: the client has no good certificate, and is to have one. */
+  onUnverified(handshake: Handshake, why: string): void;
 }
 
 /** Whose connection it is. */
@@ -157,7 +161,11 @@ export class Handshake implements DeadlineOwner, Counted {
     };
     const socket = new TLSSocket(this.raw, options);
     // as long as nobody takes the socket over as a tls.Server would, its errors come by this name and leave it open
-    socket.on('_tlsError', () => socket.destroy());
+    socket.on('_tlsError', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE')
+        this.#unverified('it shows no certificate');
+      socket.destroy();
+    });
     socket.on('error', () => {
       // 'close' follows and does the work
     });
@@ -202,6 +210,12 @@ export class Handshake implements DeadlineOwner, Counted {
     this.#owner.onFailed(this, result);
   }
 
+  #unverified(why: string): void {
+    if (this.#isOver) return;
+    this.#result = 'unverified';
+    this.#owner.onUnverified(this, why);
+  }
+
   #onSecure(socket: TLSSocket): void {
     if (this.#isOver) return;
     if (this.#isAuthority) {
@@ -211,7 +225,10 @@ export class Handshake implements DeadlineOwner, Counted {
     }
     const client = this.#config.clientAuth === 'none' ? null : certificateOf(socket);
     if (this.#config.clientAuth === 'require' && client?.verify !== 'good') {
-      this.end('failed');
+      const subject = client?.subject.slice(0, SUBJECT_LENGTH_MAX);
+      this.#unverified(`its certificate (${subject}) is not good: ${client?.verify}`);
+      // Node has no way to send an alert that says so
+      this.end(this.#result);
       return;
     }
     this.#isOver = true;

@@ -50,7 +50,7 @@ export const PASSIVE_KINDS = ['connect', 'response', 'status'] as const;
 export const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
 /** What became of TLS handshakes: the `result` label of holdfast_tls_handshakes_total. */
-export const HANDSHAKE_RESULTS = ['full', 'resumed', 'failed', 'timed_out', 'refused'] as const;
+export const HANDSHAKE_RESULTS = ['full', 'resumed', 'failed', 'unverified', 'timed_out', 'refused'] as const;
 export type HandshakeResult = (typeof HANDSHAKE_RESULTS)[number];
 
 /** Garbage collections of the young generation and of the whole heap: the `kind` label of holdfast_gc_pause_seconds. */

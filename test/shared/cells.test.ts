@@ -343,7 +343,7 @@ test.each([
   [SERVER_LOST_REASONS, 3],
   [PASSIVE_KINDS, 3],
   [CODE_CLASSES, 6],
-  [HANDSHAKE_RESULTS, 5],
+  [HANDSHAKE_RESULTS, 6],
 ] as const)('labels are words, each another: %j', (labels, count) => {
   expect(new Set(labels).size).toBe(count);
   expect(labels.every((label: string) => /^[a-z0-9]+(_[a-z]+)?$/.test(label))).toBe(true);

@@ -10,12 +10,12 @@ import type { ListenConfig } from '../config/model.ts';
 import { countRejection } from '../exchange/accounts.ts';
 import type { ClientLimits, Counted } from '../exchange/client-limits.ts';
 import type { Deadlines } from '../exchange/deadlines.ts';
-import type { QuietLog } from '../exchange/quiet-log.ts';
+import { QuietLog } from '../exchange/quiet-log.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
 import { type HandshakeResult, NO_POOL, type Stripe } from '../shared/stripe.ts';
 import { type ListenerSecrets, TlsContexts } from '../tls/contexts.ts';
 import type { TlsConfig } from '../tls/options.ts';
-import type { AcceptedClient } from './connection-services.ts';
+import type { AcceptedClient, ListenerHome } from './connection-services.ts';
 import { formatPlainReply } from './replies.ts';
 import { Handshake, type HandshakeOwner, type HandshakePeer } from './tls-handshake.ts';
 
@@ -28,7 +28,6 @@ export interface HandshakeHome {
   readonly index: number;
   readonly config: ListenConfig;
   readonly mistakes: QuietLog;
-  readonly turnedAway: QuietLog;
   /** The client may speak HTTP. */
   onAccepted(client: AcceptedClient): unknown;
   /** It has gone, and is to be counted no more. */
@@ -40,18 +39,22 @@ interface HandshakeServices {
   readonly own: Stripe;
   readonly deadlines: Deadlines;
   readonly limits: ClientLimits;
+  readonly log: ListenerHome['log'];
 }
 
 export class Handshakes implements HandshakeOwner {
   readonly #home: HandshakeHome;
   readonly #thread: HandshakeServices;
   readonly #all = new Set<Handshake>();
+  /** Of its own: requests in plain HTTP are not to hide it. */
+  readonly #turnedAway: QuietLog;
   #contexts: TlsContexts;
   #config: TlsConfig;
 
   constructor(home: HandshakeHome, thread: HandshakeServices, config: TlsConfig, secrets: ListenerSecrets) {
     this.#home = home;
     this.#thread = thread;
+    this.#turnedAway = new QuietLog(thread.log, `listener ${home.config.address}`);
     this.#config = config;
     this.#contexts = new TlsContexts(config, secrets, null);
   }
@@ -125,7 +128,7 @@ export class Handshakes implements HandshakeOwner {
   }
 
   onUnverified({ peerAddress }: Handshake, why: string): void {
-    this.#home.turnedAway.warn(`client ${peerAddress} is turned away: ${why}`, this.#thread.clock.turn());
+    this.#turnedAway.warn(`client ${peerAddress} is turned away: ${why}`, this.#thread.clock.turn());
   }
 
   #over(handshake: Handshake, result: HandshakeResult): void {

@@ -45,8 +45,6 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
   /** Stopping because another process has taken over: nobody need be hurried. */
   isRetiring = false;
   readonly mistakes: QuietLog;
-  /** Of its own: requests in plain HTTP are not to hide it. */
-  readonly turnedAway: QuietLog;
   readonly connections = new Set<ServedConnection>();
   /** Of these, those that were one too many. */
   readonly #refused = new Set<ServedConnection>();
@@ -84,7 +82,6 @@ export class ListenerState implements ConnectionListener, ArrivalHome, Handshake
     this.headLimits = headLimits;
     this.#thread = thread;
     this.mistakes = new QuietLog(thread.log, `listener ${config.address}`);
-    this.turnedAway = new QuietLog(thread.log, `listener ${config.address}`);
     this.#arrivals = new Arrivals(thread, new QuietLog(thread.log, `listener ${config.address}`), this);
     this.#openings = new Openings(this, thread);
     this.configure(config, headLimits, secrets);

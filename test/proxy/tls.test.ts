@@ -196,36 +196,6 @@ test('a certificate of the client: what became of it is told, what the client sa
   await counted(needed, { full: 1, unverified: 4 });
 });
 
-test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-  '%s: of clients that are turned away for their certificates the log says why, once in a while',
-  async (maxVersion) => {
-    const auth = `clientAuth: require, ca: ${files.file('root.pem')}, crl: ${files.file('root.crl')}`;
-    const running = await run(`selfSigned: true, ${auth}`);
-    const turnedAway = async (options: ConnectionOptions): Promise<void> => {
-      const socket = connect({ port: running.port, rejectUnauthorized: false, maxVersion, ...options });
-      whenDone(() => socket.destroy());
-      socket.on('error', () => undefined);
-      socket.resume();
-      // that of node:events rejects at an error, which an alert is
-      await new Promise((resolve) => socket.once('close', resolve));
-    };
-    const bob = { cert: files.text('bob.pem'), key: files.text('bob.key') };
-    for (const options of [bob, bob, {}]) await turnedAway(options);
-    await counted(running, { unverified: 3 });
-    running.pass(20_000);
-    await turnedAway({});
-    await counted(running, { unverified: 4 });
-    expect(running.log).toEqual([
-      expect.stringMatching(
-        /^warn listener .*: client 127\.0\.0\.1 is turned away: its certificate \(CN=bob\) is not good: CERT_REVOKED$/,
-      ),
-      expect.stringMatching(
-        /^warn listener .*: client 127\.0\.0\.1 is turned away: it shows no certificate$/,
-      ),
-    ]);
-  },
-);
-
 test('a client of TLS 1.2 that asks for another handshake in its connection is refused it', async () => {
   const running = await run('selfSigned: true');
   const socket = await open(running.port, { maxVersion: 'TLSv1.2' });

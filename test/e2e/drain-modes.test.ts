@@ -1,9 +1,9 @@
 // drain, maintenance, weight 0 and backup: who takes new sessions, where those that exist go, what counts as lost.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { changeServer, type Holdfast, runInside } from '../support/holdfast.ts';
+import { changeServer, type Holdfast, reload, runInside } from '../support/holdfast.ts';
 import {
   type SessionServer,
   serversYaml,
@@ -55,12 +55,6 @@ async function newUsers(holdfast: Holdfast, count: number): Promise<User[]> {
     users.push(user);
   }
   return users;
-}
-
-async function reload(holdfast: Holdfast, yaml: string): Promise<void> {
-  writeFileSync(holdfast.configFile, yaml);
-  const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
-  expect(response.status).toBe(200);
 }
 
 function homesOf(users: readonly User[]): string[] {

@@ -1,10 +1,9 @@
 // A server is its name: under a new address, or removed and back again, it has the sessions that it had.
 
-import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type Backend, httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { changeServer, type Holdfast, runInside } from '../support/holdfast.ts';
+import { changeServer, type Holdfast, reload, runInside } from '../support/holdfast.ts';
 
 const USERS = 12;
 
@@ -35,12 +34,6 @@ async function ask(holdfast: Holdfast, cookie: string): Promise<{ home: string; 
   const response = await fetch(holdfast.url, { headers: { cookie } });
   const set = response.headers.getSetCookie().map((line) => line.split(';')[0]);
   return { home: await response.text(), cookie: [cookie, ...set].filter((part) => part !== '').join('; ') };
-}
-
-async function reload(holdfast: Holdfast, text: string): Promise<void> {
-  writeFileSync(holdfast.configFile, text);
-  const response = await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' });
-  expect(response.status).toBe(200);
 }
 
 async function users(holdfast: Holdfast): Promise<readonly Awaited<ReturnType<typeof ask>>[]> {

@@ -2,11 +2,10 @@
 // said; where only it has their state they stay, and are lost when it is removed, as `holdfast plan` said too.
 // `holdfast explain` tells where each of them goes and why.
 
-import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { command } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type RunningHoldfast, reload, runHoldfast } from '../support/holdfast.ts';
 import { inParallel } from '../support/plain-client.ts';
 import { type SessionServer, serversYaml, sessionServers } from '../support/session-servers.ts';
 import { User } from '../support/user.ts';
@@ -101,9 +100,7 @@ test('with state local a removed server costs what was planned', async () => {
   const moves = await homedAtB(holdfast);
   expect(plan).toMatchObject({ moves, lost: moves });
   const remaining = servers.filter(({ name }) => name !== 'b');
-  writeFileSync(holdfast.configFile, yaml(remaining, 'local'));
-  holdfast.child.kill('SIGHUP');
-  await eventually(async () => (await holdfast.status()).revision === 2);
+  await reload(holdfast, yaml(remaining, 'local'));
   for (const user of users) await user.get();
   expect(await holdfast.metric('holdfast_session_moves_total', { reason: 'removed' })).toBe(plan.moves);
   expect(await holdfast.metric('holdfast_sessions_lost_total', { reason: 'removed' })).toBe(plan.lost);

@@ -2,7 +2,7 @@
 // sweep's period and exactly at rest; over a restart with sessions.file, a reload and the death of a server.
 // The long form, 5 000 users for a minute, is test/soak/session-truth.ts.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -10,7 +10,7 @@ import { type Demo, startDemo } from '../../demo/launch.ts';
 import { Visitor } from '../demo/visitor.ts';
 import { Crowd } from '../support/crowd.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type RunningHoldfast, reload, runHoldfast } from '../support/holdfast.ts';
 import { countedSessions, heldSessions, TruthWatch } from '../support/truth.ts';
 
 /** A sweep a second, idle times in tenths, and main's own delays on a machine that does other things as well. */
@@ -128,8 +128,7 @@ test('a restart with sessions.file, a reload and a server’s death leave the co
   expect(await statuses(holdfast, visitors)).toEqual(new Set([200]));
 
   const added = await demo.add();
-  writeFileSync(holdfast.configFile, yaml(demo, sticky, file));
-  holdfast.child.kill('SIGHUP');
+  await reload(holdfast, yaml(demo, sticky, file));
   await eventually(async () => {
     const { pools } = await holdfast.status();
     return pools[0]?.servers.find(({ name }) => name === added.name)?.state === 'up';

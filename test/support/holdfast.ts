@@ -144,6 +144,16 @@ export async function runInside(yaml: string, options: InsideOptions = {}): Prom
   return running;
 }
 
+/** Resolves when all threads have the configuration; SIGHUP and the revision in the status do not say so. */
+export async function reload(
+  { configFile, adminUrl }: Pick<Holdfast, 'configFile' | 'adminUrl'>,
+  yaml: string,
+): Promise<void> {
+  writeFileSync(configFile, yaml);
+  const response = await fetch(`${adminUrl}/api/reload`, { method: 'POST' });
+  if (response.status !== 200) throw new Error(`reload refused: ${await response.text()}`);
+}
+
 /** Of this process: a reload reads them again. */
 function setVariables(env: Readonly<Record<string, string>>): void {
   const former = Object.keys(env).map((name) => [name, process.env[name]] as const);

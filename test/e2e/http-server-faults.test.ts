@@ -165,7 +165,8 @@ describe('a server that', () => {
     talker.send('GET /late-garbage HTTP/1.1\r\nHost: a\r\n\r\n');
     await talker.until('hello');
     expect(await talker.ended()).toBe('reset');
-    expect(talker.unread()).not.toContain('zz');
+    // a cookie may have anything in it
+    expect(talker.unread().split('\r\n\r\n')[1]).toBe('5\r\nhello\r\n');
   });
 
   test('sends more than its response, at once or later: nobody gets it as an answer', async () => {

@@ -140,16 +140,20 @@ test('close lets requests finish, refuses new ones and frees everything', async 
 });
 
 test('shutdown.grace is how long close waits, unless it is told otherwise', async () => {
-  const backend = await httpBackend('a', () => undefined);
+  let isUnderWay = false;
+  // checks come too
+  const backend = await httpBackend('a', ({ url: path }) => {
+    isUnderWay ||= path === '/slow';
+  });
   const { balancer, url } = await embed({
     shutdown: { grace: '50ms' },
     pools: { web: { servers: [backend.url] } },
   });
-  const under = fetch(url).then(
+  const under = fetch(new URL('/slow', url)).then(
     ({ headers }) => headers.get('x-holdfast-error'),
     () => 'cut',
   );
-  await eventually(() => backend.sockets.size > 0);
+  await eventually(() => isUnderWay);
   await balancer.close();
   expect(await under).toBe('stopping');
 });

@@ -2,7 +2,7 @@
 
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import { curvesOf } from '../base/tls-groups.ts';
+import { curvesOf, type GroupName } from '../base/tls-groups.ts';
 import type { Certificate, TlsMaterial } from './certificate.ts';
 import type { TlsConfig } from './options.ts';
 
@@ -12,7 +12,7 @@ const CIPHERS = {
   intermediate: `${SUITES_1_3}:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305`,
   modern: SUITES_1_3,
 } as const;
-const GROUPS = 'X25519MLKEM768:X25519:prime256v1:secp384r1';
+const GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'X25519', 'P-256', 'P-384'];
 const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION;
 /** Else the order of groups would be the client's. With them comes that of ciphers, where phones still have what is fast for them. */
 const OUR_ORDER = constants.SSL_OP_CIPHER_SERVER_PREFERENCE | constants.SSL_OP_PRIORITIZE_CHACHA;
@@ -33,7 +33,7 @@ export function contextOptions(
     ...(crl === null ? {} : { crl }),
     minVersion: ciphers === 'modern' || minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
     ciphers: CIPHERS[ciphers],
-    ecdhCurve: groups === null ? GROUPS : curvesOf(groups),
+    ecdhCurve: curvesOf(groups ?? GROUPS),
     sessionTimeout: TICKET_LIFE_SECONDS,
     secureOptions: groups === null ? OPTIONS : OPTIONS | OUR_ORDER,
   };

@@ -1,11 +1,10 @@
 // Reloads that change what servers are spoken to in, and remove servers under streams: every request is answered.
 
-import { writeFileSync } from 'node:fs';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { expect, test } from 'vitest';
 import { selfSigned } from '../../src/tls/self-signed.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { reload, runHoldfast } from '../support/holdfast.ts';
 import { Askers } from '../support/http2-asker.ts';
 import { type Http2Backend, http2Backend } from '../support/http2-backend.ts';
 
@@ -23,11 +22,6 @@ async function server(): Promise<Http2Backend & { readonly asked: Record<number,
     setImmediate(() => response.end(`you asked for ${request.url}`));
   });
   return { ...backend, asked };
-}
-
-async function reload({ configFile, adminUrl }: RunningHoldfast, yaml: string): Promise<void> {
-  writeFileSync(configFile, yaml);
-  expect((await fetch(`${adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
 }
 
 test('h1, h2, auto, and servers that come and go', async () => {

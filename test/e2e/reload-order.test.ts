@@ -1,16 +1,10 @@
 // What a reload changes of servers and listeners that stay holds for them, in whatever order they are written.
 
-import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type Holdfast, runInside } from '../support/holdfast.ts';
+import { reload, runInside } from '../support/holdfast.ts';
 import { answer, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, type Reply, talkTo } from '../support/talker.ts';
-
-async function reload(holdfast: Holdfast, yaml: string): Promise<void> {
-  writeFileSync(holdfast.configFile, yaml);
-  expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
-}
 
 test('time-outs and keep-alive of a server that stays are those of the reload', async () => {
   const backend = await scriptedBackend({

@@ -1,19 +1,13 @@
 // Requests that wait for a server when a reload comes are served by the servers that it brings.
 
-import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
-import { type Holdfast, runInside } from '../support/holdfast.ts';
+import { type Holdfast, reload, runInside } from '../support/holdfast.ts';
 import { answer, scriptedBackend } from '../support/scripted-backend.ts';
 import { get, type Reply, talkTo } from '../support/talker.ts';
 
 const WAIT_MS = 20_000;
-
-async function reload(holdfast: Holdfast, yaml: string): Promise<void> {
-  writeFileSync(holdfast.configFile, yaml);
-  expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
-}
 
 /** Asks, and resolves once the request waits in the queue; `reply` then has the answer. */
 async function askAndWait(holdfast: Holdfast, path: string, lines = ''): Promise<{ reply: Promise<Reply> }> {

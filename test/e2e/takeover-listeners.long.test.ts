@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { cannedBackend, tcpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { type RunningHoldfast, reload, runHoldfast } from '../support/holdfast.ts';
 import { LAUNCHER } from '../support/launcher.ts';
 import { needsAddress } from '../support/needs.ts';
 import { newcomers } from '../support/newcomers.ts';
@@ -36,11 +36,6 @@ function replace(
   env: Record<string, string> = {},
 ): Promise<RunningHoldfast> {
   return runHoldfast(yaml, { threads, env, args: ['--takeover', old.adminUrl] });
-}
-
-async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
-  writeFileSync(holdfast.configFile, yaml);
-  expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
 }
 
 async function more(clients: { served(): number }, count = 300): Promise<void> {

@@ -1,16 +1,14 @@
 // TLS under load: a hundred certificates one after the other, and processes that take over: no request fails.
 
-import { once } from 'node:events';
 import { renameSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { httpBackend } from '../support/backend.ts';
 import { CertificateFiles } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { runHoldfast } from '../support/holdfast.ts';
-import { whenDone } from '../support/lifetime.ts';
 import { needs } from '../support/needs.ts';
-import { firstMessage, TlsLoad } from '../support/tls-load.ts';
+import { firstMessage, TlsLoad, waitingClient } from '../support/tls-load.ts';
 
 const CERTIFICATES = 100;
 const TAKEOVERS = 3;
@@ -84,16 +82,11 @@ pools: { web: { health: off, servers: [http://127.0.0.1:1] } }
   const sockets: Socket[] = [];
   while (sockets.length < BEGINNERS) {
     // no more than a queue of connections to be accepted holds
-    const some = Array.from({ length: 100 }, async () => {
-      const socket = connect(running.port, '127.0.0.1');
-      whenDone(() => socket.destroy());
-      socket.on('error', () => undefined);
-      socket.once('data', () => {
+    const some = Array.from({ length: 100 }, () =>
+      waitingClient(running.port, () => {
         answered += 1;
-      });
-      await once(socket, 'connect');
-      return socket;
-    });
+      }),
+    );
     sockets.push(...(await Promise.all(some)));
   }
   for (const socket of sockets) socket.write(hello);

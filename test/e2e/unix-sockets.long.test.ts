@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { echo } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RunningHoldfast, runHoldfast } from '../support/holdfast.ts';
+import { reload, runHoldfast } from '../support/holdfast.ts';
 import { whenDone } from '../support/lifetime.ts';
 
 function directory(): string {
@@ -59,11 +59,6 @@ pools: { shop: { health: { path: /, interval: 1s }, servers: ["unix:${app}"] } }
 `;
 
 const permissions = (path: string): string => (statSync(path).mode & 0o777).toString(8);
-
-async function reload(holdfast: RunningHoldfast, yaml: string): Promise<void> {
-  writeFileSync(holdfast.configFile, yaml);
-  expect((await fetch(`${holdfast.adminUrl}/api/reload`, { method: 'POST' })).status).toBe(200);
-}
 
 test('clients and servers on unix sockets: all threads listen, peers are of this machine', async () => {
   const folder = directory();

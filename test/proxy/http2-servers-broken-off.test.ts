@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { scriptedServer } from '../support/http2-backend.ts';
 import {
   block,
+  CALM,
   END_HEADERS,
   END_STREAM,
   frame,
@@ -16,7 +17,6 @@ import { runThread } from '../support/proxy-thread.ts';
 
 /** As of Netty. */
 const RESETS_MAX = 200;
-const CALM = 11;
 const OK = block([[':status', '200']]);
 const AT_ONCE = 30;
 const ROUNDS = 10;

@@ -5,6 +5,7 @@ import { ask } from '../support/ask.ts';
 import { type ScriptedServer, scriptedServer } from '../support/http2-backend.ts';
 import {
   block,
+  CALM,
   END_HEADERS,
   END_STREAM,
   frame,
@@ -16,7 +17,6 @@ import {
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
 const OK = block([[':status', '200']]);
-const CALM = 11;
 /** A header block that the server takes, and one for which it ends the connection. */
 const LARGE = 7000;
 const TOO_LARGE = 9000;

@@ -1,12 +1,9 @@
 // A thread that answers many first messages of clients in one turn is seen to run: whoever is silent for long is ended.
 
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { whenDone } from '../support/lifetime.ts';
 import { runThread } from '../support/proxy-thread.ts';
-import { firstMessage } from '../support/tls-load.ts';
+import { firstMessage, waitingClient } from '../support/tls-load.ts';
 
 const CLIENTS = 200;
 
@@ -18,16 +15,11 @@ test('each first message of a client is a heartbeat, also where no handshake com
   const hello = await firstMessage();
   let answered = 0;
   const sockets = await Promise.all(
-    Array.from({ length: CLIENTS }, async () => {
-      const socket = connect(port, '127.0.0.1');
-      whenDone(() => socket.destroy());
-      socket.on('error', () => undefined);
-      socket.once('data', () => {
+    Array.from({ length: CLIENTS }, () =>
+      waitingClient(port, () => {
         answered += 1;
-      });
-      await once(socket, 'connect');
-      return socket;
-    }),
+      }),
+    ),
   );
   // they are counted where they are accepted
   await eventually(() => thread.own.clientConnections(0) >= CLIENTS);

@@ -1,7 +1,7 @@
 // Users who ask over TLS as fast as they are answered, every other over a new connection each time.
 
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectPlainly, createServer, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { ByteReader } from './byte-reader.ts';
 import { whenDone } from './lifetime.ts';
@@ -69,6 +69,16 @@ export async function visit(
   socket.destroy();
   if (given === null) throw new Error('an answer without a session');
   return { isResumed, session: given };
+}
+
+/** One that is connected and has yet to begin. `onAnswered`: it has been answered. */
+export async function waitingClient(port: number, onAnswered: () => void): Promise<Socket> {
+  const socket = connectPlainly(port, '127.0.0.1');
+  whenDone(() => socket.destroy());
+  socket.on('error', () => undefined);
+  socket.once('data', onAnswered);
+  await once(socket, 'connect');
+  return socket;
 }
 
 /** What a client begins with. */

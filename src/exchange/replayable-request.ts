@@ -8,8 +8,11 @@
 
 import type { PartOwner, ServerStream } from './streams.ts';
 
-/** A request body up to this size can be sent again to another server. */
-const REPLAY_BYTES_MAX = 64 * 1024;
+/**
+ * A request body up to this size can be sent again to another server: as much as a server of HTTP/2 with a window of 64 KiB may have
+ * been sent before it says that it has not looked at the request, and the read of 64 KiB in which that window came to its end.
+ */
+const REPLAY_BYTES_MAX = 128 * 1024;
 
 export class ReplayableRequest {
   /** The head as sent to the server. */

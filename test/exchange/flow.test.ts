@@ -164,7 +164,7 @@ test('a call of gRPC that breaks off is told its status, any other response is n
 });
 
 describe('a request is kept to be sent again', () => {
-  const MOST = 64 * 1024;
+  const MOST = 128 * 1024;
   const owner = { writeTo: () => true, copy: (part: Buffer) => Buffer.from(part) };
   const sentBy = (request: ReplayableRequest, mayRefuse = false): string | null => {
     let sent: string | null = null;

@@ -13,6 +13,7 @@
 import { type OnReadOpts, Socket } from 'node:net';
 import { latin1 } from '../base/latin1.ts';
 import type { PartOwner, Sink } from '../exchange/streams.ts';
+import { type ReadingHandle, readInto } from './secured-reading.ts';
 
 const READ_BYTES = 64 * 1024;
 const SPARE_MAX = 64;
@@ -75,11 +76,6 @@ export class ReadBuffers {
   take(): LentBuffer {
     return this.#spare.pop()?.begin() ?? new LentBuffer(this.#giveBack);
   }
-}
-
-/** The binding below a socket, which is told where to read next. */
-interface ReadingHandle {
-  useUserBuffer?(bytes: Buffer): void;
 }
 
 const unlimited = (): number => Number.POSITIVE_INFINITY;
@@ -209,7 +205,7 @@ function takeOver(accepted: Socket, reader: Reader): Socket {
   return socket;
 }
 
-/** A socket whose chunks are memory of their own: TLS decrypts into it. */
+/** A socket that is read as Node's streams give it: chunks that are memory of their own. */
 function listenTo(socket: Socket, reader: Reader): Socket {
   return socket.on('data', (chunk: Buffer) => reader.onRead(chunk));
 }
@@ -229,5 +225,7 @@ export function clientSocket(
     return { socket: raw, reader };
   }
   const own = new Reader(buffers, onRead);
-  return { socket: secured === null ? takeOver(raw, own) : listenTo(secured, own), reader: own };
+  if (secured === null) return { socket: takeOver(raw, own), reader: own };
+  readInto(secured, own.options());
+  return { socket: listenTo(secured, own), reader: own };
 }

@@ -130,9 +130,11 @@ export class RequestFields implements FieldSink {
   /** After the last field: what its fields together break; '' for nothing. */
   check(hasBody: boolean): string {
     if (this.fault === '') this.#checkPseudo();
-    const { authority, contentLength } = this;
-    if (authority !== '' && this.#host !== '' && this.#host.toLowerCase() !== authority.toLowerCase())
-      this.#refuse('a Host other than :authority');
+    const { authority, contentLength, scheme } = this;
+    if (authority !== '' && this.#host !== '' && this.#host !== authority) {
+      if (plainAuthority(this.#host, scheme) !== plainAuthority(authority, scheme))
+        this.#refuse('a Host other than :authority');
+    }
     if (!hasBody && contentLength > 0) this.#refuse('a content-length without a body');
     return this.fault;
   }
@@ -166,6 +168,11 @@ export class RequestFields implements FieldSink {
       text += 'transfer-encoding: chunked\r\n';
     return `${text}\r\n`;
   }
+}
+
+/** Written one way, whatever way it came (RFC 3986 section 6.2.3): RFC 9113 section 8.3.1 has proxies compare it so. */
+function plainAuthority(authority: string, scheme: string): string {
+  return authority.toLowerCase().replace(scheme === 'https' ? /:(?:443)?$/ : /:(?:80)?$/, '');
 }
 
 function isToken(text: string): boolean {

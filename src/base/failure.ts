@@ -22,6 +22,12 @@ export const FAILURES = {
     mayRetry: false,
     text: 'this needs a certificate of the client, and there is none, or none that is good',
   },
+  misdirected: {
+    side: 'client',
+    status: 421,
+    mayRetry: false,
+    text: 'this needs a certificate of the client, which it may show on a connection for this host',
+  },
   'request-timeout': {
     side: 'client',
     status: 408,

@@ -72,6 +72,12 @@ export class Router {
   }
 }
 
+/** Is that the host that the request is for, as routes read it? */
+export function isHost(buffer: Buffer, { hostBegin, hostEnd }: RequestHead, name: string): boolean {
+  const host = buffer.toString('latin1', hostBegin, endOfName(buffer, hostBegin, hostEnd));
+  return host.toLowerCase() === name.toLowerCase().replace(/\.$/, '');
+}
+
 function compileRoute(route: RouteConfig, plan: PoolPlan): Route {
   const host = route.host ?? '';
   const isWildcard = host.startsWith('*.');

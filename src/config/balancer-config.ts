@@ -218,7 +218,7 @@ export interface BalancerRoute {
   readonly stripPrefix?: boolean | Substitution | undefined;
   /** name of the pool that serves what matches. */
   readonly pool: string;
-  /** `require`: who has shown no good certificate on its connection is answered 403, whatever listener it came by; needs one with `clientAuth`. */
+  /** `require`: who has shown no good certificate on its connection is answered 403, whatever listener it came by (421 on one that was opened for another name); needs one with `clientAuth`. */
   readonly clientAuth?: 'require' | Substitution | undefined;
   /** requests that one client may make; absent: no limit. */
   readonly rateLimit?: BalancerRateLimit | undefined;

@@ -100,7 +100,7 @@ const route = mapping(
     ),
     clientAuth: optional(
       choice(['require']),
-      '`require`: who has shown no good certificate on its connection is answered 403, whatever listener it came by; needs one with `clientAuth`',
+      '`require`: who has shown no good certificate on its connection is answered 403, whatever listener it came by (421 on one that was opened for another name); needs one with `clientAuth`',
     ),
     rateLimit: optional(rateLimit, 'requests that one client may make; absent: no limit'),
   },

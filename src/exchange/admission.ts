@@ -2,7 +2,7 @@
 
 import type { FailureKind } from '../base/failure.ts';
 import type { PoolPlan } from '../choose/plan.ts';
-import type { Router } from '../choose/route.ts';
+import { isHost, type Router } from '../choose/route.ts';
 import type { RequestHead } from '../http1/message.ts';
 import { goesRound } from '../http1/via.ts';
 import { clientAddressOf, type Peer } from './believed.ts';
@@ -37,6 +37,15 @@ function refuse(kind: FailureKind, plan: PoolPlan | null, retryAfterSeconds = 1)
   return null;
 }
 
+/**
+ * Browsers send to every host of a certificate on one connection of HTTP/2, opened for the first: for that one there may have been
+ * no certificate to show, for this one there may be (RFC 9110 section 15.5.20).
+ */
+function isMisdirected(buffer: Buffer, head: RequestHead, { tls }: Entrant): boolean {
+  if (!tls?.client || tls.serverName === '') return false;
+  return !isHost(buffer, head, tls.serverName);
+}
+
 /** The pool, or null and the reason in `refused`. `listener`: address of the listener as configured. */
 export function admit(
   gate: Gate,
@@ -50,7 +59,7 @@ export function admit(
   const plan = router.route(buffer, head);
   if (plan === null) return refuse('no-route', null);
   if (router.needsCertificate && peer.tls?.client?.verify !== 'good')
-    return refuse('certificate-required', plan);
+    return refuse(isMisdirected(buffer, head, peer) ? 'misdirected' : 'certificate-required', plan);
   if (head.maxForwards === 0) return refuse('max-forwards', plan);
   if (goesRound(buffer, head, gate.via)) return refuse('loop-detected', plan);
   if (!limits.hasRates) return plan;

@@ -37,6 +37,7 @@ const STATUS_OF = {
   'bad-request': Code.internal,
   'no-route': Code.unimplemented,
   'certificate-required': Code.permissionDenied,
+  misdirected: Code.permissionDenied,
   'request-timeout': Code.deadlineExceeded,
   'body-too-large': Code.resourceExhausted,
   'target-too-long': Code.resourceExhausted,

@@ -63,6 +63,7 @@ async function answered(socket: Socket, head: string): Promise<string> {
 
 const OPEN = '200 served';
 const CLOSED = '403 certificate-required';
+const MISDIRECTED = '421 misdirected';
 const ADMIN = 'GET / HTTP/1.1\r\nHost: admin.test';
 const overTls = (listener: number, options: ConnectionOptions, head = ADMIN): Promise<string> =>
   answered(
@@ -102,14 +103,17 @@ test.each([
   ],
   ['to be upgraded', `${ADMIN}\r\nUpgrade: websocket`],
 ])('its name %s', async (_how, head) => {
-  expect(await overTls(0, { servername: 'shop.test' }, head)).toBe(CLOSED);
+  expect(await overTls(0, { servername: 'Admin.test' }, head)).toBe(CLOSED);
+  // on a connection for another name its client may not have been asked which certificate it has for this one
+  expect(await overTls(0, { servername: 'shop.test' }, head)).toBe(MISDIRECTED);
+  expect(await overTls(1, { servername: 'shop.test' }, head)).toBe(CLOSED);
 });
 
-test('by HTTP/2, on a connection that was opened for another name', async () => {
-  const ask = async (options: ConnectionOptions): Promise<unknown> => {
+test('by HTTP/2, on a connection that was opened for another name: its client is told to open one', async () => {
+  const ask = async (servername: string, options: ConnectionOptions): Promise<unknown> => {
     const session = connectHttp2(`https://127.0.0.1:${holdfast.ports[0]}`, {
       rejectUnauthorized: false,
-      servername: 'shop.test',
+      servername,
       ...options,
     });
     whenDone(() => session.destroy());
@@ -119,6 +123,8 @@ test('by HTTP/2, on a connection that was opened for another name', async () => 
     session.close();
     return status;
   };
-  expect(await ask(by('alice'))).toBe(200);
-  expect(await ask({})).toBe(403);
+  expect(await ask('shop.test', by('alice'))).toBe(200);
+  expect(await ask('shop.test', by('stranger'))).toBe(421);
+  expect(await ask('shop.test', {})).toBe(421);
+  expect(await ask('admin.test', {})).toBe(403);
 });

@@ -1,7 +1,8 @@
 // Which form of our own reply a request gets, and what is in it.
 
 import { describe, expect, test } from 'vitest';
-import { plainContent, replyContent } from '../../src/exchange/reply-content.ts';
+import { FAILURES } from '../../src/base/failure.ts';
+import { plainContent, reasonOf, replyContent } from '../../src/exchange/reply-content.ts';
 
 const typeFor = (fields: string): string =>
   replyContent('no-server', '', fields, '', []).type.split(';')[0] ?? '';
@@ -98,4 +99,9 @@ describe("the operator's", () => {
     const { body } = replyContent('no-server', '', 'accept: application/json', 'a"\\b', [json]);
     expect(JSON.parse(body)).toEqual({ id: 'a"\\b' });
   });
+});
+
+test('each status of a reply has a reason', () => {
+  const statuses = Object.values(FAILURES).map(({ status }) => status);
+  expect(statuses.filter((status) => status !== 0 && reasonOf(status) === '')).toEqual([]);
 });

@@ -32,6 +32,8 @@ export interface BrowserOptions {
   readonly colorScheme?: 'light' | 'dark';
   /** Nobody vouches for the certificate of the page. */
   readonly isSelfSigned?: boolean;
+  /** Its own flags, beside those of all. */
+  readonly flags?: readonly string[];
 }
 
 /** Opens the URL in a fresh browser of its own, which ends with the test. */
@@ -40,13 +42,13 @@ export async function openPage(
   skip: (reason: string) => never,
   options: BrowserOptions = {},
 ): Promise<BrowserPage> {
-  const { width = 1280, height = 900, colorScheme = 'light', isSelfSigned = false } = options;
+  const { width = 1280, height = 900, colorScheme = 'light', isSelfSigned = false, flags = [] } = options;
   const executablePath = needs('chromium', skip);
   const profile = mkdtempSync(join(tmpdir(), 'holdfast-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
     viewport: { width, height },
     colorScheme,
     ignoreHTTPSErrors: isSelfSigned,

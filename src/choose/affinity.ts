@@ -85,6 +85,8 @@ export class Affinity {
   isAnswered = false;
   /** The client's address has begun too many sessions: this request is served without one. */
   isLimited = false;
+  /** It is a preflight: this request is served without one, too. */
+  isNobodys = false;
   /** Who asks, for that limit. */
   clientAddress = '';
   /** The latest choice is for this request only; the session stays where it is. */
@@ -159,6 +161,7 @@ export class Affinity {
     this.isBorn = false;
     this.isAnswered = false;
     this.isLimited = false;
+    this.isNobodys = false;
     this.clientAddress = '';
     this.isOverflow = false;
     this.reservedSlot = -1;

@@ -34,6 +34,9 @@ export interface CandidatePool {
 export const Gathered = { some: 0, busy: 1, full: 2, none: 3 } as const;
 export type Gathered = (typeof Gathered)[keyof typeof Gathered];
 
+/** Stands for a slot, of a request that is served without a session. */
+export const NEEDS_NO_PLACE = -2;
+
 export class Candidates {
   /** Places in the pool's configuration, valid up to `count`. */
   readonly indices: Int32Array;
@@ -71,7 +74,8 @@ export class Candidates {
 
   /**
    * Fills `indices`. O(servers) when something has changed, else O(1). One of them may be at its connection limit: see
-   * `gatherFree`. `countedSlot`: the server that counts the request's session already, -1 for none.
+   * `gatherFree`. `countedSlot`: the server that counts the request's session already, -1 for none; NEEDS_NO_PLACE where it
+   * is of no session.
    */
   gather(
     plan: CandidatePool,
@@ -154,7 +158,7 @@ export class Candidates {
         isAnyBusy = true;
         continue;
       }
-      if (withLimits && slot !== this.#countedSlot && hasAllSessions(plan, shared, index)) {
+      if (withLimits && this.#needsPlace(slot) && hasAllSessions(plan, shared, index)) {
         isAnyFull = true;
         continue;
       }
@@ -166,6 +170,10 @@ export class Candidates {
     if (count > 0) return Gathered.some;
     if (isAnyFull) return Gathered.full;
     return isAnyBusy ? Gathered.busy : Gathered.none;
+  }
+
+  #needsPlace(slot: number): boolean {
+    return this.#countedSlot !== NEEDS_NO_PLACE && this.#countedSlot !== slot;
   }
 }
 

@@ -19,6 +19,7 @@ import { MovePace } from './move-pace.ts';
 import { Moves } from './moves.ts';
 import { believeCookies, compare, cookieFor, cookieRemoval, followCookie, isFresh } from './own-session.ts';
 import { indexOfSlot, type PoolPlan, Source } from './plan.ts';
+import { noteNobodys } from './preflight.ts';
 import { Refusals } from './refusals.ts';
 import { readSessionKey } from './session-key.ts';
 import { Settling } from './settling.ts';
@@ -67,6 +68,7 @@ export class Chooser {
       affinity.place = placeOf(buffer, head.pathBegin, head.pathEnd);
     if (entry !== -1 && this.#recognise(plan, affinity, entry, nowMs, wallMs)) return;
     believeCookies(plan, affinity, adopted, wallMs);
+    noteNobodys(buffer, head, affinity);
   }
 
   /**
@@ -133,7 +135,7 @@ export class Chooser {
   ): string {
     affinity.isAnswered = true;
     this.refusals.reached(slot);
-    if (plan.source === Source.none) return '';
+    if (plan.source === Source.none || affinity.isNobodys) return '';
     this.#ledger.holdsEntry(affinity); // sees whether the session has ended meanwhile
     this.#moves.arrive(plan, affinity, indexOfSlot(plan, slot), head.status);
     if (saysSessionEnds(buffer, head)) {

@@ -18,7 +18,7 @@ import { Mode, Verdict } from '../shared/control.ts';
 import { homeGeneration } from '../shared/session-table.ts';
 import type { SharedState } from '../shared/shared-state.ts';
 import { type Affinity, type ChoiceFailure, Finding, Reason } from './affinity.ts';
-import { Gathered, isFull } from './candidates.ts';
+import { Gathered, isFull, NEEDS_NO_PLACE } from './candidates.ts';
 import type { Ledger } from './ledger.ts';
 import type { MovePace } from './move-pace.ts';
 import { NONE_FREE, Placement } from './placement.ts';
@@ -218,6 +218,7 @@ export class Elector {
 }
 
 /** The server that counts the session already; -1 for none. */
-function countedSlot({ homeSlot, reservedSlot }: Affinity): number {
+function countedSlot({ homeSlot, reservedSlot, isNobodys }: Affinity): number {
+  if (isNobodys) return NEEDS_NO_PLACE;
   return homeSlot === -1 ? reservedSlot : homeSlot;
 }

@@ -51,7 +51,7 @@ export class Settling {
 
   #settle(plan: PoolPlan, affinity: Affinity, slot: number, nowMs: number, wallMs: number): boolean {
     this.#moves.stay(plan, affinity);
-    if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return true;
+    if (goesWithout(plan, affinity)) return true;
     const index = indexOfSlot(plan, slot);
     if (leavesOnAnswer(plan, affinity)) return this.#leave(plan, affinity, slot, nowMs, wallMs);
     const isMove = affinity.pendingReason !== Reason.none && affinity.moveReason === Reason.none;
@@ -138,8 +138,13 @@ function leavesOnAnswer(plan: PoolPlan, affinity: Affinity): boolean {
   return affinity.entry !== -1 || affinity.hasKey;
 }
 
+/** Is the request served without a session, or with one that stays where it is? */
+function goesWithout({ source }: PoolPlan, { isOverflow, isLimited, isNobodys }: Affinity): boolean {
+  return source === Source.none || isOverflow || isLimited || isNobodys;
+}
+
 /** Does the server get a session that it does not count yet? */
 function placesSession(plan: PoolPlan, affinity: Affinity, slot: number): boolean {
-  if (plan.source === Source.none || affinity.isOverflow || affinity.isLimited) return false;
+  if (goesWithout(plan, affinity)) return false;
   return slot !== affinity.homeSlot && slot !== affinity.reservedSlot;
 }

@@ -44,6 +44,8 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   /** Heads and frames of bodies that have come: what else a server sends is no answer. */
   heard = 0;
   #brokenOff = 0;
+  /** For each stream that we have broken off, the last that was opened by then: the server may count it until it has read on. */
+  readonly #unheard: number[] = [];
   #hasRead = false;
   #emptyFrames = 0;
 
@@ -63,16 +65,31 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   /** Streams that may be open at once: we or the server say, their windows are full, or HTTP/2 has no more numbers. */
   get streamsMax(): number {
     if (this.lastId >= STREAM_ID_MAX - 2) return 0;
-    return Math.min(this.limits.streams, this.settings.streamsMax, this.streams.size + this.streamsLeft);
+    return Math.min(this.limits.streams, this.#places, this.streams.size + this.streamsLeft);
   }
 
-  /** It is to end with its last stream. */
+  /**
+   * As the server counts. By RFC 9113 section 5.1.2 RST_STREAM frees the place of its stream; with Node the stream goes a little later,
+   * and one that is opened before that is reset with ENHANCE_YOUR_CALM: a POST may not be repeated then.
+   */
+  get #places(): number {
+    return this.settings.streamsMax - this.#unheard.length;
+  }
+
+  /** It is to end with its last stream, as one does whose places may all be taken yet: no answer is due that would tell. */
   get isLeaving(): boolean {
-    return this.isPeerLeaving || this.#brokenOff >= BROKEN_OFF_MAX;
+    const isStuck = this.streams.size === 0 && this.#unheard.length > 0 && this.#places <= 0;
+    return isStuck || this.isPeerLeaving || this.#brokenOff >= BROKEN_OFF_MAX;
   }
 
   protected override noteEnded(): void {
     this.#brokenOff += 1;
+    this.#unheard.push(this.lastId);
+  }
+
+  /** The server has looked at this stream, and so at all that we said before it. */
+  #hear(id: number): void {
+    while ((this.#unheard[0] ?? id) < id) this.#unheard.shift();
   }
 
   /** WebSockets go over streams. */
@@ -143,6 +160,7 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
   ): void {
     const fields = this.#fields;
     this.heard += 1;
+    this.#hear(id);
     fields.begin();
     const decoded = this.decode(bytes, begin, end, fields);
     if (this.isOver) return;

@@ -1,7 +1,8 @@
 // Clients that go away, to servers of HTTP/2 that guard themselves against rapid reset: all clients share the connection.
 
 import { expect, test } from 'vitest';
-import { scriptedServer } from '../support/http2-backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { http2Backend, scriptedServer } from '../support/http2-backend.ts';
 import {
   block,
   CALM,
@@ -53,3 +54,38 @@ test('requests whose clients have gone do not add up on one connection, and brea
   staying.socket.destroy();
   await running.isQuiet();
 });
+
+test.each([
+  ['all', [1, 3, 5, 7]],
+  ['one', [3]],
+])(
+  'the places of clients who have gone are not taken before node:http2 has heard of it: %s',
+  async (_, gone) => {
+    let begun = 0;
+    const backend = await http2Backend(
+      (stream, { ':path': path }) => {
+        begun += 1;
+        if (path === '/waits') return;
+        stream.respond({ ':status': 200 });
+        stream.end('ok');
+      },
+      { settings: { maxConcurrentStreams: 4 } },
+    );
+    const running = await runThread(
+      `pools: { web: { protocol: h2, health: off, servers: ["${backend.url}"] } }`,
+      'h2c: true',
+    );
+    const peer = new Http2Peer(running.port);
+    peer.send(...[1, 3, 5, 7].map((stream) => request(stream, [], '/waits')));
+    await eventually(() => begun === 4);
+    const posts = [9, 11, 13, 15];
+    peer.send(
+      ...gone.map((stream) => frame(Type.reset, 0, stream, number(8))),
+      ...posts.map((stream) => request(stream, [], '/', 'POST', true)),
+    );
+    await peer.until(() => posts.every((stream) => peer.isWhole(stream)), 'the answers');
+    expect(posts.map((stream) => peer.body(stream))).toEqual(posts.map(() => 'ok'));
+    peer.socket.destroy();
+    await running.isQuiet();
+  },
+);

@@ -12,6 +12,7 @@ import type { QuietLog } from '../exchange/quiet-log.ts';
 import type { TlsFacts } from '../exchange/tls-facts.ts';
 import type { Doorkeeper } from '../exchange/turn-away.ts';
 import type { HeadLimits, RequestHead } from '../http1/message.ts';
+import type { CalmEnds } from './http2/calm-ends.ts';
 import type { ReadBuffers, Reader } from './read-buffers.ts';
 import type { TurnEnd } from './turn-end.ts';
 
@@ -19,6 +20,7 @@ import type { TurnEnd } from './turn-end.ts';
 export interface ConnectionServices extends Gate, Doorkeeper {
   readonly buffers: ReadBuffers;
   readonly turnEnd: TurnEnd;
+  readonly calmEnds: CalmEnds;
   /** The last head parsed on this thread; valid until the next is. */
   readonly requestHead: RequestHead;
   /** Port of the first listener with TLS; 443 where there is none. */

@@ -7,6 +7,7 @@ import { Answer } from '../exchange/streams.ts';
 import { TakeoverBarrier } from '../exchange/takeover-barrier.ts';
 import { RequestHead, ResponseHead } from '../http1/message.ts';
 import type { Revision } from '../shared/revision.ts';
+import { CalmEnds } from './http2/calm-ends.ts';
 import { Http2Pool, mayBeHttp2 } from './http2-server/server-pool.ts';
 import { Listeners } from './listeners.ts';
 import { ReadBuffers } from './read-buffers.ts';
@@ -25,6 +26,7 @@ export interface ProxyThreadOptions extends HostOptions {
 export class ProxyThread extends ExchangeHost<UpstreamPool | Http2Pool> {
   readonly buffers: ReadBuffers = new ReadBuffers();
   readonly turnEnd: TurnEnd = new TurnEnd();
+  readonly calmEnds: CalmEnds = new CalmEnds();
   readonly requestHead: RequestHead = new RequestHead();
   readonly answer: Answer = new Answer(new ResponseHead());
   barrier: TakeoverBarrier | null = null;

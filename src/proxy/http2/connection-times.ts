@@ -15,8 +15,6 @@ export const LINGER_MS = 2000;
 export const FLUSH_MS = 60_000;
 /** How long a client that knows that the connection ends may take to end it: some lose what they have not read when we do. */
 export const PARTING_MS = 1000;
-/** How long a client that has overdone it holds the connection that it has lost, before it opens another. */
-export const CALM_MS = 1000;
 /** How long the answer to our PING is waited for before streams are begun no more. */
 export const PONG_MS = 1000;
 

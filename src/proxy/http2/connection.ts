@@ -27,7 +27,7 @@ import type {
 } from '../connection-services.ts';
 import { clientSocket, type Reader } from '../read-buffers.ts';
 import { Http2ClientStream } from './client-stream.ts';
-import { CALM_MS, ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
+import { ConnectionTimes, FLUSH_MS, LINGER_MS, PARTING_MS, PONG_MS } from './connection-times.ts';
 import { Http2Output } from './output.ts';
 import { ArrivedRequests, type RequestOrigin, refuseLarge } from './requests.ts';
 import { endSlow, owingOf, Untaken } from './slow-client.ts';
@@ -217,7 +217,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
   /** Its next connection is not to begin at once: it is told, and our end follows later. What it still sends waits in the kernel. */
   #calmDown(): void {
     this.#isClosing = true;
-    this.#times.only('calm', this.thread.clock.nowMs() + CALM_MS);
+    this.#times.only('calm', this.thread.calmEnds.next(this.thread.clock.nowMs()));
   }
 
   #endCalm(): void {

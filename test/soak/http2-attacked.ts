@@ -22,7 +22,9 @@ const GROWTH_MIB_MAX = 20;
 const P99_TIMES_MAX = 2;
 const ROUNDS = 4;
 const EVERY_MS = 5;
-const WARM_REQUESTS = 20_000;
+const WARM_CONNECTIONS = 10;
+const WARM_REQUESTS = 40_000;
+const HONEST = '/honest';
 const MIB = 1 << 20;
 
 const { values } = parseArgs({
@@ -54,7 +56,7 @@ async function saidBy(child: ChildProcess): Promise<unknown> {
 function ask(session: ClientHttp2Session): Promise<number> {
   const beganMs = performance.now();
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ':path': '/' });
+    const stream = session.request({ ':path': HONEST });
     stream.on('response', (head) => {
       if (head[':status'] !== 200) reject(new Error(`answered ${head[':status']}`));
     });
@@ -88,12 +90,15 @@ async function askFor(ms: number, session: ClientHttp2Session, honest: Honest): 
   await Promise.all(asked);
 }
 
-async function warm(session: ClientHttp2Session): Promise<void> {
+/** Over several connections, so that every thread has compiled its code: the honest client's is on one of them. */
+async function warm(url: string): Promise<void> {
+  const sessions = Array.from({ length: WARM_CONNECTIONS }, () => connect(url));
   let left = WARM_REQUESTS;
-  const client = async (): Promise<void> => {
+  const client = async (session: ClientHttp2Session): Promise<void> => {
     for (; left > 0; left -= 1) await ask(session);
   };
-  await Promise.all(Array.from({ length: 50 }, client));
+  await Promise.all(sessions.flatMap((session) => Array.from({ length: 5 }, () => client(session))));
+  for (const session of sessions) session.close();
 }
 
 const p99 = ({ waitsMs }: Honest): number =>
@@ -116,17 +121,21 @@ async function kindsOf(running: RunningHoldfast): Promise<string> {
   return [...lines].flatMap(([, kind, count]) => (Number(count) > 0 ? [`${kind} ${count}`] : [])).join(', ');
 }
 
-async function suffer(attack: Attack, server: number): Promise<Outcome> {
+/** `honest`: port of the server that the honest client asks, which is not the one that is attacked by the way. */
+async function suffer(attack: Attack, server: number, honest: number): Promise<Outcome> {
   const running = await runHoldfast(`
 threads: ${values.threads}
 listen: { address: 127.0.0.1:0, h2c: true }
 admin: { address: 127.0.0.1:0 }
 accessLog: off
-pools: { web: { servers: ["http://127.0.0.1:${server}"] } }
+pools:
+  web: { servers: ["http://127.0.0.1:${server}"] }
+  honest: { servers: ["http://127.0.0.1:${honest}"] }
+routes: [{ path: ${HONEST}, pool: honest }, { pool: web }]
 `);
+  await warm(running.url);
   const session = connect(running.url);
   session.on('error', () => undefined);
-  await warm(session);
   const attacker = role('attack', String(running.port), attack.name, values.connections);
   await saidBy(attacker);
   const resident = (): number =>
@@ -164,13 +173,14 @@ pools: { web: { servers: ["http://127.0.0.1:${server}"] } }
 
 const isGood = await forProgram(async () => {
   const server = Number(await saidBy(role('serve')));
+  const honest = Number(await saidBy(role('serve')));
   try {
     setPriority(PRIORITY);
   } catch {}
   const outcomes: Outcome[] = [];
   for (const attack of ATTACKS) {
     if (values.only !== undefined && !values.only.split(',').includes(attack.name)) continue;
-    const outcome = await suffer(attack, server);
+    const outcome = await suffer(attack, server, honest);
     outcomes.push(outcome);
     process.stderr.write(`${JSON.stringify(outcome)}\n`);
   }

@@ -21,6 +21,8 @@ import type { ClientStream, ServerStream, ServerStreamUser } from './streams.ts'
 import type { Waiter } from './wait-queue.ts';
 
 export const NO_SLOT = -1;
+/** Connections of a server that may end in order before it comes to a request: some end each of them after a few. */
+const ENDED_MAX = 10;
 
 /** An exchange as its attempts see it. */
 interface AttemptedExchange extends ServerStreamUser, Waiter {
@@ -48,7 +50,8 @@ export class Attempts {
   readonly #exchange: AttemptedExchange;
   readonly #wait = new ServerWait();
   #attemptsLeft = 0;
-  #hasRetriedStale = false;
+  /** Times that it went to the same server once more. */
+  #askedAgain = 0;
 
   constructor(exchange: AttemptedExchange) {
     this.#exchange = exchange;
@@ -155,7 +158,7 @@ export class Attempts {
     this.isSent = false;
     this.#exchange.response.reset();
     if (isOnceMore) {
-      this.#hasRetriedStale = true;
+      this.#askedAgain += 1;
       this.#connect(nowMs);
       return;
     }
@@ -179,12 +182,16 @@ export class Attempts {
     services.slotFreed(plan, slot);
   }
 
-  /** The same server, once, on another connection: it has not looked at the request, or had closed this one before it came. */
+  /**
+   * The same server on another connection: it has not looked at the request, or had closed this one before it came. Once, but
+   * where connections end in order that have carried others.
+   */
   #mayAskAgain(kind: FailureKind): boolean {
     const { request } = this.#exchange;
-    if (this.#hasRetriedStale) return false;
-    if (kind === 'stream-refused') return request.isReplayable;
-    return kind === 'server-closed' && this.server?.isReused === true && request.mayRepeat;
+    const isReused = this.server?.isReused === true;
+    if (kind === 'stream-refused')
+      return request.isReplayable && this.#askedAgain < (isReused ? ENDED_MAX : 1);
+    return kind === 'server-closed' && isReused && request.mayRepeat && this.#askedAgain === 0;
   }
 
   #again(plan: PoolPlan, reason: RetryReason, nowMs: number): void {
@@ -229,7 +236,7 @@ export class Attempts {
     this.#wait.reset();
     this.#leaveSlot();
     this.isSent = false;
-    this.#hasRetriedStale = false;
+    this.#askedAgain = 0;
     this.#exchange.tried.length = 0;
   }
 }

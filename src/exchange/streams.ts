@@ -124,7 +124,7 @@ export interface ClientStream extends PartOwner, Forwarding, Withholdable {
 /** The server's side of one attempt. */
 export interface ServerStream extends PartOwner {
   readonly slot: number;
-  /** Its connection has carried an exchange before: the server may have closed it without our knowing. */
+  /** Its connection has carried an exchange before: the server may have closed it without our knowing. With `stream-refused`: it has ended it. */
   readonly isReused: boolean;
   /** The server can say that it has not looked at a request: `stream-refused`. */
   readonly mayRefuse: boolean;

@@ -244,7 +244,8 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   onReset(code: number, fault: string): void {
     if (this.#stream?.isReceived === true) return;
     const user = this.#letGo();
-    if (this.#connection?.isClosed !== true) this.isReused = false;
+    const isEnded = code === ErrorCode.refusedStream && this.#connection?.http2.isPeerLeaving === true;
+    if (this.#connection?.isClosed !== true && !isEnded) this.isReused = false;
     // we end what has been answered ourselves for nothing but trailers that are too large
     const isTooLarge = code === ErrorCode.cancel && this.#stream?.isHeadDue === false;
     if (fault !== '') user?.onBadResponse(fault, isTooLarge ? 'trailers-too-large' : 'bad-response');

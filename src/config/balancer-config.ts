@@ -114,7 +114,7 @@ export interface BalancerListener {
     readonly connectionWindow?: string | number | undefined;
     /** most header fields of a request, decoded, each counted with 32 bytes more; `limits.headerBytes` and `limits.headerCount` hold as well. Default: `32KiB`. */
     readonly headerBytes?: string | number | undefined;
-    /** most requests that a client may take back, or make the balancer break off by what it sends; beyond it the connection ends. Default: `200/10s`. */
+    /** most requests that a client may take back, or make the balancer break off by what it sends; beyond it the connection ends: of those taken back it takes no more requests first, and ends with once more as many. Default: `200/10s`. */
     readonly resets?: string | undefined;
     /** most frames that carry nothing (SETTINGS, PING, PRIORITY, empty DATA, WINDOW_UPDATE that no data has earned); beyond it the connection ends. Default: `1000/1s`. */
     readonly frames?: string | undefined;

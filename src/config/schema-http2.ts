@@ -57,7 +57,7 @@ export const http2 = mapping({
   resets: key(
     events(),
     '200/10s',
-    'most requests that a client may take back, or make the balancer break off by what it sends; beyond it the connection ends',
+    'most requests that a client may take back, or make the balancer break off by what it sends; beyond it the connection ends: of those taken back it takes no more requests first, and ends with once more as many',
   ),
   frames: key(
     events(),

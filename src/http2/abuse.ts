@@ -49,13 +49,15 @@ export class EventRate {
     this.#limit = limit;
   }
 
-  /** True when it is one too many. */
+  /** True when it is one too many; from then on they are counted anew. */
   isTooMany(nowMs: number): boolean {
     if (nowMs - this.#beganMs >= this.#limit.withinMs) {
       this.#beganMs = nowMs;
       this.#count = 0;
     }
     this.#count += 1;
-    return this.#count > this.#limit.count;
+    if (this.#count <= this.#limit.count) return false;
+    this.#count = 0;
+    return true;
   }
 }

@@ -134,6 +134,10 @@ export class ClientEnd extends Http2Connection<ResponseUser> {
     this.user.onStreams();
   }
 
+  protected isLetOff(): boolean {
+    return false;
+  }
+
   /** Any that we have opened: hundreds may end at once with their clients, and others share the connection. */
   protected mayTrail(): boolean {
     return true;

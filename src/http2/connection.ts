@@ -330,7 +330,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     this.#remove(stream);
     stream.user = null;
     user?.onReset(code, fault);
-    this.countReset();
+    this.countReset(true);
   }
 
   /** Ends a stream that has not begun, or is no more. */
@@ -340,9 +340,13 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     this.countReset();
   }
 
-  protected countReset(): void {
-    if (this.#resets.isTooMany(this.#nowMs)) this.calm('resets');
+  /** `isTakenBack`: by the peer itself. */
+  protected countReset(isTakenBack = false): void {
+    if (this.#resets.isTooMany(this.#nowMs) && !(isTakenBack && this.isLetOff())) this.calm('resets');
   }
+
+  /** The peer has taken too many requests back: is it let off this time? */
+  protected abstract isLetOff(): boolean;
 
   /** Of a stream that is no more: the peer may have sent something on it before it heard. */
   protected abstract mayTrail(id: number): boolean;

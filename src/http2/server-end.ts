@@ -18,6 +18,8 @@ const ENDED_BEYOND_MAX = 256;
 export interface ServerEndUser extends ConnectionUser {
   /** A request has begun, which `fields` describe until this returns. The user gives the stream a user, or ends it. */
   onRequest(stream: Http2Stream, fields: RequestFields, hasBody: boolean): void;
+  /** It has taken so many requests back that it is to have no more on this connection. */
+  retire(): void;
   /** The head of a request is larger than allowed; the stream takes a reply. */
   onHeadTooLarge(stream: Http2Stream, fields: RequestFields): void;
 }
@@ -30,6 +32,7 @@ export class ServerEnd extends Http2Connection {
   /** Streams beyond this one are not begun: GOAWAY has said so. */
   #lastTaken = STREAM_ID_MAX;
   readonly #ended = new Set<number>();
+  #isRestless = false;
 
   constructor(output: ByteOutput, limits: Http2Limits, user: ServerEndUser) {
     super(output, limits, user);
@@ -73,6 +76,14 @@ export class ServerEnd extends Http2Connection {
     }
   }
 
+  /** Once: browsers do so where a page is loaded again and again, or a map is moved, and what else they have here is to go on. */
+  protected isLetOff(): boolean {
+    if (this.#isRestless) return false;
+    this.#isRestless = true;
+    this.#server.retire();
+    return true;
+  }
+
   onSettings(): void {
     // what a client allows is no limit on its requests
   }
@@ -92,8 +103,10 @@ export class ServerEnd extends Http2Connection {
     // it costs more to throw away than to send: as often as any other request that the client makes us end
     if (end - begin > this.limits.headerBytes) this.countReset();
     if (this.isOver) return;
-    if (id > this.#lastTaken) this.noteEnded(id);
-    else if (this.streams.size >= this.limits.streams) {
+    if (id > this.#lastTaken) {
+      this.noteEnded(id);
+      if (this.#isRestless) this.countReset();
+    } else if (this.streams.size >= this.limits.streams) {
       this.user.onAbuse('streams');
       this.refuse(id, ErrorCode.refusedStream);
     } else if (this.dependsOn === id || (decoded === Decoded.whole && fields.check(!isLast) !== ''))

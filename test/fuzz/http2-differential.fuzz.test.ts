@@ -79,6 +79,7 @@ function ours(bytes: Buffer): Outcome {
         onDrained: () => undefined,
       };
     },
+    retire: () => undefined,
     onHeadTooLarge: () => undefined,
     onAbuse: () => undefined,
     onConnectionError: (_, detail) => {

@@ -34,6 +34,7 @@ class Scene {
     this.http2 = new ServerEnd(this.written, LIMITS, {
       isFull: false,
       onRequest: (stream) => this.#onRequest(stream),
+      retire: () => undefined,
       onHeadTooLarge: (stream) => this.#answer(stream),
       onAbuse: () => undefined,
       onConnectionError: () => {

@@ -35,6 +35,8 @@ class Listening implements ServerEndUser {
     return this.#bytes;
   }
 
+  retire(): void {}
+
   onRequest(stream: Http2Stream): void {
     const { id } = stream;
     stream.user = {

@@ -118,18 +118,6 @@ test('headers: a small block that decodes to megabytes is given up while it is d
   await calms(running, peer, 'headers');
 });
 
-test('resets: requests that are taken back at once (rapid reset)', async () => {
-  const running = await run('resets: 50/60s');
-  const peer = new Http2Peer(running.port);
-  const takeBack = (index: number): Buffer =>
-    Buffer.concat([request(1 + 2 * index, [], '/wait'), frame(Type.reset, 0, 1 + 2 * index, number(8))]);
-  peer.send(repeat(40, takeBack));
-  await peer.synced();
-  expect(counts(running)).toEqual({});
-  peer.send(repeat(100, (index) => takeBack(index + 40)));
-  await calms(running, peer, 'resets');
-});
-
 test('resets: requests that the client makes us reset (MadeYouReset)', async () => {
   const running = await run('resets: 50/60s');
   const peer = new Http2Peer(running.port);

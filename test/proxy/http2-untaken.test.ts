@@ -32,7 +32,7 @@ function connection(): ServerEnd {
   return new ServerEnd(OUTPUT, LIMITS, {
     isFull: false,
     ...{ onAbuse: nothing, onConnectionError: nothing, onPong: nothing, onStreams: nothing },
-    ...{ onRequest: nothing, onHeadTooLarge: nothing },
+    ...{ onRequest: nothing, retire: nothing, onHeadTooLarge: nothing },
   });
 }
 

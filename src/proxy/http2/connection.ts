@@ -251,7 +251,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.#times.set('pong', this.thread.clock.nowMs() + PONG_MS);
   }
 
-  /** Another process has the listener: the same. */
+  /** Another process has the listener, or the client takes too many requests back: the same. */
   retire(): void {
     this.stop();
   }

@@ -17,6 +17,9 @@ const UPLOADS = 6;
 const UPLOAD_BYTES = 1 << 20;
 const EVENTS = 20;
 const MESSAGES = 50;
+/** Requests taken back: more than a connection may, several times over. */
+const MOVES = 20;
+const TILES = 40;
 
 const PAGE = `<!doctype html><title>page</title>${Array.from(
   { length: PICTURES },
@@ -78,7 +81,16 @@ function serve(incoming: IncomingMessage, response: ServerResponse): void {
     const hash = createHash('sha256');
     incoming.on('data', (part: Buffer) => hash.update(part));
     incoming.on('end', () => response.end(hash.digest('hex')));
-  } else response.writeHead(204).end();
+  } else if (kind === 'ticks') {
+    response.setHeader('content-type', 'text/event-stream');
+    response.write('data: tick\n\n');
+  } else if (kind === 'length') {
+    let length = 0;
+    incoming.on('data', (part: Buffer) => {
+      length += part.length;
+    });
+    incoming.on('end', () => response.end(`${length}`));
+  } else if (kind !== 'never') response.writeHead(204).end();
 }
 
 async function server(name: string): Promise<Backend> {
@@ -121,4 +133,49 @@ test('a page with everything at once', async ({ skip }) => {
   expect(servers.every(({ connections }) => connections() > 0)).toBe(true);
   await page.evaluate('window.socket.close()');
   await eventually(() => running.thread.own.http2Streams(0) === 0, { what: () => 'no stream' });
+}, 180_000);
+
+/** A map that is moved: what was asked for is taken back for what is seen now, while a file goes up and events come. Says what has failed. */
+const MOVED = `(async () => {
+  const failures = [];
+  const source = new EventSource('/ticks');
+  source.onerror = () => failures.push('the events broke off');
+  await new Promise((resolve) => { source.onmessage = resolve; });
+  let sent = 0;
+  const body = new ReadableStream({
+    async pull(controller) {
+      if (window.hasMoved) return controller.close();
+      controller.enqueue(new Uint8Array(1000));
+      sent += 1000;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+  });
+  const uploaded = fetch('/length', { method: 'POST', body, duplex: 'half' }).then((answer) => answer.text(), String);
+  for (let move = 0; move < ${MOVES}; move += 1) {
+    const moved = new AbortController();
+    for (let tile = 0; tile < ${TILES}; tile += 1)
+      fetch('/never/' + move + '/' + tile, { signal: moved.signal }).catch((error) => {
+        if (error.name !== 'AbortError') failures.push('a tile: ' + error);
+      });
+    await fetch('/fetched/1').catch((error) => failures.push('a fetch: ' + error));
+    moved.abort();
+  }
+  window.hasMoved = true;
+  const length = Number(await uploaded);
+  if (length !== sent) failures.push('uploaded ' + length + ' of ' + sent);
+  source.close();
+  return failures;
+})()`;
+
+test('a map that is moved again and again takes hundreds of requests back, and nothing else breaks off', async ({
+  skip,
+}) => {
+  const { url } = await server('a');
+  const running = await runThread(
+    `pools: { web: { health: off, servers: ["${url}"] } }`,
+    'tls: { selfSigned: true }',
+  );
+  const { page } = await openPage(`https://localhost:${running.port}/`, skip, { isSelfSigned: true });
+  expect(await page.evaluate(MOVED)).toEqual([]);
+  expect(running.thread.own.http2Abuse(0, 'resets')).toBe(0);
 }, 180_000);

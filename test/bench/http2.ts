@@ -10,6 +10,7 @@ import { makeFolder, removeFolder } from './folders.ts';
 import type { Peer } from './peer.ts';
 import { NODE_HTTP2 } from './peer-node-http2.ts';
 import { PEERS } from './peers.ts';
+import { HTTP2_RELAY } from './peers-floor.ts';
 import { cpuMicrosOfTree } from './proc-stat.ts';
 import { markdownTable } from './report.ts';
 import { type Running, startPeer } from './running.ts';
@@ -25,7 +26,7 @@ import {
 import { median, ratio } from './statistics.ts';
 
 const USAGE = `usage: node test/bench/http2.ts [options]
-  --only A,B          default holdfast,haproxy,nginx,caddy,node-http2
+  --only A,B          default holdfast,haproxy,nginx,caddy,node-http2; also 'node relay', the least in Node
   --rounds N          default 3, each with all of them in turn
   --seconds N         default 3, of each case in a round
   --connections N     default 6
@@ -107,7 +108,7 @@ async function main(): Promise<void> {
   if (findProgram('h2load') === null) throw new Error('no h2load on this machine (nghttp2-client)');
   const cores = chooseCores();
   const backends = await startBackends(cores.load, spoken);
-  const peers = [...PEERS, NODE_HTTP2]
+  const peers = [...PEERS, NODE_HTTP2, HTTP2_RELAY]
     .filter(({ name, speaksTls }) => speaksTls && only.includes(name))
     .filter(({ asksInHttp2 }) => spoken === 'h1' || asksInHttp2 === true);
   const racers: Racer[] = [];

@@ -50,3 +50,12 @@ export const RELAY: Peer = {
     printsPort: false,
   }),
 };
+
+/** The least between HTTP/2 over TLS and HTTP/1, in Node. */
+export const HTTP2_RELAY: Peer = {
+  ...RELAY,
+  launch: (site) => {
+    const { command, printsPort } = RELAY.launch(site);
+    return { command: command.map((each) => each.replace('relay.ts', 'http2-relay.ts')), printsPort };
+  },
+};

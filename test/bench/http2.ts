@@ -27,6 +27,7 @@ import { median, ratio } from './statistics.ts';
 
 const USAGE = `usage: node test/bench/http2.ts [options]
   --only A,B          default holdfast,haproxy,nginx,caddy,node-http2; also 'node relay', the least in Node
+  --case TEXT         of the cases those that have this in their title
   --rounds N          default 3, each with all of them in turn
   --seconds N         default 3, of each case in a round
   --connections N     default 6
@@ -41,6 +42,7 @@ const WARM_SECONDS = 6;
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    case: { type: 'string', default: '' },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     connections: { type: 'string', default: '6' },
@@ -67,7 +69,7 @@ interface Case {
 }
 
 const [browser, small, large] = SCENARIOS as readonly [Scenario, Scenario, Scenario];
-const CASES: readonly Case[] = [
+const ALL: readonly Case[] = [
   { title: 'small, 1 stream', scenario: small, streams: 1, uploadBytes: 0 },
   { title: 'small, 10 streams', scenario: small, streams: 10, uploadBytes: 0 },
   { title: 'small, 100 streams', scenario: small, streams: 100, uploadBytes: 0 },
@@ -76,6 +78,7 @@ const CASES: readonly Case[] = [
   { title: 'upload of 100 KB, 10 streams', scenario: small, streams: 10, uploadBytes: LARGE_BODY_BYTES },
   ...(spoken === 'h2' ? [callOf(small)] : []),
 ];
+const CASES = ALL.filter(({ title }) => title.includes(values.case));
 
 /** A unary call of gRPC. */
 function callOf(scenario: Scenario): Case {

@@ -5,7 +5,6 @@ import { DATA_BYTES_MAX } from './codes.ts';
 const CHUNK_BYTES_LEAST = 256;
 /** One frame. */
 const CHUNK_BYTES_MOST = DATA_BYTES_MAX;
-const NOTHING: Buffer = Buffer.alloc(0);
 
 export class KeptParts {
   /** All but the last are full. */
@@ -15,18 +14,6 @@ export class KeptParts {
 
   get isEmpty(): boolean {
     return this.#chunks.length === 0;
-  }
-
-  /** What there is, is in one piece. */
-  get isOnePiece(): boolean {
-    return this.#chunks.length === 1;
-  }
-
-  /** The first of what there is, which more may be added to; empty: there is nothing. */
-  get first(): Buffer {
-    const first = this.#chunks[0];
-    if (first === undefined) return NOTHING;
-    return this.isOnePiece ? first.subarray(0, this.#used) : first;
   }
 
   add(part: Buffer): void {
@@ -43,19 +30,11 @@ export class KeptParts {
     this.#used = part.copy(chunk);
   }
 
-  /** Keeps the memory of a part itself, which nobody else writes to. */
-  adopt(part: Buffer): void {
-    const last = this.#chunks.length - 1;
-    if (last >= 0) this.#chunks[last] = (this.#chunks[last] as Buffer).subarray(0, this.#used);
-    this.#chunks.push(part);
-    this.#used = part.length;
-  }
-
   /** The first of what there is; nobody else has its memory. */
   take(): Buffer {
-    const { first } = this;
-    if (this.#chunks.shift() === undefined) throw new Error('nothing is kept');
-    return first;
+    const first = this.#chunks.shift();
+    if (first === undefined) throw new Error('nothing is kept');
+    return this.isEmpty ? first.subarray(0, this.#used) : first;
   }
 
   clear(): void {

@@ -9,14 +9,6 @@ import type { FrameWriter } from './frame-writer.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Smaller parts are put together: a chunk of one byte would take a hundred, and a frame of its own. */
-const ADOPTED_BYTES_LEAST = 4096;
-
-/** Makes bytes last beyond the event they came in. */
-export interface PartKeeper {
-  copy(part: Buffer): Buffer;
-}
-
 /** Where the frames go. */
 export interface Outlet {
   /** It takes no more for now; whoever can tell calls `Sender.pump` when it does. */
@@ -68,15 +60,13 @@ export class Sender {
   }
 
   /** `isLast`: our part of the stream ends with it. False: onDrained follows. */
-  write(stream: Http2Stream, part: Buffer, from: PartKeeper, isLast: boolean): boolean {
+  write(stream: Http2Stream, part: Buffer, isLast: boolean): boolean {
     let sent = 0;
     if (stream.waitingBytes === 0 && this.#queue.length === 0)
       sent = this.#send(stream, part, 0, part.length, isLast);
     if (sent === part.length) return true;
-    const rest = sent === 0 ? part : part.subarray(sent);
-    if (rest.length >= ADOPTED_BYTES_LEAST) stream.waiting.adopt(from.copy(rest));
-    else stream.waiting.add(rest);
-    stream.waitingBytes += rest.length;
+    stream.waiting.add(sent === 0 ? part : part.subarray(sent));
+    stream.waitingBytes += part.length - sent;
     if (isLast) stream.endsWith = [];
     this.#enqueue(stream);
     return false;
@@ -133,18 +123,15 @@ export class Sender {
 
   /** One frame of it. */
   #sendWaiting(stream: Http2Stream): void {
-    const part = stream.waiting.first;
+    const { waiting } = stream;
+    const part = waiting.first;
     if (part.length === 0) return;
-    const begin = stream.sentOfFirst;
-    const end = Math.min(part.length, begin + DATA_BYTES_MAX);
-    const isLast = end === part.length && stream.waiting.isOnePiece && stream.endsWith?.length === 0;
-    const sentTo = this.#send(stream, part, begin, end, isLast);
-    stream.waitingBytes -= sentTo - begin;
-    stream.sentOfFirst = sentTo;
+    const isLast = waiting.isOnePiece && stream.endsWith?.length === 0;
+    const sent = this.#send(stream, part, 0, part.length, isLast);
     // with its last byte the stream may be gone, and what waited of it forgotten
-    if (sentTo < part.length || stream.waiting.isEmpty) return;
-    stream.waiting.take();
-    stream.sentOfFirst = 0;
+    if (waiting.isEmpty) return;
+    stream.waitingBytes -= sent;
+    waiting.sent(sent);
   }
 
   /** Sends part[begin, end) as far as there is room, and says how far that was. */

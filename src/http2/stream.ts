@@ -4,8 +4,8 @@
 //     └──── END_STREAM went: it is sent ──────┴──> gone, once the exchange behind it is over
 //     \──── RST_STREAM, either way ───────────────> gone
 
-import { KeptParts } from './kept-parts.ts';
 import type { StreamReceiveWindow } from './receive-window.ts';
+import { WaitingParts } from './waiting-parts.ts';
 
 /** What a stream tells the exchange behind it. */
 export interface StreamUser {
@@ -37,9 +37,7 @@ export class Http2Stream<User extends StreamUser = StreamUser> {
   /** Of the peer's body that was announced, still to come; -1: nothing was announced. */
   bytesLeft = -1;
   /** Of what is to be sent: waits for a window or for the connection. */
-  readonly waiting: KeptParts = new KeptParts();
-  /** Sent of the first of them. */
-  sentOfFirst = 0;
+  readonly waiting: WaitingParts = new WaitingParts();
   waitingBytes = 0;
   /** Follows what waits. null: nothing yet; else the trailers, none as a rule. */
   endsWith: readonly string[] | null = null;

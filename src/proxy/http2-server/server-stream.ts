@@ -63,8 +63,6 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
   #isTunnel = false;
   /** Takes the framing of HTTP/1 off the request's body; null: it has none. */
   #chunks: ChunkedScanner | null = null;
-  /** Whose memory the part is in that the scanner reads. */
-  #from: PartOwner | null = null;
 
   constructor(home: StreamHome, user: ServerStreamUser) {
     this.#home = home;
@@ -95,7 +93,7 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
 
   // -- the request
 
-  send(headText: string, body: Buffer | null, from: PartOwner): boolean {
+  send(headText: string, body: Buffer | null): boolean {
     const connection = this.#connection;
     const requestBody = this.user?.client?.requestBody;
     if (connection === null) throw new Error('a request without a connection');
@@ -113,29 +111,27 @@ export class Http2ServerStream implements ServerStream, ResponseUser, ChunkSink,
     }
     encodeRequest(http2.sender.encoder, this.#home.changed(headText), scheme, isSocket);
     http2.sender.headers(stream, isWhole && body === null);
-    return body === null || this.#write(body, from, isWhole);
+    return body === null || this.#write(body, isWhole);
   }
 
-  writeBody(part: Buffer, from: PartOwner): boolean {
-    return this.#write(part, from, false);
+  writeBody(part: Buffer): boolean {
+    return this.#write(part, false);
   }
 
-  #write(part: Buffer, from: PartOwner, isLast: boolean): boolean {
+  #write(part: Buffer, isLast: boolean): boolean {
     const stream = this.#stream;
     const sender = this.#connection?.http2.sender;
     // a server that has answered may want no more
     if (stream === null || stream.isGone || sender === undefined) return true;
-    if (this.#chunks === null) return sender.write(stream, part, from, isLast);
-    this.#from = from;
+    if (this.#chunks === null) return sender.write(stream, part, isLast);
     this.#chunks.scan(part, 0, part.length);
-    this.#from = null;
     return stream.waitingBytes === 0;
   }
 
   onChunkData(buffer: Buffer, begin: number, end: number): void {
     const stream = this.#stream;
-    if (stream === null || this.#from === null || end === begin) return;
-    this.#connection?.http2.sender.write(stream, buffer.subarray(begin, end), this.#from, false);
+    if (stream === null || end === begin) return;
+    this.#connection?.http2.sender.write(stream, buffer.subarray(begin, end), false);
   }
 
   endRequest({ trailers }: RequestBody): void {

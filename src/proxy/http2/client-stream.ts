@@ -20,7 +20,6 @@ import {
 import type { RequestHead } from '../../http1/message.ts';
 import { ErrorCode } from '../../http2/codes.ts';
 import type { Http2Connection } from '../../http2/connection.ts';
-import type { PartKeeper } from '../../http2/sender.ts';
 import type { Http2Stream, StreamUser } from '../../http2/stream.ts';
 import type { ConnectionListener, Unfinished } from '../connection-services.ts';
 import { formatReply, type ReplyMore } from '../replies.ts';
@@ -171,14 +170,14 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     return true;
   }
 
-  writeHead(answer: Answer, setCookie: string, from: PartOwner): boolean {
+  writeHead(answer: Answer, setCookie: string): boolean {
     const { buffer, head, bodyBegin, bodyEnd, isLast } = answer;
     const { hsts } = this.#transport.listener;
     const text = responseLines(buffer, head, Reframe.toStream, setCookie, '', undefined, hsts);
     const hasBody = bodyEnd > bodyBegin;
     if (this.isHolding) this.#heldHead = { status: head.status, text };
     else this.#sendHead(head.status, text, isLast && !hasBody);
-    return hasBody ? this.#write(buffer.subarray(bodyBegin, bodyEnd), from, isLast) : true;
+    return hasBody ? this.#write(buffer.subarray(bodyBegin, bodyEnd), isLast) : true;
   }
 
   #sendHead(status: number, text: string, isLast: boolean): void {
@@ -188,17 +187,17 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     sender.headers(this.#stream, isLast);
   }
 
-  writeBody(part: Buffer, from: PartOwner): boolean {
-    return this.#write(part, from, false);
+  writeBody(part: Buffer): boolean {
+    return this.#write(part, false);
   }
 
-  #write(part: Buffer, from: PartKeeper, isLast: boolean): boolean {
+  #write(part: Buffer, isLast: boolean): boolean {
     if (this.isHolding) {
       if (this.#held.add(part.toString('latin1'))) return true;
       this.#sendHeld();
     }
     this.bytes += part.length;
-    return this.#transport.http2.sender.write(this.#stream, part, from, isLast);
+    return this.#transport.http2.sender.write(this.#stream, part, isLast);
   }
 
   #sendHeld(): void {
@@ -206,7 +205,7 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     const text = this.#held.release();
     this.#heldHead = null;
     if (head !== null) this.#sendHead(head.status, head.text, false);
-    if (text !== '') this.#write(Buffer.from(text, 'latin1'), OWN, false);
+    if (text !== '') this.#write(Buffer.from(text, 'latin1'), false);
   }
 
   endResponse(trailers: Trailers): void {
@@ -239,7 +238,7 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     const headEnd = text.indexOf('\r\n\r\n') + 4;
     const isLast = headEnd === text.length;
     this.#sendHead(Number(text.slice(9, 12)), text.slice(0, headEnd), isLast);
-    if (!isLast) this.#write(Buffer.from(text.slice(headEnd), 'latin1'), OWN, true);
+    if (!isLast) this.#write(Buffer.from(text.slice(headEnd), 'latin1'), true);
     this.leave();
     return this.bytes;
   }
@@ -252,8 +251,8 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     return null;
   }
 
-  writeTunnel(part: Buffer, from: PartOwner): boolean {
-    return this.#write(part, from, false);
+  writeTunnel(part: Buffer): boolean {
+    return this.#write(part, false);
   }
 
   endTunnelHalf(): void {
@@ -275,6 +274,3 @@ export class Http2ClientStream extends StreamFacts implements ClientStream, Stre
     this.#upload.clear();
   }
 }
-
-/** Memory that nobody reads into. */
-const OWN = { copy: (part: Buffer): Buffer => part };

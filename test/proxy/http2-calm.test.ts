@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { APART_MS, CALM_MS, CALM_MS_MAX, CalmEnds } from '../../src/proxy/http2/calm-ends.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { CALM, frame, Http2Peer, request, Type } from '../support/http2-peer.ts';
+import { CALM, frame, Http2Peer, number, request, Type } from '../support/http2-peer.ts';
 import { forFile } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
@@ -57,6 +57,24 @@ test('clients that have overdone it at once lose their connections one after the
   }
   expect(passedMs + performance.now() - begunMs).toBeGreaterThanOrEqual(CALM_MS + 2 * APART_MS);
   for (const { socket } of peers) socket.destroy();
+  await running.isQuiet();
+});
+
+test('a client that was told to ask elsewhere first, as it took too many requests back, is kept as well', async () => {
+  const running = await runThread(pool, 'h2c: true, http2: { resets: 10/60s }');
+  const peer = new Http2Peer(running.port);
+  const takenBack = Array.from({ length: 30 }, (_, index) => [
+    request(1 + 2 * index, [], '/wait'),
+    frame(Type.reset, 0, 1 + 2 * index, number(8)),
+  ]);
+  peer.send(...takenBack.flat());
+  await peer.until(() => peer.codes(Type.goaway).includes(CALM), 'GOAWAY');
+  running.pass(-60_000);
+  for (let turn = 0; turn < 50; turn += 1) await peer.turn();
+  expect(peer.socket.readableEnded).toBe(false);
+  running.pass(60_000 + CALM_MS + 1);
+  await eventually(() => peer.socket.readableEnded);
+  peer.socket.destroy();
   await running.isQuiet();
 });
 

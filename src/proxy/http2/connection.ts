@@ -140,7 +140,7 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
 
   onConnectionError(code: ErrorCode): void {
     this.http2.cancel();
-    if (code === ErrorCode.enhanceYourCalm && !this.#isStopping) this.#calmDown();
+    if (code === ErrorCode.enhanceYourCalm && !this.listener.isStopping) this.#calmDown();
     // who breaks the rules has no right to be waited for
     else this.#endPolitely(LINGER_MS);
   }

@@ -237,6 +237,7 @@ export class Attempts {
     this.#leaveSlot();
     this.isSent = false;
     this.#askedAgain = 0;
-    this.#exchange.tried.length = 0;
+    const { tried } = this.#exchange;
+    if (tried.length > 0) tried.length = 0;
   }
 }

@@ -65,7 +65,7 @@ export function isSecureClient(
     hops.map(({ node }) => node),
     isTrustedAddress,
   );
-  if (said === '') return isSecure(hops[at]?.scheme || scheme);
+  if (said === '') return isSecure((at < 0 ? '' : hops[at]?.scheme) || scheme);
   // one scheme for each hop: that of the client's. Otherwise the first, as applications read it.
   const schemes = said.split(',');
   return isSecure(schemes[schemes.length === hops.length && at >= 0 ? at : 0] ?? '');

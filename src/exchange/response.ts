@@ -92,7 +92,7 @@ export class Response {
     if (exchange.retryStatus(status)) return;
     this.status = status;
     const type = typeOfMessages(buffer, head);
-    this.#isCall = isCallType(type);
+    this.#isCall = type !== '' && isCallType(type);
     this.#silenceMs = type === '' ? plan.config.timeouts.idleMs : client.config.timeouts.tunnelMs;
     services.barrier?.note(affinity);
     const wallMs = services.clock.wallMs();

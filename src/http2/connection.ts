@@ -389,6 +389,7 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
   close(): void {
     this.isOver = true;
     this.#reader.stop();
+    this.#block.drop();
   }
 
   /** `onPong` follows. */

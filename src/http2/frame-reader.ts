@@ -45,6 +45,7 @@ export class FrameReader {
   /** Nothing more is read, not even what is left of the present chunk. */
   stop(): void {
     this.#isStopped = true;
+    this.#payload = EMPTY;
   }
 
   /** A frame other than DATA has begun and is not whole. */

@@ -72,4 +72,9 @@ export class HeaderBlock {
     this.#parts = [];
     return whole;
   }
+
+  /** The rest of it is not read: who sent it may hold the connection for seconds yet. */
+  drop(): void {
+    this.#parts = [];
+  }
 }

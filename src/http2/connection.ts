@@ -9,7 +9,7 @@
 
 import { type AbuseKind, EventRate, type Http2Limits } from './abuse.ts';
 import { ErrorCode, Flag, FrameType, Setting, WINDOW_FIRST } from './codes.ts';
-import { ControlFrames } from './control-frames.ts';
+import { ControlFrames, PING_PAYLOAD } from './control-frames.ts';
 import { DataReceiver } from './data-receiver.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { type ByteOutput, FrameWriter } from './frame-writer.ts';
@@ -397,5 +397,3 @@ export abstract class Http2Connection<User extends StreamUser = StreamUser> impl
     this.writer.ping(0, PING_PAYLOAD, 0);
   }
 }
-
-const PING_PAYLOAD: Buffer = Buffer.from('holdfast');

@@ -13,6 +13,8 @@ const PING_BYTES = 8;
 const UPDATES_PER_FRAME = 16;
 /** So many more at the beginning. */
 const UPDATES_FIRST = 64;
+/** Of ours. */
+export const PING_PAYLOAD: Buffer = Buffer.from('holdfast');
 
 /** The connection as its control frames see it. */
 interface ControlledConnection {

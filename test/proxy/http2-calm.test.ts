@@ -43,6 +43,20 @@ test('a client that has overdone it keeps its connection for a second, and what 
   await running.isQuiet();
 });
 
+test('a client that goes on sending is not read either when its second is over, and is cut', async () => {
+  const { running, peer } = await calmed();
+  peer.socket.write(Buffer.alloc(400 * 65_536));
+  for (let turn = 0; turn < 50; turn += 1) await peer.turn();
+  const unsent = peer.socket.writableLength;
+  running.pass(60_000 + CALM_MS + 1);
+  await eventually(() => peer.socket.readableEnded);
+  for (let turn = 0; turn < 50; turn += 1) await peer.turn();
+  expect(peer.socket.writableLength).toBe(unsent);
+  running.pass(2001);
+  await eventually(() => peer.isClosed);
+  await running.isQuiet();
+});
+
 test('clients that have overdone it at once lose their connections one after the other', async () => {
   const running = await run();
   const peers = Array.from({ length: 3 }, () => new Http2Peer(running.port));

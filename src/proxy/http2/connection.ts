@@ -220,9 +220,9 @@ export class Http2ClientConnection implements ServerEndUser, ServedConnection, R
     this.#times.only('calm', this.thread.calmEnds.next(this.thread.clock.nowMs()));
   }
 
+  /** What it still sends goes on waiting: who floods without reading would have its fill of us until the end. */
   #endCalm(): void {
     this.#times.only('linger', this.thread.clock.nowMs() + LINGER_MS);
-    this.socket.resume();
     this.#endSocket();
   }
 

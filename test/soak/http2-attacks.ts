@@ -83,7 +83,7 @@ export const ATTACKS: readonly Attack[] = [
   flood('empty DATA', frame(Type.data, 0, 1), post(1)),
   flood('unknown frames', frame(0xee)),
   {
-    name: 'PING, and nothing read',
+    name: 'PING without reading',
     ...{ once: () => NOTHING, reads: false },
     again: () => repeat(2000, () => frame(Type.ping, 0, 0, Buffer.alloc(8))),
   },

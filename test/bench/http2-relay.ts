@@ -62,6 +62,9 @@ class Upstream {
   stream = 0;
   /** Of the body of the response; -1: its head has not come. */
   left = -1;
+  /** The request is whole: some servers answer before that. */
+  isSent = true;
+  isAnswered = false;
 
   constructor() {
     this.socket = connect({
@@ -92,8 +95,15 @@ class Upstream {
     this.left -= body.length;
     client.answerBody(this.stream, body, this.left === 0);
     if (this.left > 0) return;
+    this.isAnswered = true;
+    this.settle();
+  }
+
+  settle(): void {
+    if (!this.isSent || !this.isAnswered) return;
     this.left = -1;
     this.client = null;
+    this.isAnswered = false;
     idle.push(this);
   }
 }
@@ -152,7 +162,7 @@ class Client {
     else if (type === Type.data) {
       this.#uploads.get(stream)?.socket.write(body.toString('latin1'), 'latin1');
       this.#put(frame(Type.window, 0, 0, number(body.length)));
-      if ((flags & END_STREAM) !== 0) this.#uploads.delete(stream);
+      if ((flags & END_STREAM) !== 0) this.#endUpload(stream);
     } else if (type === Type.settings && (flags & ACK) === 0) this.#put(frame(Type.settings, ACK, 0));
     else if (type === Type.ping) this.#put(frame(Type.ping, ACK, 0, body));
   }
@@ -163,7 +173,16 @@ class Client {
     upstream.client = this;
     upstream.stream = stream;
     upstream.socket.write(this.#request, 'latin1');
-    if ((flags & END_STREAM) === 0) this.#uploads.set(stream, upstream);
+    upstream.isSent = (flags & END_STREAM) !== 0;
+    if (!upstream.isSent) this.#uploads.set(stream, upstream);
+  }
+
+  #endUpload(stream: number): void {
+    const upstream = this.#uploads.get(stream);
+    this.#uploads.delete(stream);
+    if (upstream === undefined) return;
+    upstream.isSent = true;
+    upstream.settle();
   }
 
   answerHead(stream: number, bytes: Buffer, end: number): void {

@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
   type AddressInfo,
+  BoundSocket,
   createServer as createTcpServer,
   type Socket,
   type Server as TcpServer,
@@ -17,9 +18,15 @@ export interface Backend {
   readonly sockets: ReadonlySet<Socket>;
   /** Connections accepted so far. */
   connections(): number;
-  /** Stops listening and cuts all connections. */
+  /**
+   * Stops listening and cuts all connections. Nobody else gets the port before the test ends, so that it refuses connections, until
+   * a new backend asks for it.
+   */
   close(): Promise<void>;
 }
+
+/** Of backends that are closed, by port: a test beside this one would get it, and what is meant for this one. */
+const places = new Map<number, BoundSocket>();
 
 /** An HTTP server of node:http. The default answers with its name, the method, the target and the body it got. */
 export async function httpBackend(
@@ -63,14 +70,27 @@ async function open(server: Server | TcpServer, port = 0): Promise<Backend> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+    const place = places.get(port);
+    places.delete(port);
+    if (place === undefined) server.listen(port, '127.0.0.1', resolve);
+    else server.listen(place, resolve);
   });
-  const close = (): Promise<void> => {
+  const end = (): Promise<void> => {
     for (const socket of sockets) socket.destroy();
     return new Promise((resolve) => server.close(() => resolve()));
   };
-  whenDone(close);
+  whenDone(end);
   const bound = (server.address() as AddressInfo).port;
+  const close = async (): Promise<void> => {
+    if (!server.listening) return;
+    await end();
+    const place = new BoundSocket({ host: '127.0.0.1', port: bound });
+    places.set(bound, place);
+    whenDone(() => {
+      places.delete(bound);
+      place[Symbol.dispose]();
+    });
+  };
   return {
     url: `http://127.0.0.1:${bound}`,
     port: bound,

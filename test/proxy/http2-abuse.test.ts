@@ -1,7 +1,7 @@
 // What a client of HTTP/2 may not do without end: each limit has a name, ends the connection or the stream, and is counted.
 
 import { expect, test } from 'vitest';
-import { ABUSE_KINDS, type AbuseKind } from '../../src/http2/abuse.ts';
+import type { AbuseKind } from '../../src/http2/abuse.ts';
 import { Gauge, PoolCounter } from '../../src/shared/stripe.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
@@ -13,11 +13,12 @@ import {
   frame,
   Http2Peer,
   number,
+  repeat,
   request,
   Type,
 } from '../support/http2-peer.ts';
 import { forFile } from '../support/lifetime.ts';
-import { type RunningThread, runThread } from '../support/proxy-thread.ts';
+import { abuseOf, type RunningThread, runThread } from '../support/proxy-thread.ts';
 
 const BODY_BYTES = 200_000;
 let pool = '';
@@ -33,21 +34,11 @@ forFile(async () => {
 
 const run = (http2: string): Promise<RunningThread> => runThread(pool, `h2c: true, http2: { ${http2} }`);
 
-const counts = ({ thread }: RunningThread): Record<string, number> =>
-  Object.fromEntries(
-    ABUSE_KINDS.map((kind) => [kind, thread.own.http2Abuse(0, kind)] as const).filter(
-      ([, count]) => count > 0,
-    ),
-  );
-
-const repeat = (times: number, make: (index: number) => Buffer): Buffer =>
-  Buffer.concat(Array.from({ length: times }, (_, index) => make(index)));
-
 /** Ends in GOAWAY(ENHANCE_YOUR_CALM), and is counted once. */
 async function calms(running: RunningThread, peer: Http2Peer, kind: AbuseKind): Promise<void> {
   await peer.until(() => peer.of(Type.goaway).length > 0, 'GOAWAY');
   expect(peer.codes(Type.goaway)).toEqual([CALM]);
-  expect(counts(running)[kind]).toBe(1);
+  expect(abuseOf(running)[kind]).toBe(1);
   peer.socket.end();
   await running.isQuiet();
   expect(running.thread.own.http2Connections(0)).toBe(0);
@@ -210,7 +201,7 @@ test('streams: more requests at once than announced are refused, and begin when 
   peer.send(repeat(13, (index) => request(1 + 2 * index, [], '/wait')));
   await peer.synced();
   expect(peer.codes(Type.reset)).toEqual([7, 7, 7]);
-  expect(counts(running)).toEqual({ streams: 3 });
+  expect(abuseOf(running)).toEqual({ streams: 3 });
   expect(running.thread.own.http2Streams(0)).toBe(10);
   peer.send(frame(Type.reset, 0, 1, number(8)), request(99));
   await peer.until(() => peer.isWhole(99), 'an answer where there is room again');
@@ -264,10 +255,10 @@ test('stalled: responses of which a client takes nothing are dropped, in the end
   await eventually(() => running.thread.own.http2Streams(0) === 20);
   running.pass(30_000);
   await peer.synced();
-  expect(counts(running)).toEqual({});
+  expect(abuseOf(running)).toEqual({});
   running.pass(31_000);
   await peer.until(() => peer.of(Type.reset).length === 20, 'resets');
-  expect(counts(running)).toEqual({ stalled: 1 });
+  expect(abuseOf(running)).toEqual({ stalled: 1 });
   expect(running.thread.own.http2Streams(0)).toBe(0);
   peer.socket.destroy();
   await running.isQuiet();
@@ -286,7 +277,7 @@ test('stalled: a response that is granted no window is dropped, however much of 
   running.pass(5_000);
   await peer.until(() => peer.of(Type.reset).length === 1, 'a reset');
   expect(peer.of(Type.reset, 1)).toHaveLength(1);
-  expect(counts(running)).toEqual({ stalled: 1 });
+  expect(abuseOf(running)).toEqual({ stalled: 1 });
   peer.socket.destroy();
   await running.isQuiet();
 });
@@ -311,11 +302,11 @@ test('unread: a client that makes us answer and does not read is cut', async () 
   const pings = repeat(20_000, () => frame(Type.ping, 0, 0, Buffer.alloc(8)));
   // more than the kernel keeps for it
   let rounds = 0;
-  while (counts(running)['unread'] === undefined && rounds < 400 && !peer.isClosed) {
+  while (abuseOf(running)['unread'] === undefined && rounds < 400 && !peer.isClosed) {
     rounds += 1;
     await new Promise<void>((resolve) => peer.socket.write(pings, () => resolve()));
   }
-  await eventually(() => counts(running)['unread'] === 1);
+  await eventually(() => abuseOf(running)['unread'] === 1);
   expect(running.unsent()).toBeLessThan(4 * 1024 * 1024);
   // and it is not waited for that it reads in the end
   running.pass(1001);

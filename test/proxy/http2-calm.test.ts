@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { APART_MS, CALM_MS, CALM_MS_MAX, CalmEnds } from '../../src/proxy/http2/calm-ends.ts';
 import { httpBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { CALM, frame, Http2Peer, number, request, Type } from '../support/http2-peer.ts';
+import { CALM, frame, Http2Peer, number, repeat, request, Type } from '../support/http2-peer.ts';
 import { forFile } from '../support/lifetime.ts';
 import { type RunningThread, runThread } from '../support/proxy-thread.ts';
 
@@ -17,7 +17,7 @@ forFile(async () => {
 
 const run = (): Promise<RunningThread> => runThread(pool, 'h2c: true, http2: { frames: 100/60s }');
 
-const PINGS = Buffer.concat(Array.from({ length: 150 }, () => frame(Type.ping, 0, 0, Buffer.alloc(8))));
+const PINGS = repeat(150, () => frame(Type.ping, 0, 0, Buffer.alloc(8)));
 
 /** A client that has overdone it, and knows. Its second is not over before the test says so. */
 async function calmed(): Promise<{ running: RunningThread; peer: Http2Peer }> {

@@ -10,6 +10,7 @@ import {
   END_STREAM,
   frame,
   Http2Peer,
+  repeat,
   request,
   Type,
 } from '../support/http2-peer.ts';
@@ -22,9 +23,6 @@ async function run(http2: string): Promise<RunningThread> {
     `h2c: true, http2: { ${http2} }`,
   );
 }
-
-const repeat = (times: number, make: (index: number) => Buffer): Buffer =>
-  Buffer.concat(Array.from({ length: times }, (_, index) => make(index)));
 
 /** Ends in GOAWAY(ENHANCE_YOUR_CALM), and is counted once. */
 async function calms({ thread, isQuiet }: RunningThread, peer: Http2Peer, kind: AbuseKind): Promise<void> {

@@ -2,10 +2,9 @@
 // to bring a server down. It is sent to another connection first, and cut when it does not stop.
 
 import { expect, test } from 'vitest';
-import { ABUSE_KINDS } from '../../src/http2/abuse.ts';
 import { httpBackend } from '../support/backend.ts';
-import { CALM, END_STREAM, frame, Http2Peer, number, request, Type } from '../support/http2-peer.ts';
-import { type RunningThread, runThread } from '../support/proxy-thread.ts';
+import { CALM, END_STREAM, frame, Http2Peer, number, repeat, request, Type } from '../support/http2-peer.ts';
+import { abuseOf, type RunningThread, runThread } from '../support/proxy-thread.ts';
 
 async function run(http2: string): Promise<RunningThread> {
   const backend = await httpBackend('a', (incoming, response) => {
@@ -19,14 +18,6 @@ async function run(http2: string): Promise<RunningThread> {
   );
 }
 
-const counts = ({ thread }: RunningThread): Record<string, number> =>
-  Object.fromEntries(
-    ABUSE_KINDS.map((kind) => [kind, thread.own.http2Abuse(0, kind)] as const).filter(
-      ([, count]) => count > 0,
-    ),
-  );
-const repeat = (times: number, make: (index: number) => Buffer): Buffer =>
-  Buffer.concat(Array.from({ length: times }, (_, index) => make(index)));
 const takeBack = (index: number): Buffer =>
   Buffer.concat([request(1 + 2 * index, [], '/wait'), frame(Type.reset, 0, 1 + 2 * index, number(8))]);
 const lasts = (peer: Http2Peer): readonly number[] =>
@@ -55,7 +46,7 @@ test('who takes requests back again and again is sent to another connection, and
   ]);
   peer.send(request(107), frame(Type.data, END_STREAM, 1, 'the rest'));
   await peer.until(() => peer.isWhole(1), 'the answer to the upload');
-  expect([peer.isWhole(107), peer.codes(Type.reset), counts(running)]).toEqual([false, [], {}]);
+  expect([peer.isWhole(107), peer.codes(Type.reset), abuseOf(running)]).toEqual([false, [], {}]);
   peer.socket.end();
   await running.isQuiet();
 });
@@ -65,10 +56,10 @@ test('once more as many, and the connection ends (rapid reset)', async () => {
   const peer = new Http2Peer(running.port);
   peer.send(repeat(101, takeBack));
   await peer.synced();
-  expect([counts(running), peer.codes(Type.goaway)]).toEqual([{}, [0]]);
+  expect([abuseOf(running), peer.codes(Type.goaway)]).toEqual([{}, [0]]);
   peer.send(repeat(100, (index) => takeBack(index + 101)));
   await peer.until(() => peer.of(Type.goaway).length > 1, 'the second GOAWAY');
-  expect([counts(running), peer.codes(Type.goaway)]).toEqual([{ resets: 1 }, [0, CALM]]);
+  expect([abuseOf(running), peer.codes(Type.goaway)]).toEqual([{ resets: 1 }, [0, CALM]]);
   peer.socket.end();
   await running.isQuiet();
 });
@@ -84,7 +75,7 @@ test('requests on a connection that takes no more', async () => {
   await peer.until(() => peer.of(Type.goaway).length === 2, 'the last request');
   peer.send(repeat(51, (index) => request(201 + 2 * index)));
   await peer.until(() => peer.of(Type.goaway).length > 2, 'the third GOAWAY');
-  expect([counts(running), peer.codes(Type.goaway)]).toEqual([{ resets: 1 }, [0, 0, CALM]]);
+  expect([abuseOf(running), peer.codes(Type.goaway)]).toEqual([{ resets: 1 }, [0, 0, CALM]]);
   peer.socket.end();
   await running.isQuiet();
 });

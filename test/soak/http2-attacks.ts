@@ -1,6 +1,15 @@
 // What clients of HTTP/2 do to bring a server down, as bytes: each attack is a preface and what follows it on one connection.
 
-import { END_HEADERS, END_STREAM, frame, number, PREFACE, request, Type } from '../support/http2-peer.ts';
+import {
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  number,
+  PREFACE,
+  repeat,
+  request,
+  Type,
+} from '../support/http2-peer.ts';
 
 export interface Attack {
   readonly name: string;
@@ -19,8 +28,6 @@ const WAIT = '/wait';
 const NOTHING = Buffer.alloc(0);
 const INITIAL_WINDOW = 4;
 
-const repeat = (times: number, make: (index: number) => Buffer): Buffer =>
-  Buffer.concat(Array.from({ length: times }, (_, index) => make(index)));
 const streams = (times: number, make: (id: number) => readonly Buffer[]): Buffer =>
   repeat(times, (index) => Buffer.concat(make(1 + 2 * index)));
 

@@ -22,6 +22,9 @@ export const END_STREAM = 1;
 export const END_HEADERS = 4;
 export const CALM = 11;
 
+export const repeat = (times: number, make: (index: number) => Buffer): Buffer =>
+  Buffer.concat(Array.from({ length: times }, (_, index) => make(index)));
+
 export interface Frame {
   readonly type: number;
   readonly flags: number;

@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { HoldfastConfig } from '../../src/config/model.ts';
 import { withNamedFiles } from '../../src/config/named-files.ts';
 import { SlotRegistry } from '../../src/control/slots.ts';
+import { ABUSE_KINDS } from '../../src/http2/abuse.ts';
 import { ProxyThread } from '../../src/proxy/thread.ts';
 import { UpstreamSocket } from '../../src/proxy/upstream-socket.ts';
 import { Verdict } from '../../src/shared/control.ts';
@@ -123,6 +124,14 @@ function secretsOf({ listen }: HoldfastConfig): readonly (ListenerSecrets | null
     return { ...material, ticketKeys: Buffer.alloc(48, 7), proofs: [], sessionContext: 'test' };
   });
 }
+
+/** What clients of HTTP/2 have overdone, by kind. */
+export const abuseOf = ({ thread }: RunningThread): Record<string, number> =>
+  Object.fromEntries(
+    ABUSE_KINDS.map((kind) => [kind, thread.own.http2Abuse(0, kind)] as const).filter(
+      ([, count]) => count > 0,
+    ),
+  );
 
 function openSockets(): readonly Socket[] {
   const { _getActiveHandles: activeHandles } = process as typeof process & { _getActiveHandles(): unknown[] };

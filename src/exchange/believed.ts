@@ -65,6 +65,7 @@ export function isSecureClient(
     hops.map(({ node }) => node),
     isTrustedAddress,
   );
+  // an index of -1 is a name to V8, looked up slowly, for each request of a trusted peer
   if (said === '') return isSecure((at < 0 ? '' : hops[at]?.scheme) || scheme);
   // one scheme for each hop: that of the client's. Otherwise the first, as applications read it.
   const schemes = said.split(',');
